@@ -1,0 +1,199 @@
+"""A run's settings: frozen, from a preset, a TOML file and flags, in that order of weakness."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from ge_engine.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a candidate is trained. `image_size` 0 keeps the task's own size (pixels);
+    `train_limit` 0 uses all training images; `lr` and `weight_decay` are given to the seed's
+    `get_optimizer` when it has one."""
+
+    epochs: int = 2
+    batch_size: int = 64
+    lr: float = 0.05
+    weight_decay: float = 1e-4
+    schedule: str = "cosine"
+    augment: bool = True
+    label_smoothing: float = 0.0
+    image_size: int = 0
+    precision: str = "auto"
+    train_limit: int = 0
+    validation_share: float = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """Everything that decides a run, besides the seed's bytes. Rates are probabilities a slot."""
+
+    task: str = "digits"
+    llm: tuple[str, ...] = ("smollm2",)
+    evaluator: str = "train"
+    objectives: tuple[str, ...] = ("accuracy", "parameters")
+    generations: int = 2
+    population: int = 8
+    elites: int = 8
+    eot_elites: int = 4
+    p_mating: float = 0.35
+    p_mutation: float = 0.8
+    p_eot: float = 0.25
+    random_seed: int = 0
+    workers: int = 0
+    timeout: float = 120.0
+    memory_gib: float = 8.0
+    entry: str = ""
+    blocks: tuple[str, ...] = ()
+    dead_blocks: bool = False
+    operators: tuple[str, ...] = ("mutation", "mating", "eot")
+    personas: tuple[str, ...] = ("none", "expert", "eccentric", "innovator")
+    parent_selector: str = "nsga2"
+    elite_selector: str = "spea2"
+    grammar: str = ""
+    temperature: tuple[float, float] = (0.05, 0.4)
+    max_tokens: tuple[int, int] = (600, 1400)
+    repairs: int = 0
+    recipe: Recipe = field(default_factory=Recipe)
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "demo": {"generations": 2, "population": 8, "elites": 8, "eot_elites": 4, "temperature": (0.6, 1.0)},
+    "paper": {
+        "generations": 30,
+        "population": 44,
+        "elites": 44,
+        "eot_elites": 10,
+        "p_mating": 0.35,
+        "p_mutation": 0.8,
+        "p_eot": 0.25,
+        "temperature": (0.05, 0.4),
+        "max_tokens": (600, 1400),
+        "recipe": {
+            "epochs": 500,
+            "batch_size": 216,
+            "lr": 0.1,
+            "weight_decay": 1e-4,
+            "schedule": "plateau",
+            "image_size": 224,
+        },
+    },
+}
+
+
+def load_config(preset: str, file: Path | None, flags: Mapping[str, Any]) -> RunConfig:
+    """Merge preset, TOML file and flags (later wins). `flags` uses RunConfig's names, with the
+    recipe's as "recipe.epochs"; a value of None means not given.
+
+    Raises:
+        ConfigError: unknown preset or key, unreadable file, value of a wrong type or range.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"There is no preset {preset!r}.", f"Presets are: {', '.join(sorted(PRESETS))}.")
+    merged = _merge({}, PRESETS[preset])
+    if file is not None:
+        merged = _merge(merged, _read_toml(file))
+    nested: dict[str, Any] = {}
+    for name, value in flags.items():
+        if value is not None:
+            where, _, leaf = name.rpartition(".")
+            (nested.setdefault(where, {}) if where else nested)[leaf] = value
+    return config_from_dict(_merge(merged, nested))
+
+
+def config_from_dict(data: Mapping[str, Any]) -> RunConfig:
+    """Build and validate a RunConfig from plain data, e.g. a ledger's JSON.
+
+    Raises:
+        ConfigError: an unknown key, or a value of a wrong type or out of range.
+    """
+    values = dict(data)
+    recipe = values.pop("recipe", {})
+    config = RunConfig(**_typed(RunConfig, values, ""), recipe=Recipe(**_typed(Recipe, recipe, "recipe.")))
+    _check_ranges(config)
+    return config
+
+
+def config_to_dict(config: RunConfig) -> dict[str, Any]:
+    """Plain data for JSON; `config_from_dict` gives the same configuration back."""
+    return dataclasses.asdict(config)
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"The configuration {file} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The configuration {file} is not valid TOML: {error}.") from error
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _typed(cls: type, values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    hints = {k: v for k, v in get_type_hints(cls).items() if k != "recipe"}
+    typed = {}
+    for key, value in values.items():
+        if key not in hints:
+            close = difflib.get_close_matches(key, hints, n=1)
+            hint = f"Did you mean {prefix}{close[0]}?" if close else f"Known keys: {', '.join(sorted(hints))}."
+            raise ConfigError(f"There is no setting {prefix + key!r}.", hint)
+        typed[key] = _convert(prefix + key, value, hints[key])
+    return typed
+
+
+def _convert(name: str, value: Any, kind: Any) -> Any:
+    if get_origin(kind) is tuple:
+        inner = get_args(kind)
+        items = [value] if isinstance(value, str) else list(value)
+        if inner[-1] is not Ellipsis and len(items) != len(inner):
+            raise ConfigError(f"The setting {name!r} wants {len(inner)} values and got {len(items)}.")
+        return tuple(_convert(name, item, inner[0]) for item in items)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"The setting {name!r} wants a {kind.__name__} and got {value!r}.")
+    return value
+
+
+def _check_ranges(config: RunConfig) -> None:
+    recipe = config.recipe
+    wants = [
+        (config.generations >= 0, "generations must be 0 or more"),
+        (config.population >= 1, "population must be 1 or more"),
+        (config.elites >= 1, "elites must be 1 or more"),
+        (config.workers >= 0, "workers must be 0 (one for each core) or more"),
+        (config.timeout > 0, "timeout must be more than 0 seconds"),
+        (config.memory_gib > 0, "memory_gib must be more than 0"),
+        (config.repairs >= 0, "repairs must be 0 or more"),
+        (all(0 <= p <= 1 for p in (config.p_mating, config.p_mutation, config.p_eot)), "rates must lie in 0..1"),
+        (config.p_mating + config.p_mutation > 0, "p_mating and p_mutation cannot both be 0"),
+        (0 <= config.temperature[0] <= config.temperature[1], "temperature must be a rising pair"),
+        (1 <= config.max_tokens[0] <= config.max_tokens[1], "max_tokens must be a rising pair"),
+        (bool(config.objectives), "at least one objective is needed"),
+        (bool(config.llm), "at least one language model is needed"),
+        (recipe.epochs >= 1, "recipe.epochs must be 1 or more"),
+        (recipe.batch_size >= 1, "recipe.batch_size must be 1 or more"),
+        (recipe.lr > 0, "recipe.lr must be more than 0"),
+        (recipe.train_limit >= 0, "recipe.train_limit must be 0 (all) or more"),
+        (0 < recipe.validation_share < 1, "recipe.validation_share must lie between 0 and 1"),
+        (recipe.schedule in ("cosine", "plateau", "constant"), "recipe.schedule is cosine, plateau or constant"),
+        (recipe.precision in ("auto", "no", "bf16", "fp16"), "recipe.precision is auto, no, bf16 or fp16"),
+    ]
+    for holds, sentence in wants:
+        if not holds:
+            raise ConfigError(f"A setting is out of range: {sentence}.")

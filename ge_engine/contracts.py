@@ -1,0 +1,315 @@
+"""The nouns that plugins exchange with the engine. One page of types, no behaviour.
+
+A plugin author reads this file and `hookspecs.py`, and imports nothing else of the engine.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from ge_engine.blocks import Genome
+from ge_engine.config import RunConfig
+from ge_engine.outcome import Outcome, Rejected, Skipped
+from ge_engine.patch import Patch
+from ge_engine.population import Direction, Individual
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+# --- language -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What an operator asks. `address` is the block that the reply rewrites, "" for prose.
+
+    `grammar` names the form of the answer ("block", "edits", ...); None asks for free text.
+    """
+
+    system: str
+    user: str
+    address: str = ""
+    grammar: str | None = None
+    intent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """`max_tokens` bounds the reply; `seed` makes a local model's draw repeatable."""
+
+    temperature: float
+    max_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A prompt made ready for a language model. `key` is "<individual>/<call>", e.g. "g2s5/0"."""
+
+    key: str
+    prompt: Prompt
+    sampling: Sampling
+    constraint: Constraint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`finish`: "stop", "length" (cut off at the token limit) or "error" (see `error`)."""
+
+    text: str
+    finish: Literal["stop", "length", "error"]
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    model: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The block that a reply shall rewrite, and what must not come back.
+
+    `tried` holds the answers (as the grammar's `canonical` gives them) already in the ledger for
+    this genome and address; `seed` lets a grammar vary what it leaves open.
+    """
+
+    genome: Genome
+    address: str
+    tried: frozenset[str] = frozenset()
+    seed: int = 0
+
+
+class Constraint(Protocol):
+    """A grammar made concrete for one target, possibly in parts that depend on each other."""
+
+    def part(self, so_far: str) -> str | None:
+        """Lark text (llguidance dialect) for what follows `so_far`; None when the answer is whole."""
+
+    def whole(self) -> str:
+        """One Lark text for the complete answer, for servers that take a grammar once."""
+
+
+class Grammar(Protocol):
+    """The form of an answer: how to ask for it, how to hold a model to it, how to read it."""
+
+    name: str
+
+    def instructions(self, target: Target) -> str:
+        """What the prompt says about the form of the answer."""
+
+    def constraint(self, target: Target) -> Constraint | Rejected:
+        """The concrete grammar; Rejected when this block offers nothing to rewrite in this form."""
+
+    def decode(self, reply: Reply, target: Target) -> Patch | Rejected:
+        """The patch that the reply means. Never raises on a reply, however malformed."""
+
+    def canonical(self, reply: Reply, target: Target) -> str:
+        """The answer in the form that `Target.tried` holds."""
+
+
+class LanguageModel(Protocol):
+    """Answers requests. Yields (index, reply) as soon as each is done, in any order."""
+
+    name: str
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]: ...
+
+    def close(self) -> None: ...
+
+
+class LanguageModelFactory(Protocol):
+    """`--llm NAME` or `--llm NAME:ARGUMENT` opens a model. Raises ModelError with what to do."""
+
+    name: str
+
+    def open(self, argument: str, config: RunConfig) -> LanguageModel: ...
+
+
+# --- variation ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an operator may look at. `genome` is what it patches: the first parent's, or the
+    result of the step before it. `addresses` are the blocks that this run may rewrite in it."""
+
+    generation: int
+    rng: random.Random
+    genome: Genome
+    parents: tuple[Individual, ...]
+    seed: Individual
+    elites: tuple[Individual, ...]
+    directions: Mapping[str, Direction]
+    addresses: tuple[str, ...]
+    read: Callable[[Prompt, Reply], Patch | Rejected]
+
+
+Proposal = Generator[Prompt, Reply, Patch | Rejected | Skipped]
+
+
+class Operator(Protocol):
+    """Proposes a patch. Does no I/O: yields prompts, is sent replies, returns a patch.
+
+    `kind` says where the loop draws it: "mutation" (one parent), "mating" (two parents) or
+    "eot" (a mutation guided by what helped an elite; from generation 1 on).
+    """
+
+    name: str
+    kind: Literal["mutation", "mating", "eot"]
+
+    def propose(self, context: Context) -> Proposal: ...
+
+
+class Persona(Protocol):
+    """A character-role-play frame around an operator's prompt."""
+
+    name: str
+
+    def frame(self, prompt: Prompt) -> Prompt: ...
+
+
+class Selector(Protocol):
+    """Chooses `k` of `individuals` (all scored), by multi-objective rank. Pure."""
+
+    name: str
+
+    def select(
+        self, individuals: Sequence[Individual], k: int, directions: Mapping[str, Direction], rng: random.Random
+    ) -> list[Individual]: ...
+
+
+# --- validation and evaluation -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the isolated worker saw when it built a genome's model and ran one step.
+
+    `stage` and `error` tell where it stopped ("import", "build", "meta", "forward", "backward",
+    "optimizer"), both "" when it went through. `facts` are numbers by name ("parameters",
+    "flops", ...). `executed` are the addresses of blocks that were run. `fingerprint` is equal for two
+    genomes that compute the same function after one training step.
+    """
+
+    stage: str = ""
+    error: str = ""
+    output_shape: tuple[int, ...] = ()
+    finite: bool = True
+    without_gradient: frozenset[str] = frozenset()
+    unregistered: tuple[str, ...] = ()
+    executed: frozenset[str] = frozenset()
+    facts: Mapping[str, float] = field(default_factory=dict)
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What a check may look at. `probe` is None for checks of kind "static".
+
+    `seen(digest)` gives the id of the individual of this run that has this digest, else None;
+    `seen_function(fingerprint)` likewise.
+    """
+
+    genome: Genome
+    parent: Genome
+    patch: Patch
+    seed_probe: Probe
+    probe: Probe | None
+    seen: Callable[[str], str | None]
+    seen_function: Callable[[str], str | None]
+
+
+class Check(Protocol):
+    """A rung of the ladder. Static rungs run first and cost nothing; probe rungs need a worker.
+
+    `order` places the rung within its kind; the built-ins use 10, 20, 30, ...
+    """
+
+    name: str
+    kind: Literal["static", "probe"]
+    order: int
+
+    def check(self, candidate: Candidate) -> Rejected | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What objectives are computed from, in the engine, out of the candidate's reach.
+
+    `logits` (n, classes) float32 are the candidate's answers; `labels` (n,) int64 never left the
+    engine. `facts` are the worker's figures by name: "parameters", "flops", "train_seconds", ...
+    """
+
+    logits: np.ndarray[Any, Any]
+    labels: np.ndarray[Any, Any]
+    facts: Mapping[str, float]
+
+
+class Objective(Protocol):
+    """A named figure with a direction. NaN or infinity makes the individual `Failed`."""
+
+    name: str
+    direction: Direction
+
+    def measure(self, measurement: Measurement) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Images as uint8 (n, channels, height, width) and labels as int64 (n,)."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A task's data. `names` are the classes; train and validation are cut from the training part."""
+
+    train: Split
+    validation: Split
+    test: Split
+    names: tuple[str, ...]
+
+
+class Task(Protocol):
+    """`--task NAME` or `--task NAME:ARGUMENT`. Raises ConfigError with what to do when offline."""
+
+    name: str
+
+    def load(self, argument: str, config: RunConfig) -> Dataset: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training. `key` names the individual; `rng_seed` fixes initialisation and order of data."""
+
+    key: str
+    genome: Genome
+    rng_seed: int
+    split: Literal["validation", "test"] = "validation"
+
+
+class Evaluation(Protocol):
+    """An open evaluator: probes and scores genomes of one seed, several at once."""
+
+    def probe(self, genome: Genome) -> Future[Probe]: ...
+
+    def submit(self, job: Job) -> Future[Outcome]: ...
+
+
+class Evaluator(Protocol):
+    """Opens an evaluation. Raises SeedError when the seed does not build, run or train."""
+
+    name: str
+
+    def open(
+        self, seed: Genome, config: RunConfig, objectives: Sequence[Objective], scratch: Path
+    ) -> AbstractContextManager[Evaluation]: ...

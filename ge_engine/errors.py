@@ -1,0 +1,36 @@
+"""Mistakes of the user or of the surroundings, each with what to do next.
+
+The command line prints a `GeError` as one message without a traceback and leaves with code 2.
+An expected failure of a candidate is no exception: see `ge_engine.outcome`.
+"""
+
+from __future__ import annotations
+
+
+class GeError(Exception):
+    """One clear sentence (`message`) and, where there is one, the next step (`hint`)."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(GeError):
+    """An unknown key, preset, plugin name or a value out of range."""
+
+
+class SeedError(GeError):
+    """The seed cannot be read, has no blocks, or does not build, run or train."""
+
+
+class PluginError(GeError):
+    """A plugin cannot be loaded, breaks its contract, or shares a name with another."""
+
+
+class LedgerError(GeError):
+    """The run's database is locked, damaged, of another seed, or cannot be written."""
+
+
+class ModelError(GeError):
+    """The language model cannot be found, loaded or reached."""

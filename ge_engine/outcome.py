@@ -1,0 +1,53 @@
+"""How a candidate ended. Expected failures are values, so they can be recorded and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Fault = Literal["candidate", "engine", "infrastructure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A rung of the ladder said no before any training.
+
+    `stage` is the rung's name ("extract", "compile", "contract", "names", "build", ...);
+    `reason` is a sentence that a person, or a model asked to repair the reply, can act on.
+    """
+
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An operator found nothing to do (two parents without a differing block): no model call."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Training or scoring began and did not end in a score.
+
+    `kind` is one of "timeout", "crash", "out of memory", "not finite", "error".
+    Only a `fault` of "candidate" counts against the individual; the others are tried again.
+    """
+
+    stage: str
+    kind: str
+    reason: str
+    fault: Fault = "candidate"
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Every objective is a finite number. `details` holds what reports show (curve, seconds)."""
+
+    objectives: Mapping[str, float]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+Outcome = Rejected | Failed | Scored

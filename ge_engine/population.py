@@ -1,0 +1,102 @@
+"""Individuals and the set of all that a run has bred. Plain data, no behaviour of the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ge_engine.blocks import Genome
+from ge_engine.outcome import Outcome, Scored
+
+Direction = Literal["min", "max"]
+SEED_ID = "seed"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operator's part in an individual. Mating followed by mutation makes two steps."""
+
+    operator: str
+    persona: str
+    intent: str
+    address: str
+    grammar: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Individual:
+    """A genome with its parents, the steps that made it, and its outcome once known.
+
+    `id` is "seed" or "g<generation>s<slot>". `genome` is None when no patch came out of the reply.
+    """
+
+    id: str
+    generation: int
+    slot: int
+    parents: tuple[str, ...]
+    steps: tuple[Step, ...]
+    genome: Genome | None
+    outcome: Outcome | None = None
+
+    @property
+    def objectives(self) -> Mapping[str, float]:
+        """The scores; empty unless the outcome is `Scored`."""
+        return self.outcome.objectives if isinstance(self.outcome, Scored) else {}
+
+    @property
+    def scored(self) -> bool:
+        return isinstance(self.outcome, Scored)
+
+
+def individual_id(generation: int, slot: int) -> str:
+    return f"g{generation}s{slot}"
+
+
+def dominates(a: Mapping[str, float], b: Mapping[str, float], directions: Mapping[str, Direction]) -> bool:
+    """Pareto dominance: `a` is nowhere worse than `b` and somewhere better."""
+    better = False
+    for name, direction in directions.items():
+        gain = a[name] - b[name] if direction == "max" else b[name] - a[name]
+        if gain < 0:
+            return False
+        better = better or gain > 0
+    return better
+
+
+def pareto_front(individuals: Iterable[Individual], directions: Mapping[str, Direction]) -> list[Individual]:
+    """The scored individuals that no other dominates; of equal scores, the earliest stays."""
+    scored = [i for i in individuals if i.scored]
+    front: list[Individual] = []
+    taken: set[tuple[float, ...]] = set()
+    for one in scored:
+        point = tuple(one.objectives[name] for name in directions)
+        if point in taken or any(dominates(o.objectives, one.objectives, directions) for o in scored):
+            continue
+        taken.add(point)
+        front.append(one)
+    return front
+
+
+class Population(Sequence[Individual]):
+    """An ordered, immutable set of individuals with look-up by id."""
+
+    def __init__(self, individuals: Iterable[Individual] = ()) -> None:
+        self._all = tuple(individuals)
+        self._by_id = {one.id: one for one in self._all}
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def, override]
+        return self._all[index]
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Individual]:
+        return iter(self._all)
+
+    def get(self, identity: str) -> Individual | None:
+        return self._by_id.get(identity)
+
+    def scored(self) -> list[Individual]:
+        return [one for one in self._all if one.scored]

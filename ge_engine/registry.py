@@ -1,0 +1,182 @@
+"""The plugin manager: load, validate, sort, freeze. What a run uses is chosen by name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from types import MappingProxyType
+from typing import Any, TypeVar, cast
+
+import pluggy
+
+from ge_engine import hookspecs
+from ge_engine.contracts import (
+    Check,
+    Evaluator,
+    Grammar,
+    LanguageModelFactory,
+    Objective,
+    Operator,
+    Persona,
+    Selector,
+    Task,
+)
+from ge_engine.errors import ConfigError, PluginError
+
+T = TypeVar("T")
+REGISTERING = tuple(name for name in vars(hookspecs) if name.startswith("ge_") and name != "ge_event")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a plugin came from: its name, module, distribution and version ("" for a file at hand)."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    hooks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """All registered objects, by hook and name, sorted by name. Frozen: a run cannot change it."""
+
+    operators: Mapping[str, Operator]
+    personas: Mapping[str, Persona]
+    selectors: Mapping[str, Selector]
+    checks: Mapping[str, Check]
+    objectives: Mapping[str, Objective]
+    evaluators: Mapping[str, Evaluator]
+    tasks: Mapping[str, Task]
+    language_models: Mapping[str, LanguageModelFactory]
+    grammars: Mapping[str, Grammar]
+    origins: tuple[Origin, ...]
+    owners: Mapping[tuple[str, str], str]
+    _manager: pluggy.PluginManager
+
+    def event(self, name: str, data: Mapping[str, Any]) -> None:
+        """Tell every observer; an observer's own error names it and does not end the run."""
+        for implementation in self._manager.hook.ge_event.get_hookimpls():
+            try:
+                implementation.function(**_subset(implementation.argnames, {"name": name, "data": data}))
+            except Exception as error:
+                raise PluginError(
+                    f"The plugin {implementation.plugin_name!r} failed in ge_event: {error!r}.",
+                    f"Leave it out with --no-plugin {implementation.plugin_name}, or mend it.",
+                ) from error
+
+
+def choose(table: Mapping[str, T], name: str, what: str) -> T:
+    """Look up `name`. Raises ConfigError that lists what there is."""
+    if name not in table:
+        raise ConfigError(f"There is no {what} {name!r}.", f"There are: {', '.join(table) or 'none'}.")
+    return table[name]
+
+
+def load_registry(modules: Iterable[str] = (), blocked: Iterable[str] = ()) -> Registry:
+    """Load entry points of group `ge_engine` and the `modules` at hand, except those `blocked`.
+
+    Raises:
+        PluginError: a plugin cannot be imported, implements an unknown hook or argument, is given
+            twice, or two plugins register one name.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    origins: list[Origin] = []
+    barred = set(blocked)
+    for name, module, distribution, version in sorted(_found(modules), key=lambda entry: entry[0]):
+        if name in barred:
+            barred.discard(name)
+            continue
+        origins.append(_register(manager, name, module, distribution, version))
+    if barred:
+        raise ConfigError(f"There is no plugin {sorted(barred)[0]!r} to leave out.", "See `ge plugins`.")
+    _check_pending(manager)
+    tables: dict[str, Mapping[str, Any]] = {}
+    owners: dict[tuple[str, str], str] = {}
+    for hook in REGISTERING:
+        tables[hook.removeprefix("ge_")] = _collect(manager, hook, owners)
+    return Registry(
+        **cast(dict[str, Any], tables),
+        origins=tuple(origins),
+        owners=MappingProxyType(owners),
+        _manager=manager,
+    )
+
+
+def _found(modules: Iterable[str]) -> list[tuple[str, str, str, str]]:
+    entries = [
+        (entry.name, entry.value, entry.dist.name if entry.dist else "", entry.dist.version if entry.dist else "")
+        for entry in metadata.entry_points(group=hookspecs.PROJECT)
+    ]
+    known = {entry[1] for entry in entries}
+    for module in modules:
+        if module in known:
+            raise PluginError(f"The plugin {module!r} is given twice.", "Leave out --plugin: it is installed.")
+        known.add(module)
+        entries.append((module, module, "", ""))
+    return list(dict.fromkeys(entries))
+
+
+def _register(manager: pluggy.PluginManager, name: str, module: str, dist: str, version: str) -> Origin:
+    try:
+        plugin = importlib.import_module(module)
+    except Exception as error:
+        raise PluginError(
+            f"The plugin {name!r} ({module}) cannot be imported: {type(error).__name__}: {error}.",
+            f"Mend it, uninstall {dist or module}, or leave it out with --no-plugin {name}.",
+        ) from error
+    try:
+        manager.register(plugin, name)
+    except pluggy.PluginValidationError as error:
+        manager.unregister(plugin)
+        raise PluginError(f"The plugin {name!r} ({module}) breaks a hook: {_one_line(error)}.") from error
+    except ValueError as error:
+        raise PluginError(f"The plugin {name!r} ({module}) is given twice.", "Name it once.") from error
+    hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(plugin) or ()))
+    return Origin(name, module, dist, version, hooks)
+
+
+def _check_pending(manager: pluggy.PluginManager) -> None:
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(
+            f"A plugin implements a hook that does not exist: {_one_line(error)}.",
+            f"Hooks are: {', '.join(REGISTERING)}, ge_event.",
+        ) from error
+
+
+def _collect(manager: pluggy.PluginManager, hook: str, owners: dict[tuple[str, str], str]) -> Mapping[str, Any]:
+    table: dict[str, Any] = {}
+    for implementation in getattr(manager.hook, hook).get_hookimpls():
+        owner = implementation.plugin_name
+        try:
+            provided = list(implementation.function())
+        except Exception as error:
+            raise PluginError(f"The plugin {owner!r} failed in {hook}: {error!r}.") from error
+        for item in provided:
+            name = getattr(item, "name", None)
+            if not isinstance(name, str) or not name:
+                raise PluginError(f"The plugin {owner!r} returned an object without a name from {hook}: {item!r}.")
+            if name in table:
+                first = owners[hook, name]
+                raise PluginError(
+                    f"Two plugins register {name!r} in {hook}: {first!r} and {owner!r}.",
+                    f"Leave one out with --no-plugin {owner}.",
+                )
+            table[name] = item
+            owners[hook, name] = owner
+    return MappingProxyType(dict(sorted(table.items())))
+
+
+def _subset(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in names}
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(inspect.cleandoc(str(error)).split()).rstrip(".")

@@ -1,0 +1,1 @@
+"""Grammar templates (.lark). Data only; `ge_plugins.grammars` registers them."""

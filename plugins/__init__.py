@@ -1,0 +1,1 @@
+"""The built-in plugins, registered by entry points exactly as a third party would."""
