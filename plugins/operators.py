@@ -1,0 +1,194 @@
+"""The built-in operators: mutation, mating and Evolution of Thought.
+
+Each is a generator that yields prompts, is sent replies and returns a patch; none does I/O. Text is
+joined, never formatted, so that braces and percent signs in a block stay what they are.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from ge_engine.blocks import Genome, differing
+from ge_engine.contracts import Context, Operator, Prompt, Proposal
+from ge_engine.hookspecs import hookimpl
+from ge_engine.outcome import Skipped
+from ge_engine.population import Direction, Individual, dominates
+from ge_plugins.intents import INTENTS, RULES, Intent
+
+SYSTEM = "You improve PyTorch code. You answer with code that runs."
+EXPLAIN_SYSTEM = "You study how changes of PyTorch code change what was measured. You answer in plain sentences."
+
+
+class Mutation:
+    """Rewrites one randomly chosen block after one of six intents (GECCO 2024, section 3)."""
+
+    name = "mutation"
+    kind: Literal["mutation"] = "mutation"
+
+    def __init__(self, intents: Sequence[Intent] = INTENTS) -> None:
+        self._intents = tuple(intents)
+
+    def propose(self, context: Context) -> Proposal:
+        if not context.addresses:
+            return Skipped("the parent has no block that this run may rewrite")
+        address = context.rng.choice(context.addresses)
+        intent = context.rng.choice(self._intents)
+        code = context.genome.blocks[address].code
+        prompt = Prompt(
+            SYSTEM, _paragraphs(intent.text, _fence(code), RULES), address, intent.grammar, intent.name
+        )
+        reply = yield prompt
+        return context.read(prompt, reply)
+
+
+class Mating:
+    """Recombines one block in which two parents differ; the rest stays the first parent's."""
+
+    name = "mating"
+    kind: Literal["mating"] = "mating"
+
+    def propose(self, context: Context) -> Proposal:
+        mate = context.parents[1].genome
+        if mate is None:
+            return Skipped("the second parent has no genome")
+        shared = [a for a in differing(context.genome, mate) if a in context.addresses]
+        if not shared:
+            return Skipped("the two parents differ in no block that this run may rewrite")
+        address = context.rng.choice(shared)
+        prompt = Prompt(
+            SYSTEM,
+            _paragraphs(
+                "Two versions of one piece of code, from two models that were trained and measured. "
+                "Combine their strengths into one new version.",
+                "First version:",
+                _fence(context.genome.blocks[address].code),
+                _measured(context.parents[0], context.directions),
+                "Second version:",
+                _fence(mate.blocks[address].code),
+                _measured(context.parents[1], context.directions),
+                RULES,
+            ),
+            address,
+            "block",
+            "combine",
+        )
+        reply = yield prompt
+        return context.read(prompt, reply)
+
+
+class EvolutionOfThought:
+    """Asks why an elite's change helped, then for the same principle in another block.
+
+    GECCO 2024, section 3.3. The source is an elite whose change helped, with the measured change of
+    every objective in the prompt; the published code shows neither.
+    """
+
+    name = "eot"
+    kind: Literal["eot"] = "eot"
+
+    def propose(self, context: Context) -> Proposal:
+        source = _helpful(context.elites, context.seed, context.directions, context.rng)
+        if source is None or source.genome is None or context.seed.genome is None:
+            return Skipped("no elite's change has helped yet")
+        changed = context.rng.choice(differing(context.seed.genome, source.genome))
+        others = [address for address in context.addresses if not _overlap(address, changed)]
+        if not others:
+            return Skipped("there is no other block to carry the thought to")
+        address = context.rng.choice(others)
+        question = _ask_why(context.seed.genome, source, context.seed, changed, context.directions)
+        thought = yield question
+        prompt = Prompt(
+            SYSTEM,
+            _paragraphs(
+                "A change of another part of this model was measured and helped. Why it helped:",
+                thought.text.strip(),
+                "Apply the same principle to this code:",
+                _fence(context.genome.blocks[address].code),
+                RULES,
+            ),
+            address,
+            "block",
+            "apply-thought",
+        )
+        reply = yield prompt
+        return context.read(prompt, reply)
+
+
+@hookimpl
+def ge_operators() -> list[Operator]:
+    return [Mutation(), Mating(), EvolutionOfThought()]
+
+
+def _ask_why(
+    before: Genome, source: Individual, seed: Individual, address: str, directions: Mapping[str, Direction]
+) -> Prompt:
+    assert source.genome is not None
+    return Prompt(
+        EXPLAIN_SYSTEM,
+        _paragraphs(
+            "This code:",
+            _fence(before.blocks[address].code),
+            "was changed into:",
+            _fence(source.genome.blocks[address].code),
+            "Measured change: " + _change(seed, source, directions),
+            "Say in two or three sentences which principle made the change help.",
+        ),
+        intent="explain",
+    )
+
+
+def _helpful(
+    elites: Sequence[Individual], seed: Individual, directions: Mapping[str, Direction], rng: random.Random
+) -> Individual | None:
+    """An elite that dominates the seed; without one, an elite that gained somewhere."""
+    changed = [
+        e for e in elites if e.scored and e.genome and seed.genome and differing(seed.genome, e.genome)
+    ]
+    better = [e for e in changed if dominates(e.objectives, seed.objectives, directions)]
+    gained = [e for e in changed if _gains(e, seed, directions)]
+    pool = better or gained
+    return rng.choice(pool) if pool else None
+
+
+def _gains(one: Individual, seed: Individual, directions: Mapping[str, Direction]) -> bool:
+    return any(
+        dominates(one.objectives, seed.objectives, {name: direction}) for name, direction in directions.items()
+    )
+
+
+def _overlap(a: str, b: str) -> bool:
+    return a == b or a.startswith(b + ".") or b.startswith(a + ".")
+
+
+def _measured(one: Individual, directions: Mapping[str, Direction]) -> str:
+    return "Measured: " + ", ".join(_named(name, one.objectives[name]) for name in directions) + "."
+
+
+def _change(before: Individual, after: Individual, directions: Mapping[str, Direction]) -> str:
+    parts = []
+    for name, direction in directions.items():
+        old, new = before.objectives[name], after.objectives[name]
+        verdict = "equal" if new == old else "better" if (new > old) == (direction == "max") else "worse"
+        parts.append(_named(name, old) + " to " + _number(new) + " (" + verdict + ")")
+    return ", ".join(parts) + "."
+
+
+def _named(name: str, value: float) -> str:
+    return name + " " + _number(value)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) and abs(value) >= 10 else f"{value:.4g}"
+
+
+def _fence(code: str) -> str:
+    longest = max((len(run) for run in re.findall("`+", code)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return fence + "python\n" + code.rstrip("\n") + "\n" + fence
+
+
+def _paragraphs(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part)
