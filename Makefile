@@ -1,0 +1,40 @@
+# Two commands do everything from a bare clone: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check lint types bench bench-llm bench-train bench-loop bench-schedule corpus crash fuzz clean
+
+demo: $(STAMP)
+	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --run runs/demo-$$(date +%Y%m%d-%H%M%S)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: lint types test
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.bench_transform
+
+bench-llm bench-train bench-loop bench-schedule: $(STAMP)
+	$(BIN)/python -m benchmarks.$(subst -,_,$@)
+
+corpus crash fuzz: $(STAMP)
+	$(BIN)/python -m benchmarks.$@
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet torch torchvision
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
