@@ -19,9 +19,9 @@ class Recipe:
     `train_limit` 0 uses all training images; `lr` and `weight_decay` are given to the seed's
     `get_optimizer` when it has one."""
 
-    epochs: int = 2
+    epochs: int = 4
     batch_size: int = 64
-    lr: float = 0.05
+    lr: float = 0.1
     weight_decay: float = 1e-4
     schedule: str = "cosine"
     augment: bool = True
@@ -159,6 +159,8 @@ def _typed(cls: type, values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 def _convert(name: str, value: Any, kind: Any) -> Any:
     if get_origin(kind) is tuple:
         inner = get_args(kind)
+        if not isinstance(value, (str, list, tuple)):
+            raise ConfigError(f"The setting {name!r} wants a list and got {value!r}.")
         items = [value] if isinstance(value, str) else list(value)
         if inner[-1] is not Ellipsis and len(items) != len(inner):
             raise ConfigError(f"The setting {name!r} wants {len(inner)} values and got {len(items)}.")

@@ -1,0 +1,3 @@
+from ge_engine.cli.app import main
+
+main()

@@ -1,0 +1,78 @@
+"""Assembles the commands and turns every error into one message and an exit code.
+
+Exit codes: 0 done, 1 `ge diff` found a difference, 2 a mistake that the message explains,
+70 a fault of ours, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+from typing import Annotated
+
+import typer
+
+from ge_engine import __version__
+from ge_engine.cli.blocks import blocks
+from ge_engine.cli.console import err, out, print_error
+from ge_engine.cli.diff import diff
+from ge_engine.cli.doctor import doctor
+from ge_engine.cli.evolve import evolve
+from ge_engine.cli.export import export
+from ge_engine.cli.log import log
+from ge_engine.cli.plugins import plugins
+from ge_engine.cli.show import show
+from ge_engine.errors import GeError
+
+app = typer.Typer(
+    name="ge",
+    help="Evolve a PyTorch model file: a language model rewrites one block at a time, training scores it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (evolve, blocks, diff, log, show, export, plugins, doctor):
+    app.command()(command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"ge_engine {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Options of `ge` itself."""
+
+
+def main() -> None:
+    """Run the command line; never show a traceback."""
+    try:
+        app()
+    except GeError as error:
+        print_error(error)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        print_error(_report(error))
+        sys.exit(70)
+
+
+def _report(error: Exception) -> GeError:
+    with tempfile.NamedTemporaryFile("w", prefix="ge-fault-", suffix=".txt", delete=False) as file:
+        file.write("".join(traceback.format_exception(error)))
+    return GeError(
+        f"This is a fault of ge_engine, not yours: {type(error).__name__}: {error}.",
+        f"Please report it with the file {file.name}.",
+    )

@@ -1,0 +1,82 @@
+"""Data flows one way: a room imports only rooms above it (docs: the map of rooms)."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ENGINE = ROOT / "ge_engine"
+
+# Top to bottom. Rooms of one row stand beside each other: within a row, imports must not form a cycle,
+# which Python itself enforces at import.
+ROWS: tuple[tuple[str, ...], ...] = (
+    ("errors",),
+    ("outcome",),
+    ("config",),
+    ("blocks",),
+    ("entry",),
+    ("reply",),
+    ("patch",),
+    ("diff",),
+    ("population",),
+    ("contracts",),
+    ("hookspecs",),
+    ("registry",),
+    ("ledger",),
+    ("validate",),
+    ("grammar",),
+    ("llm",),
+    ("trainer", "worker", "nursery"),
+    ("evaluate",),
+    ("evolve",),
+    ("cli", "testing"),
+)
+LEVEL = {room: level for level, row in enumerate(ROWS) for room in row}
+FILES = sorted(ENGINE.rglob("*.py"))
+PLUGIN_API = {"blocks", "config", "contracts", "diff", "entry", "errors", "hookspecs", "outcome", "patch"}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ENGINE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """Rooms that the file imports when it is loaded; what stands under TYPE_CHECKING counts too."""
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("ge_engine"):
+            parts = node.module.split(".")
+            names = [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
+            rooms.update(names)
+        elif isinstance(node, ast.Import):
+            rooms.update(a.name.split(".")[1] for a in node.names if a.name.startswith("ge_engine."))
+    return rooms
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ENGINE)))
+def test_a_room_that_imports_a_room_below_it(path: Path) -> None:
+    room = room_of(path)
+    if room == "__init__":
+        return
+    assert room in LEVEL, f"{room} has no place in the order of rooms"
+    below = {r for r in imported_rooms(path) if LEVEL.get(r, 99) > LEVEL[room]}
+    assert not below
+
+
+def test_importing_the_engine_that_pulls_in_torch() -> None:
+    code = "import sys, ge_engine, ge_engine.registry; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_path_of_one_machine_in_the_repository() -> None:
+    listed = subprocess.run(["git", "ls-files", "*.py", "*.md", "*.toml", "Makefile"], cwd=ROOT, capture_output=True)
+    names = listed.stdout.decode().split()
+    this = Path(__file__).name
+    private = ("/" + "work/", "/tmp/" + "bash_jobs", "/" + "root/")
+    guilty = [n for n in names if Path(n).name != this and any(p in (ROOT / n).read_text() for p in private)]
+    assert not guilty
