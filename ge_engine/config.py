@@ -25,6 +25,7 @@ class Recipe:
     weight_decay: float = 1e-4
     schedule: str = "cosine"
     augment: bool = True
+    jitter: float = 0.0
     label_smoothing: float = 0.0
     image_size: int = 0
     precision: str = "auto"

@@ -271,12 +271,14 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A task's data. `names` are the classes; train and validation are cut from the training part."""
+    """A task's data. `names` are the classes; train and validation are cut from the training part.
+    `mirror`: a mirrored image keeps its class (not so for digits)."""
 
     train: Split
     validation: Split
     test: Split
     names: tuple[str, ...]
+    mirror: bool = True
 
 
 class Task(Protocol):
@@ -306,10 +308,18 @@ class Evaluation(Protocol):
 
 
 class Evaluator(Protocol):
-    """Opens an evaluation. Raises SeedError when the seed does not build, run or train."""
+    """Opens an evaluation. Raises SeedError when the seed does not build, run or train.
+
+    `tasks` are those of the run's registry; without them, the installed plugins' tasks.
+    """
 
     name: str
 
     def open(
-        self, seed: Genome, config: RunConfig, objectives: Sequence[Objective], scratch: Path
+        self,
+        seed: Genome,
+        config: RunConfig,
+        objectives: Sequence[Objective],
+        scratch: Path,
+        tasks: Mapping[str, Task] | None = None,
     ) -> AbstractContextManager[Evaluation]: ...

@@ -1,0 +1,144 @@
+"""What a process that runs generated code may do. Linux first; on other systems, POSIX limits only.
+
+Landlock (Linux 5.13 and later, no privilege needed) denies files outside an allow-list, TCP, signals
+to processes outside and reading their memory; https://docs.kernel.org/userspace-api/landlock.html.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import struct
+import sys
+from collections.abc import Iterable
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
+_PR_SET_CHILD_SUBREAPER, _PR_CAPBSET_DROP = 36, 24
+_LANDLOCK_CREATE, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT = 444, 445, 446
+_FS_EXECUTE, _FS_WRITE_FILE, _FS_READ_FILE, _FS_READ_DIR = 1, 2, 4, 8
+_FS_READ = _FS_EXECUTE | _FS_READ_FILE | _FS_READ_DIR
+_FS_RIGHTS_BY_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
+_FS_IOCTL_DEV = 1 << 15
+_FILE_RIGHTS = _FS_EXECUTE | _FS_WRITE_FILE | _FS_READ_FILE | (1 << 14) | _FS_IOCTL_DEV
+_LIBC = ctypes.CDLL(None, use_errno=True)
+LINUX = sys.platform == "linux"
+
+
+def set_limits(*, memory: int, cpu_seconds: float, file_bytes: int, cuda: bool) -> None:
+    """Limit this process. `memory` is bytes on top of what it has mapped now; on a GPU the address
+    space is left alone, because CUDA reserves far more than it uses."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+    seconds = int(cpu_seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
+    _lower(resource.RLIMIT_NOFILE, 1024)
+    if LINUX:
+        _lower(resource.RLIMIT_NPROC, 4096)
+        if not cuda:
+            _lower(resource.RLIMIT_AS, mapped_bytes() + memory)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
+def _lower(which: int, value: int) -> None:
+    hard = resource.getrlimit(which)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def mapped_bytes() -> int:
+    """The size of this process's address space in bytes (Linux)."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def die_with_parent() -> None:
+    """Ask the kernel for SIGKILL when the parent dies (Linux)."""
+    if LINUX:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every orphan among our descendants, so that none escapes (Linux)."""
+    if LINUX:
+        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def hide_memory(hidden: bool) -> None:
+    """Refuse or allow other processes of this user to read our memory and environment (Linux)."""
+    if LINUX:
+        _LIBC.prctl(_PR_SET_DUMPABLE, 0 if hidden else 1, 0, 0, 0)
+
+
+def prefer_to_kill() -> None:
+    """Make this process the first that the system kills when memory runs out (Linux)."""
+    if LINUX:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")
+
+
+def drop_privileges() -> None:
+    """Give up every capability for good; a no-op for ordinary users (Linux)."""
+    if not LINUX:
+        return
+    _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if os.geteuid() == 0:
+        for capability in range(64):
+            _LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        header = ctypes.create_string_buffer(struct.pack("Ii", 0x20080522, 0))
+        data = ctypes.create_string_buffer(struct.pack("6I", *(0,) * 6))
+        if _LIBC.capset(header, data) != 0:
+            raise OSError(ctypes.get_errno(), "capset failed")
+
+
+def landlock_version() -> int:
+    """The kernel's Landlock ABI; 0 when there is none."""
+    if not LINUX:
+        return 0
+    return max(0, int(_LIBC.syscall(_LANDLOCK_CREATE, None, 0, 1)))
+
+
+def landlock(readable: Iterable[str], writable: Iterable[str]) -> None:
+    """Confine this process and its descendants to reading `readable` and changing `writable`.
+
+    No TCP from ABI 4 on; no signals to or abstract sockets of outsiders from ABI 6 on.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    abi = landlock_version()
+    all_rights = (1 << _FS_RIGHTS_BY_ABI[min(abi, 5)]) - 1
+    network, scope = (3 if abi >= 4 else 0), (3 if abi >= 6 else 0)
+    attributes = struct.pack("QQQ", all_rights, network, scope)
+    size = 24 if abi >= 6 else 16 if abi >= 4 else 8
+    ruleset = _syscall(_LANDLOCK_CREATE, ctypes.create_string_buffer(attributes[:size]), size, 0)
+    try:
+        for paths, rights in ((readable, _FS_READ), (writable, all_rights)):
+            for path in paths:
+                _allow(ruleset, path, rights & all_rights)
+        _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        _syscall(_LANDLOCK_RESTRICT, ruleset, 0)
+    finally:
+        os.close(ruleset)
+
+
+def _allow(ruleset: int, path: str, rights: int) -> None:
+    try:
+        handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        rights = rights if os.path.isdir(path) else rights & _FILE_RIGHTS
+        rule = struct.pack("=Qi", rights, handle)
+        _syscall(_LANDLOCK_ADD_RULE, ruleset, 1, ctypes.create_string_buffer(rule), 0)
+    finally:
+        os.close(handle)
+
+
+def _syscall(number: int, *arguments: object) -> int:
+    result = int(_LIBC.syscall(number, *arguments))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"Landlock: {os.strerror(code)}")
+    return result

@@ -1,0 +1,106 @@
+"""Import a genome's source as the module that its seed is, from memory.
+
+Nothing is written and no bytecode is cached, so two genomes can never meet in a stale `.pyc`. The
+module's name resolves to the genome for every importer: a package whose `__init__` imports the seed
+gets the genome too, and a registry decorator runs once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import linecache
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, ModuleType
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleAddress:
+    """Where a seed's module lives: the folder for `sys.path`, its dotted name, its pseudo-file."""
+
+    root: str
+    name: str
+    file: str
+
+
+def module_address(path: Path, digest: str) -> ModuleAddress:
+    """The address of the module at `path`, inside its package when the folder has an `__init__.py`.
+
+    The pseudo-file stands beside the seed, so `__file__` leads to the seed's neighbours, and holds
+    `digest`, so that tracebacks and `inspect.getsource` never show another genome's text.
+    """
+    path = path.resolve()
+    parts = [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").exists() and folder.name.isidentifier():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    name = ".".join(parts)
+    if len(parts) == 1 and (not name.isidentifier() or name in sys.stdlib_module_names or name in sys.modules):
+        name = "ge_candidate_" + "".join(c if c.isalnum() else "_" for c in name)
+    return ModuleAddress(str(folder), name, str(path.with_name(f"{path.stem}.{digest[:16]}.py")))
+
+
+def import_source(source: bytes, address: ModuleAddress) -> ModuleType:
+    """Execute `source` as the module at `address`; whatever the source raises comes out unchanged."""
+    stale = sys.modules.pop(address.name, None)
+    if stale is not None:
+        importlib.invalidate_caches()
+    sys.meta_path.insert(0, _GenomeFinder(source, address))
+    if address.root not in sys.path:
+        sys.path.insert(0, address.root)
+    return importlib.import_module(address.name)
+
+
+class _GenomeLoader(importlib.abc.InspectLoader):
+    def __init__(self, source: bytes, address: ModuleAddress) -> None:
+        self._source = source
+        self._address = address
+
+    def get_source(self, fullname: str) -> str:  # noqa: ARG002
+        return importlib.util.decode_source(self._source)
+
+    def get_code(self, fullname: str) -> CodeType:
+        text = self.get_source(fullname)
+        lines = text.splitlines(keepends=True)
+        linecache.cache[self._address.file] = (len(text), None, lines, self._address.file)
+        return compile(self._source, self._address.file, "exec", dont_inherit=True)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__file__ = self._address.file
+        exec(self.get_code(module.__name__), module.__dict__)
+
+
+class _GenomeFinder(importlib.abc.MetaPathFinder):
+    def __init__(self, source: bytes, address: ModuleAddress) -> None:
+        self._loader = _GenomeLoader(source, address)
+        self._address = address
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self._address.name:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self._loader, origin=self._address.file)
+
+
+def error_line(error: BaseException, file: str) -> str:
+    """One sentence for a candidate's exception: type, message, and the deepest line in `file`."""
+    message = " ".join(str(error).split())[:500]
+    text = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return f"{text} (line {error.lineno})"
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            place = f" (line {trace.tb_lineno}, in {trace.tb_frame.f_code.co_qualname})"
+        trace = trace.tb_next
+    return text + place

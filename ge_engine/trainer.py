@@ -1,0 +1,194 @@
+"""Train one network and answer a held-out part of the data. Reads from top to bottom.
+
+The trainer never sees the labels it is scored on: it gets the held-out images and returns logits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from ge_engine.batches import Augmentation, Images, shuffled
+from ge_engine.config import Recipe
+
+PREDICT_BATCH = 256
+WARM_UP = 0.1
+PLATEAU_FACTOR, PLATEAU_LEAST_LR = 0.7, 1e-3
+OptimizerFactory = Callable[[nn.Module, float, float], torch.optim.Optimizer]
+
+
+class NotFinite(Exception):
+    """The loss or the answers became NaN or infinite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """The data of one training. `labels` (n,) int64 belong to `train`; those of `held_out` are not here."""
+
+    train: Images
+    labels: Tensor
+    held_out: Images
+    classes: int
+    mirror: bool = True
+
+
+@dataclass(slots=True)
+class Training:
+    """What a training gave: `logits` (m, classes) float32 on the CPU, the curve and the clock."""
+
+    model: nn.Module
+    logits: Tensor
+    curve: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    steps: int = 0
+
+
+def train(
+    build: Callable[[], nn.Module],
+    make_optimizer: OptimizerFactory,
+    lesson: Lesson,
+    recipe: Recipe,
+    rng_seed: int,
+    on_first_step: Callable[[], None] = lambda: None,
+) -> Training:
+    """Build, train by `recipe`, answer the held-out images. Same seed and threads: same figures on a CPU.
+
+    Raises:
+        NotFinite: the loss or the logits are NaN or infinite.
+        Exception: whatever the network itself raises.
+    """
+    accelerator = Accelerator(mixed_precision=choose_precision(recipe.precision), cpu=not torch.cuda.is_available())
+    device = accelerator.device
+    set_seed(rng_seed)
+    model = in_fast_layout(build())
+    optimizer = make_optimizer(model, recipe.lr, recipe.weight_decay)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    data, labels = lesson.train.to(device), lesson.labels.to(device)
+    steps_an_epoch = math.ceil(len(data) / recipe.batch_size)
+    schedule = Schedule(optimizer, recipe.schedule, recipe.epochs * steps_an_epoch)
+    order = torch.Generator().manual_seed(rng_seed)
+    augmentation = Augmentation(
+        mirror=recipe.augment and lesson.mirror, shift=recipe.augment, jitter=recipe.jitter if recipe.augment else 0.0
+    )
+
+    curve: list[dict[str, float]] = []
+    steps, started = 0, time.perf_counter()
+    on_first_step()
+    for epoch in range(recipe.epochs):
+        model.train()
+        total, right = torch.zeros((), device=device), torch.zeros((), device=device)
+        for images, targets in shuffled(data, labels, recipe.batch_size, augmentation, order):
+            logits = logits_of(model(images), lesson.classes).float()
+            loss = cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
+            optimizer.zero_grad()
+            accelerator.backward(loss)
+            schedule.before_step(steps)
+            optimizer.step()
+            total += loss.detach() * len(targets)
+            right += (logits.detach().argmax(1) == targets).sum()
+            steps += 1
+            if device.type == "cpu":
+                require_finite(loss, epoch)
+        require_finite(total, epoch)
+        mean_loss = float(total) / len(data)
+        curve.append({"epoch": epoch + 1, "loss": mean_loss, "accuracy": float(right) / len(data)})
+        if schedule.after_epoch(mean_loss):
+            break
+    seconds = time.perf_counter() - started
+    logits = predict(model, lesson.held_out.to(device), lesson.classes)
+    return Training(accelerator.unwrap_model(model), logits, curve, seconds, steps)
+
+
+@torch.no_grad()
+def predict(model: nn.Module, images: Images, classes: int) -> Tensor:
+    """Logits (m, classes) float32 on the CPU for all images in order."""
+    model.eval()
+    answers = [logits_of(model(batch), classes).float().cpu() for batch in images.in_order(PREDICT_BATCH)]
+    return torch.cat(answers)
+
+
+def logits_of(output: Any, classes: int) -> Tensor:
+    """The tensor (n, classes) in what a model returned: a tensor, tuple, dict, namedtuple or ModelOutput.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if isinstance(output, Tensor):
+        return output
+    named = getattr(output, "logits", None)
+    if isinstance(named, Tensor):
+        return named
+    parts = list(output.values()) if isinstance(output, Mapping) else output
+    if isinstance(parts, (tuple, list)):
+        for part in parts:
+            if isinstance(part, Tensor) and part.dim() == 2 and part.shape[1] == classes:
+                return part
+    raise ValueError(f"the model returned a {type(output).__name__} without a tensor of shape (n, {classes})")
+
+
+def default_optimizer(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum 0.9; no decay on vectors (norm weights and biases)."""
+    matrices = [p for p in model.parameters() if p.requires_grad and p.dim() > 1]
+    vectors = [p for p in model.parameters() if p.requires_grad and p.dim() <= 1]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.SGD([g for g in groups if g["params"]], lr=lr, momentum=0.9, nesterov=True)
+
+
+def choose_precision(asked: str) -> str:
+    """bfloat16 on a GPU that has it; a CPU trains in float32 unless told otherwise."""
+    if asked != "auto":
+        return asked
+    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+
+
+def in_fast_layout(model: nn.Module) -> nn.Module:
+    """Channels last, where the model has convolutions over images and none over volumes."""
+    ranks = {parameter.dim() for parameter in model.parameters()}
+    return model.to(memory_format=torch.channels_last) if 4 in ranks and 5 not in ranks else model
+
+
+def require_finite(value: Tensor, epoch: int) -> None:
+    if not torch.isfinite(value).all():
+        raise NotFinite(f"the training loss became {float(value)} in epoch {epoch + 1}")
+
+
+class Schedule:
+    """Scales every group's learning rate: linear warm-up over the first tenth of the steps, then a
+    half cosine to zero (Loshchilov and Hutter 2017, without restarts); or times 0.7 after an epoch whose
+    training loss is no new low, with an end below 0.001; or constant."""
+
+    def __init__(self, optimizer: Any, kind: str, steps: int) -> None:
+        self._groups = optimizer.param_groups
+        self._base = [float(group["lr"]) for group in self._groups]
+        self._kind = kind
+        self._steps = steps
+        self._scale = 1.0
+        self._best = math.inf
+
+    def before_step(self, step: int) -> None:
+        if self._kind == "cosine":
+            warm = max(1, round(WARM_UP * self._steps))
+            left = max(1, self._steps - warm)
+            self._scale = (
+                (step + 1) / (warm + 1) if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / left))
+            )
+        for group, base in zip(self._groups, self._base, strict=True):
+            group["lr"] = base * self._scale
+
+    def after_epoch(self, loss: float) -> bool:
+        """True when the training shall end."""
+        if self._kind != "plateau":
+            return False
+        if loss >= self._best:
+            self._scale *= PLATEAU_FACTOR
+        self._best = min(self._best, loss)
+        return max(self._base) * self._scale < PLATEAU_LEAST_LR
