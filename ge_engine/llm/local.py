@@ -1,0 +1,224 @@
+"""A language model in this process: transformers for the weights, accelerate for where they lie,
+llguidance for what may be answered, and one batch for all requests at once."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from llguidance import LLTokenizer
+from llguidance.hf import from_tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from ge_engine.contracts import Prompt, Reply, Request
+from ge_engine.errors import ModelError
+from ge_engine.llm.batch import Batch, PrefixStore
+from ge_engine.llm.embedded import cache_root
+from ge_engine.llm.precision import faster_dtype
+from ge_engine.llm.slots import SlotCache
+
+ROWS_ON_CPU = 48
+ROWS_ON_GPU = 128
+ATTENTIONS = {"full_attention", "sliding_attention"}
+
+
+class LocalModel:
+    """A decoder-only transformer with its tokenizer. `rows` is the largest batch."""
+
+    def __init__(self, name: str, model: Any, tokenizer: Any, rows: int) -> None:
+        self.name = name
+        self.model = model
+        self.tokenizer = tokenizer
+        self._rows = rows
+        self._config = model.config.get_text_config()
+        self._sliding = _layer_kinds(self._config, name)
+        forward = inspect.signature(model.forward).parameters
+        self._cache_argument = "cache" if "cache" in forward else "past_key_values"
+        self._matcher_tokenizer: LLTokenizer = from_tokenizer(
+            tokenizer,
+            n_vocab=model.get_output_embeddings().weight.shape[0],
+            eos_token=_ends(model, tokenizer),
+        )
+        self._store = PrefixStore()
+        self._lock = threading.Lock()
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        """Answer all requests as one batch; each reply comes as soon as it is whole."""
+        ready: list[tuple[int, Request, list[int]]] = []
+        for index, request in enumerate(requests):
+            prompt = self.encode(request.prompt, free=request.constraint is None)
+            if len(prompt) + request.sampling.max_tokens > self._limit():
+                yield index, _too_long(self.name, len(prompt), self._limit())
+            else:
+                ready.append((index, request, prompt))
+        with self._lock:
+            batch = Batch(
+                self._forward,
+                self._matcher_tokenizer,
+                self.decode,
+                self._store,
+                min(self._rows, max(1, len(ready))),
+            )
+            for row in batch.run(ready):
+                yield row.index, row.reply(self.name, self.decode)
+
+    def encode(self, prompt: Prompt, free: bool = True) -> list[int]:
+        """The prompt's tokens by the model's own chat template; `free` False asks not to think aloud."""
+        if not self.tokenizer.chat_template:
+            text = f"{prompt.system}\n\n{prompt.user}\n\n".lstrip()
+            return list(self.tokenizer(text)["input_ids"])
+        options = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
+        if not free:
+            options["enable_thinking"] = False
+        separate = [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}]
+        joined = [{"role": "user", "content": f"{prompt.system}\n\n{prompt.user}".lstrip()}]
+        for messages in (separate, joined) if prompt.system else (joined,):
+            try:
+                return list(self.tokenizer.apply_chat_template(messages, **options)["input_ids"])
+            except Exception as error:  # a template raises its own jinja errors, e.g. for a system role
+                refused = error
+        raise ModelError(f"The chat template of {self.name} cannot render a prompt: {refused}.") from refused
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return str(
+            self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        )
+
+    def close(self) -> None:
+        """Give the memory back, the accelerator's too."""
+        self.model = None
+        self._store = PrefixStore()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _limit(self) -> int:
+        return int(getattr(self._config, "max_position_embeddings", None) or 1 << 30)
+
+    def _forward(
+        self, ids: torch.Tensor, positions: torch.Tensor, cache: SlotCache, pick: torch.Tensor
+    ) -> torch.Tensor:
+        device = self.model.get_input_embeddings().weight.device
+        hidden = self.model.base_model(
+            input_ids=ids.to(device),
+            attention_mask=self._mask(positions, cache.step.width, device),
+            position_ids=positions.to(device),
+            use_cache=True,
+            **{self._cache_argument: cache},
+        ).last_hidden_state
+        rows, queries = pick.to(hidden.device)
+        head = self.model.get_output_embeddings()
+        return self._scaled(head(hidden[rows, queries].to(head.weight.device)))
+
+    def _scaled(self, logits: torch.Tensor) -> torch.Tensor:
+        cap = getattr(self._config, "final_logit_softcapping", None)
+        if cap:
+            logits = torch.tanh(logits / cap) * cap
+        if (scale := getattr(self._config, "logit_scale", None)) is not None:
+            logits = logits * scale
+        if (scale := getattr(self._config, "logits_scaling", None)) is not None:
+            logits = logits / scale
+        return logits
+
+    def _mask(self, positions: torch.Tensor, width: int, device: torch.device) -> Any:
+        """Additive masks (rows, 1, queries, columns): a query sees the columns up to its own position."""
+        columns = torch.arange(width)[None, None, None]
+        here = positions[:, None, :, None]
+        seen = {"full_attention": columns <= here}
+        window = getattr(self._config, "sliding_window", None)
+        if window:
+            seen["sliding_attention"] = seen["full_attention"] & (columns > here - window)
+        lowest = torch.finfo(self.model.dtype).min
+        masks = {
+            kind: torch.zeros(sees.shape, dtype=self.model.dtype).masked_fill_(~sees, lowest).to(device)
+            for kind, sees in seen.items()
+        }
+        if self._sliding == {"full_attention"}:
+            return masks["full_attention"]
+        return masks if len(self._sliding) > 1 else masks["sliding_attention"]
+
+
+def load_local(source: str, name: str) -> LocalModel:
+    """Load a model by hub name or folder. On the CPU the faster of bfloat16 and float32 is used.
+
+    Raises:
+        ModelError: there is no such model, it cannot be reached, or it is of a kind that this decoder
+            does not know (state-space layers, encoder-decoder, a slow tokenizer).
+    """
+    on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
+    with _quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(source)
+            model = AutoModelForCausalLM.from_pretrained(
+                source, dtype=torch.bfloat16 if on_cpu else "auto", device_map="cpu" if on_cpu else "auto"
+            ).eval()
+        except (OSError, ValueError, ImportError, KeyError) as error:
+            raise ModelError(
+                f"The language model {name} cannot be loaded: {_first_line(error)}.",
+                "Give hf:ORG/NAME of a causal language model, or hf:/path of a folder that holds one.",
+            ) from error
+        if on_cpu:
+            faster_dtype(model, name, cache_root() / "precision.json")
+    try:
+        return LocalModel(name, model, tokenizer, ROWS_ON_CPU if on_cpu else ROWS_ON_GPU)
+    except ValueError as error:
+        raise ModelError(
+            f"The language model {name} cannot be decoded here: {_first_line(error)}.",
+            "Serve it with vLLM or llama.cpp and use --llm openai:MODEL --llm-url URL.",
+        ) from error
+
+
+def _layer_kinds(config: Any, name: str) -> set[str]:
+    kinds = set(getattr(config, "layer_types", None) or ())
+    if not kinds:
+        windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+        kinds = {"sliding_attention"} if windowed else {"full_attention"}
+    if kinds - ATTENTIONS or getattr(config, "is_encoder_decoder", False):
+        raise ValueError(
+            f"{name} has layers of kind {', '.join(sorted(kinds - ATTENTIONS)) or 'encoder-decoder'}"
+        )
+    return kinds
+
+
+def _ends(model: Any, tokenizer: Any) -> list[int]:
+    ends = model.generation_config.eos_token_id
+    found = [ends] if isinstance(ends, int) else list(ends or ())
+    return found or [tokenizer.eos_token_id]
+
+
+def _too_long(model: str, tokens: int, limit: int) -> Reply:
+    reason = f"The prompt has {tokens} tokens, and with the reply it passes the model's limit of {limit}."
+    return Reply("", "error", tokens, 0, 0.0, model, reason)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Loading prints progress bars and advice for library authors; neither helps a person here."""
+    level = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    bars = transformers.logging.is_progress_bar_enabled()
+    transformers.logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        transformers.logging.set_verbosity(level)
+        if bars:
+            transformers.logging.enable_progress_bar()
+
+
+def folder_or_name(argument: str) -> str:
+    """A local folder as an absolute path; else the argument as it is."""
+    path = Path(argument).expanduser()
+    return str(path.resolve()) if path.is_dir() else argument
