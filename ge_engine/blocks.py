@@ -1,0 +1,378 @@
+"""Bytes <-> Seed, Genome, Block. Every byte outside a patched block stays what it was.
+
+A genome is its seed's segments, of which some are replaced, plus helper definitions and imports that
+patches brought along. Nothing but compiling costs more on a larger file.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ge_engine import cutting
+from ge_engine.errors import SeedError
+from ge_engine.segments import Kind, Segment, Signature, Span
+from ge_engine.syntax import SyntaxFault
+
+__all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "differing", "select_addresses"]
+
+
+class Block:
+    """A named definition. `code` is its source at column 0 with LF line ends, decorators included;
+    `lines` (first, last) count from 1 in the genome's file; `reason` says why it is not evolvable."""
+
+    __slots__ = ("_read", "address", "digest", "kind", "lines", "reason")
+
+    def __init__(
+        self,
+        address: str,
+        kind: Kind,
+        lines: tuple[int, int],
+        digest: str,
+        reason: str,
+        read: Callable[[], str],
+    ) -> None:
+        self.address = address
+        self.kind = kind
+        self.lines = lines
+        self.digest = digest
+        self.reason = reason
+        self._read = read
+
+    @property
+    def code(self) -> str:
+        return self._read()
+
+    def __repr__(self) -> str:
+        return f"Block({self.address!r}, {self.kind!r}, lines={self.lines}, reason={self.reason!r})"
+
+
+class Seed:
+    """A model file as it was read: bytes, line end, indent, and its cut into segments."""
+
+    def __init__(self, source: bytes, path: Path | None, cut: cutting.Cut) -> None:
+        self.source = source
+        self.path = path
+        self.newline = cut.newline
+        self.indent = cut.indent
+        self.cut = cut
+        self.genome = Genome(self, {}, {}, ())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Seed:
+        """Read a model file.
+
+        Raises:
+            SeedError: it cannot be read, is not Python, or has no block that can be evolved.
+        """
+        path = Path(path)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise SeedError(
+                f"The seed {path} cannot be read: {error.strerror}.", "Give the path of a Python file."
+            ) from error
+        return cls.from_bytes(data, path)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, path: Path | None = None) -> Seed:
+        """Cut `data` into blocks. Raises SeedError with the line that stands in the way."""
+        name = str(path) if path else "seed"
+        seed = cls(data, path, cutting.cut(data, name))
+        if seed.genome.source != data:
+            raise SeedError(f"The text encoding of {name} does not give its bytes back.", "Save it as UTF-8.")
+        if not seed.genome.evolvable:
+            raise SeedError(*_nothing_to_evolve(name, seed.genome))
+        return seed
+
+
+class Genome:
+    """The seed with zero or more blocks replaced. Immutable; made by `ge_engine.patch.apply`."""
+
+    def __init__(
+        self,
+        seed: Seed,
+        replaced: Mapping[int, Segment],
+        helpers: Mapping[int, tuple[Segment, ...]],
+        imports: tuple[str, ...],
+    ) -> None:
+        self.seed = seed
+        self.replaced = replaced
+        self.helpers = helpers
+        self.imports = imports
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """All segments in the order of the file, helpers and imports included."""
+        return tuple(segment for _, segment in self._placed())
+
+    @cached_property
+    def text(self) -> str:
+        return "".join(segment.text for segment in self.segments)
+
+    @cached_property
+    def source(self) -> bytes:
+        cut = self.seed.cut
+        return cut.bom + self.text.encode(cut.encoding)
+
+    @cached_property
+    def digest(self) -> str:
+        """Equal for two genomes of one seed whose syntax trees are equal, docstrings apart."""
+        parts = "".join(s.facts.digest for s in self.segments if s.text and not s.text.isspace())
+        return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def blocks(self) -> Mapping[str, Block]:
+        """Every definition by its address, in the order of the file."""
+        return MappingProxyType({block.address: block for block in self._blocks()})
+
+    @cached_property
+    def evolvable(self) -> tuple[str, ...]:
+        """The addresses that may be rewritten."""
+        return tuple(address for address, block in self.blocks.items() if not block.reason)
+
+    @cached_property
+    def bound(self) -> Mapping[str, str]:
+        """Names bound at the module's level, each with its import statement or a digest."""
+        bound: dict[str, str] = {}
+        for segment in self.segments:
+            if segment.text and not segment.text.isspace():
+                bound.update(segment.facts.binds)
+        return bound
+
+    def segment(self, name: str) -> Segment | None:
+        """The segment that holds the top-level definition `name`."""
+        place = self.seed.cut.index.get(name)
+        if place is not None:
+            return self.replaced.get(place, self.seed.cut.segments[place])
+        return next((s for group in self.helpers.values() for s in group if s.name == name), None)
+
+    def reason(self, address: str) -> str | None:
+        """Why `address` is not evolvable, "" when it is, None when there is no such block."""
+        name, _, method = address.partition(".")
+        blocked = self.seed.cut.reasons.get(address)
+        segment = self.segment(name)
+        if segment is None or (method and segment.method(method) is None):
+            return blocked
+        top = self.seed.cut.reasons.get(name) or _own_reason(segment)
+        if not method:
+            return top
+        return top or blocked or _method_reason(segment, method)
+
+    def replace(self, name: str, segment: Segment) -> Genome:
+        """This genome with another text for the top-level definition `name`."""
+        place = self.seed.cut.index.get(name)
+        if place is not None:
+            return Genome(self.seed, {**self.replaced, place: segment}, self.helpers, self.imports)
+        helpers = {
+            at: tuple(segment if s.name == name else s for s in group) for at, group in self.helpers.items()
+        }
+        return Genome(self.seed, self.replaced, helpers, self.imports)
+
+    def insert(self, before: str, segments: Sequence[Segment], imports: Iterable[str]) -> Genome:
+        """This genome with helper definitions before the block `before`, and imports added once."""
+        merged = tuple(sorted({*self.imports, *imports}))
+        if not segments:
+            return Genome(self.seed, self.replaced, self.helpers, merged)
+        place, group, at = self._spot(before)
+        helpers = {**self.helpers, place: (*group[:at], *segments, *group[at:])}
+        return Genome(self.seed, self.replaced, helpers, merged)
+
+    def delta(self) -> dict[str, Any]:
+        """What differs from the seed, as plain data for JSON."""
+        return {
+            "replaced": {str(at): s.text for at, s in sorted(self.replaced.items())},
+            "helpers": {
+                str(at): [[s.name, s.text] for s in g] for at, g in sorted(self.helpers.items()) if g
+            },
+            "imports": list(self.imports),
+        }
+
+    @classmethod
+    def from_delta(cls, seed: Seed, delta: Mapping[str, Any]) -> Genome:
+        """The genome that `delta()` described. Raises SeedError when it is of another seed."""
+        try:
+            replaced = {int(at): _renamed(seed, int(at), text) for at, text in delta["replaced"].items()}
+            helpers = {
+                int(at): tuple(Segment(text, name) for name, text in group)
+                for at, group in delta["helpers"].items()
+            }
+            return cls(seed, replaced, helpers, tuple(delta["imports"]))
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise SeedError(
+                "The record of a genome does not fit this seed.", "Was the seed changed?"
+            ) from error
+
+    def _spot(self, before: str) -> tuple[int, tuple[Segment, ...], int]:
+        place = self.seed.cut.index.get(before)
+        if place is not None:
+            group = self.helpers.get(place, ())
+            return place, group, len(group)
+        for place, group in self.helpers.items():
+            for at, segment in enumerate(group):
+                if segment.name == before:
+                    return place, group, at
+        raise KeyError(before)
+
+    def _placed(self) -> Iterator[tuple[int, Segment]]:
+        """Segments with the seed's index, -1 for those that the seed does not have."""
+        cut = self.seed.cut
+        spacer = Segment(cut.newline * 3)
+        before = {cut.leads[at]: group for at, group in self.helpers.items()}
+        for at, segment in enumerate(cut.segments):
+            for helper in before.get(at, ()):
+                yield -1, helper
+                yield -1, spacer
+            if at == cut.import_at and self.imports:
+                yield -1, Segment(cut.import_text(self.imports))
+            yield at, self.replaced.get(at, segment)
+
+    def _blocks(self) -> Iterator[Block]:
+        line = 1
+        blocked = self.seed.cut.blocked
+        for at, segment in self._placed():
+            for hidden in blocked.get(at, ()):
+                yield _hidden_block(hidden, segment, line)
+            if segment.name:
+                yield from self._segment_blocks(segment, line)
+            line += segment.newlines
+
+    def _segment_blocks(self, segment: Segment, line: int) -> Iterator[Block]:
+        outer = segment.facts.outer
+        if outer is None:
+            return
+        for span in (outer, *_first_of_each(segment.facts.methods)):
+            address = span.name if span is outer else f"{segment.name}.{span.name}"
+            yield Block(
+                address=address,
+                kind=span.kind,
+                lines=(line + span.first - 1, line + span.last - 1),
+                digest=span.digest,
+                reason=self.reason(address) or "",
+                read=_reader(segment, span),
+            )
+
+
+def differing(a: Genome, b: Genome) -> tuple[str, ...]:
+    """Addresses of blocks, evolvable in both genomes, whose syntax trees differ.
+
+    The addresses do not overlap. Of a class that differs in the body of exactly one evolvable method
+    it is that method's address; otherwise the class's own, so that methods that belong together are
+    exchanged together.
+    """
+    found = []
+    for name in _top_level(a):
+        one, other = a.segment(name), b.segment(name)
+        if one is None or other is None or one is other or a.reason(name) or b.reason(name):
+            continue
+        if one.facts.digest == other.facts.digest:
+            continue
+        found.append(_finest(a, b, one, other))
+    return tuple(found)
+
+
+def select_addresses(genome: Genome, patterns: Sequence[str]) -> tuple[str, ...]:
+    """The evolvable addresses that `patterns` choose, in the order of the file.
+
+    A pattern is an address or a glob ("Net.*", "*Block"); with "!" in front it excludes. Later
+    patterns win. When the first pattern excludes, or there is none, all are chosen at the start.
+
+    Raises:
+        SeedError: a pattern matches no block, or only blocks that are not evolvable, or none is left.
+    """
+    chosen = set(genome.evolvable) if not patterns or patterns[0].startswith("!") else set()
+    for pattern in patterns:
+        matches = _matching(genome, pattern.removeprefix("!"))
+        chosen = chosen - matches if pattern.startswith("!") else chosen | matches
+    if not chosen:
+        raise SeedError("The block patterns leave no block to evolve.", "See `ge blocks` for the addresses.")
+    return tuple(address for address in genome.evolvable if address in chosen)
+
+
+def _matching(genome: Genome, pattern: str) -> set[str]:
+    known = {a for a in genome.blocks if a == pattern or fnmatch.fnmatchcase(a, pattern)}
+    if not known:
+        raise SeedError(
+            f"The block pattern {pattern!r} matches nothing.", f"Blocks are: {', '.join(genome.blocks)}."
+        )
+    matches = known & set(genome.evolvable)
+    if not matches:
+        first = min(known)
+        raise SeedError(f"The block {first!r} cannot be evolved: {genome.blocks[first].reason}.")
+    return matches
+
+
+def _finest(a: Genome, b: Genome, one: Segment, other: Segment) -> str:
+    if not one.facts.skeleton or one.facts.skeleton != other.facts.skeleton:
+        return one.name
+    pairs = zip(one.facts.methods, other.facts.methods, strict=True)
+    methods = [f"{one.name}.{x.name}" for x, y in pairs if x.digest != y.digest]
+    if len(methods) == 1 and not a.reason(methods[0]) and not b.reason(methods[0]):
+        return methods[0]
+    return one.name
+
+
+def _top_level(genome: Genome) -> Iterator[str]:
+    return (segment.name for segment in genome.segments if segment.name)
+
+
+def _own_reason(segment: Segment) -> str:
+    module = segment.module
+    return str(module) if isinstance(module, SyntaxFault) else ""
+
+
+def _method_reason(segment: Segment, method: str) -> str:
+    lines = segment.facts.repeated.get(method)
+    if lines:
+        return f"the name occurs {len(lines)} times in the class"
+    code = segment.method_code(method)
+    return str(code) if isinstance(code, SyntaxFault) else ""
+
+
+def _first_of_each(spans: Iterable[Span]) -> list[Span]:
+    return list({span.name: span for span in reversed(list(spans))}.values())[::-1]
+
+
+def _reader(segment: Segment, span: Span) -> Callable[[], str]:
+    def read() -> str:
+        if span.kind == "method":
+            code = segment.method_code(span.name)
+            if isinstance(code, str):
+                return code
+        first, last = segment.bounds(span)
+        return segment.text[first:last].replace("\r\n", "\n").replace("\r", "\n")
+
+    return read
+
+
+def _hidden_block(hidden: cutting.Blocked, segment: Segment, line: int) -> Block:
+    return Block(
+        address=hidden.address,
+        kind=hidden.kind,
+        lines=(line + hidden.first - 1, line + hidden.last - 1),
+        digest=hidden.digest,
+        reason=hidden.reason,
+        read=lambda: "".join(segment.lines[hidden.first - 1 : hidden.last]).replace("\r\n", "\n"),
+    )
+
+
+def _renamed(seed: Seed, at: int, text: str) -> Segment:
+    return Segment(text, seed.cut.segments[at].name)
+
+
+def _nothing_to_evolve(name: str, genome: Genome) -> tuple[str, str]:
+    if not genome.blocks:
+        return (
+            f"There is no class and no function in {name}.",
+            "A seed is a Python file that defines a model.",
+        )
+    first = next(iter(genome.blocks.values()))
+    return (
+        f"No block of {name} can be evolved: {first.address} (line {first.lines[0]}): {first.reason}.",
+        "See `ge blocks` for the reason of each block.",
+    )

@@ -1,0 +1,57 @@
+"""Code at column 0 <-> code in a file's style, through libcst.
+
+Only code that `syntax.parse` accepted comes here. Docstrings and other strings are tokens of the tree,
+so re-indenting never touches their value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import libcst as cst
+
+from ge_engine.syntax import SyntaxFault
+
+Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
+
+
+def read(code: str) -> cst.Module | SyntaxFault:
+    """Parse code with LF line ends. A fault says what libcst cannot represent, and where."""
+    try:
+        return cst.parse_module(code)
+    except cst.ParserSyntaxError as error:
+        return SyntaxFault(error.raw_line, "this layout or indentation is not supported by libcst")
+    except (RecursionError, ValueError, IndexError) as error:
+        return SyntaxFault(0, f"libcst cannot read this code ({type(error).__name__})")
+
+
+def restyle(module: cst.Module, nodes: Sequence[Statement], indent: str) -> str | SyntaxFault:
+    """Print `nodes` at column 0 with `indent` a level, no comment above the first, no final newline."""
+    bare = [nodes[0].with_changes(leading_lines=()), *nodes[1:]]
+    return _print(module.with_changes(body=bare, header=(), footer=(), default_indent=indent))
+
+
+def nest(module: cst.Module, method: Statement, outer: str, indent: str) -> str | SyntaxFault:
+    """Print a method as it stands in a class whose body is indented by `outer`; its first line
+    comes without that indent, and without a final newline."""
+    body = cst.IndentedBlock([method.with_changes(leading_lines=())], indent=outer)
+    shell = cst.ClassDef(cst.Name("_"), body)
+    text = _print(module.with_changes(body=[shell], header=(), footer=(), default_indent=indent))
+    return text if isinstance(text, SyntaxFault) else text.split("\n", 1)[1][len(outer) :]
+
+
+def unnest(module: cst.Module, name: str) -> str | SyntaxFault:
+    """The code at column 0 of the method `name` of the class that `module` holds."""
+    for statement in module.body:
+        if isinstance(statement, cst.ClassDef):
+            for part in statement.body.body:
+                if isinstance(part, cst.FunctionDef) and part.name.value == name:
+                    return restyle(module, [part], module.default_indent)
+    return SyntaxFault(0, f"libcst finds no method {name!r}")
+
+
+def _print(module: cst.Module) -> str | SyntaxFault:
+    try:
+        return module.code.rstrip("\n")
+    except RecursionError:
+        return SyntaxFault(0, "the code nests too deeply for libcst to print it")
