@@ -1,0 +1,93 @@
+"""`ge doctor`: what this installation has, and what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from typing import Literal
+
+import typer
+from rich.text import Text
+
+from ge_engine import __version__
+from ge_engine.cli.console import out
+from ge_engine.errors import GeError
+from ge_engine.llm.embedded import cached_model
+from ge_engine.registry import load_registry
+
+State = Literal["ok", "note", "missing"]
+STYLE: dict[State, str] = {"ok": "green", "note": "yellow", "missing": "red"}
+NEEDED = ("torch", "torchvision", "transformers", "accelerate", "libcst", "pluggy", "llguidance", "gguf", "deap")
+
+
+def doctor() -> None:
+    """Show versions, device, model cache and sandbox; exit code 1 when something is missing.
+
+    Example: ge doctor
+    """
+    rows = [*_system(), *_packages(), *_device(), *_model(), *_plugins()]
+    for state, name, value in rows:
+        out.print(Text.assemble((f"{state:8}", STYLE[state]), (f"{name:14}", "bold"), value))
+    if any(state == "missing" for state, _, _ in rows):
+        raise typer.Exit(1)
+
+
+def _system() -> Iterator[tuple[State, str, str]]:
+    yield "ok", "ge_engine", __version__
+    yield "ok", "python", f"{platform.python_version()} ({sys.executable})"
+    yield "ok", "system", f"{platform.platform()}, {os.cpu_count()} cores"
+
+
+def _packages() -> Iterator[tuple[State, str, str]]:
+    for name in NEEDED:
+        try:
+            yield "ok", name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            yield "missing", name, f"not installed; pip install {name}"
+
+
+def _device() -> Iterator[tuple[State, str, str]]:
+    try:
+        import torch  # slow to import and the very thing that may be broken
+    except ImportError as error:
+        yield "missing", "device", f"torch cannot be imported: {error}"
+        return
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            free, total = torch.cuda.mem_get_info(index)
+            name = torch.cuda.get_device_name(index)
+            yield "ok", "device", f"cuda:{index} {name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free"
+    elif torch.backends.mps.is_available():
+        yield "ok", "device", "mps (Apple)"
+    else:
+        yield "note", "device", f"cpu, {torch.get_num_threads()} threads; training is slow without a GPU"
+
+
+def _model() -> Iterator[tuple[State, str, str]]:
+    found = cached_model()
+    if found is None:
+        yield "note", "model cache", "empty; the first run downloads SmolLM2-135M-Instruct (93 MB)"
+    else:
+        yield "ok", "model cache", str(found)
+    key = "set" if os.environ.get("OPENAI_API_KEY") else "not set; only needed for --llm openai:MODEL"
+    yield "ok", "API key", key
+
+
+def _plugins() -> Iterator[tuple[State, str, str]]:
+    try:
+        registry = load_registry()
+    except GeError as error:
+        yield "missing", "plugins", f"{error.message} {error.hint}"
+        return
+    foreign = [o.name for o in registry.origins if o.distribution != "ge-engine"]
+    extra = f", others: {', '.join(foreign)}" if foreign else ""
+    yield "ok", "plugins", f"{len(registry.origins) - len(foreign)} built in{extra}"
+
+
+def _sandbox() -> Iterator[tuple[State, str, str]]:
+    found = shutil.which("bwrap")
+    yield ("ok", "bubblewrap", found) if found else ("note", "bubblewrap", "not installed")

@@ -1,0 +1,94 @@
+"""Counts what a run's events say. No printing."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a run has done so far. `asked`, `answered`, ... count the present generation only."""
+
+    started: float = field(default_factory=time.monotonic)
+    first: int = 0
+    generation: int = 0
+    generations: int = 0
+    directions: dict[str, str] = field(default_factory=dict)
+    seed: dict[str, float] = field(default_factory=dict)
+    size: int = 0
+    asked: int = 0
+    answered: int = 0
+    admitted: int = 0
+    settled: int = 0
+    training: int = 0
+    trained: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    front: list[dict[str, Any]] = field(default_factory=list)
+    phase: str = "starting"
+
+    def update(self, name: str, data: Mapping[str, Any]) -> None:
+        handler = getattr(self, f"_{name}", None)
+        if handler is not None:
+            handler(data)
+
+    def _run_started(self, data: Mapping[str, Any]) -> None:
+        self.first = data["generation"]
+        self.generations = data["generations"]
+        self.directions = dict(data["objectives"])
+        self.seed = dict(data["seed"])
+
+    def _generation_started(self, data: Mapping[str, Any]) -> None:
+        self.generation, self.size = data["generation"], data["size"]
+        self.asked = self.answered = self.admitted = self.settled = self.trained = self.training = 0
+        self.phase = "breeding"
+
+    def _asked(self, data: Mapping[str, Any]) -> None:
+        self.asked += data["count"]
+        self.answered += data["answered"]
+
+    def _reply(self, _: Mapping[str, Any]) -> None:
+        self.answered += 1
+
+    def _rejected(self, data: Mapping[str, Any]) -> None:
+        self.rejected[data["stage"]] += 1
+        self.settled += 1
+
+    def _admitted(self, _: Mapping[str, Any]) -> None:
+        self.admitted += 1
+
+    def _submitted(self, _: Mapping[str, Any]) -> None:
+        self.training += 1
+
+    def _outcome(self, data: Mapping[str, Any]) -> None:
+        self.training = max(0, self.training - 1)
+        self.trained += 1
+        if data["split"] == "validation":
+            self.settled += 1
+
+    def _generation_finished(self, data: Mapping[str, Any]) -> None:
+        self.front = list(data["front"])
+
+    def _stopping(self, _: Mapping[str, Any]) -> None:
+        self.phase = "stopping"
+
+    def _finalists(self, data: Mapping[str, Any]) -> None:
+        self.phase = "testing"
+        self.asked = self.answered = self.admitted = self.trained = 0
+        self.size = self.settled = len(data["ids"])
+
+    @property
+    def share(self) -> float:
+        """How much of this session's breeding is done, 0 to 1."""
+        todo = self.generations + 1 - self.first
+        done = self.generation - self.first + (min(1.0, self.settled / self.size) if self.size else 0.0)
+        return min(1.0, done / todo) if todo > 0 else 1.0
+
+    def seconds_left(self) -> float | None:
+        """From the pace so far; None before there is one."""
+        share = self.share
+        elapsed = time.monotonic() - self.started
+        return elapsed * (1 - share) / share if share > 0.02 else None

@@ -1,0 +1,72 @@
+"""`ge show`: one individual with its lineage, prompts and replies."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from ge_engine.cli.console import out
+from ge_engine.cli.outcomes import describe, describe_outcome
+from ge_engine.cli.refs import find_individual, split_reference
+from ge_engine.ledger import History
+from ge_engine.population import Individual
+from ge_engine.records import Call
+
+
+def show(
+    individual: Annotated[str, typer.Argument(metavar="RUN:ID", help="The individual to show.")],
+    code: Annotated[bool, typer.Option("--code", help="Also print the whole file.")] = False,
+) -> None:
+    """Show where an individual came from: lineage, prompts, replies, outcome.
+
+    Example: ge show runs/demo:g1s3
+    """
+    folder, identity = split_reference(individual)
+    with History(folder) as history:
+        one = find_individual(history, identity)
+        out.print(Text.assemble((one.id, "bold"), "  ", describe(one)))
+        test = history.test_outcomes().get(one.id)
+        if test is not None:
+            out.print(Text.assemble("test split  ", describe_outcome(test)))
+        _print_lineage(history, one)
+        for call in history.calls(one.id):
+            _print_call(call)
+    if code and one.genome is not None:
+        _print_heading("code")
+        out.print(Text(one.genome.source.decode("utf-8", "replace")))
+
+
+def _print_lineage(history: History, one: Individual) -> None:
+    """The individual and its ancestors, first parents first, each once."""
+    _print_heading("lineage")
+    waiting, met = [(one.id, 0)], set()
+    while waiting:
+        identity, depth = waiting.pop(0)
+        if identity in met:
+            continue
+        met.add(identity)
+        ancestor = find_individual(history, identity)
+        steps = "; ".join(_step(s.operator, s.intent, s.persona, s.address) for s in ancestor.steps)
+        out.print(Text("  " * depth + identity + (f"  {steps}" if steps else "")))
+        waiting[:0] = [(parent, depth + 1) for parent in ancestor.parents]
+
+
+def _step(operator: str, intent: str, persona: str, address: str) -> str:
+    who = "" if persona in ("", "none") else f", as {persona}"
+    return f"{operator} of {address} ({intent}{who})"
+
+
+def _print_call(call: Call) -> None:
+    _print_heading(f"prompt {call.key} to {call.reply.model}, temperature {call.sampling.temperature:.2f}")
+    out.print(Text(call.prompt.system, style="dim"))
+    out.print(Text(call.prompt.user))
+    tokens = f"{call.reply.completion_tokens} tokens in {call.reply.seconds:.1f} s, {call.reply.finish}"
+    _print_heading(f"reply {call.key}: {tokens}")
+    out.print(Text(call.reply.text or call.reply.error or "(empty)"))
+
+
+def _print_heading(text: str) -> None:
+    out.print()
+    out.print(Text(f"── {text}", style="bold"))

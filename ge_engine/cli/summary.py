@@ -1,0 +1,107 @@
+"""What `ge evolve` prints when a run has ended: the front, the ladder, the best child's diff."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from ge_engine.cli.changes import print_changes
+from ge_engine.cli.console import out
+from ge_engine.cli.outcomes import number
+from ge_engine.diff import diff_genomes
+from ge_engine.ledger import History
+from ge_engine.outcome import Scored
+from ge_engine.population import SEED_ID, Direction, Individual, dominates, pareto_front
+from ge_engine.registry import Registry
+
+
+def print_summary(folder: Path, registry: Registry) -> None:
+    """Read the run's ledger and print its end: validation and test figures, replies, a diff, what next."""
+    with History(folder) as history:
+        directions = {name: registry.objectives[name].direction for name in history.config.objectives}
+        individuals = list(history.individuals())
+        seed = individuals[0]
+        front = pareto_front(individuals, directions)
+        test = {key: value.objectives for key, value in history.test_outcomes().items() if isinstance(value, Scored)}
+        _print_front(seed, front, test, directions)
+        _print_ladder(history, individuals)
+        out.print(Text(history.stopped_because))
+    best = choose_best(seed, front, directions)
+    if best is None or best.genome is None or seed.genome is None:
+        out.print("No child is on the front: the seed stands.")
+        return
+    out.print(Text.assemble("\n", (f"what changed in {best.id}", "bold"), f" ({_verdict(best, seed, directions)})"))
+    print_changes(diff_genomes(seed.genome, best.genome))
+    out.print(Text(f"\nge diff {folder}:{best.id}", style="cyan"))
+    out.print(Text(f"ge show {folder}:{best.id}", style="cyan"))
+    out.print(Text(f"ge export {folder}:{best.id} -o better.py", style="cyan"))
+
+
+def choose_best(
+    seed: Individual, front: list[Individual], directions: Mapping[str, Direction]
+) -> Individual | None:
+    """The child on the front to show first: one that dominates the seed, else the best at the first
+    objective."""
+    children = [one for one in front if one.id != SEED_ID]
+    better = [one for one in children if dominates(one.objectives, seed.objectives, directions)]
+    first, direction = next(iter(directions.items()))
+    sign = 1 if direction == "max" else -1
+    return max(better or children, key=lambda one: sign * one.objectives[first], default=None)
+
+
+def _verdict(one: Individual, seed: Individual, directions: Mapping[str, Direction]) -> str:
+    return "dominates the seed" if dominates(one.objectives, seed.objectives, directions) else "a trade-off"
+
+
+def _print_front(
+    seed: Individual,
+    front: list[Individual],
+    test: Mapping[str, Mapping[str, float]],
+    directions: Mapping[str, Direction],
+) -> None:
+    rest = [one for one in front if one.id != SEED_ID]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("Pareto front")
+    for name in directions:
+        table.add_column(name, justify="right")
+        table.add_column("", justify="right")
+    measured = [name for name in directions if _differs(name, front, test)]
+    for name in measured:
+        table.add_column(f"{name}, test", justify="right")
+    table.add_column("how")
+    for one in [seed, *rest]:
+        dominated = one.id == SEED_ID and one not in front
+        cells: list[str] = []
+        for name in directions:
+            cells += [number(name, one.objectives[name]), "" if one is seed else _change(name, one, seed)]
+        cells += [number(name, test[one.id][name]) if one.id in test else "-" for name in measured]
+        how = "dominated" if dominated else ", ".join(f"{s.operator} of {s.address}" for s in one.steps)
+        table.add_row(Text(one.id, style="" if dominated else "bold green"), *cells, how)
+    out.print()
+    out.print(table)
+    out.print()
+
+
+def _differs(name: str, front: list[Individual], test: Mapping[str, Mapping[str, float]]) -> bool:
+    return any(test[one.id].get(name) != one.objectives[name] for one in front if one.id in test)
+
+
+def _change(name: str, one: Individual, seed: Individual) -> str:
+    old, new = seed.objectives[name], one.objectives[name]
+    if name == "accuracy":
+        return f"{100 * (new - old):+.2f}"
+    return f"{100 * (new / old - 1):+.1f} %" if old else ""
+
+
+def _print_ladder(history: History, individuals: list[Individual]) -> None:
+    children = [one for one in individuals if one.id != SEED_ID]
+    scored = sum(one.scored for one in children)
+    rejected = history.rejections()
+    failed = len(children) - scored - sum(rejected.values())
+    parts = [f"{len(children)} children: {scored} scored"]
+    parts += [f"{failed} failed in training"] if failed else []
+    parts += [f"{count} rejected at {stage}" for stage, count in rejected.items()]
+    out.print(Text(", ".join(parts)))

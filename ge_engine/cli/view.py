@@ -1,0 +1,135 @@
+"""What one sees while a run goes on: a live panel on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ge_engine.cli.console import err
+from ge_engine.cli.outcomes import number
+from ge_engine.cli.progress import Progress
+from ge_engine.config import RunConfig
+
+
+class View(Protocol):
+    def observe(self, name: str, data: Mapping[str, Any]) -> None:
+        """Take in one event of the run (ge_engine.events)."""
+
+
+@contextmanager
+def open_view(folder: Path, config: RunConfig) -> Iterator[View]:
+    """A live view on standard error while the block runs."""
+    err.print(Text.assemble("run ", (str(folder), "bold"), f", task {config.task}, model {', '.join(config.llm)}"))
+    if not err.is_terminal:
+        yield PlainView()
+        return
+    view = LiveView()
+    with Live(get_renderable=view.render, console=err, refresh_per_second=4, transient=True):
+        yield view
+
+
+def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
+    """The line that an event is worth, None for those that a person need not see."""
+    match name:
+        case "run_started":
+            how = "going on with" if data["resumed"] else "starting"
+            return Text(f"{how} generation {data['generation']} of {data['generations']}; seed: {_scores(data['seed'])}")
+        case "asked":
+            return Text(f"generation {data['generation']}: {data['count']} prompts")
+        case "rejected":
+            return Text(f"  {data['individual']:8} rejected at {data['stage']}: {data['reason']}", style="yellow")
+        case "retried":
+            return Text(f"  {data['individual']:8} again: {data['reason']}", style="yellow")
+        case "outcome":
+            return _outcome_line(data)
+        case "generation_finished":
+            front = ", ".join(one["id"] for one in data["front"])
+            counts = f"{data['admitted']} admitted, {data['scored']} scored"
+            return Text(f"generation {data['generation']}: {counts}; front: {front}", style="bold")
+        case "stopping":
+            return Text(f"stopping: {data['reason']}", style="bold")
+        case "finalists":
+            return Text(f"scoring {len(data['ids'])} finalists on the test split")
+        case "observer_failed":
+            return Text(data["reason"], style="red")
+    return None
+
+
+def _outcome_line(data: Mapping[str, Any]) -> Text:
+    head = f"  {data['individual']:8} "
+    split = "" if data["split"] == "validation" else f"{data['split']} "
+    if data["kind"] == "scored":
+        return Text(head + split + _scores(data["objectives"]))
+    return Text(f"{head}{split}failed ({data['kind']}): {data['reason']}", style="red")
+
+
+def _scores(objectives: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {number(name, value)}" for name, value in objectives.items())
+
+
+class PlainView:
+    """One line an event."""
+
+    def observe(self, name: str, data: Mapping[str, Any]) -> None:
+        line = line_of(name, data)
+        if line is not None:
+            err.print(line)
+
+
+class LiveView:
+    """A panel with generation, replies, ladder, trainings, front and time left; news scroll above it."""
+
+    def __init__(self) -> None:
+        self._progress = Progress()
+
+    def observe(self, name: str, data: Mapping[str, Any]) -> None:
+        self._progress.update(name, data)
+        line = line_of(name, data)
+        if line is not None and name != "asked":
+            err.print(line)
+
+    def render(self) -> RenderableType:
+        p = self._progress
+        rows = Table.grid(padding=(0, 2))
+        rows.add_row("generation", f"{p.generation} of {p.generations} ({p.phase})")
+        rows.add_row("", ProgressBar(total=1.0, completed=p.share, width=40))
+        rows.add_row("replies", f"{p.answered} of {p.asked}")
+        ladder = ", ".join(f"{count} {stage}" for stage, count in p.rejected.most_common(4))
+        rows.add_row("ladder", f"{p.admitted} admitted" + (f"; rejected so far: {ladder}" if ladder else ""))
+        rows.add_row("training", f"{p.training} in work, {p.trained} done")
+        rows.add_row("time", self._time())
+        parts: list[RenderableType] = [rows]
+        if p.front:
+            parts.append(_front_table(p))
+        return Panel(Group(*parts), title="ge evolve", border_style="dim")
+
+    def _time(self) -> str:
+        left = self._progress.seconds_left()
+        gone = _clock(time.monotonic() - self._progress.started)
+        return gone if left is None else f"{gone}, about {_clock(left)} left"
+
+
+def _front_table(progress: Progress) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("front")
+    for name in progress.directions:
+        table.add_column(name, justify="right")
+    for one in progress.front[:8]:
+        table.add_row(one["id"], *(number(n, one["objectives"][n]) for n in progress.directions))
+    return table
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
