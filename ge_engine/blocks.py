@@ -16,7 +16,7 @@ from typing import Any
 
 from ge_engine import cutting
 from ge_engine.errors import SeedError
-from ge_engine.segments import Kind, Segment, Signature, Span
+from ge_engine.segments import Kind, Segment, Signature, Span, imported
 from ge_engine.syntax import SyntaxFault
 
 __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "differing", "select_addresses"]
@@ -182,6 +182,26 @@ class Genome:
         place, group, at = self._spot(before)
         helpers = {**self.helpers, place: (*group[:at], *segments, *group[at:])}
         return Genome(self.seed, self.replaced, helpers, merged)
+
+    def tidied(self) -> Genome:
+        """This genome without replacements that equal the seed, and without helpers and imports that
+        patches once brought and nothing uses any more."""
+        cut = self.seed.cut
+        replaced = {at: s for at, s in self.replaced.items() if s.text != cut.segments[at].text}
+        if not any(self.helpers.values()) and not self.imports:
+            return Genome(self.seed, replaced, {}, ())
+        stem = [replaced.get(at, s) for at, s in enumerate(cut.segments) if s.text and not s.text.isspace()]
+        loads = frozenset[str]().union(*(s.facts.loads for s in stem))
+        added = [s for group in self.helpers.values() for s in group]
+        used: set[str] = set()
+        while new := [s for s in added if s.name in loads and s.name not in used]:
+            used |= {s.name for s in new}
+            loads = loads.union(*(s.facts.loads for s in new))
+        helpers = {at: tuple(s for s in g if s.name in used) for at, g in self.helpers.items()}
+        imports = tuple(
+            line for line in self.imports if loads & {name.partition(".")[0] for name in imported(line)}
+        )
+        return Genome(self.seed, replaced, {at: g for at, g in helpers.items() if g}, imports)
 
     def delta(self) -> dict[str, Any]:
         """What differs from the seed, as plain data for JSON."""

@@ -224,12 +224,12 @@ def _module_reasons(tree: ast.Module) -> Iterator[tuple[str, str]]:
     for node, why in _definitions(tree.body, ""):
         if why and len(defined[node.name]) == 1:
             yield node.name, why
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Name):
-            loads = {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)}
-            for target in node.targets:
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
+            loads = {n.id for n in ast.walk(statement.value) if isinstance(n, ast.Name)}
+            for target in statement.targets:
                 if isinstance(target, ast.Name) and target.id in defined and target.id not in loads:
-                    yield target.id, f"the name is assigned again in line {node.lineno}"
+                    yield target.id, f"the name is assigned again in line {statement.lineno}"
     yield from _replaced_stubs(tree)
 
 
@@ -260,9 +260,10 @@ def _replaced_stubs(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """Methods that `setattr(Class, name, ...)` or `Class.name = ...` replaces when the file is run."""
     classes = {n.name: n for n in tree.body if isinstance(n, ast.ClassDef)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr":
-            if len(node.args) == 3 and isinstance(node.args[0], ast.Name) and node.args[0].id in classes:
-                yield from _set_attribute(classes[node.args[0].id], node.args[1], node.lineno)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 3:
+            owner = node.args[0]
+            if node.func.id == "setattr" and isinstance(owner, ast.Name) and owner.id in classes:
+                yield from _set_attribute(classes[owner.id], node.args[1], node.lineno)
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
             for target in statement.targets:
@@ -278,7 +279,7 @@ def _replaced_stubs(tree: ast.Module) -> Iterator[tuple[str, str]]:
 def _set_attribute(owner: ast.ClassDef, name: ast.expr, line: int) -> Iterator[tuple[str, str]]:
     why = f"it is replaced by setattr in line {line}"
     if isinstance(name, ast.Constant):
-        yield f"{owner.name}.{name.value}", why
+        yield f"{owner.name}.{name.value!s}", why
         return
     for node in owner.body:
         if isinstance(node, FUNCTIONS) and is_stub(node):

@@ -23,7 +23,7 @@ from ge_engine.syntax import (
     digest,
     first_line,
     last_line,
-    parse,
+    normalised,
     split_lines,
     without_docstring,
 )
@@ -48,7 +48,8 @@ class Signature:
 @dataclass(frozen=True, slots=True)
 class Span:
     """A definition within a segment: lines from 1, decorators included; `indent` of its own line and
-    `inner` that its body adds. `stub` when the body does nothing."""
+    `inner` that its body adds. `decorators` by dotted name; `awaited`
+    for an async function; `stub` when the body does nothing."""
 
     name: str
     kind: Kind
@@ -57,7 +58,9 @@ class Span:
     indent: str
     inner: str
     digest: str
+    decorators: tuple[str, ...]
     signature: Signature | None
+    awaited: bool
     stub: bool
 
 
@@ -65,8 +68,8 @@ class Span:
 class Facts:
     """What a segment holds. `skeleton` is a class's digest with the bodies of its methods left out.
 
-    `loads` are the names that it reads; `binds` gives for each name that it binds at its outermost
-    level what to: an import statement, or a digest. `repeated` are the members of a class that are bound more than once, with the lines.
+    `loads` are the names that it reads; `binds` the names of its outermost level with their meanings
+    (see `bound_names`). `repeated` are the members of a class that are bound more than once, with lines.
     """
 
     digest: str
@@ -83,16 +86,15 @@ class Facts:
 class Segment:
     """An immutable stretch of a file. `name` is "" for what is no definition."""
 
-    def __init__(self, text: str, name: str = "", facts: Facts | None = None) -> None:
+    def __init__(self, text: str, name: str = "", tree: ast.Module | None = None) -> None:
         self.text = text
         self.name = name
-        if facts is not None:
-            self.__dict__["facts"] = facts
+        self._tree = tree
 
     @cached_property
     def code(self) -> str:
         """The text with LF line ends."""
-        return self.text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in self.text else self.text
+        return normalised(self.text)
 
     @cached_property
     def lines(self) -> list[str]:
@@ -105,9 +107,7 @@ class Segment:
 
     @cached_property
     def facts(self) -> Facts:
-        tree = parse(self.code)
-        if isinstance(tree, SyntaxFault):
-            tree = ast.parse(self.code)
+        tree, self._tree = self._tree or ast.parse(self.code), None
         return read_facts(tree, self.name, self.lines)
 
     @cached_property
@@ -125,6 +125,11 @@ class Segment:
             return SyntaxFault(line, "libcst does not give this line back unchanged")
         return module
 
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of a class's methods and attributes, in order."""
+        return (*(span.name for span in self.facts.methods), *self.facts.attributes)
+
     def method(self, name: str) -> Span | None:
         return next((span for span in self.facts.methods if span.name == name), None)
 
@@ -137,7 +142,8 @@ class Segment:
         """The code at column 0 of a method of this class."""
         if name not in self.method_codes:
             module = self.module
-            found = module if isinstance(module, SyntaxFault) else style.unnest(module, name)
+            address = f"{self.name}.{name}"
+            found = module if isinstance(module, SyntaxFault) else style.unnest(module, address)
             self.method_codes[name] = found
         return self.method_codes[name]
 
@@ -186,7 +192,9 @@ def span_of(node: Definition, kind: Kind, lines: list[str]) -> Span:
         indent=own,
         inner=_inner(node, own, lines),
         digest=digest(node),
+        decorators=decorator_names(node),
         signature=signature_of(node.args) if isinstance(node, FUNCTIONS) else None,
+        awaited=isinstance(node, ast.AsyncFunctionDef),
         stub=is_stub(node),
     )
 
@@ -204,6 +212,11 @@ def signature_of(args: ast.arguments) -> Signature:
         defaults=frozenset(defaults),
         text=f"({ast.unparse(args)})",
     )
+
+
+def decorator_names(node: Definition) -> tuple[str, ...]:
+    """Dotted names of decorators, arguments left out."""
+    return tuple(ast.unparse(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list)
 
 
 def is_stub(node: Definition) -> bool:
@@ -227,28 +240,54 @@ def bindings(body: list[ast.stmt]) -> Iterator[tuple[str, int]]:
 
 
 def bound_names(body: list[ast.stmt]) -> dict[str, str]:
-    """Names that a module's statements bind, each with the import statement or the digest it means."""
+    """Names that a module's statements bind, each with what it means.
+
+    For an import that is "@" and the dotted path of the object, however it is written; for anything
+    else the statement's digest. `import a.b` also gives the name "a.b".
+    """
     bound: dict[str, str] = {}
     for statement in body:
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
-            bound.update(import_names(statement))
+            bound.update((name, meaning) for name, meaning, _ in _imports(statement))
         elif isinstance(statement, COMPOUND):
             for part in branches(statement):
                 bound.update(bound_names(part))
         else:
-            bound.update((name, digest(statement)) for name, _ in bindings([statement]))
+            names = [name for name, _ in bindings([statement])]
+            bound.update(dict.fromkeys(names, digest(statement) if names else ""))
     return bound
 
 
-def import_names(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
-    """The names that an import binds, each with a statement that binds it alone."""
+def import_statements(body: list[ast.stmt]) -> dict[str, str]:
+    """For each name that imports in `body` bind, a statement that binds it alone."""
+    found: dict[str, str] = {}
+    for statement in body:
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            found.update((name, line) for name, _, line in _imports(statement))
+    return found
+
+
+def imported(line: str) -> frozenset[str]:
+    """Names that one import statement binds."""
+    return frozenset(bound_names(ast.parse(line).body))
+
+
+def _imports(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str, str]]:
+    """Name, meaning and statement of everything that an import binds."""
     for alias in statement.names:
-        renamed = f" as {alias.asname}" if alias.asname else ""
-        if isinstance(statement, ast.Import):
-            yield alias.asname or alias.name.partition(".")[0], f"import {alias.name}{renamed}"
-        elif alias.name != "*":
+        renamed = f" as {alias.asname}" if alias.asname and alias.asname != alias.name else ""
+        if isinstance(statement, ast.ImportFrom):
             source = "." * statement.level + (statement.module or "")
-            yield alias.asname or alias.name, f"from {source} import {alias.name}{renamed}"
+            if source != "__future__" and alias.name != "*":
+                path = source + alias.name if source.endswith(".") else f"{source}.{alias.name}"
+                yield alias.asname or alias.name, f"@{path}", f"from {source} import {alias.name}{renamed}"
+        elif alias.asname:
+            yield alias.asname, f"@{alias.name}", f"import {alias.name}{renamed}"
+        else:
+            root = alias.name.partition(".")[0]
+            yield root, f"@{root}", f"import {root}"
+            if root != alias.name:
+                yield alias.name, f"@{alias.name}", f"import {alias.name}"
 
 
 def branches(statement: ast.stmt) -> Iterator[list[ast.stmt]]:

@@ -13,6 +13,7 @@ import libcst as cst
 from ge_engine.syntax import SyntaxFault
 
 Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
+Defined = cst.FunctionDef | cst.ClassDef
 
 
 def read(code: str) -> cst.Module | SyntaxFault:
@@ -40,14 +41,24 @@ def nest(module: cst.Module, method: Statement, outer: str, indent: str) -> str 
     return text if isinstance(text, SyntaxFault) else text.split("\n", 1)[1][len(outer) :]
 
 
-def unnest(module: cst.Module, name: str) -> str | SyntaxFault:
-    """The code at column 0 of the method `name` of the class that `module` holds."""
-    for statement in module.body:
-        if isinstance(statement, cst.ClassDef):
-            for part in statement.body.body:
-                if isinstance(part, cst.FunctionDef) and part.name.value == name:
-                    return restyle(module, [part], module.default_indent)
-    return SyntaxFault(0, f"libcst finds no method {name!r}")
+def definition(module: cst.Module, address: str) -> Defined:
+    """The last definition that `address` asks for, alone or within its class. Raises KeyError."""
+    owner, _, name = address.rpartition(".")
+    found: list[Defined] = []
+    for node in module.body:
+        if owner and isinstance(node, cst.ClassDef):
+            methods = [n for n in node.body.body if isinstance(n, cst.FunctionDef) and n.name.value == name]
+            found += methods if node.name.value == owner else []
+        elif isinstance(node, (cst.FunctionDef, cst.ClassDef)) and node.name.value == name:
+            found.append(node)
+    if not found:
+        raise KeyError(address)
+    return found[-1]
+
+
+def unnest(module: cst.Module, address: str) -> str | SyntaxFault:
+    """The code at column 0 of a method of the class that `module` holds."""
+    return restyle(module, [definition(module, address)], module.default_indent)
 
 
 def _print(module: cst.Module) -> str | SyntaxFault:

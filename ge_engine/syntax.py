@@ -77,6 +77,11 @@ def too_deep(tree: ast.AST) -> int:
     return 0
 
 
+def normalised(code: str) -> str:
+    """The text with LF line ends and without a byte order mark."""
+    return code.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
 def split_lines(text: str) -> list[str]:
     """Lines with their ends, cut where Python's tokenizer cuts (not at form feeds or U+2028)."""
     return _LINE.findall(text)
@@ -114,8 +119,9 @@ def _tokens(root: ast.AST) -> Iterator[str]:
             for name in reversed(item._fields):
                 value = getattr(item, name, None)
                 if name == "body" and isinstance(item, (*DEFINITIONS, ast.Module)):
-                    value = without_docstring(value)
-                stack.append(value)
+                    stack.append(without_docstring(item.body))
+                else:
+                    stack.append(value)
         elif isinstance(item, list):
             yield "["
             stack.append("]")
