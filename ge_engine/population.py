@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, overload
 
 from ge_engine.blocks import Genome
 from ge_engine.outcome import Outcome, Scored
@@ -65,18 +65,29 @@ def dominates(a: Mapping[str, float], b: Mapping[str, float], directions: Mappin
     return better
 
 
+def losses(objectives: Mapping[str, float], directions: Mapping[str, Direction]) -> tuple[float, ...]:
+    """The objectives in the order of `directions`, signed so that less is better."""
+    return tuple(-objectives[n] if d == "max" else objectives[n] for n, d in directions.items())
+
+
+def non_dominated(points: Sequence[tuple[float, ...]]) -> list[int]:
+    """Indices, rising, of the points (less is better) that no other dominates; of equals the first.
+
+    In lexicographic order a point can only be dominated by one before it (Kung, Luccio and Preparata,
+    1975), so each is compared with the front found so far alone.
+    """
+    front: list[int] = []
+    for index in sorted(range(len(points)), key=lambda i: (points[i], i)):
+        point = points[index]
+        if not any(all(a <= b for a, b in zip(points[kept], point, strict=True)) for kept in front):
+            front.append(index)
+    return sorted(front)
+
+
 def pareto_front(individuals: Iterable[Individual], directions: Mapping[str, Direction]) -> list[Individual]:
     """The scored individuals that no other dominates; of equal scores, the earliest stays."""
-    scored = [i for i in individuals if i.scored]
-    front: list[Individual] = []
-    taken: set[tuple[float, ...]] = set()
-    for one in scored:
-        point = tuple(one.objectives[name] for name in directions)
-        if point in taken or any(dominates(o.objectives, one.objectives, directions) for o in scored):
-            continue
-        taken.add(point)
-        front.append(one)
-    return front
+    scored = [one for one in individuals if one.scored]
+    return [scored[i] for i in non_dominated([losses(one.objectives, directions) for one in scored])]
 
 
 class Population(Sequence[Individual]):
@@ -86,7 +97,11 @@ class Population(Sequence[Individual]):
         self._all = tuple(individuals)
         self._by_id = {one.id: one for one in self._all}
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def, override]
+    @overload
+    def __getitem__(self, index: int) -> Individual: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Individual, ...]: ...
+    def __getitem__(self, index: int | slice) -> Individual | tuple[Individual, ...]:
         return self._all[index]
 
     def __len__(self) -> int:

@@ -1,0 +1,65 @@
+"""What a run tells its observers: the caller's `observe` and every plugin's `ge_event`.
+
+run_started          folder, resumed (bool), generation (next to breed), generations, population,
+                     objectives (name -> min/max), seed (name -> value)
+generation_started   generation, size (slots), parents (ids of the mating pool)
+asked                generation, count (prompts sent as one batch), answered (taken from the ledger), keys
+reply                key, individual, finish, prompt_tokens, completion_tokens, seconds, model
+rejected             individual, stage, reason, parents, operators, personas, intents, address
+admitted             individual, parents, operators, personas, intents, address
+submitted            individual, split: handed to the evaluator to be trained and scored
+retried              individual, attempt, reason: a fault that was not the candidate's
+outcome              individual, split, kind ("scored", or the failure's), objectives, reason, details
+survivors            generation, ids
+generation_finished  generation, admitted, scored, rejected (stage -> count), front (id and objectives)
+stopping             reason: no new work is begun, what is in flight ends
+finalists            ids: trained once more and scored on the test split
+run_finished         stopped_because, message, front, rejected (stage -> count)
+observer_failed      reason: a plugin's `ge_event` raised; told once a plugin
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ge_engine.errors import PluginError
+from ge_engine.registry import Registry
+
+EVENTS = (
+    "run_started",
+    "generation_started",
+    "asked",
+    "reply",
+    "rejected",
+    "admitted",
+    "submitted",
+    "retried",
+    "outcome",
+    "survivors",
+    "generation_finished",
+    "stopping",
+    "finalists",
+    "run_finished",
+    "observer_failed",
+)
+Observe = Callable[[str, Mapping[str, Any]], None]
+
+
+class Announcer:
+    """Tells `observe` and the plugins. A plugin's own error is told once and ends nothing."""
+
+    def __init__(self, observe: Observe, registry: Registry) -> None:
+        self._observe = observe
+        self._registry = registry
+        self._failed: set[str] = set()
+
+    def __call__(self, name: str, **data: Any) -> None:
+        assert name in EVENTS, name
+        self._observe(name, data)
+        try:
+            self._registry.event(name, data)
+        except PluginError as error:
+            if error.hint not in self._failed:
+                self._failed.add(error.hint)
+                self._observe("observer_failed", {"reason": f"{error.message} {error.hint}"})

@@ -1,0 +1,388 @@
+"""The loop: breed, validate, evaluate, select; nothing else. Resume is: open the ledger and go on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import SimpleQueue
+
+from ge_engine.blocks import Genome, Seed, differing, select_addresses
+from ge_engine.breeding import Breeding, Shop
+from ge_engine.config import RunConfig, config_to_dict
+from ge_engine.contracts import Evaluation, LanguageModel, Probe
+from ge_engine.errors import ConfigError, GeError, LedgerError, PluginError, SeedError
+from ge_engine.events import Announcer, Observe
+from ge_engine.ledger import Ledger, Settled, exists
+from ge_engine.outcome import Outcome, Scored
+from ge_engine.population import (
+    SEED_ID,
+    Direction,
+    Individual,
+    Population,
+    dominates,
+    losses,
+    non_dominated,
+    pareto_front,
+)
+from ge_engine.registry import Registry, choose
+from ge_engine.scoring import Inbox, Scoring
+from ge_engine.slots import Breeder, Pool
+from ge_engine.stopping import Interrupts
+from ge_engine.validate import Ladder
+
+# What a later session of a run may change: how much and how fast, never what is compared.
+CHANGEABLE = frozenset({"generations", "workers", "memory_gib", "llm"})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run stands. `tests` are outcomes on the test split by id; `rejections` count by stage.
+
+    `message` is a sentence on what was found, or why nothing was.
+    """
+
+    seed: Individual
+    population: Population
+    front: tuple[Individual, ...]
+    tests: Mapping[str, Outcome]
+    rejections: Mapping[str, int]
+    stopped_because: str
+    message: str
+
+
+def run(seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe: Observe) -> Result:
+    """Evolve `seed` in `folder`, or go on with the run that is there.
+
+    Raises:
+        LedgerError: the run is locked, damaged, of another seed or other settings, or the disk is full.
+        ConfigError: a name that no plugin registers.
+        SeedError: the seed does not build, run or train, or no block may be rewritten.
+        ModelError: the language model cannot be opened or reached.
+        PluginError: a selector failed.
+    """
+    announce = Announcer(observe, registry)
+    directions = objectives_of(config, registry)
+    with _opened(folder, seed, config) as ledger, Interrupts() as interrupts:
+        session = _Session(ledger.seed, config, registry, ledger, announce, directions, interrupts)
+        return session.run()
+
+
+def objectives_of(config: RunConfig, registry: Registry) -> dict[str, Direction]:
+    """The chosen objectives with their directions. Raises ConfigError on an unknown one."""
+    return {name: choose(registry.objectives, name, "objective").direction for name in config.objectives}
+
+
+@contextmanager
+def _opened(folder: Path, seed: Seed, config: RunConfig) -> Iterator[Ledger]:
+    ledger = Ledger.open(folder) if exists(folder) else Ledger.create(folder, seed, config)
+    with ledger:
+        if ledger.seed.source != seed.source:
+            raise LedgerError(
+                f"The run {folder} was made from another seed ({ledger.seed.path or 'unnamed'}), "
+                f"not from {seed.path or 'this one'} as it is now.",
+                "Give that seed, or choose another folder with --run.",
+            )
+        before, now = config_to_dict(ledger.config), config_to_dict(config)
+        changed = [key for key in now if now[key] != before[key] and key not in CHANGEABLE]
+        if changed:
+            key = changed[0]
+            raise ConfigError(
+                f"The run {folder} was made with {key} = {before[key]!r}; it cannot go on with {now[key]!r}.",
+                f"Take the old setting, or another folder with --run. Differing: {', '.join(changed)}.",
+            )
+        ledger.set_config(config)
+        yield ledger
+
+
+class _Session:
+    """One process's work on a run."""
+
+    def __init__(
+        self,
+        seed: Seed,
+        config: RunConfig,
+        registry: Registry,
+        ledger: Ledger,
+        announce: Announcer,
+        directions: Mapping[str, Direction],
+        interrupts: Interrupts,
+    ) -> None:
+        self._config = config
+        self._registry = registry
+        self._ledger = ledger
+        self._announce = announce
+        self._directions = directions
+        self._interrupts = interrupts
+        self._inbox: Inbox = SimpleQueue()
+        self._parent_selector = choose(registry.selectors, config.parent_selector, "selector")
+        self._elite_selector = choose(registry.selectors, config.elite_selector, "selector")
+        self._seed = Individual(SEED_ID, 0, -1, (), (), seed.genome)
+        self._population: list[Individual] = []
+        self._front: list[Individual] = []
+
+    def run(self) -> Result:
+        config, registry = self._config, self._registry
+        names = (config.operators, config.personas)
+        operators = [choose(registry.operators, name, "operator") for name in names[0]]
+        personas = [choose(registry.personas, name, "persona") for name in names[1]]
+        evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
+        objectives = [registry.objectives[name] for name in config.objectives]
+        assert self._seed.genome is not None
+        scratch = self._ledger.folder / "scratch"
+        scratch.mkdir(exist_ok=True)
+        with evaluator.open(self._seed.genome, config, objectives, scratch) as evaluation:
+            scoring = Scoring(
+                evaluation, self._ledger, config.objectives, config.random_seed, self._inbox, self._announce
+            )
+            probe = self._admit_seed(evaluation, scoring)
+            self._restore()
+            breeder = Breeder(
+                config=config,
+                seed=self._seed,
+                operators=operators,
+                personas=personas,
+                grammars=registry.grammars,
+                directions=self._directions,
+                addresses=_Addresses(self._seed.genome, config, probe).of,
+                blame=self._blame,
+            )
+            ladder = Ladder(registry.checks.values(), probe, lambda name: self._blame("ge_checks", name))
+            stopped = self._evolve(breeder, ladder, scoring)
+            if stopped and not self._interrupts.reason:
+                self._test_finalists(scoring)
+        return self._finish(stopped)
+
+    def _blame(self, hook: str, name: str) -> str:
+        return f"plugin {self._registry.owners.get((hook, name), 'unknown')!r}"
+
+    # --- start --------------------------------------------------------------------------------
+
+    def _admit_seed(self, evaluation: Evaluation, scoring: Scoring) -> Probe:
+        """Probe and score the seed before any prompt. Raises SeedError with its own error."""
+        genome = self._seed.genome
+        assert genome is not None
+        probe = evaluation.probe(genome).result()
+        if probe.error:
+            raise SeedError(
+                f"The seed does not run ({probe.stage}): {probe.error}", "Mend it; see also --entry."
+            )
+        self._ledger.settle([Settled(self._seed, probe.fingerprint, None)])
+        scoring.score(SEED_ID, genome)
+        scoring.drain()
+        outcome = self._ledger.score(genome.digest, "validation")
+        if not isinstance(outcome, Scored):
+            reason = outcome.reason if outcome else "no score"
+            raise SeedError(
+                f"The seed cannot be scored: {reason}", "Mend it, or change --timeout or the recipe."
+            )
+        self._seed = replace(self._seed, outcome=outcome)
+        return probe
+
+    def _restore(self) -> None:
+        done = [one for one in self._ledger.generations() if one.finished]
+        self._next = done[-1].generation + 1 if done else 0
+        survivors = done[-1].survivors if done else (SEED_ID,)
+        self._population = [self._load(identity) for identity in survivors]
+        rows = [row for row in self._ledger.scored_points() if row[1] < self._next or row[0] == SEED_ID]
+        kept = non_dominated([losses(row[2], self._directions) for row in rows])
+        self._front = [self._load(rows[index][0]) for index in kept]
+        self._announce(
+            "run_started",
+            folder=str(self._ledger.folder),
+            resumed=bool(done),
+            generation=self._next,
+            generations=self._config.generations,
+            population=self._config.population,
+            objectives=dict(self._directions),
+            seed=dict(self._seed.objectives),
+        )
+
+    def _load(self, identity: str) -> Individual:
+        one = self._seed if identity == SEED_ID else self._ledger.individual(identity)
+        if one is None:
+            raise LedgerError(f"The ledger names {identity} and does not hold it.", "See `ge log --check`.")
+        return one
+
+    # --- generations --------------------------------------------------------------------------
+
+    def _evolve(self, breeder: Breeder, ladder: Ladder, scoring: Scoring) -> str:
+        """Breed generations until something says stop; the reason, told when work in flight has ended."""
+        if self._next >= self._config.generations:
+            return self._stop_reason(self._next)
+        with _model(self._config, self._registry) as model:
+            shop = Shop(
+                self._ledger, breeder, ladder, scoring, model, self._inbox, self._announce, self._must_stop
+            )
+            generation = self._next
+            while not (reason := self._stop_reason(generation)):
+                if not self._generation(shop, generation):
+                    reason = self._must_stop()
+                    break
+                generation += 1
+            self._announce("stopping", reason=reason)
+            scoring.close()
+            scoring.drain()
+        return reason
+
+    def _must_stop(self) -> str:
+        """Asked between rounds of prompts, inside a generation."""
+        return self._interrupts.reason
+
+    def _stop_reason(self, generation: int) -> str:
+        """Asked between generations."""
+        if self._interrupts.reason:
+            return self._interrupts.reason
+        return (
+            f"all {self._config.generations} generations are done"
+            if generation >= self._config.generations
+            else ""
+        )
+
+    def _generation(self, shop: Shop, number: int) -> bool:
+        size = self._ledger.start_generation(number, self._config.population)
+        pool = self._pool(number, size)
+        self._announce(
+            "generation_started", generation=number, size=size, parents=[one.id for one in pool.parents]
+        )
+        breeding = Breeding(shop, pool, size)
+        if not breeding.run():
+            return False
+        shop.scoring.drain()
+        offspring = [one for identity, _ in breeding.admitted() if (one := self._load(identity)).scored]
+        elites = self._select_elites(number)
+        self._population = elites + offspring
+        self._front = pareto_front([*self._front, *offspring], self._directions)
+        ids = [one.id for one in self._population]
+        self._ledger.finish_generation(number, ids)
+        self._announce("survivors", generation=number, ids=ids)
+        self._announce(
+            "generation_finished",
+            generation=number,
+            admitted=sum(1 for _ in breeding.admitted()),
+            scored=len(offspring),
+            rejected=dict(breeding.rejections()),
+            front=_front_data(self._front),
+        )
+        return True
+
+    def _pool(self, number: int, size: int) -> Pool:
+        if number == 0:
+            return Pool(0, (self._seed,), ())
+        rng = random.Random(f"{self._config.random_seed}/{number}/parents")
+        parents = self._select("parent", self._population, 2 * size, rng)
+        rng = random.Random(f"{self._config.random_seed}/{number}/eot")
+        gained = [one for one in self._population if self._gained(one)]
+        helpful = self._select("elite", gained, self._config.eot_elites, rng) if gained else []
+        return Pool(number, tuple(parents), tuple(helpful))
+
+    def _select_elites(self, number: int) -> list[Individual]:
+        rng = random.Random(f"{self._config.random_seed}/{number}/elites")
+        return self._select("elite", self._population, self._config.elites, rng)
+
+    def _select(
+        self, role: str, individuals: Sequence[Individual], k: int, rng: random.Random
+    ) -> list[Individual]:
+        selector = self._parent_selector if role == "parent" else self._elite_selector
+        try:
+            return selector.select(individuals, k, self._directions, rng)
+        except GeError:
+            raise
+        except Exception as error:
+            owner = self._blame("ge_selectors", selector.name)
+            raise PluginError(f"The selector {selector.name!r} of {owner} failed: {error!r}.") from error
+
+    def _gained(self, one: Individual) -> bool:
+        """Better than the seed in some objective, through a block that both have."""
+        if one.id == SEED_ID or one.genome is None or self._seed.genome is None:
+            return False
+        better = any(
+            dominates(one.objectives, self._seed.objectives, {name: direction})
+            for name, direction in self._directions.items()
+        )
+        return better and bool(differing(self._seed.genome, one.genome))
+
+    # --- end ------------------------------------------------------------------------------------
+
+    def _test_finalists(self, scoring: Scoring) -> None:
+        """Train the front and the seed once more and score them on the test split."""
+        finalists = [self._seed, *(one for one in self._front if one.id != SEED_ID)]
+        self._announce("finalists", ids=[one.id for one in finalists])
+        scoring.reopen()
+        for one in finalists:
+            assert one.genome is not None
+            scoring.score(one.id, one.genome, "test")
+        scoring.drain()
+
+    def _finish(self, stopped: str) -> Result:
+        rejections = self._ledger.rejections()
+        message = _message(self._front, rejections)
+        self._ledger.set_stopped(stopped)
+        self._announce(
+            "run_finished",
+            stopped_because=stopped,
+            message=message,
+            front=_front_data(self._front),
+            rejected=rejections,
+        )
+        return Result(
+            seed=self._seed,
+            population=Population(self._population),
+            front=tuple(self._front),
+            tests=self._ledger.test_outcomes(),
+            rejections=rejections,
+            stopped_because=stopped,
+            message=message,
+        )
+
+
+class _Addresses:
+    """Which blocks of a genome may be rewritten: live, and chosen by `--blocks`; helpers that came along too,
+    unless `--blocks` chose. Raises SeedError when none is left."""
+
+    def __init__(self, seed: Genome, config: RunConfig, probe: Probe) -> None:
+        chosen = select_addresses(seed, config.blocks)
+        live = probe.executed if probe.executed and not config.dead_blocks else set(seed.evolvable)
+        self._allowed = {address for address in chosen if address in live}
+        self._closed = set(seed.blocks) if not config.blocks else None
+        if not self._allowed:
+            raise SeedError(
+                f"None of the chosen blocks is executed: {', '.join(chosen)}.",
+                "Choose others with --blocks, or give --dead-blocks; see `ge blocks`.",
+            )
+
+    def of(self, genome: Genome) -> tuple[str, ...]:
+        return tuple(a for a in genome.evolvable if a in self._allowed or self._came_along(a))
+
+    def _came_along(self, address: str) -> bool:
+        return self._closed is not None and address not in self._closed
+
+
+@contextmanager
+def _model(config: RunConfig, registry: Registry) -> Iterator[LanguageModel]:
+    name, _, argument = config.llm[0].partition(":")
+    model = choose(registry.language_models, name, "language model").open(argument, config)
+    try:
+        yield model
+    finally:
+        model.close()
+
+
+def _front_data(front: Sequence[Individual]) -> list[tuple[str, dict[str, float]]]:
+    return [(one.id, dict(one.objectives)) for one in front]
+
+
+def _message(front: Sequence[Individual], rejections: Mapping[str, int]) -> str:
+    found = [one.id for one in front if one.id != SEED_ID]
+    if found:
+        return (
+            f"{len(found)} on the Pareto front besides the seed."
+            if len(front) > len(found)
+            else (f"{len(found)} on the Pareto front; the seed is dominated.")
+        )
+    if not rejections:
+        return "No child was better than the seed in any objective."
+    reasons = ", ".join(f"{count} by {stage}" for stage, count in rejections.items())
+    return f"Nothing better than the seed was found. Rejected before training: {reasons}."

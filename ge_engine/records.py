@@ -1,0 +1,101 @@
+"""Plain data <-> the ledger's strict JSON. Every number is finite; what is not becomes null."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ge_engine.contracts import Probe, Prompt, Reply, Sampling
+from ge_engine.errors import LedgerError
+from ge_engine.outcome import Failed, Outcome, Rejected, Scored
+from ge_engine.population import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One exchange with a language model. `key` is "<individual>/<call>".
+
+    `digest` is the genome that the prompt worked on, `grammar` the form that was asked for in the end,
+    `canonical` the answer in the form of `Target.tried` ("" for free text). `at` is Unix time, seconds.
+    """
+
+    key: str
+    individual: str
+    generation: int
+    prompt: Prompt
+    sampling: Sampling
+    reply: Reply
+    digest: str
+    grammar: str
+    canonical: str
+    at: float = 0.0
+
+
+def to_json(value: Any) -> str:
+    """Compact, with sorted keys. Raises ValueError on NaN or infinity."""
+    return json.dumps(value, allow_nan=False, sort_keys=True, separators=(",", ":"))
+
+
+def from_json(text: str) -> Any:
+    """Raises LedgerError when `text` is no strict JSON."""
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except ValueError as error:
+        raise LedgerError(f"The ledger holds damaged JSON: {error}.", "See `ge log --check`.") from error
+
+
+def finite(value: Any) -> Any:
+    """`value` as JSON-able data, each number that is not finite replaced by None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        ordered = sorted(value) if isinstance(value, (set, frozenset)) else value
+        return [finite(item) for item in ordered]
+    return value if value is None or isinstance(value, (str, int, bool)) else str(value)
+
+
+def outcome_to_json(outcome: Outcome) -> str:
+    if isinstance(outcome, Scored):
+        data = {"scored": dict(outcome.objectives), "details": finite(outcome.details)}
+    else:
+        data = {type(outcome).__name__.lower(): asdict(outcome)}
+    return to_json(data)
+
+
+def outcome_from_json(text: str) -> Outcome:
+    data = from_json(text)
+    if "scored" in data:
+        return Scored(data["scored"], data["details"])
+    return Failed(**data["failed"]) if "failed" in data else Rejected(**data["rejected"])
+
+
+def steps_to_json(steps: tuple[Step, ...]) -> str:
+    return to_json([asdict(step) for step in steps])
+
+
+def steps_from_json(text: str) -> tuple[Step, ...]:
+    return tuple(Step(**step) for step in from_json(text))
+
+
+def probe_to_json(probe: Probe) -> str:
+    """Fields at their default are left out: most are empty for a candidate that runs."""
+    default = asdict(Probe())
+    return to_json({k: finite(v) for k, v in asdict(probe).items() if v != default[k]})
+
+
+def probe_from_json(text: str) -> Probe:
+    data = from_json(text)
+    for name in ("without_gradient", "executed"):
+        data[name] = frozenset(data.get(name, ()))
+    for name in ("output_shape", "unregistered"):
+        data[name] = tuple(data.get(name, ()))
+    return Probe(**data)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not a number")

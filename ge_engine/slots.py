@@ -1,0 +1,338 @@
+"""The chain of one slot: draw operators, ask, read, repair, put on trial. A generator without I/O.
+
+It yields `Ask` (and is sent an `Answer` or a `Rejected`) and `Trial` (and is sent a `Rejected` or None),
+and returns a `Bred`. All its random numbers come from (run seed, generation, slot, attempt).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ge_engine.blocks import Genome
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Context, Grammar, Operator, Persona, Probe, Prompt, Reply, Sampling, Target
+from ge_engine.errors import ConfigError
+from ge_engine.outcome import Rejected, Skipped
+from ge_engine.patch import Patch, apply
+from ge_engine.population import Direction, Individual, Step
+from ge_engine.validate import Trial
+
+ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A framed prompt about `genome`; `grammar` is None for prose; `seed` varies the constraint."""
+
+    prompt: Prompt
+    genome: Genome
+    grammar: Grammar | None
+    sampling: Sampling
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply and, where a grammar was asked for, the target it was asked about."""
+
+    reply: Reply
+    target: Target | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bred:
+    """What became of a slot: `rejected` is None for an admitted child. `genome` may be there anyway."""
+
+    parents: tuple[str, ...]
+    steps: tuple[Step, ...]
+    genome: Genome | None
+    rejected: Rejected | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What a generation is bred from. `helpful` are elites that gained on the seed somewhere."""
+
+    generation: int
+    parents: tuple[Individual, ...]
+    helpful: tuple[Individual, ...]
+
+
+Want = Ask | Trial
+Sent = Answer | Rejected | None
+Chain = Generator[Want, Any, Bred]
+
+
+@dataclass(slots=True)
+class Slot:
+    """A chain and what it waits for: an answer (`ask`), a verdict (`trial`), or nothing (`bred`).
+
+    `calls` counts its prompts; `probe` and `verdict` are what is known of the trial so far.
+    """
+
+    id: str
+    number: int
+    chain: Chain
+    calls: int = 0
+    ask: Ask | None = None
+    trial: Trial | None = None
+    probe: Probe | None = None
+    verdict: Rejected | None = None
+    bred: Bred | None = None
+    settled: bool = False
+
+
+@dataclass(frozen=True)
+class Breeder:
+    """What all slots of a run share. `addresses` says which blocks of a genome may be rewritten.
+
+    Raises:
+        ConfigError: no operator of kind "mutation": the first generation is bred by mutation.
+    """
+
+    config: RunConfig
+    seed: Individual
+    operators: Sequence[Operator]
+    personas: Sequence[Persona]
+    grammars: Mapping[str, Grammar]
+    directions: Mapping[str, Direction]
+    addresses: Callable[[Genome], tuple[str, ...]]
+    blame: Callable[[str, str], str]
+    _kinds: Mapping[str, tuple[Operator, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        kinds = {
+            kind: tuple(sorted((o for o in self.operators if o.kind == kind), key=lambda o: o.name))
+            for kind in ("mutation", "mating", "eot")
+        }
+        if not kinds["mutation"]:
+            raise ConfigError(
+                "No operator of kind 'mutation' is chosen; the first generation is bred by mutation.",
+                "Add one to operators, e.g. 'mutation'.",
+            )
+        object.__setattr__(self, "_kinds", kinds)
+
+    def chain(self, pool: Pool, slot: int) -> Chain:
+        """Breed one child, drawing anew while operators find nothing to do, at most `ATTEMPTS` times."""
+        reason = ""
+        for attempt in range(ATTEMPTS):
+            rng = random.Random(f"{self.config.random_seed}/{pool.generation}/{slot}/{attempt}")
+            result = yield from self._attempt(pool, rng)
+            if isinstance(result, Bred):
+                return result
+            reason = result.reason
+        return Bred(
+            (), (), None, Rejected("skipped", f"{ATTEMPTS} draws found nothing to do; the last: {reason}")
+        )
+
+    def _attempt(self, pool: Pool, rng: random.Random) -> Generator[Want, Any, Bred | Skipped]:
+        operators, parents = self._draw(pool, rng)
+        names = tuple(parent.id for parent in parents)
+        genome = parents[0].genome
+        assert genome is not None
+        steps: list[Step] = []
+        for number, operator in enumerate(operators, 1):
+            context = self._context(pool, rng, genome, parents)
+            result = yield from _OneStep(self, operator, context).run(final=number == len(operators))
+            if isinstance(result, Skipped):
+                return result
+            if isinstance(result, _Refused):
+                return Bred(names, (*steps, result.step), result.genome, result.rejected)
+            genome, step = result
+            steps.append(step)
+        return Bred(names, tuple(steps), genome, None)
+
+    def _draw(self, pool: Pool, rng: random.Random) -> tuple[list[Operator], tuple[Individual, ...]]:
+        if pool.generation == 0:
+            return [rng.choice(self._kinds["mutation"])], (self.seed,)
+        first = rng.choice(pool.parents)
+        mates = [one for one in pool.parents if one.id != first.id] if self._kinds["mating"] else []
+        p_mating = self.config.p_mating if mates else 0.0
+        p_mutation = self.config.p_mutation if p_mating or self.config.p_mutation else 1.0
+        chosen: list[Operator] = []
+        while not chosen:
+            if rng.random() < p_mating:
+                chosen.append(rng.choice(self._kinds["mating"]))
+            if rng.random() < p_mutation:
+                chosen.append(self._mutator(pool, rng))
+        parents = (first, rng.choice(mates)) if chosen[0].kind == "mating" else (first,)
+        return chosen, parents
+
+    def _mutator(self, pool: Pool, rng: random.Random) -> Operator:
+        thinks = bool(self._kinds["eot"] and pool.helpful) and rng.random() < self.config.p_eot
+        return rng.choice(self._kinds["eot" if thinks else "mutation"])
+
+    def _context(
+        self, pool: Pool, rng: random.Random, genome: Genome, parents: tuple[Individual, ...]
+    ) -> Context:
+        return Context(
+            generation=pool.generation,
+            rng=rng,
+            genome=genome,
+            parents=parents,
+            seed=self.seed,
+            elites=pool.helpful,
+            directions=self.directions,
+            addresses=self.addresses(genome),
+            read=_unread,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    step: Step
+    genome: Genome | None
+    rejected: Rejected
+
+
+class _OneStep:
+    """One operator's work on one genome: its prompts, its patch, and the repair of a rejected one."""
+
+    def __init__(self, breeder: Breeder, operator: Operator, context: Context) -> None:
+        self._breeder = breeder
+        self._operator = operator
+        self._rng = context.rng
+        self._context = replace(context, read=self._read)
+        self._persona = self._rng.choice(breeder.personas)
+        self._targets: dict[Prompt, Target | None] = {}
+        self._asked: tuple[Prompt, Reply] | None = None
+        self._notes: list[str] = []
+
+    def run(self, final: bool) -> Generator[Want, Any, tuple[Genome, Step] | _Refused | Skipped]:
+        proposed = yield from self._propose()
+        repairs = self._breeder.config.repairs
+        while True:
+            if isinstance(proposed, Skipped):
+                return proposed
+            genome, verdict = yield from self._judge(proposed, final)
+            step = self._step(proposed)
+            if verdict is None and genome is not None:
+                return genome, step
+            assert verdict is not None
+            if not repairs or self._asked is None or verdict.stage in ("model", "plugin"):
+                return _Refused(step, genome, verdict)
+            repairs -= 1
+            proposed = yield from self._repair(verdict)
+
+    def _propose(self) -> Generator[Want, Any, Patch | Rejected | Skipped]:
+        try:
+            proposal = self._operator.propose(self._context)
+            prompt = next(proposal)
+        except StopIteration as end:
+            return self._checked(end.value)
+        except Exception as error:
+            return self._failed(error)
+        while True:
+            answer = yield from self._ask(prompt)
+            if not isinstance(answer, Answer):
+                proposal.close()
+                return answer
+            try:
+                prompt = proposal.send(answer.reply)
+            except StopIteration as end:
+                return self._checked(end.value)
+            except Exception as error:
+                return self._failed(error)
+
+    def _ask(self, prompt: Prompt) -> Generator[Want, Any, Answer | Rejected | Skipped]:
+        config = self._breeder.config
+        grammar: Grammar | None = None
+        if prompt.grammar is not None:
+            name = config.grammar or prompt.grammar
+            if name not in self._breeder.grammars:
+                return Rejected(
+                    "plugin",
+                    f"the operator {self._operator.name!r} asks for a grammar {name!r} that is not there",
+                )
+            grammar = self._breeder.grammars[name]
+        sampling = Sampling(
+            self._rng.uniform(*config.temperature),
+            self._rng.randint(*config.max_tokens),
+            self._rng.getrandbits(31),
+        )
+        framed = self._persona.frame(prompt)
+        answer = yield Ask(framed, self._context.genome, grammar, sampling, self._rng.getrandbits(31))
+        if isinstance(answer, Rejected):
+            return Skipped(answer.reason)
+        if answer.reply.finish == "error":
+            return Rejected("model", answer.reply.error or "the language model gave no answer")
+        self._targets[prompt] = answer.target
+        if grammar is not None:
+            self._asked = (replace(prompt, grammar=grammar.name), answer.reply)
+        return answer  # type: ignore[no-any-return]
+
+    def _read(self, prompt: Prompt, reply: Reply) -> Patch | Rejected:
+        name = self._breeder.config.grammar or prompt.grammar
+        target = self._targets.get(prompt)
+        if name is None or name not in self._breeder.grammars:
+            return Rejected("extract", "the prompt asked for prose: there is no code to read")
+        target = target or Target(self._context.genome, prompt.address)
+        try:
+            return self._breeder.grammars[name].decode(reply, target)
+        except Exception as error:
+            return Rejected(
+                "plugin",
+                f"the grammar {name!r} of {self._breeder.blame('ge_grammars', name)} failed: {error!r}",
+            )
+
+    def _judge(
+        self, proposed: Patch | Rejected, final: bool
+    ) -> Generator[Want, Any, tuple[Genome | None, Rejected | None]]:
+        if isinstance(proposed, Rejected):
+            return None, proposed
+        genome = apply(self._context.genome, proposed)
+        if isinstance(genome, Rejected):
+            return None, genome
+        verdict = yield Trial(genome, self._context.genome, proposed, final)
+        return genome, verdict
+
+    def _repair(self, verdict: Rejected) -> Generator[Want, Any, Patch | Rejected | Skipped]:
+        """Send the reason back. The answer is read as the rejected one was."""
+        assert self._asked is not None
+        prompt, reply = self._asked
+        user = "\n\n".join(
+            (
+                prompt.user,
+                "Your answer was:",
+                reply.text.strip(),
+                "It was rejected (" + verdict.stage + "): " + verdict.reason,
+                "Answer again in the same form, with this mended.",
+            )
+        )
+        again = replace(prompt, user=user)
+        answer = yield from self._ask(again)
+        if isinstance(answer, Skipped):
+            return verdict
+        self._notes.append("repaired " + verdict.stage)
+        return self._read(again, answer.reply) if isinstance(answer, Answer) else answer
+
+    def _step(self, proposed: Patch | Rejected) -> Step:
+        prompt = self._asked[0] if self._asked else None
+        address = proposed.address if isinstance(proposed, Patch) else prompt.address if prompt else ""
+        return Step(
+            operator=self._operator.name,
+            persona=self._persona.name,
+            intent=prompt.intent if prompt else "",
+            address=address,
+            grammar=(prompt.grammar or "") if prompt else "",
+            note="; ".join(self._notes),
+        )
+
+    def _checked(self, value: object) -> Patch | Rejected | Skipped:
+        if isinstance(value, (Patch, Rejected, Skipped)):
+            return value
+        return self._failed(TypeError(f"it returned {value!r}, no Patch, Rejected or Skipped"))
+
+    def _failed(self, error: Exception) -> Rejected:
+        name = self._operator.name
+        return Rejected(
+            "plugin",
+            f"the operator {name!r} of {self._breeder.blame('ge_operators', name)} failed: {error!r}",
+        )
+
+
+def _unread(*_: object) -> Rejected:
+    raise RuntimeError("a context outside a step cannot read replies")

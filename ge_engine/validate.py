@@ -1,0 +1,68 @@
+"""The ladder: the checks in order, cheap ones first; the first rejection stops.
+
+Static rungs look at code alone. Probe rungs look at what the isolated worker saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from ge_engine.blocks import Genome
+from ge_engine.contracts import Candidate, Check, Probe
+from ge_engine.outcome import Rejected
+from ge_engine.patch import Patch
+
+LookUp = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A patched genome that asks to be admitted. `final` is False after the first of two steps."""
+
+    genome: Genome
+    parent: Genome
+    patch: Patch
+    final: bool = True
+
+
+class Ladder:
+    """Runs `checks` by kind and order. A check that raises costs its candidate, and names itself."""
+
+    def __init__(self, checks: Iterable[Check], seed_probe: Probe, blame: Callable[[str], str]) -> None:
+        """`blame(name)` says which plugin brought the check of that name."""
+        self._rungs = sorted(checks, key=lambda check: (check.order, check.name))
+        self._seed_probe = seed_probe
+        self._blame = blame
+
+    def static(self, trial: Trial, seen: LookUp) -> Rejected | None:
+        """What can be said from the code alone. `seen` maps a digest to the individual that had it."""
+        return self._climb("static", self._candidate(trial, None, seen, nobody))
+
+    def probed(self, trial: Trial, probe: Probe, seen: LookUp, seen_function: LookUp) -> Rejected | None:
+        """What a build, a forward, a backward and an optimizer step in the worker say."""
+        return self._climb("probe", self._candidate(trial, probe, seen, seen_function))
+
+    def _candidate(self, trial: Trial, probe: Probe | None, seen: LookUp, seen_function: LookUp) -> Candidate:
+        return Candidate(
+            trial.genome, trial.parent, trial.patch, self._seed_probe, probe, seen, seen_function
+        )
+
+    def _climb(self, kind: Literal["static", "probe"], candidate: Candidate) -> Rejected | None:
+        for check in self._rungs:
+            if check.kind != kind:
+                continue
+            try:
+                rejected = check.check(candidate)
+            except Exception as error:
+                reason = f"the check {check.name!r} of {self._blame(check.name)} failed: {error!r}"
+                return Rejected("plugin", reason)
+            if rejected is not None:
+                return rejected
+        return None
+
+
+def nobody(_: str) -> str | None:
+    """A look-up that has seen nothing."""
+    return None
