@@ -1,0 +1,47 @@
+"""Frames between the engine and the nursery: a length, a body of bytes, and file descriptors along with it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Sequence
+
+_LENGTH = struct.Struct(">I")
+FRAME_LIMIT = 256 * 2**20
+DESCRIPTORS = 16
+
+
+def send_frame(sock: socket.socket, body: bytes, descriptors: Sequence[int] = ()) -> None:
+    """Send `body`; copies of `descriptors` arrive in the other process."""
+    socket.send_fds(sock, [_LENGTH.pack(len(body))], list(descriptors))
+    sock.sendall(body)
+
+
+def receive_frame(sock: socket.socket) -> tuple[bytes, list[int]]:
+    """The next body and its descriptors (not inheritable).
+
+    Raises:
+        EOFError: the other side is gone.
+    """
+    head, descriptors, _, _ = socket.recv_fds(sock, _LENGTH.size, DESCRIPTORS)
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    head += _exactly(sock, _LENGTH.size - len(head)) if head else b""
+    if not head:
+        raise EOFError
+    (length,) = _LENGTH.unpack(head)
+    if length > FRAME_LIMIT:
+        raise EOFError
+    return _exactly(sock, length), descriptors
+
+
+def _exactly(sock: socket.socket, count: int) -> bytes:
+    parts = []
+    while count:
+        part = sock.recv(min(count, 2**20))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)

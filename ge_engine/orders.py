@@ -1,0 +1,150 @@
+"""What the engine and its isolated workers say to each other: JSON and raw numbers, never pickles."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+TOKEN_BYTES = 16
+REPORT_LIMIT = 4 * 2**20
+_HEAD = struct.Struct(">QQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An array in a shared-memory file: uint8 or int64, with its shape."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * (8 if self.dtype == "int64" else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What all jobs of one evaluation share. `blocks` are the arrays "train", "labels", "validation",
+    "test", whose files come along in this order; `memory` is bytes, `readable` the paths that a
+    candidate may read under the sandbox."""
+
+    seed_path: str
+    entry: str
+    channels: int
+    size: int
+    classes: int
+    mirror: bool
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    recipe: Mapping[str, Any]
+    threads: int
+    memory: int
+    device: str
+    sandbox: str
+    readable: tuple[str, ...]
+    preload: tuple[str, ...]
+    scratch: str
+    blocks: Mapping[str, Block] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One job: `kind` is "probe" or "train". `source` is latin-1 text of the genome's bytes; `token`
+    (hex) marks the report of this job."""
+
+    id: str
+    kind: str
+    source: str
+    digest: str
+    rng_seed: int
+    split: str
+    timeout: float
+    token: str
+    gpu: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker says at the end. `stage` is "" when it went through; `kind` as in `Failed`."""
+
+    stage: str = ""
+    kind: str = ""
+    error: str = ""
+    facts: Mapping[str, float] = field(default_factory=dict)
+    curve: tuple[Mapping[str, float], ...] = ()
+    probe: Mapping[str, Any] = field(default_factory=dict)
+    logits: bytes = b""
+
+
+class BadReport(Exception):
+    """Bytes on a result channel that are not exactly one report of this job."""
+
+
+def to_json(record: Any) -> bytes:
+    return json.dumps(dataclasses.asdict(record)).encode()
+
+
+def setup_from_json(data: bytes) -> Setup:
+    values = json.loads(data)
+    blocks = {name: Block(tuple(b["shape"]), b["dtype"]) for name, b in values.pop("blocks").items()}
+    lists = {key: tuple(values.pop(key)) for key in ("mean", "std", "readable", "preload")}
+    return Setup(**values, **lists, blocks=blocks)
+
+
+def order_from_json(data: bytes) -> Order:
+    return Order(**json.loads(data))
+
+
+def pack_report(report: Report, token: bytes) -> bytes:
+    """token, two lengths, JSON, raw float32 logits."""
+    values = {f.name: getattr(report, f.name) for f in dataclasses.fields(report) if f.name != "logits"}
+    text = json.dumps(values).encode()
+    return token + _HEAD.pack(len(text), len(report.logits)) + text + report.logits
+
+
+def unpack_report(data: bytes, token: bytes) -> Report:
+    """The one report that `data` is.
+
+    Raises:
+        BadReport: no bytes, a wrong token, other lengths than told, or fields of a wrong type.
+    """
+    head = TOKEN_BYTES + _HEAD.size
+    if len(data) < head or data[:TOKEN_BYTES] != token:
+        raise BadReport("it holds no report of this job")
+    text_length, logits_length = _HEAD.unpack(data[TOKEN_BYTES:head])
+    if len(data) != head + text_length + logits_length:
+        raise BadReport("it holds more or less than one report")
+    try:
+        values = json.loads(data[head : head + text_length])
+        return Report(
+            stage=_text(values["stage"]),
+            kind=_text(values["kind"]),
+            error=_text(values["error"]),
+            facts=_numbers(values["facts"]),
+            curve=tuple(_numbers(point) for point in values["curve"][:10_000]),
+            probe=_mapping(values["probe"]),
+            logits=data[head + text_length :],
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadReport(f"its report is malformed: {error!r}") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("text expected")
+    return value[:2000]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("an object expected")
+    return value
+
+
+def _numbers(value: Any) -> Mapping[str, float]:
+    return {_text(name): float(number) for name, number in _mapping(value).items()}

@@ -1,0 +1,189 @@
+"""The isolated process that runs one genome. Forked by the nursery; leaves through `os._exit`.
+
+Generated code shares this interpreter, so it can lie about anything that is said here, except about
+what it cannot know: the labels it is scored on are in another process. The engine takes the logits
+as answers, and takes figures from functions that were bound before the genome was imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import os
+import random
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+from ge_engine import limits
+from ge_engine.batches import Images
+from ge_engine.config import Recipe
+from ge_engine.loading import ModuleAddress, error_line, import_source, module_address
+from ge_engine.measuring import (
+    buffers_as_weights,
+    bytes_on_disk,
+    latency,
+    numbers_in,
+    peak_memory,
+    registered_parameters,
+)
+from ge_engine.orders import Order, Report, Setup, pack_report
+from ge_engine.probing import Findings, Shape, executed_functions, probe
+from ge_engine.trainer import Lesson, NotFinite, OptimizerFactory, default_optimizer, train
+
+_GPU_LOST = ("uncorrectable ECC", "GPU is lost", "busy or unavailable", "fallen off the bus")
+FILE_BYTES = 256 * 2**20
+WORKER_FAULT = 70
+_write, _exit, _pack = os.write, os._exit, pack_report
+
+
+def work(order: Order, setup: Setup, data: Mapping[str, Tensor], result: int, log: int) -> None:
+    """Run `order`, write its report to the descriptor `result`, and end this process. Never returns."""
+    token = bytes.fromhex(order.token)
+    folder = Path(setup.scratch, "jobs", order.id)
+    folder.mkdir(parents=True)
+    _settle(order, setup, folder, log)
+    report = run(order, setup, data)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the candidate may have closed or replaced it
+            stream.flush()
+    message = memoryview(_pack(report, token))
+    while message:
+        message = message[_write(result, message) :]
+    _exit(0)
+
+
+def _settle(order: Order, setup: Setup, folder: Path, log: int) -> None:
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.chdir(folder)
+    os.environ.update(HOME=str(folder), TMPDIR=str(folder))
+    if order.gpu >= 0:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(order.gpu)
+    limits.hide_memory(False)
+    limits.prefer_to_kill()
+    limits.set_limits(
+        memory=setup.memory,
+        cpu_seconds=order.timeout * (setup.threads + 1) + 10,
+        file_bytes=FILE_BYTES,
+        cuda=setup.device == "cuda" and order.kind == "train",
+    )
+    limits.drop_privileges()
+    if setup.sandbox == "landlock":
+        limits.landlock(setup.readable, (str(folder), *_devices()))
+    torch.set_num_threads(setup.threads)
+
+
+def _devices() -> list[str]:
+    wanted = ("null", "zero", "full", "random", "urandom", "dri", "kfd")
+    return [f"/dev/{name}" for name in os.listdir("/dev") if name in wanted or name.startswith("nvidia")]
+
+
+def run(order: Order, setup: Setup, data: Mapping[str, Tensor]) -> Report:
+    """The report of `order`: what was found or trained, or the candidate's own error."""
+    address = module_address(Path(setup.seed_path), order.digest)
+    if order.kind == "probe":
+        return _probe(order, setup, address)
+    return _train(order, setup, data, address)
+
+
+def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
+    findings = Findings()
+    shape = Shape(setup.channels, setup.size, setup.classes)
+    kind = ""
+    try:
+        with executed_functions(address.file, findings.executed):
+            probe(
+                lambda: import_source(order.source.encode("latin-1"), address),
+                lambda module: _build(module, setup.entry),
+                _optimizer_of,
+                shape,
+                setup.recipe,
+                setup.memory,
+                findings,
+            )
+    except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
+        kind, findings.error = _kind(error), error_line(error, address.file)
+    plain = {
+        f.name: sorted(v) if isinstance(v := getattr(findings, f.name), (set, list)) else v
+        for f in dataclasses.fields(findings)
+    }
+    return Report(stage=findings.stage, kind=kind, error=findings.error, facts=findings.facts, probe=plain)
+
+
+def _train(order: Order, setup: Setup, data: Mapping[str, Tensor], address: ModuleAddress) -> Report:
+    stage = "import"
+    facts: dict[str, float] = {}
+    try:
+        random.seed(order.rng_seed)
+        module = import_source(order.source.encode("latin-1"), address)
+        stage = "train"
+        lesson = _lesson(order, setup, data)
+        training = train(
+            lambda: _build(module, setup.entry),
+            _optimizer_of(module),
+            lesson,
+            Recipe(**setup.recipe),
+            order.rng_seed,
+        )
+        stage = "measure"
+        facts.update(_figures(training.model, setup))
+        facts.update(train_seconds=training.seconds, steps=float(training.steps))
+        logits = training.logits.contiguous().numpy().tobytes()
+        return Report(facts=facts, curve=tuple(training.curve), logits=logits)
+    except NotFinite as error:
+        return Report(stage="train", kind="not finite", error=str(error))
+    except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
+        return Report(stage=stage, kind=_kind(error), error=error_line(error, address.file))
+
+
+def _kind(error: BaseException) -> str:
+    text = str(error)
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in text:
+        return "out of memory"
+    lost = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    return "infrastructure" if lost or any(sign in text for sign in _GPU_LOST) else "error"
+
+
+def _build(module: ModuleType, entry: str) -> nn.Module:
+    return eval(entry, vars(module))  # type: ignore[no-any-return]
+
+
+def _optimizer_of(module: ModuleType) -> OptimizerFactory:
+    own = getattr(module, "get_optimizer", None)
+    return own if callable(own) else default_optimizer
+
+
+def _lesson(order: Order, setup: Setup, data: Mapping[str, Tensor]) -> Lesson:
+    mean, std = torch.tensor(setup.mean), torch.tensor(setup.std)
+    return Lesson(
+        train=Images(data["train"], mean, std, setup.size),
+        labels=data["labels"],
+        held_out=Images(data[order.split], mean, std, setup.size),
+        classes=setup.classes,
+        mirror=setup.mirror,
+    )
+
+
+def _figures(model: nn.Module, setup: Setup) -> dict[str, float]:
+    weights = [*registered_parameters(model).values(), *buffers_as_weights(model).values()]
+    device = weights[0].device if weights else torch.device("cpu")
+    image = torch.zeros(1, setup.channels, setup.size, setup.size, device=device)
+    return {
+        "registered": float(numbers_in(weights)),
+        "latency": latency(model, image),
+        "peak_memory": float(peak_memory()),
+        "size_on_disk": float(bytes_on_disk(model)),
+    }
+
+
+def own_fault(error: BaseException) -> Report:
+    """A fault of the worker itself, outside the candidate's code: the engine's, or the surroundings'."""
+    kind = "infrastructure" if isinstance(error, (OSError, MemoryError)) else "engine"
+    return Report(stage="worker", kind=kind, error=f"{type(error).__name__}: {error}")

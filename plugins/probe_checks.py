@@ -1,0 +1,82 @@
+"""Rungs of the ladder that need the model: it builds, answers in shape, is finite, learns, hides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from ge_engine.contracts import Candidate, Check, Probe
+from ge_engine.hookspecs import hookimpl
+from ge_engine.outcome import Rejected
+
+NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRung:
+    """A rung that judges what the worker saw; `judge` gives a reason to reject, or ""."""
+
+    name: str
+    order: int
+    judge: Callable[[Candidate, Probe], str]
+    kind: Literal["probe"] = "probe"
+
+    def check(self, candidate: Candidate) -> Rejected | None:
+        """Rejected with a reason that a model can act on, or None."""
+        if candidate.probe is None:
+            return None
+        reason = self.judge(candidate, candidate.probe)
+        return Rejected(self.name, reason) if reason else None
+
+
+def builds(_: Candidate, probe: Probe) -> str:
+    """The model is imported, built, run and stepped without an error."""
+    return f"it stops at {probe.stage}: {probe.error}" if probe.stage else ""
+
+
+def keeps_shape(candidate: Candidate, probe: Probe) -> str:
+    """The output has the shape of the seed's."""
+    wanted = candidate.seed_probe.output_shape
+    if probe.output_shape == wanted:
+        return ""
+    return f"the model returns a tensor of shape {probe.output_shape} where {wanted} is wanted"
+
+
+def is_finite(_: Candidate, probe: Probe) -> str:
+    """The first forward pass gives numbers."""
+    return "" if probe.finite else "the model returns NaN or infinity before any training"
+
+
+def passes_gradient(candidate: Candidate, probe: Probe) -> str:
+    """Every parameter learns, except those that do not learn in the seed either."""
+    lost = sorted(probe.without_gradient - candidate.seed_probe.without_gradient)
+    return f"no gradient reaches {_listed(lost)}" if lost else ""
+
+
+def registers(candidate: Candidate, probe: Probe) -> str:
+    """All modules and weights are attributes that torch registers, as far as the seed's are."""
+    lost = sorted(set(probe.unregistered) - set(candidate.seed_probe.unregistered))
+    return f"not registered as a submodule or parameter: {_listed(lost)}; use nn.ModuleList" if lost else ""
+
+
+def is_new_function(candidate: Candidate, probe: Probe) -> str:
+    """It computes something that no individual of this run computes."""
+    twin = candidate.seen_function(probe.fingerprint) if probe.fingerprint else None
+    return f"it computes the same function as {twin}, before and after a training step" if twin else ""
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+@hookimpl
+def ge_checks() -> Iterable[Check]:
+    """The rungs that need a worker, in the order in which a fault shows."""
+    yield ProbeRung("build", 10, builds)
+    yield ProbeRung("shape", 20, keeps_shape)
+    yield ProbeRung("finite", 30, is_finite)
+    yield ProbeRung("gradient", 40, passes_gradient)
+    yield ProbeRung("registered", 50, registers)
+    yield ProbeRung("same function", 60, is_new_function)
