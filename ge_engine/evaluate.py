@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -161,6 +162,7 @@ class TrainEvaluation:
             split=split,
             timeout=timeout,
             token=secrets.token_hex(16),
+            sent=time.monotonic(),
         )
 
     def _outcome(self, ending: Ending, order: Order, probe: Probe) -> Outcome:

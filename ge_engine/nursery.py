@@ -27,6 +27,7 @@ from pathlib import Path
 import accelerate
 import accelerate.utils
 import torch
+import torch._dynamo
 import torch.utils.flop_counter
 from torch import Tensor
 

@@ -55,7 +55,7 @@ class Setup:
 @dataclass(frozen=True, slots=True)
 class Order:
     """One job: `kind` is "probe" or "train". `source` is latin-1 text of the genome's bytes; `token`
-    (hex) marks the report of this job."""
+    (hex) marks the report of this job; `sent` is the engine's monotonic clock when it was ordered."""
 
     id: str
     kind: str
@@ -65,6 +65,7 @@ class Order:
     split: str
     timeout: float
     token: str
+    sent: float = 0.0
     gpu: int = -1
 
 

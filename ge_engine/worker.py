@@ -13,6 +13,7 @@ import errno
 import os
 import random
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -39,7 +40,7 @@ from ge_engine.trainer import Lesson, NotFinite, OptimizerFactory, default_optim
 _GPU_LOST = ("uncorrectable ECC", "GPU is lost", "busy or unavailable", "fallen off the bus")
 FILE_BYTES = 256 * 2**20
 WORKER_FAULT = 70
-_write, _exit, _pack = os.write, os._exit, pack_report
+_write, _exit, _pack, _now = os.write, os._exit, pack_report, time.monotonic
 
 
 def work(order: Order, setup: Setup, data: Mapping[str, Tensor], result: int, log: int) -> None:
@@ -97,6 +98,7 @@ def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
     findings = Findings()
     shape = Shape(setup.channels, setup.size, setup.classes)
     kind = ""
+    started = _now()
     try:
         with executed_functions(address.file, findings.executed):
             probe(
@@ -110,6 +112,7 @@ def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
             )
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
         kind, findings.error = _kind(error), error_line(error, address.file)
+    findings.facts["probe_seconds"] = _now() - started
     plain = {
         f.name: sorted(v) if isinstance(v := getattr(findings, f.name), (set, list)) else v
         for f in dataclasses.fields(findings)
@@ -131,6 +134,7 @@ def _train(order: Order, setup: Setup, data: Mapping[str, Tensor], address: Modu
             lesson,
             Recipe(**setup.recipe),
             order.rng_seed,
+            lambda: facts.update(start_seconds=_now() - order.sent),
         )
         stage = "measure"
         facts.update(_figures(training.model, setup))
