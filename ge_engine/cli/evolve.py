@@ -48,7 +48,7 @@ def evolve(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Settings in TOML; flags win over it.", rich_help_panel=SEARCH)
     ] = None,
-    generations: Annotated[int | None, typer.Option(help="Generations after the initial one.", rich_help_panel=SEARCH)] = None,
+    generations: Annotated[int | None, typer.Option(help="Generations, the initial one included.", rich_help_panel=SEARCH)] = None,
     population: Annotated[int | None, typer.Option(help="Children in each generation.", rich_help_panel=SEARCH)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.", rich_help_panel=SEARCH)] = None,
     objective: Annotated[

@@ -83,7 +83,7 @@ class Progress:
     @property
     def share(self) -> float:
         """How much of this session's breeding is done, 0 to 1."""
-        todo = self.generations + 1 - self.first
+        todo = self.generations - self.first
         done = self.generation - self.first + (min(1.0, self.settled / self.size) if self.size else 0.0)
         return min(1.0, done / todo) if todo > 0 else 1.0
 

@@ -43,7 +43,7 @@ def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
     match name:
         case "run_started":
             how = "going on with" if data["resumed"] else "starting"
-            return Text(f"{how} generation {data['generation']} of {data['generations']}; seed: {_scores(data['seed'])}")
+            return Text(f"{how}, {data['generation']} of {data['generations']} generations done; seed: {_scores(data['seed'])}")
         case "asked":
             return Text(f"generation {data['generation']}: {data['count']} prompts")
         case "rejected":
@@ -101,7 +101,7 @@ class LiveView:
     def render(self) -> RenderableType:
         p = self._progress
         rows = Table.grid(padding=(0, 2))
-        rows.add_row("generation", f"{p.generation} of {p.generations} ({p.phase})")
+        rows.add_row("generation", f"{p.generation + 1} of {p.generations} ({p.phase})")
         rows.add_row("", ProgressBar(total=1.0, completed=p.share, width=40))
         rows.add_row("replies", f"{p.answered} of {p.asked}")
         ladder = ", ".join(f"{count} {stage}" for stage, count in p.rejected.most_common(4))

@@ -1,0 +1,175 @@
+"""The operators ask for what the method says, with the right evidence, and touch no code on the way."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ge_engine.blocks import Seed, differing
+from ge_engine.contracts import Context, Operator, Prompt, Reply
+from ge_engine.outcome import Rejected, Scored, Skipped
+from ge_engine.patch import Patch, apply, parse_patch, transplant
+from ge_engine.population import Individual
+from ge_engine.registry import load_registry
+from ge_plugins.intents import INTENTS
+from ge_plugins.operators import EvolutionOfThought, Mating, Mutation
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+DIRECTIONS = {"accuracy": "max", "parameters": "min"}
+REPLY = Reply("answer {x} %s", "stop", 1, 1, 0.0, "test")
+
+
+@pytest.fixture(scope="module")
+def seed() -> Seed:
+    return Seed.load(EXAMPLES / "exquisitenet_v2.py")
+
+
+def scored(identity: str, genome: Any, accuracy: float, parameters: int) -> Individual:
+    return Individual(identity, 0, 0, (), (), genome, Scored({"accuracy": accuracy, "parameters": parameters}))
+
+
+def changed(seed: Seed, address: str, old: str, new: str) -> Any:
+    code = seed.genome.blocks[address].code
+    assert old in code
+    patch = parse_patch(seed.genome, address, code.replace(old, new))
+    assert isinstance(patch, Patch)
+    genome = apply(seed.genome, patch)
+    assert not isinstance(genome, Rejected)
+    return genome
+
+
+def context(seed: Seed, *parents: Individual, elites: tuple[Individual, ...] = (), rng: int = 0) -> Context:
+    first = parents[0].genome
+    assert first is not None
+    return Context(
+        generation=1,
+        rng=random.Random(rng),
+        genome=first,
+        parents=parents,
+        seed=scored("seed", seed.genome, 0.90, 518_230),
+        elites=elites,
+        directions=DIRECTIONS,  # type: ignore[arg-type]
+        addresses=first.evolvable,
+        read=lambda prompt, reply: Patch(prompt.address, reply.text),
+    )
+
+
+def converse(operator: Operator, about: Context, *replies: Reply) -> tuple[list[Prompt], Any]:
+    """All prompts of a proposal and what it returned."""
+    proposal: Generator[Prompt, Reply, Any] = operator.propose(about)
+    prompts: list[Prompt] = []
+    try:
+        prompts.append(next(proposal))
+        for reply in replies:
+            prompts.append(proposal.send(reply))
+    except StopIteration as end:
+        return prompts, end.value
+    raise AssertionError(f"asked {len(prompts)} times and did not end")
+
+
+def test_a_mutation_that_asks_for_a_block_it_does_not_show(seed: Seed) -> None:
+    asked = {}
+    for rng in range(200):
+        prompts, result = converse(Mutation(), context(seed, scored("seed", seed.genome, 0.9, 1), rng=rng), REPLY)
+        assert len(prompts) == 1
+        assert seed.genome.blocks[prompts[0].address].code in prompts[0].user
+        assert result == Patch(prompts[0].address, REPLY.text)
+        asked[prompts[0].address, prompts[0].intent] = prompts[0].grammar
+    assert {intent for _, intent in asked} == {intent.name for intent in INTENTS}
+    assert {address for address, _ in asked} == set(seed.genome.evolvable)
+
+
+def test_fewer_prompts_than_the_papers_twenty_four(seed: Seed) -> None:
+    personas = load_registry().personas.values()
+    about = context(seed, scored("seed", seed.genome, 0.9, 1))
+    framed = set()
+    for intent in INTENTS:
+        prompts, _ = converse(Mutation([intent]), replace(about, rng=random.Random(5)), REPLY)
+        framed |= {(persona.frame(prompts[0]).system, persona.frame(prompts[0]).user) for persona in personas}
+    assert len(framed) == 24
+
+
+def test_a_template_that_eats_braces_of_the_code() -> None:
+    code = 'def f(x):\n    return f"{x!r:>{3}} {{}} %s {0}" % x\n'
+    seed = Seed.from_bytes(code.encode())
+    prompts, _ = converse(Mutation(), context(seed, scored("seed", seed.genome, 0.9, 1)), REPLY)
+    assert code in prompts[0].user
+
+
+def test_a_fence_that_the_code_closes() -> None:
+    code = 'def f(x):\n    """Use it:\n\n    ```python\n    f(1)\n    ```\n    """\n    return x\n'
+    seed = Seed.from_bytes(code.encode())
+    prompts, _ = converse(Mutation(), context(seed, scored("seed", seed.genome, 0.9, 1)), REPLY)
+    assert "````python\n" + code + "````\n" in prompts[0].user
+
+
+def test_mating_of_parents_that_differ_nowhere_that_costs_a_call(seed: Seed) -> None:
+    one = scored("g0s0", seed.genome, 0.9, 1)
+    prompts, result = converse(Mating(), context(seed, one, one))
+    assert prompts == []
+    assert isinstance(result, Skipped)
+
+
+def test_mating_that_shows_only_one_version(seed: Seed) -> None:
+    mate = scored("g0s1", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()"), 0.91, 510_000)
+    first = scored("g0s0", changed(seed, "ME.forward", "self.norm(self.pointwise", "(self.pointwise"), 0.9, 500_000)
+    prompts, _ = converse(Mating(), context(seed, first, mate), REPLY)
+    address = prompts[0].address
+    assert address in differing(first.genome, mate.genome)  # type: ignore[arg-type]
+    for parent in (first, mate):
+        assert parent.genome is not None
+        assert parent.genome.blocks[address].code in prompts[0].user
+
+
+def test_a_child_of_mating_that_differs_in_more_than_one_block(seed: Seed) -> None:
+    """All ordered pairs of blocks: the first parent changed in one, the second in the other."""
+    addresses = [a for a in seed.genome.evolvable if seed.genome.blocks[a].kind != "class"]
+    variants = {a: _with_statement(seed, a) for a in addresses}
+    for mother in addresses:
+        for father in addresses:
+            if mother == father:
+                continue
+            child = apply(variants[mother], transplant(variants[father], father))
+            assert not isinstance(child, Rejected)
+            assert differing(variants[mother], child) == (father,)
+            assert child.blocks[father].digest == variants[father].blocks[father].digest
+            assert set(differing(seed.genome, child)) == {mother, father}
+
+
+def _with_statement(seed: Seed, address: str) -> Any:
+    code = seed.genome.blocks[address].code.rstrip("\n")
+    head, _, last = code.rpartition("\n")
+    indent = last[: len(last) - len(last.lstrip())]
+    patch = parse_patch(seed.genome, address, f"{head}\n{indent}assert True\n{last}\n")
+    assert isinstance(patch, Patch), patch
+    genome = apply(seed.genome, patch)
+    assert not isinstance(genome, Rejected)
+    return genome
+
+
+def test_a_thought_from_a_change_that_did_not_help(seed: Seed) -> None:
+    worse = scored("g0s0", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.ReLU()"), 0.5, 600_000)
+    prompts, result = converse(EvolutionOfThought(), context(seed, worse, elites=(worse,)))
+    assert prompts == []
+    assert isinstance(result, Skipped)
+
+
+def test_a_thought_without_the_measured_change(seed: Seed) -> None:
+    helped = scored("g0s0", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()"), 0.95, 518_230)
+    gained = scored("g0s1", changed(seed, "ME.forward", "self.norm(self.pointwise", "(self.pointwise"), 0.5, 500_000)
+    why = Reply("Because a smooth gate {keeps} gradients.", "stop", 1, 1, 0.0, "test")
+    prompts, result = converse(EvolutionOfThought(), context(seed, helped, elites=(gained, helped)), why, REPLY)
+    explain, transfer = prompts
+    assert "accuracy 0.9 to 0.95 (better), parameters 518230 to 518230 (equal)" in explain.user
+    assert "nn.GELU()" in explain.user
+    assert "nn.SiLU()" in explain.user
+    assert (explain.address, explain.grammar) == ("", None)
+    assert why.text in transfer.user
+    assert not transfer.address.startswith("DFSEB.__init__")
+    assert transfer.address != "DFSEB"
+    assert result == Patch(transfer.address, REPLY.text)
