@@ -39,8 +39,7 @@ class Images:
         return int(self.pixels.shape[0])
 
     def to(self, device: torch.device) -> Images:
-        move = [t.to(device) for t in (self.pixels, self.mean, self.std)]
-        return Images(*move, size=self.size)
+        return Images(self.pixels.to(device), self.mean.to(device), self.std.to(device), self.size)
 
     def normalised(self, picked: Tensor) -> Tensor:
         """uint8 (b, h, w, c) to float32 (b, c, size, size), channels last in memory."""

@@ -1,4 +1,4 @@
-"""Frames between the engine and the nursery: a length, a body of bytes, and file descriptors along with it."""
+"""Frames between the engine and the nursery: a length, a body, and file descriptors along with it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 from ge_engine.contracts import Probe
 from ge_engine.executor import Ending
 from ge_engine.orders import BadReport, Order, Report, unpack_report
-from ge_engine.outcome import Failed
+from ge_engine.outcome import Failed, Fault
 
 _LOG_TAIL = 400
 
@@ -43,14 +43,14 @@ def report_of(ending: Ending, order: Order) -> Report | Failed:
         reason = f"exited with status {ending.status} and {error}" if ending.result else _silent(ending)
         return Failed(stage, "crash", reason + _printed(ending))
     if report.stage == "worker":
-        fault = "infrastructure" if report.kind == "infrastructure" else "engine"
+        fault: Fault = "infrastructure" if report.kind == "infrastructure" else "engine"
         return Failed(stage, "crash", report.error, fault)
     if report.kind == "infrastructure":
         return Failed(report.stage, "error", report.error, "infrastructure")
     return report
 
 
-def probe_of(report: Report | Failed, timeout: float) -> Probe:
+def probe_of(report: Report | Failed) -> Probe:
     """The probe that a report holds; a dead worker is a probe that stopped at "run".
 
     Raises:

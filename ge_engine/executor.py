@@ -19,7 +19,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 from ge_engine.channel import receive_frame, send_frame
@@ -28,8 +27,21 @@ from ge_engine.orders import Order, Setup, to_json
 
 LOG_BYTES = 16 * 1024
 _ENVIRONMENT = frozenset(
-    "PATH LANG LANGUAGE TZ LD_LIBRARY_PATH DYLD_LIBRARY_PATH PYTHONPATH VIRTUAL_ENV TERM "
-    "CUDA_VISIBLE_DEVICES CUDA_HOME NVIDIA_VISIBLE_DEVICES NVIDIA_DRIVER_CAPABILITIES".split()
+    [
+        "PATH",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "LD_LIBRARY_PATH",
+        "DYLD_LIBRARY_PATH",
+        "PYTHONPATH",
+        "VIRTUAL_ENV",
+        "TERM",
+        "CUDA_VISIBLE_DEVICES",
+        "CUDA_HOME",
+        "NVIDIA_VISIBLE_DEVICES",
+        "NVIDIA_DRIVER_CAPABILITIES",
+    ]
 )
 _PREFIXES = ("LC_", "OMP_", "MKL_", "KMP_", "GOMP_")
 
@@ -75,7 +87,9 @@ class NurseryExecutor:
     nobody can change them.
     """
 
-    def __init__(self, setup: Setup, arrays: Sequence[memoryview], slots: int, gpus: int, result_limit: int) -> None:
+    def __init__(
+        self, setup: Setup, arrays: Sequence[memoryview], slots: int, gpus: int, result_limit: int
+    ) -> None:
         self._setup = setup
         self._files = [sealed_memory(array) for array in arrays]
         self._slots, self._gpus, self._result_limit = slots, gpus, result_limit
@@ -343,5 +357,3 @@ def _keep_ends(work: _Work, part: bytes) -> None:
 def _log(work: _Work) -> str:
     gap = b"\n[...]\n" if len(work.log_tail) == LOG_BYTES else b""
     return (work.log_head + gap + work.log_tail).decode("utf-8", "replace")
-
-

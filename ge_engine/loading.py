@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import linecache
 import sys
 from collections.abc import Sequence
@@ -40,7 +41,9 @@ def module_address(path: Path, digest: str) -> ModuleAddress:
         parts.insert(0, folder.name)
         folder = folder.parent
     name = ".".join(parts)
-    if len(parts) == 1 and (not name.isidentifier() or name in sys.stdlib_module_names or name in sys.modules):
+    if len(parts) == 1 and (
+        not name.isidentifier() or name in sys.stdlib_module_names or name in sys.modules
+    ):
         name = "ge_candidate_" + "".join(c if c.isalnum() else "_" for c in name)
     return ModuleAddress(str(folder), name, str(path.with_name(f"{path.stem}.{digest[:16]}.py")))
 

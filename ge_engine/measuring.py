@@ -34,7 +34,9 @@ def walk(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             continue
         seen.add(id(module))
         yield name, module
-        children = [(f"{name}.{k}" if name else k, m) for k, m in vars(module)["_modules"].items() if m is not None]
+        children = [
+            (f"{name}.{k}" if name else k, m) for k, m in vars(module)["_modules"].items() if m is not None
+        ]
         pending.extend(reversed(children))
 
 
@@ -56,7 +58,9 @@ def buffers_as_weights(root: nn.Module) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for prefix, module in walk(root):
         for name, buffer in vars(module)["_buffers"].items():
-            if not isinstance(buffer, Tensor) or (isinstance(module, _NormBase) and name in _RUNNING_STATISTICS):
+            if not isinstance(buffer, Tensor) or (
+                isinstance(module, _NormBase) and name in _RUNNING_STATISTICS
+            ):
                 continue
             if can_weigh(buffer):
                 found[f"{prefix}.{name}" if prefix else name] = buffer
@@ -75,15 +79,15 @@ def numbers_in(tensors: Any) -> int:
 
 
 def _place(tensor: Tensor) -> tuple[int, int, int]:
-    return (tensor.untyped_storage()._cdata, tensor.storage_offset(), tensor.numel())
+    return (storage_of(tensor), int(tensor.storage_offset()), tensor.numel())
 
 
 def storage_of(tensor: Tensor) -> int:
     """The identity of a tensor's memory."""
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)
 
 
-class OperandWatch(TorchDispatchMode):
+class OperandWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records the tensors that enter operations without being an input, a registered parameter or
     buffer, or the result of an earlier operation: weights kept in attributes, closures or globals.
 
@@ -91,14 +95,14 @@ class OperandWatch(TorchDispatchMode):
     """
 
     def __init__(self, inputs: list[Tensor], registered: list[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.foreign: dict[int, Tensor] = {}
         self.order: dict[int, None] = {}
         self._registered = {storage_of(tensor) for tensor in registered}
         self._known = {storage_of(tensor) for tensor in inputs}
         self._alive: list[Any] = [inputs]
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         for tensor in tree_leaves((args, kwargs)):
             if isinstance(tensor, Tensor):
@@ -156,7 +160,7 @@ def _contained(value: Any, depth: int) -> Iterator[Any]:
 
 def bytes_on_disk(root: nn.Module) -> int:
     """Bytes of all parameters and buffers, each memory once: what a checkpoint takes."""
-    tensors = list(registered_parameters(root).values())
+    tensors: list[Tensor] = list(registered_parameters(root).values())
     tensors += [b for _, m in walk(root) for b in vars(m)["_buffers"].values() if isinstance(b, Tensor)]
     return sum({_place(t): t.numel() * t.element_size() for t in tensors}.values())
 
@@ -181,7 +185,7 @@ def latency(model: nn.Module, image: Tensor, repeats: int = 15) -> float:
 
 def peak_memory() -> int:
     """Bytes: the most that the GPU held for this process, or the process's largest resident size."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return torch.cuda.max_memory_allocated()
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -24,8 +24,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import accelerate
-import accelerate.utils
 import torch
 import torch._dynamo
 import torch.utils.flop_counter
@@ -33,7 +31,7 @@ from torch import Tensor
 
 from ge_engine import limits, worker
 from ge_engine.channel import receive_frame, send_frame
-from ge_engine.orders import Block, Order, Setup, order_from_json, pack_report, setup_from_json
+from ge_engine.orders import Block, Order, order_from_json, pack_report, setup_from_json
 
 FOLDER_BYTES = 2 * 2**30
 PROCESSES = 128

@@ -93,8 +93,8 @@ def to_json(record: Any) -> bytes:
 def setup_from_json(data: bytes) -> Setup:
     values = json.loads(data)
     blocks = {name: Block(tuple(b["shape"]), b["dtype"]) for name, b in values.pop("blocks").items()}
-    lists = {key: tuple(values.pop(key)) for key in ("mean", "std", "readable", "preload")}
-    return Setup(**values, **lists, blocks=blocks)
+    values |= {key: tuple(values[key]) for key in ("mean", "std", "readable", "preload")}
+    return Setup(**values, blocks=blocks)
 
 
 def order_from_json(data: bytes) -> Order:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils.flop_counter import FlopCounterMode
 
 from ge_engine.measuring import (
@@ -95,7 +96,9 @@ def _refuse_giants(build: Callable[[], nn.Module], memory: int) -> bool:
         return False
     if weights * BYTES_PER_WEIGHT_IN_TRAINING > memory:
         needs = weights * BYTES_PER_WEIGHT_IN_TRAINING / 2**30
-        raise MemoryError(f"{weights:,} parameters need {needs:.1f} GiB to train; {memory / 2**30:.1f} are allowed")
+        raise MemoryError(
+            f"{weights:,} parameters need {needs:.1f} GiB to train; {memory / 2**30:.1f} are allowed"
+        )
     return True
 
 
@@ -135,7 +138,9 @@ class Step:
         return images, torch.randint(self.shape.classes, (self.shape.batch,), generator=generator)
 
     def optimizer(self) -> torch.optim.Optimizer:
-        optimizer = self.make_optimizer(self.model, float(self.recipe["lr"]), float(self.recipe["weight_decay"]))
+        optimizer = self.make_optimizer(
+            self.model, float(self.recipe["lr"]), float(self.recipe["weight_decay"])
+        )
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise TypeError(f"get_optimizer returned a {type(optimizer).__name__}, not an optimizer")
         return optimizer
@@ -162,7 +167,7 @@ def _first_step(step: Step, findings: Findings) -> list[nn.Parameter]:
     if findings.output_shape != (step.shape.batch, step.shape.classes):
         return []
     findings.stage = "backward"
-    cross_entropy(logits.float(), targets).backward()
+    cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
     findings.without_gradient = _without_gradient(parameters)
     findings.stage = "optimizer"
     step.optimizer().step()
@@ -175,17 +180,21 @@ def _buffers(model: nn.Module) -> list[Tensor]:
 
 
 def _lazy(tensor: Tensor) -> bool:
-    return isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin)
+    return isinstance(tensor, (UninitializedParameter, UninitializedBuffer))
 
 
-def _weigh(model: nn.Module, watch: OperandWatch, flops: FlopCounterMode, images: int, findings: Findings) -> None:
+def _weigh(
+    model: nn.Module, watch: OperandWatch, flops: FlopCounterMode, images: int, findings: Findings
+) -> None:
     parameters, buffers = registered_parameters(model), buffers_as_weights(model)
     registered = {storage_of(t) for t in (*parameters.values(), *_buffers(model))}
     foreign = [tensor for storage, tensor in watch.foreign.items() if storage not in registered]
     hidden = [*buffers.values(), *foreign]
     findings.unregistered = unregistered_modules(model)
     findings.unregistered += [
-        f"a trainable tensor of shape {tuple(t.shape)}" for t in foreign if t.requires_grad and not findings.unregistered
+        f"a trainable tensor of shape {tuple(t.shape)}"
+        for t in foreign
+        if t.requires_grad and not findings.unregistered
     ]
     findings.facts = {
         "parameters": float(numbers_in([*parameters.values(), *hidden])),
@@ -223,7 +232,7 @@ def _fingerprint(step: Step, order: list[nn.Parameter], findings: Findings) -> N
         logits = step.forward(images)
         digest.update(_rounded(logits))
         optimizer.zero_grad()
-        cross_entropy(logits.float(), targets).backward()
+        cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
         if number == 0:
             findings.without_gradient &= _without_gradient(registered_parameters(model))
         optimizer.step()
@@ -277,7 +286,11 @@ def executed_functions(file: str, addresses: set[str]) -> Iterator[None]:
 
     def note(frame: FrameType, event: str, argument: Any) -> None:  # noqa: ARG001
         code = frame.f_code
-        if code in seen or not code.co_flags & inspect.CO_OPTIMIZED or frame.f_globals.get("__file__") != file:
+        if (
+            code in seen
+            or not code.co_flags & inspect.CO_OPTIMIZED
+            or frame.f_globals.get("__file__") != file
+        ):
             return
         seen.add(code)
         name = code.co_qualname.split(".<locals>")[0]
@@ -296,5 +309,8 @@ def executed_functions(file: str, addresses: set[str]) -> Iterator[None]:
 
 def _classes_in(model: nn.Module, module: ModuleType) -> set[str]:
     return {
-        kind.__qualname__ for part in model.modules() for kind in type(part).__mro__ if kind.__module__ == module.__name__
+        kind.__qualname__
+        for part in model.modules()
+        for kind in type(part).__mro__
+        if kind.__module__ == module.__name__
     }

@@ -66,7 +66,9 @@ def train(
         NotFinite: the loss or the logits are NaN or infinite.
         Exception: whatever the network itself raises.
     """
-    accelerator = Accelerator(mixed_precision=choose_precision(recipe.precision), cpu=not torch.cuda.is_available())
+    accelerator = Accelerator(
+        mixed_precision=choose_precision(recipe.precision), cpu=not torch.cuda.is_available()
+    )
     device = accelerator.device
     set_seed(rng_seed)
     model = in_fast_layout(build())
@@ -77,7 +79,9 @@ def train(
     schedule = Schedule(optimizer, recipe.schedule, recipe.epochs * steps_an_epoch)
     order = torch.Generator().manual_seed(rng_seed)
     augmentation = Augmentation(
-        mirror=recipe.augment and lesson.mirror, shift=recipe.augment, jitter=recipe.jitter if recipe.augment else 0.0
+        mirror=recipe.augment and lesson.mirror,
+        shift=recipe.augment,
+        jitter=recipe.jitter if recipe.augment else 0.0,
     )
 
     curve: list[dict[str, float]] = []
@@ -179,7 +183,9 @@ class Schedule:
             warm = max(1, round(WARM_UP * self._steps))
             left = max(1, self._steps - warm)
             self._scale = (
-                (step + 1) / (warm + 1) if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / left))
+                (step + 1) / (warm + 1)
+                if step < warm
+                else 0.5 * (1 + math.cos(math.pi * (step - warm) / left))
             )
         for group, base in zip(self._groups, self._base, strict=True):
             group["lr"] = base * self._scale

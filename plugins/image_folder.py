@@ -22,7 +22,14 @@ from ge_engine.contracts import Split
 from ge_engine.errors import ConfigError
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
-PARTS = {"train": "train", "training": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
+PARTS = {
+    "train": "train",
+    "training": "train",
+    "test": "test",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+}
 LAYOUT = "Wanted: train/CLASS/*.png and test/CLASS/*.png, or CLASS/*.png alone."
 
 
@@ -74,7 +81,11 @@ def find_entries(paths: Iterable[str], source: str) -> list[Entry]:
         entries = [entry for entry in entries if entry.part]
     kinds = {entry.part for entry in entries}
     test = "test" if "test" in kinds else "val"
-    entries = [Entry(e.path, "test" if e.part == test else "train", e.label) for e in entries if e.part != "val" or test == "val"]
+    entries = [
+        Entry(e.path, "test" if e.part == test else "train", e.label)
+        for e in entries
+        if e.part != "val" or test == "val"
+    ]
     names = {entry.label for entry in entries if entry.part == "train"}
     strange = sorted({entry.label for entry in entries} - names)
     if len(names) < 2:
@@ -120,7 +131,9 @@ class _Zip:
         try:
             self._archive = zipfile.ZipFile(self._path)
         except (zipfile.BadZipFile, OSError) as error:
-            raise ConfigError(f"{path} is neither a directory nor a readable .zip: {error}.", LAYOUT) from error
+            raise ConfigError(
+                f"{path} is neither a directory nor a readable .zip: {error}.", LAYOUT
+            ) from error
         self._lock = threading.Lock()
 
     def __enter__(self) -> _Zip:
@@ -153,7 +166,9 @@ def _decode_all(
         images = np.empty((len(mine), 3, target[1], target[0]), np.uint8)
         progress = _Progress(part, len(mine))
 
-        def decode(index: int, mine: list[Entry] = mine, images: np.ndarray = images, tick: _Progress = progress) -> None:
+        def decode(
+            index: int, mine: list[Entry] = mine, images: np.ndarray = images, tick: _Progress = progress
+        ) -> None:
             pixels = _open(read(mine[index].path), mine[index].path, target)
             images[index] = np.asarray(pixels).transpose(2, 0, 1)
             tick.step()
@@ -175,7 +190,9 @@ def _common_size(read: Callable[[str], bytes], entries: Sequence[Entry], image_s
         return width, height
     if not image_size:
         found = ", ".join(f"{w}x{h}" for w, h in list(sizes)[:3])
-        raise ConfigError(f"The images are not squares of one size ({found}, ...).", "Give an image size: --image-size 64.")
+        raise ConfigError(
+            f"The images are not squares of one size ({found}, ...).", "Give an image size: --image-size 64."
+        )
     return image_size, image_size
 
 
@@ -213,7 +230,9 @@ class _Progress:
             self._done += 1
             tenth = max(1, self._total // 10)
             if self._total > 5000 and self._done % tenth == 0:
-                print(f"\rdecoding {self._part} images: {self._done:,}/{self._total:,}", end="", file=sys.stderr)
+                print(
+                    f"\rdecoding {self._part} images: {self._done:,}/{self._total:,}", end="", file=sys.stderr
+                )
 
     def end(self) -> None:
         if self._total > 5000:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ge_plugins.image_folder import cache_folder, read_image_folder
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -15,7 +16,6 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Split, Task
 from ge_engine.errors import ConfigError
 from ge_engine.hookspecs import hookimpl
-from ge_plugins.image_folder import cache_folder, read_image_folder
 
 SPLIT_SEED = 0
 TEST_SHARE = 0.2
@@ -30,7 +30,9 @@ def cut(images: Tensor, labels: Tensor, share: float) -> tuple[Split, Split]:
     return Split(images[rest], labels[rest]), Split(images[off], labels[off])
 
 
-def dataset(training: Split, test: Split, names: Iterable[str], config: RunConfig, mirror: bool = True) -> Dataset:
+def dataset(
+    training: Split, test: Split, names: Iterable[str], config: RunConfig, mirror: bool = True
+) -> Dataset:
     """A data set whose validation part is cut from `training`."""
     train, validation = cut(training.images, training.labels, config.recipe.validation_share)
     return Dataset(train, validation, test, tuple(names), mirror)
@@ -46,7 +48,9 @@ class Digits:
         from sklearn.datasets import load_digits
 
         if argument:
-            raise ConfigError(f"The task digits takes no argument and got {argument!r}.", "Give --task digits.")
+            raise ConfigError(
+                f"The task digits takes no argument and got {argument!r}.", "Give --task digits."
+            )
         bundle = load_digits()
         grey = torch.from_numpy(bundle.images).float().unsqueeze(1) * (255 / 16)
         large = interpolate(grey, (DIGIT_SIZE, DIGIT_SIZE), mode="bilinear", align_corners=False)
@@ -61,9 +65,11 @@ class Folder:
     name = "folder"
 
     def load(self, argument: str, config: RunConfig) -> Dataset:
-        """Without a test part a fifth of the images becomes one. Raises ConfigError on a path without images."""
+        """Without a test part a fifth of the images becomes one. Raises ConfigError without images."""
         if not argument:
-            raise ConfigError("The task folder needs a path.", "Give --task folder:PATH (a directory or a .zip).")
+            raise ConfigError(
+                "The task folder needs a path.", "Give --task folder:PATH (a directory or a .zip)."
+            )
         parts, names = read_image_folder(Path(argument).expanduser(), config.recipe.image_size)
         training = parts["train"]
         test = parts.get("test")
