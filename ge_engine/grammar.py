@@ -1,0 +1,106 @@
+"""A block and a grammar template -> a concrete grammar.
+
+A template is a `.lark` file of `ge_grammars` whose comment says what it admits; the terminals that it names
+and does not define are made here from the block. All choices are regular, so each part of an answer is one
+terminal and llguidance can subtract from it what must not come back.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from ge_engine.contracts import Target
+from ge_engine.scope import scope_of
+from ge_engine.sites import Site, find_sites
+from ge_engine.template import Part, contains, count, either, literals, to_lark
+
+BREADTH = 5
+MANY = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A constraint whose parts do not depend on each other: each is Lark text, in order."""
+
+    texts: tuple[str, ...]
+    marks: tuple[str, ...] = ()
+
+    def part(self, so_far: str) -> str | None:
+        """The whole text at the start, nothing after."""
+        return self.texts[0] if not so_far else None
+
+    def whole(self) -> str:
+        return self.texts[0]
+
+
+@cache
+def template(name: str) -> str:
+    """The text of a `.lark` file that ships with the engine."""
+    return (importlib.resources.files("ge_grammars") / f"{name}.lark").read_text("utf-8")
+
+
+def make(name: str, terminals: Mapping[str, str]) -> str:
+    """A template with its open terminals defined."""
+    defined = "".join(f"{terminal}: {body}\n" for terminal, body in terminals.items())
+    return f"{template(name)}\n{defined}"
+
+
+def without(part: Part, excluded: Iterable[str]) -> str | None:
+    """The body of a terminal for `part` minus `excluded`; None when nothing is left."""
+    barred = {text for text in excluded if contains(part, text)}
+    if count(part) <= MANY and not _left(part, barred):
+        return None
+    return f"{to_lark(part)} & ~{literals(barred)}" if barred else to_lark(part)
+
+
+def rng_of(target: Target, purpose: str) -> random.Random:
+    """What a target leaves open is drawn from its seed, its address and the purpose, from nothing else."""
+    return random.Random(f"{target.seed}/{target.address}/{purpose}")
+
+
+def sites_of(target: Target, rng: random.Random, breadth: int = BREADTH) -> list[Site]:
+    """The places where the target's block can change."""
+    code = target.genome.blocks[target.address].code
+    return find_sites(code, scope_of(target.genome, target.address), rng, breadth)
+
+
+def disjoint(sites: Sequence[Site], rng: random.Random, most: int, by_lines: bool) -> list[Site]:
+    """Up to `most` random sites that do not overlap, in the order of the text."""
+    chosen: list[Site] = []
+    for site in rng.sample(list(sites), len(sites)):
+        if len(chosen) == most:
+            break
+        if all(_apart(site, other, by_lines) for other in chosen):
+            chosen.append(site)
+    return sorted(chosen, key=lambda site: site.start)
+
+
+def optional(site: Site, own: str) -> Part:
+    """The site as it was, or one of its alternatives."""
+    return either([own, site.part])
+
+
+def strings(part: Part) -> set[str]:
+    """Every string of a part. Only for parts of few choices."""
+    if isinstance(part, str):
+        return {part}
+    if isinstance(part, tuple):
+        found = {""}
+        for piece in part:
+            found = {head + tail for head in found for tail in strings(piece)}
+        return found
+    return set().union(*(strings(option) for option in part.options))
+
+
+def _left(part: Part, barred: set[str]) -> bool:
+    return bool(strings(part) - barred)
+
+
+def _apart(a: Site, b: Site, by_lines: bool) -> bool:
+    if by_lines:
+        return a.lines[1] < b.lines[0] or b.lines[1] < a.lines[0]
+    return a.end <= b.start or b.end <= a.start

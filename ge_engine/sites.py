@@ -1,0 +1,330 @@
+"""Where a block can be changed, and into what: places in its text with alternatives that keep tensor shapes."""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ge_engine import layers, signatures
+from ge_engine.families import (
+    ACTIVATION_FUNCTIONS,
+    ACTIVATION_LAYERS,
+    DROPOUTS,
+    FLOATS,
+    OPTIMIZERS,
+    RATIO_NAMES,
+    SCALES,
+)
+from ge_engine.layers import Offer, Rewrite
+from ge_engine.scope import Scope, dotted
+from ge_engine.template import Part, either
+
+REWRITES: Mapping[tuple[str, str], Rewrite] = {
+    **{("nn", name): layers.activation_layer for name in ACTIVATION_LAYERS},
+    **{("F", name): layers.activation_function for name in ACTIVATION_FUNCTIONS},
+    **{("torch", name): layers.activation_function for name in ("relu", "selu")},
+    **{
+        (module, name): layers.gate
+        for module in ("torch", "F")
+        for name in ("sigmoid", "tanh", "hardsigmoid")
+    },
+    **{("nn", name): layers.dropout for name in DROPOUTS},
+    **{("nn", f"BatchNorm{d}d"): layers.batch_norm for d in (1, 2, 3)},
+    **{("nn", f"Conv{d}d"): layers.convolution for d in (1, 2, 3)},
+    **{("nn", f"{kind}Pool{d}d"): layers.pool for kind in ("Max", "Avg") for d in (1, 2, 3)},
+    **{("F", f"{kind}_pool{d}d"): layers.pool_function for kind in ("max", "avg") for d in (1, 2, 3)},
+    **{("nn", f"Adaptive{kind}Pool{d}d"): layers.adaptive_pool for kind in ("Max", "Avg") for d in (1, 2, 3)},
+    **{("optim", name): layers.optimizer for name in OPTIMIZERS},
+    ("nn", "LayerNorm"): layers.layer_norm,
+    ("nn", "Linear"): layers.linear,
+}
+OUTPUT_WIDTH = ("out_channels", "num_features", "num_channels", "out_features", "normalized_shape")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Characters `start`..`end` of a block's code and the `part` that may stand there.
+
+    `same` are spellings that change nothing; they are excluded where a change is asked for. The first of
+    them is the old text on one line.
+    `lines` are the 1-based first and last line of the site in the block's code.
+    """
+
+    start: int
+    end: int
+    part: Part
+    same: tuple[str, ...]
+    kind: str
+    lines: tuple[int, int]
+
+
+class _Text:
+    """Character offsets of syntax nodes in a source text (ast counts UTF-8 bytes)."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self._lines = code.split("\n")
+        self._starts = [0]
+        for line in self._lines:
+            self._starts.append(self._starts[-1] + len(line) + 1)
+
+    def span(self, node: ast.expr) -> tuple[int, int]:
+        return self._offset(node.lineno, node.col_offset), self._offset(
+            node.end_lineno or 1, node.end_col_offset or 0
+        )
+
+    def of(self, node: ast.expr) -> str:
+        """The node's text; on one line, in the parser's own layout, when it stands on several."""
+        start, end = self.span(node)
+        text = self.code[start:end]
+        return ast.unparse(node) if "\n" in text else text
+
+    def _offset(self, line: int, column: int) -> int:
+        text = self._lines[line - 1]
+        return self._starts[line - 1] + (column if text.isascii() else len(text.encode()[:column].decode()))
+
+
+def find_sites(code: str, scope: Scope, rng: random.Random, breadth: int) -> list[Site]:
+    """All sites of a block's code, in the order of the text. They may overlap: an expression and a call in it.
+
+    `breadth` is how many members of a family are open at once; `rng` draws which.
+    """
+    tree = ast.parse(code)
+    text = _Text(code)
+    offer = Offer(scope, rng, breadth)
+    found = []
+    for node, build in _places(tree):
+        made = build(node, text, offer)
+        if made is not None:
+            part, same, kind = made
+            start, end = text.span(node)
+            found.append(Site(start, end, part, same, kind, (node.lineno, node.end_lineno or node.lineno)))
+    return sorted(found, key=lambda site: (site.start, -site.end))
+
+
+Made = tuple[Part, tuple[str, ...], str] | None
+Build = Callable[[ast.expr, _Text, Offer], Made]
+
+
+def _places(tree: ast.AST) -> Iterator[tuple[ast.expr, Build]]:
+    """Every expression with a way to rewrite it; the same expression may come twice."""
+    stacked: set[ast.expr] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _tensor_places(node)
+        if isinstance(node, ast.Call):
+            if dotted(node.func).rpartition(".")[2] == "Sequential":
+                stacked.update(node.args)
+                yield from (
+                    (element, _element(place, len(node.args))) for place, element in enumerate(node.args)
+                )
+            yield node, _call
+            yield from ((k.value, _keyword(k.arg)) for k in node.keywords if k.arg)
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Attribute)
+            and node.value not in stacked
+        ):
+            yield node.value, _layer_with_extra
+
+
+def _call(node: ast.expr, text: _Text, offer: Offer) -> Made:
+    base = _rewritten(node, offer)
+    return None if base is None else (base[0], (text.of(node), *base[1]), "call")
+
+
+def _rewritten(node: ast.expr, offer: Offer) -> tuple[Part, tuple[str, ...]] | None:
+    """The alternatives of a call of torch, and spellings of the call itself among them."""
+    if not isinstance(node, ast.Call) or (member := offer.scope.spelling.read(node.func)) is None:
+        return None
+    rewrite = REWRITES.get(member)
+    arguments = signatures.bind(*member, node) if rewrite else None
+    if rewrite is None or arguments is None:
+        return None
+    part = rewrite(offer, member[1], arguments)
+    plain = {key: value for key, value in arguments.items() if key != "inplace"}
+    return None if part is None else (part, (_spelled(dotted(node.func), *member, plain),))
+
+
+def _spelled(function: str, module: str, name: str, arguments: Mapping[str, str]) -> str:
+    shown = dict(arguments)
+    if "Pool" in name or "_pool" in name:
+        if shown.get("stride") in (shown.get("kernel_size"), "None"):
+            shown.pop("stride", None)
+        pairs = [
+            f"{key}={shown[key]}" for key in ("kernel_size", "stride", "padding", "dilation") if key in shown
+        ]
+        return f"{function}({', '.join([*([shown['input']] if 'input' in shown else []), *pairs])})"
+    text = layers.call_text(function, module, name, shown)
+    if name.startswith("Conv"):
+        head = f"{function}({shown['in_channels']}, {shown['out_channels']}, "
+        return text.replace(head, head + "kernel_size=", 1) if "kernel_size=" not in text else text
+    return text
+
+
+def _layer_with_extra(node: ast.expr, text: _Text, offer: Offer) -> Made:
+    """`self.name = LAYER`: the layer, or the layer followed by one more that keeps its shape."""
+    stack = offer.write("nn", "Sequential")
+    if (
+        not isinstance(node, ast.Call)
+        or stack is None
+        or dotted(node.func).rpartition(".")[2] == "Sequential"
+    ):
+        return None
+    width, dimension = _output(node, offer)
+    if not dimension:
+        return None
+    more = either(offer.some(layers.extras(offer, width, dimension), 2))
+    return (f"{stack}({text.of(node)}, ", more, ")"), (text.of(node),), "extra"
+
+
+def _output(node: ast.Call, offer: Offer) -> tuple[str, str]:
+    """(width expression, "2d"...) of a layer's output as far as its call tells."""
+    member = offer.scope.spelling.read(node.func)
+    if member is None or member[0] != "nn" or member not in REWRITES:
+        return "", ""
+    bound = signatures.bind(*member, node) or {}
+    dimension = member[1][-2:] if member[1][-1] == "d" else ""
+    return next((bound[name] for name in OUTPUT_WIDTH if name in bound), ""), dimension
+
+
+def _element(place: int, count: int) -> Build:
+    """An element of nn.Sequential: followed by one more layer, repeated or dropped where shapes allow."""
+
+    def build(node: ast.expr, text: _Text, offer: Offer) -> Made:
+        own = text.of(node)
+        width, dimension = _element_width(node, offer)
+        options: list[Part] = []
+        if offer.scope.owner is not None and (isinstance(node, ast.Call) and place < count - 1 or dimension):
+            options += [
+                (f"{own}, ", extra) for extra in offer.some(layers.extras(offer, width, dimension or "2d"), 3)
+            ]
+        if _keeps_shape(node, offer):
+            options.append(f"{own}, {own}")
+            identity = offer.write("nn", "Identity")
+            if identity is not None and count > 1:
+                options.append(f"{identity}()")
+        return (either(options), (own,), "element") if options else None
+
+    return build
+
+
+def _element_width(node: ast.expr, offer: Offer) -> tuple[str, str]:
+    if not isinstance(node, ast.Call):
+        return "", ""
+    width, dimension = _output(node, offer)
+    if dimension or dotted(node.func) not in offer.scope.classes or not node.args:
+        return width, dimension
+    last = node.args[-1]
+    return (str(last.value), "2d") if isinstance(last, ast.Constant) and type(last.value) is int else ("", "")
+
+
+def _keeps_shape(node: ast.expr, offer: Offer) -> bool:
+    """A class of this file that is given one width, or twice the same one: its output is as its input."""
+    if not isinstance(node, ast.Call) or dotted(node.func) not in offer.scope.classes:
+        return False
+    widths = {ast.unparse(argument) for argument in node.args}
+    return len(widths) == 1 and not node.keywords
+
+
+def _keyword(name: str) -> Build:
+    """A float or a ratio given by keyword to something that has no rewrite of its own."""
+
+    def build(node: ast.expr, text: _Text, offer: Offer) -> Made:
+        if not isinstance(node, ast.Constant):
+            return None
+        value = node.value
+        if type(value) is float:
+            near = FLOATS.get(name) or tuple(
+                f"{value * factor:.4g}" for factor in (0.25, 0.5, 0.75, 1.5, 2, 4)
+            )
+            options = [n for n in near if float(n) != value and (value >= 1 or float(n) < 1)]
+        elif type(value) is int and name in RATIO_NAMES and value > 0:
+            options = [str(n) for n in sorted({max(1, value // 2), value + 1, value * 2} - {value})]
+        else:
+            return None
+        return (either(offer.some(options)), (text.of(node),), "number") if options else None
+
+    return build
+
+
+def _tensor_places(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[ast.expr, Build]]:
+    """Tensor expressions of a forward pass: what is returned or assigned, summands and factors."""
+    if function.name != "forward" and not _pure_tensor(function):
+        return
+    for node in ast.walk(function):
+        if isinstance(node, ast.Return | ast.Assign) and isinstance(
+            node.value, ast.Call | ast.BinOp | ast.UnaryOp
+        ):
+            if isinstance(node, ast.Return) or isinstance(node.targets[0], ast.Name):
+                yield node.value, _wrapped
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub) and _tensor(node.right):
+            yield node.right, _scaled
+            yield node.left, _scaled
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("mean", "amax")
+        ):
+            yield node, _reduced
+
+
+def _pure_tensor(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    arguments = function.args.args
+    return len(arguments) == 1 and arguments[0].arg in ("x", "input", "inputs", "tensor")
+
+
+def _tensor(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call | ast.Name | ast.BinOp)
+
+
+def _wrapped(node: ast.expr, text: _Text, offer: Offer) -> Made:
+    own = text.of(node)
+    if "\n" in own or isinstance(node, ast.Call) and _is_shape_call(node):
+        return None
+    options: list[Part] = []
+    if (acts := layers.activated(offer, own)) is not None:
+        options.append(acts)
+    options.append(
+        (either(offer.some(SCALES)), f" * ({own})" if isinstance(node, ast.BinOp) else f" * {own}")
+    )
+    return either(options), (own,), "wrap"
+
+
+def _is_shape_call(node: ast.Call) -> bool:
+    name = dotted(node.func).rpartition(".")[2]
+    return name in (
+        "size",
+        "shape",
+        "dim",
+        "numel",
+        "len",
+        "int",
+        "range",
+        "list",
+        "tuple",
+        "chunk",
+        "split",
+        "unbind",
+    )
+
+
+def _scaled(node: ast.expr, text: _Text, offer: Offer) -> Made:
+    own = text.of(node)
+    if isinstance(node, ast.BinOp) or "\n" in own or isinstance(node, ast.Constant):
+        return None
+    return (either(offer.some(SCALES)), f" * {own}"), (own,), "scale"
+
+
+def _reduced(node: ast.expr, text: _Text, offer: Offer) -> Made:
+    """Mean over pixels <-> maximum over pixels, or both."""
+    assert isinstance(node, ast.Call)
+    assert isinstance(node.func, ast.Attribute)
+    own, subject = text.of(node), text.of(node.func.value)
+    inside = own[len(subject) + 1 + len(node.func.attr) :]
+    if "dim" not in inside or "\n" in own or not offer.scope.imports:
+        return None
+    mean, top = f"{subject}.mean{inside}", f"{subject}.amax{inside}"
+    return either([top, mean, f"({mean} + {top})", f"0.5 * ({mean} + {top})"]), (own,), "reduce"
