@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import libcst as cst
 
 from ge_engine import style
+from ge_engine.addressing import Target, find_definition, locate
 from ge_engine.blocks import Genome, Segment, Span
 from ge_engine.companions import find_companions, print_helpers, renamed
 from ge_engine.contract import check_contract
 from ge_engine.outcome import Rejected
 from ge_engine.segments import bound_names, decorator_names, imported
 from ge_engine.syntax import (
-    DEFINITIONS,
-    FUNCTIONS,
     Definition,
     SyntaxFault,
     compiles,
@@ -24,8 +23,6 @@ from ge_engine.syntax import (
     normalised,
     parse,
 )
-
-Target = tuple[Segment, Span]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,39 +103,6 @@ def transplant(donor: Genome, address: str) -> Patch:
     helpers = tuple(s.code for s in added if s.name in wanted)
     imports = tuple(line for line in donor.imports if loads & imported(line))
     return Patch(address, donor.blocks[address].code, helpers, imports)
-
-
-def locate(genome: Genome, address: str) -> Target | Rejected:
-    """The segment and span of an evolvable block."""
-    name, _, method = address.partition(".")
-    reason = genome.reason(address)
-    segment = genome.segment(name)
-    span = segment and (segment.method(method) if method else segment.facts.outer)
-    if reason:
-        return Rejected("contract", f"the block {address!r} cannot be evolved: {reason}.")
-    if reason is None or not segment or not span:
-        return Rejected("contract", f"there is no block {address!r}.")
-    return segment, span
-
-
-def find_definition(tree: ast.Module, address: str, kind: str) -> Definition | Rejected:
-    """The last definition in `tree` that `address` asks for, alone or within its class."""
-    owner, _, name = address.rpartition(".")
-    found: list[Definition] = []
-    for node in tree.body:
-        if owner and isinstance(node, ast.ClassDef):
-            methods = [n for n in node.body if isinstance(n, FUNCTIONS) and n.name == name]
-            found += methods if node.name == owner else []
-        elif isinstance(node, DEFINITIONS) and node.name == name:
-            found.append(node)
-    if not found:
-        names = list(dict.fromkeys(n.name for n in tree.body if isinstance(n, DEFINITIONS)))
-        there = f"the reply defines {', '.join(names)}" if names else "the reply holds no definition"
-        return Rejected("contract", f"{address} was asked for and {there}: the name must stay {name}.")
-    new = found[-1]
-    if (kind == "class") != isinstance(new, ast.ClassDef):
-        return Rejected("contract", f"{address} must stay a {kind}.")
-    return new
 
 
 def _assemble(

@@ -61,6 +61,14 @@ def unnest(module: cst.Module, address: str) -> str | SyntaxFault:
     return restyle(module, [definition(module, address)], module.default_indent)
 
 
+def unwrapped(module: cst.Module) -> str | SyntaxFault:
+    """The statements within the one compound statement of `module`, at column 0."""
+    outer = module.body[0]
+    body = outer.body.body if isinstance(outer, cst.If) else ()
+    inner = [s for s in body if isinstance(s, (cst.SimpleStatementLine, cst.BaseCompoundStatement))]
+    return restyle(module, inner, module.default_indent) if inner else SyntaxFault(0, "no code")
+
+
 def _print(module: cst.Module) -> str | SyntaxFault:
     try:
         return module.code.rstrip("\n")

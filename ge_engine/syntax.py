@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 MAX_DEPTH = 100
 """Levels of nested syntax that a block may have. libcst needs up to four Python frames a level."""
@@ -33,8 +34,9 @@ class SyntaxFault:
         return f"line {self.line}: {self.reason}" if self.line else self.reason
 
 
+@lru_cache(maxsize=16)
 def parse(text: str) -> ast.Module | SyntaxFault:
-    """The tree of `text`, or why there is none. Never raises on any text."""
+    """The tree of `text` (do not change it), or why there is none. Never raises on any text."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

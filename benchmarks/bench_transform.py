@@ -1,0 +1,112 @@
+"""What one reply costs: extract, parse, contract, splice, compile and digest.
+
+    python benchmarks/bench_transform.py [SEED]
+
+Prints the median over all blocks of the seed, then the same on the largest `modeling_*.py` of the
+installed transformers, there with the time of `compile()` for the whole file taken out and shown.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ge_engine.blocks import Block, Genome, Seed
+from ge_engine.outcome import Rejected
+from ge_engine.patch import apply, parse_patch
+from ge_engine.reply import extract
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMIT_MS = 5.0
+ROUNDS = 5
+
+
+def reply_for(block: Block) -> str:
+    """A reply as a model would write it: a sentence, a fence, and the block with one change."""
+    lines = block.code.split("\n")
+    at = max(i for i, line in enumerate(lines) if line.strip())
+    indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
+    keyword = "return " if lines[at].lstrip().startswith("return ") else ""
+    changed = f"{indent}width_factor = 2\n" if keyword else ""
+    code = "\n".join([*lines[:at], changed + lines[at]] if changed else lines)
+    return f"Here is the block with a wider path.\n\n```python\n{code}\n```\n\nIt keeps every shape."
+
+
+def transform(genome: Genome, address: str, text: str) -> str:
+    """The whole way of one reply; returns the child's digest."""
+    extraction = extract(text, "stop", genome, address)
+    if isinstance(extraction, Rejected):
+        raise ValueError(f"{address}: {extraction.reason}")
+    patch = parse_patch(genome, address, extraction.code)
+    if isinstance(patch, Rejected):
+        raise ValueError(f"{address}: {patch.reason}")
+    child = apply(genome, patch)
+    if isinstance(child, Rejected):
+        raise ValueError(f"{address}: {child.reason}")
+    return child.digest
+
+
+def milliseconds(work: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """The fastest of some rounds: what the work costs when nothing else interferes."""
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return min(times) * 1000
+
+
+def measure(genome: Genome, addresses: tuple[str, ...]) -> list[float]:
+    genome.digest  # noqa: B018
+    costs = []
+    for address in addresses:
+        text = reply_for(genome.blocks[address])
+        transform(genome, address, text)
+        costs.append(milliseconds(lambda address=address, text=text: transform(genome, address, text)))
+    return costs
+
+
+def largest_file() -> Path | None:
+    """The largest modelling file of the installed transformers, if it is installed."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("transformers")
+    if spec is None or spec.origin is None:
+        return None
+    return max((Path(spec.origin).parent / "models").glob("*/modeling_*.py"), key=lambda p: p.stat().st_size)
+
+
+def show(name: str, costs: list[float]) -> float:
+    costs = sorted(costs)
+    median = statistics.median(costs)
+    p90 = costs[int(len(costs) * 0.9)]
+    print(f"{name:<44} blocks {len(costs):>4}   median {median:6.2f} ms   p90 {p90:6.2f} ms")
+    return median
+
+
+def main() -> int:
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "examples" / "exquisitenet_v2.py"
+    seed = Seed.load(path)
+    median = show(
+        f"{path.name} ({len(seed.source.splitlines())} lines)", measure(seed.genome, seed.genome.evolvable)
+    )
+    large = largest_file()
+    if large is not None:
+        started = time.perf_counter()
+        big = Seed.load(large)
+        print(f"{'load ' + large.name:<44} {time.perf_counter() - started:6.2f} s, once")
+        text = big.genome.text
+        whole = milliseconds(lambda: compile(text, "file", "exec"))
+        costs = measure(big.genome, big.genome.evolvable[:: max(1, len(big.genome.evolvable) // 60)])
+        show(f"{large.name} ({text.count(chr(10))} lines)", costs)
+        show("    less compile() of the whole file", [cost - whole for cost in costs])
+        print(f"{'    compile() of the whole file':<44} {whole:6.2f} ms")
+    print(f"limit: median at most {LIMIT_MS} ms: {'held' if median <= LIMIT_MS else 'MISSED'}")
+    return 0 if median <= LIMIT_MS else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
