@@ -77,6 +77,14 @@ def probe_of(report: Report | Failed) -> Probe:
         return Probe(stage="run", error=f"its report is malformed: {error!r}")
 
 
+def failed_probe(probe: Probe) -> Failed:
+    """What a training of a genome comes to whose probe did not go through."""
+    kind = {"timeout": "timeout", "run": "crash"}.get(probe.stage, "error")
+    if probe.error.startswith("MemoryError") or "allocate memory" in probe.error:
+        kind = "out of memory"
+    return Failed(probe.stage, kind, probe.error)
+
+
 def _names(seen: Mapping[str, Any], key: str) -> frozenset[str]:
     return frozenset(str(name)[:300] for name in seen[key][:100_000])
 

@@ -22,14 +22,14 @@ from ge_engine import limits
 from ge_engine.blocks import Genome
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Job, Measurement, Objective, Probe
-from ge_engine.endings import WorkerLost, probe_of, report_of
+from ge_engine.endings import WorkerLost, failed_probe, probe_of, report_of
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.executor import Ending, Executor, NurseryExecutor
 from ge_engine.orders import REPORT_LIMIT, Order, Report
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.preparing import prepare, slots_of
 
-PROBE_SECONDS, PROBE_SLOWDOWN = 10.0, 20.0
+PROBE_SECONDS, PROBE_SLOWDOWN = 5.0, 20.0
 
 
 @contextmanager
@@ -139,7 +139,7 @@ class TrainEvaluation:
     def _train(self, job: Job, probe: Probe) -> Future[Outcome]:
         if probe.stage:
             done: Future[Outcome] = Future()
-            done.set_result(Failed(probe.stage, "error", probe.error))
+            done.set_result(failed_probe(probe))
             return done
         order = self._order("train", job.genome, job.rng_seed, job.split, self._timeout)
         return _chain(self._executor.submit(order), lambda ending: self._outcome(ending, order, probe))

@@ -48,7 +48,7 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
     channels, height = int(train.images.shape[1]), int(train.images.shape[2])
     size = config.recipe.image_size or height
     facts = {"num_classes": len(data.names), "in_channels": channels, "image_size": size}
-    path = Path(seed.seed.path) if seed.seed.path else scratch / "seed.py"
+    path = Path(seed.seed.path) if seed.seed.path else scratch / "seed" / "seed.py"
     root = module_address(path, seed.digest).root
     slots, gpus = slots_of(config)
     mean, std = channel_statistics(train.images)

@@ -1,0 +1,99 @@
+"""No network, however hostile, touches the engine, its neighbours or its own score."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ge_engine.contracts import Job
+from ge_engine.limits import landlock_version
+from ge_engine.outcome import Failed, Outcome, Scored
+from tests.evaluation import data, genome, shop
+from tests.hostile.candidates import HOSTILE, Hostile
+
+TIMEOUT = 12.0
+NAP = "86399"
+NEEDS_LANDLOCK = "PermissionError"
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Outcome]]:
+    """All hostile networks trained side by side, and an honest one before and after."""
+    home = tmp_path_factory.mktemp("home")
+    secret = home / "id_ed25519"
+    secret.write_text("a private key")
+    os.environ["GE_TEST_API_KEY"] = "sk-very-secret"
+    with socket.create_server(("127.0.0.1", 0)) as server, shop(
+        tmp_path_factory.mktemp("scratch"), timeout=TIMEOUT, workers=6
+    ) as evaluation:
+        server.settimeout(0.1)
+        port = str(server.getsockname()[1])
+        places = {"SECRET_FILE": str(secret), "PORT": port, "ENGINE_PID": str(os.getpid()), "NAP": NAP}
+        jobs = {"before": genome(), **{one.name: built(one, places) for one in HOSTILE}}
+        futures = {name: evaluation.submit(Job(name, one, 0)) for name, one in jobs.items()}
+        seen = {name: future.result(timeout=120) for name, future in futures.items()}
+        seen["after"] = evaluation.submit(Job("after", genome(forward="y = 1"), 0)).result(timeout=60)
+        seen["naps"] = Scored({"left": float(sleepers())})
+        with pytest.raises(TimeoutError):
+            server.accept()
+        assert secret.read_text() == "a private key"
+        yield seen
+    del os.environ["GE_TEST_API_KEY"]
+
+
+def built(one: Hostile, places: dict[str, str]):  # type: ignore[no-untyped-def]
+    def fill(code: str) -> str:
+        for name, value in places.items():
+            code = code.replace(name, value)
+        return code
+
+    return genome(top=fill(one.top), init=fill(one.init), forward=fill(one.forward))
+
+
+def sleepers() -> int:
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        if not (count := sum(line.strip() == f"sleep {NAP}" for line in listed.splitlines())):
+            return 0
+        time.sleep(0.1)
+    return count
+
+
+@pytest.mark.parametrize("one", HOSTILE, ids=lambda one: one.name)
+def test_a_network_that_does_not_come_to_its_outcome(one: Hostile, outcomes: dict[str, Outcome]) -> None:
+    if NEEDS_LANDLOCK in one.expect and landlock_version() < 6:
+        pytest.xfail("this kernel has no Landlock that denies it")
+    outcome = outcomes[one.name]
+    kind, _, part = one.expect.partition(":")
+    if kind == "scored":
+        assert isinstance(outcome, Scored), outcome
+        return
+    assert isinstance(outcome, Failed), outcome
+    assert outcome.kind == kind, outcome
+    assert part in outcome.reason, outcome
+    assert outcome.fault == "candidate"
+
+
+def test_a_process_that_outlives_its_candidate(outcomes: dict[str, Outcome]) -> None:
+    assert outcomes["naps"] == Scored({"left": 0.0})
+
+
+def test_a_score_that_hostile_neighbours_changed(outcomes: dict[str, Outcome]) -> None:
+    before, after = outcomes["before"], outcomes["after"]
+    assert isinstance(before, Scored)
+    assert isinstance(after, Scored)
+    assert before.objectives == after.objectives
+    assert before.objectives["accuracy"] > 0.6
+
+
+def test_an_accuracy_that_the_candidate_computed(outcomes: dict[str, Outcome]) -> None:
+    liar = outcomes["rewrites the trainer's loss and accuracy"]
+    assert isinstance(liar, Scored)
+    assert liar.objectives["accuracy"] == pytest.approx(float((data().validation.labels == 0).float().mean()))
