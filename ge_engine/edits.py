@@ -17,8 +17,8 @@ from ge_engine.families import CHANNEL_ARGUMENTS
 from ge_engine.grammar import Parts, disjoint, make, rng_of, sites_of, without
 from ge_engine.outcome import Rejected
 from ge_engine.scope import Scope, scope_of
-from ge_engine.sites import Site
 from ge_engine.signatures import bind
+from ge_engine.sites import Site
 from ge_engine.template import Part, either
 
 ATTEMPTS = 12
@@ -29,7 +29,7 @@ WIDTH_FACTORS = (0.5, 0.67, 0.75, 0.84, 1.17, 1.25, 1.34, 1.5, 2.0)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is open: lines by number with their old text, and the answer's one terminal without what is tried."""
+    """What is open: lines by number with their old text, and the answer's terminal without what was tried."""
 
     shown: tuple[str, ...]
     terminal: str
@@ -70,7 +70,7 @@ def instructions(target: Target) -> str:
         return ""
     if made.shown[0].startswith("width "):
         return (
-            "Answer with one line: the word width, the old number of channels, an equals sign, the new number. "
+            "Answer with one line: the word width, the old number of channels, an equals sign, the new one. "
             f"Change {made.shown[0]}."
         )
     lines = "\n".join(made.shown)

@@ -52,7 +52,8 @@ def make(name: str, terminals: Mapping[str, str]) -> str:
 def without(part: Part, excluded: Iterable[str]) -> str | None:
     """The body of a terminal for `part` minus `excluded`; None when nothing is left."""
     barred = {text for text in excluded if contains(part, text)}
-    if count(part) <= MANY and not _left(part, barred):
+    # Few strings are spelled by several choices; where most choices are barred, the strings are counted.
+    if count(part) <= 4 * len(barred) and not strings(part) - barred:
         return None
     return f"{to_lark(part)} & ~{literals(barred)}" if barred else to_lark(part)
 
@@ -94,10 +95,6 @@ def strings(part: Part) -> set[str]:
             found = {head + tail for head in found for tail in strings(piece)}
         return found
     return set().union(*(strings(option) for option in part.options))
-
-
-def _left(part: Part, barred: set[str]) -> bool:
-    return bool(strings(part) - barred)
 
 
 def _apart(a: Site, b: Site, by_lines: bool) -> bool:

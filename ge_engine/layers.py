@@ -51,7 +51,7 @@ class Offer:
 
 
 def call_text(function: str, module: str, name: str, arguments: Arguments) -> str:
-    """The call with positional arguments for what has no default, keywords for what differs from its default."""
+    """The call: positional arguments for what has no default, keywords for what differs from its default."""
     positional, keywords = [], []
     for parameter, value in signatures.parameters(module, name):
         text = arguments.get(parameter)
@@ -76,8 +76,8 @@ def gate(offer: Offer, _name: str, arguments: Arguments) -> Part | None:
     return either(offer.some(options)) if options else None
 
 
-def dropout(offer: Offer, name: str, arguments: Arguments) -> Part | None:
-    names = [n for n in DROPOUTS if n == name or not n[-2:] in ("1d", "2d")] if name in DROPOUTS else [name]
+def dropout(offer: Offer, name: str, _arguments: Arguments) -> Part | None:
+    names = [n for n in DROPOUTS if n == name or n[-2:] not in ("1d", "2d")] if name in DROPOUTS else [name]
     options: list[Part] = []
     for one in names:
         if (text := offer.write("nn", one)) is not None:
@@ -91,13 +91,10 @@ def batch_norm(offer: Offer, name: str, arguments: Arguments) -> Part | None:
     width = arguments.get("num_features", "")
     options: list[Part] = []
     if own := offer.write("nn", name):
-        options.append((f"{own}({width}", _optional(offer, {"eps": EPSILONS, "momentum": MOMENTA}), ")"))
+        options.append((f"{own}({width}", _optional({"eps": EPSILONS, "momentum": MOMENTA}), ")"))
     if group := offer.write("nn", "GroupNorm"):
         counts = ["1", *(str(f) for f in FACTORS if _divides(offer, f, width))]
-        options.append((f"{group}(", either(counts), f", {width}", _optional(offer, {"eps": EPSILONS}), ")"))
-    instance = name.replace("Batch", "Instance")
-    if name == "BatchNorm2d" and (text := offer.write("nn", instance)):
-        options.append((f"{text}({width}, affine=True", _optional(offer, {"eps": EPSILONS}), ")"))
+        options.append((f"{group}(", either(counts), f", {width}", _optional({"eps": EPSILONS}), ")"))
     if identity := offer.write("nn", "Identity"):
         options.append(f"{identity}()")
     return either(options) if options else None
@@ -108,9 +105,9 @@ def layer_norm(offer: Offer, _name: str, arguments: Arguments) -> Part | None:
     options: list[Part] = []
     for name, extra in (("LayerNorm", {"eps": EPSILONS, "bias": ("False",)}), ("RMSNorm", {"eps": EPSILONS})):
         if text := offer.write("nn", name):
-            options.append((f"{text}({shape}", _optional(offer, extra), ")"))
+            options.append((f"{text}({shape}", _optional(extra), ")"))
     if (linear := offer.write("nn", "Linear")) and shape.isidentifier():
-        options.append((f"{linear}({shape}, {shape}", _optional(offer, {"bias": ("False",)}), ")"))
+        options.append((f"{linear}({shape}, {shape}", _optional({"bias": ("False",)}), ")"))
     if identity := offer.write("nn", "Identity"):
         options.append(f"{identity}()")
     return either(options) if options else None
@@ -162,13 +159,10 @@ def linear(offer: Offer, _name: str, arguments: Arguments) -> Part | None:
 def pool(offer: Offer, name: str, arguments: Arguments) -> Part | None:
     dimension = name[-2:]
     geometry = _geometries(offer, arguments, most_padding=2, dilations=(1,))
-    plain = _geometries(offer, arguments, most_padding=0, dilations=(1,))
     options: list[Part] = []
     for other in ("MaxPool", "AvgPool"):
         if text := offer.write("nn", other + dimension):
             options.append((f"{text}(", geometry, ")"))
-    if (text := offer.write("nn", f"LPPool{dimension}")) and arguments.get("padding", "0") == "0":
-        options += [(f"{text}({power}, ", plain, ")") for power in offer.some(["2", "3"], 1)]
     return either(options) if options else None
 
 
@@ -214,7 +208,7 @@ def optimizer(offer: Offer, name: str, arguments: Arguments) -> Part | None:
             )
             options.append((*head, momentum, ")"))
         else:
-            options.append((*head, _optional(offer, keywords), ")"))
+            options.append((*head, _optional(keywords), ")"))
     return either(options) if options else None
 
 
@@ -248,7 +242,7 @@ def extras(offer: Offer, width: str, dimension: str) -> list[Part]:
         found.append((f"{drop}(", either(offer.some(SHARES)), ")"))
     if width and dimension == "2d":
         if norm := offer.write("nn", "BatchNorm2d"):
-            found.append((f"{norm}({width}", _optional(offer, {"momentum": MOMENTA}), ")"))
+            found.append((f"{norm}({width}", _optional({"momentum": MOMENTA}), ")"))
         if group := offer.write("nn", "GroupNorm"):
             found.append(f"{group}(1, {width})")
         if conv := offer.write("nn", "Conv2d"):
@@ -265,7 +259,7 @@ def extras(offer: Offer, width: str, dimension: str) -> list[Part]:
     return found
 
 
-def _optional(offer: Offer, keywords: Options) -> Part:
+def _optional(keywords: Options) -> Part:
     """Each keyword at most once, in a fixed order, each left out or given a value."""
     return tuple(either(["", *(f", {key}={value}" for value in values)]) for key, values in keywords.items())
 
@@ -277,7 +271,10 @@ def _geometries(
     dilations: Iterable[int],
     default_stride: bool = False,
 ) -> Part:
-    """All (kernel, padding, dilation) that give the size that `arguments` give, whatever the input's size."""
+    """All (kernel, padding, dilation) that give the size that `arguments` give, whatever the input's size.
+
+    An odd kernel stays odd: a dilated even one would see nothing but padding of an image of one pixel.
+    """
     kernel, stride = arguments.get("kernel_size", ""), arguments.get("stride", "")
     padding, dilation = arguments.get("padding", "0"), arguments.get("dilation", "1")
     kept = _joined(kernel_size=kernel, stride=stride, padding=padding, dilation=dilation)
@@ -290,7 +287,8 @@ def _geometries(
     for d in dilations:
         for k in KERNELS:
             p, odd = divmod(shrink + d * (k - 1), 2)
-            if odd or p < 0 or (k == 1 and d > 1) or p > 3 * int(kernel) + 3:
+            centred = k % 2 == 1 or int(kernel) % 2 == 0
+            if odd or p < 0 or not centred or (k == 1 and d > 1) or p > 3 * int(kernel) + 3:
                 continue
             if pooled and (p > k // 2 or p > (most_padding or 0)):
                 continue

@@ -60,7 +60,7 @@ class Site:
     lines: tuple[int, int]
 
 
-class _Text:
+class Text:
     """Character offsets of syntax nodes in a source text (ast counts UTF-8 bytes)."""
 
     def __init__(self, code: str) -> None:
@@ -70,12 +70,12 @@ class _Text:
         for line in self._lines:
             self._starts.append(self._starts[-1] + len(line) + 1)
 
-    def span(self, node: ast.expr) -> tuple[int, int]:
+    def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
         return self._offset(node.lineno, node.col_offset), self._offset(
             node.end_lineno or 1, node.end_col_offset or 0
         )
 
-    def of(self, node: ast.expr) -> str:
+    def of(self, node: ast.expr | ast.stmt) -> str:
         """The node's text; on one line, in the parser's own layout, when it stands on several."""
         start, end = self.span(node)
         text = self.code[start:end]
@@ -92,7 +92,7 @@ def find_sites(code: str, scope: Scope, rng: random.Random, breadth: int) -> lis
     `breadth` is how many members of a family are open at once; `rng` draws which.
     """
     tree = ast.parse(code)
-    text = _Text(code)
+    text = Text(code)
     offer = Offer(scope, rng, breadth)
     found = []
     for node, build in _places(tree):
@@ -105,7 +105,7 @@ def find_sites(code: str, scope: Scope, rng: random.Random, breadth: int) -> lis
 
 
 Made = tuple[Part, tuple[str, ...], str] | None
-Build = Callable[[ast.expr, _Text, Offer], Made]
+Build = Callable[[ast.expr, Text, Offer], Made]
 
 
 def _places(tree: ast.AST) -> Iterator[tuple[ast.expr, Build]]:
@@ -130,7 +130,7 @@ def _places(tree: ast.AST) -> Iterator[tuple[ast.expr, Build]]:
             yield node.value, _layer_with_extra
 
 
-def _call(node: ast.expr, text: _Text, offer: Offer) -> Made:
+def _call(node: ast.expr, text: Text, offer: Offer) -> Made:
     base = _rewritten(node, offer)
     return None if base is None else (base[0], (text.of(node), *base[1]), "call")
 
@@ -164,7 +164,7 @@ def _spelled(function: str, module: str, name: str, arguments: Mapping[str, str]
     return text
 
 
-def _layer_with_extra(node: ast.expr, text: _Text, offer: Offer) -> Made:
+def _layer_with_extra(node: ast.expr, text: Text, offer: Offer) -> Made:
     """`self.name = LAYER`: the layer, or the layer followed by one more that keeps its shape."""
     stack = offer.write("nn", "Sequential")
     if (
@@ -193,11 +193,13 @@ def _output(node: ast.Call, offer: Offer) -> tuple[str, str]:
 def _element(place: int, count: int) -> Build:
     """An element of nn.Sequential: followed by one more layer, repeated or dropped where shapes allow."""
 
-    def build(node: ast.expr, text: _Text, offer: Offer) -> Made:
+    def build(node: ast.expr, text: Text, offer: Offer) -> Made:
         own = text.of(node)
         width, dimension = _element_width(node, offer)
         options: list[Part] = []
-        if offer.scope.owner is not None and (isinstance(node, ast.Call) and place < count - 1 or dimension):
+        if offer.scope.owner is not None and (
+            (isinstance(node, ast.Call) and place < count - 1) or dimension
+        ):
             options += [
                 (f"{own}, ", extra) for extra in offer.some(layers.extras(offer, width, dimension or "2d"), 3)
             ]
@@ -232,7 +234,7 @@ def _keeps_shape(node: ast.expr, offer: Offer) -> bool:
 def _keyword(name: str) -> Build:
     """A float or a ratio given by keyword to something that has no rewrite of its own."""
 
-    def build(node: ast.expr, text: _Text, offer: Offer) -> Made:
+    def build(node: ast.expr, text: Text, offer: Offer) -> Made:
         if not isinstance(node, ast.Constant):
             return None
         value = node.value
@@ -280,9 +282,9 @@ def _tensor(node: ast.expr) -> bool:
     return isinstance(node, ast.Call | ast.Name | ast.BinOp)
 
 
-def _wrapped(node: ast.expr, text: _Text, offer: Offer) -> Made:
+def _wrapped(node: ast.expr, text: Text, offer: Offer) -> Made:
     own = text.of(node)
-    if "\n" in own or isinstance(node, ast.Call) and _is_shape_call(node):
+    if "\n" in own or (isinstance(node, ast.Call) and _is_shape_call(node)):
         return None
     options: list[Part] = []
     if (acts := layers.activated(offer, own)) is not None:
@@ -311,14 +313,14 @@ def _is_shape_call(node: ast.Call) -> bool:
     )
 
 
-def _scaled(node: ast.expr, text: _Text, offer: Offer) -> Made:
+def _scaled(node: ast.expr, text: Text, offer: Offer) -> Made:
     own = text.of(node)
     if isinstance(node, ast.BinOp) or "\n" in own or isinstance(node, ast.Constant):
         return None
     return (either(offer.some(SCALES)), f" * {own}"), (own,), "scale"
 
 
-def _reduced(node: ast.expr, text: _Text, offer: Offer) -> Made:
+def _reduced(node: ast.expr, text: Text, offer: Offer) -> Made:
     """Mean over pixels <-> maximum over pixels, or both."""
     assert isinstance(node, ast.Call)
     assert isinstance(node.func, ast.Attribute)

@@ -1,0 +1,85 @@
+"""The `block` form: the whole block written anew, narrowed to what is in scope.
+
+Typed holes stand at a few places; after tensor statements of a forward pass new statements may come; and
+where the widths are known, `__init__` may assign a new layer, which the rest of the class must then use.
+So the answer can have two parts: the second part's grammar is made from what the first one assigned.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ge_engine import edits
+from ge_engine.contracts import Constraint, Target
+from ge_engine.drafts import LAYER_NAMES, Draft, Piece, draft_of, filled, named
+from ge_engine.grammar import make, rng_of, without
+from ge_engine.outcome import Rejected
+from ge_engine.template import Part, either
+
+ATTEMPTS = 8
+MOST_CHARACTERS = 2400
+INSTRUCTIONS = "Answer with the complete new code and nothing else."
+
+
+class Rewriting:
+    """The constraint of one answer: one part, or `__init__` first and then what depends on it."""
+
+    def __init__(self, draft: Draft, tried: frozenset[str]) -> None:
+        self._draft = draft
+        self._tried = tried
+
+    def part(self, so_far: str) -> str | None:
+        draft = self._draft
+        if not draft.cut:
+            return None if so_far else self.whole()
+        if not so_far:
+            return make("block", {"ANSWER": _body(draft.head(), ())})
+        return None if draft.marker in so_far else self._rest(so_far)
+
+    def whole(self) -> str:
+        """One part for servers: without a new layer, which would need the second part to know its name."""
+        draft = self._draft
+        return make(
+            "block", {"ANSWER": _body(filled(draft.code, 0, len(draft.code), draft.pieces), self._tried)}
+        )
+
+    def _rest(self, so_far: str) -> str:
+        draft = self._draft
+        end, line = len(draft.code), so_far.rpartition("\n")[2]
+        name = next((name for name in LAYER_NAMES if re.search(rf"self\.{name} = ", line)), "")
+        if not name:
+            variants: list[Part] = [filled(draft.code, draft.cut, end, draft.pieces)]
+        else:
+            variants = [
+                filled(draft.code, draft.cut, end, _with(draft.pieces, named(use, name))) for use in draft.use
+            ]
+        barred = {text[len(so_far) :] for text in self._tried if text.startswith(so_far)}
+        return make("block", {"ANSWER": _body(either(variants), barred)})
+
+
+def constraint(target: Target) -> Constraint | Rejected:
+    """The concrete grammar; that of `edits` when the block is too long for one reply."""
+    code = target.genome.blocks[target.address].code
+    if len(code) > MOST_CHARACTERS:
+        return edits.constraint(target)
+    for attempt in range(ATTEMPTS):
+        draft = draft_of(target, code, rng_of(target, f"block{attempt}"))
+        if draft is not None and without(filled(code, 0, len(code), draft.pieces), target.tried) is not None:
+            return Rewriting(draft, target.tried)
+    return Rejected("grammar", f"the block {target.address} offers nothing that could be rewritten anew")
+
+
+def instructions(target: Target) -> str:
+    """What the prompt says about the answer."""
+    code = target.genome.blocks[target.address].code
+    return edits.instructions(target) if len(code) > MOST_CHARACTERS else INSTRUCTIONS
+
+
+def _body(part: Part, barred: frozenset[str] | set[str] | tuple[()]) -> str:
+    """When all that is left was tried, trying again is better than a grammar without an answer."""
+    return without(part, barred) or without(part, ()) or '""'
+
+
+def _with(pieces: Sequence[Piece], use: Piece) -> list[Piece]:
+    return [*(piece for piece in pieces if piece.end <= use.start or piece.start >= use.end), use]
