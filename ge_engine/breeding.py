@@ -98,13 +98,15 @@ class Breeding:
                 return
 
     def _probed(self, slot: Slot, trial: Trial, seen: Probe | Rejected) -> None:
-        """Start the training at once unless a rung objects or a slot before this one does the same."""
+        """Start the training at once unless a rung objects, a slot before this one does the same, or an
+        earlier session has decided: then `_settle` finds the score, or none is wanted."""
         if isinstance(seen, Rejected):
             slot.verdict = seen
             return
         slot.probe = seen
         slot.verdict = self._shop.ladder.probed(trial, seen, self._seen, self._seen_function)
-        if slot.verdict is None and not self._twin_before(slot, seen.fingerprint):
+        known = self._shop.ledger.settled(slot.id) or self._twin_before(slot, seen.fingerprint)
+        if slot.verdict is None and not known:
             self._shop.scoring.score(slot.id, trial.genome)
 
     def _twin_before(self, slot: Slot, fingerprint: str) -> bool:

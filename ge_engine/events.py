@@ -1,7 +1,8 @@
 """What a run tells its observers: the caller's `observe` and every plugin's `ge_event`.
 
 run_started          folder, resumed (bool), generation (next to breed), generations, population,
-                     objectives (name -> min/max), seed (name -> value)
+                     objectives (name -> min/max)
+seed_scored          objectives (name -> value)
 generation_started   generation, size (slots), parents (ids of the mating pool)
 asked                generation, count (prompts sent as one batch), answered (taken from the ledger), keys
 reply                key, individual, finish, prompt_tokens, completion_tokens, seconds, model
@@ -28,6 +29,7 @@ from ge_engine.registry import Registry
 
 EVENTS = (
     "run_started",
+    "seed_scored",
     "generation_started",
     "asked",
     "reply",

@@ -125,9 +125,11 @@ class _Session:
 
     def run(self) -> Result:
         config, registry = self._config, self._registry
-        names = (config.operators, config.personas)
-        operators = [choose(registry.operators, name, "operator") for name in names[0]]
-        personas = [choose(registry.personas, name, "persona") for name in names[1]]
+        operators = [choose(registry.operators, name, "operator") for name in config.operators]
+        personas = [choose(registry.personas, name, "persona") for name in config.personas]
+        self._announce_start()
+        if self._nothing_left():
+            return self._finish(self._stop_reason(self._next))
         evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
         objectives = [registry.objectives[name] for name in config.objectives]
         assert self._seed.genome is not None
@@ -139,6 +141,7 @@ class _Session:
             )
             probe = self._admit_seed(evaluation, scoring)
             self._restore()
+            self._announce("seed_scored", objectives=dict(self._seed.objectives))
             breeder = Breeder(
                 config=config,
                 seed=self._seed,
@@ -159,6 +162,17 @@ class _Session:
         return f"plugin {self._registry.owners.get((hook, name), 'unknown')!r}"
 
     # --- start --------------------------------------------------------------------------------
+
+    def _nothing_left(self) -> bool:
+        """Whether an earlier session did all of it, so that neither model nor worker is needed."""
+        assert self._seed.genome is not None
+        outcome = self._ledger.score(self._seed.genome.digest, "validation")
+        if outcome is None or self._ledger.next_generation() < self._config.generations:
+            return False
+        self._seed = replace(self._seed, outcome=outcome)
+        self._restore()
+        tested = self._ledger.test_outcomes()
+        return all(one.id in tested for one in (self._seed, *self._front))
 
     def _admit_seed(self, evaluation: Evaluation, scoring: Scoring) -> Probe:
         """Probe and score the seed before any prompt. Raises SeedError with its own error."""
@@ -182,22 +196,23 @@ class _Session:
         return probe
 
     def _restore(self) -> None:
-        done = [one for one in self._ledger.generations() if one.finished]
-        self._next = done[-1].generation + 1 if done else 0
-        survivors = done[-1].survivors if done else (SEED_ID,)
+        self._next = self._ledger.next_generation()
+        survivors = self._ledger.survivors(self._next - 1) if self._next else (SEED_ID,)
         self._population = [self._load(identity) for identity in survivors]
         rows = [row for row in self._ledger.scored_points() if row[1] < self._next or row[0] == SEED_ID]
         kept = non_dominated([losses(row[2], self._directions) for row in rows])
         self._front = [self._load(rows[index][0]) for index in kept]
+
+    def _announce_start(self) -> None:
+        generation = self._ledger.next_generation()
         self._announce(
             "run_started",
             folder=str(self._ledger.folder),
-            resumed=bool(done),
-            generation=self._next,
+            resumed=generation > 0,
+            generation=generation,
             generations=self._config.generations,
             population=self._config.population,
             objectives=dict(self._directions),
-            seed=dict(self._seed.objectives),
         )
 
     def _load(self, identity: str) -> Individual:

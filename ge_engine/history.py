@@ -166,6 +166,11 @@ class History:
         rows = list(self._all("SELECT generation, size, finished, at FROM generations ORDER BY generation"))
         return [GenerationRecord(g, size, bool(done), self.survivors(g), at) for g, size, done, at in rows]
 
+    def next_generation(self) -> int:
+        """The first generation that is not finished."""
+        row = self._one("SELECT coalesce(max(generation) + 1, 0) FROM generations WHERE finished = 1")
+        return int(row[0])
+
     def survivors(self, generation: int) -> tuple[str, ...]:
         """Ids of the population after a generation, elites first; empty when it is not finished."""
         sql = "SELECT id FROM survivors WHERE generation = ? ORDER BY rank"

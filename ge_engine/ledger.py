@@ -200,6 +200,10 @@ class Ledger(History):
         """The answer that an earlier session already has, so that it is never asked again."""
         return next(self._calls("key = ?", key), None)
 
+    def settled(self, individual: str) -> bool:
+        """Whether an earlier session decided on this individual."""
+        return self._one("SELECT 1 FROM individuals WHERE id = ?", individual) is not None
+
     def tried(self, digest: str, address: str, grammar: str, before: int) -> frozenset[str]:
         """Canonical answers for a block of a genome, of generations before `before`."""
         sql = (

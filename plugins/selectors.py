@@ -16,6 +16,7 @@ from ge_engine.contracts import Direction, Individual, Selector
 from ge_engine.hookspecs import hookimpl
 
 Point = tuple[float, ...]
+LARGEST = 1e150
 
 
 @dataclass(slots=True, eq=False)
@@ -169,10 +170,13 @@ def finite_losses(individuals: Sequence[Individual], directions: Mapping[str, Di
     for one in individuals:
         if not one.scored or not all(math.isfinite(one.objectives[name]) for name in directions):
             raise ValueError(f"{one.id} has no finite score and cannot be compared")
-        points.append(
-            tuple(-one.objectives[n] if d == "max" else one.objectives[n] for n, d in directions.items())
-        )
+        points.append(tuple(_bounded(one.objectives[n], d) for n, d in directions.items()))
     return points
+
+
+def _bounded(value: float, direction: Direction) -> float:
+    """The loss, far enough from the largest float that a difference of two stays finite."""
+    return max(-LARGEST, min(LARGEST, -value if direction == "max" else value))
 
 
 def _winner(first: Ranked, second: Ranked, rng: random.Random) -> Ranked:

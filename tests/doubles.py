@@ -1,4 +1,3 @@
-# ruff: noqa: ARG002 (contracts fix the arguments)
 """A scripted language model, two grammars and two evaluators without training, registered as a plugin is.
 
 `--plugin doubles`. Everything they do follows from the request or the genome, never from time or order.
@@ -110,7 +109,8 @@ class Scripted:
     """Changes one number of the last fenced code of the prompt, as the request's key says.
 
     `manner`: "mixed" (of ten replies one is broken, one unchanged), "good", "same" (always unchanged),
-    "broken", "refuse" (an error reply each), "few" (three answers only), "shuffle" (mixed, in another order).
+    "broken", "refuse" (an error reply each), "few" (three answers only), "stuck" (silent after the first),
+    "shuffle" (mixed, in another order).
     """
 
     def __init__(self, manner: str, seconds: float) -> None:
@@ -124,6 +124,8 @@ class Scripted:
         if self.manner == "shuffle":
             random.Random(len(self.asked)).shuffle(order)
         for index in order:
+            if self.manner == "stuck" and self.asked:
+                time.sleep(60)
             self.asked.append(requests[index].key)
             time.sleep(self.seconds)
             yield index, self._reply(requests[index])

@@ -24,6 +24,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("patch",),
     ("diff",),
     ("population",),
+    ("hypervolume",),
     ("contracts",),
     ("hookspecs",),
     ("registry",),
@@ -84,7 +85,9 @@ def test_importing_the_engine_that_pulls_in_torch() -> None:
 
 
 def test_a_path_of_one_machine_in_the_repository() -> None:
-    listed = subprocess.run(["git", "ls-files", "*.py", "*.md", "*.toml", "Makefile"], cwd=ROOT, capture_output=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py", "*.md", "*.toml", "Makefile"], cwd=ROOT, capture_output=True
+    )
     names = listed.stdout.decode().split()
     this = Path(__file__).name
     private = ("/" + "work/", "/tmp/" + "bash_jobs", "/" + "root/")

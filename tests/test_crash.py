@@ -1,0 +1,61 @@
+"""A run that is killed anywhere ends as the one that was not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import crashing
+import pytest
+
+
+def test_a_killed_run_that_ends_differently(tmp_path: Path) -> None:
+    result = crashing.campaign(tmp_path, moments=10, children=200, seed=1)
+    assert result.kills == 10
+    assert len(result.whole["individuals"]) == 201
+    for table, rows in result.whole.items():
+        assert result.killed[table] == rows, table
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    script = Path(__file__).with_name("interrupted.py")
+    path = os.pathsep.join([str(script.parent), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, str(script), str(folder), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_first_interrupt_that_loses_what_is_in_flight(tmp_path: Path, number: signal.Signals) -> None:
+    with start(tmp_path / "run") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert output.decode().strip() == f"interrupted by {number.name}"
+    database = sqlite3.connect(tmp_path / "run" / "ledger.sqlite")
+    calls = database.execute("SELECT count(*) FROM calls WHERE generation = 0").fetchone()[0]
+    assert calls == 8
+    assert database.execute("SELECT count(*) FROM scores WHERE split = 'test'").fetchone()[0] == 0
+
+
+def test_a_second_interrupt_that_still_waits(tmp_path: Path) -> None:
+    with start(tmp_path / "run", "slow") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        process.communicate(timeout=60)
+    assert time.monotonic() - began < 5
+    assert process.returncode != 0

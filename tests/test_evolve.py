@@ -1,0 +1,403 @@
+"""The loop: order-free, resumable, never scoring twice, honest when nothing is found."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import doubles
+import pytest
+
+from ge_engine import evolve
+from ge_engine.contracts import Context
+from ge_engine.errors import ConfigError, LedgerError, ModelError, SeedError
+from ge_engine.events import EVENTS
+from ge_engine.history import History
+from ge_engine.outcome import Failed, Rejected, Scored, Skipped
+from ge_engine.population import Individual, pareto_front
+
+REGISTRY = doubles.registry()
+DIRECTIONS = {"accuracy": "max", "parameters": "min"}
+
+
+def run(folder: Path, **settings: Any) -> evolve.Result:
+    return evolve.run(doubles.seed(), doubles.config(**settings), REGISTRY, folder, lambda *_: None)
+
+
+def watched(folder: Path, **settings: Any) -> tuple[evolve.Result, doubles.Observer]:
+    observer = doubles.Observer()
+    return evolve.run(doubles.seed(), doubles.config(**settings), REGISTRY, folder, observer), observer
+
+
+def content(folder: Path) -> Mapping[str, Any]:
+    with History(folder) as history:
+        return history.content()
+
+
+def test_a_run_that_ends_without_a_front(tmp_path: Path) -> None:
+    result, observer = watched(tmp_path / "run", generations=4, population=10)
+    with History(tmp_path / "run") as history:
+        everybody = list(history.individuals())
+        assert len(everybody) == 41
+        assert [one.id for one in result.front] == [one.id for one in pareto_front(everybody, DIRECTIONS)]
+        assert set(result.tests) == {"seed", *(one.id for one in result.front)}
+        assert [one.id for one in result.population] == list(history.survivors(3))
+        assert history.stopped_because == result.stopped_because == "all 4 generations are done"
+    for one in everybody:
+        assert (one.genome is not None) or isinstance(one.outcome, Rejected)
+        if isinstance(one.outcome, Scored) and one.genome:
+            assert one.outcome.objectives == doubles.figures(one.genome)
+    names = [name for name, _ in observer.events]
+    assert names[0] == "run_started"
+    assert names[-1] == "run_finished"
+    assert set(names) <= set(EVENTS)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"evaluator": "threaded", "workers": 1},
+        {"evaluator": "threaded", "workers": 2},
+        {"llm": "scripted:shuffle", "evaluator": "threaded", "workers": 3},
+    ],
+)
+def test_a_ledger_that_depends_on_the_order_of_events(tmp_path: Path, other: dict[str, Any]) -> None:
+    settings = {"generations": 4, "population": 12, "repairs": 1}
+    run(tmp_path / "plain", **settings)
+    run(tmp_path / "other", **{**settings, **other})
+    plain, reordered = content(tmp_path / "plain"), content(tmp_path / "other")
+    for table in plain:
+        mine = [
+            tuple(str(v).replace("scripted:shuffle", "scripted:mixed") for v in row)
+            for row in reordered[table]
+        ]
+        assert mine == [tuple(str(v) for v in row) for row in plain[table]], table
+
+
+def test_another_seed_of_randomness_that_changes_nothing(tmp_path: Path) -> None:
+    run(tmp_path / "one", random_seed=1)
+    run(tmp_path / "two", random_seed=2)
+    assert content(tmp_path / "one")["calls"] != content(tmp_path / "two")["calls"]
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    "event", ["reply", "outcome", "admitted", "survivors", "generation_started", "finalists"]
+)
+def test_a_reply_asked_twice_after_a_crash(tmp_path: Path, event: str) -> None:
+    settings = {"generations": 3, "population": 8, "repairs": 1}
+    run(tmp_path / "whole", **settings)
+    asked: list[str] = []
+    for number in range(6):
+        rng = random.Random(number)
+        left = [rng.randint(1, 9) if number < 5 else 10**9]
+
+        def crash(name: str, data: Mapping[str, Any], left: list[int] = left) -> None:
+            if name == "reply":
+                asked.append(data["key"])
+            left[0] -= name == event
+            if not left[0]:
+                raise Stop
+
+        try:
+            evolve.run(doubles.seed(), doubles.config(**settings), REGISTRY, tmp_path / "run", crash)
+        except Stop:
+            continue
+    assert len(asked) == len(set(asked))
+    assert content(tmp_path / "run") == content(tmp_path / "whole")
+
+
+def test_a_genome_that_is_scored_twice(tmp_path: Path) -> None:
+    run(tmp_path / "run", llm="scripted:few", generations=4, population=10)
+    scored = doubles.INSTANT.opened[-1].scored
+    assert len(scored) == len(set(scored))
+
+
+def test_a_finished_run_that_does_anything(tmp_path: Path) -> None:
+    first = run(tmp_path / "run")
+    before = content(tmp_path / "run")
+    opened = len(doubles.SCRIPTED.opened), len(doubles.INSTANT.opened)
+    again = run(tmp_path / "run")
+    assert (len(doubles.SCRIPTED.opened), len(doubles.INSTANT.opened)) == opened
+    assert [one.id for one in again.front] == [one.id for one in first.front]
+    assert again.tests == first.tests
+    assert content(tmp_path / "run") == before
+
+
+def test_more_generations_that_differ_from_a_longer_run(tmp_path: Path) -> None:
+    run(tmp_path / "long", generations=4)
+    run(tmp_path / "short", generations=2)
+    run(tmp_path / "short", generations=4)
+    long, short = content(tmp_path / "long"), content(tmp_path / "short")
+    for table in ("calls", "individuals", "generations", "survivors"):
+        assert long[table] == short[table]
+
+
+def test_a_run_of_another_seed_or_other_settings(tmp_path: Path) -> None:
+    run(tmp_path / "run", generations=1)
+    other = doubles.Seed.from_bytes(doubles.SEED + b"\n# changed\n", Path("other.py"))
+    with pytest.raises(LedgerError, match=r"another seed \(seed\.py\), not from other\.py"):
+        evolve.run(other, doubles.config(generations=1), REGISTRY, tmp_path / "run", lambda *_: None)
+    with pytest.raises(ConfigError, match="population = 6; it cannot go on with 7"):
+        run(tmp_path / "run", generations=1, population=7)
+
+
+# --- the cases of section "Selection and plugins" -----------------------------------------------
+
+
+def test_a_model_that_changes_nothing(tmp_path: Path) -> None:
+    result = run(tmp_path / "run", llm="scripted:same", generations=2)
+    assert doubles.INSTANT.opened[-1].scored == [
+        f"{doubles.seed().genome.digest}/validation",
+        f"{doubles.seed().genome.digest}/test",
+    ]
+    assert result.rejections == {"seen": 12}
+    assert result.message == "Nothing better than the seed was found. Rejected before training: 12 by seen."
+    assert [one.id for one in result.front] == ["seed"]
+
+
+def test_a_generation_of_which_nothing_is_valid(tmp_path: Path) -> None:
+    result = run(tmp_path / "run", llm="scripted:broken", generations=3)
+    assert [one.id for one in result.population] == ["seed"]
+    assert result.rejections == {"compile": 18}
+    assert "18 by compile" in result.message
+
+
+def test_a_model_that_never_answers(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="the scripted model refuses") as caught:
+        run(tmp_path / "run", llm="scripted:refuse")
+    assert "run the same command again" in caught.value.hint
+    assert not content(tmp_path / "run")["calls"]
+
+
+def test_two_equal_parents_that_cost_a_call(tmp_path: Path) -> None:
+    """With mating alone from generation 1 on, and a population of twins by design, no prompt is sent."""
+    result, observer = watched(
+        tmp_path / "run", llm="scripted:same", generations=3, p_mating=1.0, p_mutation=0.0, population=4
+    )
+    asked = {data["generation"]: data["count"] for data in observer.of("asked")}
+    assert asked[0] == 4
+    assert result.population[0].id == "seed"
+
+
+def test_a_block_with_braces_that_a_template_eats(tmp_path: Path) -> None:
+    run(tmp_path / "run", generations=2, population=10)
+    with History(tmp_path / "run") as history:
+        prompts = [call.prompt for one in history.individuals() for call in history.calls(one.id)]
+    shown = [prompt.user for prompt in prompts if "Net" in (prompt.address, prompt.address.split(".")[0])]
+    assert any('note = f"{x} %s {{}}"' in user for user in shown)
+
+
+def test_evolution_of_thought_that_comes_too_early_or_from_nothing(tmp_path: Path) -> None:
+    run(tmp_path / "run", generations=4, population=12, p_eot=1.0)
+    with History(tmp_path / "run") as history:
+        steps = {one.id: [step.operator for step in one.steps] for one in history.individuals()}
+        explained = [c for i in steps for c in history.calls(i) if c.prompt.intent == "explain"]
+    assert not any("eot" in ops for identity, ops in steps.items() if identity.startswith("g0"))
+    assert any("eot" in ops for ops in steps.values())
+    assert all("better" in call.prompt.user for call in explained)
+
+
+def test_elites_that_only_failed(tmp_path: Path) -> None:
+    result = run(tmp_path / "run", generations=5, population=12, elites=4)
+    with History(tmp_path / "run") as history:
+        for record in history.generations():
+            survivors = [history.individual(identity) for identity in record.survivors]
+            assert all(one is not None and one.scored for one in survivors)
+            newborn = [one for one in history.individuals(record.generation) if one.scored and one.slot >= 0]
+            assert {one.id for one in newborn} <= set(record.survivors)
+            assert len(record.survivors) <= 4 + len(newborn)
+        failed = [one for one in history.individuals() if isinstance(one.outcome, Failed)]
+    assert failed
+    assert all(one.scored for one in result.population)
+
+
+def test_a_mated_child_that_keeps_neither_parent(tmp_path: Path) -> None:
+    run(tmp_path / "run", generations=5, population=12, p_mating=1.0, p_mutation=0.0, llm="scripted:good")
+    with History(tmp_path / "run") as history:
+        mated = [one for one in history.individuals() if [step.operator for step in one.steps] == ["mating"]]
+        assert len(mated) > 20
+        for one in mated:
+            first = history.individual(one.parents[0])
+            assert first is not None
+            assert first.genome is not None
+            assert len(set(one.parents)) == 2
+            if one.genome:
+                assert set(evolve.differing(first.genome, one.genome)) <= _around(one.steps[0].address)
+
+
+def _around(address: str) -> set[str]:
+    """The block itself, or a method of the class that was rewritten."""
+    known = doubles.seed().genome.blocks
+    return {address} | {a for a in known if a.startswith(address + ".")} | {address.split(".")[0]}
+
+
+# --- faults around the loop ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("faults", "ends"), [(2, Scored), (9, Failed)])
+def test_a_fault_of_the_machine_that_counts_against_the_candidate(
+    tmp_path: Path, faults: int, ends: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [faults]
+    plain = doubles.Instant.submit
+
+    def submit(self: doubles.Instant, job: Any) -> Any:
+        if job.key == "g0s0" and left[0]:
+            left[0] -= 1
+            return doubles._done(Failed("train", "crash", "the GPU fell off", "infrastructure"))
+        return plain(self, job)
+
+    monkeypatch.setattr(doubles.Instant, "submit", submit)
+    _, observer = watched(tmp_path / "run", llm="scripted:good", generations=1)
+    with History(tmp_path / "run") as history:
+        one = history.individual("g0s0")
+    assert one is not None
+    assert isinstance(one.outcome, ends)
+    assert len(observer.of("retried")) == 2
+
+
+def test_a_seed_that_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = doubles.Probe(stage="forward", error="RuntimeError: shapes")
+    monkeypatch.setattr(doubles.Instant, "probe", lambda self, genome: doubles._done(broken))
+    with pytest.raises(SeedError, match=r"does not run \(forward\): RuntimeError: shapes"):
+        run(tmp_path / "run")
+
+
+def test_an_objective_that_is_missing_or_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = doubles._score
+
+    def score(job: Any) -> Any:
+        if job.key == "g0s0":
+            return Scored({"accuracy": float("nan"), "parameters": 1.0})
+        return Scored({"accuracy": 0.5}) if job.key == "g0s1" else plain(job)
+
+    monkeypatch.setattr(doubles, "_score", score)
+    run(tmp_path / "run", llm="scripted:good", generations=1)
+    with History(tmp_path / "run") as history:
+        first, second = history.individual("g0s0"), history.individual("g0s1")
+    assert first is not None
+    assert second is not None
+    assert first.outcome == Failed("evaluate", "not finite", "the objective 'accuracy' is nan")
+    assert isinstance(second.outcome, Failed)
+    assert "no objective 'parameters'" in second.outcome.reason
+
+
+class Lazy:
+    name = "mutation"
+    kind = "mutation"
+
+    def propose(self, context: Context) -> Any:
+        return Skipped("too tired")
+        yield
+
+
+class Raising(Lazy):
+    def propose(self, context: Context) -> Any:
+        raise ZeroDivisionError("division by zero")
+        yield
+
+
+class Wrong(Lazy):
+    def propose(self, context: Context) -> Any:
+        return "a patch"
+        yield
+
+
+@pytest.mark.parametrize(
+    ("operator", "stage", "words"),
+    [
+        (Lazy, "skipped", "too tired"),
+        (Raising, "plugin", "ZeroDivisionError"),
+        (Wrong, "plugin", "'a patch'"),
+    ],
+)
+def test_an_operator_that_ends_the_run(tmp_path: Path, operator: type[Lazy], stage: str, words: str) -> None:
+    import dataclasses
+
+    registry = dataclasses.replace(REGISTRY, operators={"mutation": operator()})  # type: ignore[dict-item]
+    config = doubles.config(operators=("mutation",), generations=1, population=2)
+    result = evolve.run(doubles.seed(), config, registry, tmp_path / "run", lambda *_: None)
+    assert result.rejections == {stage: 2}
+    with History(tmp_path / "run") as history:
+        one = history.individual("g0s0")
+    assert one is not None
+    assert isinstance(one.outcome, Rejected)
+    assert words in one.outcome.reason
+
+
+def test_a_repair_that_is_not_sent_or_not_counted(tmp_path: Path) -> None:
+    plain = run(tmp_path / "plain", generations=3, population=12)
+    mended = run(tmp_path / "mended", generations=3, population=12, repairs=1)
+    assert sum(mended.rejections.values()) < sum(plain.rejections.values())
+    with History(tmp_path / "mended") as history:
+        saved = [i for i in history.individuals() if any("repaired" in step.note for step in i.steps)]
+        assert saved
+        first, second = history.calls(saved[0].id)[-2:]
+    assert first.reply.text.strip() in second.prompt.user
+    assert "It was rejected (" in second.prompt.user
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"operators": ("mating",)}, "No operator of kind 'mutation'"),
+        ({"operators": ("mutation", "magic")}, "There is no operator 'magic'"),
+        ({"personas": ("nobody",)}, "There is no persona 'nobody'"),
+        ({"llm": "unheard-of"}, "There is no language model 'unheard-of'"),
+        ({"objectives": ("beauty",)}, "There is no objective 'beauty'"),
+        ({"parent_selector": "dice"}, "There is no selector 'dice'"),
+    ],
+)
+def test_a_name_that_nobody_registered(tmp_path: Path, settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        run(tmp_path / "run", **settings)
+
+
+def test_blocks_that_were_not_chosen(tmp_path: Path) -> None:
+    run(tmp_path / "run", blocks=("Net.*",), generations=2)
+    with History(tmp_path / "run") as history:
+        touched = {step.address for one in history.individuals() for step in one.steps}
+    assert touched
+    assert all(address.startswith("Net.") for address in touched if address)
+
+
+def test_dead_blocks_that_are_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = doubles.Probe(output_shape=(2, 10), executed=frozenset({"get_optimizer"}))
+    monkeypatch.setattr(doubles, "_probe", lambda genome: live)
+    run(tmp_path / "live", generations=1)
+    run(tmp_path / "dead", generations=1, dead_blocks=True)
+    touched = {}
+    for name in ("live", "dead"):
+        with History(tmp_path / name) as history:
+            touched[name] = {step.address for one in history.individuals() for step in one.steps}
+    assert touched["live"] == {"get_optimizer"}
+    assert len(touched["dead"]) > 1
+
+
+def test_a_failing_observer_that_ends_the_run(tmp_path: Path) -> None:
+    """A plugin's ge_event raises at every event: it is named once, and the run goes on."""
+    registry = doubles.registry("faulty_observer")
+    observer = doubles.Observer()
+    result = evolve.run(doubles.seed(), doubles.config(generations=1), registry, tmp_path / "run", observer)
+    assert result.stopped_because
+    (told,) = observer.of("observer_failed")
+    assert "'faulty_observer'" in told["reason"]
+
+
+def test_a_failing_selector_that_is_not_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(REGISTRY.selectors["spea2"].__class__, "select", lambda *_: 1 / 0)
+    with pytest.raises(evolve.PluginError, match="selector 'spea2' of plugin 'selectors' failed"):
+        run(tmp_path / "run")
+
+
+def test_individuals_that_share_an_id(tmp_path: Path) -> None:
+    run(tmp_path / "run", generations=3)
+    with History(tmp_path / "run") as history:
+        everybody: list[Individual] = list(history.individuals())
+    assert len({one.id for one in everybody}) == len(everybody)

@@ -1,0 +1,74 @@
+"""The ladder: order, first rejection, and checks that fail themselves."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import doubles
+
+from ge_engine.contracts import Candidate, Probe
+from ge_engine.outcome import Rejected
+from ge_engine.patch import Patch
+from ge_engine.validate import Ladder, Trial, nobody
+
+
+class Rung:
+    def __init__(
+        self, name: str, order: int, kind: Literal["static", "probe"] = "static", says: str = ""
+    ) -> None:
+        self.name = name
+        self.order = order
+        self.kind = kind
+        self.says = says
+        self.calls: list[Candidate] = []
+
+    def check(self, candidate: Candidate) -> Rejected | None:
+        self.calls.append(candidate)
+        if self.says == "raise":
+            raise KeyError("lost")
+        return Rejected(self.name, self.says) if self.says else None
+
+
+def trial() -> Trial:
+    genome = doubles.seed().genome
+    return Trial(genome, genome, Patch("Net", genome.blocks["Net"].code))
+
+
+def ladder(*rungs: Rung) -> Ladder:
+    return Ladder(rungs, Probe(output_shape=(2, 10)), lambda name: f"plugin '{name}-plugin'")
+
+
+def test_rungs_that_run_in_the_order_of_registration() -> None:
+    late, early = Rung("late", 20, says="too late"), Rung("early", 10, says="too early")
+    assert ladder(late, early).static(trial(), nobody) == Rejected("early", "too early")
+    assert not late.calls
+
+
+def test_a_ladder_that_goes_on_after_a_rejection() -> None:
+    first, second = Rung("first", 1), Rung("second", 2, says="no")
+    third = Rung("third", 3)
+    assert ladder(first, second, third).static(trial(), nobody) == Rejected("second", "no")
+    assert (len(first.calls), len(third.calls)) == (1, 0)
+
+
+def test_a_probe_rung_that_runs_without_a_probe() -> None:
+    static, probed = Rung("static", 1), Rung("probed", 1, "probe")
+    rungs = ladder(static, probed)
+    assert rungs.static(trial(), nobody) is None
+    assert not probed.calls
+    seen = Probe(fingerprint="f")
+    assert rungs.probed(trial(), seen, nobody, lambda _: "g0s1") is None
+    (candidate,) = probed.calls
+    assert candidate.probe is seen
+    assert candidate.seed_probe.output_shape == (2, 10)
+    assert candidate.seen_function("f") == "g0s1"
+    assert len(static.calls) == 1
+
+
+def test_a_failing_check_that_ends_the_run_or_admits() -> None:
+    rejected = ladder(Rung("bad", 1, says="raise"), Rung("after", 2)).static(trial(), nobody)
+    assert rejected is not None
+    assert rejected.stage == "plugin"
+    assert "'bad'" in rejected.reason
+    assert "'bad-plugin'" in rejected.reason
+    assert "KeyError" in rejected.reason
