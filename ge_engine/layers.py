@@ -52,7 +52,8 @@ class Offer:
 
 def call_text(function: str, module: str, name: str, arguments: Arguments) -> str:
     """The call: positional arguments for what has no default, keywords for what differs from its default."""
-    positional, keywords = [], []
+    positional: list[str] = []
+    keywords: list[str] = []
     for parameter, value in signatures.parameters(module, name):
         text = arguments.get(parameter)
         if value is inspect.Parameter.empty and text is not None and not keywords:

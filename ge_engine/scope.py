@@ -1,4 +1,4 @@
-"""What is in scope where a block stands: how torch is spelled, which class is around, which widths it gets."""
+"""What is in scope where a block stands: how torch is spelled, which class is around it, with which widths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a block can be changed, and into what: places in its text with alternatives that keep tensor shapes."""
+"""Where a block can be changed, and into what: places in its text with alternatives that keep shapes."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ REWRITES: Mapping[tuple[str, str], Rewrite] = {
     ("nn", "LayerNorm"): layers.layer_norm,
     ("nn", "Linear"): layers.linear,
 }
+TENSORS = (ast.Call, ast.BinOp, ast.UnaryOp)
 OUTPUT_WIDTH = ("out_channels", "num_features", "num_channels", "out_features", "normalized_shape")
 
 
@@ -87,7 +88,7 @@ class Text:
 
 
 def find_sites(code: str, scope: Scope, rng: random.Random, breadth: int) -> list[Site]:
-    """All sites of a block's code, in the order of the text. They may overlap: an expression and a call in it.
+    """All sites of a block's code, in the order of the text. They may overlap: an expression and its parts.
 
     `breadth` is how many members of a family are open at once; `rng` draws which.
     """
@@ -257,11 +258,9 @@ def _tensor_places(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator
     if function.name != "forward" and not _pure_tensor(function):
         return
     for node in ast.walk(function):
-        if isinstance(node, ast.Return | ast.Assign) and isinstance(
-            node.value, ast.Call | ast.BinOp | ast.UnaryOp
-        ):
-            if isinstance(node, ast.Return) or isinstance(node.targets[0], ast.Name):
-                yield node.value, _wrapped
+        named = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        if (named or isinstance(node, ast.Return)) and isinstance(node.value, TENSORS):
+            yield node.value, _wrapped
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub) and _tensor(node.right):
             yield node.right, _scaled
             yield node.left, _scaled

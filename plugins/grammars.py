@@ -27,7 +27,7 @@ class Edits:
             return _whole_block(reply, target, code)
         return parse_patch(target.genome, target.address, code)
 
-    def canonical(self, reply: Reply, target: Target) -> str:
+    def canonical(self, reply: Reply, target: Target) -> str:  # noqa: ARG002
         return edits.canonical(reply.text)
 
 
@@ -49,7 +49,7 @@ class Block:
             return found if isinstance(code, Rejected) else parse_patch(target.genome, target.address, code)
         return found
 
-    def canonical(self, reply: Reply, target: Target) -> str:
+    def canonical(self, reply: Reply, target: Target) -> str:  # noqa: ARG002
         return reply.text.strip("\n")
 
 
@@ -58,7 +58,7 @@ class Diff:
 
     name = "diff"
 
-    def instructions(self, target: Target) -> str:
+    def instructions(self, target: Target) -> str:  # noqa: ARG002
         return diff_form.INSTRUCTIONS
 
     def constraint(self, target: Target) -> Constraint | Rejected:
@@ -68,7 +68,7 @@ class Diff:
         code = diff_form.rewritten(reply.text, target)
         return code if isinstance(code, Rejected) else parse_patch(target.genome, target.address, code)
 
-    def canonical(self, reply: Reply, target: Target) -> str:
+    def canonical(self, reply: Reply, target: Target) -> str:  # noqa: ARG002
         return reply.text.strip()
 
 

@@ -157,7 +157,8 @@ def load_local(source: str, name: str) -> LocalModel:
             tokenizer = AutoTokenizer.from_pretrained(source)
             model = AutoModelForCausalLM.from_pretrained(
                 source, dtype=torch.bfloat16 if on_cpu else "auto", device_map="cpu" if on_cpu else "auto"
-            ).eval()
+            )
+            model.eval()
         except (OSError, ValueError, ImportError, KeyError) as error:
             raise ModelError(
                 f"The language model {name} cannot be loaded: {_first_line(error)}.",
@@ -205,9 +206,9 @@ def _first_line(error: Exception) -> str:
 def _quiet() -> Iterator[None]:
     """Loading prints progress bars and advice for library authors; neither helps a person here."""
     level = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     bars = transformers.logging.is_progress_bar_enabled()
-    transformers.logging.disable_progress_bar()
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
@@ -215,7 +216,7 @@ def _quiet() -> Iterator[None]:
     finally:
         transformers.logging.set_verbosity(level)
         if bars:
-            transformers.logging.enable_progress_bar()
+            transformers.logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def folder_or_name(argument: str) -> str:

@@ -25,13 +25,13 @@ class Step:
     width: int = 0
 
 
-class SlotLayer(CacheLayerMixin):
+class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     """Keys and values of one layer: (slots, heads, columns, width of a head)."""
 
     is_sliding = False
 
     def __init__(self, step: Step, slots: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.step = step
         self.slots = slots
 

@@ -1,0 +1,25 @@
+"""Answers from another run's ledger: the same run again without a model, or a new extractor on old replies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ge_engine.contracts import Reply, Request
+
+
+class ReplayModel:
+    """Replies by a request's key ("g2s5/0"). A key that the other run never asked ends in an error."""
+
+    def __init__(self, name: str, replies: Mapping[str, Reply]) -> None:
+        self.name = name
+        self._replies = replies
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        for index, request in enumerate(requests):
+            yield index, self._replies.get(request.key) or self._missing(request.key)
+
+    def close(self) -> None:
+        """Nothing is held: all replies were read at the start."""
+
+    def _missing(self, key: str) -> Reply:
+        return Reply("", "error", 0, 0, 0.0, self.name, f"the replayed run holds no reply for {key}")

@@ -1,0 +1,87 @@
+"""The built-in language models, opened by `--llm NAME` or `--llm NAME:ARGUMENT`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ge_engine.config import RunConfig
+from ge_engine.contracts import LanguageModel, LanguageModelFactory
+from ge_engine.errors import ModelError
+from ge_engine.hookspecs import hookimpl
+
+
+class Embedded:
+    """SmolLM2-135M-Instruct, fetched once: works without a key, a server or a GPU."""
+
+    name = "smollm2"
+
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
+        if argument:
+            raise ModelError(
+                "The model smollm2 takes no argument.", "Give --llm smollm2, or --llm hf:ORG/NAME."
+            )
+        from ge_engine.llm.embedded import embedded_model
+        from ge_engine.llm.local import load_local
+
+        return load_local(str(embedded_model()), self.name)
+
+
+class HuggingFace:
+    """Any causal language model of the Hugging Face hub, or a folder that holds one."""
+
+    name = "hf"
+
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
+        if not argument:
+            raise ModelError("The model hf wants a name.", "Give --llm hf:ORG/NAME or --llm hf:/path.")
+        from ge_engine.llm.local import folder_or_name, load_local
+
+        return load_local(folder_or_name(argument), f"hf:{argument}")
+
+
+class Uniform:
+    """No model: draws from the grammar at random. The control of an ablation."""
+
+    name = "uniform"
+
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
+        if argument:
+            raise ModelError("The model uniform takes no argument.", "Give --llm uniform.")
+        from ge_engine.llm.uniform import UniformModel
+
+        return UniformModel()
+
+
+class Replay:
+    """Answers from another run's ledger."""
+
+    name = "replay"
+
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
+        if not argument:
+            raise ModelError(
+                "The model replay wants a run.", "Give --llm replay:RUN, a folder that a run made."
+            )
+        from ge_engine.history import read_replies
+        from ge_engine.llm.replay import ReplayModel
+
+        return ReplayModel(f"replay:{argument}", read_replies(Path(argument)))
+
+
+class Server:
+    """Any server that speaks the OpenAI protocol: OpenAI, vLLM, Ollama, llama.cpp, `transformers serve`."""
+
+    name = "openai"
+
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
+        if not argument:
+            raise ModelError("The model openai wants a name.", "Give --llm openai:MODEL, and --llm-url URL.")
+        from ge_engine.llm.server import open_server
+
+        return open_server(argument, os.environ)
+
+
+@hookimpl
+def ge_language_models() -> list[LanguageModelFactory]:
+    return [Embedded(), HuggingFace(), Replay(), Server(), Uniform()]
