@@ -158,7 +158,7 @@ class Genome:
         blocked = self.seed.cut.reasons.get(address)
         segment = self.segment(name)
         if segment is None or (method and segment.method(method) is None):
-            return blocked
+            return blocked or _conditional_reason(segment, method)
         top = self.seed.cut.reasons.get(name) or _own_reason(segment)
         if not method:
             return top
@@ -276,6 +276,10 @@ class Genome:
                 reason=self.reason(address) or "",
                 read=_reader(segment, span),
             )
+        for name, (first, last, digest) in segment.facts.conditional.items():
+            address = f"{segment.name}.{name}"
+            hidden = cutting.Blocked(address, "method", first, last, digest, self.reason(address) or "")
+            yield _hidden_block(hidden, segment, line)
 
 
 def differing(a: Genome, b: Genome) -> tuple[str, ...]:
@@ -342,16 +346,24 @@ def _top_level(genome: Genome) -> Iterator[str]:
 
 
 def _own_reason(segment: Segment) -> str:
-    module = segment.module
-    return str(module) if isinstance(module, SyntaxFault) else ""
+    return _of_block(segment.module) if isinstance(segment.module, SyntaxFault) else ""
+
+
+def _of_block(fault: SyntaxFault) -> str:
+    return f"{fault.reason} (line {fault.line} of the block)" if fault.line else fault.reason
+
+
+def _conditional_reason(segment: Segment | None, method: str) -> str | None:
+    at = segment.facts.conditional.get(method) if segment else None
+    return f"it is defined conditionally (line {at[0]} of its class)" if at else None
 
 
 def _method_reason(segment: Segment, method: str) -> str:
     lines = segment.facts.repeated.get(method)
     if lines:
-        return f"the name occurs {len(lines)} times in the class"
+        return f"the name occurs {len(lines)} times in its class (lines {', '.join(map(str, lines))} of it)"
     code = segment.method_code(method)
-    return str(code) if isinstance(code, SyntaxFault) else ""
+    return _of_block(code) if isinstance(code, SyntaxFault) else ""
 
 
 def _first_of_each(spans: Iterable[Span]) -> list[Span]:

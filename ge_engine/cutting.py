@@ -7,9 +7,9 @@ import io
 import re
 import tokenize
 import warnings
-from collections import Counter
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ge_engine.errors import SeedError
 from ge_engine.segments import COMPOUND, Kind, Segment, branches, is_stub
@@ -22,6 +22,7 @@ from ge_engine.syntax import (
     first_line,
     is_docstring,
     last_line,
+    newline_of,
     split_lines,
 )
 
@@ -60,7 +61,9 @@ class Cut:
         """The lines that add `imports`, fitted to what stands before them."""
         before = next((s.text for s in reversed(self.segments[: self.import_at]) if s.text), "\n")
         start = "" if before.endswith(("\n", "\r")) else self.newline
-        return start + "".join(line + self.newline for line in imports)
+        after = next((s.text for s in self.segments[self.import_at :] if s.text), "")
+        end = self.newline * 2 if after.startswith(("def ", "class ", "async ", "@", "#")) else ""
+        return start + "".join(line + self.newline for line in imports) + end
 
 
 @dataclass(slots=True)
@@ -69,7 +72,6 @@ class _Piece:
     end: int
     name: str = ""
     owner: str = ""
-    statements: list[ast.stmt] = field(default_factory=list)
 
 
 def cut(data: bytes, name: str) -> Cut:
@@ -84,7 +86,8 @@ def cut(data: bytes, name: str) -> Cut:
     starts = _offsets(lines)
     reasons = dict(_module_reasons(tree))
     pieces = list(_pieces(tree, lines, starts, set(reasons)))
-    segments = tuple(Segment(text[p.start : p.end], p.name) for p in pieces)
+    begins = [starts[first_line(statement) - 1] for statement in tree.body]
+    segments = tuple(_segment(text, piece, tree.body, begins) for piece in pieces)
     index = {p.name: at for at, p in enumerate(pieces) if p.name}
     leads = {
         at: at - 1 if at and pieces[at - 1].owner == p.name else at for at, p in enumerate(pieces) if p.name
@@ -94,7 +97,7 @@ def cut(data: bytes, name: str) -> Cut:
     return Cut(
         bom,
         encoding,
-        _newline(lines),
+        newline_of(text, "\n"),
         _indent(tree, lines),
         segments,
         index,
@@ -103,6 +106,15 @@ def cut(data: bytes, name: str) -> Cut:
         blocked,
         reasons,
     )
+
+
+def _segment(text: str, piece: _Piece, statements: list[ast.stmt], begins: list[int]) -> Segment:
+    """A segment; an opaque one gets its statements at once, for alone it need not be valid Python."""
+    tree = None
+    if not piece.name:
+        inside = statements[bisect_left(begins, piece.start) : bisect_left(begins, piece.end)]
+        tree = ast.Module(inside, [])
+    return Segment(text[piece.start : piece.end], piece.name, tree)
 
 
 def _decode(data: bytes, name: str) -> tuple[bytes, str, str]:
@@ -192,17 +204,11 @@ def _after_header(lines: list[str]) -> int:
     while count < len(lines) and lines[count].startswith("#"):
         count += 1
     if count == len(lines) or not lines[count].strip():
-        return count
+        return next((at for at in range(count, len(lines)) if lines[at].strip()), len(lines)) if count else 0
     special = 0
     while special < min(count, 2) and re.match(r"#!|#.*coding[:=]", lines[special]):
         special += 1
     return special
-
-
-def _newline(lines: list[str]) -> str:
-    ends = Counter(line[len(line.rstrip("\r\n")) :] for line in lines)
-    del ends[""]
-    return ends.most_common(1)[0][0] if ends else "\n"
 
 
 def _indent(tree: ast.Module, lines: list[str]) -> str:

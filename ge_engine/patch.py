@@ -20,6 +20,7 @@ from ge_engine.syntax import (
     SyntaxFault,
     compiles,
     digest,
+    newline_of,
     normalised,
     parse,
 )
@@ -160,7 +161,7 @@ def _rewritten(genome: Genome, segment: Segment, span: Span, code: str) -> Segme
     if isinstance(text, SyntaxFault):
         return Rejected("compile", f"{text}.")
     first, last = segment.bounds(span)
-    text = text.replace("\n", genome.seed.newline)
+    text = text.replace("\n", newline_of(segment.text, genome.seed.newline))
     whole = segment.text[:first] + text + segment.text[last:]
     tree = parse(normalised(whole))
     if isinstance(tree, SyntaxFault):

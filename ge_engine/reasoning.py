@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_NAMES = r"think|thinking|thought|thoughts|reason|reasoning|reflection|scratchpad|analysis|inner_monologue|seed:think"
+_NAMES = "think|thinking|thoughts?|reason|reasoning|reflection|scratchpad|analysis|inner_monologue|seed:think"
 _UNQUOTED = r"(?<![\"'`])"
 _PAIR = re.compile(
     rf"{_UNQUOTED}[<\[◁](?P<tag>{_NAMES})(?:\s[^>\]]*)?[>\]▷].*?[<\[◁]/(?P=tag)[>\]▷]",

@@ -22,8 +22,10 @@ from ge_engine.syntax import (
     SyntaxFault,
     digest,
     first_line,
+    is_docstring,
     last_line,
     normalised,
+    parse,
     split_lines,
     without_docstring,
 )
@@ -69,7 +71,8 @@ class Facts:
     """What a segment holds. `skeleton` is a class's digest with the bodies of its methods left out.
 
     `loads` are the names that it reads; `binds` the names of its outermost level with their meanings
-    (see `bound_names`). `repeated` are the members of a class that are bound more than once, with lines.
+    (see `bound_names`). `repeated` are the members of a class that are bound more than once, with lines;
+    `conditional` its methods that stand in an `if` or the like: first line, last line, digest.
     """
 
     digest: str
@@ -78,7 +81,7 @@ class Facts:
     skeleton: str
     attributes: tuple[str, ...]
     repeated: Mapping[str, tuple[int, ...]]
-    conditional: Mapping[str, int]
+    conditional: Mapping[str, tuple[int, int, str]]
     loads: frozenset[str]
     binds: Mapping[str, str]
 
@@ -113,13 +116,14 @@ class Segment:
     @cached_property
     def module(self) -> cst.Module | SyntaxFault:
         """The libcst tree of the code, or where libcst cannot give the code back."""
-        module = style.read(self.code)
+        tree = parse(self.code)
+        module = tree if isinstance(tree, SyntaxFault) else style.read(self.code)
         if isinstance(module, SyntaxFault):
             return module
         printed = style.restyle(module, module.body, module.default_indent)
         if isinstance(printed, SyntaxFault):
             return printed
-        wanted = self.code.replace("\x0c", "")
+        printed, wanted = printed.replace("\x0c", ""), self.code.replace("\x0c", "")
         if printed != wanted:
             line = _first_difference(printed, wanted)
             return SyntaxFault(line, "libcst does not give this line back unchanged")
@@ -166,7 +170,7 @@ def read_facts(tree: ast.Module, name: str, lines: list[str]) -> Facts:
         bound.setdefault(member, []).append(line)
     direct = {s.name for s in spans}
     return Facts(
-        digest=digest(*tree.body),
+        digest="".join(digest(n) for n in tree.body if not is_docstring(n)),
         outer=span_of(node, "class" if isinstance(node, ast.ClassDef) else "function", lines)
         if node
         else None,
@@ -174,7 +178,7 @@ def read_facts(tree: ast.Module, name: str, lines: list[str]) -> Facts:
         skeleton=_skeleton(node, spans) if isinstance(node, ast.ClassDef) else "",
         attributes=tuple(m for m in bound if m not in direct),
         repeated={m: tuple(at) for m, at in bound.items() if len(at) > 1},
-        conditional=dict(_conditional(body)),
+        conditional={m: at for m, at in _conditional(body) if m not in direct},
         loads=frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name)),
         binds=bound_names(tree.body),
     )
@@ -306,11 +310,13 @@ def _target_names(target: ast.expr) -> list[ast.Name]:
     return [target] if isinstance(target, ast.Name) else []
 
 
-def _conditional(body: list[ast.stmt]) -> Iterator[tuple[str, int]]:
+def _conditional(body: list[ast.stmt]) -> Iterator[tuple[str, tuple[int, int, str]]]:
     for statement in body:
         if isinstance(statement, COMPOUND):
             for part in branches(statement):
-                yield from ((n.name, first_line(n)) for n in part if isinstance(n, FUNCTIONS))
+                for n in part:
+                    if isinstance(n, FUNCTIONS):
+                        yield n.name, (first_line(n), last_line(n), digest(n))
                 yield from _conditional(part)
 
 

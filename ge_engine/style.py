@@ -21,9 +21,26 @@ def read(code: str) -> cst.Module | SyntaxFault:
     try:
         return cst.parse_module(code)
     except cst.ParserSyntaxError as error:
-        return SyntaxFault(error.raw_line, "this layout or indentation is not supported by libcst")
+        line = _line_of_bad_indent(code) if "tokenizer error" in error.message else error.raw_line
+        return SyntaxFault(line, "this layout or indentation is not supported by libcst")
     except (RecursionError, ValueError, IndexError) as error:
         return SyntaxFault(0, f"libcst cannot read this code ({type(error).__name__})")
+
+
+def _line_of_bad_indent(code: str) -> int:
+    """The first line that the tokenizer of libcst refuses; it does not say so itself."""
+    lines = code.split("\n")
+    low, high = 1, len(lines)
+    while low < high:
+        middle = (low + high) // 2
+        try:
+            cst.parse_module("\n".join(lines[:middle]) + "\n")
+        except cst.ParserSyntaxError as error:
+            refused = "tokenizer error" in error.message
+        else:
+            refused = False
+        low, high = (low, middle) if refused else (middle + 1, high)
+    return low
 
 
 def restyle(module: cst.Module, nodes: Sequence[Statement], indent: str) -> str | SyntaxFault:

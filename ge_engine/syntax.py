@@ -10,6 +10,7 @@ import ast
 import hashlib
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -82,6 +83,13 @@ def too_deep(tree: ast.AST) -> int:
 def normalised(code: str) -> str:
     """The text with LF line ends and without a byte order mark."""
     return code.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def newline_of(text: str, default: str) -> str:
+    """The most common line end of a text."""
+    ends = Counter(line[len(line.rstrip("\r\n")) :] for line in split_lines(text))
+    del ends[""]
+    return ends.most_common(1)[0][0] if ends else default
 
 
 def split_lines(text: str) -> list[str]:
