@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ge_engine.blocks import Genome
 from ge_engine.contracts import LanguageModel, Probe
 from ge_engine.conversation import Conversation
 from ge_engine.events import Announcer
@@ -21,7 +20,7 @@ from ge_engine.ledger import Ledger, Settled
 from ge_engine.outcome import Rejected
 from ge_engine.population import Individual, individual_id
 from ge_engine.scoring import Inbox, Scoring
-from ge_engine.slots import Answer, Ask, Breeder, Pool, Slot
+from ge_engine.slots import Answer, Ask, Bred, Breeder, Pool, Slot
 from ge_engine.validate import Ladder, Trial, nobody
 
 
@@ -40,16 +39,17 @@ class Shop:
 
 
 class Breeding:
-    """Breeds one generation of `size` slots."""
+    """Breeds one generation of `size` slots; `resumed` when an earlier session began it."""
 
-    def __init__(self, shop: Shop, pool: Pool, size: int) -> None:
+    def __init__(self, shop: Shop, pool: Pool, size: int, resumed: bool) -> None:
         self._shop = shop
+        self._resumed = resumed
         self._generation = pool.generation
         self._slots = [
             Slot(individual_id(pool.generation, n), n, shop.breeder.chain(pool, n)) for n in range(size)
         ]
         self._talk = Conversation(
-            shop.ledger, shop.model, shop.inbox, shop.announce, shop.breeder.blame, pool.generation
+            shop.ledger, shop.model, shop.inbox, shop.announce, shop.breeder.blame, pool.generation, resumed
         )
         self._digests: dict[str, str] = {}
         self._functions: dict[str, str] = {}
@@ -69,11 +69,11 @@ class Breeding:
             self._settle()
         return True
 
-    def admitted(self) -> Iterator[tuple[str, Genome]]:
-        """Ids and genomes of the slots that were admitted, in slot order."""
+    def admitted(self) -> Iterator[Individual]:
+        """The admitted, in slot order, without an outcome."""
         for slot in self._slots:
-            if slot.bred and slot.bred.rejected is None and slot.bred.genome is not None:
-                yield slot.id, slot.bred.genome
+            if slot.bred and slot.bred.rejected is None:
+                yield self._individual(slot, slot.bred)
 
     def rejections(self) -> Mapping[str, int]:
         """Rejected slots of this generation by stage."""
@@ -94,7 +94,8 @@ class Breeding:
             sent = self._shop.ladder.static(want, self._seen if want.final else nobody)
             if sent is None and want.final:
                 slot.trial, slot.probe, slot.verdict = want, None, None
-                self._shop.scoring.probe(slot.id, want.genome, partial(self._probed, slot, want))
+                stored = self._shop.ledger.probe(want.genome.digest) if self._resumed else None
+                self._shop.scoring.probe(slot.id, want.genome, stored, partial(self._probed, slot, want))
                 return
 
     def _probed(self, slot: Slot, trial: Trial, seen: Probe | Rejected) -> None:
@@ -105,7 +106,8 @@ class Breeding:
             return
         slot.probe = seen
         slot.verdict = self._shop.ladder.probed(trial, seen, self._seen, self._seen_function)
-        known = self._shop.ledger.settled(slot.id) or self._twin_before(slot, seen.fingerprint)
+        decided = self._resumed and self._shop.ledger.settled(slot.id)
+        known = decided or self._twin_before(slot, seen.fingerprint)
         if slot.verdict is None and not known:
             self._shop.scoring.score(slot.id, trial.genome)
 
@@ -162,13 +164,16 @@ class Breeding:
         for slot in ended:
             bred = slot.bred
             assert bred is not None
-            one = Individual(slot.id, self._generation, slot.number, bred.parents, bred.steps, bred.genome)
+            one = self._individual(slot, bred)
             function = functions.get(slot.id, "") if bred.rejected is None else ""
             rows.append(Settled(one, function, bred.rejected))
         self._shop.ledger.settle(rows, sorted(void))
         for slot, row in zip(ended, rows, strict=True):
             slot.settled = True
             self._tell(row)
+
+    def _individual(self, slot: Slot, bred: Bred) -> Individual:
+        return Individual(slot.id, self._generation, slot.number, bred.parents, bred.steps, bred.genome)
 
     def _tell(self, row: Settled) -> None:
         one = row.individual

@@ -45,6 +45,7 @@ class Conversation:
         announce: Announcer,
         blame: Callable[[str, str], str],
         generation: int,
+        resumed: bool,
     ) -> None:
         self._ledger = ledger
         self._model = model
@@ -52,6 +53,7 @@ class Conversation:
         self._announce = announce
         self._blame = blame
         self._generation = generation
+        self._resumed = resumed
         self._answers: dict[Question, set[str]] = {}
 
     def round(self, asking: list[Slot], deliver: Deliver) -> None:
@@ -71,7 +73,7 @@ class Conversation:
                 ready.append((slot, request))
                 continue
             slot.calls += 1
-            stored = self._ledger.reply(request.key)
+            stored = self._ledger.reply(request.key) if self._resumed else None
             if stored is None:
                 pending.append(Pending(slot, slot.ask, target, request))
                 continue

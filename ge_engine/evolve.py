@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from ge_engine.blocks import Genome, Seed, differing, select_addresses
+from ge_engine.blocks import Genome, Seed, select_addresses
 from ge_engine.breeding import Breeding, Shop
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Evaluation, LanguageModel, Probe
@@ -135,7 +135,7 @@ class _Session:
         assert self._seed.genome is not None
         scratch = self._ledger.folder / "scratch"
         scratch.mkdir(exist_ok=True)
-        with evaluator.open(self._seed.genome, config, objectives, scratch) as evaluation:
+        with evaluator.open(self._seed.genome, config, objectives, scratch, registry.tasks) as evaluation:
             scoring = Scoring(
                 evaluation, self._ledger, config.objectives, config.random_seed, self._inbox, self._announce
             )
@@ -257,16 +257,18 @@ class _Session:
         )
 
     def _generation(self, shop: Shop, number: int) -> bool:
+        resumed = self._ledger.begun(number)
         size = self._ledger.start_generation(number, self._config.population)
         pool = self._pool(number, size)
         self._announce(
             "generation_started", generation=number, size=size, parents=[one.id for one in pool.parents]
         )
-        breeding = Breeding(shop, pool, size)
+        breeding = Breeding(shop, pool, size, resumed)
         if not breeding.run():
             return False
         shop.scoring.drain()
-        offspring = [one for identity, _ in breeding.admitted() if (one := self._load(identity)).scored]
+        scored = (replace(one, outcome=self._outcome(one)) for one in breeding.admitted())
+        offspring = [one for one in scored if one.scored]
         elites = self._select_elites(number)
         self._population = elites + offspring
         self._front = pareto_front([*self._front, *offspring], self._directions)
@@ -310,14 +312,14 @@ class _Session:
             raise PluginError(f"The selector {selector.name!r} of {owner} failed: {error!r}.") from error
 
     def _gained(self, one: Individual) -> bool:
-        """Better than the seed in some objective, through a block that both have."""
-        if one.id == SEED_ID or one.genome is None or self._seed.genome is None:
-            return False
-        better = any(
+        """Better than the seed in some objective."""
+        return any(
             dominates(one.objectives, self._seed.objectives, {name: direction})
             for name, direction in self._directions.items()
         )
-        return better and bool(differing(self._seed.genome, one.genome))
+
+    def _outcome(self, one: Individual) -> Outcome | None:
+        return self._ledger.score(one.genome.digest, "validation") if one.genome else None
 
     # --- end ------------------------------------------------------------------------------------
 

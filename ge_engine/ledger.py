@@ -182,6 +182,10 @@ class Ledger(History):
             )
             db.executemany("DELETE FROM scores WHERE digest = ?", [(digest,) for digest in void])
 
+    def begun(self, generation: int) -> bool:
+        """Whether an earlier session planned this generation."""
+        return self._one("SELECT 1 FROM generations WHERE generation = ?", generation) is not None
+
     def start_generation(self, generation: int, size: int) -> int:
         """Plan `size` slots; a generation that a killed session has planned keeps its own size."""
         self._write("INSERT OR IGNORE INTO generations VALUES (?, ?, 0, ?)", generation, size, time.time())

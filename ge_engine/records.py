@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ge_engine.contracts import Probe, Prompt, Reply, Sampling
 from ge_engine.errors import LedgerError
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import Step
+
+STEP_FIELDS = tuple(one.name for one in fields(Step))
+PROBE_DEFAULTS = {one.name: getattr(Probe(), one.name) for one in fields(Probe)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def outcome_from_json(text: str) -> Outcome:
 
 
 def steps_to_json(steps: tuple[Step, ...]) -> str:
-    return to_json([asdict(step) for step in steps])
+    return to_json([{name: getattr(step, name) for name in STEP_FIELDS} for step in steps])
 
 
 def steps_from_json(text: str) -> tuple[Step, ...]:
@@ -84,8 +87,8 @@ def steps_from_json(text: str) -> tuple[Step, ...]:
 
 def probe_to_json(probe: Probe) -> str:
     """Fields at their default are left out: most are empty for a candidate that runs."""
-    default = asdict(Probe())
-    return to_json({k: finite(v) for k, v in asdict(probe).items() if v != default[k]})
+    pairs = ((name, getattr(probe, name), default) for name, default in PROBE_DEFAULTS.items())
+    return to_json({name: finite(value) for name, value, default in pairs if value != default})
 
 
 def probe_from_json(text: str) -> Probe:

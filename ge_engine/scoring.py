@@ -70,10 +70,9 @@ class Scoring:
         if future is not None:
             future.cancel()
 
-    def probe(self, individual: str, genome: Genome, then: Then) -> None:
-        """Call `then` from the inbox's thread with what the worker saw, from the ledger when it is there."""
+    def probe(self, individual: str, genome: Genome, stored: Probe | None, then: Then) -> None:
+        """Call `then` from the inbox's thread with what the worker saw, or with `stored` when given."""
         self._probing.add(individual)
-        stored = self._ledger.probe(genome.digest)
         if stored is None:
             self._probe(individual, genome, then, 1)
         else:

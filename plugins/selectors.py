@@ -10,6 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from deap.tools import emo
 
 from ge_engine.contracts import Direction, Individual, Selector
@@ -58,7 +59,9 @@ def ranked(points: Sequence[Point]) -> list[Ranked]:
     IEEE Transactions on Evolutionary Computation 6(2), 2002, sections III-A and III-B.
     """
     all_ranked = [Ranked(index, Fitness(point)) for index, point in enumerate(points)]
-    for number, front in enumerate(emo.sortNondominated(all_ranked, len(all_ranked))):
+    fronts = emo.sortLogNondominated(all_ranked, len(all_ranked)) if all_ranked else []
+    for number, front in enumerate(fronts):
+        front.sort(key=lambda one: one.index)
         emo.assignCrowdingDist(front)
         for one in front:
             one.front = number
@@ -134,13 +137,12 @@ def environmental_selection(points: Sequence[Point], k: int) -> list[int]:
 
 def raw_fitness(points: Sequence[Point]) -> list[int]:
     """R(i): the summed strengths of those that dominate i; the strength is how many one dominates."""
-    fitnesses = [Fitness(point) for point in points]
-    beats = [[j for j, other in enumerate(fitnesses) if one.dominates(other)] for one in fitnesses]
-    raw = [0] * len(points)
-    for dominated in beats:
-        for index in dominated:
-            raw[index] += len(dominated)
-    return raw
+    if not points:
+        return []
+    losses = np.asarray(points, dtype=np.float64)
+    no_worse = (losses[:, None, :] <= losses[None, :, :]).all(axis=2)
+    beats = no_worse & ~no_worse.T
+    return [int(value) for value in beats.sum(axis=1) @ beats]
 
 
 def density(points: Sequence[Point], index: int) -> float:

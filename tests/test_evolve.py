@@ -11,6 +11,7 @@ import doubles
 import pytest
 
 from ge_engine import evolve
+from ge_engine.blocks import differing
 from ge_engine.contracts import Context
 from ge_engine.errors import ConfigError, LedgerError, ModelError, SeedError
 from ge_engine.events import EVENTS
@@ -228,7 +229,7 @@ def test_a_mated_child_that_keeps_neither_parent(tmp_path: Path) -> None:
             assert first.genome is not None
             assert len(set(one.parents)) == 2
             if one.genome:
-                assert set(evolve.differing(first.genome, one.genome)) <= _around(one.steps[0].address)
+                assert set(differing(first.genome, one.genome)) <= _around(one.steps[0].address)
 
 
 def _around(address: str) -> set[str]:
