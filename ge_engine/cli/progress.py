@@ -18,7 +18,6 @@ class Progress:
     generation: int = 0
     generations: int = 0
     directions: dict[str, str] = field(default_factory=dict)
-    seed: dict[str, float] = field(default_factory=dict)
     size: int = 0
     asked: int = 0
     answered: int = 0
@@ -27,7 +26,7 @@ class Progress:
     training: int = 0
     trained: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
-    front: list[dict[str, Any]] = field(default_factory=list)
+    front: list[tuple[str, dict[str, float]]] = field(default_factory=list)
     phase: str = "starting"
 
     def update(self, name: str, data: Mapping[str, Any]) -> None:
@@ -39,7 +38,6 @@ class Progress:
         self.first = data["generation"]
         self.generations = data["generations"]
         self.directions = dict(data["objectives"])
-        self.seed = dict(data["seed"])
 
     def _generation_started(self, data: Mapping[str, Any]) -> None:
         self.generation, self.size = data["generation"], data["size"]

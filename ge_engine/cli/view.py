@@ -19,6 +19,7 @@ from ge_engine.cli.console import err
 from ge_engine.cli.outcomes import number
 from ge_engine.cli.progress import Progress
 from ge_engine.config import RunConfig
+from ge_engine.population import SEED_ID
 
 
 class View(Protocol):
@@ -43,17 +44,19 @@ def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
     match name:
         case "run_started":
             how = "going on with" if data["resumed"] else "starting"
-            return Text(f"{how}, {data['generation']} of {data['generations']} generations done; seed: {_scores(data['seed'])}")
+            return Text(f"{how}, {data['generation']} of {data['generations']} generations done")
+        case "seed_scored":
+            return Text(f"  {'seed':8} {_scores(data['objectives'])}")
         case "asked":
             return Text(f"generation {data['generation']}: {data['count']} prompts")
         case "rejected":
             return Text(f"  {data['individual']:8} rejected at {data['stage']}: {data['reason']}", style="yellow")
         case "retried":
             return Text(f"  {data['individual']:8} again: {data['reason']}", style="yellow")
-        case "outcome":
+        case "outcome" if (data["individual"], data["split"]) != (SEED_ID, "validation"):
             return _outcome_line(data)
         case "generation_finished":
-            front = ", ".join(one["id"] for one in data["front"])
+            front = ", ".join(identity for identity, _ in data["front"])
             counts = f"{data['admitted']} admitted, {data['scored']} scored"
             return Text(f"generation {data['generation']}: {counts}; front: {front}", style="bold")
         case "stopping":
@@ -124,8 +127,8 @@ def _front_table(progress: Progress) -> Table:
     table.add_column("front")
     for name in progress.directions:
         table.add_column(name, justify="right")
-    for one in progress.front[:8]:
-        table.add_row(one["id"], *(number(n, one["objectives"][n]) for n in progress.directions))
+    for identity, objectives in progress.front[:8]:
+        table.add_row(identity, *(number(name, objectives[name]) for name in progress.directions))
     return table
 
 
