@@ -1,0 +1,248 @@
+"""Every mistake of a user gets one sentence, a next step and exit code 2; nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ge_engine.cli import app as cli
+
+ROOT = Path(__file__).resolve().parent.parent
+PLAIN = ROOT / "examples" / "plain_cnn.py"
+Ge = Callable[..., tuple[int, str, str]]
+QUICK = ("--llm", "uniform", "--generations", "1", "--population", "2", "--epochs", "1", "--train-limit", "256")
+
+
+@pytest.fixture
+def ge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ge:
+    """Runs the command in this process: exit code, standard output, standard error."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ge", *map(str, words)])
+        capsys.readouterr()
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small finished run, made once by the real command."""
+    folder = tmp_path_factory.mktemp("runs") / "plain"
+    command = [sys.executable, "-m", "ge_engine.cli", "evolve", str(PLAIN), "--run", str(folder), *QUICK]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Pareto front" in done.stdout
+    return folder
+
+
+def assert_one_message(result: tuple[int, str, str], *says: str) -> None:
+    code, _, err = result
+    assert code == 2, err
+    assert "Traceback" not in err
+    assert err.count("error: ") == 1
+    for word in says:
+        assert word in err
+
+
+SEEDS = {
+    "not Python": ("def f(:\n", "line 1"),
+    "not UTF-8": (b"x = '\xff'\n", "utf-8"),
+    "null bytes": (b"x = 1\x00\n", "null"),
+    "empty": ("", "no block"),
+    "without blocks": ("x = 1\n", "no block"),
+}
+
+
+@pytest.mark.parametrize("kind", SEEDS)
+@pytest.mark.parametrize("command", ["evolve", "blocks", "diff"])
+def test_a_bad_seed_that_ends_in_a_traceback(ge: Ge, tmp_path: Path, kind: str, command: str) -> None:
+    content, says = SEEDS[kind]
+    file = tmp_path / "seed.py"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    words = [command, file, PLAIN] if command == "diff" else [command, file]
+    assert_one_message(ge(*words), says)
+
+
+@pytest.mark.parametrize("command", ["evolve", "blocks"])
+def test_a_missing_seed_that_ends_in_a_traceback(ge: Ge, tmp_path: Path, command: str) -> None:
+    assert_one_message(ge(command, tmp_path / "none.py"), "none.py", "No such file")
+    assert_one_message(ge(command, tmp_path), "directory")
+
+
+NET = """
+from torch import nn
+class {name}(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        {init}
+    def forward(self, x):
+        return {result}
+"""
+HEAD = "self.head = nn.Linear(3, num_classes)"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (NET.format(name="A", init=HEAD, result="x") + NET.format(name="B", init=HEAD, result="x"), ("A(", "B(")),
+        (NET.format(name="A", init="raise ValueError('no luck')", result="x"), ("no luck",)),
+        (NET.format(name="A", init=HEAD, result="self.head(x)"), ("forward",)),
+        (NET.format(name="A", init=HEAD, result="x.mean((2, 3))"), ("shape", "(n, 10)")),
+        (NET.format(name="A", init=HEAD, result="self.head(x.mean((2, 3))) * float('nan')"), ("finite",)),
+        ("import nothing_like_this\n" + NET.format(name="A", init=HEAD, result="x"), ("nothing_like_this",)),
+        ("import sys\nsys.exit(3)\n" + NET.format(name="A", init=HEAD, result="x"), ("exit",)),
+    ],
+    ids=["ambiguous", "build", "forward", "logits", "not finite", "import", "exits"],
+)
+def test_a_seed_that_does_not_run_and_is_not_refused(ge: Ge, tmp_path: Path, text: str, says: tuple[str, ...]) -> None:
+    file = tmp_path / "seed.py"
+    file.write_text(text)
+    assert_one_message(ge("evolve", file, "--run", tmp_path / "run", *QUICK), *says)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--task", "imagnet"), ("imagnet", "digits")),
+        (("--task", "folder:/no/such/folder"), ("/no/such/folder",)),
+        (("--preset", "papr"), ("papr", "paper")),
+        (("--llm", "gpt"), ("gpt", "smollm2")),
+        (("--llm", "hf:/no/such/model"), ("/no/such/model",)),
+        (("--llm", "replay:/no/such/run"), ("/no/such/run",)),
+        (("--plugin", "no_such_module"), ("no_such_module",)),
+        (("--no-plugin", "nobody"), ("nobody",)),
+        (("--operators", "sing"), ("sing", "mutation")),
+        (("--objective", "beauty"), ("beauty", "accuracy")),
+        (("--grammar", "haiku"), ("haiku", "block")),
+        (("--blocks", "Nothing*"), ("Nothing*",)),
+        (("--population", "0"), ("population",)),
+        (("--config", "/no/such.toml"), ("/no/such.toml",)),
+        (("--entry", "Nothing()"), ("Nothing",)),
+        (("--entry", "PlainCNN("), ("PlainCNN(",)),
+    ],
+)
+def test_a_bad_flag_that_ends_in_a_traceback(
+    ge: Ge, tmp_path: Path, flags: tuple[str, ...], says: tuple[str, ...]
+) -> None:
+    assert_one_message(ge("evolve", PLAIN, "--run", tmp_path / "run", *QUICK, *flags), *says)
+
+
+def test_a_run_in_a_file_or_in_a_folder_that_cannot_be_made(ge: Ge, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    assert_one_message(ge("evolve", PLAIN, "--run", file, *QUICK), "is a file")
+    assert_one_message(ge("evolve", PLAIN, "--run", file / "inner", *QUICK), "cannot be made")
+    assert file.read_text() == "mine"
+
+
+def test_a_run_that_goes_on_with_another_seed(ge: Ge, finished: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.py"
+    other.write_text(PLAIN.read_text() + "\n# another\n")
+    before = (finished / "ledger.sqlite").read_bytes()
+    assert_one_message(ge("evolve", other, "--run", finished, *QUICK), "another seed")
+    assert (finished / "ledger.sqlite").read_bytes() == before
+
+
+def test_a_finished_run_that_is_bred_again(ge: Ge, finished: Path) -> None:
+    code, out, err = ge("evolve", PLAIN, "--run", finished, *QUICK)
+    assert code == 0, err
+    assert "Pareto front" in out
+    assert "prompts" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("show", "RUN:g9s9"), ("g9s9",)),
+        (("show", "RUN"), ("RUN:ID",)),
+        (("log", "/no/such/run"), ("/no/such/run",)),
+        (("diff", "/no/such/run:seed"), ("/no/such/run",)),
+        (("diff", str(PLAIN)), ("nothing to compare",)),
+        (("export", "RUN:seed", "-o", "/no/such/folder/x.py"), ("/no/such/folder",)),
+        (("export", "RUN:seed", "-o", str(PLAIN)), ("exists",)),
+    ],
+)
+def test_a_bad_reference_that_ends_in_a_traceback(
+    ge: Ge, finished: Path, words: tuple[str, ...], says: tuple[str, ...]
+) -> None:
+    assert_one_message(ge(*(w.replace("RUN", str(finished)) if w.startswith("RUN") else w for w in words)), *says)
+
+
+def test_an_export_that_is_not_the_individual(ge: Ge, finished: Path, tmp_path: Path) -> None:
+    file = tmp_path / "out.py"
+    assert ge("export", f"{finished}:seed", "-o", file, "--no-header")[0] == 0
+    assert file.read_bytes() == PLAIN.read_bytes()
+    assert ge("diff", file, f"{finished}:seed")[0] == 0
+    assert ge("export", f"{finished}:seed", "-o", file, "--force")[0] == 0
+    assert file.read_bytes().endswith(PLAIN.read_bytes())
+    assert ge("diff", PLAIN, file)[0] == 0
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_difference_without_exit_code_one(ge: Ge, finished: Path) -> None:
+    _, out, _ = ge("log", finished, "--json")
+    records = [json.loads(line) for line in out.splitlines()]
+    seed, children = records[0], records[1:]
+    assert seed["id"] == "seed"
+    assert len(children) == 2
+    for child in children:
+        if child["digest"]:
+            code, out, _ = ge("diff", f"{finished}:{child['id']}")
+            assert code == 1
+            assert child["steps"][0]["address"].partition(".")[0] in out
+
+
+def test_a_log_that_hides_individuals(ge: Ge, finished: Path) -> None:
+    code, out, _ = ge("log", finished)
+    assert code == 0
+    for identity in ("seed", "g0s0", "g0s1", "generations are done"):
+        assert identity in out
+
+
+def test_show_without_prompt_and_reply(ge: Ge, finished: Path) -> None:
+    code, out, _ = ge("show", f"{finished}:g0s0")
+    assert code == 0
+    for part in ("lineage", "prompt g0s0/0", "reply g0s0/0", "mutation of"):
+        assert part in out
+
+
+def test_blocks_that_leave_out_a_reason(ge: Ge, tmp_path: Path) -> None:
+    file = tmp_path / "seed.py"
+    file.write_text("def twice():\n    return 1\n\n\ndef twice():\n    return 2\n\n\ndef once():\n    return 3\n")
+    code, out, _ = ge("blocks", file, "--json")
+    rows = {row["address"]: row for row in map(json.loads, out.splitlines())}
+    assert code == 0
+    assert rows["once"]["evolvable"]
+    assert not rows["twice"]["evolvable"]
+    assert rows["twice"]["reason"]
+
+
+def test_plugins_and_doctor_that_name_no_origin(ge: Ge) -> None:
+    code, out, _ = ge("plugins", "--names")
+    assert code == 0
+    for part in ("ge-engine", "operators", "mutation", "spea2", "digits"):
+        assert part in out
+    code, out, _ = ge("doctor")
+    assert code == 0
+    for part in ("torch", "cores", "model cache"):
+        assert part in out
+
+
+def test_a_help_text_without_examples(ge: Ge) -> None:
+    code, out, _ = ge("--help")
+    assert code == 0
+    for command in ("evolve", "blocks", "diff", "log", "show", "export", "plugins", "doctor"):
+        assert command in out
+        assert "ge " + command in ge(command, "--help")[1]
