@@ -62,7 +62,7 @@ class OperatorContract:
         raise NotImplementedError("give the fixture `operator`")
 
     def context(self, source: str = "plain", rng: int = 0) -> Context:
-        """Generation 1 on the seed called `source`; the second parent and the elite differ from it in a number."""
+        """Generation 1 on the seed `source`; the second parent and elite differ from it in a number."""
         genome = genome_of(source)
         number = next(n for n in ("10", "2") if any(n in genome.blocks[a].code for a in genome.evolvable))
         other = changed(genome, number, number + "1")[0]
