@@ -35,7 +35,13 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """Everything that decides a run, besides the seed's bytes. Rates are probabilities a slot."""
+    """Everything that decides a run, besides the seed's bytes. Rates are probabilities a slot.
+
+    Budgets are off at 0: evaluations (trainings on the validation split), seconds (of one session), tokens
+    (prompts and replies together), cost (with prices for a million tokens each way). `stop_when` is a
+    condition on objectives ("accuracy>=0.95 and parameters<300000"); `stall` stops after so many generations
+    without more hypervolume. `adaptive` draws what worked more often.
+    """
 
     task: str = "digits"
     llm: tuple[str, ...] = ("smollm2",)
@@ -63,6 +69,16 @@ class RunConfig:
     temperature: tuple[float, float] = (0.05, 0.4)
     max_tokens: tuple[int, int] = (600, 1400)
     repairs: int = 0
+    max_evaluations: int = 0
+    max_seconds: float = 0.0
+    token_budget: int = 0
+    cost_budget: float = 0.0
+    price_in: float = 0.0
+    price_out: float = 0.0
+    stop_when: str = ""
+    stall: int = 0
+    schedule: str = "generational"
+    adaptive: bool = False
     recipe: Recipe = field(default_factory=Recipe)
 
 
@@ -187,6 +203,13 @@ def _check_ranges(config: RunConfig) -> None:
         (config.p_mating + config.p_mutation > 0, "p_mating and p_mutation cannot both be 0"),
         (0 <= config.temperature[0] <= config.temperature[1], "temperature must be a rising pair"),
         (1 <= config.max_tokens[0] <= config.max_tokens[1], "max_tokens must be a rising pair"),
+        (config.max_evaluations >= 0, "max_evaluations must be 0 (no limit) or more"),
+        (config.max_seconds >= 0, "max_seconds must be 0 (no limit) or more"),
+        (config.token_budget >= 0, "token_budget must be 0 (no limit) or more"),
+        (min(config.cost_budget, config.price_in, config.price_out) >= 0, "costs must be 0 or more"),
+        (not config.cost_budget or config.price_in + config.price_out > 0, "cost_budget needs a price"),
+        (config.stall >= 0, "stall must be 0 (never) or more"),
+        (config.schedule in ("generational", "steady"), "schedule is generational or steady"),
         (bool(config.objectives), "at least one objective is needed"),
         (bool(config.llm), "at least one language model is needed"),
         (recipe.epochs >= 1, "recipe.epochs must be 1 or more"),
