@@ -33,7 +33,7 @@ class Asked:
         self.span = span
         self.name = address.rpartition(".")[2]
         keyword = "class" if span.kind == "class" else "def"
-        self._header = re.compile(rf"\b{keyword}\s+{re.escape(self.name)}\b")
+        self._header = re.compile(rf"\b{keyword}[\s\u200b-\u200d\u2060\ufeff]+{re.escape(self.name)}\b")
 
     def mentions(self, text: str) -> bool:
         """The text holds the first words of the block's definition."""

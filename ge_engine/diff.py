@@ -1,33 +1,282 @@
-"""Two genomes -> what changed, block by block."""
+"""Two genomes -> what changed, block by block; and who wrote which line.
+
+Plain data only: the command line colours it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import difflib
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, Literal
 
-from ge_engine.blocks import Genome
+from ge_engine.blocks import Block, Genome, Segment
+from ge_engine.syntax import normalised
 
 ChangeKind = Literal["added", "removed", "changed", "renamed", "moved", "layout"]
+WordKind = Literal["equal", "insert", "delete"]
+MODULE = "<module>"
+"""The address of what stands outside all blocks: imports, constants, comments between blocks."""
+SIMILAR = 0.7
+"""Share of equal lines from which a removed and an added block count as one that was renamed."""
+_WORD = re.compile(r"\w+|[ \t]+|\n|[^\w\s]|\s")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One block's change. `address` is the new one ("" fields where a side has no block)."""
+    """One block's change from a first genome to a second.
+
+    `address` is the block's in the second genome, or in the first when it was removed; `old_address`
+    that in the first, "" when it was added. `before` and `after` are code at column 0, "" where there
+    is no block. "layout" means that only comments, docstrings or blanks differ; "moved" that the block
+    stands elsewhere among its neighbours with the same code. Lines are those of each genome's file,
+    (0, 0) where there is no block and for `MODULE`.
+    """
 
     kind: ChangeKind
     address: str
+    old_address: str
     before: str
     after: str
-    old_address: str
+    old_lines: tuple[int, int] = (0, 0)
+    lines: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """A line of the last genome of a chain that its seed does not have; `index` is the genome of the
+    chain that brought it in."""
+
+    line: int
+    text: str
+    index: int
 
 
 def diff_genomes(a: Genome, b: Genome) -> tuple[Change, ...]:
-    """Block-level changes from `a` to `b`."""
-    changes = []
-    for address in dict.fromkeys((*a.blocks, *b.blocks)):
-        one, other = a.blocks.get(address), b.blocks.get(address)
-        before, after = one.code if one else "", other.code if other else ""
-        if before != after:
-            kind: ChangeKind = "added" if one is None else "removed" if other is None else "changed"
-            changes.append(Change(kind, address, before, after, address))
-    return tuple(changes)
+    """Block-level changes from `a` to `b`, which may be of different seeds, in the order of `b`.
+
+    A class that differs in its methods only is reported by method, otherwise as a whole.
+    """
+    changes = [*_scope(a, b, _top_level(a), _top_level(b)), *_outside(a, b)]
+    order = {address: at for at, address in enumerate(b.blocks)}
+    return tuple(sorted(changes, key=lambda c: (order.get(c.address, len(order)), c.address)))
+
+
+def unified(change: Change, context: int = 3) -> list[str]:
+    """The change as the lines of a unified diff, with a header that names the block."""
+    if change.before == change.after:
+        return []
+    before, after = change.before.split("\n"), change.after.split("\n")
+    old, new = change.old_address or "/dev/null", change.address if change.after else "/dev/null"
+    return list(difflib.unified_diff(before, after, old, new, n=context, lineterm=""))
+
+
+def words(change: Change) -> list[tuple[WordKind, str]]:
+    """The whole block with its changes word by word; joined without the deleted it is `after`."""
+    pieces: list[tuple[WordKind, str]] = []
+    before, after = _with_ends(change.before), _with_ends(change.after)
+    for tag, i, j, k, m in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        old, new = "".join(before[i:j]), "".join(after[k:m])
+        pieces += [("equal", old)] if tag == "equal" else _word_pieces(old, new)
+    return pieces
+
+
+def stat(change: Change) -> tuple[int, int]:
+    """How many lines the change adds and removes."""
+    lines = unified(change, 0)[2:]
+    return sum(line.startswith("+") for line in lines), sum(line.startswith("-") for line in lines)
+
+
+def to_json(changes: Iterable[Change]) -> list[dict[str, Any]]:
+    """Plain data for JSON: the fields of each change, and its counts of lines."""
+    rows = []
+    for change in changes:
+        added, removed = stat(change)
+        row = {**asdict(change), "added_lines": added, "removed_lines": removed}
+        rows.append({**row, "old_lines": list(change.old_lines), "lines": list(change.lines)})
+    return rows
+
+
+def blame(chain: Sequence[Genome]) -> list[Blame]:
+    """For each line of the last genome that differs from the first: who brought it in.
+
+    `chain` runs from the seed to the individual, each the first parent of the next. Lines count from 1.
+    """
+    texts = [_lines(genome) for genome in chain]
+    origins = [0] * len(texts[0])
+    for index, (old, new) in enumerate(pairwise(texts), 1):
+        made = [index] * len(new)
+        for i, k, size in _equal_runs(old, new):
+            made[k : k + size] = origins[i : i + size]
+        origins = made
+    same = {k + step for _, k, size in _equal_runs(texts[0], texts[-1]) for step in range(size)}
+    last = enumerate(zip(texts[-1], origins, strict=True))
+    return [Blame(at + 1, text, index) for at, (text, index) in last if index and at not in same]
+
+
+# --- blocks ----------------------------------------------------------------------------------------
+
+
+def _top_level(genome: Genome) -> dict[str, Block]:
+    return {address: block for address, block in genome.blocks.items() if block.kind != "method"}
+
+
+def _methods(genome: Genome, owner: str) -> dict[str, Block]:
+    return {address: b for address, b in genome.blocks.items() if address.startswith(f"{owner}.")}
+
+
+def _scope(a: Genome, b: Genome, old: Mapping[str, Block], new: Mapping[str, Block]) -> Iterator[Change]:
+    """Changes among blocks that are neighbours: those of a file, or the methods of a class."""
+    renamed = _renames(
+        [old[n] for n in old if n not in new],
+        [new[n] for n in new if n not in old],
+    )
+    partner = {**{n: n for n in old if n in new}, **renamed}
+    moved = _moved([partner[n] for n in old if n in partner], list(new))
+    for name, block in old.items():
+        if name not in partner:
+            yield _change("removed", block, None)
+            continue
+        yield from _pair(a, b, block, new[partner[name]], partner[name] in moved)
+    taken = set(partner.values())
+    yield from (_change("added", None, block) for name, block in new.items() if name not in taken)
+
+
+def _pair(a: Genome, b: Genome, old: Block, new: Block, moved: bool) -> Iterator[Change]:
+    if old.address.rpartition(".")[2] != new.address.rpartition(".")[2]:
+        yield _change("renamed", old, new)
+    elif old.digest != new.digest:
+        if _same_outside_methods(a.segment(old.address), b.segment(new.address)):
+            yield from _scope(a, b, _methods(a, old.address), _methods(b, new.address))
+        else:
+            yield _change("changed", old, new)
+    elif old.code != new.code:
+        yield _change("layout", old, new)
+    if moved:
+        yield _change("moved", old, new)
+
+
+def _same_outside_methods(a: Segment | None, b: Segment | None) -> bool:
+    if a is None or b is None or not a.facts.skeleton or not b.facts.skeleton:
+        return False
+    return a.facts.skeleton.partition("/")[0] == b.facts.skeleton.partition("/")[0]
+
+
+def _renames(gone: list[Block], come: list[Block]) -> dict[str, str]:
+    """Pairs of a removed and an added block of one kind that are the same but for the name: exactly
+    equal ones first, then the most similar."""
+    pairs: dict[str, str] = {}
+    scored = sorted(
+        ((-_similarity(old, new), i, k) for i, old in enumerate(gone) for k, new in enumerate(come)),
+    )
+    for score, i, k in scored:
+        if -score >= SIMILAR and gone[i].address not in pairs and come[k].address not in pairs.values():
+            pairs[gone[i].address] = come[k].address
+    return pairs
+
+
+def _similarity(old: Block, new: Block) -> float:
+    if old.kind != new.kind:
+        return 0.0
+    one, other = _nameless(old), _nameless(new)
+    if one == other:
+        return 1.0
+    matcher = difflib.SequenceMatcher(None, one.split("\n"), other.split("\n"), autojunk=False)
+    return 0.0 if matcher.real_quick_ratio() < SIMILAR else min(matcher.ratio(), 0.99)
+
+
+def _nameless(block: Block) -> str:
+    """The block's code with its own name left out."""
+    return re.sub(rf"\b{re.escape(block.address.rpartition('.')[2])}\b", "_", block.code)
+
+
+def _moved(old: list[str], new: list[str]) -> set[str]:
+    """Names out of order: all that are in no longest common subsequence of both orders."""
+    place = {name: at for at, name in enumerate(new)}
+    tails: list[int] = []
+    previous: dict[int, int] = {}
+    for at in (place[name] for name in old):
+        spot = bisect_left(tails, at)
+        previous[at] = tails[spot - 1] if spot else -1
+        tails[spot : spot + 1] = [at]
+    kept = set()
+    at = tails[-1] if tails else -1
+    while at >= 0:
+        kept.add(at)
+        at = previous[at]
+    return {name for name in old if place[name] not in kept}
+
+
+def _outside(a: Genome, b: Genome) -> Iterator[Change]:
+    old, new = _opaque(a), _opaque(b)
+    before, after = _joined(old), _joined(new)
+    if before.split() != after.split():
+        same = "".join(s.facts.digest for s in old) == "".join(s.facts.digest for s in new)
+        yield Change("layout" if same else "changed", MODULE, MODULE, before, after)
+
+
+def _opaque(genome: Genome) -> list[Segment]:
+    return [
+        s for s in genome.segments if s.text and not s.text.isspace() and (not s.name or not s.facts.outer)
+    ]
+
+
+def _joined(segments: list[Segment]) -> str:
+    """Text of segments with at most one blank line in a row: what stood between them is not there."""
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(s.code.strip("\n") for s in segments))
+
+
+def _change(kind: ChangeKind, old: Block | None, new: Block | None) -> Change:
+    shown = new or old
+    assert shown is not None
+    return Change(
+        kind=kind,
+        address=shown.address,
+        old_address=old.address if old else "",
+        before=old.code if old else "",
+        after=new.code if new else "",
+        old_lines=old.lines if old else (0, 0),
+        lines=new.lines if new else (0, 0),
+    )
+
+
+# --- lines and words ----------------------------------------------------------------------------------
+
+
+def _with_ends(text: str) -> list[str]:
+    return [f"{line}\n" for line in text.split("\n")] if text else []
+
+
+def _word_pieces(old: str, new: str) -> list[tuple[WordKind, str]]:
+    one, other = _WORD.findall(old), _WORD.findall(new)
+    pieces: list[tuple[WordKind, str]] = []
+    for tag, i, j, k, m in difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+        if tag == "equal":
+            pieces.append(("equal", "".join(one[i:j])))
+            continue
+        pieces += [("delete", "".join(one[i:j]))] if j > i else []
+        pieces += [("insert", "".join(other[k:m]))] if m > k else []
+    return pieces
+
+
+def _lines(genome: Genome) -> list[str]:
+    return normalised(genome.text).split("\n")
+
+
+def _equal_runs(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int]]:
+    """Runs of equal lines as (start in old, start in new, length). Equal heads and tails cost nothing."""
+    head = 0
+    while head < min(len(old), len(new)) and old[head] == new[head]:
+        head += 1
+    tail = 0
+    while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    yield 0, 0, head
+    middle = difflib.SequenceMatcher(
+        None, old[head : len(old) - tail], new[head : len(new) - tail], autojunk=False
+    )
+    yield from ((m.a + head, m.b + head, m.size) for m in middle.get_matching_blocks())
+    yield len(old) - tail, len(new) - tail, tail

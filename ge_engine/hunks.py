@@ -15,6 +15,7 @@ _SEARCH = re.compile(
 _FILE = re.compile(
     r"^(?:diff --git |index [0-9a-f]+\.\.|--- |\+\+\+ |\*\*\* |\\ No newline|(?:new|deleted) file mode)"
 )
+_MARKS = re.compile(r"^@@.*@@|^\*\*\* (Begin Patch|Update File)|^diff --git ", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +25,11 @@ class Hunk:
 
 
 def looks_like_edit(text: str) -> bool:
-    """True for a text that is an edit and no code: its marks are lines of their own."""
-    if has_search_marks(text):
+    """True for a text that is an edit and no code: it has an edit's marks, or all its lines have signs."""
+    if has_search_marks(text) or _MARKS.search(text):
         return True
-    if re.search(r"^@@.*@@|^\*\*\* (Begin Patch|Update File)|^diff --git ", text, re.MULTILINE):
-        return True
-    lines = [line for line in text.split("\n") if line.strip()]
-    signed = [line for line in lines if line[0] in "+-" and not line.startswith(("---", "+++"))]
-    starts = sum(
-        bool(re.match(r"[+-]\s*(class|def|async def|@|return|self\.|import|from|#)", s)) for s in signed
-    )
-    code = sum(1 for line in lines if re.match(r"(class|def|async def|@\w)", line))
-    return bool(signed) and starts >= 1 and (code == 0 or len(signed) >= 2)
+    lines = [line for line in text.split("\n") if line.strip() and not _FILE.match(line)]
+    return all(line[0] in " +-\\" for line in lines) and any(line[0] in "+-" for line in lines)
 
 
 def has_search_marks(text: str) -> bool:

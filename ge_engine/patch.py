@@ -13,6 +13,7 @@ from ge_engine.addressing import Target, find_definition, locate
 from ge_engine.blocks import Genome, Segment, Span
 from ge_engine.companions import find_companions, print_helpers, renamed
 from ge_engine.contract import check_contract
+from ge_engine.names import free_names
 from ge_engine.outcome import Rejected
 from ge_engine.segments import bound_names, decorator_names, imported
 from ge_engine.syntax import (
@@ -104,6 +105,18 @@ def transplant(donor: Genome, address: str) -> Patch:
     helpers = tuple(s.code for s in added if s.name in wanted)
     imports = tuple(line for line in donor.imports if loads & imported(line))
     return Patch(address, donor.blocks[address].code, helpers, imports)
+
+
+def undefined_names(genome: Genome, patch: Patch) -> tuple[str, ...]:
+    """Names that the patch reads and that nothing in `genome`, to which it was applied, defines.
+
+    Empty when the file has a star import, for then it cannot be told.
+    """
+    known = genome.bound
+    if "*" in known:
+        return ()
+    free = frozenset[str]().union(*(free_names(code) for code in (patch.code, *patch.helpers)))
+    return tuple(sorted(free - set(known)))
 
 
 def _assemble(

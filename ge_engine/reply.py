@@ -97,9 +97,9 @@ def _fenced(found: list[Fence], asked: Asked, cut: bool) -> Result:
 
 def _edit(text: str, found: list[Fence], asked: Asked, cut: bool) -> Result:
     """An edit of the block, applied if it fits exactly once."""
-    if not looks_like_edit(text):
+    inner = [f.code for f in found if f.info in ("diff", "patch") or looks_like_edit(f.code)]
+    if not inner and not looks_like_edit(text):
         return None
-    inner = [f.code for f in found if looks_like_edit(f.code)]
     source = text if has_search_marks(text) or not inner else "\n".join(inner)
     if cut:
         return CUT_OFF

@@ -244,7 +244,7 @@ def bindings(body: list[ast.stmt]) -> Iterator[tuple[str, int]]:
 
 
 def bound_names(body: list[ast.stmt]) -> dict[str, str]:
-    """Names that a module's statements bind, each with what it means.
+    """Names that a module's statements bind, each with what it means; "*" for a star import.
 
     For an import that is "@" and the dotted path of the object, however it is written; for anything
     else the statement's digest. `import a.b` also gives the name "a.b".
@@ -282,7 +282,7 @@ def _imports(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str,
         renamed = f" as {alias.asname}" if alias.asname and alias.asname != alias.name else ""
         if isinstance(statement, ast.ImportFrom):
             source = "." * statement.level + (statement.module or "")
-            if source != "__future__" and alias.name != "*":
+            if source != "__future__":
                 path = source + alias.name if source.endswith(".") else f"{source}.{alias.name}"
                 yield alias.asname or alias.name, f"@{path}", f"from {source} import {alias.name}{renamed}"
         elif alias.asname:
