@@ -26,11 +26,13 @@ from ge_engine.measuring import (
     registered_parameters,
     storage_of,
     unregistered_modules,
+    walk,
 )
 from ge_engine.trainer import OptimizerFactory, logits_of
 
 PROBE_SEED = 20_240_714
 BYTES_PER_WEIGHT_IN_TRAINING = 16
+FEWEST_FOR_SPREAD = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +126,13 @@ def _probe_module(
 
 @dataclass(slots=True)
 class Step:
-    """A network with its optimizer and one fixed batch."""
+    """A network with its optimizer and one fixed batch; `fresh_buffers` are as the build left them."""
 
     model: nn.Module
     make_optimizer: OptimizerFactory
     shape: Shape
     recipe: Mapping[str, Any]
+    fresh_buffers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     def batch(self) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(PROBE_SEED)
@@ -155,6 +158,7 @@ def _first_step(step: Step, findings: Findings) -> list[nn.Parameter]:
     model, (images, targets) = step.model, step.batch()
     findings.stage = "forward"
     model.train()
+    step.fresh_buffers = [(b, b.detach().clone()) for b in _buffers(model) if not _lazy(b)]
     flops = FlopCounterMode(display=False)
     weights = [*registered_parameters(model).values(), *_buffers(model)]
     watch = OperandWatch([images, targets], [t for t in weights if not _lazy(t)])
@@ -176,7 +180,7 @@ def _first_step(step: Step, findings: Findings) -> list[nn.Parameter]:
 
 
 def _buffers(model: nn.Module) -> list[Tensor]:
-    return [b for m in model.modules() for b in vars(m)["_buffers"].values() if isinstance(b, Tensor)]
+    return [b for _, m in walk(model) for b in vars(m)["_buffers"].values() if isinstance(b, Tensor)]
 
 
 def _lazy(tensor: Tensor) -> bool:
@@ -224,6 +228,8 @@ def _fingerprint(step: Step, order: list[nn.Parameter], findings: Findings) -> N
     for index, parameter in enumerate(order):
         digest.update(f"{tuple(parameter.shape)} {_initialised(parameter)}\n".encode())
         _refill(parameter, index)
+    for buffer, fresh in step.fresh_buffers:
+        buffer.detach().copy_(fresh)
     for name in ("parameters", "flops"):
         digest.update(f"{name} {findings.facts[name]}\n".encode())
     optimizer = step.optimizer()
@@ -243,12 +249,15 @@ def _fingerprint(step: Step, order: list[nn.Parameter], findings: Findings) -> N
 
 
 def _initialised(parameter: nn.Parameter) -> str:
-    """How a parameter was initialised, up to chance: its constant, or its spread in half powers of 2."""
+    """How a parameter was initialised, up to chance: its constant, or its spread in half powers of two,
+    placed so that torch's default (1 / sqrt(3 fan_in)) lies between two steps for a fan-in of 2^k."""
     values = parameter.detach().float()
     low, high = float(values.min()), float(values.max())
     if low == high:
         return f"{low:.4g}"
-    return f"2^{round(2 * math.log2(float(values.std()) + 1e-30)) / 2}"
+    if values.numel() < FEWEST_FOR_SPREAD:
+        return "random"
+    return f"step {round(2 * math.log2(float(values.std()) + 1e-30) + math.log2(3) - 1)}"
 
 
 @torch.no_grad()
@@ -310,7 +319,7 @@ def executed_functions(file: str, addresses: set[str]) -> Iterator[None]:
 def _classes_in(model: nn.Module, module: ModuleType) -> set[str]:
     return {
         kind.__qualname__
-        for part in model.modules()
+        for _, part in walk(model)
         for kind in type(part).__mro__
         if kind.__module__ == module.__name__
     }

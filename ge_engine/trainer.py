@@ -162,7 +162,7 @@ def in_fast_layout(model: nn.Module) -> nn.Module:
 
 def require_finite(value: Tensor, epoch: int) -> None:
     if not torch.isfinite(value).all():
-        raise NotFinite(f"the training loss became {float(value)} in epoch {epoch + 1}")
+        raise NotFinite(f"the training loss became {float(value.detach())} in epoch {epoch + 1}")
 
 
 class Schedule:

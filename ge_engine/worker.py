@@ -78,7 +78,7 @@ def _settle(order: Order, setup: Setup, folder: Path, log: int) -> None:
     limits.drop_privileges()
     if setup.sandbox == "landlock":
         limits.landlock(setup.readable, (str(folder), *_devices()))
-    torch.set_num_threads(setup.threads)
+    torch.set_num_threads(setup.threads if order.kind == "train" else 1)
 
 
 def _devices() -> list[str]:

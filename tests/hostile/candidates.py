@@ -27,8 +27,8 @@ HOSTILE = [
         "swallows SIGTERM",
         "timeout",
         top="import signal, time",
-        forward="if training:\n    for number in (1, 2, 15):\n        signal.signal(number, lambda *_: None)\n"
-        "    while True:\n        time.sleep(1)",
+        forward="if training:\n    for number in (1, 2, 15):\n"
+        "        signal.signal(number, lambda *_: None)\n    while True:\n        time.sleep(1)",
     ),
     Hostile("exits with 9", "crash:status 9", top="import os", forward=ONCE + "os._exit(9)"),
     Hostile(
@@ -139,15 +139,16 @@ HOSTILE = [
         "forks a crowd",
         "scored",
         top="import os",
-        forward="if training and not hasattr(self, 'crowd'):\n    self.crowd = True\n    for _ in range(60):\n"
-        "        if os.fork() == 0:\n            os.execvp('sleep', ['sleep', 'NAP'])",
+        forward="if training and not hasattr(self, 'crowd'):\n    self.crowd = True\n"
+        "    for _ in range(60):\n        if os.fork() == 0:\n"
+        "            os.execvp('sleep', ['sleep', 'NAP'])",
     ),
     Hostile(
         "writes into every descriptor",
         "crash:no report",
         top="import os",
-        forward="if training:\n    for number in range(3, 64):\n        try:\n            os.write(number, b'accuracy=1')\n"
-        "        except OSError:\n            continue",
+        forward="if training:\n    for number in range(3, 64):\n        try:\n"
+        "            os.write(number, b'accuracy=1')\n        except OSError:\n            continue",
     ),
     Hostile(
         "floods every descriptor",
@@ -188,6 +189,7 @@ HOSTILE = [
         "uses up its stack",
         "crash:SIGSEGV",
         top="import sys, threading",
-        forward="if training:\n    deep = ()\n    for _ in range(10**6):\n        deep = (deep,)\n    hash(deep)",
+        forward="if training:\n    deep = ()\n    for _ in range(10**6):\n"
+        "        deep = (deep,)\n    hash(deep)",
     ),
 ]

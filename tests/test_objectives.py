@@ -1,0 +1,42 @@
+"""Objectives: figures pinned by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from ge_plugins.objectives import ge_objectives
+
+from ge_engine.contracts import Measurement
+
+OBJECTIVES = {objective.name: objective for objective in ge_objectives()}
+LOGITS = np.array([[2.0, 0.0], [0.0, 1.0], [3.0, 3.5], [1000.0, -1000.0]], np.float32)
+LABELS = np.array([0, 1, 0, 0])
+MEASUREMENT = Measurement(LOGITS, LABELS, {"parameters": 7.0, "flops": 5.0, "latency": 0.25})
+
+
+def test_an_accuracy_that_counts_wrong() -> None:
+    assert OBJECTIVES["accuracy"].measure(MEASUREMENT) == 0.75
+
+
+def test_a_loss_that_overflows_or_is_not_the_mean() -> None:
+    expected = np.mean([math.log1p(math.exp(-2)), math.log1p(math.exp(-1)), math.log1p(math.exp(0.5)), 0.0])
+    assert OBJECTIVES["loss"].measure(MEASUREMENT) == pytest.approx(expected)
+
+
+def test_a_cost_of_another_name() -> None:
+    assert [OBJECTIVES[name].measure(MEASUREMENT) for name in ("parameters", "flops", "latency")] == [
+        7,
+        5,
+        0.25,
+    ]
+
+
+def test_a_cost_that_is_maximised() -> None:
+    assert {name for name, one in OBJECTIVES.items() if one.direction == "max"} == {"accuracy"}
+
+
+def test_a_figure_that_was_not_measured_taken_for_zero() -> None:
+    with pytest.raises(KeyError):
+        OBJECTIVES["peak_memory"].measure(MEASUREMENT)

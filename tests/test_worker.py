@@ -1,0 +1,223 @@
+"""The isolated process: limits, endings, whose fault, and what a candidate gets to see (P1 to P9)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ge_engine.blocks import Seed
+from ge_engine.contracts import Job
+from ge_engine.endings import report_of
+from ge_engine.errors import SeedError
+from ge_engine.evaluate import TrainEvaluation
+from ge_engine.executor import LOG_BYTES, NurseryExecutor, clean_environment
+from ge_engine.outcome import Failed, Scored
+from tests.evaluation import data, genome, outcome_of, shop, source
+
+TRAINED = 161
+
+
+@pytest.fixture(scope="module")
+def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainEvaluation]:
+    with shop(
+        tmp_path_factory.mktemp("scratch"), dataset=data(train=TRAINED), workers=2, timeout=15.0
+    ) as opened:
+        yield opened
+
+
+def executor_of(evaluation: TrainEvaluation) -> NurseryExecutor:
+    executor = evaluation._executor
+    assert isinstance(executor, NurseryExecutor)
+    return executor
+
+
+def nursery_pid() -> int:
+    listed = subprocess.run(
+        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    rows = [line.split(None, 2) for line in listed[1:]]
+    return next(
+        int(pid) for pid, parent, args in rows if "ge_engine.nursery" in args and int(parent) == os.getpid()
+    )
+
+
+def test_a_slot_that_a_hanging_candidate_keeps(evaluation: TrainEvaluation) -> None:
+    for hanging in (genome(forward="while self.training:\n    pass"), genome(top="while True:\n    pass")):
+        order = evaluation._order("train", hanging, 0, "validation", 2.0)
+        started = time.monotonic()
+        ending = executor_of(evaluation).submit(order).result(30)
+        assert 2.0 <= time.monotonic() - started < 3.0
+        assert ending.reason == "timeout"
+        failed = report_of(ending, order)
+        assert isinstance(failed, Failed)
+        assert (failed.kind, failed.fault) == ("timeout", "candidate")
+
+
+def test_bytecode_of_another_candidate_of_the_same_size(evaluation: TrainEvaluation) -> None:
+    wide, narrow = source().replace("8", "64"), source().replace("8", "32")
+    assert len(wide) == len(narrow)
+    probes = [evaluation.probe(genome(text)) for text in (wide, narrow, wide)]
+    counts = [probe.result(60).facts["parameters"] for probe in probes]
+    assert counts == [n * 27 + n + 2 * n + n * 4 + 4 for n in (64, 32, 64)]
+
+
+def test_a_log_without_bound(evaluation: TrainEvaluation) -> None:
+    loud = genome(forward="if not hasattr(self, 'said'):\n    self.said = True\n    print('x' * 50_000_000)")
+    order = evaluation._order("probe", loud, 0, "validation", 15.0)
+    ending = executor_of(evaluation).submit(order).result(60)
+    assert ending.status == 0
+    assert LOG_BYTES < len(ending.log) < 3 * LOG_BYTES
+
+
+def test_what_a_dying_candidate_printed_is_lost(evaluation: TrainEvaluation) -> None:
+    outcome = outcome_of(
+        evaluation, genome(top="import os, sys", forward="os.write(2, b'last words')\nos._exit(3)")
+    )
+    assert isinstance(outcome, Failed)
+    assert "status 3" in outcome.reason
+    assert "last words" in outcome.reason
+
+
+def test_an_error_without_the_line_where_it_was(evaluation: TrainEvaluation) -> None:
+    probe = evaluation.probe(genome(forward="x = self.missing(x)")).result(60)
+    assert probe.stage == "forward"
+    assert "AttributeError" in probe.error
+    assert "(line 26, in Net.forward)" in probe.error
+
+
+def test_a_system_kill_that_counts_against_the_candidate(evaluation: TrainEvaluation) -> None:
+    suicide = genome(top="import os", forward="if training:\n    os.kill(os.getpid(), 9)")
+    outcome = outcome_of(evaluation, suicide)
+    assert isinstance(outcome, Failed)
+    assert outcome.fault == "infrastructure"
+
+
+def test_a_dead_nursery_that_takes_the_jobs_with_it(evaluation: TrainEvaluation) -> None:
+    slow = genome(forward="if training:\n    import time\n    time.sleep(0.2)")
+    futures = [evaluation.submit(Job(f"j{n}", slow, n)) for n in range(3)]
+    time.sleep(1.0)
+    before = nursery_pid()
+    os.kill(before, signal.SIGKILL)
+    outcomes = [future.result(120) for future in futures]
+    assert [type(outcome) for outcome in outcomes] == [Scored] * 3, outcomes
+    assert nursery_pid() != before
+
+
+def test_figures_that_differ_from_run_to_run(evaluation: TrainEvaluation) -> None:
+    first, again, other = (outcome_of(evaluation, genome(), rng_seed=seed) for seed in (5, 5, 6))
+    assert isinstance(first, Scored)
+    assert isinstance(again, Scored)
+    assert isinstance(other, Scored)
+    assert first.objectives == again.objectives
+    assert first.details["curve"] == again.details["curve"]
+    assert first.details["curve"] != other.details["curve"]
+
+
+def test_an_answer_on_the_wrong_split(evaluation: TrainEvaluation) -> None:
+    echo = genome(forward="if not self.training:\n    return x.mean((2, 3)) @ torch.ones(3, 4) + len(x) * 0")
+    for split, size in (("validation", 97), ("test", 50)):
+        order = evaluation._order("train", echo, 0, split, 15.0)
+        ending = executor_of(evaluation).submit(order).result(60)
+        assert len(ending.result) > size * 4 * 4
+        outcome = evaluation._outcome(ending, order, evaluation.probe(echo).result(60))
+        assert isinstance(outcome, Scored)
+
+
+def test_a_cancelled_job_that_is_trained(evaluation: TrainEvaluation) -> None:
+    evaluation.probe(genome()).result(60)
+    futures = [evaluation.submit(Job(f"c{n}", genome(), n)) for n in range(8)]
+    cancelled = [future for future in reversed(futures) if future.cancel()]
+    assert cancelled
+    done = [future.result(60) for future in futures if future not in cancelled]
+    assert all(isinstance(outcome, Scored) for outcome in done)
+
+
+def test_a_batch_norm_over_a_last_batch_of_one(evaluation: TrainEvaluation) -> None:
+    pooled = source().replace(
+        "return F.relu(self.norm(self.conv(x))).mean((2, 3))",
+        "return F.relu(self.norm(self.conv(x).mean((2, 3), keepdim=True))).flatten(1)",
+    )
+    assert TRAINED % 32 == 1
+    assert isinstance(outcome_of(evaluation, genome(pooled)), Scored)
+
+
+PACKAGE = {
+    "__init__.py": "from .net import Net\n",
+    "registry.py": "KINDS = {}\n\n\ndef register(kind):\n    if kind.__name__ in KINDS:\n"
+    "        raise ValueError(f'{kind.__name__} is already registered')\n    KINDS[kind.__name__] = kind\n"
+    "    return kind\n",
+    "net.py": """\
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from .registry import register
+from helper_beside_the_package import WIDTH
+
+
+@dataclass
+class Config:
+    width: int = WIDTH
+    classes: int | None = 4
+
+
+@register
+class Net(nn.Module):
+    def __init__(self, num_classes=4):
+        super().__init__()
+        self.config = Config(classes=num_classes)
+        self.conv = nn.Conv2d(3, self.config.width, 3)
+        self.head = nn.Linear(self.config.width, num_classes)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.conv(x)).mean((2, 3)))
+""",
+}
+
+
+def test_a_package_with_a_registry_and_a_dataclass_loaded_again_and_again(tmp_path: Path) -> None:
+    package = tmp_path / "code" / "zoo"
+    package.mkdir(parents=True)
+    (tmp_path / "code" / "helper_beside_the_package.py").write_text("WIDTH = 5\n")
+    for name, text in PACKAGE.items():
+        (package / name).write_text(text)
+    seed = Seed.load(package / "net.py").genome
+    wider = Seed.from_bytes(seed.source.replace(b"width: int = WIDTH", b"width: int = WIDTH + 2")).genome
+    scratch = tmp_path / "scratch"
+    with shop(scratch, seed, workers=2) as opened:
+        counts = [opened.probe(one).result(60).facts.get("parameters") for one in (seed, wider, seed)]
+        assert counts == [5 * 28 + 24, 7 * 28 + 32, 5 * 28 + 24]
+        assert isinstance(outcome_of(opened, wider), Scored)
+        assert list((scratch / "jobs").iterdir()) == []
+    assert not (scratch / "jobs").exists()
+
+
+BAD_SEEDS = {
+    "does not build": (source(init="raise ValueError('no such width')"), "ValueError: no such width"),
+    "does not run": (source(forward="x = x.view(3, -1, 7)"), "(line 26, in Net.forward)"),
+    "answers in another shape": (source().replace("num_classes)", "num_classes + 1)"), "(8, 5)"),
+    "is not finite": (source(forward="x = x * float('nan')"), "NaN"),
+    "dies": (source(top="import os\nos._exit(4)"), "status 4"),
+}
+
+
+@pytest.mark.parametrize(("text", "part"), BAD_SEEDS.values(), ids=BAD_SEEDS)
+def test_a_seed_that_does_not_train_accepted(text: str, part: str, evaluation: TrainEvaluation) -> None:
+    with pytest.raises(SeedError) as caught:
+        evaluation.admit(genome(text))
+    assert part in caught.value.message
+
+
+def test_a_secret_in_the_environment_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "SSH_AUTH_SOCK", "ANYTHING"):
+        monkeypatch.setenv(name, "sk-secret")
+    assert "sk-secret" not in clean_environment().values()
