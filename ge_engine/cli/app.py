@@ -21,6 +21,7 @@ from ge_engine.cli.doctor import doctor
 from ge_engine.cli.evolve import evolve
 from ge_engine.cli.export import export
 from ge_engine.cli.log import log
+from ge_engine.cli.plugin import plugin
 from ge_engine.cli.plugins import plugins
 from ge_engine.cli.show import show
 from ge_engine.errors import GeError
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 for command in (evolve, blocks, diff, log, show, export, plugins, doctor):
     app.command()(command)
+app.add_typer(plugin, name="plugin")
 
 
 def _version(asked: bool) -> None:

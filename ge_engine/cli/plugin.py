@@ -1,0 +1,32 @@
+"""`ge plugin new`: an installable package to write one's own operator, persona, check and objective in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ge_engine.cli.console import out
+from ge_engine.registry import load_registry
+from ge_engine.scaffold import write_plugin
+
+plugin = typer.Typer(help="Write a plugin of your own.", no_args_is_help=True)
+
+
+@plugin.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The plugin's name, for example tiny-heads.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to put it in.")
+    ] = Path(),
+) -> None:
+    """Make an installable package with an operator, a persona, a check, an objective and passing tests.
+
+    Example: ge plugin new demo && pip install ./demo && pytest demo
+    """
+    folder = write_plugin(name, output, load_registry())
+    out.print(f"wrote {folder}; next:")
+    out.print(f"  pip install ./{folder}" if not folder.is_absolute() else f"  pip install {folder}")
+    out.print(f"  pytest {folder}")
+    out.print(f"  ge evolve model.py --operators {name}")
