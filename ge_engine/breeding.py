@@ -55,19 +55,19 @@ class Breeding:
         self._functions: dict[str, str] = {}
         self._admitted: set[str] = set()
 
-    def run(self) -> bool:
-        """Breed until every slot is settled; False when the run was told to stop before that."""
+    def run(self) -> str:
+        """Breed until every slot is settled; the reason when the run was told to stop before that."""
         for slot in self._slots:
             self._advance(slot, None)
         while not all(slot.settled for slot in self._slots):
             while asking := [slot for slot in self._slots if slot.ask]:
-                if self._shop.stop():
-                    return False
+                if reason := self._shop.stop():
+                    return reason
                 self._talk.round(asking, self._advance)
             while self._shop.scoring.probing:
                 self._shop.inbox.get()()
             self._settle()
-        return True
+        return ""
 
     def admitted(self) -> Iterator[Individual]:
         """The admitted, in slot order, without an outcome."""

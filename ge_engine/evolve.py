@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from ge_engine.blocks import Genome, Seed, select_addresses
+from ge_engine.addresses import Addresses
+from ge_engine.blocks import Seed
 from ge_engine.breeding import Breeding, Shop
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Evaluation, LanguageModel, Probe
-from ge_engine.errors import ConfigError, GeError, LedgerError, PluginError, SeedError
+from ge_engine.errors import ConfigError, LedgerError, SeedError
 from ge_engine.events import Announcer, Observe
 from ge_engine.ledger import Ledger, Settled, exists
 from ge_engine.outcome import Outcome, Scored
@@ -22,19 +22,34 @@ from ge_engine.population import (
     Direction,
     Individual,
     Population,
-    dominates,
     losses,
     non_dominated,
     pareto_front,
 )
 from ge_engine.registry import Registry, choose
 from ge_engine.scoring import Inbox, Scoring
-from ge_engine.slots import Breeder, Pool
-from ge_engine.stopping import Interrupts
+from ge_engine.selection import Selection
+from ge_engine.slots import Breeder
+from ge_engine.stopping import Interrupts, Limits
 from ge_engine.validate import Ladder
 
 # What a later session of a run may change: how much and how fast, never what is compared.
-CHANGEABLE = frozenset({"generations", "workers", "memory_gib", "llm"})
+CHANGEABLE = frozenset(
+    {
+        "generations",
+        "workers",
+        "memory_gib",
+        "llm",
+        "max_evaluations",
+        "max_seconds",
+        "token_budget",
+        "cost_budget",
+        "price_in",
+        "price_out",
+        "stop_when",
+        "stall",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +81,8 @@ def run(seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe
     announce = Announcer(observe, registry)
     directions = objectives_of(config, registry)
     with _opened(folder, seed, config) as ledger, Interrupts() as interrupts:
-        session = _Session(ledger.seed, config, registry, ledger, announce, directions, interrupts)
+        limits = Limits(config, directions, ledger, interrupts)
+        session = _Session(ledger.seed, config, registry, ledger, announce, directions, limits)
         return session.run()
 
 
@@ -108,17 +124,16 @@ class _Session:
         ledger: Ledger,
         announce: Announcer,
         directions: Mapping[str, Direction],
-        interrupts: Interrupts,
+        limits: Limits,
     ) -> None:
         self._config = config
         self._registry = registry
         self._ledger = ledger
         self._announce = announce
         self._directions = directions
-        self._interrupts = interrupts
+        self._limits = limits
         self._inbox: Inbox = SimpleQueue()
-        self._parent_selector = choose(registry.selectors, config.parent_selector, "selector")
-        self._elite_selector = choose(registry.selectors, config.elite_selector, "selector")
+        self._selection = Selection(config, registry, directions)
         self._seed = Individual(SEED_ID, 0, -1, (), (), seed.genome)
         self._population: list[Individual] = []
         self._front: list[Individual] = []
@@ -129,7 +144,7 @@ class _Session:
         personas = [choose(registry.personas, name, "persona") for name in config.personas]
         self._announce_start()
         if self._nothing_left():
-            return self._finish(self._stop_reason(self._next))
+            return self._finish(self._limits.before(self._next))
         evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
         objectives = [registry.objectives[name] for name in config.objectives]
         assert self._seed.genome is not None
@@ -149,12 +164,12 @@ class _Session:
                 personas=personas,
                 grammars=registry.grammars,
                 directions=self._directions,
-                addresses=_Addresses(self._seed.genome, config, probe).of,
+                addresses=Addresses(self._seed.genome, config, probe).of,
                 blame=self._blame,
             )
             ladder = Ladder(registry.checks.values(), probe, lambda name: self._blame("ge_checks", name))
             stopped = self._evolve(breeder, ladder, scoring)
-            if stopped and not self._interrupts.reason:
+            if not self._limits.interrupted:
                 self._test_finalists(scoring)
         return self._finish(stopped)
 
@@ -225,16 +240,16 @@ class _Session:
 
     def _evolve(self, breeder: Breeder, ladder: Ladder, scoring: Scoring) -> str:
         """Breed generations until something says stop; the reason, told when work in flight has ended."""
-        if self._next >= self._config.generations:
-            return self._stop_reason(self._next)
+        if reason := self._limits.before(self._next):
+            return reason
         with _model(self._config, self._registry) as model:
             shop = Shop(
-                self._ledger, breeder, ladder, scoring, model, self._inbox, self._announce, self._must_stop
+                self._ledger, breeder, ladder, scoring, model, self._inbox, self._announce, self._limits.now
             )
             generation = self._next
-            while not (reason := self._stop_reason(generation)):
-                if not self._generation(shop, generation):
-                    reason = self._must_stop()
+            while not (reason := self._limits.before(generation)):
+                if stopped := self._generation(shop, generation):
+                    reason = stopped
                     break
                 generation += 1
             self._announce("stopping", reason=reason)
@@ -242,38 +257,24 @@ class _Session:
             scoring.drain()
         return reason
 
-    def _must_stop(self) -> str:
-        """Asked between rounds of prompts, inside a generation."""
-        return self._interrupts.reason
-
-    def _stop_reason(self, generation: int) -> str:
-        """Asked between generations."""
-        if self._interrupts.reason:
-            return self._interrupts.reason
-        return (
-            f"all {self._config.generations} generations are done"
-            if generation >= self._config.generations
-            else ""
-        )
-
-    def _generation(self, shop: Shop, number: int) -> bool:
+    def _generation(self, shop: Shop, number: int) -> str:
+        """Breed, evaluate and select once; the reason when it was stopped in the middle."""
         resumed = self._ledger.begun(number)
-        size = self._ledger.start_generation(number, self._config.population)
-        pool = self._pool(number, size)
+        size = self._ledger.start_generation(number, self._limits.slots(self._config.population))
+        pool = self._selection.pool(number, size, self._seed, self._population)
         self._announce(
             "generation_started", generation=number, size=size, parents=[one.id for one in pool.parents]
         )
         breeding = Breeding(shop, pool, size, resumed)
-        if not breeding.run():
-            return False
+        if stopped := breeding.run():
+            return stopped
         shop.scoring.drain()
         scored = (replace(one, outcome=self._outcome(one)) for one in breeding.admitted())
         offspring = [one for one in scored if one.scored]
-        elites = self._select_elites(number)
-        self._population = elites + offspring
+        self._population = self._selection.elites(number, self._population) + offspring
         self._front = pareto_front([*self._front, *offspring], self._directions)
         ids = [one.id for one in self._population]
-        self._ledger.finish_generation(number, ids)
+        self._ledger.finish_generation(number, ids, [one.id for one in self._front])
         self._announce("survivors", generation=number, ids=ids)
         self._announce(
             "generation_finished",
@@ -283,40 +284,7 @@ class _Session:
             rejected=dict(breeding.rejections()),
             front=_front_data(self._front),
         )
-        return True
-
-    def _pool(self, number: int, size: int) -> Pool:
-        if number == 0:
-            return Pool(0, (self._seed,), ())
-        rng = random.Random(f"{self._config.random_seed}/{number}/parents")
-        parents = self._select("parent", self._population, 2 * size, rng)
-        rng = random.Random(f"{self._config.random_seed}/{number}/eot")
-        gained = [one for one in self._population if self._gained(one)]
-        helpful = self._select("elite", gained, self._config.eot_elites, rng) if gained else []
-        return Pool(number, tuple(parents), tuple(helpful))
-
-    def _select_elites(self, number: int) -> list[Individual]:
-        rng = random.Random(f"{self._config.random_seed}/{number}/elites")
-        return self._select("elite", self._population, self._config.elites, rng)
-
-    def _select(
-        self, role: str, individuals: Sequence[Individual], k: int, rng: random.Random
-    ) -> list[Individual]:
-        selector = self._parent_selector if role == "parent" else self._elite_selector
-        try:
-            return selector.select(individuals, k, self._directions, rng)
-        except GeError:
-            raise
-        except Exception as error:
-            owner = self._blame("ge_selectors", selector.name)
-            raise PluginError(f"The selector {selector.name!r} of {owner} failed: {error!r}.") from error
-
-    def _gained(self, one: Individual) -> bool:
-        """Better than the seed in some objective."""
-        return any(
-            dominates(one.objectives, self._seed.objectives, {name: direction})
-            for name, direction in self._directions.items()
-        )
+        return ""
 
     def _outcome(self, one: Individual) -> Outcome | None:
         return self._ledger.score(one.genome.digest, "validation") if one.genome else None
@@ -353,28 +321,6 @@ class _Session:
             stopped_because=stopped,
             message=message,
         )
-
-
-class _Addresses:
-    """Which blocks of a genome may be rewritten: live, and chosen by `--blocks`; helpers that came along too,
-    unless `--blocks` chose. Raises SeedError when none is left."""
-
-    def __init__(self, seed: Genome, config: RunConfig, probe: Probe) -> None:
-        chosen = select_addresses(seed, config.blocks)
-        live = probe.executed if probe.executed and not config.dead_blocks else set(seed.evolvable)
-        self._allowed = {address for address in chosen if address in live}
-        self._closed = set(seed.blocks) if not config.blocks else None
-        if not self._allowed:
-            raise SeedError(
-                f"None of the chosen blocks is executed: {', '.join(chosen)}.",
-                "Choose others with --blocks, or give --dead-blocks; see `ge blocks`.",
-            )
-
-    def of(self, genome: Genome) -> tuple[str, ...]:
-        return tuple(a for a in genome.evolvable if a in self._allowed or self._came_along(a))
-
-    def _came_along(self, address: str) -> bool:
-        return self._closed is not None and address not in self._closed
 
 
 @contextmanager

@@ -82,9 +82,9 @@ class History:
     def _one(self, sql: str, *values: Any) -> Any:
         return self._db.execute(sql, values).fetchone()
 
-    def _all(self, sql: str, *values: Any) -> Iterator[Any]:
+    def _all(self, sql: str, *values: Any) -> list[Any]:
         with reporting(self.path):
-            yield from self._db.execute(sql, values)
+            return self._db.execute(sql, values).fetchall()
 
     def close(self) -> None:
         self._db.close()
@@ -108,14 +108,17 @@ class History:
 
     def individual(self, identity: str) -> Individual | None:
         """One individual with its genome and its outcome on the validation split."""
-        rows = list(self._all(INDIVIDUAL + " WHERE i.id = ?", identity))
+        rows = self._all(INDIVIDUAL + " WHERE i.id = ?", identity)
         return self._individual(rows[0]) if rows else None
 
     def individuals(self, generation: int | None = None) -> Iterator[Individual]:
         """All, or those of one generation, seed first, then in the order of generation and slot."""
-        where = "" if generation is None else f" WHERE i.generation = {int(generation)}"
-        for row in self._all(INDIVIDUAL + where + " ORDER BY i.generation, i.slot"):
-            yield self._individual(row)
+        numbers = [generation]
+        if generation is None:
+            numbers = [row[0] for row in self._all("SELECT DISTINCT generation FROM individuals ORDER BY 1")]
+        for number in numbers:
+            for row in self._all(INDIVIDUAL + " WHERE i.generation = ? ORDER BY i.slot", number):
+                yield self._individual(row)
 
     def scored_points(self) -> Iterator[tuple[str, int, Mapping[str, float]]]:
         """(id, generation, objectives) of every scored individual, in order, without its genome."""
@@ -157,13 +160,22 @@ class History:
         )
         return int(row[0]), int(row[1])
 
+    def evaluations(self) -> int:
+        """Trainings scored on the validation split, the seed's included."""
+        return int(self._one("SELECT count(*) FROM scores WHERE split = 'validation'")[0])
+
+    def fronts(self, generation: int) -> tuple[str, ...]:
+        """Ids of the Pareto front of everything scored until the end of a generation."""
+        sql = "SELECT id FROM fronts WHERE generation = ? ORDER BY rank"
+        return tuple(row[0] for row in self._all(sql, generation))
+
     def rejections(self) -> dict[str, int]:
         """How many individuals each rung of the ladder rejected, most first."""
         sql = "SELECT stage, count(*) FROM individuals WHERE stage IS NOT NULL GROUP BY stage"
         return dict(self._all(sql + " ORDER BY 2 DESC, 1"))
 
     def generations(self) -> list[GenerationRecord]:
-        rows = list(self._all("SELECT generation, size, finished, at FROM generations ORDER BY generation"))
+        rows = self._all("SELECT generation, size, finished, at FROM generations ORDER BY generation")
         return [GenerationRecord(g, size, bool(done), self.survivors(g), at) for g, size, done, at in rows]
 
     def next_generation(self) -> int:
@@ -177,7 +189,7 @@ class History:
         return tuple(row[0] for row in self._all(sql, generation))
 
     def score(self, digest: str, split: str) -> Outcome | None:
-        rows = list(self._all("SELECT outcome FROM scores WHERE digest = ? AND split = ?", digest, split))
+        rows = self._all("SELECT outcome FROM scores WHERE digest = ? AND split = ?", digest, split)
         return outcome_from_json(rows[0][0]) if rows else None
 
     def test_outcomes(self) -> dict[str, Outcome]:
@@ -189,7 +201,7 @@ class History:
         return {identity: outcome_from_json(text) for identity, text in self._all(sql)}
 
     def probe(self, digest: str) -> Probe | None:
-        rows = list(self._all("SELECT probe FROM probes WHERE digest = ?", digest))
+        rows = self._all("SELECT probe FROM probes WHERE digest = ?", digest)
         return probe_from_json(rows[0][0]) if rows else None
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
@@ -207,6 +219,7 @@ CONTENT: Mapping[str, str] = {
     "scores": "SELECT digest, split, outcome FROM scores",
     "generations": "SELECT generation, size, finished FROM generations",
     "survivors": "SELECT generation, rank, id FROM survivors",
+    "fronts": "SELECT generation, rank, id FROM fronts",
 }
 
 

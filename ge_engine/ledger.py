@@ -54,6 +54,9 @@ CREATE TABLE generations (
 CREATE TABLE survivors (
   generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, rank))
   WITHOUT ROWID;
+CREATE TABLE fronts (
+  generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, rank))
+  WITHOUT ROWID;
 """
 
 
@@ -191,12 +194,13 @@ class Ledger(History):
         self._write("INSERT OR IGNORE INTO generations VALUES (?, ?, 0, ?)", generation, size, time.time())
         return int(self._one("SELECT size FROM generations WHERE generation = ?", generation)[0])
 
-    def finish_generation(self, generation: int, survivors: Sequence[str]) -> None:
-        """The survivor point: synchronous."""
+    def finish_generation(self, generation: int, survivors: Sequence[str], front: Sequence[str]) -> None:
+        """The survivor point: synchronous. `front` is the Pareto front of everything scored so far."""
         with self._synchronous() as db:
-            db.execute("DELETE FROM survivors WHERE generation = ?", (generation,))
-            rows = [(generation, rank, identity) for rank, identity in enumerate(survivors)]
-            db.executemany("INSERT INTO survivors VALUES (?, ?, ?)", rows)
+            for table, ids in (("survivors", survivors), ("fronts", front)):
+                db.execute(f"DELETE FROM {table} WHERE generation = ?", (generation,))
+                rows = [(generation, rank, identity) for rank, identity in enumerate(ids)]
+                db.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
             db.execute("UPDATE generations SET finished = 1 WHERE generation = ?", (generation,))
             db.execute("DELETE FROM probes")
 

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
+from collections.abc import Iterable, Mapping
 from types import FrameType, TracebackType
 from typing import Any
+
+from ge_engine.conditions import Condition, parse_condition
+from ge_engine.config import RunConfig
+from ge_engine.history import History
+from ge_engine.hypervolume import box, normalised
+from ge_engine.population import Direction, losses
+
+PROGRESS = 1e-9
 
 
 class Interrupts:
@@ -34,3 +44,88 @@ class Interrupts:
         if self.reason:
             raise KeyboardInterrupt
         self.reason = f"interrupted by {signal.Signals(number).name}"
+
+
+class Limits:
+    """Says why a run should end. Every limit but the clock's follows from settings and ledger alone.
+
+    Raises:
+        ConfigError: `stop_when` cannot be read.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        directions: Mapping[str, Direction],
+        history: History,
+        interrupts: Interrupts,
+    ) -> None:
+        self._config = config
+        self._directions = directions
+        self._history = history
+        self._interrupts = interrupts
+        self._began = time.monotonic()
+        self._target: Condition | None = None
+        if config.stop_when:
+            self._target = parse_condition(config.stop_when, config.objectives)
+
+    @property
+    def interrupted(self) -> bool:
+        return bool(self._interrupts.reason)
+
+    def now(self) -> str:
+        """Asked between rounds of prompts, also in the middle of a generation; "" to go on."""
+        config = self._config
+        if self._interrupts.reason:
+            return self._interrupts.reason
+        if config.max_seconds and time.monotonic() - self._began >= config.max_seconds:
+            return f"the session has used its {config.max_seconds:g} seconds"
+        if not config.token_budget and not config.cost_budget:
+            return ""
+        read, written = self._history.tokens()
+        if config.token_budget and read + written >= config.token_budget:
+            return f"{read + written} of {config.token_budget} tokens are used"
+        cost = (read * config.price_in + written * config.price_out) / 1e6
+        if config.cost_budget and cost >= config.cost_budget:
+            return f"{cost:.2f} of {config.cost_budget:g} are spent"
+        return ""
+
+    def before(self, generation: int) -> str:
+        """Asked before a generation is begun; "" to go on."""
+        config = self._config
+        if generation >= config.generations:
+            return f"all {config.generations} generations are done"
+        if reason := self.now():
+            return reason
+        if config.max_evaluations and self.evaluations_left() <= 0:
+            return f"all {config.max_evaluations} evaluations are used"
+        if self._target and (found := self._on_target()):
+            return f"{found} reached {config.stop_when}"
+        if config.stall and generation > config.stall and not self._progress(generation):
+            return f"no more hypervolume in {config.stall} generations"
+        return ""
+
+    def evaluations_left(self) -> int:
+        return self._config.max_evaluations - self._history.evaluations()
+
+    def slots(self, population: int) -> int:
+        """How many slots the next generation gets: never more than evaluations are left."""
+        return min(population, self.evaluations_left()) if self._config.max_evaluations else population
+
+    def _on_target(self) -> str:
+        assert self._target is not None
+        return next((i for i, _, values in self._history.scored_points() if self._target(values)), "")
+
+    def _progress(self, generation: int) -> bool:
+        """Whether the last `stall` generations before this one added hypervolume."""
+        points = [(born, losses(o, self._directions)) for _, born, o in self._history.scored_points()]
+        return growth(points, generation - 1 - self._config.stall) > PROGRESS
+
+
+def growth(points: Iterable[tuple[int, tuple[float, ...]]], generation: int) -> float:
+    """Normalised hypervolume that the points born after `generation` added to those born until then."""
+    everybody = list(points)
+    ideal, reference = box([point for _, point in everybody])
+    before = [point for born, point in everybody if born <= generation]
+    after = [point for _, point in everybody]
+    return normalised(after, ideal, reference) - normalised(before, ideal, reference)
