@@ -1,47 +1,280 @@
-"""Which expression builds the model of a seed."""
+"""Which expression builds the model of a seed, found by reading it.
+
+In order: what the user says; what the main guard builds; the one factory without required arguments;
+the one root class; else the candidates are listed. Known arguments are filled from the task.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from ge_engine.blocks import Genome
+from ge_engine.builders import Builders, Parameter, dotted, unchained
 from ge_engine.errors import SeedError
+from ge_engine.names import BUILTINS
+from ge_engine.syntax import DEFINITIONS
 
-SPELLINGS: Mapping[str, tuple[str, ...]] = {
-    "num_classes": (
-        "num_classes", "n_classes", "class_num", "num_class", "nclass", "classes", "n_class", "num_labels",
-        "out_features", "output_dim", "nb_classes", "class_count", "number_of_classes",
+Facts = Mapping[str, int | float]
+
+SPELLINGS: Mapping[str, frozenset[str]] = {
+    "num_classes": frozenset(
+        {"numclasses", "nclasses", "classnum", "numclass", "nclass", "nbclasses", "classcount", "numlabels"}
+        | {"numberofclasses", "classes", "nclasses", "numoutputs", "noutputs", "outputclasses", "nlabels"}
     ),
-    "in_channels": (
-        "in_channels", "img_channels", "in_chans", "channels", "input_channels", "n_channels", "num_channels",
-        "in_ch", "image_channels", "in_dim", "c_in", "inchannels",
+    "in_channels": frozenset(
+        {"inchannels", "imgchannels", "inchans", "inputchannels", "nchannels", "numchannels", "inch", "cin"}
+        | {"imagechannels", "inchannel", "imgchannel", "inputchannel", "numinputchannels"}
     ),
-    "image_size": ("image_size", "img_size", "input_size", "resolution", "size", "imsize", "im_size"),
-}  # fmt: skip
+    "image_size": frozenset(
+        {"imagesize", "imgsize", "inputsize", "resolution", "imsize", "inputresolution", "imgresolution"}
+        | {"imagesz", "imgsz", "inputimagesize"}
+    ),
+}
+"""Spellings of what a task knows, in lower case and without underscores."""
+LOOSE: Mapping[str, frozenset[str]] = {
+    "num_classes": frozenset(
+        {"outfeatures", "outputdim", "outdim", "outputsize", "nout", "numout", "outputs", "dimout"}
+    ),
+    "in_channels": frozenset(
+        {"channels", "inputdim", "indim", "infeatures", "dimin", "nin", "chin", "imagechannel"}
+    ),
+    "image_size": frozenset({"size", "side"}),
+}
+"""Spellings that mean the same only where the argument is required."""
+CONFIG_NAMES = ("config", "cfg", "configuration", "conf", "hparams", "args", "opt", "params", "settings")
+_PRETRAINED_FIELDS = ("num_labels",)
 
 
-def resolve_entry(genome: Genome, facts: Mapping[str, int | float], override: str = "") -> str:
-    """The expression that builds the model. Raises SeedError that lists the candidates."""
-    if override:
-        return override
-    tree = ast.parse(genome.text)
-    classes = [n for n in tree.body if isinstance(n, ast.ClassDef)]
-    used = {
-        n.id
-        for c in tree.body
-        for n in ast.walk(c)
-        if isinstance(n, ast.Name) and not (isinstance(c, ast.ClassDef) and c.name == n.id)
-    }
-    roots = [c for c in classes if c.name not in used]
-    if len(roots) != 1:
+def resolve_entry(genome: Genome, facts: Facts, override: str = "") -> str:
+    """The expression that builds the model, e.g. "Net(num_classes=10)".
+
+    `facts` are what the task knows: "num_classes", "in_channels", "image_size" (pixels). `override` is a
+    full expression, or a name whose known arguments are filled.
+
+    Raises:
+        SeedError: `override` is no expression of names in the seed, or no rule leads to one builder;
+            the candidates are listed with their signatures.
+    """
+    builders = Builders(genome)
+    if override.strip():
+        return _overridden(builders, genome, facts, override.strip())
+    guarded = _from_main_guard(builders, genome, facts)
+    if guarded:
+        return guarded
+    factories = [call for name in builders.factories if (call := _call(builders, name, facts)) is not None]
+    if len(factories) == 1:
+        return factories[0]
+    roots = _likely(builders, facts)
+    calls = [call for name in roots if (call := _call(builders, name, facts)) is not None]
+    if len(calls) == 1 and len(roots) == 1:
+        return calls[0]
+    raise _refusal(builders, facts, roots)
+
+
+def _likely(builders: Builders, facts: Facts) -> list[str]:
+    """The root classes; where there are several, those that take a number of classes, and of these
+    those for image classification."""
+    roots = builders.roots
+    if len(roots) > 1 and "num_classes" in facts:
+        wanting = [name for name in roots if _takes_classes(builders, name)]
+        named = [name for name in roots if name.endswith("ForImageClassification")]
+        roots = named or wanting or roots
+    return roots
+
+
+def _takes_classes(builders: Builders, name: str) -> bool:
+    builder = builders.builder(name)
+    return builder is not None and any(_fact(p, {"num_classes": 0}) is not None for p in builder.parameters)
+
+
+def _overridden(builders: Builders, genome: Genome, facts: Facts, override: str) -> str:
+    try:
+        tree = ast.parse(override, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise SeedError(
-            f"The model to build is ambiguous: {', '.join(c.name for c in roots)}.", "Use --entry."
-        )
-    known = {
-        spelling: facts[name] for name, group in SPELLINGS.items() for spelling in group if name in facts
+            f"The entry {override!r} is no Python expression.",
+            'Write it as in --entry "Net(num_classes=10)".',
+        ) from error
+    unknown = [
+        n.id
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Name) and n.id not in genome.bound and n.id not in BUILTINS
+    ]
+    if unknown and "*" not in genome.bound:
+        raise SeedError(f"The entry names {unknown[0]!r}, which the seed does not define.", _listed(builders))
+    if isinstance(tree.body, ast.Name):
+        call = _call(builders, override, facts)
+        if call is None:
+            missing = ", ".join(_unknown(builders, override, facts))
+            raise SeedError(f"The entry {override} needs arguments: {missing}.", "Give the full expression.")
+        return call
+    return override
+
+
+def _call(builders: Builders, name: str, facts: Facts) -> str | None:
+    """A call of `name` with known arguments filled; None when a required one is not known."""
+    builder = builders.builder(name)
+    if builder is None:
+        return None
+    filled: list[str] = []
+    for parameter in builder.parameters:
+        value = _value(builders, parameter, facts)
+        if value is None and parameter.required:
+            return None
+        if value is not None:
+            filled.append(value if parameter.positional_only else f"{parameter.name}={value}")
+    return f"{name}({', '.join(filled)})"
+
+
+def _unknown(builders: Builders, name: str, facts: Facts) -> list[str]:
+    builder = builders.builder(name)
+    parameters = builder.parameters if builder else ()
+    return [p.name for p in parameters if p.required and _value(builders, p, facts) is None]
+
+
+def _value(builders: Builders, parameter: Parameter, facts: Facts) -> str | None:
+    fact = _fact(parameter, facts)
+    if fact is not None:
+        return repr(fact)
+    return _configuration(builders, parameter, facts) if parameter.required else None
+
+
+def _fact(parameter: Parameter, facts: Facts) -> int | float | None:
+    spelled = parameter.name.lower().replace("_", "")
+    for name, value in facts.items():
+        if spelled == name.replace("_", "") or spelled in SPELLINGS.get(name, ()):
+            return value
+        if parameter.required and spelled in LOOSE.get(name, ()):
+            return value
+    return None
+
+
+def _configuration(builders: Builders, parameter: Parameter, facts: Facts) -> str | None:
+    """A configuration object for a required argument: by its annotation, or the file's only one."""
+    name = parameter.annotation.rpartition(".")[2]
+    builder = builders.builder(name) if name and name not in builders.modules else None
+    if builder is None and parameter.name.lower() in CONFIG_NAMES and len(builders.configurations) == 1:
+        builder = builders.builder(builders.configurations[0])
+    if builder is None or builder.kind != "class":
+        return None
+    filled = {p.name: value for p in builder.parameters if (value := _fact(p, facts)) is not None}
+    if any(p.required and p.name not in filled for p in builder.parameters):
+        return None
+    if builder.pretrained and not _counts_classes(filled):
+        filled |= {name: facts["num_classes"] for name in _PRETRAINED_FIELDS if "num_classes" in facts}
+    return f"{builder.name}({', '.join(f'{key}={value!r}' for key, value in filled.items())})"
+
+
+def _counts_classes(filled: Mapping[str, int | float]) -> bool:
+    """The configuration has its own word for the number of classes."""
+    return any(key.lower().replace("_", "") in SPELLINGS["num_classes"] for key in filled)
+
+
+# --- the main guard -----------------------------------------------------------------------------------
+
+
+def _from_main_guard(builders: Builders, genome: Genome, facts: Facts) -> str | None:
+    """The first model that `if __name__ == "__main__":` builds, also through a function it calls."""
+    for statements in _guarded(builders):
+        local = _assigned(statements)
+        for call in _calls(statements):
+            name = dotted(call.func)
+            if name in builders.roots or name in builders.factories:
+                return _adapted(builders, genome, call, local, facts)
+    return None
+
+
+def _guarded(builders: Builders) -> Iterator[list[ast.stmt]]:
+    for statement in builders.tree.body:
+        if isinstance(statement, ast.If) and any(
+            isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(statement.test)
+        ):
+            yield statement.body
+            called = [dotted(call.func) for call in _calls(statement.body)]
+            yield from (builders.functions[name].body for name in called if name in builders.functions)
+
+
+def _calls(statements: list[ast.stmt]) -> list[ast.Call]:
+    """Calls in the order in which they stand."""
+    calls = [
+        n
+        for s in statements
+        if not isinstance(s, DEFINITIONS)
+        for n in ast.walk(s)
+        if isinstance(n, ast.Call)
+    ]
+    return sorted(calls, key=lambda c: (c.lineno, c.col_offset))
+
+
+def _assigned(statements: list[ast.stmt]) -> dict[str, ast.expr]:
+    return {
+        target.id: s.value
+        for s in statements
+        if isinstance(s, ast.Assign)
+        for target in s.targets
+        if isinstance(target, ast.Name)
     }
-    init = next((f for f in roots[0].body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
-    names = [a.arg for a in init.args.args[1:]] if init else []
-    filled = ", ".join(f"{name}={known[name]}" for name in names if name in known)
-    return f"{roots[0].name}({filled})"
+
+
+def _adapted(
+    builders: Builders, genome: Genome, call: ast.Call, local: Mapping[str, ast.expr], facts: Facts
+) -> str | None:
+    """The guard's call with the task's facts in place of its own figures; None when it uses what is
+    known only while the guard runs and nothing else can be put there."""
+    name = dotted(call.func)
+    builder = builders.builder(name)
+    if builder is None or any(isinstance(a, ast.Starred) for a in call.args):
+        return _call(builders, name, facts)
+    values: dict[str, str] = {}
+    given = dict(zip([p.name for p in builder.parameters if not p.keyword_only], call.args))
+    given |= {k.arg: k.value for k in call.keywords if k.arg is not None}
+    for parameter in builder.parameters:
+        source = _resolved(given.get(parameter.name), local, genome)
+        fact = _fact(replace(parameter, required=False) if source else parameter, facts)
+        if fact is not None:
+            values[parameter.name] = repr(fact)
+        elif source is not None:
+            values[parameter.name] = source
+        elif parameter.required:
+            value = _configuration(builders, parameter, facts)
+            if value is None:
+                return None
+            values[parameter.name] = value
+    positional = {p.name for p in builder.parameters if p.positional_only}
+    return f"{name}({', '.join(v if k in positional else f'{k}={v}' for k, v in values.items())})"
+
+
+def _resolved(value: ast.expr | None, local: Mapping[str, ast.expr], genome: Genome) -> str | None:
+    """The source of an argument that needs nothing but the module; local constants are put in."""
+    if isinstance(value, ast.Name) and value.id in local:
+        value = local[value.id]
+    value = unchained(value)
+    if value is None:
+        return None
+    names = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
+    return ast.unparse(value) if names <= ({*genome.bound, *BUILTINS} - set(local)) else None
+
+
+# --- messages -----------------------------------------------------------------------------------------
+
+
+def _refusal(builders: Builders, facts: Facts, roots: list[str]) -> SeedError:
+    names = list(dict.fromkeys((*builders.factories, *roots)))
+    if not names:
+        return SeedError(
+            "The seed has no class that is a torch module and no function that builds one.", _listed(builders)
+        )
+    if len(names) == 1:
+        missing = ", ".join(_unknown(builders, names[0], facts))
+        return SeedError(
+            f"The model {names[0]} needs arguments that the task does not know: {missing}.", _listed(builders)
+        )
+    return SeedError(f"{len(names)} builders could give the model: {', '.join(names)}.", _listed(builders))
+
+
+def _listed(builders: Builders) -> str:
+    names = list(dict.fromkeys((*builders.factories, *builders.roots)))
+    shown = [str(b) for name in names if (b := builders.builder(name)) is not None]
+    return f"Give --entry with a full expression; candidates: {'; '.join(shown) or 'none found'}."
