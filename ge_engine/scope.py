@@ -1,4 +1,4 @@
-"""What is in scope where a block stands: how torch is spelled, which class is around it, with which widths."""
+"""What is in scope where a block stands: how torch is spelled, which class is around it, its widths."""
 
 from __future__ import annotations
 

@@ -258,8 +258,7 @@ def _tensor_places(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator
     if function.name != "forward" and not _pure_tensor(function):
         return
     for node in ast.walk(function):
-        named = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-        if (named or isinstance(node, ast.Return)) and isinstance(node.value, TENSORS):
+        if isinstance(node, ast.Return | ast.Assign) and isinstance(node.value, TENSORS) and _is_local(node):
             yield node.value, _wrapped
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub) and _tensor(node.right):
             yield node.right, _scaled
@@ -270,6 +269,10 @@ def _tensor_places(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator
             and node.func.attr in ("mean", "amax")
         ):
             yield node, _reduced
+
+
+def _is_local(node: ast.Return | ast.Assign) -> bool:
+    return isinstance(node, ast.Return) or isinstance(node.targets[0], ast.Name)
 
 
 def _pure_tensor(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import ge_engine.llm  # noqa: F401  (sets how threads wait, before torch is imported)
 from ge_engine.config import RunConfig
 from ge_engine.contracts import LanguageModel, LanguageModelFactory
 from ge_engine.errors import ModelError

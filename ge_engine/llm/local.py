@@ -158,7 +158,7 @@ def load_local(source: str, name: str) -> LocalModel:
             model = AutoModelForCausalLM.from_pretrained(
                 source, dtype=torch.bfloat16 if on_cpu else "auto", device_map="cpu" if on_cpu else "auto"
             )
-            model.eval()
+            model.eval()  # type: ignore[no-untyped-call]
         except (OSError, ValueError, ImportError, KeyError) as error:
             raise ModelError(
                 f"The language model {name} cannot be loaded: {_first_line(error)}.",

@@ -1,4 +1,4 @@
-"""A language model without a model: draws from the grammar at random. The scientific control, and a fast double.
+"""A language model without a model: draws from the grammar at random. The control, and a fast double.
 
 Each next byte is drawn uniformly from those that the constraint allows; forced bytes cost nothing. A reply
 depends on its constraint and `Sampling.seed` alone.
