@@ -15,7 +15,8 @@ from ge_engine.cli import app as cli
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = ROOT / "examples" / "plain_cnn.py"
 Ge = Callable[..., tuple[int, str, str]]
-QUICK = ("--llm", "uniform", "--generations", "1", "--population", "2", "--epochs", "1", "--train-limit", "256")
+UNIFORM = ("--llm", "uniform")
+QUICK = ("--generations", "1", "--population", "2", "--epochs", "1", "--train-limit", "256")
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def ge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> G
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small finished run, made once by the real command."""
     folder = tmp_path_factory.mktemp("runs") / "plain"
-    command = [sys.executable, "-m", "ge_engine.cli", "evolve", str(PLAIN), "--run", str(folder), *QUICK]
+    command = [sys.executable, "-m", "ge_engine.cli", "evolve", str(PLAIN), "--run", str(folder), *UNIFORM, *QUICK]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Pareto front" in done.stdout
@@ -58,10 +59,10 @@ def assert_one_message(result: tuple[int, str, str], *says: str) -> None:
 
 SEEDS = {
     "not Python": ("def f(:\n", "line 1"),
-    "not UTF-8": (b"x = '\xff'\n", "utf-8"),
+    "not UTF-8": (b"x = '\xff'\n", "UTF-8"),
     "null bytes": (b"x = 1\x00\n", "null"),
-    "empty": ("", "no block"),
-    "without blocks": ("x = 1\n", "no block"),
+    "empty": ("", "no class and no function"),
+    "without blocks": ("x = 1\n", "no class and no function"),
 }
 
 
@@ -96,20 +97,20 @@ HEAD = "self.head = nn.Linear(3, num_classes)"
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (NET.format(name="A", init=HEAD, result="x") + NET.format(name="B", init=HEAD, result="x"), ("A(", "B(")),
+        (NET.format(name="Aa", init=HEAD, result="x") + NET.format(name="Bb", init=HEAD, result="x"), ("Aa(", "Bb(")),
         (NET.format(name="A", init="raise ValueError('no luck')", result="x"), ("no luck",)),
         (NET.format(name="A", init=HEAD, result="self.head(x)"), ("forward",)),
-        (NET.format(name="A", init=HEAD, result="x.mean((2, 3))"), ("shape", "(n, 10)")),
-        (NET.format(name="A", init=HEAD, result="self.head(x.mean((2, 3))) * float('nan')"), ("finite",)),
+        (NET.format(name="A", init=HEAD, result="x.mean((2, 3))"), ("num_classes=10",)),
+        (NET.format(name="A", init=HEAD, result="self.head(x.mean((2, 3))) * float('nan')"), ("NaN",)),
         ("import nothing_like_this\n" + NET.format(name="A", init=HEAD, result="x"), ("nothing_like_this",)),
-        ("import sys\nsys.exit(3)\n" + NET.format(name="A", init=HEAD, result="x"), ("exit",)),
+        ("import sys\nsys.exit(3)\n" + NET.format(name="A", init=HEAD, result="x"), ("SystemExit",)),
     ],
     ids=["ambiguous", "build", "forward", "logits", "not finite", "import", "exits"],
 )
 def test_a_seed_that_does_not_run_and_is_not_refused(ge: Ge, tmp_path: Path, text: str, says: tuple[str, ...]) -> None:
     file = tmp_path / "seed.py"
     file.write_text(text)
-    assert_one_message(ge("evolve", file, "--run", tmp_path / "run", *QUICK), *says)
+    assert_one_message(ge("evolve", file, "--run", tmp_path / "run", *UNIFORM, *QUICK), *says)
 
 
 @pytest.mark.parametrize(
@@ -136,14 +137,15 @@ def test_a_seed_that_does_not_run_and_is_not_refused(ge: Ge, tmp_path: Path, tex
 def test_a_bad_flag_that_ends_in_a_traceback(
     ge: Ge, tmp_path: Path, flags: tuple[str, ...], says: tuple[str, ...]
 ) -> None:
-    assert_one_message(ge("evolve", PLAIN, "--run", tmp_path / "run", *QUICK, *flags), *says)
+    model = () if "--llm" in flags else UNIFORM
+    assert_one_message(ge("evolve", PLAIN, "--run", tmp_path / "run", *QUICK, *model, *flags), *says)
 
 
 def test_a_run_in_a_file_or_in_a_folder_that_cannot_be_made(ge: Ge, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("mine")
-    assert_one_message(ge("evolve", PLAIN, "--run", file, *QUICK), "is a file")
-    assert_one_message(ge("evolve", PLAIN, "--run", file / "inner", *QUICK), "cannot be made")
+    assert_one_message(ge("evolve", PLAIN, "--run", file, *UNIFORM, *QUICK), "is a file")
+    assert_one_message(ge("evolve", PLAIN, "--run", file / "inner", *UNIFORM, *QUICK), "cannot be made")
     assert file.read_text() == "mine"
 
 
@@ -151,12 +153,12 @@ def test_a_run_that_goes_on_with_another_seed(ge: Ge, finished: Path, tmp_path: 
     other = tmp_path / "other.py"
     other.write_text(PLAIN.read_text() + "\n# another\n")
     before = (finished / "ledger.sqlite").read_bytes()
-    assert_one_message(ge("evolve", other, "--run", finished, *QUICK), "another seed")
+    assert_one_message(ge("evolve", other, "--run", finished, *UNIFORM, *QUICK), "another seed")
     assert (finished / "ledger.sqlite").read_bytes() == before
 
 
 def test_a_finished_run_that_is_bred_again(ge: Ge, finished: Path) -> None:
-    code, out, err = ge("evolve", PLAIN, "--run", finished, *QUICK)
+    code, out, err = ge("evolve", PLAIN, "--run", finished, *UNIFORM, *QUICK)
     assert code == 0, err
     assert "Pareto front" in out
     assert "prompts" not in err
@@ -187,7 +189,8 @@ def test_an_export_that_is_not_the_individual(ge: Ge, finished: Path, tmp_path: 
     assert ge("diff", file, f"{finished}:seed")[0] == 0
     assert ge("export", f"{finished}:seed", "-o", file, "--force")[0] == 0
     assert file.read_bytes().endswith(PLAIN.read_bytes())
-    assert ge("diff", PLAIN, file)[0] == 0
+    code, out, _ = ge("diff", PLAIN, file)
+    assert (code, "layout" in out) == (1, True)
     assert list(tmp_path.iterdir()) == [file]
 
 

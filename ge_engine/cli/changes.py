@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rich.text import Text
 
 from ge_engine.cli.console import out
-from ge_engine.diff import Change
+from ge_engine.diff import Change, stat, unified, words
 
-STYLES = {"+": "green", "-": "red", "@": "cyan"}
+LINE_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+WORD_STYLES = {"equal": "", "insert": "bold green", "delete": "strike red"}
+Printer = Callable[[Change], None]
 
 
-def print_changes(changes: Iterable[Change]) -> None:
-    """A heading and a unified diff for each change."""
+def print_changes(changes: Iterable[Change], body: Printer | None = None) -> None:
+    """A heading for each change, then its `body`: unified lines unless told otherwise."""
     for change in changes:
         out.print(Text(heading(change), style="bold"))
-        for line in unified(change):
-            out.print(Text(line, style=STYLES.get(line[:1], "")))
+        (body or print_lines)(change)
+
+
+def print_lines(change: Change) -> None:
+    for line in unified(change)[2:]:
+        out.print(Text(line, style=LINE_STYLES.get(line[:1], "")))
+
+
+def print_words(change: Change) -> None:
+    """Deleted words in [-...-], inserted ones in {+...+} where there are no colours."""
+    marks = {"insert": ("{+", "+}"), "delete": ("[-", "-]")} if not out.is_terminal else {}
+    text = Text()
+    for kind, piece in words(change):
+        left, right = marks.get(kind, ("", ""))
+        text.append(left + piece + right, style=WORD_STYLES[kind])
+    out.print(text)
+
+
+def print_stat(changes: Iterable[Change]) -> None:
+    """One line a change with its counts of lines, and a total."""
+    rows = [(heading(change), *stat(change)) for change in changes]
+    width = max((len(head) for head, _, _ in rows), default=0)
+    for head, added, removed in rows:
+        out.print(Text.assemble(f" {head:{width}} | ", (f"+{added}", "green"), " ", (f"-{removed}", "red")))
+    total = f"{len(rows)} blocks, {sum(r[1] for r in rows)} lines added, {sum(r[2] for r in rows)} removed"
+    out.print(Text(f" {total}", style="bold"))
 
 
 def heading(change: Change) -> str:
     """One line: the kind of change and the address."""
     if change.kind == "renamed":
         return f"renamed {change.old_address} to {change.address}"
-    return f"{change.kind} {change.address or change.old_address}"
-
-
-def unified(change: Change) -> list[str]:
-    before, after = change.before.splitlines(), change.after.splitlines()
-    return list(difflib.unified_diff(before, after, lineterm="", n=2))[2:]
+    return f"{change.kind} {change.address}"
