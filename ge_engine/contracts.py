@@ -99,7 +99,8 @@ class Constraint(Protocol):
 class Grammar(Protocol):
     """The form of an answer: how to ask for it, how to hold a model to it, how to read it."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def instructions(self, target: Target) -> str:
         """What the prompt says about the form of the answer."""
@@ -117,7 +118,8 @@ class Grammar(Protocol):
 class LanguageModel(Protocol):
     """Answers requests. Yields (index, reply) as soon as each is done, in any order."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]: ...
 
@@ -127,7 +129,8 @@ class LanguageModel(Protocol):
 class LanguageModelFactory(Protocol):
     """`--llm NAME` or `--llm NAME:ARGUMENT` opens a model. Raises ModelError with what to do."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def open(self, argument: str, config: RunConfig) -> LanguageModel: ...
 
@@ -161,8 +164,10 @@ class Operator(Protocol):
     "eot" (a mutation guided by what helped an elite; from generation 1 on).
     """
 
-    name: str
-    kind: Literal["mutation", "mating", "eot"]
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> Literal["mutation", "mating", "eot"]: ...
 
     def propose(self, context: Context) -> Proposal: ...
 
@@ -170,7 +175,8 @@ class Operator(Protocol):
 class Persona(Protocol):
     """A character-role-play frame around an operator's prompt."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def frame(self, prompt: Prompt) -> Prompt: ...
 
@@ -178,10 +184,15 @@ class Persona(Protocol):
 class Selector(Protocol):
     """Chooses `k` of `individuals` (all scored), by multi-objective rank. Pure."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def select(
-        self, individuals: Sequence[Individual], k: int, directions: Mapping[str, Direction], rng: random.Random
+        self,
+        individuals: Sequence[Individual],
+        k: int,
+        directions: Mapping[str, Direction],
+        rng: random.Random,
     ) -> list[Individual]: ...
 
 
@@ -232,9 +243,12 @@ class Check(Protocol):
     `order` places the rung within its kind; the built-ins use 10, 20, 30, ...
     """
 
-    name: str
-    kind: Literal["static", "probe"]
-    order: int
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> Literal["static", "probe"]: ...
+    @property
+    def order(self) -> int: ...
 
     def check(self, candidate: Candidate) -> Rejected | None: ...
 
@@ -255,8 +269,10 @@ class Measurement:
 class Objective(Protocol):
     """A named figure with a direction. NaN or infinity makes the individual `Failed`."""
 
-    name: str
-    direction: Direction
+    @property
+    def name(self) -> str: ...
+    @property
+    def direction(self) -> Direction: ...
 
     def measure(self, measurement: Measurement) -> float: ...
 
@@ -284,7 +300,8 @@ class Dataset:
 class Task(Protocol):
     """`--task NAME` or `--task NAME:ARGUMENT`. Raises ConfigError with what to do when offline."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def load(self, argument: str, config: RunConfig) -> Dataset: ...
 
@@ -313,7 +330,8 @@ class Evaluator(Protocol):
     `tasks` are those of the run's registry; without them, the installed plugins' tasks.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def open(
         self,

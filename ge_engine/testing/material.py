@@ -115,7 +115,7 @@ def changed(genome: Genome, old: str, new: str) -> tuple[Genome, Patch]:
     patch = parse_patch(genome, address, genome.blocks[address].code.replace(old, new))
     child = patch if isinstance(patch, Rejected) else apply(genome, patch)
     if isinstance(child, Rejected) or isinstance(patch, Rejected):
-        raise ValueError(f"{new!r} for {old!r} is rejected: {child}")
+        raise ValueError(f"the edit of {old!r} is rejected: {child}")
     return child, patch
 
 
