@@ -80,7 +80,7 @@ def run(seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe
     """
     announce = Announcer(observe, registry)
     directions = objectives_of(config, registry)
-    with _opened(folder, seed, config) as ledger, Interrupts() as interrupts:
+    with _opened(folder, seed, config, directions) as ledger, Interrupts() as interrupts:
         limits = Limits(config, directions, ledger, interrupts)
         session = _Session(ledger.seed, config, registry, ledger, announce, directions, limits)
         return session.run()
@@ -92,7 +92,9 @@ def objectives_of(config: RunConfig, registry: Registry) -> dict[str, Direction]
 
 
 @contextmanager
-def _opened(folder: Path, seed: Seed, config: RunConfig) -> Iterator[Ledger]:
+def _opened(
+    folder: Path, seed: Seed, config: RunConfig, directions: Mapping[str, Direction]
+) -> Iterator[Ledger]:
     ledger = Ledger.open(folder) if exists(folder) else Ledger.create(folder, seed, config)
     with ledger:
         if ledger.seed.source != seed.source:
@@ -109,7 +111,7 @@ def _opened(folder: Path, seed: Seed, config: RunConfig) -> Iterator[Ledger]:
                 f"The run {folder} was made with {key} = {before[key]!r}; it cannot go on with {now[key]!r}.",
                 f"Take the old setting, or another folder with --run. Differing: {', '.join(changed)}.",
             )
-        ledger.set_config(config)
+        ledger.set_config(config, directions)
         yield ledger
 
 
@@ -174,7 +176,7 @@ class _Session:
         return self._finish(stopped)
 
     def _blame(self, hook: str, name: str) -> str:
-        return f"plugin {self._registry.owners.get((hook, name), 'unknown')!r}"
+        return self._registry.blame(hook, name)
 
     # --- start --------------------------------------------------------------------------------
 

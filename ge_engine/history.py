@@ -14,7 +14,7 @@ from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Probe, Prompt, Reply, Sampling
 from ge_engine.errors import LedgerError
 from ge_engine.outcome import Outcome, Rejected
-from ge_engine.population import Individual
+from ge_engine.population import Direction, Individual
 from ge_engine.records import Call, from_json, outcome_from_json, probe_from_json, steps_from_json
 
 FILE = "ledger.sqlite"
@@ -86,6 +86,10 @@ class History:
         with reporting(self.path):
             return self._db.execute(sql, values).fetchall()
 
+    def query(self, sql: str, *values: Any) -> list[Any]:
+        """Rows of a question that no other method asks."""
+        return self._all(sql, *values)
+
     def close(self) -> None:
         self._db.close()
 
@@ -99,6 +103,14 @@ class History:
     def config(self) -> RunConfig:
         """The settings of the latest start of the run."""
         return config_from_dict(from_json(self._one("SELECT value FROM meta WHERE key = 'config'")[0]))
+
+    @property
+    def directions(self) -> dict[str, Direction]:
+        """The run's objectives, "min" or "max", in their order."""
+        directions: dict[str, Direction] = from_json(
+            self._one("SELECT value FROM meta WHERE key = 'directions'")[0]
+        )
+        return {name: directions[name] for name in self.config.objectives}
 
     @property
     def stopped_because(self) -> str:

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ge_engine.audit import check
 from ge_engine.blocks import Genome, Seed
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Probe
 from ge_engine.errors import LedgerError
 from ge_engine.history import FILE, MEND, SCHEMA_VERSION, GenerationRecord, History, read_replies, reporting
 from ge_engine.outcome import Outcome, Rejected
-from ge_engine.population import Individual
+from ge_engine.population import Direction, Individual
 from ge_engine.records import Call, outcome_to_json, probe_to_json, steps_to_json, to_json
 from ge_engine.runlock import RunLock
 
-__all__ = ["GenerationRecord", "History", "Ledger", "Settled", "read_replies"]
+__all__ = ["GenerationRecord", "History", "Ledger", "Settled", "check", "read_replies"]
 
 SCHEMA = """
 CREATE TABLE seed (source BLOB NOT NULL, path TEXT NOT NULL);
@@ -152,8 +153,11 @@ class Ledger(History):
         with reporting(self.path):
             self._db.execute(sql, values)
 
-    def set_config(self, config: RunConfig) -> None:
-        self._write("INSERT OR REPLACE INTO meta VALUES ('config', ?)", to_json(config_to_dict(config)))
+    def set_config(self, config: RunConfig, directions: Mapping[str, Direction]) -> None:
+        """What this session runs with."""
+        rows = [("config", to_json(config_to_dict(config))), ("directions", to_json(dict(directions)))]
+        with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
     def set_stopped(self, reason: str) -> None:
         with self._synchronous() as db:

@@ -1,0 +1,53 @@
+"""Counts and gains that say what worked."""
+
+from __future__ import annotations
+
+import doubles
+import pytest
+
+from ge_engine import evolve
+from ge_engine.history import History
+from ge_engine.hypervolume import box, normalised
+from ge_engine.outcome import Rejected
+from ge_engine.population import losses
+from ge_engine.statistics import DIMENSIONS, gained, statistics, trace
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    config = doubles.config(generations=4, population=10)
+    evolve.run(doubles.seed(), config, doubles.registry(), folder, lambda *_: None)
+    return History(folder)
+
+
+def test_a_child_counted_twice_or_not_at_all(history: History) -> None:
+    rows = statistics(history)
+    assert {row.dimension for row in rows} == set(DIMENSIONS)
+    everybody = [one for one in history.individuals() if one.slot >= 0]
+    for dimension, of in (("operator", "operator"), ("persona", "persona"), ("block", "address")):
+        for row in (row for row in rows if row.dimension == dimension):
+            mine = [i for i in everybody if any(getattr(step, of) == row.value for step in i.steps)]
+            assert row.children == len(mine)
+            assert row.admitted == sum(not isinstance(one.outcome, Rejected) for one in mine)
+            assert row.scored == sum(one.scored for one in mine)
+            assert 0 <= row.better <= row.scored <= row.admitted
+    (model,) = [row for row in rows if row.dimension == "model"]
+    assert (model.value, model.children) == ("scripted:mixed", len(everybody))
+
+
+def test_gains_that_do_not_add_up(history: History) -> None:
+    points = [losses(values, history.directions) for _, _, values in history.scored_points()]
+    ideal, reference = box(points)
+    steps = trace(history)
+    assert len(steps) == len(points)
+    assert steps[-1][1] == pytest.approx(normalised(points, ideal, reference))
+    assert [value for _, value in steps] == sorted(value for _, value in steps)
+
+
+def test_a_gain_of_what_was_dominated() -> None:
+    gains = gained({"seed": (1.0, 1.0), "worse": (2.0, 2.0), "better": (0.0, 0.5), "twin": (0.0, 0.5)})
+    assert gains["worse"] == 0.0
+    assert gains["better"] > 0.0
+    assert gains["twin"] == 0.0
+    assert gained({}) == {}
