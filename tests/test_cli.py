@@ -41,7 +41,17 @@ def ge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> G
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small finished run, made once by the real command."""
     folder = tmp_path_factory.mktemp("runs") / "plain"
-    command = [sys.executable, "-m", "ge_engine.cli", "evolve", str(PLAIN), "--run", str(folder), *UNIFORM, *QUICK]
+    command = [
+        sys.executable,
+        "-m",
+        "ge_engine.cli",
+        "evolve",
+        str(PLAIN),
+        "--run",
+        str(folder),
+        *UNIFORM,
+        *QUICK,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Pareto front" in done.stdout
@@ -97,7 +107,10 @@ HEAD = "self.head = nn.Linear(3, num_classes)"
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (NET.format(name="Aa", init=HEAD, result="x") + NET.format(name="Bb", init=HEAD, result="x"), ("Aa(", "Bb(")),
+        (
+            NET.format(name="Aa", init=HEAD, result="x") + NET.format(name="Bb", init=HEAD, result="x"),
+            ("Aa(", "Bb("),
+        ),
         (NET.format(name="A", init="raise ValueError('no luck')", result="x"), ("no luck",)),
         (NET.format(name="A", init=HEAD, result="self.head(x)"), ("forward",)),
         (NET.format(name="A", init=HEAD, result="x.mean((2, 3))"), ("num_classes=10",)),
@@ -107,7 +120,9 @@ HEAD = "self.head = nn.Linear(3, num_classes)"
     ],
     ids=["ambiguous", "build", "forward", "logits", "not finite", "import", "exits"],
 )
-def test_a_seed_that_does_not_run_and_is_not_refused(ge: Ge, tmp_path: Path, text: str, says: tuple[str, ...]) -> None:
+def test_a_seed_that_does_not_run_and_is_not_refused(
+    ge: Ge, tmp_path: Path, text: str, says: tuple[str, ...]
+) -> None:
     file = tmp_path / "seed.py"
     file.write_text(text)
     assert_one_message(ge("evolve", file, "--run", tmp_path / "run", *UNIFORM, *QUICK), *says)
@@ -179,7 +194,9 @@ def test_a_finished_run_that_is_bred_again(ge: Ge, finished: Path) -> None:
 def test_a_bad_reference_that_ends_in_a_traceback(
     ge: Ge, finished: Path, words: tuple[str, ...], says: tuple[str, ...]
 ) -> None:
-    assert_one_message(ge(*(w.replace("RUN", str(finished)) if w.startswith("RUN") else w for w in words)), *says)
+    assert_one_message(
+        ge(*(w.replace("RUN", str(finished)) if w.startswith("RUN") else w for w in words)), *says
+    )
 
 
 def test_an_export_that_is_not_the_individual(ge: Ge, finished: Path, tmp_path: Path) -> None:
@@ -223,13 +240,33 @@ def test_show_without_prompt_and_reply(ge: Ge, finished: Path) -> None:
 
 def test_blocks_that_leave_out_a_reason(ge: Ge, tmp_path: Path) -> None:
     file = tmp_path / "seed.py"
-    file.write_text("def twice():\n    return 1\n\n\ndef twice():\n    return 2\n\n\ndef once():\n    return 3\n")
-    code, out, _ = ge("blocks", file, "--json")
+    file.write_text(
+        "def twice():\n    return 1\n\n\ndef twice():\n    return 2\n\n\ndef once():\n    return 3\n"
+    )
+    code, out, _ = ge("blocks", file, "--json", "--static")
     rows = {row["address"]: row for row in map(json.loads, out.splitlines())}
     assert code == 0
     assert rows["once"]["evolvable"]
     assert not rows["twice"]["evolvable"]
     assert rows["twice"]["reason"]
+
+
+def test_a_dead_block_that_is_shown_as_live(ge: Ge, tmp_path: Path) -> None:
+    file = tmp_path / "seed.py"
+    file.write_text(PLAIN.read_text() + "\n\ndef never(x):\n    return x\n")
+    _, out, _ = ge("blocks", file, "--json")
+    live = {row["address"]: row["live"] for row in map(json.loads, out.splitlines())}
+    assert live.pop("never") is False
+    assert set(live.values()) == {True}
+
+
+def test_a_file_that_does_not_run_and_lists_no_blocks(ge: Ge, tmp_path: Path) -> None:
+    file = tmp_path / "seed.py"
+    file.write_text("def helper(x):\n    return x\n")
+    code, out, err = ge("blocks", file)
+    assert code == 0
+    assert "helper" in out
+    assert "unknown" in err
 
 
 def test_plugins_and_doctor_that_name_no_origin(ge: Ge) -> None:

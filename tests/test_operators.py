@@ -30,7 +30,9 @@ def seed() -> Seed:
 
 
 def scored(identity: str, genome: Any, accuracy: float, parameters: int) -> Individual:
-    return Individual(identity, 0, 0, (), (), genome, Scored({"accuracy": accuracy, "parameters": parameters}))
+    return Individual(
+        identity, 0, 0, (), (), genome, Scored({"accuracy": accuracy, "parameters": parameters})
+    )
 
 
 def changed(seed: Seed, address: str, old: str, new: str) -> Any:
@@ -75,7 +77,9 @@ def converse(operator: Operator, about: Context, *replies: Reply) -> tuple[list[
 def test_a_mutation_that_asks_for_a_block_it_does_not_show(seed: Seed) -> None:
     asked = {}
     for rng in range(200):
-        prompts, result = converse(Mutation(), context(seed, scored("seed", seed.genome, 0.9, 1), rng=rng), REPLY)
+        prompts, result = converse(
+            Mutation(), context(seed, scored("seed", seed.genome, 0.9, 1), rng=rng), REPLY
+        )
         assert len(prompts) == 1
         assert seed.genome.blocks[prompts[0].address].code in prompts[0].user
         assert result == Patch(prompts[0].address, REPLY.text)
@@ -117,7 +121,9 @@ def test_mating_of_parents_that_differ_nowhere_that_costs_a_call(seed: Seed) -> 
 
 def test_mating_that_shows_only_one_version(seed: Seed) -> None:
     mate = scored("g0s1", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()"), 0.91, 510_000)
-    first = scored("g0s0", changed(seed, "ME.forward", "self.norm(self.pointwise", "(self.pointwise"), 0.9, 500_000)
+    first = scored(
+        "g0s0", changed(seed, "ME.forward", "self.norm(self.pointwise", "(self.pointwise"), 0.9, 500_000
+    )
     prompts, _ = converse(Mating(), context(seed, first, mate), REPLY)
     address = prompts[0].address
     assert address in differing(first.genome, mate.genome)  # type: ignore[arg-type]
@@ -162,9 +168,13 @@ def test_a_thought_from_a_change_that_did_not_help(seed: Seed) -> None:
 
 def test_a_thought_without_the_measured_change(seed: Seed) -> None:
     helped = scored("g0s0", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()"), 0.95, 518_230)
-    gained = scored("g0s1", changed(seed, "ME.forward", "self.norm(self.pointwise", "(self.pointwise"), 0.5, 500_000)
+    gained = scored(
+        "g0s1", changed(seed, "ME.forward", "self.norm(self.pointwise", "(self.pointwise"), 0.5, 500_000
+    )
     why = Reply("Because a smooth gate {keeps} gradients.", "stop", 1, 1, 0.0, "test")
-    prompts, result = converse(EvolutionOfThought(), context(seed, helped, elites=(gained, helped)), why, REPLY)
+    prompts, result = converse(
+        EvolutionOfThought(), context(seed, helped, elites=(gained, helped)), why, REPLY
+    )
     explain, transfer = prompts
     assert "accuracy 0.9 to 0.95 (better), parameters 518230 to 518230 (equal)" in explain.user
     assert "nn.GELU()" in explain.user

@@ -39,7 +39,11 @@ def test_the_built_ins_that_are_not_registered_by_entry_points() -> None:
     registry = load_registry()
     assert {"mutation", "mating", "eot"} <= set(registry.operators)
     assert {"none", "expert", "eccentric", "innovator"} <= set(registry.personas)
-    assert all(origin.distribution == "ge-engine" for origin in registry.origins if origin.module[:11] == "ge_plugins.")
+    assert all(
+        origin.distribution == "ge-engine"
+        for origin in registry.origins
+        if origin.module[:11] == "ge_plugins."
+    )
 
 
 def test_every_hook_that_registers_nothing_built_in() -> None:
@@ -87,7 +91,9 @@ def test_a_broken_plugin_that_is_not_named(write_plugin: WritePlugin, body: str,
 
 def test_a_broken_plugin_that_stays_half_registered(write_plugin: WritePlugin) -> None:
     with pytest.raises(PluginError):
-        load_registry([write_plugin("plugin_bad", persona("half") + "@hookimpl\ndef ge_colours(): return []\n")])
+        load_registry(
+            [write_plugin("plugin_bad", persona("half") + "@hookimpl\ndef ge_colours(): return []\n")]
+        )
     assert "half" not in load_registry().personas
 
 
@@ -113,8 +119,26 @@ def test_an_observer_that_is_not_told(write_plugin: WritePlugin) -> None:
 
 def test_a_failing_observer_that_is_not_named(write_plugin: WritePlugin) -> None:
     module = write_plugin("plugin_sour", "@hookimpl\ndef ge_event(name):\n    raise ValueError(name)\n")
-    with pytest.raises(PluginError, match="plugin_sour"):
-        load_registry([module]).event("reply", {})
+    (failed,) = load_registry([module]).event("reply", {})
+    assert "plugin_sour" in failed.message
+    assert "ge_event" in failed.message
+
+
+def test_a_failing_observer_that_hides_events_from_the_others(write_plugin: WritePlugin) -> None:
+    sour = write_plugin("plugin_sour", "@hookimpl\ndef ge_event(name):\n    raise ValueError(name)\n")
+    bitter = write_plugin("plugin_bitter", "@hookimpl\ndef ge_event(name):\n    raise ValueError(name)\n")
+    watch = write_plugin("plugin_watch", "told = []\n@hookimpl\ndef ge_event(name):\n    told.append(name)\n")
+    failed = load_registry([sour, watch, bitter]).event("reply", {})
+    assert [error.hint.split()[4] for error in failed] == ["plugin_sour,", "plugin_bitter,"]
+    assert sys.modules[watch].told == ["reply"]  # type: ignore[attr-defined]
+
+
+def test_blame_without_plugin_version_or_hook() -> None:
+    from ge_engine import __version__
+
+    assert (
+        load_registry().blame("ge_operators", "mating") == f"plugin 'operators' {__version__} (ge_operators)"
+    )
 
 
 def test_a_persona_that_touches_the_code_of_a_prompt() -> None:

@@ -66,7 +66,11 @@ def _effect(one: Individual, parent: Individual) -> str:
 
 
 def _changes(one: Individual, parent: Individual) -> dict[str, tuple[float, float]]:
-    return {name: (parent.objectives[name], new) for name, new in one.objectives.items() if name in parent.objectives}
+    return {
+        name: (parent.objectives[name], new)
+        for name, new in one.objectives.items()
+        if name in parent.objectives
+    }
 
 
 def _record(line: Blame, chain: list[Individual]) -> dict[str, Any]:
@@ -79,5 +83,7 @@ def _record(line: Blame, chain: list[Individual]) -> dict[str, Any]:
         "operators": [s.operator for s in one.steps],
         "personas": [s.persona for s in one.steps],
         "intents": [s.intent for s in one.steps],
-        "objectives": {name: {"before": old, "after": new} for name, (old, new) in _changes(one, parent).items()},
+        "objectives": {
+            name: {"before": old, "after": new} for name, (old, new) in _changes(one, parent).items()
+        },
     }

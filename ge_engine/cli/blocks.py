@@ -1,8 +1,10 @@
-"""`ge blocks`: the addresses of a file and which of them can be evolved."""
+"""`ge blocks`: the addresses of a file, which can be evolved, and which are ever executed."""
 
 from __future__ import annotations
 
 import json
+import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +12,26 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.blocks import Block, Seed, select_addresses
-from ge_engine.cli.console import out
+from ge_engine.blocks import Block, Genome, Seed, select_addresses
+from ge_engine.cli.console import err, out
+from ge_engine.cli.options import BlockedPlugins, PluginModules
+from ge_engine.config import RunConfig, load_config
+from ge_engine.errors import SeedError
+from ge_engine.registry import Registry, choose, load_registry
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is printed of a block; `live` is None where nobody ran it."""
+
+    address: str
+    kind: str
+    first: int
+    last: int
+    evolvable: bool
+    reason: str
+    live: bool | None
+    chosen: bool
 
 
 def blocks(
@@ -20,35 +40,64 @@ def blocks(
         list[str] | None,
         typer.Option("--blocks", metavar="PATTERN", help="Only these; globs, ! excludes (repeatable)."),
     ] = None,
+    task: Annotated[str | None, typer.Option(metavar="NAME[:ARG]", help="The data to run it on.")] = None,
+    entry: Annotated[str | None, typer.Option(help="What builds the model.")] = None,
+    static: Annotated[bool, typer.Option("--static", help="Do not run the file: no live and dead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    plugin: PluginModules = None,
+    no_plugin: BlockedPlugins = None,
 ) -> None:
-    """List the blocks of a file: address, kind, lines, and why a block cannot be evolved.
+    """List the blocks of a file: live or dead, and why a block cannot be evolved.
+
+    A block is live when building the model or one step of training executes it. Only live blocks are
+    evolved, unless --dead-blocks is given to `ge evolve`.
 
     Example: ge blocks examples/exquisitenet_v2.py --blocks 'DFSEB*' --blocks '!*.__init__'
     """
     genome = Seed.load(seed_file).genome
-    chosen = set(select_addresses(genome, tuple(patterns or ())))
+    chosen = frozenset(select_addresses(genome, tuple(patterns or ())))
+    executed: frozenset[str] | None = None
+    if not static:
+        config = load_config("demo", None, {"task": task, "entry": entry})
+        executed = find_executed(genome, config, load_registry(plugin or (), no_plugin or ()))
+    rows = [_row(block, chosen, executed) for block in genome.blocks.values()]
     if as_json:
-        for block in genome.blocks.values():
-            typer.echo(json.dumps(_record(block, block.address in chosen)))
-        return
+        for row in rows:
+            typer.echo(json.dumps(asdict(row)))
+    else:
+        _print_table(rows)
+
+
+def find_executed(genome: Genome, config: RunConfig, registry: Registry) -> frozenset[str] | None:
+    """Addresses that building and one training step execute, found in the isolated worker; None when the
+    file does not run, which is said on standard error."""
+    evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
+    with tempfile.TemporaryDirectory(prefix="ge-blocks-") as scratch:
+        try:
+            with evaluator.open(genome, config, [], Path(scratch), registry.tasks) as evaluation:
+                return evaluation.probe(genome).result().executed
+        except SeedError as error:
+            err.print(Text(f"live and dead are unknown: {error.message} {error.hint}", style="yellow"))
+            return None
+
+
+def _row(block: Block, chosen: frozenset[str], executed: frozenset[str] | None) -> Row:
+    live = None if executed is None else block.address in executed
+    first, last = block.lines
+    return Row(
+        block.address, block.kind, first, last, not block.reason, block.reason, live, block.address in chosen
+    )
+
+
+def _print_table(rows: list[Row]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("block", "kind", "lines", ""):
+    for column in ("block", "kind", "lines", "live", ""):
         table.add_column(column)
-    for block in genome.blocks.values():
-        note = block.reason or ("" if block.address in chosen else "left out by --blocks")
-        style = "" if block.address in chosen else "dim"
-        first, last = block.lines
-        table.add_row(Text(block.address, style=style), block.kind, f"{first}-{last}", Text(note, style="yellow"))
+    states = {True: Text("live", style="green"), False: Text("dead", style="dim"), None: Text("")}
+    for row in rows:
+        address = Text(row.address, style="" if row.chosen else "dim")
+        note = row.reason or ("" if row.chosen else "left out by --blocks")
+        table.add_row(
+            address, row.kind, f"{row.first}-{row.last}", states[row.live], Text(note, style="yellow")
+        )
     out.print(table)
-
-
-def _record(block: Block, chosen: bool) -> dict[str, object]:
-    return {
-        "address": block.address,
-        "kind": block.kind,
-        "lines": list(block.lines),
-        "evolvable": not block.reason,
-        "reason": block.reason,
-        "chosen": chosen,
-    }

@@ -21,7 +21,17 @@ from ge_engine.registry import load_registry
 
 State = Literal["ok", "note", "missing"]
 STYLE: dict[State, str] = {"ok": "green", "note": "yellow", "missing": "red"}
-NEEDED = ("torch", "torchvision", "transformers", "accelerate", "libcst", "pluggy", "llguidance", "gguf", "deap")
+NEEDED = (
+    "torch",
+    "torchvision",
+    "transformers",
+    "accelerate",
+    "libcst",
+    "pluggy",
+    "llguidance",
+    "gguf",
+    "deap",
+)
 
 
 def doctor() -> None:
@@ -29,7 +39,7 @@ def doctor() -> None:
 
     Example: ge doctor
     """
-    rows = [*_system(), *_packages(), *_device(), *_model(), *_plugins()]
+    rows = [*_system(), *_packages(), *_device(), *_sandbox(), *_model(), *_plugins()]
     for state, name, value in rows:
         out.print(Text.assemble((f"{state:8}", STYLE[state]), (f"{name:14}", "bold"), value))
     if any(state == "missing" for state, _, _ in rows):
@@ -90,4 +100,11 @@ def _plugins() -> Iterator[tuple[State, str, str]]:
 
 def _sandbox() -> Iterator[tuple[State, str, str]]:
     found = shutil.which("bwrap")
-    yield ("ok", "bubblewrap", found) if found else ("note", "bubblewrap", "not installed")
+    if found:
+        yield "ok", "sandbox", f"bubblewrap ({found})"
+    else:
+        yield (
+            "note",
+            "sandbox",
+            "bubblewrap is not installed; candidates run in processes with limits, without it",
+        )

@@ -30,11 +30,16 @@ def evolve(
         typer.Option(metavar="NAME[:ARG]", help="digits, folder:PATH, cifar10, ...", rich_help_panel=MODEL),
     ] = None,
     entry: Annotated[
-        str | None, typer.Option(help='What builds the model, e.g. "Net(num_classes=10)".', rich_help_panel=MODEL)
+        str | None,
+        typer.Option(help='What builds the model, e.g. "Net(num_classes=10)".', rich_help_panel=MODEL),
     ] = None,
     blocks: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="Only these blocks; globs, ! excludes (repeatable).", rich_help_panel=MODEL),
+        typer.Option(
+            metavar="PATTERN",
+            help="Only these blocks; globs, ! excludes (repeatable).",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     dead_blocks: Annotated[
         bool | None,
@@ -42,39 +47,75 @@ def evolve(
     ] = None,
     llm: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME[:ARG]", help="smollm2, hf:PATH, openai:MODEL, replay:RUN, uniform.", rich_help_panel=MODEL),
+        typer.Option(
+            metavar="NAME[:ARG]",
+            help="smollm2, hf:PATH, openai:MODEL, replay:RUN, uniform.",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
-    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.", rich_help_panel=SEARCH)] = "demo",
+    preset: Annotated[
+        str, typer.Option(help=f"One of {', '.join(PRESETS)}.", rich_help_panel=SEARCH)
+    ] = "demo",
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Settings in TOML; flags win over it.", rich_help_panel=SEARCH)
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings in TOML; flags win over it.", rich_help_panel=SEARCH),
     ] = None,
-    generations: Annotated[int | None, typer.Option(help="Generations, the initial one included.", rich_help_panel=SEARCH)] = None,
-    population: Annotated[int | None, typer.Option(help="Children in each generation.", rich_help_panel=SEARCH)] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of every random choice.", rich_help_panel=SEARCH)] = None,
+    generations: Annotated[
+        int | None, typer.Option(help="Generations, the initial one included.", rich_help_panel=SEARCH)
+    ] = None,
+    population: Annotated[
+        int | None, typer.Option(help="Children in each generation.", rich_help_panel=SEARCH)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of every random choice.", rich_help_panel=SEARCH)
+    ] = None,
     objective: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="What to optimise (repeatable).", rich_help_panel=SEARCH),
     ] = None,
     operators: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Use these operators (repeatable).", rich_help_panel=SEARCH)
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Use these operators (repeatable).", rich_help_panel=SEARCH),
     ] = None,
     grammar: Annotated[
-        str | None, typer.Option(metavar="NAME", help="One form of answer for all prompts.", rich_help_panel=SEARCH)
+        str | None,
+        typer.Option(metavar="NAME", help="One form of answer for all prompts.", rich_help_panel=SEARCH),
     ] = None,
-    repairs: Annotated[int | None, typer.Option(help="Send a rejected reply back so often.", rich_help_panel=SEARCH)] = None,
-    no_eot: Annotated[bool, typer.Option("--no-eot", help="Without Evolution of Thought.", rich_help_panel=SEARCH)] = False,
-    no_personas: Annotated[bool, typer.Option("--no-personas", help="Without personas.", rich_help_panel=SEARCH)] = False,
-    no_mating: Annotated[bool, typer.Option("--no-mating", help="Without mating.", rich_help_panel=SEARCH)] = False,
-    epochs: Annotated[int | None, typer.Option(help="Epochs a candidate is trained.", rich_help_panel=TRAINING)] = None,
+    repairs: Annotated[
+        int | None, typer.Option(help="Send a rejected reply back so often.", rich_help_panel=SEARCH)
+    ] = None,
+    no_eot: Annotated[
+        bool, typer.Option("--no-eot", help="Without Evolution of Thought.", rich_help_panel=SEARCH)
+    ] = False,
+    no_personas: Annotated[
+        bool, typer.Option("--no-personas", help="Without personas.", rich_help_panel=SEARCH)
+    ] = False,
+    no_mating: Annotated[
+        bool, typer.Option("--no-mating", help="Without mating.", rich_help_panel=SEARCH)
+    ] = False,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs a candidate is trained.", rich_help_panel=TRAINING)
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.", rich_help_panel=TRAINING)] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.", rich_help_panel=TRAINING)] = None,
-    train_limit: Annotated[int | None, typer.Option(help="Train on so many images only.", rich_help_panel=TRAINING)] = None,
-    image_size: Annotated[int | None, typer.Option(help="Resize images to this many pixels.", rich_help_panel=TRAINING)] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, no, bf16 or fp16.", rich_help_panel=TRAINING)] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds a candidate may take.", rich_help_panel=TRAINING)] = None,
-    workers: Annotated[int | None, typer.Option(help="Trainings at once; 0 = one a core.", rich_help_panel=RUN)] = None,
+    train_limit: Annotated[
+        int | None, typer.Option(help="Train on so many images only.", rich_help_panel=TRAINING)
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Resize images to this many pixels.", rich_help_panel=TRAINING)
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="auto, no, bf16 or fp16.", rich_help_panel=TRAINING)
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds a candidate may take.", rich_help_panel=TRAINING)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Trainings at once; 0 = one a core.", rich_help_panel=RUN)
+    ] = None,
     run: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The run's folder; an existing run goes on.", rich_help_panel=RUN)
+        Path | None,
+        typer.Option(metavar="DIR", help="The run's folder; an existing run goes on.", rich_help_panel=RUN),
     ] = None,
     plugin: PluginModules = None,
     no_plugin: BlockedPlugins = None,

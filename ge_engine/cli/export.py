@@ -21,7 +21,9 @@ def export(
     individual: Annotated[str, typer.Argument(metavar="RUN:ID", help="The individual to write.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
-    header: Annotated[bool, typer.Option(help="Put a comment on top that says where the file came from.")] = True,
+    header: Annotated[
+        bool, typer.Option(help="Put a comment on top that says where the file came from.")
+    ] = True,
 ) -> None:
     """Write an individual as a Python file.
 
@@ -57,7 +59,9 @@ def write_whole(path: Path, data: bytes) -> None:
                 os.unlink(file.name)
                 raise
     except OSError as error:
-        raise ConfigError(f"The file {path} cannot be written: {error.strerror}.", "Choose another --output.") from error
+        raise ConfigError(
+            f"The file {path} cannot be written: {error.strerror}.", "Choose another --output."
+        ) from error
 
 
 def _with_header(source: bytes, one: Individual, folder: Path, newline: str) -> bytes:
@@ -69,7 +73,9 @@ def _with_header(source: bytes, one: Individual, folder: Path, newline: str) -> 
     lines += [f"# Validation: {scores}."] if scores else []
     kept = source.splitlines(keepends=True)
     top = 0
-    while top < min(2, len(kept)) and kept[top].removeprefix(b"\xef\xbb\xbf").startswith((b"#!", b"# -*-", b"# coding", b"#coding")):
+    while top < min(2, len(kept)) and kept[top].removeprefix(b"\xef\xbb\xbf").startswith(
+        (b"#!", b"# -*-", b"# coding", b"#coding")
+    ):
         top += 1
     before = b"".join(kept[:top])
     if top == 0 and source.startswith(b"\xef\xbb\xbf"):

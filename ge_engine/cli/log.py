@@ -53,7 +53,8 @@ def as_record(one: Individual, front: list[Individual]) -> dict[str, Any]:
         "generation": one.generation,
         "parents": list(one.parents),
         "steps": [
-            {"operator": s.operator, "intent": s.intent, "persona": s.persona, "address": s.address} for s in one.steps
+            {"operator": s.operator, "intent": s.intent, "persona": s.persona, "address": s.address}
+            for s in one.steps
         ],
         "digest": one.genome.digest if one.genome else None,
         "outcome": type(outcome).__name__.lower() if outcome else None,

@@ -8,7 +8,9 @@ import typer
 
 PluginModules = Annotated[
     list[str] | None,
-    typer.Option("--plugin", metavar="MODULE", help="Also load this importable module as a plugin (repeatable)."),
+    typer.Option(
+        "--plugin", metavar="MODULE", help="Also load this importable module as a plugin (repeatable)."
+    ),
 ]
 BlockedPlugins = Annotated[
     list[str] | None,

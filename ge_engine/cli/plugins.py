@@ -23,22 +23,26 @@ def plugins(
     Example: ge plugins --names
     """
     registry = load_registry(plugin or (), no_plugin or ())
-    table = Table(box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("plugin", "version", "from", "hooks"):
         table.add_column(column)
     for origin in registry.origins:
         source = origin.distribution or "--plugin"
-        table.add_row(origin.name, origin.version or "-", f"{source} ({origin.module})", ", ".join(origin.hooks))
+        table.add_row(
+            origin.name, origin.version or "-", f"{source} ({origin.module})", ", ".join(origin.hooks)
+        )
     out.print(table)
     if names:
         _print_names(registry.owners)
 
 
 def _print_names(owners: Mapping[tuple[str, str], str]) -> None:
-    table = Table(box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("hook", "name", "plugin"):
         table.add_column(column)
-    for (hook, name), owner in sorted(owners.items(), key=lambda item: (REGISTERING.index(item[0][0]), item[0][1])):
+    for (hook, name), owner in sorted(
+        owners.items(), key=lambda item: (REGISTERING.index(item[0][0]), item[0][1])
+    ):
         table.add_row(hook, name, owner)
     out.print()
     out.print(table)

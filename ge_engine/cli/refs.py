@@ -30,7 +30,9 @@ def split_reference(reference: str) -> tuple[Path, str]:
     """`RUN:ID` -> folder and id. Raises ConfigError when it has another form."""
     folder, colon, identity = reference.rpartition(":")
     if not (colon and folder and identity):
-        raise ConfigError(f"{reference!r} does not name an individual.", "Write RUN:ID, for example runs/demo:g1s3.")
+        raise ConfigError(
+            f"{reference!r} does not name an individual.", "Write RUN:ID, for example runs/demo:g1s3."
+        )
     return Path(folder), identity
 
 
@@ -49,7 +51,9 @@ def require_genome(individual: Individual) -> Genome:
     """Raises ConfigError for an individual whose reply gave no code."""
     if individual.genome is None:
         reason = getattr(individual.outcome, "reason", "its reply gave no code")
-        raise ConfigError(f"{individual.id} has no code: {reason}.", "`ge show` prints its prompts and replies.")
+        raise ConfigError(
+            f"{individual.id} has no code: {reason}.", "`ge show` prints its prompts and replies."
+        )
     return individual.genome
 
 
@@ -68,4 +72,6 @@ def load_with_seed(reference: str) -> tuple[Side, Side]:
     folder, identity = split_reference(reference)
     with History(folder) as history:
         individual = find_individual(history, identity)
-        return Side(f"{folder}:seed", history.seed.genome), Side(reference, require_genome(individual), individual)
+        return Side(f"{folder}:seed", history.seed.genome), Side(
+            reference, require_genome(individual), individual
+        )

@@ -25,7 +25,11 @@ def print_summary(folder: Path, registry: Registry) -> None:
         individuals = list(history.individuals())
         seed = individuals[0]
         front = pareto_front(individuals, directions)
-        test = {key: value.objectives for key, value in history.test_outcomes().items() if isinstance(value, Scored)}
+        test = {
+            key: value.objectives
+            for key, value in history.test_outcomes().items()
+            if isinstance(value, Scored)
+        }
         _print_front(seed, front, test, directions)
         _print_ladder(history, individuals)
         out.print(Text(history.stopped_because))
@@ -33,7 +37,9 @@ def print_summary(folder: Path, registry: Registry) -> None:
     if best is None or best.genome is None or seed.genome is None:
         out.print("No child is on the front: the seed stands.")
         return
-    out.print(Text.assemble("\n", (f"what changed in {best.id}", "bold"), f" ({_verdict(best, seed, directions)})"))
+    out.print(
+        Text.assemble("\n", (f"what changed in {best.id}", "bold"), f" ({_verdict(best, seed, directions)})")
+    )
     print_changes(diff_genomes(seed.genome, best.genome))
     out.print(Text(f"\nge diff {folder}:{best.id}", style="cyan"))
     out.print(Text(f"ge show {folder}:{best.id}", style="cyan"))

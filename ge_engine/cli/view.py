@@ -30,7 +30,9 @@ class View(Protocol):
 @contextmanager
 def open_view(folder: Path, config: RunConfig) -> Iterator[View]:
     """A live view on standard error while the block runs."""
-    err.print(Text.assemble("run ", (str(folder), "bold"), f", task {config.task}, model {', '.join(config.llm)}"))
+    err.print(
+        Text.assemble("run ", (str(folder), "bold"), f", task {config.task}, model {', '.join(config.llm)}")
+    )
     if not err.is_terminal:
         yield PlainView()
         return
@@ -50,7 +52,9 @@ def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
         case "asked":
             return Text(f"generation {data['generation']}: {data['count']} prompts")
         case "rejected":
-            return Text(f"  {data['individual']:8} rejected at {data['stage']}: {data['reason']}", style="yellow")
+            return Text(
+                f"  {data['individual']:8} rejected at {data['stage']}: {data['reason']}", style="yellow"
+            )
         case "retried":
             return Text(f"  {data['individual']:8} again: {data['reason']}", style="yellow")
         case "outcome" if (data["individual"], data["split"]) != (SEED_ID, "validation"):
