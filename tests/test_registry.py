@@ -67,7 +67,7 @@ def test_two_plugins_with_one_name_that_do_not_name_both(write_plugin: WritePlug
 
 def test_a_plugin_given_twice(write_plugin: WritePlugin) -> None:
     module = write_plugin("plugin_twice", persona("twice"))
-    with pytest.raises(PluginError, match="plugin_twice.*twice"):
+    with pytest.raises(PluginError, match=r"plugin_twice.*twice"):
         load_registry([module, module])
 
 
