@@ -19,7 +19,7 @@ from ge_engine.population import Direction, Individual, dominates
 from ge_plugins.intents import INTENTS, RULES, Intent
 
 SYSTEM = "You improve PyTorch code. You answer with code that runs."
-EXPLAIN_SYSTEM = "You study how changes of PyTorch code change what was measured. You answer in plain sentences."
+EXPLAIN_SYSTEM = "You study how a change of PyTorch code changes what was measured. You answer in plain words."
 
 
 class Mutation:
@@ -154,9 +154,8 @@ def _helpful(
 
 
 def _gains(one: Individual, seed: Individual, directions: Mapping[str, Direction]) -> bool:
-    return any(
-        dominates(one.objectives, seed.objectives, {name: direction}) for name, direction in directions.items()
-    )
+    single = [{name: direction} for name, direction in directions.items()]
+    return any(dominates(one.objectives, seed.objectives, alone) for alone in single)
 
 
 def _overlap(a: str, b: str) -> bool:
