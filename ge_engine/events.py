@@ -24,7 +24,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ge_engine.errors import PluginError
 from ge_engine.registry import Registry
 
 EVENTS = (
@@ -59,9 +58,7 @@ class Announcer:
     def __call__(self, name: str, **data: Any) -> None:
         assert name in EVENTS, name
         self._observe(name, data)
-        try:
-            self._registry.event(name, data)
-        except PluginError as error:
+        for error in self._registry.event(name, data):
             if error.hint not in self._failed:
                 self._failed.add(error.hint)
                 self._observe("observer_failed", {"reason": f"{error.message} {error.hint}"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from types import MappingProxyType
@@ -40,6 +40,9 @@ class Origin:
     version: str
     hooks: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"{self.name!r} {self.version}".rstrip()
+
 
 @dataclass(frozen=True, slots=True)
 class Registry:
@@ -58,16 +61,25 @@ class Registry:
     owners: Mapping[tuple[str, str], str]
     _manager: pluggy.PluginManager
 
-    def event(self, name: str, data: Mapping[str, Any]) -> None:
-        """Tell every observer; an observer's own error names it and does not end the run."""
+    def blame(self, hook: str, name: str) -> str:
+        """Whose `name` it is, for a message: "plugin 'demo' 1.2.3 (ge_operators)"."""
+        return f"plugin {self._origin(self.owners.get((hook, name), 'unknown'))} ({hook})"
+
+    def event(self, name: str, data: Mapping[str, Any]) -> tuple[PluginError, ...]:
+        """Tell every observer; the errors of those that failed, each naming plugin, version and hook."""
+        failed = []
         for implementation in self._manager.hook.ge_event.get_hookimpls():
+            plugin = implementation.plugin_name
             try:
                 implementation.function(**_subset(implementation.argnames, {"name": name, "data": data}))
             except Exception as error:
-                raise PluginError(
-                    f"The plugin {implementation.plugin_name!r} failed in ge_event: {error!r}.",
-                    f"Leave it out with --no-plugin {implementation.plugin_name}, or mend it.",
-                ) from error
+                message = f"The plugin {self._origin(plugin)} failed in ge_event: {error!r}."
+                failed.append(PluginError(message, f"Leave it out with --no-plugin {plugin}, or mend it."))
+        return tuple(failed)
+
+    def _origin(self, plugin: str) -> Origin:
+        known = {origin.name: origin for origin in self.origins}
+        return known.get(plugin, Origin(plugin, "", "", "", ()))
 
 
 def choose(table: Mapping[str, T], name: str, what: str) -> T:
@@ -99,9 +111,9 @@ def load_registry(modules: Iterable[str] = (), blocked: Iterable[str] = ()) -> R
     tables: dict[str, Mapping[str, Any]] = {}
     owners: dict[tuple[str, str], str] = {}
     for hook in REGISTERING:
-        tables[hook.removeprefix("ge_")] = _collect(manager, hook, owners)
+        tables[hook.removeprefix("ge_")] = _collect(manager, hook, owners, origins)
     return Registry(
-        **cast(dict[str, Any], tables),
+        **cast("dict[str, Any]", tables),
         origins=tuple(origins),
         owners=MappingProxyType(owners),
         _manager=manager,
@@ -110,31 +122,41 @@ def load_registry(modules: Iterable[str] = (), blocked: Iterable[str] = ()) -> R
 
 def _found(modules: Iterable[str]) -> list[tuple[str, str, str, str]]:
     entries = [
-        (entry.name, entry.value, entry.dist.name if entry.dist else "", entry.dist.version if entry.dist else "")
+        (
+            entry.name,
+            entry.value,
+            entry.dist.name if entry.dist else "",
+            entry.dist.version if entry.dist else "",
+        )
         for entry in metadata.entry_points(group=hookspecs.PROJECT)
     ]
     known = {entry[1] for entry in entries}
     for module in modules:
         if module in known:
-            raise PluginError(f"The plugin {module!r} is given twice.", "Leave out --plugin: it is installed.")
+            raise PluginError(
+                f"The plugin {module!r} is given twice.", "Leave out --plugin: it is installed."
+            )
         known.add(module)
         entries.append((module, module, "", ""))
     return list(dict.fromkeys(entries))
 
 
 def _register(manager: pluggy.PluginManager, name: str, module: str, dist: str, version: str) -> Origin:
+    label = Origin(name, module, dist, version, ())
     try:
         plugin = importlib.import_module(module)
     except Exception as error:
         raise PluginError(
-            f"The plugin {name!r} ({module}) cannot be imported: {type(error).__name__}: {error}.",
+            f"The plugin {label} ({module}) cannot be imported: {type(error).__name__}: {error}.",
             f"Mend it, uninstall {dist or module}, or leave it out with --no-plugin {name}.",
         ) from error
     try:
         manager.register(plugin, name)
     except pluggy.PluginValidationError as error:
-        manager.unregister(plugin)
-        raise PluginError(f"The plugin {name!r} ({module}) breaks a hook: {_one_line(error)}.") from error
+        raise PluginError(
+            f"The plugin {label} ({module}) breaks a hook: {_one_line(error)}.",
+            f"Mend it, or leave it out with --no-plugin {name}.",
+        ) from error
     except ValueError as error:
         raise PluginError(f"The plugin {name!r} ({module}) is given twice.", "Name it once.") from error
     hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(plugin) or ()))
@@ -151,27 +173,38 @@ def _check_pending(manager: pluggy.PluginManager) -> None:
         ) from error
 
 
-def _collect(manager: pluggy.PluginManager, hook: str, owners: dict[tuple[str, str], str]) -> Mapping[str, Any]:
+def _collect(
+    manager: pluggy.PluginManager, hook: str, owners: dict[tuple[str, str], str], origins: Iterable[Origin]
+) -> Mapping[str, Any]:
+    known = {origin.name: origin for origin in origins}
     table: dict[str, Any] = {}
     for implementation in getattr(manager.hook, hook).get_hookimpls():
-        owner = implementation.plugin_name
-        try:
-            provided = list(implementation.function())
-        except Exception as error:
-            raise PluginError(f"The plugin {owner!r} failed in {hook}: {error!r}.") from error
-        for item in provided:
-            name = getattr(item, "name", None)
-            if not isinstance(name, str) or not name:
-                raise PluginError(f"The plugin {owner!r} returned an object without a name from {hook}: {item!r}.")
+        owner = known[implementation.plugin_name]
+        for name, item in _named(owner, hook, implementation.function):
             if name in table:
-                first = owners[hook, name]
+                first = known[owners[hook, name]]
                 raise PluginError(
-                    f"Two plugins register {name!r} in {hook}: {first!r} and {owner!r}.",
-                    f"Leave one out with --no-plugin {owner}.",
+                    f"Two plugins register {name!r} in {hook}: {first} and {owner}.",
+                    f"Leave one out with --no-plugin {owner.name}.",
                 )
             table[name] = item
-            owners[hook, name] = owner
+            owners[hook, name] = owner.name
     return MappingProxyType(dict(sorted(table.items())))
+
+
+def _named(owner: Origin, hook: str, provide: Callable[[], Iterable[Any]]) -> list[tuple[str, Any]]:
+    """What one implementation of a hook provides, by name."""
+    leave_out = f"Leave it out with --no-plugin {owner.name}, or mend it."
+    try:
+        provided = [(getattr(item, "name", None), item) for item in provide()]
+    except Exception as error:
+        raise PluginError(f"The plugin {owner} failed in {hook}: {error!r}.", leave_out) from error
+    for name, item in provided:
+        if not isinstance(name, str) or not name:
+            raise PluginError(
+                f"The plugin {owner} returned an object without a name from {hook}: {item!r}.", leave_out
+            )
+    return [(name, item) for name, item in provided if name]
 
 
 def _subset(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:

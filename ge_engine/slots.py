@@ -21,6 +21,7 @@ from ge_engine.population import Direction, Individual, Step
 from ge_engine.validate import Trial
 
 ATTEMPTS = 8
+PROMPTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,7 @@ class _OneStep:
         while True:
             if isinstance(proposed, Skipped):
                 return proposed
+            proposed = self._within(proposed)
             genome, verdict = yield from self._judge(proposed, final)
             step = self._step(proposed)
             if verdict is None and genome is not None:
@@ -225,19 +227,22 @@ class _OneStep:
             return self._checked(end.value)
         except Exception as error:
             return self._failed(error)
-        while True:
+        for _ in range(PROMPTS):
             answer = yield from self._ask(prompt)
-            if not isinstance(answer, Answer):
-                proposal.close()
-                return answer
             try:
+                if not isinstance(answer, Answer):
+                    proposal.close()
+                    return answer
                 prompt = proposal.send(answer.reply)
             except StopIteration as end:
                 return self._checked(end.value)
             except Exception as error:
                 return self._failed(error)
+        return self._failed(RuntimeError(f"it asks more than {PROMPTS} times"))
 
     def _ask(self, prompt: Prompt) -> Generator[Want, Any, Answer | Rejected | Skipped]:
+        if not isinstance(prompt, Prompt):
+            return self._failed(TypeError(f"it asked with {prompt!r}, no Prompt"))
         config = self._breeder.config
         grammar: Grammar | None = None
         if prompt.grammar is not None:
@@ -253,7 +258,9 @@ class _OneStep:
             self._rng.randint(*config.max_tokens),
             self._rng.getrandbits(31),
         )
-        framed = self._persona.frame(prompt)
+        framed = self._framed(prompt)
+        if isinstance(framed, Rejected):
+            return framed
         answer = yield Ask(framed, self._context.genome, grammar, sampling, self._rng.getrandbits(31))
         if isinstance(answer, Rejected):
             return Skipped(answer.reason)
@@ -263,6 +270,16 @@ class _OneStep:
         if grammar is not None:
             self._asked = (replace(prompt, grammar=grammar.name), answer.reply)
         return answer  # type: ignore[no-any-return]
+
+    def _framed(self, prompt: Prompt) -> Prompt | Rejected:
+        try:
+            framed = self._persona.frame(prompt)
+            if not isinstance(framed, Prompt):
+                raise TypeError(f"it returned {framed!r}, no Prompt")
+        except Exception as error:
+            owner = self._breeder.blame("ge_personas", self._persona.name)
+            return Rejected("plugin", f"the persona {self._persona.name!r} of {owner} failed: {error!r}")
+        return framed
 
     def _read(self, prompt: Prompt, reply: Reply) -> Patch | Rejected:
         name = self._breeder.config.grammar or prompt.grammar
@@ -277,6 +294,11 @@ class _OneStep:
                 "plugin",
                 f"the grammar {name!r} of {self._breeder.blame('ge_grammars', name)} failed: {error!r}",
             )
+
+    def _within(self, proposed: Patch | Rejected) -> Patch | Rejected:
+        if isinstance(proposed, Rejected) or proposed.address in self._context.addresses:
+            return proposed
+        return self._failed(ValueError(f"it patches {proposed.address!r}, which this run does not rewrite"))
 
     def _judge(
         self, proposed: Patch | Rejected, final: bool

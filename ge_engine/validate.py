@@ -55,6 +55,8 @@ class Ladder:
                 continue
             try:
                 rejected = check.check(candidate)
+                if not isinstance(rejected, Rejected | None):
+                    raise TypeError(f"it returned {rejected!r}, neither Rejected nor None")
             except Exception as error:
                 reason = f"the check {check.name!r} of {self._blame(check.name)} failed: {error!r}"
                 return Rejected("plugin", reason)
