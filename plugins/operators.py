@@ -19,7 +19,7 @@ from ge_engine.population import Direction, Individual, dominates
 from ge_plugins.intents import INTENTS, RULES, Intent
 
 SYSTEM = "You improve PyTorch code. You answer with code that runs."
-EXPLAIN_SYSTEM = "You study how a change of PyTorch code changes what was measured. You answer in plain words."
+EXPLAIN_SYSTEM = "You study why changes of PyTorch code changed what was measured. You answer in plain words."
 
 
 class Mutation:
