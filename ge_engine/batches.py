@@ -53,30 +53,50 @@ class Images:
         for start in range(0, len(self), batch_size):
             yield self.normalised(self.pixels[start : start + batch_size])
 
+    def every(self, share: Share) -> Images:
+        """The images of one process, as many for each: the first ones again where they do not come out even."""
+        rows = torch.arange(share.rank, -(-len(self) // share.of) * share.of, share.of) % len(self)
+        return Images(self.pixels[rows.to(self.pixels.device)], self.mean, self.std, self.size)
 
-def batch_bounds(count: int, batch_size: int) -> list[tuple[int, int]]:
-    """Cut 0..count into batches; a last batch of one joins the one before it, because batch
-    normalisation of a 1x1 map needs two values."""
+
+def batch_bounds(count: int, batch_size: int, least: int = 2) -> list[tuple[int, int]]:
+    """Cut 0..count into batches; a last batch of fewer than `least` joins the one before it, because
+    batch normalisation of a 1x1 map needs two values."""
     bounds = [(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
-    if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] == 1:
+    if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] < least:
         last = bounds.pop()
         bounds[-1] = (bounds[-1][0], last[1])
     return bounds
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """This process's part of every batch: each `of`-th image, from the `rank`-th on."""
+
+    rank: int = 0
+    of: int = 1
+
+
 def shuffled(
-    images: Images, labels: Tensor, batch_size: int, augmentation: Augmentation, generator: torch.Generator
+    images: Images,
+    labels: Tensor,
+    batch_size: int,
+    augmentation: Augmentation,
+    generator: torch.Generator,
+    share: Share | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of (images (b, c, size, size) float32, labels (b,)). All randomness is drawn from
-    `generator` (on the CPU), so the order of data does not depend on the network."""
+    `generator` (on the CPU) for whole batches, so neither the network nor `share` changes it."""
+    share = share or Share()
     order = torch.randperm(len(images), generator=generator)
-    for start, stop in batch_bounds(len(images), batch_size):
+    for start, stop in batch_bounds(len(images), batch_size, 2 * share.of):
         picked = order[start:stop]
         pixels = _gather(images.pixels, picked, augmentation, generator)
         batch = images.normalised(pixels)
         if augmentation.jitter:
             batch = _jitter(batch, augmentation.jitter, generator)
-        yield batch, labels[picked.to(labels.device)]
+        targets = labels[picked.to(labels.device)]
+        yield batch[share.rank :: share.of], targets[share.rank :: share.of]
 
 
 def _gather(pixels: Tensor, picked: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:

@@ -23,6 +23,8 @@ from ge_engine.orders import Block, Setup
 if TYPE_CHECKING:
     import torch
 
+    from ge_engine.batches import Images
+
 _READABLE = [
     "/usr",
     "/lib",
@@ -47,7 +49,6 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
     train = limited(data.train, config.recipe.train_limit, config.random_seed)
     channels, height = int(train.images.shape[1]), int(train.images.shape[2])
     size = config.recipe.image_size or height
-    facts = {"num_classes": len(data.names), "in_channels": channels, "image_size": size}
     path = Path(seed.seed.path) if seed.seed.path else scratch / "seed" / "seed.py"
     root = module_address(path, seed.digest).root
     slots, gpus = slots_of(config)
@@ -60,7 +61,7 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
     }
     setup = Setup(
         seed_path=str(path),
-        entry=resolve_entry(seed, facts, config.entry),
+        entry=resolve_entry(seed, task_facts(data, size), config.entry),
         channels=channels,
         size=size,
         classes=len(data.names),
@@ -78,6 +79,21 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
         blocks={name: Block(array.shape, str(array.dtype)) for name, array in arrays.items()},
     )
     return setup, [np.ascontiguousarray(array).data.cast("B") for array in arrays.values()]
+
+
+def task_facts(data: Dataset, size: int) -> dict[str, int | float]:
+    """What an entry point may be given of the task; `size` is the images' side in pixels."""
+    return {"num_classes": len(data.names), "in_channels": int(data.train.images.shape[1]), "image_size": size}
+
+
+def as_images(split: Split, train: Split, size: int) -> Images:
+    """`split` for a trainer in this process, normalised by the statistics of `train`."""
+    import torch
+
+    from ge_engine.batches import Images
+
+    mean, std = channel_statistics(train.images)
+    return Images(split.images.permute(0, 2, 3, 1).contiguous(), torch.tensor(mean), torch.tensor(std), size)
 
 
 def limited(split: Split, limit: int, rng_seed: int) -> Split:

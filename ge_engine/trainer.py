@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ge_engine.batches import Augmentation, Images, shuffled
+from ge_engine.batches import Augmentation, Images, Share, batch_bounds, shuffled
 from ge_engine.config import Recipe
 
 PREDICT_BATCH = 256
@@ -62,20 +62,24 @@ def train(
 ) -> Training:
     """Build, train by `recipe`, answer the held-out images. Same seed and threads: same figures on a CPU.
 
+    Under `accelerate launch` every process calls this and takes its share of each batch; all get all logits.
+
     Raises:
         NotFinite: the loss or the logits are NaN or infinite.
         Exception: whatever the network itself raises.
     """
     accelerator = Accelerator(
-        mixed_precision=choose_precision(recipe.precision), cpu=not torch.cuda.is_available()
+        mixed_precision=choose_precision(recipe.precision),
+        cpu=not torch.cuda.is_available(),
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
-    device = accelerator.device
+    device, share = accelerator.device, Share(accelerator.process_index, accelerator.num_processes)
     set_seed(rng_seed)
     model = in_fast_layout(build())
     optimizer = make_optimizer(model, recipe.lr, recipe.weight_decay)
     model, optimizer = accelerator.prepare(model, optimizer)
     data, labels = lesson.train.to(device), lesson.labels.to(device)
-    steps_an_epoch = math.ceil(len(data) / recipe.batch_size)
+    steps_an_epoch = len(batch_bounds(len(data), recipe.batch_size, 2 * share.of))
     schedule = Schedule(optimizer, recipe.schedule, recipe.epochs * steps_an_epoch)
     order = torch.Generator().manual_seed(rng_seed)
     augmentation = Augmentation(
@@ -89,8 +93,8 @@ def train(
     on_first_step()
     for epoch in range(recipe.epochs):
         model.train()
-        total, right = torch.zeros((), device=device), torch.zeros((), device=device)
-        for images, targets in shuffled(data, labels, recipe.batch_size, augmentation, order):
+        total, right, seen = (torch.zeros((), device=device) for _ in range(3))
+        for images, targets in shuffled(data, labels, recipe.batch_size, augmentation, order, share):
             logits = logits_of(model(images), lesson.classes).float()
             loss = cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad()
@@ -99,16 +103,20 @@ def train(
             optimizer.step()
             total += loss.detach() * len(targets)
             right += (logits.detach().argmax(1) == targets).sum()
+            seen += len(targets)
             steps += 1
             if device.type == "cpu":
                 require_finite(loss, epoch)
+        total, right, seen = (accelerator.reduce(figure, "sum") for figure in (total, right, seen))
         require_finite(total, epoch)
-        mean_loss = float(total) / len(data)
-        curve.append({"epoch": epoch + 1, "loss": mean_loss, "accuracy": float(right) / len(data)})
+        mean_loss, rate = float(total / seen), schedule.rate()
+        curve.append({"epoch": epoch + 1, "loss": mean_loss, "accuracy": float(right / seen), "lr": rate})
         if schedule.after_epoch(mean_loss):
             break
     seconds = time.perf_counter() - started
-    logits = predict(model, lesson.held_out.to(device), lesson.classes)
+    mine = predict(model, lesson.held_out.every(share).to(device), lesson.classes)
+    gathered = accelerator.gather(mine.to(device)).cpu().view(share.of, len(mine), -1)
+    logits = gathered.transpose(0, 1).flatten(0, 1)[: len(lesson.held_out)]
     return Training(accelerator.unwrap_model(model), logits, curve, seconds, steps)
 
 
@@ -189,6 +197,10 @@ class Schedule:
             )
         for group, base in zip(self._groups, self._base, strict=True):
             group["lr"] = base * self._scale
+
+    def rate(self) -> float:
+        """The largest learning rate in force."""
+        return max(float(group["lr"]) for group in self._groups)
 
     def after_epoch(self, loss: float) -> bool:
         """True when the training shall end."""

@@ -1,0 +1,85 @@
+"""Train one model file over several processes: `accelerate launch -m ge_engine.launch model.py` on GPUs,
+`python -m torch.distributed.run --standalone --nproc-per-node 2 -m ge_engine.launch model.py` on a CPU.
+
+For an exported genome, or any seed; nothing is isolated. The first process prints one line of JSON:
+accuracy on the held-out part, how many images that was, the number of processes, and the curve.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+
+from ge_engine.blocks import Seed
+from ge_engine.config import load_config
+from ge_engine.contracts import Dataset
+from ge_engine.entry import resolve_entry
+from ge_engine.evaluate import task_name
+from ge_engine.loading import import_source, module_address
+from ge_engine.preparing import as_images, limited, task_facts
+from ge_engine.registry import choose, load_registry
+from ge_engine.trainer import Lesson, Training, default_optimizer, train
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Raises GeError as the command line does: unknown task, seed without an entry, ..."""
+    parser = argparse.ArgumentParser(prog="ge_engine.launch", description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--task", default="digits")
+    parser.add_argument("--preset", default="demo")
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--entry", default="")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--split", choices=("validation", "test"), default="test")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args(arguments)
+    flags = {"task": asked.task, "recipe.epochs": asked.epochs, "recipe.batch_size": asked.batch_size}
+    config = load_config(asked.preset, asked.config, {**flags, "entry": asked.entry, "random_seed": asked.seed})
+    name, argument = task_name(config.task)
+    with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
+        data = choose(load_registry().tasks, name, "task").load(argument, config)
+    report = train_file(asked.file, config, data, asked.split)
+    if PartialState().is_main_process:
+        print(json.dumps(report))
+
+
+def train_file(file: Path, config: Any, data: Dataset, split: str) -> Mapping[str, Any]:
+    """Train the model of `file` by `config` and score it on `split`."""
+    seed = Seed.load(file).genome
+    size = config.recipe.image_size or int(data.train.images.shape[2])
+    entry = resolve_entry(seed, task_facts(data, size), config.entry)
+    module = import_source(seed.source, module_address(file, seed.digest))
+    part = limited(data.train, config.recipe.train_limit, config.random_seed)
+    held_out = data.test if split == "test" else data.validation
+    lesson = Lesson(
+        train=as_images(part, part, size),
+        labels=part.labels,
+        held_out=as_images(held_out, part, size),
+        classes=len(data.names),
+        mirror=data.mirror,
+    )
+    trained: Training = train(
+        lambda: eval(entry, vars(module)),
+        getattr(module, "get_optimizer", default_optimizer),
+        lesson,
+        config.recipe,
+        config.random_seed,
+    )
+    right = int((trained.logits.argmax(1) == held_out.labels).sum())
+    return {
+        "accuracy": right / len(held_out.labels),
+        "images": len(trained.logits),
+        "processes": PartialState().num_processes,
+        "curve": trained.curve,
+    }
+
+
+if __name__ == "__main__":
+    main()
