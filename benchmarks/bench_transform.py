@@ -24,13 +24,14 @@ LIMIT_MS = 5.0
 ROUNDS = 5
 
 
-def reply_for(block: Block) -> str:
-    """A reply as a model would write it: a sentence, a fence, and the block with one change."""
+def reply_for(block: Block, number: int) -> str:
+    """A reply as a model would write it: a sentence, a fence, and the block with one change. Each
+    `number` gives another change, so that nothing is remembered from the reply before."""
     lines = block.code.split("\n")
     at = max(i for i, line in enumerate(lines) if line.strip())
     indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
     keyword = "return " if lines[at].lstrip().startswith("return ") else ""
-    changed = f"{indent}width_factor = 2\n" if keyword else ""
+    changed = f"{indent}width_factor = {number}\n" if keyword else ""
     code = "\n".join([*lines[:at], changed + lines[at]] if changed else lines)
     return f"Here is the block with a wider path.\n\n```python\n{code}\n```\n\nIt keeps every shape."
 
@@ -49,24 +50,23 @@ def transform(genome: Genome, address: str, text: str) -> str:
     return child.digest
 
 
-def milliseconds(work: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """The fastest of some rounds: what the work costs when nothing else interferes."""
-    times = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return min(times) * 1000
-
-
-def measure(genome: Genome, addresses: tuple[str, ...]) -> list[float]:
+def measure(genome: Genome, addresses: tuple[str, ...]) -> tuple[list[float], list[float]]:
+    """Milliseconds of a reply for each address, and of `compile()` for the whole file right after it;
+    of some rounds the fastest, which is what the work costs when nothing else interferes."""
     genome.digest  # noqa: B018
-    costs = []
+    costs, compiling = [], []
     for address in addresses:
-        text = reply_for(genome.blocks[address])
-        transform(genome, address, text)
-        costs.append(milliseconds(lambda address=address, text=text: transform(genome, address, text)))
-    return costs
+        replies = [reply_for(genome.blocks[address], number) for number in range(ROUNDS + 1)]
+        transform(genome, address, replies.pop())
+        costs.append(min(milliseconds(transform, genome, address, text) for text in replies))
+        compiling.append(min(milliseconds(compile, genome.text, "file", "exec") for _ in replies))
+    return costs, compiling
+
+
+def milliseconds(work: Callable[..., object], *arguments: object) -> float:
+    started = time.perf_counter()
+    work(*arguments)
+    return (time.perf_counter() - started) * 1000
 
 
 def largest_file() -> Path | None:
@@ -90,20 +90,18 @@ def show(name: str, costs: list[float]) -> float:
 def main() -> int:
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "examples" / "exquisitenet_v2.py"
     seed = Seed.load(path)
-    median = show(
-        f"{path.name} ({len(seed.source.splitlines())} lines)", measure(seed.genome, seed.genome.evolvable)
-    )
+    costs, _ = measure(seed.genome, seed.genome.evolvable)
+    median = show(f"{path.name} ({len(seed.source.splitlines())} lines)", costs)
     large = largest_file()
     if large is not None:
         started = time.perf_counter()
         big = Seed.load(large)
         print(f"{'load ' + large.name:<44} {time.perf_counter() - started:6.2f} s, once")
-        text = big.genome.text
-        whole = milliseconds(lambda: compile(text, "file", "exec"))
-        costs = measure(big.genome, big.genome.evolvable[:: max(1, len(big.genome.evolvable) // 60)])
-        show(f"{large.name} ({text.count(chr(10))} lines)", costs)
-        show("    less compile() of the whole file", [cost - whole for cost in costs])
-        print(f"{'    compile() of the whole file':<44} {whole:6.2f} ms")
+        addresses = big.genome.evolvable[:: max(1, len(big.genome.evolvable) // 60)]
+        costs, compiling = measure(big.genome, addresses)
+        show(f"{large.name} ({len(big.source.splitlines())} lines)", costs)
+        show("    compile() of the whole file", compiling)
+        show("    all but compile()", [cost - whole for cost, whole in zip(costs, compiling, strict=True)])
     print(f"limit: median at most {LIMIT_MS} ms: {'held' if median <= LIMIT_MS else 'MISSED'}")
     return 0 if median <= LIMIT_MS else 1
 

@@ -113,8 +113,7 @@ def table(reports: list[Report]) -> str:
         f"{'bytes lost, or patches that failed':<40}{len(faults):>8}",
         *(f"    {file}: {fault}" for file, fault in faults),
     ]
-    reasons = Counter(_kind_of(r.refused.replace(Path(r.file).name, "the file")) for r in refused)
-    lines += [f"    refused: {reason} ({count})" for reason, count in reasons.most_common()]
+    lines += [f"    refused: {Path(r.file).parent.name}/{Path(r.file).name}: {r.refused}" for r in refused]
     return "\n".join(lines)
 
 

@@ -66,7 +66,7 @@ class Asked:
 
     def best(self, candidates: Sequence[Found]) -> Found | None:
         """The last that is a change; else the last."""
-        changes = [one for one in candidates if self.differs(one)]
+        changes = [one for one in candidates if self.differs(one)] if len(candidates) > 1 else []
         chosen = changes or list(candidates)
         return chosen[-1] if chosen else None
 

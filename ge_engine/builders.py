@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ge_engine.blocks import Genome
-from ge_engine.syntax import FUNCTIONS, SyntaxFault, normalised, parse
+from ge_engine.syntax import FUNCTIONS, SyntaxFault, normalised, parse, unparsed
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _MODULE_BASES = frozenset(
@@ -242,7 +242,7 @@ def _fields(node: ast.ClassDef) -> Iterator[Parameter]:
     for statement in node.body:
         if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
             continue
-        if "ClassVar" not in ast.unparse(statement.annotation):
+        if "ClassVar" not in unparsed(statement.annotation):
             annotation = dotted(statement.annotation)
             yield Parameter(statement.target.id, statement.value is None, annotation=annotation)
 
@@ -278,7 +278,7 @@ def _optional(parameter: Parameter) -> Parameter:
 
 
 def _signature(args: ast.arguments, skip: int = 0) -> str:
-    text = ast.unparse(args)
+    text = unparsed(args)
     return f"({text.partition(', ')[2] if skip and ', ' in text else '' if skip else text})"
 
 

@@ -17,7 +17,7 @@ from ge_engine.names import free_names
 from ge_engine.outcome import Rejected
 from ge_engine.segments import bound_names, import_statements
 from ge_engine.style import Statement
-from ge_engine.syntax import DEFINITIONS, SyntaxFault
+from ge_engine.syntax import DEFINITIONS, SyntaxFault, unparsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +122,9 @@ def _source(tree: ast.Module, name: str) -> str:
     """Code of the statement that binds `name` alone, "" when there is none of that kind."""
     for statement in reversed(tree.body):
         if isinstance(statement, DEFINITIONS) and statement.name == name:
-            return ast.unparse(statement)
+            return unparsed(statement)
         if isinstance(statement, (ast.Assign, ast.AnnAssign)) and list(bound_names([statement])) == [name]:
-            return ast.unparse(statement)
+            return unparsed(statement)
     return ""
 
 

@@ -43,8 +43,6 @@ def check_contract(segment: Segment, span: Span, new: Definition, code: str) -> 
 
 def comments(code: str) -> list[tuple[int, str]]:
     """Comments of code that compiles, with their lines."""
-    if "#" not in code:
-        return []
     tokens = tokenize.generate_tokens(io.StringIO(code).readline)
     return [(t.start[0], t.string) for t in tokens if t.type == tokenize.COMMENT]
 
@@ -93,6 +91,8 @@ def _elisions(segment: Segment, span: Span, new: Definition, code: str) -> Itera
         for part in (getattr(node, "body", None), getattr(node, "orelse", None)):
             if isinstance(part, list):
                 yield from (f"code is left out in line {n.lineno}" for n in part if is_ellipsis(n))
+    if not any(_LEFT_OUT.search(line.partition("#")[2]) for line in code.split("\n") if "#" in line):
+        return
     first, last = new.lineno, new.end_lineno or new.lineno
     for line, comment in comments(code):
         if first <= line <= last and _LEFT_OUT.search(comment.lstrip("# ")) and comment not in segment.code:

@@ -14,7 +14,7 @@ from ge_engine.blocks import Genome
 from ge_engine.builders import Builders, Parameter, dotted, unchained
 from ge_engine.errors import SeedError
 from ge_engine.names import BUILTINS
-from ge_engine.syntax import DEFINITIONS
+from ge_engine.syntax import DEFINITIONS, unparsed
 
 Facts = Mapping[str, int | float]
 
@@ -254,7 +254,7 @@ def _resolved(value: ast.expr | None, local: Mapping[str, ast.expr], genome: Gen
     if value is None:
         return None
     names = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
-    return ast.unparse(value) if names <= ({*genome.bound, *BUILTINS} - set(local)) else None
+    return unparsed(value) if names <= ({*genome.bound, *BUILTINS} - set(local)) else None
 
 
 # --- messages -----------------------------------------------------------------------------------------

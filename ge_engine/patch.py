@@ -11,7 +11,7 @@ import libcst as cst
 from ge_engine import style
 from ge_engine.addressing import Target, find_definition, locate
 from ge_engine.blocks import Genome, Segment, Span
-from ge_engine.companions import find_companions, print_helpers, renamed
+from ge_engine.companions import Companions, find_companions, print_helpers, renamed
 from ge_engine.contract import check_contract
 from ge_engine.names import free_names
 from ge_engine.outcome import Rejected
@@ -21,6 +21,8 @@ from ge_engine.syntax import (
     SyntaxFault,
     compiles,
     digest,
+    first_line,
+    last_line,
     newline_of,
     normalised,
     parse,
@@ -48,7 +50,7 @@ def parse_patch(genome: Genome, address: str, code: str) -> Patch | Rejected:
     target = locate(genome, address)
     if isinstance(target, Rejected):
         return target
-    text = normalised(code)
+    text = normalised(code).strip("\n")
     if not text.strip():
         return Rejected("compile", "the reply holds no code.")
     tree = parse(text)
@@ -126,22 +128,36 @@ def _assemble(
     module = style.read(text)
     if isinstance(module, SyntaxFault):
         return Rejected("compile", f"{module}.")
-    node = style.definition(module, address)
-    alone = len(tree.body) == 1 and not address.count(".")
-    block = text if alone else style.restyle(module, [node], module.default_indent)
-    if isinstance(block, SyntaxFault):
-        return Rejected("compile", f"{block}.")
-    companions = find_companions(tree, block, frozenset(address.split(".")), genome.bound)
+    companions = _companions(genome, address, tree, new, module)
     if isinstance(companions, Rejected):
         return companions
+    node = style.definition(module, address)
     changed = renamed(_restored(node, segment, span, new), companions)
     if isinstance(changed, SyntaxFault):
         return Rejected("compile", f"{changed}.")
-    code = style.restyle(module, [changed], span.inner or genome.seed.indent)
+    indent = span.inner or genome.seed.indent
+    as_it_is = changed is node and _alone(tree, new, text) and module.default_indent == indent
+    code = text if as_it_is else style.restyle(module, [changed], indent)
     if isinstance(code, SyntaxFault):
         return Rejected("compile", f"{code}.")
     helpers = print_helpers(module, companions, genome.seed.indent)
     return helpers if isinstance(helpers, Rejected) else Patch(address, code, helpers, companions.imports)
+
+
+def _alone(tree: ast.Module, new: Definition, text: str) -> bool:
+    """The text is this definition from its first character to its last."""
+    return tree.body == [new] and first_line(new) == 1 and last_line(new) == text.count("\n") + 1
+
+
+def _companions(
+    genome: Genome, address: str, tree: ast.Module, new: Definition, module: cst.Module
+) -> Companions | Rejected:
+    if tree.body == [new]:
+        return Companions()
+    block = style.restyle(module, [style.definition(module, address)], module.default_indent)
+    if isinstance(block, SyntaxFault):
+        return Rejected("compile", f"{block}.")
+    return find_companions(tree, block, frozenset(address.split(".")), genome.bound)
 
 
 def _restored(node: style.Defined, segment: Segment, span: Span, new: Definition) -> style.Defined:

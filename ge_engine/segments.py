@@ -21,12 +21,15 @@ from ge_engine.syntax import (
     Definition,
     SyntaxFault,
     digest,
+    digest_of,
     first_line,
     is_docstring,
     last_line,
     normalised,
     parse,
     split_lines,
+    tokens,
+    unparsed,
     without_docstring,
 )
 
@@ -164,28 +167,29 @@ def read_facts(tree: ast.Module, name: str, lines: list[str]) -> Facts:
     """Facts of a segment from its tree; `name` is that of the definition it holds, or ""."""
     node = next((n for n in tree.body if isinstance(n, DEFINITIONS) and n.name == name), None)
     body = node.body if isinstance(node, ast.ClassDef) else []
-    spans = tuple(span_of(n, "method", lines) for n in body if isinstance(n, FUNCTIONS))
+    known = {id(n): tokens(n) for n in body if isinstance(n, FUNCTIONS)}
+    spans = tuple(span_of(n, "method", lines, known[id(n)]) for n in body if isinstance(n, FUNCTIONS))
+    written = [tokens(n, known) for n in tree.body if not is_docstring(n)]
     bound: dict[str, list[int]] = {}
     for member, line in bindings(body):
         bound.setdefault(member, []).append(line)
     direct = {s.name for s in spans}
+    kind: Kind = "class" if isinstance(node, ast.ClassDef) else "function"
     return Facts(
-        digest="".join(digest(n) for n in tree.body if not is_docstring(n)),
-        outer=span_of(node, "class" if isinstance(node, ast.ClassDef) else "function", lines)
-        if node
-        else None,
+        digest="".join(map(digest_of, written)),
+        outer=span_of(node, kind, lines, written[0]) if node else None,
         methods=spans,
         skeleton=_skeleton(node, spans) if isinstance(node, ast.ClassDef) else "",
         attributes=tuple(m for m in bound if m not in direct),
         repeated={m: tuple(at) for m, at in bound.items() if len(at) > 1},
         conditional={m: at for m, at in _conditional(body) if m not in direct},
         loads=frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name)),
-        binds=bound_names(tree.body),
+        binds={name: digest_of(written[0])} if node else bound_names(tree.body),
     )
 
 
-def span_of(node: Definition, kind: Kind, lines: list[str]) -> Span:
-    """Where a definition stands and what it promises."""
+def span_of(node: Definition, kind: Kind, lines: list[str], written: str) -> Span:
+    """Where a definition stands and what it promises; `written` are its tokens."""
     first = first_line(node)
     own = _indent(lines[first - 1])
     return Span(
@@ -195,7 +199,7 @@ def span_of(node: Definition, kind: Kind, lines: list[str]) -> Span:
         last=last_line(node),
         indent=own,
         inner=_inner(node, own, lines),
-        digest=digest(node),
+        digest=digest_of(written),
         decorators=decorator_names(node),
         signature=signature_of(node.args) if isinstance(node, FUNCTIONS) else None,
         awaited=isinstance(node, ast.AsyncFunctionDef),
@@ -214,13 +218,13 @@ def signature_of(args: ast.arguments) -> Signature:
         variadic=args.vararg.arg if args.vararg else "",
         keywords=args.kwarg.arg if args.kwarg else "",
         defaults=frozenset(defaults),
-        text=f"({ast.unparse(args)})",
+        text=f"({unparsed(args)})",
     )
 
 
 def decorator_names(node: Definition) -> tuple[str, ...]:
     """Dotted names of decorators, arguments left out."""
-    return tuple(ast.unparse(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list)
+    return tuple(unparsed(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list)
 
 
 def is_stub(node: Definition) -> bool:

@@ -7,6 +7,7 @@ so re-indenting never touches their value.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import libcst as cst
 
@@ -16,6 +17,7 @@ Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
 Defined = cst.FunctionDef | cst.ClassDef
 
 
+@lru_cache(maxsize=8)
 def read(code: str) -> cst.Module | SyntaxFault:
     """Parse code with LF line ends. A fault says what libcst cannot represent, and where."""
     try:

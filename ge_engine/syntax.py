@@ -11,9 +11,10 @@ import hashlib
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 MAX_DEPTH = 100
 """Levels of nested syntax that a block may have. libcst needs up to four Python frames a level."""
@@ -22,6 +23,8 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+DOCUMENTED = (*DEFINITIONS, ast.Module)
+_UNIMPORTANT = frozenset({"ctx", "type_comment", "type_ignores"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +72,30 @@ def compiles(text: str) -> SyntaxFault | None:
 
 
 def too_deep(tree: ast.AST) -> int:
-    """The line of the first node below MAX_DEPTH levels, 0 when there is none. Does not recurse."""
-    stack: list[tuple[ast.AST, int, int]] = [(tree, 0, 1)]
-    while stack:
-        node, depth, line = stack.pop()
-        line = getattr(node, "lineno", line)
-        if depth > MAX_DEPTH:
-            return line
-        stack.extend((child, depth + 1, line) for child in ast.iter_child_nodes(node))
-    return 0
+    """A line on which the tree goes below MAX_DEPTH levels, 0 when there is none. Does not recurse."""
+    level: list[ast.AST] = [tree]
+    line = 1
+    for _ in range(MAX_DEPTH + 1):
+        below: list[ast.AST] = []
+        for node in level:
+            for value in node.__dict__.values():
+                if value.__class__ is list:
+                    below += [item for item in value if isinstance(item, ast.AST)]
+                elif isinstance(value, ast.AST):
+                    below.append(value)
+        if not below:
+            return 0
+        level = below
+        line = next((node.lineno for node in level if hasattr(node, "lineno")), line)
+    return line
+
+
+def unparsed(node: ast.AST) -> str:
+    """The node's source in Python's own layout; "..." for a number too long to be written out."""
+    try:
+        return ast.unparse(node)
+    except ValueError:
+        return "..."
 
 
 def normalised(code: str) -> str:
@@ -109,35 +127,53 @@ def last_line(node: ast.stmt) -> int:
 
 def digest(*nodes: ast.AST) -> str:
     """A hash of what the nodes mean: comments, docstrings, layout and positions do not count."""
+    return digest_of(*map(tokens, nodes))
+
+
+def digest_of(*texts: str) -> str:
+    """The digest of nodes whose tokens are known."""
     state = hashlib.blake2b(digest_size=16)
-    for node in nodes:
-        state.update("\x00".join(_tokens(node)).encode("utf-8", "surrogatepass"))
+    for text in texts:
+        state.update(text.encode("utf-8", "surrogatepass"))
         state.update(b"\x01")
     return state.hexdigest()
 
 
-def _tokens(root: ast.AST) -> Iterator[str]:
+def tokens(root: ast.AST, known: Mapping[int, str] = MappingProxyType({})) -> str:
+    """The tree written down without positions, so that equal text means an equal tree.
+
+    `known` gives the tokens of nodes within it, by `id`, that were written down before.
+    """
+    found: list[str] = []
     stack: list[object] = [root]
     while stack:
         item = stack.pop()
         if isinstance(item, ast.AST):
-            yield type(item).__name__
-            if isinstance(item, ast.Constant):
-                yield f"{type(item.value).__name__}:{item.value!r}"
+            if id(item) in known:
+                found.append(known[id(item)])
                 continue
-            stack.append(")")
+            found.append(item.__class__.__name__)
+            if isinstance(item, ast.Constant):
+                found.append(_literal(item.value))
+                continue
             for name in reversed(item._fields):
-                value = getattr(item, name, None)
-                if name == "body" and isinstance(item, (*DEFINITIONS, ast.Module)):
+                if name == "body" and isinstance(item, DOCUMENTED):
                     stack.append(without_docstring(item.body))
-                else:
-                    stack.append(value)
+                elif name not in _UNIMPORTANT:
+                    stack.append(getattr(item, name, None))
         elif isinstance(item, list):
-            yield "["
+            found.append("[")
             stack.append("]")
-            stack.extend(reversed(item))
+            stack += item[::-1]
         else:
-            yield str(item) if item is not None else "-"
+            found.append("-" if item is None else str(item))
+    return "\x00".join(found)
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return hex(value)
+    return f"{value.__class__.__name__}:{value!r}"
 
 
 def without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
