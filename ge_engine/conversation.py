@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ge_engine.contracts import Grammar, LanguageModel, Reply, Request, Target
-from ge_engine.errors import ModelError
+from ge_engine.errors import GeError, ModelError, PluginError
 from ge_engine.events import Announcer
 from ge_engine.ledger import Ledger
 from ge_engine.outcome import Rejected
@@ -152,7 +152,12 @@ class Conversation:
         done: list[bool] = []
 
         def fail(error: BaseException) -> None:
-            raise error
+            if isinstance(error, GeError) or not isinstance(error, Exception):
+                raise error
+            raise PluginError(
+                f"The language model {self._model.name} failed: {error!r}.",
+                "Mend it and run the same command again: it goes on where it stopped.",
+            ) from error
 
         def ask() -> None:
             try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
+from ge_engine.blaming import blaming
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Selector
-from ge_engine.errors import GeError, PluginError
 from ge_engine.population import SEED_ID, Direction, Individual, dominates
 from ge_engine.registry import Registry, choose
 from ge_engine.slots import Pool
@@ -24,7 +24,7 @@ class Selection:
     def __init__(self, config: RunConfig, registry: Registry, directions: Mapping[str, Direction]) -> None:
         self._config = config
         self._directions = directions
-        self._owners = registry.owners
+        self._registry = registry
         self._parents = choose(registry.selectors, config.parent_selector, "selector")
         self._elites = choose(registry.selectors, config.elite_selector, "selector")
 
@@ -53,12 +53,5 @@ class Selection:
         if not individuals:
             return []
         rng = random.Random(f"{self._config.random_seed}/{role}")
-        try:
+        with blaming(self._registry, "ge_selectors", selector.name):
             return selector.select(individuals, k, self._directions, rng)
-        except GeError:
-            raise
-        except Exception as error:
-            owner = self._owners.get(("ge_selectors", selector.name), "unknown")
-            raise PluginError(
-                f"The selector {selector.name!r} of plugin {owner!r} failed: {error!r}."
-            ) from error

@@ -36,6 +36,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("contracts",),
     ("hookspecs",),
     ("registry",),
+    ("blaming",),
     ("records", "runlock"),
     ("history",),
     ("audit", "statistics"),

@@ -1,0 +1,69 @@
+"""Parts of plugins whose own exceptions come out as errors that name plugin, version and hook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Dataset, Measurement, Objective, Task
+from ge_engine.errors import GeError, PluginError
+from ge_engine.population import Direction
+from ge_engine.registry import Registry
+
+
+@contextmanager
+def blaming(registry: Registry, hook: str, name: str) -> Iterator[None]:
+    """Raises PluginError for any exception of the block but a GeError, which explains itself."""
+    try:
+        yield
+    except GeError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"{name!r} of {registry.blame(hook, name)} failed: {error!r}.",
+            "Mend it, choose another, or leave the plugin out with --no-plugin.",
+        ) from error
+
+
+def blamed_objective(registry: Registry, name: str) -> Objective:
+    """The objective `name`; a failing measurement raises PluginError."""
+    return _Objective(registry.objectives[name], registry)
+
+
+def blamed_tasks(registry: Registry) -> Mapping[str, Task]:
+    """All tasks; one that cannot load its data for a fault of its own raises PluginError."""
+    return {name: _Task(task, registry) for name, task in registry.tasks.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Objective:
+    inner: Objective
+    registry: Registry
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    @property
+    def direction(self) -> Direction:
+        return self.inner.direction
+
+    def measure(self, measurement: Measurement) -> float:
+        with blaming(self.registry, "ge_objectives", self.name):
+            return self.inner.measure(measurement)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    inner: Task
+    registry: Registry
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    def load(self, argument: str, config: RunConfig) -> Dataset:
+        with blaming(self.registry, "ge_tasks", self.name):
+            return self.inner.load(argument, config)
