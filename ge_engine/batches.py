@@ -43,7 +43,10 @@ class Images:
 
     def normalised(self, picked: Tensor) -> Tensor:
         """uint8 (b, h, w, c) to float32 (b, c, size, size), channels last in memory."""
-        batch = ((picked.float() - self.mean) / self.std).permute(0, 3, 1, 2)
+        count, height, width, channels = picked.shape
+        rows = picked.reshape(count, height, width * channels).float()
+        rows.sub_(self.mean.repeat(width)).mul_(self.std.reciprocal().repeat(width))
+        batch = rows.view(picked.shape).permute(0, 3, 1, 2)
         if batch.shape[-2:] != (self.size, self.size):
             batch = interpolate(batch, (self.size, self.size), mode="bilinear", align_corners=False)
         return batch
@@ -112,8 +115,9 @@ def _gather(pixels: Tensor, picked: Tensor, augmentation: Augmentation, generato
     if augmentation.shift:
         rows = (rows + _offsets(count, height, generator)).clamp(0, height - 1)
         columns = (columns + _offsets(count, width, generator)).clamp(0, width - 1)
-    index = (picked[:, None, None], rows[:, :, None], columns[:, None, :])
-    return pixels[tuple(part.to(device) for part in index)]
+    places = ((picked[:, None] * height + rows) * width)[:, :, None] + columns[:, None, :]
+    gathered = pixels.view(-1, pixels.shape[3]).index_select(0, places.view(-1).to(device))
+    return gathered.view(count, height, width, -1)
 
 
 def _offsets(count: int, side: int, generator: torch.Generator) -> Tensor:
@@ -129,4 +133,4 @@ def _jitter(batch: Tensor, strength: float, generator: torch.Generator) -> Tenso
     contrast = 1 + on * strength * (2 * draws[:, 1] - 1)
     brightness = on * strength * (2 * draws[:, 2] - 1)
     shape = (count, 1, 1, 1)
-    return batch * contrast.view(shape).to(batch.device) + brightness.view(shape).to(batch.device)
+    return batch.mul_(contrast.view(shape).to(batch.device)).add_(brightness.view(shape).to(batch.device))
