@@ -45,6 +45,7 @@ from ge_engine.validate import Ladder, Trial
 SEED_FILE = Path(__file__).parents[1] / "examples" / "exquisitenet_v2.py"
 DIRECTIONS: dict[str, Direction] = {"accuracy": "max", "parameters": "min"}
 ROUND = 50
+PROSE_TOKENS = 100
 
 
 @dataclass
@@ -178,6 +179,8 @@ class Bench:
         sampling = Sampling(
             rng.uniform(*self.config.temperature), rng.randint(*self.config.max_tokens), rng.getrandbits(32)
         )
+        if not prompt.address:
+            sampling = replace(sampling, max_tokens=PROSE_TOKENS)
         persona = self.registry.personas[rng.choice(sorted(self.registry.personas))]
         prompt = persona.frame(prompt)
         if not name:
@@ -245,7 +248,7 @@ def _individual(identity: str, genome: Genome, accuracy: float) -> Individual:
 @contextmanager
 def bench(workers: int) -> Iterator[Bench]:
     config = config_from_dict({**PRESETS["demo"], "workers": workers})
-    registry = load_registry(blocked=["checks"])
+    registry = load_registry()
     seed = Seed.load(SEED_FILE).genome
     noise = Split(torch.randint(0, 256, (256, 3, 32, 32), dtype=torch.uint8), torch.arange(256) % 10)
     data = Dataset(noise, noise, noise, tuple("0123456789"))

@@ -1,0 +1,245 @@
+"""A language model behind a server that speaks the OpenAI protocol.
+
+Requests run side by side up to a limit. Only 429, 5xx, timeouts and broken answers are tried again, with
+backoff or as Retry-After says, and never past a deadline. Keys come from the environment or a file, and are
+cut out of every message.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ge_engine.contracts import Reply, Request
+from ge_engine.errors import ModelError
+from ge_engine.llm.forms import Form, supported_form
+
+PARALLEL = 8
+DEADLINE = 300.0
+ATTEMPT_SECONDS = 120.0
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0
+RETRIED = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`parallel` requests at once; `deadline` seconds for one request, retries included; `attempt` seconds
+    for one try; `pause` seconds before the second try, doubled each time."""
+
+    parallel: int = PARALLEL
+    deadline: float = DEADLINE
+    attempt: float = ATTEMPT_SECONDS
+    pause: float = FIRST_PAUSE
+
+
+class ServerModel:
+    """Answers through `client.chat.completions`. `form` is how the server takes a grammar, None for not."""
+
+    def __init__(self, model: str, client: Any, limits: Limits, form: Form | None, secret: str) -> None:
+        self.name = f"openai:{model}"
+        self.form = form
+        self._model = model
+        self._client = client
+        self._limits = limits
+        self._secret = secret
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        """Each index exactly once; a request that is not answered by its deadline ends in an error."""
+        waiting: queue.SimpleQueue[tuple[int, Request]] = queue.SimpleQueue()
+        answers: queue.SimpleQueue[tuple[int, Reply]] = queue.SimpleQueue()
+        begun: dict[int, float] = {}
+        for item in enumerate(requests):
+            waiting.put(item)
+        for _ in range(min(self._limits.parallel, len(requests))):
+            self._start_worker(waiting, answers, begun)
+        left = dict(enumerate(requests))
+        while left:
+            try:
+                index, reply = answers.get(timeout=0.05)
+            except queue.Empty:
+                for index in [i for i in left if self._overdue(begun.get(i))]:
+                    del left[index]
+                    self._start_worker(waiting, answers, begun)
+                    yield (
+                        index,
+                        self._failure("the server did not answer before the deadline", self._limits.deadline),
+                    )
+                continue
+            if left.pop(index, None) is not None:
+                yield index, reply
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _overdue(self, begin: float | None) -> bool:
+        return begin is not None and time.monotonic() > begin + self._limits.deadline + 0.5
+
+    def _start_worker(self, waiting: Any, answers: Any, begun: dict[int, float]) -> None:
+        """A daemon: one that a server holds past its deadline must not hold the process."""
+
+        def work() -> None:
+            while True:
+                try:
+                    index, request = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                begun[index] = time.monotonic()
+                answers.put((index, self._answer(request)))
+
+        threading.Thread(target=work, name="ge-server", daemon=True).start()
+
+    def _answer(self, request: Request) -> Reply:
+        """Try until there is an answer, an error that trying cannot mend, or the deadline."""
+        started = time.monotonic()
+        pause, options = self._limits.pause, self._options(request)
+        while True:
+            left = self._limits.deadline - (time.monotonic() - started)
+            if left <= 0:
+                return self._failure(
+                    "the server did not answer before the deadline", time.monotonic() - started
+                )
+            outcome = self._attempt(options, min(left, self._limits.attempt), started)
+            if isinstance(outcome, Reply):
+                return outcome
+            if outcome.adapted is not None:
+                options = outcome.adapted
+                continue
+            wait = outcome.wait if outcome.wait is not None else pause * random.uniform(0.75, 1.25)
+            if outcome.final or time.monotonic() - started + wait >= self._limits.deadline:
+                return self._failure(outcome.reason, time.monotonic() - started)
+            time.sleep(wait)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _attempt(self, options: dict[str, Any], seconds: float, started: float) -> Reply | Trouble:
+        import openai
+
+        try:
+            answer = self._client.chat.completions.create(**options, timeout=seconds)
+            return self._read(answer, started)
+        except openai.APIStatusError as error:
+            return self._refused(error, options)
+        except (openai.APIError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return Trouble(self._clean(f"{type(error).__name__}: {error}"))
+
+    def _read(self, answer: Any, started: float) -> Reply | Trouble:
+        choices = getattr(answer, "choices", None)
+        if not choices:
+            return Trouble("the server's answer holds no choice")
+        message, usage = choices[0].message, getattr(answer, "usage", None)
+        text = message.content or _tool_text(message)
+        return Reply(
+            text=text,
+            finish="length" if choices[0].finish_reason == "length" else "stop",
+            prompt_tokens=int(getattr(usage, "prompt_tokens", 0) or 0),
+            completion_tokens=int(getattr(usage, "completion_tokens", 0) or 0),
+            seconds=time.monotonic() - started,
+            model=self.name,
+        )
+
+    def _refused(self, error: Any, options: dict[str, Any]) -> Trouble:
+        status, said = int(error.status_code), str(error)
+        if status == 400 and "max_completion_tokens" in said and "max_tokens" in options:
+            changed = {k: v for k, v in options.items() if k != "max_tokens"}
+            return Trouble("", adapted={**changed, "max_completion_tokens": options["max_tokens"]})
+        if status == 400 and "temperature" in said and "temperature" in options:
+            return Trouble("", adapted={k: v for k, v in options.items() if k != "temperature"})
+        reason = self._clean(f"the server answered {status}: {said}")
+        return Trouble(reason, final=status not in RETRIED, wait=_retry_after(error.response.headers))
+
+    def _options(self, request: Request) -> dict[str, Any]:
+        messages = [{"role": "user", "content": request.prompt.user}]
+        if request.prompt.system:
+            messages.insert(0, {"role": "system", "content": request.prompt.system})
+        options: dict[str, Any] = {
+            "model": self._model,
+            "messages": messages,
+            "temperature": request.sampling.temperature,
+            "max_tokens": request.sampling.max_tokens,
+            "seed": request.sampling.seed & 0x7FFFFFFF,
+        }
+        if request.constraint is not None and self.form is not None:
+            options |= self.form.options(request.constraint.whole())
+        return options
+
+    def _failure(self, reason: str, seconds: float) -> Reply:
+        return Reply("", "error", 0, 0, seconds, self.name, reason)
+
+    def _clean(self, message: str) -> str:
+        flat = " ".join(message.split())[:300]
+        return flat.replace(self._secret, "***") if self._secret else flat
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a try gave no reply. `final`: trying again cannot help. `wait`: the server's Retry-After."""
+
+    reason: str
+    final: bool = False
+    wait: float | None = None
+    adapted: dict[str, Any] | None = None
+
+
+def open_server(argument: str, environ: Mapping[str, str], limits: Limits | None = None) -> ServerModel:
+    """Open "MODEL" or "MODEL@URL". Without a URL, $OPENAI_BASE_URL or OpenAI itself is asked.
+
+    The key is $OPENAI_API_KEY, or the text of the file that $OPENAI_API_KEY_FILE names; servers of one's
+    own need none.
+
+    Raises:
+        ModelError: the `openai` package is missing, the key's file cannot be read, or there is neither
+            a key nor a URL.
+    """
+    try:
+        import openai
+    except ImportError as error:
+        raise ModelError(
+            "The package openai is needed to ask a server.", "pip install 'ge-engine[server]'"
+        ) from error
+    model, _, url = argument.partition("@")
+    url = url or environ.get("OPENAI_BASE_URL", "")
+    key = _key(environ)
+    if not key and not url:
+        raise ModelError(
+            "There is no key for OpenAI.",
+            "Set OPENAI_API_KEY or OPENAI_API_KEY_FILE, or name your own server: --llm openai:MODEL@URL.",
+        )
+    limits = limits or Limits()
+    client = openai.OpenAI(api_key=key or "none", base_url=url or None, max_retries=0, timeout=limits.attempt)
+    return ServerModel(model, client, limits, supported_form(client, model, min(30.0, limits.attempt)), key)
+
+
+def _key(environ: Mapping[str, str]) -> str:
+    if key := environ.get("OPENAI_API_KEY", "").strip():
+        return key
+    if not (file := environ.get("OPENAI_API_KEY_FILE", "")):
+        return ""
+    try:
+        return Path(file).expanduser().read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(
+            "The file that OPENAI_API_KEY_FILE names cannot be read.", "Check its path."
+        ) from error
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    try:
+        return max(0.0, float(headers.get("retry-after", "")))
+    except ValueError:
+        return None
+
+
+def _tool_text(message: Any) -> str:
+    """The input of a custom tool, which is how OpenAI gives text that follows a grammar."""
+    for call in getattr(message, "tool_calls", None) or ():
+        custom = getattr(call, "custom", None)
+        if custom is not None:
+            return str(custom.input)
+    return ""

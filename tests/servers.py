@@ -1,0 +1,105 @@
+"""A loopback server that speaks the OpenAI protocol and misbehaves as it is told."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+GOOD = {
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "good"}, "finish_reason": "stop"}]
+}
+
+
+class Script:
+    """Behaviours by name, one a request, the last one for good. `bodies` are the requests that came."""
+
+    def __init__(self, *behaviours: str) -> None:
+        self.behaviours = list(behaviours)
+        self.bodies: list[dict[str, Any]] = []
+        self.times: list[float] = []
+        self.keys: list[str] = []
+        self.lock = threading.Lock()
+
+    def next(self, body: dict[str, Any], key: str) -> str:
+        with self.lock:
+            self.bodies.append(body)
+            self.times.append(time.monotonic())
+            self.keys.append(key)
+            return self.behaviours.pop(0) if len(self.behaviours) > 1 else self.behaviours[0]
+
+
+@contextmanager
+def misbehaving(script: Script) -> Iterator[str]:
+    """Serve the script; gives the base URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            _act(self, script.next(body, self.headers.get("authorization", "")))
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _act(handler: BaseHTTPRequestHandler, behaviour: str) -> None:
+    usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+    match behaviour.split():
+        case ["good"]:
+            _send(handler, 200, {**GOOD, "usage": usage})
+        case ["status", code, *headers]:
+            pairs = dict(header.split("=", 1) for header in headers)
+            said = {"error": {"message": f"no, {handler.headers.get('authorization')} is not welcome"}}
+            _send(handler, int(code), said, pairs)
+        case ["hang"]:
+            time.sleep(3)
+        case ["trickle"]:
+            handler.send_response(200)
+            handler.send_header("content-length", "1000000")
+            handler.end_headers()
+            for _ in range(40):
+                handler.wfile.write(b" ")
+                handler.wfile.flush()
+                time.sleep(0.1)
+        case ["half"]:
+            handler.send_response(200)
+            handler.send_header("content-length", "4000")
+            handler.end_headers()
+            handler.wfile.write(b'{"choices": [{"mess')
+        case ["empty"]:
+            _send(handler, 200, {"choices": [], "usage": usage})
+        case ["reasoning"]:
+            message = {"role": "assistant", "content": None, "reasoning_content": "hm " * 50}
+            _send(
+                handler,
+                200,
+                {"choices": [{"index": 0, "message": message, "finish_reason": "length"}], "usage": usage},
+            )
+        case ["completion_tokens"]:
+            _send(handler, 400, {"error": {"message": "use max_completion_tokens instead of max_tokens"}})
+
+
+def _send(
+    handler: BaseHTTPRequestHandler, status: int, body: Any, headers: dict[str, str] | None = None
+) -> None:
+    data = json.dumps(body).encode()
+    handler.send_response(status)
+    handler.send_header("content-type", "application/json")
+    handler.send_header("content-length", str(len(data)))
+    for name, value in (headers or {}).items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(data)

@@ -1,0 +1,121 @@
+"""Servers: what must not hang, be lost, be asked twice without need, or leak."""
+
+from __future__ import annotations
+
+import time
+
+import openai
+import pytest
+from servers import Script, misbehaving
+
+from ge_engine.contracts import Prompt, Reply, Request, Sampling
+from ge_engine.errors import ModelError
+from ge_engine.llm.forms import FORMS
+from ge_engine.llm.server import Limits, ServerModel, open_server
+
+KEY = "sk-very-secret-0123456789"
+QUICK = Limits(parallel=4, deadline=1.5, attempt=0.6, pause=0.05)
+
+
+def ask(script: Script, count: int = 1, limits: Limits = QUICK, form: int | None = None) -> list[Reply]:
+    requests = [
+        Request(f"g0s{i}/0", Prompt("system", f"user {i}"), Sampling(0.5, 64, i)) for i in range(count)
+    ]
+    with misbehaving(script) as url:
+        client = openai.OpenAI(api_key=KEY, base_url=url, max_retries=0)
+        model = ServerModel("m", client, limits, None if form is None else FORMS[form], KEY)
+        answers = list(model.generate(requests))
+        model.close()
+    assert sorted(index for index, _ in answers) == list(range(count)), "a slot was lost or answered twice"
+    return [reply for _, reply in sorted(answers)]
+
+
+def test_a_good_answer_carries_text_and_tokens() -> None:
+    script = Script("good")
+    (reply,) = ask(script)
+    assert (reply.text, reply.finish, reply.prompt_tokens, reply.completion_tokens) == ("good", "stop", 11, 7)
+    assert script.bodies[0]["messages"][0] == {"role": "system", "content": "system"}
+
+
+@pytest.mark.parametrize("trouble", ["status 500", "status 503", "status 429", "half", "empty", "hang"])
+def test_a_passing_fault_is_tried_again_and_counted_once(trouble: str) -> None:
+    script = Script(trouble, "good")
+    (reply,) = ask(script)
+    assert reply.text == "good"
+    assert len(script.bodies) == 2
+    assert (reply.prompt_tokens, reply.completion_tokens) == (11, 7)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_a_fault_of_ours_is_not_tried_again(status: int) -> None:
+    script = Script(f"status {status}", "good")
+    (reply,) = ask(script)
+    assert reply.finish == "error"
+    assert str(status) in reply.error
+    assert len(script.bodies) == 1
+
+
+def test_retry_after_is_obeyed() -> None:
+    script = Script("status 429 retry-after=0.7", "good")
+    (reply,) = ask(script)
+    assert reply.text == "good"
+    assert script.times[1] - script.times[0] >= 0.7
+
+
+def test_a_retry_after_past_the_deadline_is_not_waited_for() -> None:
+    started = time.monotonic()
+    (reply,) = ask(Script("status 429 retry-after=900"))
+    assert reply.finish == "error"
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("trouble", ["hang", "trickle", "status 500", "empty"])
+def test_nothing_passes_the_deadline(trouble: str) -> None:
+    started = time.monotonic()
+    replies = ask(Script(trouble), count=6)
+    assert all(reply.finish == "error" and reply.error for reply in replies)
+    assert time.monotonic() - started < 2 * (QUICK.deadline + 1.5)
+
+
+def test_a_hanging_request_does_not_hold_the_others() -> None:
+    replies = ask(Script("trickle", "good"), count=8)
+    assert [reply.finish for reply in replies].count("stop") == 7
+
+
+def test_reasoning_without_an_answer_is_cut_off_not_an_answer() -> None:
+    (reply,) = ask(Script("reasoning"))
+    assert (reply.text, reply.finish, reply.completion_tokens) == ("", "length", 7)
+
+
+def test_a_server_that_wants_another_limit_gets_it() -> None:
+    script = Script("completion_tokens", "good")
+    (reply,) = ask(script)
+    assert reply.text == "good"
+    assert script.bodies[1]["max_completion_tokens"] == 64
+    assert "max_tokens" not in script.bodies[1]
+
+
+def test_the_key_is_sent_and_never_said() -> None:
+    script = Script("status 401")
+    (reply,) = ask(script)
+    assert KEY in script.keys[0]
+    assert KEY not in repr(reply)
+    assert "***" in reply.error
+
+
+def test_a_key_file_that_is_missing_is_one_sentence(tmp_path: object) -> None:
+    with pytest.raises(ModelError, match="OPENAI_API_KEY_FILE"):
+        open_server("m", {"OPENAI_API_KEY_FILE": f"{tmp_path}/none"})
+
+
+def test_no_key_and_no_server_is_one_sentence() -> None:
+    with pytest.raises(ModelError, match="no key"):
+        open_server("m", {})
+
+
+def test_a_server_that_ignores_grammars_is_given_none() -> None:
+    script = Script("good")
+    with misbehaving(script) as url:
+        model = open_server(f"m@{url}", {"OPENAI_API_KEY": KEY}, QUICK)
+    assert model.form is None
+    assert len(script.bodies) == len(FORMS)
