@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 import pluggy
 
 from ge_engine import hookspecs
+from ge_engine.config import RunConfig
 from ge_engine.contracts import (
     Check,
     Evaluator,
@@ -87,6 +88,25 @@ def choose(table: Mapping[str, T], name: str, what: str) -> T:
     if name not in table:
         raise ConfigError(f"There is no {what} {name!r}.", f"There are: {', '.join(table) or 'none'}.")
     return table[name]
+
+
+def in_use(registry: Registry, config: RunConfig) -> frozenset[tuple[str, str]]:
+    """The (hook, name) pairs that a run with `config` would use. Checks and grammars are used all, unless
+    the run holds every prompt to one grammar. Names that nothing registers are left out."""
+    chosen: Mapping[str, Iterable[str]] = {
+        "ge_operators": config.operators,
+        "ge_personas": config.personas,
+        "ge_selectors": (config.parent_selector, config.elite_selector),
+        "ge_checks": registry.checks,
+        "ge_objectives": config.objectives,
+        "ge_evaluators": (config.evaluator,),
+        "ge_tasks": (config.task.partition(":")[0],),
+        "ge_language_models": [name.partition(":")[0] for name in config.llm],
+        "ge_grammars": (config.grammar,) if config.grammar else registry.grammars,
+    }
+    return (
+        frozenset((hook, name) for hook, names in chosen.items() for name in names) & registry.owners.keys()
+    )
 
 
 def load_registry(modules: Iterable[str] = (), blocked: Iterable[str] = ()) -> Registry:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from ge_engine import __version__
+from ge_engine.config import RunConfig
 from ge_engine.contracts import Prompt
 from ge_engine.errors import ConfigError, PluginError
-from ge_engine.registry import REGISTERING, choose, load_registry
+from ge_engine.registry import REGISTERING, choose, in_use, load_registry
 
 OURS = f"plugin 'operators' {__version__} (ge_operators)"
 HEAD = "from ge_engine.hookspecs import hookimpl\nfrom ge_plugins.personas import Role\n"
@@ -145,3 +146,18 @@ def test_a_persona_that_touches_the_code_of_a_prompt() -> None:
         framed = role.frame(prompt)
         assert framed.user == prompt.user
         assert framed.system.endswith(prompt.system)
+
+
+def test_a_part_that_a_run_uses_and_the_list_leaves_out() -> None:
+    registry = load_registry()
+    used = in_use(
+        registry, RunConfig(task="folder:images.zip", llm=("uniform",), grammar="block", operators=("eot",))
+    )
+    by_hook = {hook: sorted(name for h, name in used if h == hook) for hook in REGISTERING}
+    assert by_hook["ge_operators"] == ["eot"]
+    assert by_hook["ge_tasks"] == ["folder"]
+    assert by_hook["ge_language_models"] == ["uniform"]
+    assert by_hook["ge_grammars"] == ["block"]
+    assert by_hook["ge_checks"] == list(registry.checks)
+    assert by_hook["ge_selectors"] == ["nsga2", "spea2"]
+    assert ("ge_tasks", "nothing") not in in_use(registry, RunConfig(task="nothing"))

@@ -1,8 +1,8 @@
-"""`ge plugins`: what is installed, where it came from, and what it registers."""
+"""`ge plugins`: what is installed, where it came from, what it registers and what a run would use."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,39 +10,48 @@ from rich.table import Table
 
 from ge_engine.cli.console import out
 from ge_engine.cli.options import BlockedPlugins, PluginModules
-from ge_engine.registry import REGISTERING, load_registry
+from ge_engine.config import PRESETS, load_config
+from ge_engine.registry import REGISTERING, Registry, in_use, load_registry
+
+Pairs = frozenset[tuple[str, str]]
 
 
 def plugins(
     plugin: PluginModules = None,
     no_plugin: BlockedPlugins = None,
     names: Annotated[bool, typer.Option("--names", help="Also list every registered name.")] = False,
+    preset: Annotated[str, typer.Option(help=f"The run's preset: {', '.join(PRESETS)}.")] = "demo",
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="The run's settings in TOML.")] = None,
 ) -> None:
-    """List the plugins: name, version, origin and hooks.
+    """List the plugins: name, version, origin, hooks, and what a run of `--preset` and `--config` would use.
 
-    Example: ge plugins --names
+    Example: ge plugins --names --preset paper
     """
     registry = load_registry(plugin or (), no_plugin or ())
+    used = in_use(registry, load_config(preset, config, {}))
+    _print_plugins(registry, used)
+    if names:
+        out.print()
+        _print_names(registry, used)
+
+
+def _print_plugins(registry: Registry, used: Pairs) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("plugin", "version", "from", "hooks"):
+    for column in ("plugin", "version", "from", "hooks", "a run uses"):
         table.add_column(column)
     for origin in registry.origins:
-        source = origin.distribution or "--plugin"
+        mine = sorted(pair[1] for pair in used if registry.owners[pair] == origin.name)
+        where = f"{origin.distribution or '--plugin'} ({origin.module})"
         table.add_row(
-            origin.name, origin.version or "-", f"{source} ({origin.module})", ", ".join(origin.hooks)
+            origin.name, origin.version or "-", where, ", ".join(origin.hooks), ", ".join(mine) or "-"
         )
     out.print(table)
-    if names:
-        _print_names(registry.owners)
 
 
-def _print_names(owners: Mapping[tuple[str, str], str]) -> None:
+def _print_names(registry: Registry, used: Pairs) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("hook", "name", "plugin"):
+    for column in ("used", "hook", "name", "plugin"):
         table.add_column(column)
-    for (hook, name), owner in sorted(
-        owners.items(), key=lambda item: (REGISTERING.index(item[0][0]), item[0][1])
-    ):
-        table.add_row(hook, name, owner)
-    out.print()
+    for pair in sorted(registry.owners, key=lambda pair: (REGISTERING.index(pair[0]), pair[1])):
+        table.add_row("*" if pair in used else "", *pair, registry.owners[pair])
     out.print(table)
