@@ -263,7 +263,7 @@ class _OneStep:
             return framed
         answer = yield Ask(framed, self._context.genome, grammar, sampling, self._rng.getrandbits(31))
         if isinstance(answer, Rejected):
-            return Skipped(answer.reason)
+            return answer if answer.stage == "plugin" else Skipped(answer.reason)
         if answer.reply.finish == "error":
             return Rejected("model", answer.reply.error or "the language model gave no answer")
         self._targets[prompt] = answer.target

@@ -1,0 +1,203 @@
+"""An error inside a plugin is named with plugin and hook, and costs one slot or ends the run clearly."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import doubles
+import pytest
+
+from ge_engine.blaming import blamed_objective, blamed_tasks
+from ge_engine.contracts import Candidate, Context, Prompt
+from ge_engine.errors import PluginError
+from ge_engine.evolve import run
+from ge_engine.history import History
+from ge_engine.outcome import Rejected
+from ge_engine.patch import Patch
+from ge_engine.registry import Registry
+
+REGISTRY = doubles.registry()
+
+
+def with_part(table: str, part: Any) -> Registry:
+    """The doubles' registry in which `part` takes the place of what has its name."""
+    parts = MappingProxyType({**getattr(REGISTRY, table), part.name: part})
+    owners = MappingProxyType({**REGISTRY.owners, (f"ge_{table}", part.name): "doubles"})
+    return dataclasses.replace(REGISTRY, **{table: parts, "owners": owners})
+
+
+def rejections(folder: Path, registry: Registry, **settings: Any) -> tuple[dict[str, int], str]:
+    """Run one generation of four slots: rejections by stage, and one reason."""
+    config = doubles.config(generations=1, population=4, llm="scripted:good", **settings)
+    result = run(doubles.seed(), config, registry, folder, lambda *_: None)
+    with History(folder) as history:
+        reasons = [one.outcome.reason for one in history.individuals() if isinstance(one.outcome, Rejected)]
+    return dict(result.rejections), reasons[0] if reasons else ""
+
+
+class Mutator:
+    name = "mutation"
+    kind: Literal["mutation"] = "mutation"
+
+    def __init__(self, propose: Callable[[Context], Any]) -> None:
+        self.propose = propose
+
+
+def yields_text(context: Context) -> Any:
+    yield "please"
+
+
+def yields_for_ever(context: Context) -> Any:
+    while True:
+        yield Prompt("Answer.", "Again.", "", None)
+
+
+def patches_elsewhere(context: Context) -> Any:
+    return Patch("Nowhere", "class Nowhere: pass")
+    yield
+
+
+def holds_on(context: Context) -> Any:
+    try:
+        yield Prompt("Answer.", "Once.", context.addresses[0], "no such grammar")
+    finally:
+        raise ValueError("I do not close")
+
+
+@pytest.mark.parametrize(
+    ("propose", "words"),
+    [
+        (yields_text, "no Prompt"),
+        (yields_for_ever, "more than 16 times"),
+        (patches_elsewhere, "Nowhere"),
+        (holds_on, "I do not close"),
+        (lambda _: 3, "int"),
+    ],
+)
+def test_an_operator_that_ends_the_run(tmp_path: Path, propose: Any, words: str) -> None:
+    registry = with_part("operators", Mutator(propose))
+    counts, reason = rejections(tmp_path, registry, operators=("mutation",))
+    assert counts == {"plugin": 4}
+    assert words in reason
+    assert "plugin 'doubles'" in reason
+    assert "ge_operators" in reason
+
+
+class Persona:
+    name = "expert"
+
+    def __init__(self, frame: Callable[[Prompt], Any]) -> None:
+        self.frame = frame
+
+
+@pytest.mark.parametrize("frame", [lambda _: 1 / 0, lambda _: "You are."])
+def test_a_persona_that_ends_the_run(tmp_path: Path, frame: Any) -> None:
+    counts, reason = rejections(tmp_path, with_part("personas", Persona(frame)), personas=("expert",))
+    assert counts == {"plugin": 4}
+    assert "the persona 'expert' of plugin 'doubles'" in reason
+    assert "ge_personas" in reason
+
+
+class Rung:
+    name = "seen"
+    kind: Literal["static"] = "static"
+    order = 1
+
+    def __init__(self, check: Callable[[Candidate], Any]) -> None:
+        self.check = check
+
+
+@pytest.mark.parametrize("check", [lambda _: 1 / 0, lambda _: True, lambda _: "no"])
+def test_a_check_that_ends_the_run(tmp_path: Path, check: Any) -> None:
+    counts, reason = rejections(tmp_path, with_part("checks", Rung(check)))
+    assert counts == {"plugin": 4}
+    assert "the check 'seen' of plugin 'doubles'" in reason
+
+
+@pytest.mark.parametrize("method", ["instructions", "constraint", "decode"])
+def test_a_grammar_that_ends_the_run(tmp_path: Path, method: str) -> None:
+    broken = doubles.Raw("block")
+    setattr(broken, method, lambda *_: 1 / 0)
+    counts, reason = rejections(tmp_path, with_part("grammars", broken), grammar="block")
+    assert counts == {"plugin": 4}
+    assert "the grammar 'block' of plugin 'doubles'" in reason
+
+
+class Model:
+    name = "scripted"
+
+    def open(self, argument: str, config: Any) -> Any:
+        if argument == "shut":
+            raise OSError("no such socket")
+        return self
+
+    def generate(self, requests: Any) -> Any:
+        raise KeyError("choices")
+
+    def close(self) -> None:
+        pass
+
+
+class Selector:
+    name = "spea2"
+
+    def select(self, *_: Any) -> Any:
+        return 1 / 0
+
+
+class Evaluator:
+    name = "instant"
+
+    def open(self, *_: Any) -> Any:
+        return 1 / 0
+
+
+@pytest.mark.parametrize(
+    ("table", "part", "llm", "hook"),
+    [
+        ("language_models", Model(), "scripted:shut", "ge_language_models"),
+        ("selectors", Selector(), "scripted:good", "ge_selectors"),
+        ("evaluators", Evaluator(), "scripted:good", "ge_evaluators"),
+    ],
+)
+def test_a_part_without_which_no_run_goes_on_that_is_not_named(
+    tmp_path: Path, table: str, part: Any, llm: str, hook: str
+) -> None:
+    config = doubles.config(generations=2, population=2, llm=llm)
+    with pytest.raises(PluginError) as caught:
+        run(doubles.seed(), config, with_part(table, part), tmp_path, lambda *_: None)
+    assert "plugin 'doubles'" in caught.value.message
+    assert hook in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_language_model_that_breaks_down_that_is_not_named(tmp_path: Path) -> None:
+    config = doubles.config(generations=1, population=2, llm="scripted:any")
+    with pytest.raises(PluginError, match="The language model scripted failed: KeyError"):
+        run(doubles.seed(), config, with_part("language_models", Model()), tmp_path, lambda *_: None)
+
+
+def test_an_objective_that_is_not_named() -> None:
+    class Broken:
+        name = "accuracy"
+        direction: Literal["max"] = "max"
+
+        def measure(self, _: Any) -> float:
+            return 1 / 0
+
+    class Empty:
+        name = "nothing"
+
+        def load(self, *_: Any) -> Any:
+            return [][0]
+
+    objective = blamed_objective(with_part("objectives", Broken()), "accuracy")
+    assert (objective.name, objective.direction) == ("accuracy", "max")
+    with pytest.raises(PluginError, match=r"'accuracy' of plugin 'doubles' \(ge_objectives\) failed"):
+        objective.measure(None)  # type: ignore[arg-type]
+    with pytest.raises(PluginError, match=r"'nothing' of plugin 'doubles' \(ge_tasks\) failed"):
+        blamed_tasks(with_part("tasks", Empty()))["nothing"].load("", doubles.config())
