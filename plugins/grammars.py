@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ge_engine import block_form, diff_form, edits
 from ge_engine.contracts import Constraint, Grammar, Reply, Target
+from ge_engine.grammar import block, diff, edits
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, parse_patch
@@ -37,10 +37,10 @@ class Block:
     name = "block"
 
     def instructions(self, target: Target) -> str:
-        return block_form.instructions(target)
+        return block.instructions(target)
 
     def constraint(self, target: Target) -> Constraint | Rejected:
-        return block_form.constraint(target)
+        return block.constraint(target)
 
     def decode(self, reply: Reply, target: Target) -> Patch | Rejected:
         found = _whole_block(reply, target, None)
@@ -59,13 +59,13 @@ class Diff:
     name = "diff"
 
     def instructions(self, target: Target) -> str:  # noqa: ARG002
-        return diff_form.INSTRUCTIONS
+        return diff.INSTRUCTIONS
 
     def constraint(self, target: Target) -> Constraint | Rejected:
-        return diff_form.constraint(target)
+        return diff.constraint(target)
 
     def decode(self, reply: Reply, target: Target) -> Patch | Rejected:
-        code = diff_form.rewritten(reply.text, target)
+        code = diff.rewritten(reply.text, target)
         return code if isinstance(code, Rejected) else parse_patch(target.genome, target.address, code)
 
     def canonical(self, reply: Reply, target: Target) -> str:  # noqa: ARG002

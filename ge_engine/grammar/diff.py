@@ -13,7 +13,7 @@ import json
 import re
 
 from ge_engine.contracts import Constraint, Target
-from ge_engine.grammar import Parts, make
+from ge_engine.grammar.making import Parts, make
 from ge_engine.outcome import Rejected
 
 INSTRUCTIONS = (

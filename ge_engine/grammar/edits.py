@@ -13,13 +13,13 @@ import re
 from dataclasses import dataclass
 
 from ge_engine.contracts import Constraint, Target
-from ge_engine.families import CHANNEL_ARGUMENTS
-from ge_engine.grammar import Parts, disjoint, make, rng_of, sites_of, without
+from ge_engine.grammar.families import CHANNEL_ARGUMENTS
+from ge_engine.grammar.making import Parts, disjoint, make, rng_of, sites_of, without
+from ge_engine.grammar.scope import Scope, scope_of
+from ge_engine.grammar.signatures import bind
+from ge_engine.grammar.sites import Site
+from ge_engine.grammar.template import Part, either
 from ge_engine.outcome import Rejected
-from ge_engine.scope import Scope, scope_of
-from ge_engine.signatures import bind
-from ge_engine.sites import Site
-from ge_engine.template import Part, either
 
 ATTEMPTS = 12
 LINE = re.compile(r"^[ \t>*`-]*(\d{1,5})[ \t]*[:|][ \t]?(.*?)[ \t]*$")

@@ -7,15 +7,15 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ge_engine import layers
 from ge_engine.contracts import Target
-from ge_engine.families import SCALES, SHARES
-from ge_engine.flow import Spot, spots
-from ge_engine.grammar import BREADTH, MANY, disjoint, sites_of, strings
-from ge_engine.layers import Offer
-from ge_engine.scope import Function, method, scope_of
-from ge_engine.sites import Site, Text
-from ge_engine.template import Part, count, either
+from ge_engine.grammar import layers
+from ge_engine.grammar.families import SCALES, SHARES
+from ge_engine.grammar.flow import Spot, spots
+from ge_engine.grammar.layers import Offer
+from ge_engine.grammar.making import BREADTH, MANY, disjoint, sites_of, strings
+from ge_engine.grammar.scope import Function, method, scope_of
+from ge_engine.grammar.sites import Site, Text
+from ge_engine.grammar.template import Part, count, either
 
 OPEN_SITES = 5
 LAYER_NAMES = ("extra", "mixer", "refine", "context", "branch", "smooth", "detail", "focus")

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from ge_engine.contracts import Target
-from ge_engine.scope import scope_of
-from ge_engine.sites import Site, find_sites
-from ge_engine.template import Part, contains, count, either, literals, to_lark
+from ge_engine.grammar.scope import scope_of
+from ge_engine.grammar.sites import Site, find_sites
+from ge_engine.grammar.template import Part, contains, count, either, literals, to_lark
 
 BREADTH = 5
 MANY = 3000

@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ge_engine import layers, signatures
-from ge_engine.families import (
+from ge_engine.grammar import layers, signatures
+from ge_engine.grammar.families import (
     ACTIVATION_FUNCTIONS,
     ACTIVATION_LAYERS,
     DROPOUTS,
@@ -17,9 +17,9 @@ from ge_engine.families import (
     RATIO_NAMES,
     SCALES,
 )
-from ge_engine.layers import Offer, Rewrite
-from ge_engine.scope import Scope, dotted
-from ge_engine.template import Part, either
+from ge_engine.grammar.layers import Offer, Rewrite
+from ge_engine.grammar.scope import Scope, dotted
+from ge_engine.grammar.template import Part, either
 
 REWRITES: Mapping[tuple[str, str], Rewrite] = {
     **{("nn", name): layers.activation_layer for name in ACTIVATION_LAYERS},

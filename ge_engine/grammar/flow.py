@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ge_engine.families import ACTIVATION_LAYERS, DROPOUTS
-from ge_engine.scope import Function, Scope, dotted, method
-from ge_engine.signatures import bind
+from ge_engine.grammar.families import ACTIVATION_LAYERS, DROPOUTS
+from ge_engine.grammar.scope import Function, Scope, dotted, method
+from ge_engine.grammar.signatures import bind
 
 WIDENS = {"Conv2d": "out_channels", "BatchNorm2d": "num_features", "InstanceNorm2d": "num_features"}
 KEEPS = {*ACTIVATION_LAYERS, *DROPOUTS, "Identity", "MaxPool2d", "AvgPool2d"}

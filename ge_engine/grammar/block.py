@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ge_engine import edits
 from ge_engine.contracts import Constraint, Target
-from ge_engine.drafts import LAYER_NAMES, Draft, Piece, draft_of, filled, named
-from ge_engine.grammar import make, rng_of, without
+from ge_engine.grammar import edits
+from ge_engine.grammar.drafts import LAYER_NAMES, Draft, Piece, draft_of, filled, named
+from ge_engine.grammar.making import make, rng_of, without
+from ge_engine.grammar.template import Part, either
 from ge_engine.outcome import Rejected
-from ge_engine.template import Part, either
 
 ATTEMPTS = 8
 MOST_CHARACTERS = 2400
