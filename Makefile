@@ -4,13 +4,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint types bench bench-llm bench-train bench-loop bench-schedule corpus crash fuzz clean
+.PHONY: demo test check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report corpus crash fuzz browser clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --run runs/demo-$$(date +%Y%m%d-%H%M%S)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# The report in a real browser; installs Chromium and Playwright where they are missing.
+browser: $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[browser]'
+	.ci/browser $(BIN)/python
+	$(BIN)/python -m pytest -m browser
 
 check: lint types test
 
@@ -24,7 +30,7 @@ types: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.bench_transform
 
-bench-llm bench-train bench-loop bench-schedule: $(STAMP)
+bench-llm bench-train bench-loop bench-schedule bench-report: $(STAMP)
 	$(BIN)/python -m benchmarks.$(subst -,_,$@)
 
 corpus crash fuzz: $(STAMP)

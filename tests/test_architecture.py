@@ -20,8 +20,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("config",),
     ("syntax",),
     ("style", "names"),
+    ("bindings",),
+    ("facts",),
     ("segments",),
     ("cutting",),
+    ("listing",),
     ("blocks",),
     ("builders",),
     ("entry",),
@@ -48,7 +51,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("batches",),
     ("trainer", "measuring"),
     ("probing",),
-    ("worker", "nursery", "executor", "endings", "preparing"),
+    ("worker", "nursery", "executor", "endings", "preparing", "constraints", "command", "function"),
     ("evaluate",),
     ("launch",),
     ("events",),
@@ -57,6 +60,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("conversation",),
     ("breeding",),
     ("evolve",),
+    ("report",),
     ("cli", "testing"),
 )
 LEVEL = {room: level for level, row in enumerate(ROWS) for room in row}

@@ -24,6 +24,7 @@ from ge_engine.cli.export import export
 from ge_engine.cli.log import log
 from ge_engine.cli.plugin import plugin
 from ge_engine.cli.plugins import plugins
+from ge_engine.cli.report import report
 from ge_engine.cli.show import show
 from ge_engine.errors import GeError
 
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (evolve, blocks, diff, blame, log, show, export, plugins, doctor):
+for command in (evolve, blocks, diff, blame, log, show, report, export, plugins, doctor):
     app.command()(command)
 app.add_typer(plugin, name="plugin")
 

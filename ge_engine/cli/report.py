@@ -1,0 +1,81 @@
+"""`ge report`: a run as one HTML page, and as figures."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from ge_engine.cli.console import out
+from ge_engine.cli.export import write_whole
+from ge_engine.cli.options import BlockedPlugins, PluginModules
+from ge_engine.history import History
+from ge_engine.registry import Registry, choose, load_registry
+from ge_engine.report import RunData, build_page, draw, read_run
+from ge_engine.report.counts import ladder_order
+from ge_engine.report.images import write_figures
+from ge_engine.report.serve import PageServer, ledger_stamp
+
+
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to write it; RUN/report.html."),
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    figures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write every plot as PNG and SVG into this folder."),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Serve it on this machine while the run goes on; Ctrl-C ends.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of --follow; 0: any that is free.")] = 0,
+    plugin: PluginModules = None,
+    no_plugin: BlockedPlugins = None,
+) -> None:
+    """Write a run as one HTML file: front, progress, ladder, what worked, lineage, and every child's diff.
+
+    Example: ge report runs/demo --open
+    """
+    registry = load_registry(plugin or (), no_plugin or ())
+    if follow:
+        _serve(run, registry, port, show)
+        return
+    data = _read(run, registry)
+    drawings = draw(data)
+    target = output or run / "report.html"
+    write_whole(target, build_page(data, drawings).encode())
+    out.print(Text(f"wrote {target}"))
+    if figures is not None:
+        paths = write_figures(drawings, figures)
+        out.print(Text(f"wrote {len(paths)} figures to {figures}"))
+    if show:
+        webbrowser.open(target.resolve().as_uri())
+
+
+def _read(run: Path, registry: Registry) -> RunData:
+    with History(run) as history:
+        names = history.config.objectives
+        directions = {name: choose(registry.objectives, name, "objective").direction for name in names}
+        return read_run(history, directions, ladder_order(registry.checks.values()))
+
+
+def _serve(run: Path, registry: Registry, port: int, show: bool) -> None:
+    def build(stamp: str) -> str:
+        data = _read(run, registry)
+        return build_page(data, draw(data), stamp)
+
+    History(run).close()
+    with PageServer(build, lambda: ledger_stamp(run), port) as server:
+        out.print(Text(f"{server.url} shows {run} as it grows; Ctrl-C ends."))
+        if show:
+            webbrowser.open(server.url)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            out.print("ended")

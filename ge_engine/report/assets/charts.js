@@ -1,0 +1,148 @@
+const CONFIG = {
+  responsive: true,
+  displaylogo: false,
+  modeBarButtonsToRemove: ["select2d", "lasso2d"],
+  toImageButtonOptions: { format: "svg", scale: 1 },
+};
+const NARROW = 520;
+const drawn = new Map();
+
+/** Draw a figure into an element, in the colours of the theme; again when the theme changes. */
+async function draw(element, spec, index) {
+  drawn.set(element, { spec, index });
+  const figure = coloured(spec, index.dark);
+  figure.layout.template = index.templates[theme()];
+  figure.layout.autosize = true;
+  delete figure.layout.width;
+  if (element.clientWidth < NARROW) fitNarrow(figure.layout);
+  element.style.minHeight = figure.layout.height + "px";
+  await Plotly.react(element, figure.data, figure.layout, { ...CONFIG, displayModeBar: element.id === "pareto" && element.clientWidth >= NARROW });
+}
+
+function fitNarrow(layout) {
+  layout.margin = { l: 44, r: 8, t: 44, b: 44, ...layout.margin };
+  for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
+    layout[name] = { ...layout[name], tickfont: { size: 10 } };
+    if (layout[name].tickformat) layout[name].nticks = 5;
+    if (layout[name].title) layout[name].title = { ...layout[name].title, font: { size: 11 } };
+  }
+  layout.legend = { ...layout.legend, font: { size: 10 } };
+}
+
+async function redrawAll() {
+  for (const [element, { spec, index }] of drawn) await draw(element, spec, index);
+}
+
+/** Fill a section that names its figure: heading, plot, caption, and the numbers as a table. */
+function fillFigure(section, index) {
+  const name = section.dataset.figure;
+  const figure = index.figures[name];
+  const id = "plot-" + name;
+  const plot = make("div", { className: "plot", id, role: "img" });
+  plot.setAttribute("aria-label", figure.title + ". " + figure.summary);
+  plot.style.minHeight = figure.spec.layout.height + "px";
+  const heading = make("h2", { id: id + "-title" }, figure.title);
+  section.setAttribute("aria-labelledby", heading.id);
+  section.append(heading, plot, make("p", { className: "caption" }, figure.summary));
+  if (section.dataset.table) section.append(numbersOf(section.dataset.table, name, index));
+  const spec = name.startsWith("success-") ? withoutLegend(figure.spec) : figure.spec;
+  whenNear(plot, () => draw(plot, spec, index));
+}
+
+/** The page has one legend for the charts of what worked. */
+function withoutLegend(spec) {
+  const margin = { l: 56, r: 24, t: 8, b: 44 };
+  return { data: spec.data, layout: { ...spec.layout, showlegend: false, margin, height: spec.layout.height - 30 } };
+}
+
+function numbersOf(title, name, index) {
+  const content = name === "ladder"
+    ? table(["stage", "reason", { number: "children" }, "for example"],
+      index.reasons.map(([stage, reason, count, example]) => [stage, reason, { number: String(count) }, chooser(example)]))
+    : sharesTable(index.figures[name].spec.data);
+  return make("details", {}, make("summary", {}, title),
+    make("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: title }, make("table", {}, ...content)));
+}
+
+function sharesTable(traces) {
+  const names = traces[0].y.map((text) => plainLabel(text).split("  ")[0]);
+  const heads = ["", ...traces.map((trace) => ({ number: trace.name }))];
+  const rows = names.map((name, at) => [name, ...traces.map((trace) => ({ number: String(trace.customdata[at]) }))]);
+  return table(heads, rows.reverse());
+}
+
+/** A label as it was before it was escaped for Plotly. */
+function plainLabel(text) {
+  return text.replace(/<\/?b>/g, "").replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
+}
+
+/** Run `work` once, when the element comes near the screen. */
+function whenNear(element, work) {
+  const observer = new IntersectionObserver((entries) => {
+    if (entries.some((entry) => entry.isIntersecting)) {
+      observer.disconnect();
+      work();
+    }
+  }, { rootMargin: "600px" });
+  observer.observe(element);
+}
+
+/** The front's plot with the chosen individual ringed, in the plane of two objectives. */
+function paretoSpec(index, plane, chosen) {
+  const spec = structuredClone(index.figures.pareto.spec);
+  if (plane) setPlane(spec, index, plane);
+  const place = pointOf(index, plane, chosen);
+  const named = spec.data.some((trace) => trace.mode === "markers+text" && trace.customdata.includes(chosen));
+  spec.data.push({
+    type: "scatter", mode: named ? "markers" : "markers+text", x: place ? [place[0]] : [], y: place ? [place[1]] : [], showlegend: false,
+    hoverinfo: "skip", text: [index.rows.id[chosen]], textposition: "bottom center", textfont: { color: "#1f2937", size: 13 },
+    marker: { symbol: "circle-open", size: 20, color: "#1f2937", line: { width: 3, color: "#1f2937" } },
+  });
+  spec.layout.uirevision = plane ? plane.join("/") : "first";
+  return spec;
+}
+
+function pointOf(index, plane, at) {
+  const { rows, objectives } = index;
+  if (rows.state[at] !== "scored") return null;
+  const [x, y] = plane ?? [objectives.length > 1 ? objectives[1].name : "", objectives[0].name];
+  return [x ? rows.scores[x][at] : Math.max(rows.generation[at], 0), rows.scores[y][at]];
+}
+
+function setPlane(spec, index, [x, y]) {
+  const [across, up] = [x, y].map((name) => index.objectives.find((one) => one.name === name));
+  for (const trace of spec.data) {
+    trace.x = trace.customdata.map((at) => index.rows.scores[x][at]);
+    trace.y = trace.customdata.map((at) => index.rows.scores[y][at]);
+    trace.hovertemplate = `%{hovertext}<br>${up.label} %{y:${up.hover}}<br>${across.label} %{x:${across.hover}}<extra></extra>`;
+  }
+  spec.layout.xaxis = { title: { text: across.title }, tickformat: across.ticks, type: across.scale };
+  spec.layout.yaxis = { title: { text: up.title }, tickformat: up.ticks, type: up.scale };
+}
+
+/** The training curve of an individual beside the seed's, one panel for each figure of the curve. */
+function curveSpec(curve, seedCurve, name, outcome) {
+  const panels = Object.keys(curve).filter((key) => key !== "epoch").slice(0, 3);
+  const layout = { height: 90 + 150 * panels.length, showlegend: true, grid: { rows: panels.length, columns: 1, pattern: "independent", ygap: 0.28 } };
+  const data = [];
+  panels.forEach((panel, at) => {
+    const n = at ? String(at + 1) : "";
+    const line = (x, y, label, colour, width) => data.push({
+      type: "scatter", mode: "lines+markers", x, y, name: label, legendgroup: label, showlegend: at === 0, line: { color: colour, width },
+      marker: { size: 5 }, xaxis: "x" + n, yaxis: "y" + n, hovertemplate: `epoch %{x}: %{y:.4~g}<extra>${label}</extra>`,
+    });
+    if (seedCurve[panel] && name !== "seed") line(seedCurve.epoch, seedCurve[panel], "seed", "#8593a8", 1.5);
+    line(curve.epoch, curve[panel], name, "#c2410c", 2.5);
+    if (panel === "accuracy" && outcome !== undefined) {
+      data.push({
+        type: "scatter", mode: "markers", x: [curve.epoch[curve.epoch.length - 1]], y: [outcome], name: "validation", xaxis: "x" + n, yaxis: "y" + n,
+        marker: { symbol: "diamond-open", size: 11, color: "#1d4ed8", line: { width: 2 } }, hovertemplate: "validation: %{y:.2%}<extra></extra>",
+      });
+    }
+    const title = panel === "accuracy" ? "training accuracy" : panel === "loss" ? "training loss" : panel;
+    layout["yaxis" + n] = { title: { text: title.replace(/[<>&]/g, "") }, tickformat: panel === "accuracy" ? ".0%" : "~g", nticks: 5 };
+    layout["xaxis" + n] = { title: { text: at === panels.length - 1 ? "epoch" : "" }, tickformat: "d", nticks: Math.min(10, curve.epoch.length + 1) };
+  });
+  layout.margin = { l: 62, r: 16, t: 40, b: 44 };
+  return { data, layout };
+}

@@ -1,0 +1,200 @@
+"""What became of a run's children: the ladder, success by group, and the hypervolume's growth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ge_engine.contracts import Check
+from ge_engine.hypervolume import box
+from ge_engine.population import SEED_ID, Direction, Step, losses
+from ge_engine.report.data import Row, RunData
+from ge_engine.report.growth import growth
+
+BEFORE_CHECKS = ("skipped", "model", "plugin", "extract", "compile", "contract")
+Group = Literal["operator", "intent", "persona", "block"]
+GROUPS: tuple[Group, ...] = ("operator", "intent", "persona", "block")
+FATES = ("on the front", "better than its parent", "trained", "failed in training", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A stage of the ladder: how many children passed it and how many it took out."""
+
+    name: str
+    passed: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A reason that was given `count` times at `stage`; `example` is an individual's id."""
+
+    stage: str
+    reason: str
+    count: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Children of one group by their fate, in the order of `FATES`."""
+
+    name: str
+    fates: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        return sum(self.fates)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The hypervolume (share of the box between the ideal and the reference point, 0..1) after each
+    evaluation that was scored, the seed's first. `starts` are the evaluations where a generation begins."""
+
+    volumes: tuple[float, ...]
+    starts: tuple[tuple[int, int], ...]
+
+
+def ladder_order(checks: Iterable[Check]) -> tuple[str, ...]:
+    """The stages that a child climbs: reading the reply, the static rungs, the probe and its rungs."""
+    ordered = sorted(checks, key=lambda check: (check.order, check.name))
+    static = tuple(check.name for check in ordered if check.kind == "static")
+    probe = tuple(check.name for check in ordered if check.kind == "probe")
+    return (*BEFORE_CHECKS, *static, "probe", *probe)
+
+
+def ladder(run: RunData) -> list[Rung]:
+    """The ladder as a funnel: all children first, then each stage that took any out, then training.
+
+    A stage that no rung has (of a plugin that is gone) stands before the static rungs.
+    """
+    children = [row for row in run.children if row.state != "waiting"]
+    lost = Counter(row.stage for row in children if row.state == "rejected")
+    known = {name: place for place, name in enumerate(run.rungs)}
+    stages = sorted(lost, key=lambda name: (known.get(name, len(BEFORE_CHECKS) - 0.5), name))
+    left = len(children)
+    rungs = [Rung("children bred", left, 0)]
+    for stage in stages:
+        left -= lost[stage]
+        rungs.append(Rung(stage, left, lost[stage]))
+    scored = sum(row.state == "scored" for row in children)
+    rungs.append(Rung("trained and scored", scored, left - scored))
+    better = sum(row.better or row.front for row in children)
+    rungs.append(Rung("improved", better, scored - better))
+    front = sum(row.front for row in children)
+    rungs.append(Rung("on the Pareto front", front, better - front))
+    return rungs
+
+
+def reasons(run: RunData, most: int = 15) -> list[Reason]:
+    """The reasons that were given most often for a rejection or a failure."""
+    counts: Counter[tuple[str, str]] = Counter()
+    example: dict[tuple[str, str], str] = {}
+    for row in run.children:
+        if row.state in ("rejected", "failed"):
+            key = (row.stage, row.reason)
+            counts[key] += 1
+            example.setdefault(key, row.id)
+    return [Reason(*key, count, example[key]) for key, count in counts.most_common(most)]
+
+
+def success(run: RunData, group: Group) -> list[Tally]:
+    """Children by fate for each operator, intent, persona or block, most children first.
+
+    A child that two operators made counts for both of them.
+    """
+    named: dict[str, list[int]] = {}
+    for row in run.children:
+        fate = _fate(row)
+        if fate is None:
+            continue
+        for name in dict.fromkeys(_OF[group](step) or "none" for step in row.steps):
+            named.setdefault(name, [0] * len(FATES))[fate] += 1
+    tallies = [Tally(name, tuple(fates)) for name, fates in named.items()]
+    return sorted(tallies, key=lambda tally: (-tally.total, tally.name))
+
+
+def progress(run: RunData) -> Progress:
+    """How the hypervolume grew. Equal scores count as evaluations of their own."""
+    scored = [row for row in run.rows if row.state == "scored"]
+    points = [losses(row.objectives, run.directions) for row in scored]
+    if not points:
+        return Progress((), ())
+    volumes = growth(points, *box(points))
+    return Progress(tuple(volumes), tuple(_starts(scored)))
+
+
+def best_values(run: RunData) -> Mapping[str, Row]:
+    """For each objective the scored individual with its best value; of equals the first."""
+    scored = [row for row in run.rows if row.state == "scored"]
+    if not scored:
+        return {}
+    return {name: _best(scored, name, direction) for name, direction in run.directions.items()}
+
+
+def ancestors(rows: Mapping[str, Row], start: Iterable[str]) -> list[str]:
+    """The ids of `start` and of all their ancestors, in depth-first order along first parents,
+    so that a child stands close below what it was made from."""
+    wanted: set[str] = set()
+    waiting = [name for name in start if name in rows]
+    while waiting:
+        name = waiting.pop()
+        if name not in wanted:
+            wanted.add(name)
+            waiting.extend(rows[name].parents)
+    return [name for name in depth_first(rows) if name in wanted]
+
+
+def depth_first(rows: Mapping[str, Row]) -> list[str]:
+    """All ids, each after its first parent and before that parent's later children."""
+    children: dict[str, list[str]] = {}
+    roots: list[str] = []
+    for row in rows.values():
+        if row.parents:
+            children.setdefault(row.parents[0], []).append(row.id)
+        else:
+            roots.append(row.id)
+    order: list[str] = []
+    waiting = list(reversed(roots))
+    while waiting:
+        name = waiting.pop()
+        order.append(name)
+        waiting.extend(reversed(children.get(name, [])))
+    return order
+
+
+def _best(scored: Sequence[Row], name: str, direction: Direction) -> Row:
+    sign = 1 if direction == "max" else -1
+    return max(scored, key=lambda row: sign * row.objectives[name])
+
+
+def _starts(scored: Sequence[Row]) -> Iterable[tuple[int, int]]:
+    last = -1
+    for evaluation, row in enumerate(scored, 1):
+        if row.generation > last and row.id != SEED_ID:
+            last = row.generation
+            yield evaluation, last
+
+
+def _fate(row: Row) -> int | None:
+    match row.state:
+        case "waiting":
+            return None
+        case "rejected":
+            return 4
+        case "failed":
+            return 3
+        case "scored":
+            return 0 if row.front else 1 if row.better else 2
+
+
+_OF: Mapping[Group, Callable[[Step], str]] = {
+    "operator": lambda step: step.operator,
+    "intent": lambda step: step.intent,
+    "persona": lambda step: step.persona,
+    "block": lambda step: step.address,
+}

@@ -1,0 +1,242 @@
+"""A ledger -> plain data of a run: no HTML, no drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any, Literal
+
+from ge_engine.history import History
+from ge_engine.outcome import Failed, Outcome, Rejected, Scored
+from ge_engine.population import SEED_ID, Direction, Individual, Step, dominates, pareto_front
+from ge_engine.records import Call
+from ge_engine.report.texts import SourceTable
+
+State = Literal["scored", "rejected", "failed", "waiting"]
+Curve = tuple[Mapping[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A genome as what differs from the seed: codes are ids of the run's `SourceTable`.
+
+    `replaced` are (segment, code), `helpers` (segment before which it stands, name, code).
+    """
+
+    replaced: tuple[tuple[int, int], ...]
+    helpers: tuple[tuple[int, str, int], ...]
+    imports: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A prompt and its reply; `system`, `user` and `reply` are ids of the run's `SourceTable`."""
+
+    system: int
+    user: int
+    reply: int
+    intent: str
+    address: str
+    model: str
+    finish: str
+    error: str
+    temperature: float
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An individual. `better`: it dominates its first parent; `curve`: one mapping an epoch;
+    `test`: its objectives on the test split, empty when it was no finalist."""
+
+    id: str
+    generation: int
+    parents: tuple[str, ...]
+    steps: tuple[Step, ...]
+    state: State
+    stage: str
+    reason: str
+    objectives: Mapping[str, float]
+    test: Mapping[str, float]
+    curve: Curve
+    better: bool
+    front: bool
+    parts: Parts | None
+    exchanges: tuple[Exchange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """Everything that a report shows. `rows` begin with the seed, in the order of generation and slot.
+
+    `seed_segments` are the seed's (name, code); `rungs` is the ladder's order of stages.
+    """
+
+    name: str
+    seed_name: str
+    directions: Mapping[str, Direction]
+    rows: tuple[Row, ...]
+    rungs: tuple[str, ...]
+    sources: SourceTable
+    seed_segments: tuple[tuple[str, int], ...]
+    settings: Mapping[str, Any]
+    generations: int
+    tokens: tuple[int, int]
+    stopped_because: str
+
+    @property
+    def children(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row.id != SEED_ID)
+
+    @property
+    def front(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row.front)
+
+
+def read_run(history: History, directions: Mapping[str, Direction], rungs: Iterable[str]) -> RunData:
+    """Read a run, also one that another process is writing.
+
+    `directions` are those of the run's objectives; `rungs` the stages in the order of the ladder.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+        ConfigError, SeedError: it holds settings or genomes that this version does not understand.
+    """
+    individuals = list(history.individuals())
+    sources = SourceTable()
+    segments = tuple((s.name, sources.code(s.code)) for s in history.seed.cut.segments)
+    generations = history.generations()
+    return RunData(
+        name=history.folder.resolve().name,
+        seed_name=Path(history.seed.path).name if history.seed.path else "seed",
+        directions=directions,
+        rows=tuple(_rows(history, individuals, directions, sources)),
+        rungs=tuple(rungs),
+        sources=sources,
+        seed_segments=segments,
+        settings=_settings(history),
+        generations=sum(record.finished for record in generations),
+        tokens=history.tokens(),
+        stopped_because=history.stopped_because,
+    )
+
+
+def _settings(history: History) -> Mapping[str, Any]:
+    config = history.config
+    return {
+        "task": config.task,
+        "language model": ", ".join(config.llm),
+        "evaluator": config.evaluator,
+        "population": config.population,
+        "elites": config.elites,
+        "epochs": config.recipe.epochs,
+        "random seed": config.random_seed,
+    }
+
+
+def _rows(
+    history: History, individuals: list[Individual], directions: Mapping[str, Direction], sources: SourceTable
+) -> Iterable[Row]:
+    known = {one.id: one for one in individuals}
+    best = {one.id for one in pareto_front(individuals, directions)}
+    tests = history.test_outcomes()
+    for one in individuals:
+        parent = known.get(one.parents[0]) if one.parents else None
+        stage, reason = _explained(one.outcome)
+        yield Row(
+            id=one.id,
+            generation=one.generation,
+            parents=tuple(p for p in one.parents if p in known),
+            steps=one.steps,
+            state=_state(one.outcome),
+            stage=stage,
+            reason=reason,
+            objectives=one.objectives,
+            test=_objectives(tests.get(one.id)),
+            curve=read_curve(one.outcome.details) if isinstance(one.outcome, Scored) else (),
+            better=_better(one, parent, directions),
+            front=one.id in best,
+            parts=_parts(one, sources),
+            exchanges=tuple(_exchange(call, sources) for call in history.calls(one.id)),
+        )
+
+
+def _state(outcome: Outcome | None) -> State:
+    match outcome:
+        case Scored():
+            return "scored"
+        case Rejected():
+            return "rejected"
+        case Failed():
+            return "failed"
+        case None:
+            return "waiting"
+
+
+def _explained(outcome: Outcome | None) -> tuple[str, str]:
+    match outcome:
+        case Rejected(stage=stage, reason=reason):
+            return stage, reason
+        case Failed(stage=stage, kind=kind, reason=reason):
+            return stage, f"{kind}: {reason}"
+        case _:
+            return "", ""
+
+
+def _objectives(outcome: Outcome | None) -> Mapping[str, float]:
+    return outcome.objectives if isinstance(outcome, Scored) else {}
+
+
+def _better(one: Individual, parent: Individual | None, directions: Mapping[str, Direction]) -> bool:
+    if parent is None or not (one.scored and parent.scored):
+        return False
+    return dominates(one.objectives, parent.objectives, directions)
+
+
+def read_curve(details: Mapping[str, Any]) -> Curve:
+    """The training curve of an outcome's details: {epoch, name: value, ...} each epoch.
+
+    An evaluator of a third party may give plain numbers, one an epoch, or nothing that is a curve.
+    """
+    raw = details.get("curve")
+    points: list[Mapping[str, float]] = []
+    for epoch, point in enumerate(raw if isinstance(raw, (list, tuple)) else (), 1):
+        named = point if isinstance(point, Mapping) else {"value": point}
+        numbers = {str(k): float(v) for k, v in named.items() if isinstance(v, Real)}
+        points.append({"epoch": float(epoch), **numbers})
+    return tuple(points)
+
+
+def _parts(one: Individual, sources: SourceTable) -> Parts | None:
+    if one.genome is None:
+        return None
+    delta = one.genome.delta()
+    replaced = ((int(at), sources.code(text)) for at, text in delta["replaced"].items())
+    helpers = (
+        (int(at), str(name), sources.code(text))
+        for at, group in delta["helpers"].items()
+        for name, text in group
+    )
+    return Parts(tuple(replaced), tuple(helpers), tuple(delta["imports"]))
+
+
+def _exchange(call: Call, sources: SourceTable) -> Exchange:
+    prompt, reply = call.prompt, call.reply
+    return Exchange(
+        system=sources.text(prompt.system),
+        user=sources.text(prompt.user),
+        reply=sources.text(reply.text),
+        intent=prompt.intent,
+        address=prompt.address,
+        model=reply.model,
+        finish=reply.finish,
+        error=reply.error,
+        temperature=call.sampling.temperature,
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=reply.completion_tokens,
+        seconds=reply.seconds,
+    )

@@ -1,0 +1,145 @@
+"""The figures of a run, in Plotly. Every one works on its own in a paper and inside the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from ge_engine.report import counts
+from ge_engine.report.data import RunData
+from ge_engine.report.drawing import Drawing, short
+from ge_engine.report.lineage import lineage
+from ge_engine.report.pareto import pareto
+from ge_engine.report.theme import FATE_COLOURS, colour, label
+
+MOST_GROUPS = 24
+ROW_HEIGHT = 26
+Figures = Mapping[str, Drawing]
+
+
+def draw(run: RunData) -> Figures:
+    """All figures by name: pareto, hypervolume, ladder, success-operator ... success-block, lineage."""
+    figures = {"pareto": pareto(run), "hypervolume": hypervolume(run), "ladder": ladder(run)}
+    for group in counts.GROUPS:
+        figures[f"success-{group}"] = success(run, group)
+    figures["lineage"] = lineage(run)
+    return figures
+
+
+def hypervolume(run: RunData) -> Drawing:
+    """How much of the space between worst and best the front dominates, after each evaluation."""
+    progress = counts.progress(run)
+    count = list(range(1, len(progress.volumes) + 1))
+    figure = go.Figure(
+        go.Scatter(
+            x=count,
+            y=list(progress.volumes),
+            mode="lines",
+            line={"shape": "hv", "color": colour("front"), "width": 2.5},
+            hovertemplate="after %{x:,} evaluations<br>hypervolume %{y:.4f}<extra></extra>",
+        )
+    )
+    spaced = progress.starts[:: max(1, len(progress.starts) // 8)]
+    for evaluation, generation in spaced:
+        figure.add_vline(x=evaluation, line={"color": colour("grid"), "width": 1}, layer="below")
+        figure.add_annotation(
+            x=evaluation, y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"g{generation}",
+            font={"size": 11, "color": colour("faint")},
+        )  # fmt: skip
+    last = progress.volumes[-1] if progress.volumes else 0.0
+    if count:
+        figure.add_annotation(
+            x=count[-1], y=last, text=f"{last:.3f}", showarrow=False, xanchor="right", yanchor="top",
+            yshift=-4, font={"color": colour("front"), "size": 14},
+        )  # fmt: skip
+    figure.update_xaxes(
+        title_text="evaluations (scored models, the seed first)", tickformat="~s", rangemode="tozero"
+    )
+    figure.update_yaxes(title_text="hypervolume (share of the box)", rangemode="tozero", tickformat=".2f")
+    figure.update_layout(height=360, showlegend=False)
+    first = progress.volumes[0] if progress.volumes else 0.0
+    summary = f"From {first:.4f} for the seed to {last:.4f} after {len(count):,} evaluations."
+    return Drawing("Hypervolume over evaluations", summary, figure)
+
+
+def ladder(run: RunData) -> Drawing:
+    """The validation ladder as a funnel: how many children passed each rung."""
+    rungs = counts.ladder(run)
+    total = max(rungs[0].passed, 1)
+    figure = go.Figure(
+        go.Bar(
+            y=[label(rung.name) for rung in rungs],
+            x=[rung.passed for rung in rungs],
+            base=[-rung.passed / 2 for rung in rungs],
+            orientation="h",
+            text=[_rung_text(rung, total) for rung in rungs],
+            textposition="auto",
+            insidetextanchor="middle",
+            constraintext="none",
+            textangle=0,
+            customdata=[[rung.passed, rung.passed / total, rung.lost] for rung in rungs],
+            hovertemplate="%{y}: %{customdata[0]:,} left (%{customdata[1]:.1%}), "
+            "%{customdata[2]:,} out<extra></extra>",
+            marker={"color": [*[colour("trained")] * (len(rungs) - 1), colour("front")]},
+            insidetextfont={"color": "#0b1220"},
+            outsidetextfont={"color": colour("ink")},
+            cliponaxis=False,
+        )
+    )
+    figure.update_xaxes(visible=False, range=[-0.52 * total, 0.52 * total])
+    figure.update_yaxes(ticks="", showgrid=False, autorange="reversed")
+    figure.update_layout(height=60 + 30 * len(rungs), showlegend=False, bargap=0.12)
+    figure.update_layout(margin={"t": 16, "b": 16})
+    lost = ", ".join(f"{rung.lost:,} at {rung.name}" for rung in rungs[1:-3] if rung.lost) or "none"
+    summary = f"Of {rungs[0].passed:,} children {rungs[-3].passed:,} were scored; out: {lost}. "
+    summary += "Improved: better than the parent, or on the front."
+    return Drawing("From children to the front", summary, figure)
+
+
+def success(run: RunData, group: counts.Group) -> Drawing:
+    """What became of the children of each operator, intent, persona or block, as shares."""
+    tallies = counts.success(run, group)
+    shown = tallies[:MOST_GROUPS][::-1]
+    figure = go.Figure()
+    names = [f"{label(short(tally.name))}  <b>{tally.total:,}</b>" for tally in shown]
+    for fate, (name, shade) in enumerate(zip(counts.FATES, FATE_COLOURS, strict=True)):
+        number = [tally.fates[fate] for tally in shown]
+        share = [n / tally.total for n, tally in zip(number, shown, strict=True)]
+        figure.add_trace(
+            go.Bar(
+                y=names, x=share, orientation="h", name=name, customdata=number,
+                marker={"color": colour(shade), "line": {"color": colour("outline"), "width": 1}},
+                hovertemplate="%{y}<br>" + name + ": %{customdata:,} (%{x:.1%})<extra></extra>",
+            )
+        )  # fmt: skip
+    figure.update_xaxes(title_text="share of children", tickformat=".0%", range=[0, 1])
+    figure.update_yaxes(ticks="", showgrid=False)
+    figure.update_layout(barmode="stack", bargap=0.25, height=120 + ROW_HEIGHT * max(len(shown), 2))
+    figure.update_layout(legend={"traceorder": "normal"})
+    rest = (
+        f" Shown are the {MOST_GROUPS} with most children of {len(tallies)}."
+        if len(tallies) > MOST_GROUPS
+        else ""
+    )
+    return Drawing(f"Success by {group}", _most_successful(tallies) + rest, figure)
+
+
+def _most_successful(tallies: Sequence[counts.Tally]) -> str:
+    """The group whose children were most often better, among those with a fifth of the largest's children."""
+    enough = [tally for tally in tallies if 5 * tally.total >= tallies[0].total]
+    best = max(enough, key=_gains, default=None)
+    if best is None or not _gains(best):
+        return "No child was better than its parent."
+    number = best.fates[0] + best.fates[1]
+    share = f"{number:,} of {best.total:,} ({_gains(best):.0%})"
+    return f"Most often better than the parent or on the front: {best.name or 'none'}, {share}."
+
+
+def _gains(tally: counts.Tally) -> float:
+    return (tally.fates[0] + tally.fates[1]) / tally.total
+
+
+def _rung_text(rung: counts.Rung, total: int) -> str:
+    lost = f"  −{rung.lost:,}" if rung.lost else ""
+    return f"{rung.passed:,} ({rung.passed / total:.0%}){lost}"

@@ -1,0 +1,100 @@
+"""Colours, fonts and number formats of every figure: few colours, told apart without red and green."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+
+from ge_engine.population import Direction
+
+Theme = Literal["light", "dark"]
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
+# A name, its colour on white and its colour on the dark page. Orange against blue and greys is safe with
+# every common colour vision deficiency; lightness alone also tells the five fates apart.
+COLOURS: Mapping[str, tuple[str, str]] = {
+    "front": ("#c2410c", "#fb923c"),
+    "seed": ("#111827", "#f8fafc"),
+    "other": ("#8593a8", "#7b8ba3"),
+    "better": ("#1d4ed8", "#93c5fd"),
+    "trained": ("#6f9bf0", "#5288e2"),
+    "failed": ("#6b7280", "#8b95a5"),
+    "rejected": ("#d3d8e0", "#3b475b"),
+    "outline": ("#ffffff", "#131c31"),
+    "ink": ("#1f2937", "#e5e9f0"),
+    "faint": ("#4b5563", "#a9b4c4"),
+    "grid": ("#e5e7eb", "#28344a"),
+}
+FATE_COLOURS = ("front", "better", "trained", "failed", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """How an objective is written: its title says the unit and which way is better."""
+
+    title: str
+    ticks: str
+    hover: str
+    better: Direction
+
+
+_UNITS: Mapping[str, tuple[str, str, str]] = {
+    "accuracy": ("accuracy", ".1~%", ".2%"),
+    "loss": ("validation loss (nats)", "~g", ".4~g"),
+    "parameters": ("parameters", "~s", ","),
+    "flops": ("operations of a forward pass (FLOPs)", "~s", ".4~s"),
+    "latency": ("latency", "~g", ".4~g"),
+    "peak_memory": ("peak memory (bytes)", "~s", ".4~s"),
+    "train_seconds": ("training time (s)", "~g", ".4~g"),
+    "size_on_disk": ("size on disk (bytes)", "~s", ".4~s"),
+}
+
+
+def colour(name: str, theme: Theme = "light") -> str:
+    return COLOURS[name][theme == "dark"]
+
+
+def axis_of(objective: str, direction: Direction) -> Axis:
+    """The axis of an objective; one of a plugin gets its own name and plain numbers."""
+    title, ticks, hover = _UNITS.get(objective, (objective, "~s", ".4~s"))
+    better = "higher is better" if direction == "max" else "lower is better"
+    return Axis(f"{label(title)} ({better})", ticks, hover, direction)
+
+
+def label(text: str) -> str:
+    """Text that Plotly shows as it is: it reads some markup in labels."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def template(theme: Theme) -> dict[str, Any]:
+    """A Plotly template: transparent, so that the page's own colour shows."""
+    ink, faint, grid = (colour(name, theme) for name in ("ink", "faint", "grid"))
+    axis = {
+        "gridcolor": grid,
+        "linecolor": faint,
+        "zeroline": False,
+        "ticks": "outside",
+        "tickcolor": grid,
+        "tickfont": {"color": faint, "size": 12},
+        "title": {"font": {"color": ink, "size": 13}, "standoff": 10},
+        "automargin": True,
+    }
+    layout = {
+        "font": {"family": FONT, "color": ink, "size": 13},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "xaxis": axis,
+        "yaxis": axis,
+        "hoverlabel": {
+            "bgcolor": colour("outline", theme),
+            "bordercolor": faint,
+            "font": {"color": ink, "family": FONT},
+            "align": "left",
+        },
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+        "margin": {"l": 56, "r": 24, "t": 36, "b": 48},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": faint, "activecolor": colour("front", theme)},
+    }
+    return go.layout.Template(layout=layout).to_plotly_json()  # type: ignore[no-any-return]
