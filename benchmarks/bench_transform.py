@@ -1,6 +1,6 @@
 """What one reply costs: extract, parse, contract, splice, compile and digest.
 
-    python benchmarks/bench_transform.py [SEED]
+    python -m benchmarks.bench_transform [SEED]
 
 Prints the median over all blocks of the seed, then the same on the largest `modeling_*.py` of the
 installed transformers, there with the time of `compile()` for the whole file taken out and shown.

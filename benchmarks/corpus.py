@@ -1,8 +1,8 @@
 """Real files nobody here wrote: each, and each block rewritten as itself, must come back byte for byte.
 
-python benchmarks/corpus.py                    all of torchvision/models and transformers/models
-python benchmarks/corpus.py --sample 20        a sample drawn by a fixed seed
-python benchmarks/corpus.py DIRECTORY ...      other folders of Python files
+python -m benchmarks.corpus                    all of torchvision/models and transformers/models
+python -m benchmarks.corpus --sample 20        a sample drawn by a fixed seed
+python -m benchmarks.corpus DIRECTORY ...      other folders of Python files
 """
 
 from __future__ import annotations

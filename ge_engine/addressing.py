@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 
 from ge_engine.blocks import Genome
+from ge_engine.facts import Span
 from ge_engine.outcome import Rejected
-from ge_engine.segments import Segment, Span
+from ge_engine.segments import Segment
 from ge_engine.syntax import DEFINITIONS, FUNCTIONS, Definition
 
 Target = tuple[Segment, Span]

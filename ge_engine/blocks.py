@@ -8,48 +8,20 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from ge_engine import cutting
+from ge_engine.bindings import imported
 from ge_engine.errors import SeedError
-from ge_engine.segments import Kind, Segment, Signature, Span, imported
-from ge_engine.syntax import SyntaxFault
+from ge_engine.facts import Kind, Signature, Span
+from ge_engine.listing import Block, conditional_reason, list_blocks, method_reason, own_reason
+from ge_engine.segments import Segment
 
 __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "differing", "select_addresses"]
-
-
-class Block:
-    """A named definition. `code` is its source at column 0 with LF line ends, decorators included;
-    `lines` (first, last) count from 1 in the genome's file; `reason` says why it is not evolvable."""
-
-    __slots__ = ("_read", "address", "digest", "kind", "lines", "reason")
-
-    def __init__(
-        self,
-        address: str,
-        kind: Kind,
-        lines: tuple[int, int],
-        digest: str,
-        reason: str,
-        read: Callable[[], str],
-    ) -> None:
-        self.address = address
-        self.kind = kind
-        self.lines = lines
-        self.digest = digest
-        self.reason = reason
-        self._read = read
-
-    @property
-    def code(self) -> str:
-        return self._read()
-
-    def __repr__(self) -> str:
-        return f"Block({self.address!r}, {self.kind!r}, lines={self.lines}, reason={self.reason!r})"
 
 
 class Seed:
@@ -129,7 +101,8 @@ class Genome:
     @cached_property
     def blocks(self) -> Mapping[str, Block]:
         """Every definition by its address, in the order of the file."""
-        return MappingProxyType({block.address: block for block in self._blocks()})
+        found = list_blocks(self._placed(), self.seed.cut.blocked, self.reason)
+        return MappingProxyType({block.address: block for block in found})
 
     @cached_property
     def evolvable(self) -> tuple[str, ...]:
@@ -154,15 +127,17 @@ class Genome:
 
     def reason(self, address: str) -> str | None:
         """Why `address` is not evolvable, "" when it is, None when there is no such block."""
-        name, _, method = address.partition(".")
+        name, dot, method = address.partition(".")
+        if dot and not method:
+            return None
         blocked = self.seed.cut.reasons.get(address)
         segment = self.segment(name)
         if segment is None or (method and segment.method(method) is None):
-            return blocked or _conditional_reason(segment, method)
-        top = self.seed.cut.reasons.get(name) or _own_reason(segment)
+            return blocked or conditional_reason(segment, method)
+        top = self.seed.cut.reasons.get(name) or own_reason(segment)
         if not method:
             return top
-        return top or blocked or _method_reason(segment, method)
+        return top or blocked or method_reason(segment, method)
 
     def replace(self, name: str, segment: Segment) -> Genome:
         """This genome with another text for the top-level definition `name`."""
@@ -252,35 +227,6 @@ class Genome:
                 yield -1, Segment(cut.import_text(self.imports))
             yield at, self.replaced.get(at, segment)
 
-    def _blocks(self) -> Iterator[Block]:
-        line = 1
-        blocked = self.seed.cut.blocked
-        for at, segment in self._placed():
-            for hidden in blocked.get(at, ()):
-                yield _hidden_block(hidden, segment, line)
-            if segment.name:
-                yield from self._segment_blocks(segment, line)
-            line += segment.newlines
-
-    def _segment_blocks(self, segment: Segment, line: int) -> Iterator[Block]:
-        outer = segment.facts.outer
-        if outer is None:
-            return
-        for span in (outer, *_first_of_each(segment.facts.methods)):
-            address = span.name if span is outer else f"{segment.name}.{span.name}"
-            yield Block(
-                address=address,
-                kind=span.kind,
-                lines=(line + span.first - 1, line + span.last - 1),
-                digest=span.digest,
-                reason=self.reason(address) or "",
-                read=_reader(segment, span),
-            )
-        for name, (first, last, digest) in segment.facts.conditional.items():
-            address = f"{segment.name}.{name}"
-            hidden = cutting.Blocked(address, "method", first, last, digest, self.reason(address) or "")
-            yield _hidden_block(hidden, segment, line)
-
 
 def differing(a: Genome, b: Genome) -> tuple[str, ...]:
     """Addresses of blocks, evolvable in both genomes, whose syntax trees differ.
@@ -343,54 +289,6 @@ def _finest(a: Genome, b: Genome, one: Segment, other: Segment) -> str:
 
 def _top_level(genome: Genome) -> Iterator[str]:
     return (segment.name for segment in genome.segments if segment.name)
-
-
-def _own_reason(segment: Segment) -> str:
-    return _of_block(segment.module) if isinstance(segment.module, SyntaxFault) else ""
-
-
-def _of_block(fault: SyntaxFault) -> str:
-    return f"{fault.reason} (line {fault.line} of the block)" if fault.line else fault.reason
-
-
-def _conditional_reason(segment: Segment | None, method: str) -> str | None:
-    at = segment.facts.conditional.get(method) if segment else None
-    return f"it is defined conditionally (line {at[0]} of its class)" if at else None
-
-
-def _method_reason(segment: Segment, method: str) -> str:
-    lines = segment.facts.repeated.get(method)
-    if lines:
-        return f"the name occurs {len(lines)} times in its class (lines {', '.join(map(str, lines))} of it)"
-    code = segment.method_code(method)
-    return _of_block(code) if isinstance(code, SyntaxFault) else ""
-
-
-def _first_of_each(spans: Iterable[Span]) -> list[Span]:
-    return list({span.name: span for span in reversed(list(spans))}.values())[::-1]
-
-
-def _reader(segment: Segment, span: Span) -> Callable[[], str]:
-    def read() -> str:
-        if span.kind == "method":
-            code = segment.method_code(span.name)
-            if isinstance(code, str):
-                return code
-        first, last = segment.bounds(span)
-        return segment.text[first:last].replace("\r\n", "\n").replace("\r", "\n")
-
-    return read
-
-
-def _hidden_block(hidden: cutting.Blocked, segment: Segment, line: int) -> Block:
-    return Block(
-        address=hidden.address,
-        kind=hidden.kind,
-        lines=(line + hidden.first - 1, line + hidden.last - 1),
-        digest=hidden.digest,
-        reason=hidden.reason,
-        read=lambda: "".join(segment.lines[hidden.first - 1 : hidden.last]).replace("\r\n", "\n"),
-    )
 
 
 def _renamed(seed: Seed, at: int, text: str) -> Segment:

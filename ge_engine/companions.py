@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import libcst as cst
 
 from ge_engine import style
+from ge_engine.bindings import bound_names, import_statements
 from ge_engine.names import free_names
 from ge_engine.outcome import Rejected
-from ge_engine.segments import bound_names, import_statements
 from ge_engine.style import Statement
 from ge_engine.syntax import DEFINITIONS, SyntaxFault, unparsed
 

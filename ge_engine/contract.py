@@ -8,8 +8,10 @@ import re
 import tokenize
 from collections.abc import Iterator
 
+from ge_engine.bindings import bindings
+from ge_engine.facts import Signature, Span, is_ellipsis, is_stub, signature_of
 from ge_engine.outcome import Rejected
-from ge_engine.segments import Segment, Signature, Span, bindings, is_ellipsis, is_stub, signature_of
+from ge_engine.segments import Segment
 from ge_engine.syntax import FUNCTIONS, Definition
 
 MAX_REASONS = 3

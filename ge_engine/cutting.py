@@ -11,8 +11,10 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ge_engine.bindings import COMPOUND, branches
 from ge_engine.errors import SeedError
-from ge_engine.segments import COMPOUND, Kind, Segment, branches, is_stub
+from ge_engine.facts import Kind, is_stub
+from ge_engine.segments import Segment
 from ge_engine.syntax import (
     DEFINITIONS,
     FUNCTIONS,
