@@ -57,7 +57,7 @@ class Images:
             yield self.normalised(self.pixels[start : start + batch_size])
 
     def every(self, share: Share) -> Images:
-        """The images of one process, as many for each: the first ones again where they do not come out even."""
+        """The images of one process, as many for each: the first ones again to make it even."""
         rows = torch.arange(share.rank, -(-len(self) // share.of) * share.of, share.of) % len(self)
         return Images(self.pixels[rows.to(self.pixels.device)], self.mean, self.std, self.size)
 

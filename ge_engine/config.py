@@ -40,12 +40,18 @@ class RunConfig:
     Budgets are off at 0: evaluations (trainings on the validation split), seconds (of one session), tokens
     (prompts and replies together), cost (with prices for a million tokens each way). `stop_when` is a
     condition on objectives ("accuracy>=0.95 and parameters<300000"); `stall` stops after so many generations
-    without more hypervolume. `adaptive` draws what worked more often.
+    without more hypervolume. `constraints` are conditions on objectives and on the figures "parameters",
+    "flops" and "size_on_disk", which are known before training. `evaluator_argument` is for evaluators that take one:
+    a program for "command", module:function for "function". `sandbox` confines candidates: "auto" where the
+    kernel can (Landlock), "landlock" or an error, "none". `adaptive` draws what worked more often.
     """
 
     task: str = "digits"
     llm: tuple[str, ...] = ("smollm2",)
     evaluator: str = "train"
+    evaluator_argument: str = ""
+    constraints: tuple[str, ...] = ()
+    sandbox: str = "auto"
     objectives: tuple[str, ...] = ("accuracy", "parameters")
     generations: int = 2
     population: int = 8
@@ -101,6 +107,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
             "weight_decay": 1e-4,
             "schedule": "plateau",
             "image_size": 224,
+            "jitter": 0.2,
         },
     },
 }
@@ -167,7 +174,9 @@ def _typed(cls: type, values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     for key, value in values.items():
         if key not in hints:
             close = difflib.get_close_matches(key, hints, n=1)
-            hint = f"Did you mean {prefix}{close[0]}?" if close else f"Known keys: {', '.join(sorted(hints))}."
+            hint = (
+                f"Did you mean {prefix}{close[0]}?" if close else f"Known keys: {', '.join(sorted(hints))}."
+            )
             raise ConfigError(f"There is no setting {prefix + key!r}.", hint)
         typed[key] = _convert(prefix + key, value, hints[key])
     return typed
@@ -199,7 +208,10 @@ def _check_ranges(config: RunConfig) -> None:
         (config.timeout > 0, "timeout must be more than 0 seconds"),
         (config.memory_gib > 0, "memory_gib must be more than 0"),
         (config.repairs >= 0, "repairs must be 0 or more"),
-        (all(0 <= p <= 1 for p in (config.p_mating, config.p_mutation, config.p_eot)), "rates must lie in 0..1"),
+        (
+            all(0 <= p <= 1 for p in (config.p_mating, config.p_mutation, config.p_eot)),
+            "rates must lie in 0..1",
+        ),
         (config.p_mating + config.p_mutation > 0, "p_mating and p_mutation cannot both be 0"),
         (0 <= config.temperature[0] <= config.temperature[1], "temperature must be a rising pair"),
         (1 <= config.max_tokens[0] <= config.max_tokens[1], "max_tokens must be a rising pair"),
@@ -217,7 +229,12 @@ def _check_ranges(config: RunConfig) -> None:
         (recipe.lr > 0, "recipe.lr must be more than 0"),
         (recipe.train_limit >= 0, "recipe.train_limit must be 0 (all) or more"),
         (0 < recipe.validation_share < 1, "recipe.validation_share must lie between 0 and 1"),
-        (recipe.schedule in ("cosine", "plateau", "constant"), "recipe.schedule is cosine, plateau or constant"),
+        (
+            recipe.schedule in ("cosine", "plateau", "constant"),
+            "recipe.schedule is cosine, plateau or constant",
+        ),
+        (config.sandbox in ("auto", "landlock", "none"), "sandbox is auto, landlock or none"),
+        (0 <= recipe.jitter < 1, "recipe.jitter must lie in 0..1"),
         (recipe.precision in ("auto", "no", "bf16", "fp16"), "recipe.precision is auto, no, bf16 or fp16"),
     ]
     for holds, sentence in wants:

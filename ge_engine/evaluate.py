@@ -21,6 +21,7 @@ import numpy as np
 from ge_engine import limits
 from ge_engine.blocks import Genome
 from ge_engine.config import RunConfig
+from ge_engine.constraints import Constraint, parse_constraints
 from ge_engine.contracts import Dataset, Job, Measurement, Objective, Probe
 from ge_engine.endings import WorkerLost, failed_probe, probe_of, report_of
 from ge_engine.errors import ConfigError, SeedError
@@ -53,7 +54,10 @@ def open_training(
     limits.hide_memory(True)
     executor = NurseryExecutor(setup, arrays, slots, gpus, limit)
     try:
-        evaluation = TrainEvaluation(executor, objectives, labels, len(data.names), config.timeout)
+        constraint = parse_constraints(config.constraints, [one.name for one in objectives])
+        evaluation = TrainEvaluation(
+            executor, objectives, labels, len(data.names), config.timeout, constraint
+        )
         evaluation.admit(seed)
         yield evaluation
     finally:
@@ -72,12 +76,14 @@ class TrainEvaluation:
         labels: Mapping[str, np.ndarray[Any, Any]],
         classes: int,
         timeout: float,
+        constraint: Constraint | None = None,
     ) -> None:
         self._executor = executor
         self._objectives = tuple(objectives)
         self._labels = labels
         self._classes = classes
         self._timeout = timeout
+        self._constraint = constraint or Constraint()
         self._probe_timeout = timeout
         self._probes: dict[str, Probe] = {}
 
@@ -141,6 +147,11 @@ class TrainEvaluation:
             done: Future[Outcome] = Future()
             done.set_result(failed_probe(probe))
             return done
+        broken = self._constraint.broken_before(probe.facts)
+        if broken is not None:
+            early: Future[Outcome] = Future()
+            early.set_result(broken)
+            return early
         order = self._order("train", job.genome, job.rng_seed, job.split, self._timeout)
         return _chain(self._executor.submit(order), lambda ending: self._outcome(ending, order, probe))
 
@@ -186,6 +197,9 @@ class TrainEvaluation:
                 return Failed("score", "error", reason, "engine")
             if not math.isfinite(value):
                 return Failed("score", "not finite", f"the objective {objective.name!r} is {value}")
+        broken = self._constraint.broken_after({**measurement.facts, **scores})
+        if broken is not None:
+            return broken
         finite = {name: value for name, value in measurement.facts.items() if math.isfinite(value)}
         return Scored(scores, {"curve": [dict(point) for point in report.curve], "facts": finite})
 

@@ -41,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
     flags = {"task": asked.task, "recipe.epochs": asked.epochs, "recipe.batch_size": asked.batch_size}
-    config = load_config(asked.preset, asked.config, {**flags, "entry": asked.entry, "random_seed": asked.seed})
+    config = load_config(
+        asked.preset, asked.config, {**flags, "entry": asked.entry, "random_seed": asked.seed}
+    )
     name, argument = task_name(config.task)
     with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
         data = choose(load_registry().tasks, name, "task").load(argument, config)

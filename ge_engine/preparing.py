@@ -17,6 +17,7 @@ from ge_engine.blocks import Genome
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Split
 from ge_engine.entry import resolve_entry
+from ge_engine.errors import ConfigError
 from ge_engine.loading import module_address
 from ge_engine.orders import Block, Setup
 
@@ -49,7 +50,7 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
     train = limited(data.train, config.recipe.train_limit, config.random_seed)
     channels, height = int(train.images.shape[1]), int(train.images.shape[2])
     size = config.recipe.image_size or height
-    path = Path(seed.seed.path) if seed.seed.path else scratch / "seed" / "seed.py"
+    path = Path(seed.seed.path).resolve() if seed.seed.path else scratch / "seed" / "seed.py"
     root = module_address(path, seed.digest).root
     slots, gpus = slots_of(config)
     mean, std = channel_statistics(train.images)
@@ -72,7 +73,7 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
         threads=max(1, cores() // slots),
         memory=int(config.memory_gib * 2**30),
         device="cuda" if gpus else "cpu",
-        sandbox="landlock" if limits.landlock_version() else "none",
+        sandbox=chosen_sandbox(config.sandbox),
         readable=readable_paths(root),
         preload=imports_to_preload(seed.source, Path(root)),
         scratch=str(scratch),
@@ -81,9 +82,24 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
     return setup, [np.ascontiguousarray(array).data.cast("B") for array in arrays.values()]
 
 
+def chosen_sandbox(asked: str) -> str:
+    """ "landlock" or "none". Raises ConfigError when Landlock is asked for and the kernel has none."""
+    available = limits.landlock_version() > 0
+    if asked == "landlock" and not available:
+        raise ConfigError(
+            "This kernel has no Landlock to confine candidates with.",
+            "Use Linux 5.13 or later, or --sandbox auto.",
+        )
+    return "landlock" if available and asked != "none" else "none"
+
+
 def task_facts(data: Dataset, size: int) -> dict[str, int | float]:
     """What an entry point may be given of the task; `size` is the images' side in pixels."""
-    return {"num_classes": len(data.names), "in_channels": int(data.train.images.shape[1]), "image_size": size}
+    return {
+        "num_classes": len(data.names),
+        "in_channels": int(data.train.images.shape[1]),
+        "image_size": size,
+    }
 
 
 def as_images(split: Split, train: Split, size: int) -> Images:

@@ -1,14 +1,19 @@
-"""The built-in evaluator: train each genome on a task and score its answers."""
+"""The built-in evaluators: train on a task, call a function of yours, run a program of yours."""
 
 from __future__ import annotations
 
+import re
+import shlex
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ge_engine.blocks import Genome
+from ge_engine.command import open_command
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Evaluation, Evaluator, Objective, Task
+from ge_engine.errors import ConfigError
 from ge_engine.evaluate import open_training, task_name
 from ge_engine.hookspecs import hookimpl
 from ge_engine.registry import choose, load_registry
@@ -35,7 +40,64 @@ class TrainEvaluator:
             yield evaluation
 
 
+class CommandEvaluator:
+    """Any program, `evaluator_argument` with {path}, e.g. "python train.py --model {path}"."""
+
+    name = "command"
+
+    @contextmanager
+    def open(
+        self,
+        seed: Genome,
+        config: RunConfig,
+        objectives: Sequence[Objective],
+        scratch: Path,
+        tasks: Mapping[str, Task] | None = None,  # noqa: ARG002
+    ) -> Iterator[Evaluation]:
+        """Raises ConfigError on a command without {path}, or one that cannot be split into words."""
+        try:
+            words = shlex.split(config.evaluator_argument)
+        except ValueError as error:
+            raise ConfigError(
+                f"The command {config.evaluator_argument!r} cannot be read: {error}."
+            ) from error
+        if not any("{path}" in word for word in words):
+            raise ConfigError(
+                f"The command {config.evaluator_argument!r} does not say where the model's file goes.",
+                'Write {path} there: --command "python train.py --model {path}".',
+            )
+        names = [objective.name for objective in objectives]
+        with open_command(seed, config, words, names, scratch) as evaluation:
+            yield evaluation
+
+
+class FunctionEvaluator:
+    """A Python function, `evaluator_argument` as module:function; see `ge_engine.function`."""
+
+    name = "function"
+
+    @contextmanager
+    def open(
+        self,
+        seed: Genome,
+        config: RunConfig,
+        objectives: Sequence[Objective],
+        scratch: Path,
+        tasks: Mapping[str, Task] | None = None,  # noqa: ARG002
+    ) -> Iterator[Evaluation]:
+        """Raises ConfigError on anything but module:function."""
+        target = config.evaluator_argument
+        if not re.fullmatch(r"[\w.]+:\w+", target):
+            raise ConfigError(f"{target!r} is not of the form module:function.", "For example: my_job:score.")
+        words = [sys.executable, "-m", "ge_engine.function", target, "{path}", f"{config.timeout:g}"]
+        names = [objective.name for objective in objectives]
+        with open_command(seed, config, [*words, "{split}", "{seed}"], names, scratch) as evaluation:
+            yield evaluation
+
+
 @hookimpl
 def ge_evaluators() -> Iterable[Evaluator]:
-    """Training on a task."""
+    """Training on a task, and other jobs."""
     yield TrainEvaluator()
+    yield CommandEvaluator()
+    yield FunctionEvaluator()

@@ -59,6 +59,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("selection",),
     ("conversation",),
     ("breeding",),
+    ("schedule",),
     ("evolve",),
     ("report",),
     ("cli", "testing"),

@@ -184,13 +184,16 @@ class Net(nn.Module):
 }
 
 
-def test_a_package_with_a_registry_and_a_dataclass_loaded_again_and_again(tmp_path: Path) -> None:
+def test_a_package_with_a_registry_and_a_dataclass_loaded_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = tmp_path / "code" / "zoo"
     package.mkdir(parents=True)
     (tmp_path / "code" / "helper_beside_the_package.py").write_text("WIDTH = 5\n")
     for name, text in PACKAGE.items():
         (package / name).write_text(text)
-    seed = Seed.load(package / "net.py").genome
+    monkeypatch.chdir(tmp_path)
+    seed = Seed.load(Path("code/zoo/net.py")).genome
     wider = Seed.from_bytes(seed.source.replace(b"width: int = WIDTH", b"width: int = WIDTH + 2")).genome
     scratch = tmp_path / "scratch"
     with shop(scratch, seed, workers=2) as opened:

@@ -1,0 +1,169 @@
+"""Programs and functions as evaluators: exit status, time, stderr and answers become outcomes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ge_engine.blocks import Genome, Seed
+from ge_engine.command import CommandEvaluation, read_scores
+from ge_engine.config import config_from_dict
+from ge_engine.contracts import Job
+from ge_engine.errors import ConfigError
+from ge_engine.outcome import Failed, Outcome, Scored
+from ge_plugins.evaluators import ge_evaluators
+from ge_plugins.objectives import ge_objectives
+from tests.evaluation import genome
+
+EVALUATORS = {evaluator.name: evaluator for evaluator in ge_evaluators()}
+SCRIPT = """\
+import ast, json, os, sys, time
+text = open(sys.argv[1]).read()
+names = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+if "Sleeper" in names:
+    time.sleep(60)
+if "Dying" in names:
+    sys.exit("no such data: cifar")
+if "Hidden" in names:
+    assert not [k for k in os.environ if "KEY" in k]
+print("epoch 1 done")
+print(json.dumps({"accuracy": 0.5, "parameters": len(names), "feedback": f"{sys.argv[2]} {sys.argv[3]}"}))
+"""
+
+
+@contextmanager
+def opened(
+    tmp_path: Path, evaluator: str, argument: str, timeout: float = 20.0
+) -> Iterator[CommandEvaluation]:
+    config = config_from_dict(
+        {"evaluator": evaluator, "evaluator_argument": argument, "timeout": timeout, "workers": 3}
+    )
+    objectives = [one for one in ge_objectives() if one.name in ("accuracy", "parameters")]
+    with EVALUATORS[evaluator].open(genome(), config, objectives, tmp_path / "scratch") as evaluation:
+        assert isinstance(evaluation, CommandEvaluation)
+        yield evaluation
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> str:
+    (tmp_path / "job.py").write_text(SCRIPT)
+    return f"python {tmp_path / 'job.py'} {{path}} {{split}} {{seed}}"
+
+
+def with_class(name: str) -> Genome:
+    return genome(top=f"class {name}:\n    pass")
+
+
+def result(evaluation: CommandEvaluation, one: Genome) -> Outcome:
+    return evaluation.submit(Job("x", one, 7, "test")).result(60)
+
+
+def test_a_program_whose_answer_is_lost(tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    with opened(tmp_path, "command", script) as evaluation:
+        assert result(evaluation, with_class("Hidden")) == Scored(
+            {"accuracy": 0.5, "parameters": 3.0}, {"feedback": "test 7"}
+        )
+        dying = result(evaluation, with_class("Dying"))
+        assert isinstance(dying, Failed)
+        assert (dying.kind, dying.fault) == ("crash", "candidate")
+        assert "no such data: cifar" in dying.reason
+        assert list((tmp_path / "scratch" / "jobs").iterdir()) == []
+
+
+def test_a_program_that_outlives_its_limit_or_the_evaluation(tmp_path: Path, script: str) -> None:
+    started = time.monotonic()
+    with opened(tmp_path, "command", script, timeout=1.0) as evaluation:
+        hanging = result(evaluation, with_class("Sleeper"))
+    with opened(tmp_path, "command", script) as evaluation:
+        left = evaluation.submit(Job("y", with_class("Sleeper"), 0))
+        time.sleep(0.3)
+    assert isinstance(left.result(5), Failed)
+    assert time.monotonic() - started < 10
+    assert isinstance(hanging, Failed)
+    assert hanging.kind == "timeout"
+
+
+def test_a_function_that_is_called_with_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_job.py").write_text(
+        "def score(path, budget):\n"
+        "    lines = open(path).read().count('\\n')\n"
+        "    print('noise')\n"
+        "    said = f\"{budget['split']} {budget['seed']}\"\n"
+        "    return {'accuracy': budget['seconds'] / 100, 'parameters': lines}, said\n"
+        "def broken(path, budget):\n    raise ValueError('no data')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    with opened(tmp_path, "function", "my_job:score") as evaluation:
+        lines = genome().source.count(b"\n")
+        assert result(evaluation, genome()) == Scored(
+            {"accuracy": 0.2, "parameters": float(lines)}, {"feedback": "test 7"}
+        )
+    with opened(tmp_path, "function", "my_job:broken") as evaluation:
+        failed = result(evaluation, genome())
+        assert isinstance(failed, Failed)
+        assert "ValueError: no data" in failed.reason
+
+
+ANSWERS: dict[str, tuple[str, Callable[[Outcome], bool]]] = {
+    "nothing": ("", lambda o: isinstance(o, Failed) and "no JSON object" in o.reason),
+    "text": ("accuracy 0.9", lambda o: isinstance(o, Failed) and "accuracy 0.9" in o.reason),
+    "a list": ("[0.9]", lambda o: isinstance(o, Failed)),
+    "deep nesting": ("[" * 100_000, lambda o: isinstance(o, Failed)),
+    "a missing objective": (
+        '{"accuracy": 1}',
+        lambda o: isinstance(o, Failed) and "'parameters'" in o.reason,
+    ),
+    "a truth value": ('{"accuracy": true, "parameters": 1}', lambda o: isinstance(o, Failed)),
+    "NaN": ('{"accuracy": NaN, "parameters": 1}', lambda o: isinstance(o, Failed) and o.kind == "not finite"),
+    "a score before the last line": (
+        '{"accuracy": 1, "parameters": 1}\n{"accuracy": 0.5, "parameters": 2}\n\n',
+        lambda o: o == Scored({"accuracy": 0.5, "parameters": 2.0}),
+    ),
+}
+
+
+@pytest.mark.parametrize(("output", "right"), ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_that_is_misread(output: str, right: Callable[[Outcome], bool]) -> None:
+    outcome = read_scores(output, ("accuracy", "parameters"))
+    assert right(outcome), outcome
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "argument", "part"),
+    [
+        ("command", "python train.py", "{path}"),
+        ("command", "python 'train.py {path}", "cannot be read"),
+        ("function", "my_job.score", "module:function"),
+    ],
+)
+def test_an_argument_that_cannot_work(evaluator: str, argument: str, part: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught, opened(tmp_path, evaluator, argument):
+        pytest.fail("it was opened")
+    assert part in f"{caught.value.message} {caught.value.hint}"
+
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def test_the_worked_example_of_a_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(EXAMPLES)
+    with opened(tmp_path, "function", "char_job:score", timeout=60) as evaluation:
+        outcome = result(evaluation, Seed.load(EXAMPLES / "char_model.py").genome)
+    assert isinstance(outcome, Scored), outcome
+    assert outcome.objectives["accuracy"] > 0.4
+    assert "nats" in outcome.details["feedback"]
+
+
+def test_the_worked_example_of_a_program(tmp_path: Path) -> None:
+    command = f"python {EXAMPLES / 'own_script.py'} --model {{path}} --seed {{seed}}"
+    with opened(tmp_path, "command", command, timeout=60) as evaluation:
+        outcome = result(evaluation, Seed.load(EXAMPLES / "plain_cnn.py").genome)
+    assert isinstance(outcome, Scored), outcome
+    assert outcome.objectives["accuracy"] > 0.4
