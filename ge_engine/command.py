@@ -1,7 +1,7 @@
 """Score genomes by any program: its last line is JSON, and exit status, time and stderr become outcomes.
 
-`python` is the one that runs this engine. The program gets no secrets, a session of its own, limits and a scratch file; what it reads is its affair, so
-the file sandbox of the built-in trainer does not hold here.
+`python` is the one that runs this engine. The program gets no secrets, a session of its own, limits and a
+scratch file; what it reads is its affair, so the file sandbox of the built-in trainer does not hold here.
 """
 
 from __future__ import annotations
