@@ -40,6 +40,7 @@ class _Audit:
         self._history = history
         self._records = history.generations()
         self._finished = {one.generation for one in self._records if one.finished}
+        self._merged = {i: g for g, i in history.query("SELECT generation, id FROM merged")}
         self._born: dict[str, tuple[int, int]] = {}
         self._points: dict[str, Mapping[str, float]] = {}
 
@@ -64,8 +65,8 @@ class _Audit:
         yield from self._genome(one)
         if isinstance(one.outcome, Scored):
             yield from self._score(one.outcome.objectives)
-        elif one.outcome is None and one.generation in self._finished:
-            yield "it was admitted and has no outcome, though its generation is finished"
+        elif one.outcome is None and one.id in self._merged:
+            yield "it was admitted and has no outcome, though it was merged into the population"
 
     def _genome(self, one: Individual) -> Iterator[str]:
         if one.genome is None:
@@ -112,14 +113,16 @@ class _Audit:
         for identity in now:
             if identity not in self._points:
                 yield f"its survivor {identity} has no score"
-            elif self._born[identity][0] < number and identity not in before:
+            elif self._merged.get(identity, -1) < number and identity not in before:
                 yield f"its elite {identity} was not alive before"
-        newborn = {i for i, (generation, slot) in self._born.items() if generation == number and slot >= 0}
-        for identity in sorted(newborn & set(self._points) - set(now)):
-            yield f"{identity} was scored and is not among its survivors"
+        if self._history.config.schedule == "generational":
+            newborn = {identity for identity, (generation, _) in self._born.items() if generation == number}
+            for identity in sorted(newborn & set(self._points) - set(now) - {SEED_ID}):
+                yield f"{identity} was scored and is not among its survivors"
 
     def _front(self, number: int) -> Iterator[str]:
-        known = {i: p for i, p in self._points.items() if self._born[i][0] <= number}
+        merged = {i for i, generation in self._merged.items() if generation <= number} | {SEED_ID}
+        known = {i: p for i, p in self._points.items() if i in merged}
         recorded = set(self._history.fronts(number))
         for identity in sorted(recorded - set(known)):
             yield f"{identity} is on its front and has no score"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
 from ge_engine.addresses import Addresses
+from ge_engine.blaming import blamed_objective, blamed_tasks, blaming
 from ge_engine.blocks import Seed
-from ge_engine.breeding import Breeding, Shop
+from ge_engine.breeding import Shop
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Evaluation, LanguageModel, Probe
 from ge_engine.errors import ConfigError, LedgerError, SeedError
@@ -22,11 +23,9 @@ from ge_engine.population import (
     Direction,
     Individual,
     Population,
-    losses,
-    non_dominated,
-    pareto_front,
 )
 from ge_engine.registry import Registry, choose
+from ge_engine.schedule import SCHEDULES, Standing, front_data
 from ge_engine.scoring import Inbox, Scoring
 from ge_engine.selection import Selection
 from ge_engine.slots import Breeder
@@ -137,8 +136,7 @@ class _Session:
         self._inbox: Inbox = SimpleQueue()
         self._selection = Selection(config, registry, directions)
         self._seed = Individual(SEED_ID, 0, -1, (), (), seed.genome)
-        self._population: list[Individual] = []
-        self._front: list[Individual] = []
+        self._standing: Standing
 
     def run(self) -> Result:
         config, registry = self._config, self._registry
@@ -146,18 +144,23 @@ class _Session:
         personas = [choose(registry.personas, name, "persona") for name in config.personas]
         self._announce_start()
         if self._nothing_left():
-            return self._finish(self._limits.before(self._next))
+            return self._finish(self._reason_at_start())
         evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
-        objectives = [registry.objectives[name] for name in config.objectives]
+        objectives = [blamed_objective(registry, name) for name in config.objectives]
         assert self._seed.genome is not None
         scratch = self._ledger.folder / "scratch"
         scratch.mkdir(exist_ok=True)
-        with evaluator.open(self._seed.genome, config, objectives, scratch, registry.tasks) as evaluation:
+        with ExitStack() as stack:
+            with blaming(registry, "ge_evaluators", evaluator.name):
+                opened = evaluator.open(
+                    self._seed.genome, config, objectives, scratch, blamed_tasks(registry)
+                )
+                evaluation = stack.enter_context(opened)
             scoring = Scoring(
                 evaluation, self._ledger, config.objectives, config.random_seed, self._inbox, self._announce
             )
             probe = self._admit_seed(evaluation, scoring)
-            self._restore()
+            self._standing = Standing(self._ledger, self._seed, self._directions)
             self._announce("seed_scored", objectives=dict(self._seed.objectives))
             breeder = Breeder(
                 config=config,
@@ -184,12 +187,14 @@ class _Session:
         """Whether an earlier session did all of it, so that neither model nor worker is needed."""
         assert self._seed.genome is not None
         outcome = self._ledger.score(self._seed.genome.digest, "validation")
-        if outcome is None or self._ledger.next_generation() < self._config.generations:
+        if outcome is None:
             return False
         self._seed = replace(self._seed, outcome=outcome)
-        self._restore()
+        self._standing = Standing(self._ledger, self._seed, self._directions)
+        if not self._reason_at_start():
+            return False
         tested = self._ledger.test_outcomes()
-        return all(one.id in tested for one in (self._seed, *self._front))
+        return all(one.id in tested for one in (self._seed, *self._standing.front))
 
     def _admit_seed(self, evaluation: Evaluation, scoring: Scoring) -> Probe:
         """Probe and score the seed before any prompt. Raises SeedError with its own error."""
@@ -212,14 +217,6 @@ class _Session:
         self._seed = replace(self._seed, outcome=outcome)
         return probe
 
-    def _restore(self) -> None:
-        self._next = self._ledger.next_generation()
-        survivors = self._ledger.survivors(self._next - 1) if self._next else (SEED_ID,)
-        self._population = [self._load(identity) for identity in survivors]
-        rows = [row for row in self._ledger.scored_points() if row[1] < self._next or row[0] == SEED_ID]
-        kept = non_dominated([losses(row[2], self._directions) for row in rows])
-        self._front = [self._load(rows[index][0]) for index in kept]
-
     def _announce_start(self) -> None:
         generation = self._ledger.next_generation()
         self._announce(
@@ -232,70 +229,36 @@ class _Session:
             objectives=dict(self._directions),
         )
 
-    def _load(self, identity: str) -> Individual:
-        one = self._seed if identity == SEED_ID else self._ledger.individual(identity)
-        if one is None:
-            raise LedgerError(f"The ledger names {identity} and does not hold it.", "See `ge log --check`.")
-        return one
-
     # --- generations --------------------------------------------------------------------------
+
+    def _reason_at_start(self) -> str:
+        next_one = self._standing.next
+        done = self._ledger.slots_before(next_one) // self._config.population
+        steady = self._config.schedule == "steady"
+        return self._limits.before(done if steady else next_one, next_one)
 
     def _evolve(self, breeder: Breeder, ladder: Ladder, scoring: Scoring) -> str:
         """Breed generations until something says stop; the reason, told when work in flight has ended."""
-        if reason := self._limits.before(self._next):
+        if reason := self._reason_at_start():
             return reason
         with _model(self._config, self._registry) as model:
             shop = Shop(
                 self._ledger, breeder, ladder, scoring, model, self._inbox, self._announce, self._limits.now
             )
-            generation = self._next
-            while not (reason := self._limits.before(generation)):
-                if stopped := self._generation(shop, generation):
-                    reason = stopped
-                    break
-                generation += 1
+            schedule = SCHEDULES[self._config.schedule](
+                self._config, self._ledger, self._standing, self._seed, self._selection, self._limits, shop
+            )
+            reason = schedule.run()
             self._announce("stopping", reason=reason)
             scoring.close()
             scoring.drain()
         return reason
 
-    def _generation(self, shop: Shop, number: int) -> str:
-        """Breed, evaluate and select once; the reason when it was stopped in the middle."""
-        resumed = self._ledger.begun(number)
-        size = self._ledger.start_generation(number, self._limits.slots(self._config.population))
-        pool = self._selection.pool(number, size, self._seed, self._population)
-        self._announce(
-            "generation_started", generation=number, size=size, parents=[one.id for one in pool.parents]
-        )
-        breeding = Breeding(shop, pool, size, resumed)
-        if stopped := breeding.run():
-            return stopped
-        shop.scoring.drain()
-        scored = (replace(one, outcome=self._outcome(one)) for one in breeding.admitted())
-        offspring = [one for one in scored if one.scored]
-        self._population = self._selection.elites(number, self._population) + offspring
-        self._front = pareto_front([*self._front, *offspring], self._directions)
-        ids = [one.id for one in self._population]
-        self._ledger.finish_generation(number, ids, [one.id for one in self._front])
-        self._announce("survivors", generation=number, ids=ids)
-        self._announce(
-            "generation_finished",
-            generation=number,
-            admitted=sum(1 for _ in breeding.admitted()),
-            scored=len(offspring),
-            rejected=dict(breeding.rejections()),
-            front=_front_data(self._front),
-        )
-        return ""
-
-    def _outcome(self, one: Individual) -> Outcome | None:
-        return self._ledger.score(one.genome.digest, "validation") if one.genome else None
-
     # --- end ------------------------------------------------------------------------------------
 
     def _test_finalists(self, scoring: Scoring) -> None:
         """Train the front and the seed once more and score them on the test split."""
-        finalists = [self._seed, *(one for one in self._front if one.id != SEED_ID)]
+        finalists = [self._seed, *(one for one in self._standing.front if one.id != SEED_ID)]
         self._announce("finalists", ids=[one.id for one in finalists])
         scoring.reopen()
         for one in finalists:
@@ -305,19 +268,19 @@ class _Session:
 
     def _finish(self, stopped: str) -> Result:
         rejections = self._ledger.rejections()
-        message = _message(self._front, rejections)
+        message = _message(self._standing.front, rejections)
         self._ledger.set_stopped(stopped)
         self._announce(
             "run_finished",
             stopped_because=stopped,
             message=message,
-            front=_front_data(self._front),
+            front=front_data(self._standing.front),
             rejected=rejections,
         )
         return Result(
             seed=self._seed,
-            population=Population(self._population),
-            front=tuple(self._front),
+            population=Population(self._standing.population),
+            front=tuple(self._standing.front),
             tests=self._ledger.test_outcomes(),
             rejections=rejections,
             stopped_because=stopped,
@@ -328,15 +291,13 @@ class _Session:
 @contextmanager
 def _model(config: RunConfig, registry: Registry) -> Iterator[LanguageModel]:
     name, _, argument = config.llm[0].partition(":")
-    model = choose(registry.language_models, name, "language model").open(argument, config)
+    factory = choose(registry.language_models, name, "language model")
+    with blaming(registry, "ge_language_models", name):
+        model = factory.open(argument, config)
     try:
         yield model
     finally:
         model.close()
-
-
-def _front_data(front: Sequence[Individual]) -> list[tuple[str, dict[str, float]]]:
-    return [(one.id, dict(one.objectives)) for one in front]
 
 
 def _message(front: Sequence[Individual], rejections: Mapping[str, int]) -> str:

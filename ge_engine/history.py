@@ -176,6 +176,28 @@ class History:
         """Trainings scored on the validation split, the seed's included."""
         return int(self._one("SELECT count(*) FROM scores WHERE split = 'validation'")[0])
 
+    def slots_before(self, generation: int) -> int:
+        """Slots of the generations before this one."""
+        sql = "SELECT coalesce(sum(size), 0) FROM generations WHERE generation < ?"
+        return int(self._one(sql, generation)[0])
+
+    def size(self, generation: int) -> int:
+        """Slots of a generation that was begun."""
+        return int(self._one("SELECT size FROM generations WHERE generation = ?", generation)[0])
+
+    def merged(self, generation: int) -> tuple[str, ...]:
+        """Children that entered, or failed to enter, the population when this generation was finished."""
+        sql = "SELECT id FROM merged WHERE generation = ? ORDER BY rank"
+        return tuple(row[0] for row in self._all(sql, generation))
+
+    def unmerged(self, generation: int) -> tuple[str, ...]:
+        """Children admitted before this generation that had not entered the population when it began."""
+        sql = (
+            "SELECT id FROM individuals WHERE stage IS NULL AND slot >= 0 AND generation < ?"
+            " AND id NOT IN (SELECT id FROM merged WHERE generation < ?) ORDER BY generation, slot"
+        )
+        return tuple(row[0] for row in self._all(sql, generation, generation))
+
     def fronts(self, generation: int) -> tuple[str, ...]:
         """Ids of the Pareto front of everything scored until the end of a generation."""
         sql = "SELECT id FROM fronts WHERE generation = ? ORDER BY rank"
@@ -232,6 +254,7 @@ CONTENT: Mapping[str, str] = {
     "generations": "SELECT generation, size, finished FROM generations",
     "survivors": "SELECT generation, rank, id FROM survivors",
     "fronts": "SELECT generation, rank, id FROM fronts",
+    "merged": "SELECT generation, rank, id FROM merged",
 }
 
 

@@ -55,6 +55,9 @@ CREATE TABLE generations (
 CREATE TABLE survivors (
   generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, rank))
   WITHOUT ROWID;
+CREATE TABLE merged (
+  generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, rank))
+  WITHOUT ROWID;
 CREATE TABLE fronts (
   generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, rank))
   WITHOUT ROWID;
@@ -198,13 +201,18 @@ class Ledger(History):
         self._write("INSERT OR IGNORE INTO generations VALUES (?, ?, 0, ?)", generation, size, time.time())
         return int(self._one("SELECT size FROM generations WHERE generation = ?", generation)[0])
 
-    def finish_generation(self, generation: int, survivors: Sequence[str], front: Sequence[str]) -> None:
-        """The survivor point: synchronous. `front` is the Pareto front of everything scored so far."""
+    def finish_generation(
+        self, generation: int, survivors: Sequence[str], front: Sequence[str], merged: Sequence[str]
+    ) -> None:
+        """The survivor point: synchronous. `front` is the Pareto front of everything merged so far, `merged`
+        are the children that entered, or failed to enter, the population at this point."""
         with self._synchronous() as db:
             for table, ids in (("survivors", survivors), ("fronts", front)):
                 db.execute(f"DELETE FROM {table} WHERE generation = ?", (generation,))
                 rows = [(generation, rank, identity) for rank, identity in enumerate(ids)]
                 db.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
+            rows = [(generation, rank, identity) for rank, identity in enumerate(merged)]
+            db.executemany("INSERT OR REPLACE INTO merged VALUES (?, ?, ?)", rows)
             db.execute("UPDATE generations SET finished = 1 WHERE generation = ?", (generation,))
             db.execute("DELETE FROM probes")
 

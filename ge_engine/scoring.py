@@ -54,6 +54,11 @@ class Scoring:
         return bool(self._running)
 
     @property
+    def load(self) -> int:
+        """How many scores are awaited."""
+        return len(self._running)
+
+    @property
     def probing(self) -> bool:
         return bool(self._probing)
 

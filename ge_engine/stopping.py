@@ -90,10 +90,10 @@ class Limits:
             return f"{cost:.2f} of {config.cost_budget:g} are spent"
         return ""
 
-    def before(self, generation: int) -> str:
-        """Asked before a generation is begun; "" to go on."""
+    def before(self, done: int, generation: int) -> str:
+        """Asked before `generation` is begun, when as many as `done` are bred; "" to go on."""
         config = self._config
-        if generation >= config.generations:
+        if done >= config.generations:
             return f"all {config.generations} generations are done"
         if reason := self.now():
             return reason
@@ -108,9 +108,11 @@ class Limits:
     def evaluations_left(self) -> int:
         return self._config.max_evaluations - self._history.evaluations()
 
-    def slots(self, population: int) -> int:
-        """How many slots the next generation gets: never more than evaluations are left."""
-        return min(population, self.evaluations_left()) if self._config.max_evaluations else population
+    def slots(self, wanted: int, running: int = 0) -> int:
+        """How many slots may be bred: never more than evaluations are left, `running` ones counted."""
+        return (
+            max(1, min(wanted, self.evaluations_left() - running)) if self._config.max_evaluations else wanted
+        )
 
     def _on_target(self) -> str:
         assert self._target is not None

@@ -62,7 +62,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("schedule",),
     ("evolve",),
     ("report",),
+    ("scaffold",),
     ("cli", "testing"),
+    ("api",),
 )
 LEVEL = {room: level for level, row in enumerate(ROWS) for room in row}
 FILES = sorted(ENGINE.rglob("*.py"))

@@ -393,7 +393,7 @@ def test_a_failing_observer_that_ends_the_run(tmp_path: Path) -> None:
 
 def test_a_failing_selector_that_is_not_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(REGISTRY.selectors["spea2"].__class__, "select", lambda *_: 1 / 0)
-    with pytest.raises(PluginError, match="selector 'spea2' of plugin 'selectors' failed"):
+    with pytest.raises(PluginError, match=r"'spea2' of plugin 'selectors' .* failed"):
         run(tmp_path / "run")
 
 

@@ -1,0 +1,125 @@
+"""The steady schedule: busier workers, nothing lost or scored twice, the same run again from its ledger."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import doubles
+import pytest
+import virtual
+
+from ge_engine import evolve
+from ge_engine.config import RunConfig
+from ge_engine.contracts import LanguageModel
+from ge_engine.history import History
+from ge_engine.ledger import check, read_replies
+from ge_engine.llm.replay import ReplayModel
+from ge_engine.registry import Registry
+
+REGISTRY = doubles.registry()
+STEADY: dict[str, Any] = {"schedule": "steady", "generations": 4, "population": 10, "workers": 2}
+
+
+def run(folder: Path, registry: Registry = REGISTRY, **settings: Any) -> evolve.Result:
+    config = doubles.config(**{**STEADY, **settings})
+    return evolve.run(doubles.seed(), config, registry, folder, lambda *_: None)
+
+
+def content(folder: Path) -> Mapping[str, Any]:
+    with History(folder) as history:
+        return history.content()
+
+
+def test_a_steady_run_that_loses_children(tmp_path: Path) -> None:
+    result = run(tmp_path / "run", evaluator="threaded")
+    assert check(tmp_path / "run") == []
+    with History(tmp_path / "run") as history:
+        everybody = list(history.individuals())
+        assert len(everybody) == 41
+        assert history.unmerged(99) == ()
+        assert len(history.generations()) > 1
+        scored = [one for one in everybody if one.scored]
+    assert result.stopped_because == "all 4 generations are done"
+    best = max(one.objectives["accuracy"] for one in scored)
+    assert max(one.objectives["accuracy"] for one in result.front) == best
+
+
+def test_a_steady_run_that_is_not_repeatable(tmp_path: Path) -> None:
+    run(tmp_path / "one")
+    run(tmp_path / "two")
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("event", ["reply", "outcome", "survivors"])
+def test_a_steady_run_that_is_killed_and_asks_or_scores_again(tmp_path: Path, event: str) -> None:
+    asked: list[str] = []
+    scored: list[str] = []
+    for session in range(5):
+        left = [7 if session < 4 else 10**9]
+
+        def watch(name: str, data: Mapping[str, Any], left: list[int] = left) -> None:
+            if name == "reply":
+                asked.append(data["key"])
+            if name == "outcome":
+                scored.append(f"{data['individual']}/{data['split']}")
+            left[0] -= name == event
+            if not left[0]:
+                raise Stop
+
+        config = doubles.config(**STEADY, evaluator="threaded")
+        try:
+            evolve.run(doubles.seed(), config, REGISTRY, tmp_path / "run", watch)
+        except Stop:
+            continue
+    assert len(asked) == len(set(asked))
+    assert len(scored) == len(set(scored))
+    assert check(tmp_path / "run") == []
+    with History(tmp_path / "run") as history:
+        assert len(list(history.individuals())) == 41
+
+
+class Replay:
+    name = "replay"
+
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:
+        return ReplayModel(self.name, read_replies(Path(argument)))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_replayed_steady_run_with_an_order_of_its_own(tmp_path: Path, workers: int) -> None:
+    models = {**REGISTRY.language_models, "replay": Replay()}
+    registry = dataclasses.replace(REGISTRY, language_models=models)
+    run(tmp_path / "first", evaluator="threaded")
+    again = {"llm": f"replay:{tmp_path / 'first'}", "evaluator": "threaded", "workers": workers}
+    run(tmp_path / "again", registry, **again)
+    assert content(tmp_path / "again") == content(tmp_path / "first")
+
+
+def test_workers_that_idle_while_replies_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = {}
+    for schedule in ("generational", "steady"):
+        clock = virtual.Clock(8)
+        inbox = virtual.Inbox(clock)
+        monkeypatch.setattr(evolve, "SimpleQueue", lambda inbox=inbox: inbox)
+        settings = {
+            "llm": "virtual",
+            "evaluator": "virtual",
+            "workers": 8,
+            "population": 40,
+            "generations": 6,
+        }
+
+        def look(name: str, data: Mapping[str, Any], schedule: str = schedule, clock: Any = clock) -> None:
+            if name == "generation_finished":
+                hours[schedule] = clock.now / 3600
+
+        config = doubles.config(schedule=schedule, **settings)
+        evolve.run(doubles.seed(), config, virtual.registry(clock), tmp_path / schedule, look)
+    assert hours["steady"] < 0.85 * hours["generational"]

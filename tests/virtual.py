@@ -1,0 +1,143 @@
+"""Virtual time for a whole run: replies and scores arrive when a simulated clock says so.
+
+Takes the place of the loop's inbox. A reply arrives `Reply.seconds` after its batch was asked, a score
+when one of the simulated workers has spent the job's time on it. Nothing sleeps.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from math import exp, log
+from pathlib import Path
+from typing import Any
+
+import doubles
+
+from ge_engine.blocks import Genome
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Evaluation, Job, LanguageModel, Probe, Reply, Request
+from ge_engine.outcome import Outcome
+from ge_engine.registry import Registry
+
+P95 = 1.6448536269514722
+
+
+def lognormal(key: str, median: float, p95: float) -> float:
+    """Seconds drawn from the log-normal with this median and 95th percentile."""
+    return exp(random.Random(key).gauss(log(median), log(p95 / median) / P95))
+
+
+class Clock:
+    """Now, the workers' next free moments, and the seconds that they have worked."""
+
+    def __init__(self, workers: int) -> None:
+        self.now = 0.0
+        self.free = [0.0] * workers
+        self.worked = 0.0
+        self.scores: dict[int, float] = {}
+
+    def work(self, seconds: float) -> float:
+        """When the first free worker has done a job handed in now."""
+        start = max(self.now, heapq.heappop(self.free))
+        heapq.heappush(self.free, start + seconds)
+        self.worked += seconds
+        return start + seconds
+
+
+class Inbox:
+    """What the loop reads. Calls of the model's thread wait for their reply's time, scores for theirs."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._order = itertools.count()
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[float, int, Callable[[], None]]] = []
+        self._last_reply = 0.0
+
+    def put(self, call: Callable[[], None]) -> None:
+        with self._lock:
+            heapq.heappush(self._waiting, (self._moment(call), next(self._order), call))
+
+    def _moment(self, call: Callable[[], None]) -> float:
+        arguments = call.args if isinstance(call, partial) else ()
+        for one in arguments:
+            if isinstance(one, Reply):
+                moment = self._clock.now + one.seconds
+                self._last_reply = max(self._last_reply, moment)
+                return moment
+            if isinstance(one, Future) and id(one) in self._clock.scores:
+                return self._clock.scores.pop(id(one))
+        ends = bool(arguments) and arguments[0] is True
+        return max(self._clock.now, self._last_reply) if ends else self._clock.now
+
+    def get(self) -> Callable[[], None]:
+        for thread in threading.enumerate():
+            if thread.name == "language-model":
+                thread.join()
+        moment, _, call = heapq.heappop(self._waiting)
+        self._clock.now = max(self._clock.now, moment)
+        return call
+
+
+class Model(doubles.Scripted):
+    """Good replies that each take their time: median 59 s, 95th percentile 147 s."""
+
+    def __init__(self) -> None:
+        super().__init__("good", 0)
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        for index, request in enumerate(requests):
+            reply = self._reply(request)
+            yield index, replace(reply, seconds=lognormal(request.key, 59, 147))
+
+
+class ModelFactory:
+    name = "virtual"
+
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:
+        return Model()
+
+
+class Workers:
+    """Trainings of median 97 s, 95th percentile 360 s."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def probe(self, genome: Genome) -> Future[Probe]:
+        return doubles._done(doubles._probe(genome))
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        future: Future[Outcome] = doubles._done(doubles._score(job))
+        self._clock.scores[id(future)] = self._clock.work(lognormal(job.genome.digest, 97, 360))
+        return future
+
+
+class WorkersEvaluator:
+    name = "virtual"
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    @contextmanager
+    def open(
+        self, seed: Genome, config: RunConfig, objectives: Sequence[Any], scratch: Path, tasks: Any = None
+    ) -> Iterator[Evaluation]:
+        yield Workers(self._clock)
+
+
+def registry(clock: Clock) -> Registry:
+    plain = doubles.registry()
+    return replace(
+        plain,
+        language_models={**plain.language_models, "virtual": ModelFactory()},
+        evaluators={**plain.evaluators, "virtual": WorkersEvaluator(clock)},
+    )
