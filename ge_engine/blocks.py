@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +51,9 @@ class Seed:
                 f"The seed {path} cannot be read: {error.strerror}.", "Give the path of a Python file."
             ) from error
         return cls.from_bytes(data, path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Seed.from_bytes, (self.source, self.path)
 
     @classmethod
     def from_bytes(cls, data: bytes, path: Path | None = None) -> Seed:
@@ -179,12 +183,11 @@ class Genome:
         return Genome(self.seed, replaced, {at: g for at, g in helpers.items() if g}, imports)
 
     def delta(self) -> dict[str, Any]:
-        """What differs from the seed, as plain data for JSON."""
+        """What differs from the seed, as plain data for JSON: by index of the seed's segments the text
+        of those replaced and the helpers (name, text) before them, and the imports."""
         return {
             "replaced": {str(at): s.text for at, s in sorted(self.replaced.items())},
-            "helpers": {
-                str(at): [[s.name, s.text] for s in g] for at, g in sorted(self.helpers.items()) if g
-            },
+            "helpers": {str(at): [[s.name, s.text] for s in g] for at, g in sorted(self.helpers.items())},
             "imports": list(self.imports),
         }
 
@@ -192,16 +195,18 @@ class Genome:
     def from_delta(cls, seed: Seed, delta: Mapping[str, Any]) -> Genome:
         """The genome that `delta()` described. Raises SeedError when it is of another seed."""
         try:
-            replaced = {int(at): _renamed(seed, int(at), text) for at, text in delta["replaced"].items()}
+            replaced = {int(at): _replacement(seed, int(at), text) for at, text in delta["replaced"].items()}
             helpers = {
-                int(at): tuple(Segment(text, name) for name, text in group)
+                int(at): tuple(_helper(seed, int(at), name, text) for name, text in group)
                 for at, group in delta["helpers"].items()
             }
-            return cls(seed, replaced, helpers, tuple(delta["imports"]))
+            return cls(seed, replaced, helpers, tuple(map(_text, delta["imports"])))
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            raise SeedError(
-                "The record of a genome does not fit this seed.", "Was the seed changed?"
-            ) from error
+            message = "The record of a genome does not fit this seed."
+            raise SeedError(message, "Was the seed changed?") from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self.seed, self.delta())
 
     def _spot(self, before: str) -> tuple[int, tuple[Segment, ...], int]:
         place = self.seed.cut.index.get(before)
@@ -291,8 +296,28 @@ def _top_level(genome: Genome) -> Iterator[str]:
     return (segment.name for segment in genome.segments if segment.name)
 
 
-def _renamed(seed: Seed, at: int, text: str) -> Segment:
-    return Segment(text, seed.cut.segments[at].name)
+def _unpickled(seed: Seed, delta: Mapping[str, Any]) -> Genome:
+    return Genome.from_delta(seed, delta)
+
+
+def _replacement(seed: Seed, at: int, text: Any) -> Segment:
+    """The segment of a record; ValueError when it is not of the definition that stands at `at`."""
+    name = seed.cut.segments[at].name
+    if not name or re.search(rf"\b(?:class|def)\s+{re.escape(name)}\b", _text(text)) is None:
+        raise ValueError(name)
+    return Segment(text, name)
+
+
+def _helper(seed: Seed, at: int, name: Any, text: Any) -> Segment:
+    if at not in seed.cut.leads or not _text(name).isidentifier():
+        raise ValueError(name)
+    return Segment(_text(text), name)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
 def _nothing_to_evolve(name: str, genome: Genome) -> tuple[str, str]:

@@ -79,14 +79,17 @@ def apply(genome: Genome, patch: Patch) -> Genome | Rejected:
     if isinstance(target, Rejected):
         return target
     segment, span = target
-    made = _rewritten(genome, segment, span, normalised(patch.code))
+    made = _rewritten(genome, segment, span, normalised(patch.code).strip("\n"))
     if isinstance(made, Rejected):
         return made
     helpers = _new_helpers(genome, patch.helpers)
     if isinstance(helpers, Rejected):
         return helpers
+    imports = _new_imports(genome, patch.imports)
+    if isinstance(imports, Rejected):
+        return imports
     child = genome if made is segment else genome.replace(segment.name, made)
-    return _checked(child.insert(segment.name, helpers, patch.imports).tidied())
+    return _checked(child.insert(segment.name, helpers, imports).tidied())
 
 
 def transplant(donor: Genome, address: str) -> Patch:
@@ -231,6 +234,23 @@ def _new_helpers(genome: Genome, codes: Sequence[str]) -> list[Segment] | Reject
             return Rejected("contract", f"the helper {name} already means something else in this file.")
         made[name] = Segment(normalised(code).strip("\n").replace("\n", genome.seed.newline), name)
     return list(made.values())
+
+
+def _new_imports(genome: Genome, lines: Sequence[str]) -> list[str] | Rejected:
+    """The import statements that bind something which the genome does not bind yet."""
+    new = []
+    for line in lines:
+        tree = parse(line)
+        body = tree.body if isinstance(tree, ast.Module) else []
+        if len(body) != 1 or "\n" in line or not isinstance(body[0], (ast.Import, ast.ImportFrom)):
+            return Rejected("contract", f"{line!r} is not one import statement.")
+        meanings = bound_names(body)
+        taken = [n for n, m in meanings.items() if genome.bound.get(n, m) != m]
+        if taken:
+            return Rejected("contract", f"{taken[0]} already means something else in this file.")
+        if not meanings.keys() <= genome.bound.keys():
+            new.append(line)
+    return new
 
 
 def _checked(genome: Genome) -> Genome | Rejected:

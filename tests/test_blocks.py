@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 from hypothesis import given
@@ -267,6 +268,8 @@ def test_a_delta_survives_json_and_refuses_another_seed() -> None:
     child = rewrite(child, "Net.forward", FORWARD)
     back = Genome.from_delta(genome.seed, json.loads(json.dumps(child.delta())))
     assert (back.source, back.digest, back.evolvable) == (child.source, child.digest, child.evolvable)
+    thawed = pickle.loads(pickle.dumps(child))
+    assert (thawed.source, thawed.digest, thawed.seed.source) == (child.source, child.digest, genome.source)
     other = genome_of("def f(x):\n    return x\n").seed
     with pytest.raises(SeedError):
         Genome.from_delta(other, child.delta())

@@ -365,6 +365,13 @@ def test_transplant_takes_helpers_and_imports_along() -> None:
         transplant(donor, "Nett")
 
 
+def test_an_import_that_the_seed_has_is_not_added_again() -> None:
+    genome = genome_of()
+    child = apply(genome, Patch("SE", SE_WIDE, imports=("import torch", "from torch import nn")))
+    assert isinstance(child, Genome)
+    assert child.imports == ()
+
+
 def test_a_hand_made_patch_that_does_not_fit_is_rejected() -> None:
     genome = genome_of()
     for patch in (
@@ -377,6 +384,9 @@ def test_a_hand_made_patch_that_does_not_fit_is_rejected() -> None:
         Patch("SE", SE_WIDE, helpers=("def (",)),
         Patch("Nett", SE_WIDE),
         Patch("SE", SE_WIDE.replace("F.silu", "math.exp"), imports=("import math; import (",)),
+        Patch("SE", SE_WIDE.replace("F.silu", "math.exp"), imports=("import math; print(1)",)),
+        Patch("SE", SE_WIDE.replace("F.silu", "math.exp"), imports=("import math\nprint(1)",)),
+        Patch("SE", SE_WIDE, imports=("import numpy as torch",)),
     ):
         assert isinstance(apply(genome, patch), Rejected), patch
 
