@@ -82,7 +82,7 @@ def imported_rooms(path: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("ge_engine"):
             parts = node.module.split(".")
             names = [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
-            rooms.update(names)
+            rooms.update(name for name in names if name != "__version__")
         elif isinstance(node, ast.Import):
             rooms.update(a.name.split(".")[1] for a in node.names if a.name.startswith("ge_engine."))
     return rooms

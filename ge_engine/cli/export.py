@@ -34,7 +34,7 @@ def export(
         one = find_individual(history, identity)
         source = require_genome(one).source
         if header:
-            source = _with_header(source, one, folder, history.seed.newline)
+            source = with_header(source, one, folder, history.seed.newline)
     if output.exists() and not force:
         raise ConfigError(f"The file {output} exists.", "Choose another name, or overwrite it with --force.")
     write_whole(output, source)
@@ -64,7 +64,7 @@ def write_whole(path: Path, data: bytes) -> None:
         ) from error
 
 
-def _with_header(source: bytes, one: Individual, folder: Path, newline: str) -> bytes:
+def with_header(source: bytes, one: Individual, folder: Path, newline: str) -> bytes:
     """A comment after the byte order mark, the interpreter line and the encoding line, where they stand."""
     scores = ", ".join(f"{name} {value:g}" for name, value in one.objectives.items())
     how = "; ".join(f"{s.operator} ({s.intent}) of {s.address}" for s in one.steps)

@@ -1,0 +1,294 @@
+"""The engine from Python: `from ge_engine import evolve, diff, blocks`.
+
+The same power as the command line, for scripts and notebooks. Mistakes raise a `GeError` whose message says
+what to do; what a run found is a `Run`, which reads the run's folder and shows its Pareto front.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, TypedDict, Unpack, overload
+
+from ge_engine.blocks import Block, Genome, Seed, select_addresses
+from ge_engine.cli.export import with_header, write_whole
+from ge_engine.cli.outcomes import number
+from ge_engine.cli.refs import find_individual, load_side, require_genome
+from ge_engine.cli.view import open_view
+from ge_engine.config import load_config
+from ge_engine.diff import Change, diff_genomes, unified
+from ge_engine.errors import ConfigError
+from ge_engine.events import Observe
+from ge_engine.evolve import run as run_engine
+from ge_engine.history import History
+from ge_engine.population import Direction, Individual, pareto_front
+from ge_engine.registry import load_registry
+
+
+class RecipeSettings(TypedDict, total=False):
+    """How a candidate is trained: the fields of `ge_engine.config.Recipe`."""
+
+    epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    schedule: str
+    augment: bool
+    jitter: float
+    label_smoothing: float
+    image_size: int
+    precision: str
+    train_limit: int
+    validation_share: float
+
+
+class Settings(TypedDict, total=False):
+    """What a run is made with: the fields of `ge_engine.config.RunConfig`."""
+
+    task: str
+    llm: str | Sequence[str]
+    evaluator: str
+    evaluator_argument: str
+    objectives: str | Sequence[str]
+    constraints: str | Sequence[str]
+    generations: int
+    population: int
+    elites: int
+    eot_elites: int
+    p_mating: float
+    p_mutation: float
+    p_eot: float
+    random_seed: int
+    workers: int
+    timeout: float
+    memory_gib: float
+    sandbox: str
+    entry: str
+    blocks: str | Sequence[str]
+    dead_blocks: bool
+    operators: str | Sequence[str]
+    personas: str | Sequence[str]
+    parent_selector: str
+    elite_selector: str
+    grammar: str
+    temperature: tuple[float, float]
+    max_tokens: tuple[int, int]
+    repairs: int
+    max_evaluations: int
+    max_seconds: float
+    token_budget: int
+    cost_budget: float
+    price_in: float
+    price_out: float
+    stop_when: str
+    stall: int
+    schedule: str
+    adaptive: bool
+    recipe: RecipeSettings
+
+
+Side = str | Path | Seed | Genome | Individual
+
+
+def evolve(
+    seed: str | Path,
+    *,
+    run: str | Path | None = None,
+    preset: str = "demo",
+    config: str | Path | None = None,
+    plugins: Iterable[str] = (),
+    no_plugins: Iterable[str] = (),
+    observe: Observe | None = None,
+    **settings: Unpack[Settings],
+) -> Run:
+    """Evolve a model file, as `ge evolve` does, and return the run.
+
+    Args:
+        seed: the PyTorch model file.
+        run: the run's folder; an existing run goes on. Without one, a new folder under runs/.
+        preset, config, settings: later wins; `config` is a TOML file.
+        plugins, no_plugins: modules to load as plugins besides the installed ones, and plugins to leave out.
+        observe: is told every event (`ge_engine.events`) in place of the progress display.
+
+    Raises:
+        ConfigError, SeedError, PluginError, LedgerError, ModelError: a mistake that the message explains.
+    """
+    made = load_config(preset, Path(config) if config else None, _flags(settings))
+    registry = load_registry(plugins, no_plugins)
+    folder = Path(run) if run else Path("runs") / f"{Path(seed).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if folder.is_file():
+        raise ConfigError(f"{folder} is a file.", "Name a folder with run=.")
+    if observe is not None:
+        run_engine(Seed.load(seed), made, registry, folder, observe)
+    else:
+        with open_view(folder, made) as view:
+            run_engine(Seed.load(seed), made, registry, folder, view.observe)
+    return Run(folder)
+
+
+def blocks(seed: Side, patterns: str | Iterable[str] = ()) -> dict[str, Block]:
+    """The blocks of a file by address, those that match `patterns` alone, as `ge blocks --static` lists them.
+
+    Patterns are globs and "!" excludes; a pattern chooses among blocks that can be evolved.
+
+    Raises:
+        SeedError: the file cannot be read. ConfigError: a pattern that matches nothing.
+    """
+    genome = _genome(seed)
+    wanted = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+    chosen = select_addresses(genome, wanted) if wanted else tuple(genome.blocks)
+    return {address: genome.blocks[address] for address in chosen}
+
+
+def diff(a: Side, b: Side | None = None) -> Changes:
+    """What changed from `a` to `b`, block by block, as `ge diff` shows it.
+
+    A side is a file, "RUN:ID", a seed, a genome or an individual. A lone "RUN:ID" is compared with its seed.
+
+    Raises:
+        SeedError, LedgerError, ConfigError: a side that is not there or has no code.
+    """
+    if b is not None:
+        return Changes(diff_genomes(_genome(a), _genome(b)))
+    folder, colon, identity = str(a).rpartition(":")
+    if not isinstance(a, (str, Path)) or not colon:
+        raise ConfigError("There is nothing to compare with.", "Give a second side, or RUN:ID alone.")
+    return Run(Path(folder)).diff(identity)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes(Sequence[Change]):
+    """Block-level changes; printed as a unified diff, also in a notebook."""
+
+    changes: tuple[Change, ...]
+
+    @overload
+    def __getitem__(self, index: int) -> Change: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Change, ...]: ...
+    def __getitem__(self, index: int | slice) -> Change | tuple[Change, ...]:
+        return self.changes[index]
+
+    def __len__(self) -> int:
+        return len(self.changes)
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self.changes)
+
+    def __str__(self) -> str:
+        return "\n".join(line for change in self.changes for line in unified(change))
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run's folder, read anew at every question, so that it also serves while the run goes on.
+
+    Raises LedgerError where the folder holds no run.
+    """
+
+    folder: Path
+
+    @property
+    def seed(self) -> Individual:
+        return self.individual("seed")
+
+    @property
+    def individuals(self) -> list[Individual]:
+        """All, seed first, in the order of generation and slot."""
+        with History(self.folder) as history:
+            return list(history.individuals())
+
+    @property
+    def front(self) -> list[Individual]:
+        """The Pareto front of everything scored."""
+        return pareto_front(self.individuals, self.directions)
+
+    @property
+    def directions(self) -> dict[str, Direction]:
+        """The objectives, "min" or "max"."""
+        with History(self.folder) as history:
+            return history.directions
+
+    @property
+    def rejections(self) -> dict[str, int]:
+        """How many children each rung of the ladder rejected, most first."""
+        with History(self.folder) as history:
+            return history.rejections()
+
+    @property
+    def stopped_because(self) -> str:
+        """Why the latest session ended; "" while it goes on."""
+        with History(self.folder) as history:
+            return history.stopped_because
+
+    def individual(self, identity: str) -> Individual:
+        """Raises ConfigError when the run has no such individual."""
+        with History(self.folder) as history:
+            return find_individual(history, identity)
+
+    def diff(self, identity: str, against: str = "seed") -> Changes:
+        """What changed from one individual, by default the seed, to another."""
+        sides = [require_genome(self.individual(name)) for name in (against, identity)]
+        return Changes(diff_genomes(*sides))
+
+    def export(self, identity: str, output: str | Path, *, force: bool = False) -> Path:
+        """Write an individual as an ordinary Python file whose head says where it came from.
+
+        Raises:
+            ConfigError: no such individual or no code, or a file that exists (`force` overwrites it).
+        """
+        path = Path(output)
+        if path.exists() and not force:
+            raise ConfigError(f"The file {path} exists.", "Choose another name, or overwrite it with force.")
+        with History(self.folder) as history:
+            one = find_individual(history, identity)
+            source = with_header(require_genome(one).source, one, self.folder, history.seed.newline)
+        write_whole(path, source)
+        return path
+
+    def __str__(self) -> str:
+        rows = [["id", *self.directions], *self._rows()]
+        widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+        lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
+        return "\n".join([f"run {self.folder}, Pareto front:", *lines])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(name)}</th>" for name in ("id", *self.directions))
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self._rows()
+        )
+        caption = escape(f"Pareto front of {self.folder}")
+        return f"<table><caption>{caption}</caption><tr>{head}</tr>{body}</table>"
+
+    def _rows(self) -> list[list[str]]:
+        names = list(self.directions)
+        return [[one.id, *(number(name, one.objectives[name]) for name in names)] for one in self.front]
+
+
+def open_run(folder: str | Path) -> Run:
+    """An existing run. Raises LedgerError when there is none."""
+    with History(Path(folder)):
+        return Run(Path(folder))
+
+
+def _genome(side: Side) -> Genome:
+    if isinstance(side, Genome):
+        return side
+    if isinstance(side, Seed):
+        return side.genome
+    if isinstance(side, Individual):
+        return require_genome(side)
+    return load_side(str(side)).genome
+
+
+def _flags(settings: Settings) -> dict[str, Any]:
+    """Settings as `load_config` takes them: the recipe's with a prefix."""
+    flags: dict[str, Any] = {name: value for name, value in settings.items() if name != "recipe"}
+    recipe = settings.get("recipe", {})
+    return flags | {f"recipe.{name}": value for name, value in recipe.items()}
