@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ge_engine.errors import LedgerError, SeedError
+from ge_engine.errors import GeError
 from ge_engine.history import History
 from ge_engine.outcome import Rejected, Scored
 from ge_engine.population import SEED_ID, Individual, individual_id
@@ -23,7 +23,7 @@ def check(folder: Path) -> list[str]:
     with History(folder) as history:
         try:
             return [*_pages(history), *_Audit(history).problems()]
-        except (LedgerError, SeedError) as error:
+        except GeError as error:
             return [error.message]
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from ge_engine.adaptive import success_weights
 from ge_engine.breeding import Breeding, Shop
 from ge_engine.config import RunConfig
 from ge_engine.errors import LedgerError
@@ -87,6 +88,8 @@ class Schedule:
         resumed = self._ledger.begun(number)
         size = self._ledger.start_generation(number, size)
         pool = self._selection.pool(number, size, self._seed, self._standing.population)
+        if self._config.adaptive and number:
+            pool = replace(pool, weights=success_weights(self._ledger, number))
         parents = [one.id for one in pool.parents]
         self._shop.announce("generation_started", generation=number, size=size, parents=parents)
         breeding = Breeding(self._shop, pool, size, resumed)

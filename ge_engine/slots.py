@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from ge_engine.blocks import Genome
 from ge_engine.config import RunConfig
@@ -21,6 +21,7 @@ from ge_engine.population import Direction, Individual, Step
 from ge_engine.validate import Trial
 
 ATTEMPTS = 8
+Named = TypeVar("Named", Operator, Persona)
 PROMPTS = 16
 
 
@@ -55,11 +56,24 @@ class Bred:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What a generation is bred from. `helpful` are elites that gained on the seed somewhere."""
+    """What a generation is bred from. `helpful` are elites that gained on the seed somewhere.
+
+    `weights` of (dimension, name) make a draw adaptive; without any, all are equally likely.
+    """
 
     generation: int
     parents: tuple[Individual, ...]
     helpful: tuple[Individual, ...]
+    weights: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def weight(self, dimension: str, name: str) -> float:
+        """That of a Beta(1, 1) prior for what was never drawn."""
+        return self.weights.get((dimension, name), 0.5)
+
+    def pick(self, rng: random.Random, dimension: str, among: Sequence[Named]) -> Named:
+        if not self.weights:
+            return rng.choice(among)
+        return rng.choices(among, [self.weight(dimension, one.name) for one in among])[0]
 
 
 Want = Ask | Trial
@@ -137,7 +151,8 @@ class Breeder:
         steps: list[Step] = []
         for number, operator in enumerate(operators, 1):
             context = self._context(pool, rng, genome, parents)
-            result = yield from _OneStep(self, operator, context).run(final=number == len(operators))
+            persona = pool.pick(rng, "persona", self.personas)
+            result = yield from _OneStep(self, operator, persona, context).run(final=number == len(operators))
             if isinstance(result, Skipped):
                 return result
             if isinstance(result, _Refused):
@@ -156,15 +171,24 @@ class Breeder:
         chosen: list[Operator] = []
         while not chosen:
             if rng.random() < p_mating:
-                chosen.append(rng.choice(self._kinds["mating"]))
+                chosen.append(pool.pick(rng, "operator", self._kinds["mating"]))
             if rng.random() < p_mutation:
                 chosen.append(self._mutator(pool, rng))
         parents = (first, rng.choice(mates)) if chosen[0].kind == "mating" else (first,)
         return chosen, parents
 
     def _mutator(self, pool: Pool, rng: random.Random) -> Operator:
-        thinks = bool(self._kinds["eot"] and pool.helpful) and rng.random() < self.config.p_eot
-        return rng.choice(self._kinds["eot" if thinks else "mutation"])
+        thinks = bool(self._kinds["eot"] and pool.helpful) and rng.random() < self._p_eot(pool)
+        return pool.pick(rng, "operator", self._kinds["eot" if thinks else "mutation"])
+
+    def _p_eot(self, pool: Pool) -> float:
+        """The rate of Evolution of Thought, its odds scaled by how well it did against mutation."""
+        best = {
+            kind: max(pool.weight("operator", operator.name) for operator in self._kinds[kind])
+            for kind in ("eot", "mutation")
+        }
+        odds = self.config.p_eot * best["eot"], (1 - self.config.p_eot) * best["mutation"]
+        return odds[0] / sum(odds)
 
     def _context(
         self, pool: Pool, rng: random.Random, genome: Genome, parents: tuple[Individual, ...]
@@ -192,12 +216,12 @@ class _Refused:
 class _OneStep:
     """One operator's work on one genome: its prompts, its patch, and the repair of a rejected one."""
 
-    def __init__(self, breeder: Breeder, operator: Operator, context: Context) -> None:
+    def __init__(self, breeder: Breeder, operator: Operator, persona: Persona, context: Context) -> None:
         self._breeder = breeder
         self._operator = operator
         self._rng = context.rng
         self._context = replace(context, read=self._read)
-        self._persona = self._rng.choice(breeder.personas)
+        self._persona = persona
         self._targets: dict[Prompt, Target | None] = {}
         self._asked: tuple[Prompt, Reply] | None = None
         self._notes: list[str] = []

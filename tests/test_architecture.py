@@ -42,7 +42,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("blaming",),
     ("records", "runlock"),
     ("history",),
-    ("audit", "statistics"),
+    ("audit", "statistics", "adaptive"),
     ("ledger",),
     ("validate",),
     ("grammar",),
