@@ -39,15 +39,22 @@ def constraint(target: Target) -> Constraint | Rejected:
 
 def rewritten(text: str, target: Target) -> str | Rejected:
     """The block's code after all replacements of a reply, each of which must match exactly once."""
-    code = target.genome.blocks[target.address].code
+    code = f"\n{target.genome.blocks[target.address].code}\n"
     hunks = HUNK.findall(text.replace("\r\n", "\n"))
     if not hunks:
         return Rejected("extract", "the reply holds no SEARCH/REPLACE")
+    places: list[tuple[int, int, str]] = []
     for search, replace in hunks:
         if not search.strip():
             return Rejected("extract", "a SEARCH is empty")
-        times = ("\n" + code + "\n").count("\n" + search)
+        times = code.count("\n" + search)
         if times != 1:
             return Rejected("extract", f"a SEARCH matches {times} times, not once: {search.strip()[:80]!r}")
-        code = ("\n" + code + "\n").replace("\n" + search, "\n" + replace, 1)[1:-1]
-    return code
+        start = code.index("\n" + search) + 1
+        places.append((start, start + len(search), replace))
+    places.sort(reverse=True)
+    if any(after[0] < before[1] for after, before in zip(places, places[1:], strict=False)):
+        return Rejected("extract", "two replacements overlap")
+    for start, end, replace in places:
+        code = code[:start] + replace + code[end:]
+    return code[1:-1]

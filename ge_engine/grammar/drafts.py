@@ -12,10 +12,10 @@ from ge_engine.grammar import layers
 from ge_engine.grammar.families import SCALES, SHARES
 from ge_engine.grammar.flow import Spot, spots
 from ge_engine.grammar.layers import Offer
-from ge_engine.grammar.making import BREADTH, MANY, disjoint, sites_of, strings
+from ge_engine.grammar.making import BREADTH, changed_only, disjoint, sites_of
 from ge_engine.grammar.scope import Function, method, scope_of
 from ge_engine.grammar.sites import Site, Text
-from ge_engine.grammar.template import Part, count, either
+from ge_engine.grammar.template import Part, either
 
 OPEN_SITES = 5
 LAYER_NAMES = ("extra", "mixer", "refine", "context", "branch", "smooth", "detail", "focus")
@@ -94,10 +94,8 @@ def _piece(site: Site, code: str, must: bool) -> Piece:
     own = code[site.start : site.end]
     if not must:
         return Piece(site.start, site.end, either([own, site.part]))
-    if count(site.part) > MANY:
-        return Piece(site.start, site.end, site.part)
-    changed = strings(site.part) - {*site.same, own}
-    return Piece(site.start, site.end, either(sorted(changed)) if changed else own)
+    changed = changed_only(site.part, {*site.same, own})
+    return Piece(site.start, site.end, own if changed is None else changed)
 
 
 def _forward(tree: ast.Module) -> Function | None:

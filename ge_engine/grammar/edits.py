@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ge_engine.contracts import Constraint, Target
 from ge_engine.grammar.families import CHANNEL_ARGUMENTS
-from ge_engine.grammar.making import Parts, disjoint, make, rng_of, sites_of, without
+from ge_engine.grammar.making import Parts, changed_only, disjoint, make, rng_of, sites_of, without
 from ge_engine.grammar.scope import Scope, scope_of
 from ge_engine.grammar.signatures import bind
 from ge_engine.grammar.sites import Site
@@ -139,16 +139,11 @@ def _line(code: str, site: Site) -> tuple[str, Part, tuple[str, ...]]:
 
 
 def _lines_terminal(lines: list[tuple[str, Part, tuple[str, ...]]], target: Target) -> str | None:
-    bodies = [without(part, same) for _, part, same in lines]
-    if None in bodies:
+    changed = [changed_only(part, same) for _, part, same in lines]
+    if None in changed:
         return None
-    joined = ' "\\n" '.join(f"({body})" for body in bodies)
-    whole: Part = tuple(piece for _, part, _ in lines for piece in ("\n", part))[1:]
-    barred = without(whole, target.tried)
-    if barred is None:
-        return None
-    _, found, exclusion = barred.rpartition(" & ~")
-    return f"({joined}) & ~{exclusion}" if found and target.tried else joined
+    whole: Part = tuple(piece for part in changed if part is not None for piece in ("\n", part))[1:]
+    return without(whole, target.tried)
 
 
 def _width_part(width: int) -> tuple[int, Part]:

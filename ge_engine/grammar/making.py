@@ -2,7 +2,7 @@
 
 A template is a `.lark` file of `ge_grammars` whose comment says what it admits; the terminals that it names
 and does not define are made here from the block. All choices are regular, so each part of an answer is one
-terminal and llguidance can subtract from it what must not come back.
+terminal, from which the strings that must not come back are taken out exactly.
 """
 
 from __future__ import annotations
@@ -16,10 +16,15 @@ from functools import cache
 from ge_engine.contracts import Target
 from ge_engine.grammar.scope import scope_of
 from ge_engine.grammar.sites import Site, find_sites
-from ge_engine.grammar.template import Part, contains, count, either, literals, to_lark
+from ge_engine.grammar.template import (
+    NOTHING,
+    Part,
+    either,
+    remove,
+    to_lark,
+)
 
 BREADTH = 5
-MANY = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,14 @@ def make(name: str, terminals: Mapping[str, str]) -> str:
 
 def without(part: Part, excluded: Iterable[str]) -> str | None:
     """The body of a terminal for `part` minus `excluded`; None when nothing is left."""
-    barred = {text for text in excluded if contains(part, text)}
-    # Few strings are spelled by several choices; where most choices are barred, the strings are counted.
-    if count(part) <= 4 * len(barred) and not strings(part) - barred:
-        return None
-    return f"{to_lark(part)} & ~{literals(barred)}" if barred else to_lark(part)
+    left = remove(part, frozenset(excluded))
+    return None if left == NOTHING else to_lark(left)
+
+
+def changed_only(part: Part, same: Iterable[str]) -> Part | None:
+    """The part without the spellings that change nothing; None when it has no other."""
+    left = remove(part, frozenset(same))
+    return None if left == NOTHING else left
 
 
 def rng_of(target: Target, purpose: str) -> random.Random:
@@ -83,18 +91,6 @@ def disjoint(sites: Sequence[Site], rng: random.Random, most: int, by_lines: boo
 def optional(site: Site, own: str) -> Part:
     """The site as it was, or one of its alternatives."""
     return either([own, site.part])
-
-
-def strings(part: Part) -> set[str]:
-    """Every string of a part. Only for parts of few choices."""
-    if isinstance(part, str):
-        return {part}
-    if isinstance(part, tuple):
-        found = {""}
-        for piece in part:
-            found = {head + tail for head in found for tail in strings(piece)}
-        return found
-    return set().union(*(strings(option) for option in part.options))
 
 
 def _apart(a: Site, b: Site, by_lines: bool) -> bool:

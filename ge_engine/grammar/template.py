@@ -15,6 +15,8 @@ class Either:
 
 
 Part = str | Either | tuple["Part", ...]
+NOTHING = Either(())
+"""The part without any string."""
 
 
 def either(options: Iterable[Part]) -> Part:
@@ -30,11 +32,6 @@ def to_lark(part: Part) -> str:
     if isinstance(part, Either):
         return "(" + " | ".join(to_lark(option) for option in part.options) + ")"
     return " ".join(to_lark(piece) for piece in part) or '""'
-
-
-def literals(texts: Iterable[str]) -> str:
-    """A union of literal texts as the body of a terminal."""
-    return "(" + " | ".join(json.dumps(text, ensure_ascii=False) for text in sorted(texts)) + ")"
 
 
 def count(part: Part) -> int:
@@ -71,3 +68,51 @@ def _ends(part: Part, text: str, starts: set[int]) -> set[int]:
     for piece in part:
         starts = _ends(piece, text, starts)
     return starts
+
+
+def strings(part: Part) -> set[str]:
+    """Every string of a part. Only for parts of few choices."""
+    if isinstance(part, str):
+        return {part}
+    if isinstance(part, tuple):
+        found = {""}
+        for piece in part:
+            found = {head + tail for head in found for tail in strings(piece)}
+        return found
+    return set().union(*(strings(option) for option in part.options))
+
+
+def remove(part: Part, barred: frozenset[str]) -> Part:
+    """The part without the strings `barred`: exactly those, whatever choices spell them.
+
+    A concatenation is cut at its first piece with a choice: the options of that piece that can begin a
+    barred string are followed by a remainder of their own. `NOTHING` when no string is left.
+    """
+    hit = frozenset(text for text in barred if contains(part, text))
+    if not hit:
+        return part
+    if isinstance(part, str):
+        return NOTHING
+    if isinstance(part, Either):
+        left = [kept for option in part.options if (kept := remove(option, hit)) != NOTHING]
+        return either(left) if left else NOTHING
+    return _remove_from_pieces(part, hit)
+
+
+def _remove_from_pieces(pieces: tuple[Part, ...], barred: frozenset[str]) -> Part:
+    if not pieces:
+        return NOTHING if "" in barred else ()
+    first, rest = pieces[0], pieces[1:]
+    if isinstance(first, tuple):
+        return _remove_from_pieces((*first, *rest), barred)
+    kept: list[Part] = []
+    for option in first.options if isinstance(first, Either) else (first,):
+        if not isinstance(option, str):
+            left = _remove_from_pieces((option, *rest), barred)
+        else:
+            tails = frozenset(text[len(option) :] for text in barred if text.startswith(option))
+            tail = _remove_from_pieces(rest, tails) if tails else rest
+            left = NOTHING if tail == NOTHING else (option, tail)
+        if left != NOTHING:
+            kept.append(left)
+    return either(kept) if kept else NOTHING

@@ -37,11 +37,10 @@ class Follower:
     def take(self, token: int) -> list[int]:
         """Append a drawn token, which the matcher's mask allowed."""
         assert self.matcher is not None
+        if token in self._ends:
+            return self._close_part()
         if not self.matcher.consume_token(token):
             return self._fail(self.matcher.get_error())
-        if token in self._ends:
-            self._open_part()
-            return self._forced()
         self.tokens.append(token)
         return [token, *self._forced()]
 
@@ -49,17 +48,33 @@ class Follower:
         forced: list[int] = []
         while self.matcher is not None:
             for token in self.matcher.compute_ff_tokens():
+                if token in self._ends:
+                    break
                 if not self.matcher.consume_token(token):
                     return self._fail(self.matcher.get_error())
-                if token not in self._ends:
-                    forced.append(token)
-                    self.tokens.append(token)
+                forced.append(token)
+                self.tokens.append(token)
             if self.matcher.is_error():
                 return self._fail(self.matcher.get_error())
-            if not self.matcher.is_stopped():
+            if not self.matcher.is_stopped() and not self._only_end_left():
                 break
-            self._open_part()
+            forced += self._close_part()
         return forced
+
+    def _only_end_left(self) -> bool:
+        """Whether the part is whole and nothing can follow: then no forward is needed to draw its end."""
+        assert self.matcher is not None
+        return self.matcher.is_accepting() and self.matcher.compute_ff_tokens()[:1] in (
+            [end] for end in self._ends
+        )
+
+    def _close_part(self) -> list[int]:
+        """Go on to the next part; what it forces. A grammar of no strings ends here, not in a loop."""
+        assert self.matcher is not None
+        if not self.matcher.is_accepting():
+            return self._fail(self.matcher.get_error() or "the grammar admits no answer")
+        self._open_part()
+        return self._forced()
 
     def _open_part(self) -> None:
         text = self._constraint.part(self._decode(self.tokens))

@@ -1,0 +1,305 @@
+"""Grammars: what must be admitted, what must be refused, and what must never come back."""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from llguidance import LLMatcher
+
+from ge_engine.blocks import Genome, Seed
+from ge_engine.contracts import Grammar, Prompt, Reply, Request, Sampling, Target
+from ge_engine.grammar.making import template
+from ge_engine.grammar.template import NOTHING, Part, contains, either, remove, strings
+from ge_engine.llm.uniform import UniformModel, byte_tokenizer
+from ge_engine.outcome import Rejected
+from ge_engine.patch import Patch, apply, parse_patch
+from ge_plugins.grammars import Block, Diff, Edits
+
+ROOT = Path(__file__).parents[1]
+SEEDS = sorted((ROOT / "examples").glob("*.py"))
+FORMS: tuple[Grammar, ...] = (Block(), Diff(), Edits())
+SEED = Seed.load(ROOT / "examples" / "exquisitenet_v2.py").genome
+
+
+def genomes() -> Iterator[Genome]:
+    for path in SEEDS:
+        yield Seed.load(path).genome
+
+
+def reply_of(text: str) -> Reply:
+    return Reply(text, "stop", 1, 1, 0.0, "test")
+
+
+def drawn(form: Grammar, target: Target, seed: int = 0) -> Reply:
+    constraint = form.constraint(target)
+    assert not isinstance(constraint, Rejected), constraint
+    ((_, reply),) = UniformModel().generate(
+        [Request("t", Prompt("", ""), Sampling(1.0, 4000, seed), constraint)]
+    )
+    assert reply.finish == "stop", reply
+    return reply
+
+
+def accepts(grammar: str, text: str) -> bool:
+    matcher = LLMatcher(byte_tokenizer(), LLMatcher.grammar_from_lark(grammar))
+    assert not matcher.is_error(), matcher.get_error()
+    data = list(text.encode())
+    return matcher.try_consume_tokens(data) == len(data) and matcher.is_accepting()
+
+
+def child(form: Grammar, target: Target, reply: Reply) -> Genome:
+    patch = form.decode(reply, target)
+    assert isinstance(patch, Patch), (patch, reply.text)
+    genome = apply(target.genome, patch)
+    assert isinstance(genome, Genome), (genome, reply.text)
+    return genome
+
+
+@pytest.mark.parametrize("form", [Block(), Edits()], ids=lambda form: form.name)
+def test_a_draw_that_does_not_parse_or_changes_nothing(form: Grammar) -> None:
+    for genome in genomes():
+        for address in genome.evolvable:
+            for seed in range(3):
+                target = Target(genome, address, seed=seed)
+                if isinstance(form.constraint(target), Rejected):
+                    continue
+                new = child(form, target, drawn(form, target, seed))
+                compile(new.source, "child", "exec")
+                assert new.digest != genome.digest, address
+
+
+def test_a_class_of_an_example_that_no_form_can_rewrite() -> None:
+    for genome in genomes():
+        for address, block in genome.blocks.items():
+            if block.kind == "class" and not block.reason and "nn.Module" in block.code.split("\n")[0]:
+                target = Target(genome, address)
+                assert not isinstance(Edits().constraint(target), Rejected), address
+                assert not isinstance(Block().constraint(target), Rejected), address
+
+
+@pytest.mark.parametrize("form", [Block(), Edits()], ids=lambda form: form.name)
+def test_an_answer_that_comes_back_although_it_was_tried(form: Grammar) -> None:
+    tried: set[str] = set()
+    digests: set[str] = set()
+    for draw in range(25):
+        target = Target(
+            SEED, "DW.forward" if form.name == "block" else "SELayerNorm.__init__", frozenset(tried), draw % 2
+        )
+        if isinstance(form.constraint(target), Rejected):
+            break
+        reply = drawn(form, target, draw)
+        answer = form.canonical(reply, target)
+        assert answer not in tried
+        tried.add(answer)
+        digests.add(child(form, target, reply).digest)
+    assert len(tried) >= 8
+    assert len(digests) == len(tried)
+
+
+def test_all_answers_tried_ends_in_a_refusal_not_in_a_repetition() -> None:
+    tried: set[str] = set()
+    code = SEED.blocks["SELayerNorm.__init__"]
+    for draw in range(400):
+        target = Target(SEED, code.address, frozenset(tried), 3)
+        if isinstance(Edits().constraint(target), Rejected):
+            return
+        tried.add(Edits().canonical(drawn(Edits(), target, draw), target))
+    pytest.fail("the grammar never ran dry")
+
+
+def test_the_same_seed_opens_the_same_and_another_seed_something_else() -> None:
+    for form in (Block(), Edits()):
+        grammars = []
+        for seed in (1, 1, 2, 3):
+            constraint = form.constraint(Target(SEED, "DFSEB", seed=seed))
+            assert not isinstance(constraint, Rejected)
+            grammars.append(constraint.whole())
+        assert grammars[0] == grammars[1]
+        assert len(set(grammars)) == 3
+
+
+def test_a_new_layer_that_the_forward_pass_does_not_call() -> None:
+    added = 0
+    for seed in range(40):
+        target = Target(SEED, "DW", seed=seed)
+        text = drawn(Block(), target, seed).text
+        tree = ast.parse(text)
+        calls = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)]
+        names = {
+            n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)
+        }
+        fresh = names - {"depthwise", "act"}
+        added += bool(fresh)
+        assert all(any(call.attr == name for call in calls) for name in fresh), text
+    assert added >= 5
+
+
+def test_the_second_part_is_made_from_what_the_first_one_assigned() -> None:
+    constraint = next(
+        c
+        for seed in range(50)
+        if (c := Block().constraint(Target(SEED, "DW", seed=seed))) and c._draft.cut  # type: ignore[union-attr]
+    )
+    assert not isinstance(constraint, Rejected)
+    code = SEED.blocks["DW"].code
+    head = code[: constraint._draft.cut]  # type: ignore[attr-defined]
+    rest = constraint.part(head + "\n        self.mixer = nn.ReLU()")
+    assert rest is not None
+    assert "self.mixer(" in rest
+    assert constraint.part(head + "\n" + code[constraint._draft.cut :]) is None  # type: ignore[attr-defined]
+
+
+BROKEN = (
+    "",
+    "99: self.act = nn.ReLU()",
+    "0: x = 1",
+    "5 self.act = nn.ReLU()",
+    "I would change the activation.",
+    "5: self.act = nn.ReLU(",
+    "5: def",
+    "width 9 = 12",
+    "width 12 = 0\nwidth 48 = 12",
+    "5: " + "(" * 4000,
+    "<<<<<<< SEARCH\nnot there\n=======\nx\n>>>>>>> REPLACE",
+    "<<<<<<< SEARCH\n\n=======\nx\n>>>>>>> REPLACE",
+    "```python\nclass Other(nn.Module):\n    pass\n```",
+    "class DW(nn.Module):\n    def __init__(self, channels):\n        ...",
+)
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+def test_a_broken_answer_that_is_not_refused(form: Grammar, text: str) -> None:
+    target = Target(SEED, "DW")
+    patch = form.decode(reply_of(text), target)
+    genome = patch if isinstance(patch, Rejected) else apply(SEED, patch)
+    assert isinstance(genome, Rejected)
+    assert genome.reason
+    constraint = form.constraint(target)
+    assert not isinstance(constraint, Rejected)
+    assert not accepts(constraint.whole(), text)
+
+
+@given(st.text(max_size=300), st.sampled_from(FORMS), st.sampled_from(SEED.evolvable))
+@settings(max_examples=150, deadline=None)
+def test_reading_a_malformed_answer_that_raises(text: str, form: Grammar, address: str) -> None:
+    target = Target(SEED, address)
+    assert isinstance(form.decode(reply_of(text), target), Patch | Rejected)
+    assert isinstance(form.canonical(reply_of(text), target), str)
+
+
+def test_the_old_block_and_trailing_prose_are_outside_the_block_grammar() -> None:
+    target = Target(SEED, "DFSEB")
+    constraint = Block().constraint(target)
+    assert not isinstance(constraint, Rejected)
+    reply = drawn(Block(), target)
+    assert not accepts(constraint.whole(), SEED.blocks["DFSEB"].code)
+    assert not accepts(constraint.whole(), reply.text + "\nThis helps.")
+
+
+def test_the_block_grammar_admits_the_examples_with_any_one_change() -> None:
+    """Everything but the places that must change is as the file has it."""
+    for genome in genomes():
+        for address in genome.evolvable:
+            constraint = Block().constraint(Target(genome, address, seed=5))
+            if isinstance(constraint, Rejected):
+                continue
+            reply = drawn(Block(), Target(genome, address, seed=5), 1)
+            assert (
+                not isinstance(parse_patch(genome, address, reply.text), Rejected) or reply.text[0].isdigit()
+            )
+
+
+def test_a_width_that_is_changed_in_one_place_only() -> None:
+    target = Target(SEED, "ExquisiteNetV2")
+    genome = child(Edits(), target, reply_of("width 384 = 256"))
+    code = genome.blocks["ExquisiteNetV2"].code
+    assert "384" not in code
+    assert code.count("256") == 4
+
+
+def test_an_edit_of_a_line_in_a_long_call_leaves_its_neighbours() -> None:
+    target = Target(SEED, "ExquisiteNetV2")
+    lines = target.genome.blocks["ExquisiteNetV2"].code.split("\n")
+    number = next(i for i, line in enumerate(lines, 1) if "DFSEB(48)" in line)
+    genome = child(Edits(), target, reply_of(f"{number}: DFSEB(48), DFSEB(48),"))
+    new = genome.blocks["ExquisiteNetV2"].code.split("\n")
+    assert [a for a, b in zip(lines, new, strict=True) if a != b] == [lines[number - 1]]
+
+
+def test_a_statement_over_three_lines_is_replaced_as_one() -> None:
+    target = Target(SEED, "FCT.__init__")
+    lines = target.genome.blocks["FCT.__init__"].code.split("\n")
+    number = next(i for i, line in enumerate(lines, 1) if "self.depthwise" in line)
+    new = f"{number}: self.depthwise = nn.Conv2d(in_channels, in_channels, 2, stride=2, groups=in_channels)"
+    genome = child(Edits(), target, reply_of(new))
+    assert genome.blocks["FCT.__init__"].code.count("\n") == len(lines) - 3
+
+
+def test_a_diff_that_matches_twice() -> None:
+    target = Target(SEED, "DFSEB")
+    text = "<<<<<<< SEARCH\n        self.norm1\n=======\n        x\n>>>>>>> REPLACE"
+    assert isinstance(Diff().decode(reply_of(text), target), Rejected)
+    code = SEED.blocks["DFSEB"].code
+    line = next(line for line in code.split("\n") if "self.act1 = " in line)
+    good = f"<<<<<<< SEARCH\n{line}\n=======\n{line.replace('SiLU', 'GELU')}\n>>>>>>> REPLACE"
+    genome = child(Diff(), target, reply_of(good))
+    assert "self.act1 = nn.GELU()" in genome.blocks["DFSEB"].code
+
+
+def test_a_drawn_diff_applies_or_is_refused_by_the_compiler() -> None:
+    target = Target(SEED, "DW")
+    for seed in range(5):
+        patch = Diff().decode(drawn(Diff(), target, seed), target)
+        assert isinstance(patch, Patch) or patch.stage != "extract" or "overlap" in patch.reason, patch
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "grammars").glob("*.lark")))
+def test_a_template_that_does_not_say_what_it_admits(name: str) -> None:
+    text = template(name)
+    assert text.startswith("// Admits:")
+    assert "// Refuses:" in text
+
+
+def test_spellings_of_torch_decide_what_is_offered() -> None:
+    source = (
+        "import torch\nfrom torch.nn import Conv2d, Module, ReLU, GELU\n\n"
+        "class Net(Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.conv = Conv2d(3, 8, 3, padding=1)\n        self.act = ReLU()\n\n"
+        "    def forward(self, x):\n        return self.act(self.conv(x)).mean(dim=(2, 3))\n"
+    )
+    genome = Seed.from_bytes(source.encode()).genome
+    rng = random.Random(0)
+    for seed in range(20):
+        target = Target(genome, "Net.__init__", seed=seed)
+        text = drawn(Block(), target, rng.getrandbits(30)).text
+        tree = ast.parse(text)
+        used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+        assert "nn" not in used, text
+
+
+def parts() -> st.SearchStrategy[Part]:
+    leaves: st.SearchStrategy[Part] = st.text("ab", max_size=2)
+    return st.recursive(
+        leaves,
+        lambda inner: (
+            st.lists(inner, min_size=1, max_size=3).map(either) | st.lists(inner, max_size=3).map(tuple)
+        ),
+        max_leaves=8,
+    )
+
+
+@given(parts(), st.data())
+def test_taking_strings_out_of_a_part_takes_exactly_those(part: Part, data: st.DataObject) -> None:
+    before = strings(part)
+    barred = data.draw(st.frozensets(st.sampled_from(sorted(before)) | st.text("ab", max_size=4), max_size=4))
+    left = remove(part, barred)
+    assert strings(left) == before - barred
+    assert (left == NOTHING) == (not before - barred)
+    assert all(contains(part, text) == (text in before) for text in barred)
