@@ -17,7 +17,8 @@ from ge_engine.errors import ConfigError
 class Recipe:
     """How a candidate is trained. `image_size` 0 keeps the task's own size (pixels);
     `train_limit` 0 uses all training images; `lr` and `weight_decay` are given to the seed's
-    `get_optimizer` when it has one."""
+    `get_optimizer` when it has one; `norm_batches` is how many training batches give batch
+    normalisation its statistics after the last step (0 keeps the running ones)."""
 
     epochs: int = 4
     batch_size: int = 64
@@ -30,6 +31,7 @@ class Recipe:
     image_size: int = 0
     precision: str = "auto"
     train_limit: int = 0
+    norm_batches: int = 8
     validation_share: float = 0.2
 
 
@@ -108,6 +110,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
             "schedule": "plateau",
             "image_size": 224,
             "jitter": 0.2,
+            "norm_batches": 0,
         },
     },
 }
@@ -234,6 +237,7 @@ def _check_ranges(config: RunConfig) -> None:
             "recipe.schedule is cosine, plateau or constant",
         ),
         (config.sandbox in ("auto", "landlock", "none"), "sandbox is auto, landlock or none"),
+        (recipe.norm_batches >= 0, "recipe.norm_batches must be 0 (off) or more"),
         (0 <= recipe.jitter < 1, "recipe.jitter must lie in 0..1"),
         (recipe.precision in ("auto", "no", "bf16", "fp16"), "recipe.precision is auto, no, bf16 or fp16"),
     ]

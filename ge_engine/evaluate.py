@@ -119,6 +119,9 @@ class TrainEvaluation:
             self._probes[genome.digest] = probe
             return probe
 
+        known = self._probes.get(genome.digest)
+        if known is not None:
+            return _done(known)
         order = self._order("probe", genome, 0, "validation", self._probe_timeout)
         return _chain(self._executor.submit(order), finish)
 
@@ -144,14 +147,10 @@ class TrainEvaluation:
 
     def _train(self, job: Job, probe: Probe) -> Future[Outcome]:
         if probe.stage:
-            done: Future[Outcome] = Future()
-            done.set_result(failed_probe(probe))
-            return done
+            return _done(failed_probe(probe))
         broken = self._constraint.broken_before(probe.facts)
         if broken is not None:
-            early: Future[Outcome] = Future()
-            early.set_result(broken)
-            return early
+            return _done(broken)
         order = self._order("train", job.genome, job.rng_seed, job.split, self._timeout)
         return _chain(self._executor.submit(order), lambda ending: self._outcome(ending, order, probe))
 
@@ -223,6 +222,12 @@ def _chain(first: Future[Ending], finish: Callable[[Ending], Any]) -> Future[Any
     result.add_done_callback(lambda ended: first.cancel() if ended.cancelled() else None)
     first.add_done_callback(done)
     return result
+
+
+def _done(value: Any) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_result(value)
+    return future
 
 
 def _forward(source: Future[Outcome], target: Future[Outcome]) -> None:

@@ -35,7 +35,7 @@ def set_limits(*, memory: int, cpu_seconds: float, file_bytes: int, cuda: bool) 
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
     _lower(resource.RLIMIT_NOFILE, 1024)
     if LINUX:
-        _lower(resource.RLIMIT_NPROC, 4096)
+        _lower(resource.RLIMIT_NPROC, 16_384)
         if not cuda:
             _lower(resource.RLIMIT_AS, mapped_bytes() + memory)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ from ge_engine.outcome import Failed, Outcome, Scored
 from tests.evaluation import data, genome, shop
 from tests.hostile.candidates import HOSTILE, Hostile
 
-TIMEOUT = 12.0
+TIMEOUT = 9.0
 NAP = "86399"
 NEEDS_LANDLOCK = "PermissionError"
 
@@ -29,9 +28,10 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Out
     secret = home / "id_ed25519"
     secret.write_text("a private key")
     os.environ["GE_TEST_API_KEY"] = "sk-very-secret"
-    with socket.create_server(("127.0.0.1", 0)) as server, shop(
-        tmp_path_factory.mktemp("scratch"), timeout=TIMEOUT, workers=6
-    ) as evaluation:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        shop(tmp_path_factory.mktemp("scratch"), timeout=TIMEOUT, workers=6) as evaluation,
+    ):
         server.settimeout(0.1)
         port = str(server.getsockname()[1])
         places = {"SECRET_FILE": str(secret), "PORT": port, "ENGINE_PID": str(os.getpid()), "NAP": NAP}

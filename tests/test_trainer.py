@@ -12,7 +12,16 @@ from torch import nn
 
 from ge_engine.batches import Augmentation, Images, batch_bounds, shuffled
 from ge_engine.config import Recipe
-from ge_engine.trainer import Lesson, NotFinite, Schedule, default_optimizer, logits_of, predict, train
+from ge_engine.trainer import (
+    Lesson,
+    NotFinite,
+    Schedule,
+    default_optimizer,
+    logits_of,
+    predict,
+    refresh_statistics,
+    train,
+)
 
 
 def images(count: int, size: int = 8, side: int = 0) -> Images:
@@ -162,3 +171,19 @@ def test_a_decay_on_norms_and_biases() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     groups = default_optimizer(model, 0.1, 0.01).param_groups
     assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.01), (3, 0.0)]
+
+
+def test_statistics_that_lag_behind_the_weights() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 1), nn.Dropout(0.5), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(256, 2)
+    )
+    batches = [(torch.randn(32, 3, 8, 8) + 5, torch.zeros(32)) for _ in range(3)]
+    refresh_statistics(model, batches)
+    norm = model[2]
+    assert isinstance(norm, nn.BatchNorm2d)
+    with torch.no_grad():
+        wanted = torch.stack([model[0](images).mean((0, 2, 3)) for images, _ in batches]).mean(0)
+    assert norm.running_mean is not None
+    assert torch.allclose(norm.running_mean, wanted, atol=1e-4)
+    assert norm.momentum == 0.1

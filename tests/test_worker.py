@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +10,7 @@ import pytest
 
 from ge_engine.blocks import Seed
 from ge_engine.contracts import Job
-from ge_engine.endings import report_of
+from ge_engine.endings import WorkerLost, report_of
 from ge_engine.errors import SeedError
 from ge_engine.evaluate import TrainEvaluation
 from ge_engine.executor import LOG_BYTES, NurseryExecutor, clean_environment
@@ -35,16 +32,6 @@ def executor_of(evaluation: TrainEvaluation) -> NurseryExecutor:
     executor = evaluation._executor
     assert isinstance(executor, NurseryExecutor)
     return executor
-
-
-def nursery_pid() -> int:
-    listed = subprocess.run(
-        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    rows = [line.split(None, 2) for line in listed[1:]]
-    return next(
-        int(pid) for pid, parent, args in rows if "ge_engine.nursery" in args and int(parent) == os.getpid()
-    )
 
 
 def test_a_slot_that_a_hanging_candidate_keeps(evaluation: TrainEvaluation) -> None:
@@ -98,15 +85,28 @@ def test_a_system_kill_that_counts_against_the_candidate(evaluation: TrainEvalua
     assert outcome.fault == "infrastructure"
 
 
-def test_a_dead_nursery_that_takes_the_jobs_with_it(evaluation: TrainEvaluation) -> None:
-    slow = genome(forward="if training:\n    import time\n    time.sleep(0.2)")
-    futures = [evaluation.submit(Job(f"j{n}", slow, n)) for n in range(3)]
-    time.sleep(1.0)
-    before = nursery_pid()
-    os.kill(before, signal.SIGKILL)
-    outcomes = [future.result(120) for future in futures]
-    assert [type(outcome) for outcome in outcomes] == [Scored] * 3, outcomes
-    assert nursery_pid() != before
+def test_a_full_disk_that_counts_against_the_candidate(evaluation: TrainEvaluation) -> None:
+    full = genome(forward="if training:\n    raise OSError(28, 'No space left on device')")
+    outcome = outcome_of(evaluation, full)
+    assert isinstance(outcome, Failed)
+    assert outcome.fault == "infrastructure"
+    with pytest.raises(WorkerLost):
+        evaluation.probe(genome(forward="raise OSError(28, 'No space left on device')")).result(60)
+
+
+def test_a_candidate_that_takes_its_neighbours_along(tmp_path: Path) -> None:
+    slow = genome(forward="if training:\n    import time\n    time.sleep(0.05)")
+    killer = genome(top="import os", forward="if training:\n    os.kill(os.getppid(), 9)")
+    with shop(tmp_path, sandbox="none", workers=3) as unconfined:
+        unconfined.probe(slow).result(60)
+        unconfined.probe(killer).result(60)
+        jobs = [Job("a", slow, 0), Job("killer", killer, 0), Job("b", slow, 1)]
+        one, blamed, two = [future.result(120) for future in [unconfined.submit(job) for job in jobs]]
+    assert isinstance(one, Scored)
+    assert isinstance(two, Scored)
+    assert isinstance(blamed, Failed)
+    assert (blamed.kind, blamed.fault) == ("crash", "candidate")
+    assert "twice" in blamed.reason
 
 
 def test_figures_that_differ_from_run_to_run(evaluation: TrainEvaluation) -> None:
