@@ -13,10 +13,11 @@ from ge_engine.blaming import blamed_objective, blamed_tasks, blaming
 from ge_engine.blocks import Seed
 from ge_engine.breeding import Shop
 from ge_engine.config import RunConfig, config_to_dict
-from ge_engine.contracts import Evaluation, LanguageModel, Probe
+from ge_engine.contracts import Evaluation, Probe
 from ge_engine.errors import ConfigError, LedgerError, SeedError
 from ge_engine.events import Announcer, Observe
 from ge_engine.ledger import Ledger, Settled, exists
+from ge_engine.models import opened_models
 from ge_engine.outcome import Outcome, Scored
 from ge_engine.population import (
     SEED_ID,
@@ -241,7 +242,7 @@ class _Session:
         """Breed generations until something says stop; the reason, told when work in flight has ended."""
         if reason := self._reason_at_start():
             return reason
-        with _model(self._config, self._registry) as model:
+        with opened_models(self._config, self._registry) as model:
             shop = Shop(
                 self._ledger, breeder, ladder, scoring, model, self._inbox, self._announce, self._limits.now
             )
@@ -286,18 +287,6 @@ class _Session:
             stopped_because=stopped,
             message=message,
         )
-
-
-@contextmanager
-def _model(config: RunConfig, registry: Registry) -> Iterator[LanguageModel]:
-    name, _, argument = config.llm[0].partition(":")
-    factory = choose(registry.language_models, name, "language model")
-    with blaming(registry, "ge_language_models", name):
-        model = factory.open(argument, config)
-    try:
-        yield model
-    finally:
-        model.close()
 
 
 def _message(front: Sequence[Individual], rejections: Mapping[str, int]) -> str:

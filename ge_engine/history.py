@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,6 +47,17 @@ def reporting(path: Path) -> Iterator[None]:
         raise _explained(path, error) from error
 
 
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that changes no row. It may write beside the database, since a ledger whose writer was
+    killed has to be recovered first; where the folder is read-only, it does without."""
+    uri = path.resolve().as_uri()
+    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    mode = "rw" if writable else "ro"
+    db = sqlite3.connect(f"{uri}?mode={mode}", uri=True, isolation_level=None, timeout=10)
+    db.execute("PRAGMA query_only = ON")
+    return db
+
+
 class History:
     """Reads RUN/ledger.sqlite. Raises LedgerError: none there, damaged, of a newer schema, locked."""
 
@@ -63,9 +75,7 @@ class History:
         self.seed = Seed.from_bytes(row[0], Path(row[1]) if row[1] else None)
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(
-            f"{self.path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10
-        )
+        return connect_to_read(self.path)
 
     def _check_version(self) -> None:
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])

@@ -19,7 +19,16 @@ from ge_engine.blocks import Genome, Seed
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Probe
 from ge_engine.errors import LedgerError
-from ge_engine.history import FILE, MEND, SCHEMA_VERSION, GenerationRecord, History, read_replies, reporting
+from ge_engine.history import (
+    FILE,
+    MEND,
+    SCHEMA_VERSION,
+    GenerationRecord,
+    History,
+    connect_to_read,
+    read_replies,
+    reporting,
+)
 from ge_engine.outcome import Outcome, Rejected
 from ge_engine.population import Direction, Individual
 from ge_engine.records import Call, outcome_to_json, probe_to_json, steps_to_json, to_json
@@ -303,7 +312,7 @@ def exists(folder: Path) -> bool:
     if not path.is_file():
         return False
     with reporting(path):
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        db = connect_to_read(path)
         try:
             return bool(db.execute("PRAGMA user_version").fetchone()[0])
         finally:

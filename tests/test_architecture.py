@@ -55,7 +55,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("evaluate",),
     ("launch",),
     ("events",),
-    ("scoring", "slots", "stopping", "addresses"),
+    ("scoring", "slots", "stopping", "addresses", "models"),
     ("selection",),
     ("conversation",),
     ("breeding",),

@@ -268,6 +268,32 @@ def test_a_start_that_was_killed_half_way(folder: Path) -> None:
         assert ledger.seed.source == doubles.SEED
 
 
+KILLED = """
+import os, signal, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA cache_size = 1")
+database.execute("CREATE TABLE filler (text)")
+database.execute("BEGIN IMMEDIATE")
+for _ in range(500):
+    database.execute("INSERT INTO filler VALUES (?)", ("x" * 3000,))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_start_that_was_killed_in_the_middle_of_a_write(folder: Path) -> None:
+    """A rollback journal is left behind, which only a connection that may write can roll back."""
+    folder.mkdir(parents=True)
+    subprocess.run([sys.executable, "-c", KILLED, str(folder / "ledger.sqlite")], check=False)
+    assert list(folder.glob("*-journal"))
+    assert not exists(folder)
+    Ledger.create(folder, SEED, doubles.config()).close()
+
+
+def test_a_reader_that_changes_a_row(folder: Path, ledger: Ledger) -> None:
+    with History(folder) as history, pytest.raises(LedgerError):
+        history.query("DELETE FROM seed")
+
+
 def test_a_ledger_of_a_newer_version(folder: Path, ledger: Ledger) -> None:
     ledger.close()
     database = sqlite3.connect(folder / "ledger.sqlite")
