@@ -28,6 +28,11 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
+class DeprecatedHook(FutureWarning):
+    """A hook or an argument that goes with the next minor version: `@hookspec(warn_on_impl=...)` and
+    `warn_on_impl_args` show it, with the plugin's file and line, to whoever runs the plugin."""
+
+
 @hookspec
 def ge_operators() -> Iterable[Operator]:  # type: ignore[empty-body]
     """Operators that propose patches: mutation, mating, Evolution of Thought, or your own."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -163,6 +165,8 @@ def _found(modules: Iterable[str]) -> list[tuple[str, str, str, str]]:
 
 def _register(manager: pluggy.PluginManager, name: str, module: str, dist: str, version: str) -> Origin:
     label = Origin(name, module, dist, version, ())
+    if not dist and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     try:
         plugin = importlib.import_module(module)
     except Exception as error:

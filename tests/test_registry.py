@@ -140,6 +140,15 @@ def test_blame_without_plugin_version_or_hook() -> None:
     assert load_registry().blame("ge_operators", "mating") == OURS
 
 
+def test_a_plugin_in_the_current_folder_that_is_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugin_here.py").write_text(HEAD + persona("here"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    assert "here" in load_registry(["plugin_here"]).personas
+
+
 def test_a_persona_that_touches_the_code_of_a_prompt() -> None:
     prompt = Prompt("Answer.", "print(f'{x!r} %s {}')", "f", "block", "reduce")
     for role in load_registry().personas.values():
