@@ -61,6 +61,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("breeding",),
     ("schedule",),
     ("evolve",),
+    ("ablation",),
     ("report",),
     ("scaffold",),
     ("cli", "testing"),

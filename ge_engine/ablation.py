@@ -1,0 +1,154 @@
+"""What a part of the method is worth: the same run without it, under equal budgets, several times."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ge_engine import evolve
+from ge_engine.blocks import Seed
+from ge_engine.config import RunConfig
+from ge_engine.errors import ConfigError
+from ge_engine.history import History
+from ge_engine.hypervolume import box, normalised
+from ge_engine.population import losses
+from ge_engine.registry import Registry
+
+SIGNIFICANT = 0.05
+ROUNDS = 3
+"""How many times the generations an arm may take until it has used its evaluations: children that are
+rejected use none."""
+
+ARMS: Mapping[str, Callable[[RunConfig], RunConfig]] = {
+    "full": lambda config: config,
+    "no-eot": lambda config: _without(config, "eot"),
+    "no-personas": lambda config: replace(config, personas=("none",)),
+    "no-mating": lambda config: _without(config, "mating"),
+    "uniform": lambda config: replace(config, llm=("uniform",)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Hypervolumes of one arm's repeats, 0..1 of the box around all points of all arms.
+
+    `traces` hold one value for each evaluation, the seed's first. `p_value` is that of the exact two-sided
+    rank-sum test against the first arm (None for the first itself).
+    """
+
+    name: str
+    traces: tuple[tuple[float, ...], ...]
+    p_value: float | None
+
+    @property
+    def finals(self) -> tuple[float, ...]:
+        return tuple(trace[-1] for trace in self.traces)
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.finals)
+
+    @property
+    def spread(self) -> float:
+        """Sample standard deviation; 0 for one repeat."""
+        return statistics.stdev(self.finals) if len(self.finals) > 1 else 0.0
+
+    @property
+    def verdict(self) -> str:
+        """What may be said about the difference from the first arm."""
+        if self.p_value is None:
+            return ""
+        return f"differs (p = {self.p_value:.3f})" if self.p_value < SIGNIFICANT else "no difference shown"
+
+
+def ablate(
+    seed: Seed,
+    config: RunConfig,
+    registry: Registry,
+    folder: Path,
+    arms: Sequence[str],
+    repeats: int,
+    observe: Callable[[str, int, str, Mapping[str, Any]], None],
+) -> list[Arm]:
+    """Run every arm `repeats` times in `folder`/ARM-REPEAT; what is there already is resumed.
+
+    Repeat r of each arm has random seed `config.random_seed` + r and as many evaluations as
+    `config.max_evaluations`, or one for each slot and the seed when that is 0. `observe` gets the arm, the
+    repeat and the run's event.
+
+    Raises:
+        ConfigError: an unknown arm, fewer than one repeat.
+        GeError: as `ge_engine.evolve.run`.
+    """
+    unknown = [name for name in arms if name not in ARMS]
+    if unknown or not arms or repeats < 1:
+        said = (
+            f"There is no arm {unknown[0]!r}." if unknown else "At least one arm and one repeat are needed."
+        )
+        raise ConfigError(said, f"Arms are: {', '.join(ARMS)}.")
+    points: dict[str, list[list[tuple[float, ...]]]] = {}
+    for name in dict.fromkeys(arms):
+        for repeat in range(repeats):
+            run = folder / f"{name}-{repeat}"
+
+            def tell(event: str, data: Mapping[str, Any], name: str = name, repeat: int = repeat) -> None:
+                observe(name, repeat, event, data)
+
+            evolve.run(seed, _settings(config, name, repeat), registry, run, tell)
+            points.setdefault(name, []).append(_points(run))
+    return compare(points)
+
+
+def compare(points: Mapping[str, Sequence[Sequence[tuple[float, ...]]]]) -> list[Arm]:
+    """Arms from the losses of their repeats, in the order in which they were scored; the first is the
+    one that the others are tested against."""
+    ideal, reference = box([point for runs in points.values() for run in runs for point in run])
+    arms: list[Arm] = []
+    for name, runs in points.items():
+        traces = tuple(
+            tuple(normalised(run[: n + 1], ideal, reference) for n in range(len(run))) for run in runs
+        )
+        finals = [trace[-1] for trace in traces]
+        arms.append(Arm(name, traces, rank_sum(arms[0].finals, finals) if arms else None))
+    return arms
+
+
+def rank_sum(first: Sequence[float], second: Sequence[float]) -> float:
+    """Exact two-sided p-value of the rank-sum test (Wilcoxon 1945; Mann and Whitney 1947), ties at mid-ranks.
+
+    Counts, over all ways to choose `len(first)` of the values, how many rank sums lie at least as far from
+    their mean as the observed one. Three against three cannot come under 0.1.
+    """
+    values = sorted([*first, *second])
+    ranks = {v: 2 * values.index(v) + values.count(v) + 1 for v in values}
+    doubled = [ranks[value] for value in values]
+    ways: list[Counter[int]] = [Counter({0: 1})] + [Counter() for _ in first]
+    for rank in doubled:
+        for chosen in range(len(first), 0, -1):
+            for total, count in ways[chosen - 1].items():
+                ways[chosen][total + rank] += count
+    mean = len(first) * sum(doubled) / len(doubled)
+    observed = abs(sum(ranks[value] for value in first) - mean)
+    far = sum(count for total, count in ways[-1].items() if abs(total - mean) >= observed - 1e-9)
+    return far / sum(ways[-1].values())
+
+
+def _settings(config: RunConfig, arm: str, repeat: int) -> RunConfig:
+    budget = config.max_evaluations or config.generations * config.population + 1
+    generations = ROUNDS * -(-budget // config.population)
+    plain = replace(config, generations=generations, max_evaluations=budget)
+    return ARMS[arm](replace(plain, random_seed=config.random_seed + repeat))
+
+
+def _points(run: Path) -> list[tuple[float, ...]]:
+    with History(run) as history:
+        directions = history.directions
+        return [losses(values, directions) for _, _, values in history.scored_points()]
+
+
+def _without(config: RunConfig, operator: str) -> RunConfig:
+    return replace(config, operators=tuple(name for name in config.operators if name != operator))
