@@ -58,9 +58,11 @@ class Arm:
     stages: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     digests: set[str] = field(default_factory=set)
+    admitted_digests: set[str] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
     graphs: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     tokens: int = 0
 
     @property
@@ -91,13 +93,13 @@ class Bench:
         """Ask for `arm.replies` patches, in rounds, and let each climb the ladder as soon as it is there."""
         rng = random.Random(arm.name)
         tried: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         asked = 0
         while asked < arm.replies:
             chains = [self._chain(rng, asked + i) for i in range(min(ROUND, arm.replies - asked))]
             asked += len(chains)
             self._round(arm, model, chains, tried, rng)
-        arm.seconds = time.perf_counter() - started
+        arm.seconds, arm.cpu_seconds = time.perf_counter() - started, time.process_time() - worked
         return arm
 
     def _round(
@@ -145,6 +147,7 @@ class Bench:
         )
         if verdict is None:
             arm.functions.add(probe.fingerprint)
+            arm.admitted_digests.add(trial.genome.digest)
             same = all(probe.facts.get(f) == self.seed_probe.facts.get(f) for f in ("parameters", "flops"))
             arm.graphs += not same
         self._count(arm, verdict)
@@ -267,10 +270,12 @@ def table(arms: Sequence[Arm]) -> str:
     rows += [
         ("admitted", [str(arm.admitted) for arm in arms]),
         ("admitted of 100", [f"{100 * arm.admitted / max(1, sum(arm.stages.values())):.0f}" for arm in arms]),
+        ("distinct", [str(len(arm.admitted_digests)) for arm in arms]),
         ("other graph", [str(arm.graphs) for arm in arms]),
         ("admitted a minute", [f"{arm.per_minute:.0f}" for arm in arms]),
         ("tokens a second", [f"{arm.tokens / max(arm.seconds, 1e-9):.0f}" for arm in arms]),
         ("seconds", [f"{arm.seconds:.0f}" for arm in arms]),
+        ("- of this process", [f"{arm.cpu_seconds:.0f}" for arm in arms]),
     ]
     head = f"{'':20}" + "".join(f"{arm.name:>15}" for arm in arms)
     return "\n".join(

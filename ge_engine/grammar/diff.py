@@ -9,6 +9,7 @@ new lines
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
@@ -53,7 +54,7 @@ def rewritten(text: str, target: Target) -> str | Rejected:
         start = code.index("\n" + search) + 1
         places.append((start, start + len(search), replace))
     places.sort(reverse=True)
-    if any(after[0] < before[1] for after, before in zip(places, places[1:], strict=False)):
+    if any(after[0] < before[1] for after, before in itertools.pairwise(places)):
         return Rejected("extract", "two replacements overlap")
     for start, end, replace in places:
         code = code[:start] + replace + code[end:]

