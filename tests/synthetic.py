@@ -70,9 +70,9 @@ class Writer:
         rest = [one for at, one in enumerate(scored) if at not in set(best)]
         self.rng.shuffle(rest)
         self.pool = [scored[at] for at in best][:44] + rest[: max(0, 20 - len(best))]
-        self.ledger.finish_generation(
-            generation, [one.id for one in self.pool], [scored[at].id for at in best]
-        )
+        front = [scored[at].id for at in best]
+        merged = [one.id for one in born if not isinstance(one.outcome, Rejected)]
+        self.ledger.finish_generation(generation, [one.id for one in self.pool], front, merged)
 
     def finish(self) -> None:
         for one in self.pool:

@@ -14,6 +14,7 @@ from ge_engine.report.pareto import pareto
 from ge_engine.report.theme import FATE_COLOURS, colour, label
 
 MOST_GROUPS = 24
+FEWEST = 5
 ROW_HEIGHT = 26
 Figures = Mapping[str, Drawing]
 
@@ -50,8 +51,8 @@ def hypervolume(run: RunData) -> Drawing:
     last = progress.volumes[-1] if progress.volumes else 0.0
     if count:
         figure.add_annotation(
-            x=count[-1], y=last, text=f"{last:.3f}", showarrow=False, xanchor="right", yanchor="top",
-            yshift=-4, font={"color": colour("front"), "size": 14},
+            x=count[-1], y=last, text=f"{last:.3f}", showarrow=False, xanchor="right", yanchor="bottom",
+            yshift=3, font={"color": colour("front"), "size": 14},
         )  # fmt: skip
     figure.update_xaxes(
         title_text="evaluations (scored models, the seed first)", tickformat="~s", rangemode="tozero"
@@ -127,9 +128,11 @@ def success(run: RunData, group: counts.Group) -> Drawing:
 
 def _most_successful(tallies: Sequence[counts.Tally]) -> str:
     """The group whose children were most often better, among those with a fifth of the largest's children."""
-    enough = [tally for tally in tallies if 5 * tally.total >= tallies[0].total]
+    enough = [tally for tally in tallies if 5 * tally.total >= tallies[0].total and tally.total >= FEWEST]
     best = max(enough, key=_gains, default=None)
-    if best is None or not _gains(best):
+    if best is None:
+        return f"Too few children to compare: none of these has {FEWEST}."
+    if not _gains(best):
         return "No child was better than its parent."
     number = best.fates[0] + best.fates[1]
     share = f"{number:,} of {best.total:,} ({_gains(best):.0%})"

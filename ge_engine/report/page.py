@@ -59,6 +59,7 @@ def _index(run: RunData, drawings: figures.Figures) -> dict[str, Any]:
             for name, one in drawings.items()
         },
         "templates": {"light": template("light"), "dark": template("dark")},
+        "colours": {name: light for name, (light, _) in COLOURS.items()},
         "dark": dict(COLOURS.values()),
     }
 

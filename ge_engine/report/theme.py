@@ -19,7 +19,7 @@ COLOURS: Mapping[str, tuple[str, str]] = {
     "seed": ("#111827", "#f8fafc"),
     "other": ("#8593a8", "#7b8ba3"),
     "better": ("#1d4ed8", "#93c5fd"),
-    "trained": ("#6f9bf0", "#5288e2"),
+    "trained": ("#5f8eea", "#5288e2"),
     "failed": ("#6b7280", "#8b95a5"),
     "rejected": ("#d3d8e0", "#3b475b"),
     "outline": ("#ffffff", "#131c31"),

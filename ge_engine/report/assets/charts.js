@@ -95,8 +95,8 @@ function paretoSpec(index, plane, chosen) {
   const named = spec.data.some((trace) => trace.mode === "markers+text" && trace.customdata.includes(chosen));
   spec.data.push({
     type: "scatter", mode: named ? "markers" : "markers+text", x: place ? [place[0]] : [], y: place ? [place[1]] : [], showlegend: false,
-    hoverinfo: "skip", text: [index.rows.id[chosen]], textposition: "bottom center", textfont: { color: "#1f2937", size: 13 },
-    marker: { symbol: "circle-open", size: 20, color: "#1f2937", line: { width: 3, color: "#1f2937" } },
+    hoverinfo: "skip", text: [index.rows.id[chosen]], textposition: "bottom center", textfont: { color: index.colours.ink, size: 13 },
+    marker: { symbol: "circle-open", size: 20, color: index.colours.ink, line: { width: 3, color: index.colours.ink } },
   });
   spec.layout.uirevision = plane ? plane.join("/") : "first";
   return spec;
@@ -121,8 +121,11 @@ function setPlane(spec, index, [x, y]) {
 }
 
 /** The training curve of an individual beside the seed's, one panel for each figure of the curve. */
-function curveSpec(curve, seedCurve, name, outcome) {
-  const panels = Object.keys(curve).filter((key) => key !== "epoch").slice(0, 3);
+function curveSpec(curve, seedCurve, name, outcome, colours) {
+  const varies = (key) => ["loss", "accuracy"].includes(key) || new Set(curve[key]).size > 1;
+  const panels = Object.keys(curve).filter((key) => key !== "epoch" && varies(key)).slice(0, 3);
+  const last = curve.epoch[curve.epoch.length - 1];
+  const room = 0.04 * Math.max(last - curve.epoch[0], 10);
   const layout = { height: 90 + 150 * panels.length, showlegend: true, grid: { rows: panels.length, columns: 1, pattern: "independent", ygap: 0.28 } };
   const data = [];
   panels.forEach((panel, at) => {
@@ -131,17 +134,17 @@ function curveSpec(curve, seedCurve, name, outcome) {
       type: "scatter", mode: "lines+markers", x, y, name: label, legendgroup: label, showlegend: at === 0, line: { color: colour, width },
       marker: { size: 5 }, xaxis: "x" + n, yaxis: "y" + n, hovertemplate: `epoch %{x}: %{y:.4~g}<extra>${label}</extra>`,
     });
-    if (seedCurve[panel] && name !== "seed") line(seedCurve.epoch, seedCurve[panel], "seed", "#8593a8", 1.5);
-    line(curve.epoch, curve[panel], name, "#c2410c", 2.5);
+    if (seedCurve[panel] && name !== "seed") line(seedCurve.epoch, seedCurve[panel], "seed", colours.other, 1.5);
+    line(curve.epoch, curve[panel], name, colours.front, 2.5);
     if (panel === "accuracy" && outcome !== undefined) {
       data.push({
-        type: "scatter", mode: "markers", x: [curve.epoch[curve.epoch.length - 1]], y: [outcome], name: "validation", xaxis: "x" + n, yaxis: "y" + n,
-        marker: { symbol: "diamond-open", size: 11, color: "#1d4ed8", line: { width: 2 } }, hovertemplate: "validation: %{y:.2%}<extra></extra>",
+        type: "scatter", mode: "markers", x: [last], y: [outcome], name: "validation", xaxis: "x" + n, yaxis: "y" + n,
+        marker: { symbol: "diamond-open", size: 11, color: colours.better, line: { width: 2 } }, hovertemplate: "validation: %{y:.2%}<extra></extra>",
       });
     }
-    const title = panel === "accuracy" ? "training accuracy" : panel === "loss" ? "training loss" : panel;
+    const title = panel === "accuracy" ? "training accuracy" : panel === "loss" ? "training loss" : panel === "lr" ? "learning rate" : panel;
     layout["yaxis" + n] = { title: { text: title.replace(/[<>&]/g, "") }, tickformat: panel === "accuracy" ? ".0%" : "~g", nticks: 5 };
-    layout["xaxis" + n] = { title: { text: at === panels.length - 1 ? "epoch" : "" }, tickformat: "d", nticks: Math.min(10, curve.epoch.length + 1) };
+    layout["xaxis" + n] = { title: { text: at === panels.length - 1 ? "epoch" : "" }, tickformat: "d", dtick: Math.ceil(curve.epoch.length / 10), tick0: curve.epoch[0], range: [curve.epoch[0] - room, last + room] };
   });
   layout.margin = { l: 62, r: 16, t: 40, b: 44 };
   return { data, layout };

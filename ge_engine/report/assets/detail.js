@@ -30,7 +30,7 @@ function drawCurve(page, curve) {
   const { rows } = page.index;
   const seedCurve = page.details.rows[0][3];
   const accuracy = rows.scores.accuracy ? rows.scores.accuracy[page.chosen] : undefined;
-  const spec = curveSpec(curve, seedCurve, rows.id[page.chosen], accuracy);
+  const spec = curveSpec(curve, seedCurve, rows.id[page.chosen], accuracy, page.index.colours);
   element.setAttribute("role", "img");
   element.setAttribute("aria-label", `Training curve of ${rows.id[page.chosen]} over ${curve.epoch.length} epochs`);
   draw(element, spec, page.index);

@@ -12,6 +12,7 @@ function written(objective, value) {
 function change(objective, value, old) {
   if (value === null || old === null || value === undefined || old === undefined) return { text: "", better: 0 };
   const gain = (value - old) * (objective.direction === "max" ? 1 : -1);
+  if (!gain) return { text: "same", better: 0 };
   const mark = gain > 0 ? " ✓" : gain < 0 ? " ✗" : "";
   const signed = (number, digits) => (number < 0 ? "−" : "+") + Math.abs(number).toFixed(digits);
   if (objective.name === "accuracy") return { text: signed(100 * (value - old), 2) + " pp" + mark, better: Math.sign(gain) };

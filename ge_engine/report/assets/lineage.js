@@ -43,7 +43,7 @@ function lineageSpec(index, chosen) {
   spec.data[2].marker = {
     ...spec.data[2].marker,
     size: shown.map((at) => (at === chosen ? 14 : front.has(at) ? 11 : 8)),
-    color: shown.map((at) => (rows.id[at] === "seed" ? "#111827" : front.has(at) ? "#c2410c" : "#6f9bf0")),
+    color: shown.map((at) => (rows.id[at] === "seed" ? index.colours.seed : front.has(at) ? index.colours.front : index.colours.trained)),
     symbol: shown.map((at) => (rows.id[at] === "seed" ? "diamond" : "circle")),
   };
   const most = Math.max(...shown.map(level), 1);

@@ -1,0 +1,186 @@
+"""Faults of what a report counts and reads: wrong rungs, wrong groups, lost individuals, wrong growth."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import synthetic
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ge_engine.history import History
+from ge_engine.hypervolume import box, normalised
+from ge_engine.population import pareto_front
+from ge_engine.report import RunData, read_run
+from ge_engine.report.counts import (
+    GROUPS,
+    ancestors,
+    best_values,
+    depth_first,
+    ladder,
+    ladder_order,
+    progress,
+    reasons,
+    success,
+)
+from ge_engine.report.data import read_curve
+from ge_engine.report.growth import growth
+
+RUNGS = ("extract", "compile", "contract", "names", "unchanged", "seen", "build", "shape", "gradient")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "run"
+    synthetic.write_run(path, 150, size=30)
+    return path
+
+
+@pytest.fixture(scope="module")
+def history(folder: Path) -> Iterator[History]:
+    with History(folder) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def run(history: History) -> RunData:
+    return read_run(history, {"accuracy": "max", "parameters": "min"}, RUNGS)
+
+
+def test_a_front_that_is_not_the_loops(run: RunData, history: History) -> None:
+    front = pareto_front(history.individuals(), run.directions)
+    assert [row.id for row in run.front] == [one.id for one in front]
+    assert len(front) > 1
+
+
+def test_a_ladder_that_loses_children(run: RunData) -> None:
+    rungs = ladder(run)
+    assert rungs[0].passed == len(run.children) == 150
+    for above, below in itertools.pairwise(rungs):
+        assert above.passed - below.lost == below.passed
+    by_name = {rung.name: rung for rung in rungs}
+    assert by_name["trained and scored"].passed == sum(row.state == "scored" for row in run.children)
+    assert by_name["on the Pareto front"].passed == sum(row.front for row in run.children)
+
+
+def test_a_ladder_out_of_order(run: RunData, history: History) -> None:
+    stages = [rung.name for rung in ladder(run) if rung.name in RUNGS]
+    assert stages == [name for name in RUNGS if name in stages]
+    assert {rung.name: rung.lost for rung in ladder(run) if rung.name in RUNGS} == history.rejections()
+
+
+def test_a_rung_of_a_plugin_that_is_gone(history: History) -> None:
+    known = tuple(name for name in RUNGS if name != "names")
+    names = [rung.name for rung in ladder(read_run(history, {"accuracy": "max"}, known))]
+    assert "names" in names
+    assert len(names) == len(set(names))
+
+
+def test_checks_sorted_by_anything_but_kind_and_order() -> None:
+    from doubles import Seen, SeenFunction
+
+    order = ladder_order([SeenFunction(), Seen()])
+    assert order.index("contract") < order.index("seen") < order.index("probe") < order.index("seen-function")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_that_counts_children_twice_or_not(run: RunData, group: str) -> None:
+    tallies = success(run, group)  # type: ignore[arg-type]
+    assert sum(tally.total for tally in tallies) == 150
+    assert sum(tally.fates[0] for tally in tallies) == sum(row.front for row in run.children)
+    assert [tally.total for tally in tallies] == sorted((tally.total for tally in tallies), reverse=True)
+
+
+def test_reasons_that_do_not_add_up(run: RunData, history: History) -> None:
+    lost = sum(row.state in ("rejected", "failed") for row in run.children)
+    assert sum(reason.count for reason in reasons(run, most=1000)) == lost
+    for reason in reasons(run):
+        one = next(row for row in run.rows if row.id == reason.example)
+        assert (one.stage, one.reason) == (reason.stage, reason.reason)
+
+
+def test_the_best_value_of_the_wrong_direction(run: RunData) -> None:
+    best = best_values(run)
+    scored = [row.objectives for row in run.rows if row.state == "scored"]
+    assert best["accuracy"].objectives["accuracy"] == max(scores["accuracy"] for scores in scored)
+    assert best["parameters"].objectives["parameters"] == min(scores["parameters"] for scores in scored)
+
+
+def test_a_hypervolume_that_shrinks_or_misses_evaluations(run: RunData) -> None:
+    grown = progress(run)
+    assert len(grown.volumes) == sum(row.state == "scored" for row in run.rows)
+    assert list(grown.volumes) == sorted(grown.volumes)
+    assert 0 < grown.volumes[0] <= grown.volumes[-1] <= 1
+    assert [generation for _, generation in grown.starts] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3, 4])
+@given(data=st.data())
+def test_growth_that_differs_from_the_hypervolume(dimensions: int, data: st.DataObject) -> None:
+    value = st.integers(0, 6).map(float) | st.floats(0, 6)
+    points = data.draw(st.lists(st.tuples(*[value] * dimensions), min_size=1, max_size=14))
+    ideal, reference = box(points)
+    grown = growth(points, ideal, reference)
+    wanted = [normalised(points[: n + 1], ideal, reference) for n in range(len(points))]
+    assert grown == pytest.approx(wanted, abs=1e-9)
+
+
+def test_a_lineage_with_a_parent_missing_or_below_its_child(run: RunData) -> None:
+    rows = {row.id: row for row in run.rows}
+    assert sorted(depth_first(rows)) == sorted(rows)
+    shown = ancestors(rows, [row.id for row in run.front])
+    place = {name: at for at, name in enumerate(shown)}
+    assert shown[0] == "seed"
+    for name in shown:
+        assert all(parent in place for parent in rows[name].parents)
+        if rows[name].parents:
+            assert place[rows[name].parents[0]] < place[name]
+
+
+def test_a_genome_whose_code_is_not_the_ledgers(run: RunData, history: History) -> None:
+    one = next(row for row in run.front if row.id != "seed")
+    genome = history.individual(one.id).genome  # type: ignore[union-attr]
+    assert genome is not None
+    assert one.parts is not None
+    replaced = dict(one.parts.replaced)
+    codes = [replaced.get(at, code) for at, (_, code) in enumerate(run.seed_segments)]
+    lines = [line for code in codes for line in run.sources.lines(code) if line]
+    assert lines == [line for line in genome.text.split("\n") if line]
+
+
+def test_prompts_replies_and_tests_that_are_lost(run: RunData, history: History) -> None:
+    assert all(len(row.exchanges) == 1 for row in run.children)
+    row = run.rows[7]
+    call = history.calls(row.id)[0]
+    assert "\n".join(run.sources.lines(row.exchanges[0].reply)) == call.reply.text.removesuffix("\n")
+    assert {row.id for row in run.rows if row.test} == set(history.test_outcomes())
+
+
+@pytest.mark.parametrize(
+    ("details", "curve"),
+    [
+        ({}, ()),
+        ({"curve": None}, ()),
+        ({"curve": "no curve"}, ()),
+        ({"curve": [0.5, 0.25]}, ({"epoch": 1.0, "value": 0.5}, {"epoch": 2.0, "value": 0.25})),
+        ({"curve": [{"epoch": 3, "loss": 1, "note": "x"}]}, ({"epoch": 3.0, "loss": 1.0},)),
+    ],
+)
+def test_a_curve_of_another_evaluator(details: dict[str, object], curve: tuple[object, ...]) -> None:
+    assert read_curve(details) == curve
+
+
+def test_a_run_of_which_nothing_is_scored(tmp_path: Path) -> None:
+    from ge_engine.blocks import Seed
+    from ge_engine.config import RunConfig
+    from ge_engine.ledger import Ledger
+    from ge_engine.report import build_page, draw
+
+    Ledger.create(tmp_path / "run", Seed.load(synthetic.EXAMPLE), RunConfig()).close()
+    with History(tmp_path / "run") as opened:
+        empty = read_run(opened, {"accuracy": "max", "parameters": "min"}, RUNGS)
+    assert (empty.rows, empty.front, progress(empty).volumes) == ((), (), ())
+    assert "</html>" in build_page(empty, draw(empty))
