@@ -24,6 +24,7 @@ from typing import Any
 from ge_engine import limits
 from ge_engine.blocks import Genome
 from ge_engine.config import RunConfig
+from ge_engine.constraints import parse_constraints
 from ge_engine.contracts import Job, Probe
 from ge_engine.executor import clean_environment
 from ge_engine.outcome import Failed, Outcome, Scored
@@ -60,6 +61,7 @@ class CommandEvaluation:
     ) -> None:
         self._arguments = tuple(arguments)
         self._objectives = tuple(objectives)
+        self._constraint = parse_constraints(config.constraints, self._objectives, early=())
         self._timeout = config.timeout
         self._memory = int(config.memory_gib * 2**30)
         self._folder = scratch / "jobs"
@@ -158,7 +160,9 @@ class CommandEvaluation:
             return Failed("command", "crash", f"killed by signal {-status}: {said}")
         if status > 0:
             return Failed("command", "crash", f"exit status {status}: {said}")
-        return read_scores(output, self._objectives)
+        outcome = read_scores(output, self._objectives)
+        broken = self._constraint.broken_after(outcome.objectives) if isinstance(outcome, Scored) else None
+        return broken or outcome
 
 
 def read_scores(output: str, objectives: Sequence[str]) -> Outcome:

@@ -27,15 +27,17 @@ class Constraint:
         return _broken(self.after, figures)
 
 
-def parse_constraints(texts: Sequence[str], objectives: Sequence[str]) -> Constraint:
-    """Read conditions such as "parameters<=518230".
+def parse_constraints(
+    texts: Sequence[str], objectives: Sequence[str], early: Sequence[str] = BEFORE_TRAINING
+) -> Constraint:
+    """Read conditions such as "parameters<=518230"; `early` names the figures known before training.
 
     Raises:
         ConfigError: a condition cannot be read or names neither an objective nor a figure.
     """
-    names = list(dict.fromkeys((*objectives, *BEFORE_TRAINING)))
+    names = list(dict.fromkeys((*objectives, *early)))
     after = tuple((text, parse_condition(text, names)) for text in texts)
-    later = [name for name in names if name not in BEFORE_TRAINING]
+    later = [name for name in names if name not in early]
     before = tuple((text, test) for text, test in after if not any(name in text for name in later))
     return Constraint(before, after)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from ge_engine.command import open_command
+from ge_engine.config import config_from_dict
 from ge_engine.constraints import parse_constraints
+from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
 from ge_engine.outcome import Rejected, Scored
 from tests.evaluation import NET_PARAMETERS, genome, outcome_of, shop
@@ -24,6 +28,18 @@ def test_a_constraint_on_a_score_judged_before_training() -> None:
 def test_a_constraint_on_an_unknown_figure() -> None:
     with pytest.raises(ConfigError, match="speed"):
         parse_constraints(["speed<3"], ["accuracy"])
+
+
+def test_a_program_that_no_constraint_binds(tmp_path: Path) -> None:
+    config = config_from_dict({"constraints": ["parameters<=5"], "workers": 1})
+    answer = "import json, sys; print(json.dumps({'parameters': len(sys.argv)}))"
+    for words, wanted in ((["x"] * 3, Scored({"parameters": 4.0})), (["x"] * 5, Rejected)):
+        arguments = [sys.executable, "-c", answer, *words]
+        with open_command(genome(), config, arguments, ["parameters"], tmp_path) as evaluation:
+            outcome = evaluation.submit(Job("x", genome(), 0)).result(30)
+        assert outcome == wanted or (isinstance(outcome, Rejected) and wanted is Rejected)
+    with pytest.raises(ConfigError, match="flops"):
+        parse_constraints(["flops<3"], ["accuracy"], early=())
 
 
 def test_a_genome_trained_against_the_constraint(tmp_path: Path) -> None:

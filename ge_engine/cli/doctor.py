@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -16,6 +15,7 @@ from rich.text import Text
 from ge_engine import __version__
 from ge_engine.cli.console import out
 from ge_engine.errors import GeError
+from ge_engine.limits import landlock_version
 from ge_engine.llm.embedded import cached_model
 from ge_engine.registry import load_registry
 
@@ -99,12 +99,15 @@ def _plugins() -> Iterator[tuple[State, str, str]]:
 
 
 def _sandbox() -> Iterator[tuple[State, str, str]]:
-    found = shutil.which("bwrap")
-    if found:
-        yield "ok", "sandbox", f"bubblewrap ({found})"
-    else:
+    version = landlock_version()
+    if not version:
         yield (
             "note",
             "sandbox",
-            "bubblewrap is not installed; candidates run in processes with limits, without it",
+            "no Landlock in this kernel; candidates get limits and no secrets, but can read files",
         )
+        return
+    denied = ["files outside an allow-list"]
+    denied += ["TCP"] if version >= 4 else []
+    denied += ["signals to other processes"] if version >= 6 else []
+    yield "ok", "sandbox", f"Landlock {version}: candidates are denied {', '.join(denied)}"

@@ -110,6 +110,31 @@ def evolve(
     timeout: Annotated[
         float | None, typer.Option(help="Seconds a candidate may take.", rich_help_panel=TRAINING)
     ] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION",
+            help='What every individual keeps to, e.g. "parameters<=518230" (repeatable).',
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    evaluator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:FUNCTION",
+            help="Score by a function of yours (or the name of a registered evaluator).",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(
+            help='Score by a program of yours: "python train.py --model {path}".', rich_help_panel=TRAINING
+        ),
+    ] = None,
+    sandbox: Annotated[
+        str | None, typer.Option(help="auto, landlock or none.", rich_help_panel=TRAINING)
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Trainings at once; 0 = one a core.", rich_help_panel=RUN)
     ] = None,
@@ -143,6 +168,9 @@ def evolve(
         "repairs": repairs,
         "workers": workers,
         "timeout": timeout,
+        "constraints": constraint,
+        "sandbox": sandbox,
+        **_evaluator_flags(evaluator, command),
         "p_eot": 0.0 if no_eot else None,
         "p_mating": 0.0 if no_mating else None,
         "personas": ["none"] if no_personas else None,
@@ -161,3 +189,13 @@ def evolve(
     with open_view(folder, settings) as view:
         engine.run(Seed.load(seed_file), settings, registry, folder, view.observe)
     print_summary(folder, registry)
+
+
+def _evaluator_flags(evaluator: str | None, command: str | None) -> dict[str, str]:
+    if evaluator and command:
+        raise ConfigError("Both --evaluator and --command are given.", "Give one of them.")
+    if command:
+        return {"evaluator": "command", "evaluator_argument": command}
+    if evaluator and ":" in evaluator:
+        return {"evaluator": "function", "evaluator_argument": evaluator}
+    return {"evaluator": evaluator} if evaluator else {}
