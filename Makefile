@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report corpus crash fuzz browser clean
+.PHONY: demo test check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report corpus crash fuzz browser docs docs-commands dist clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --run runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -19,6 +19,22 @@ browser: $(STAMP)
 	$(BIN)/python -m pytest -m browser
 
 check: lint types test
+
+# The documentation as a site in site/; a broken link or reference is an error.
+docs: $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[docs]'
+	$(BIN)/mkdocs build --strict
+
+# The commands of README and docs that take long; the short ones are part of `make test`.
+docs-commands: $(STAMP)
+	$(BIN)/python -m pytest -m slow tests/test_docs.py
+
+# A wheel and an sdist in dist/ that the package index would take.
+dist: $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dist]'
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -95,4 +95,8 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-MARKERS: dict[str, Callable[[], Iterator[str]]] = {"commands": commands, "settings": settings, "events": events}
+MARKERS: dict[str, Callable[[], Iterator[str]]] = {
+    "commands": commands,
+    "settings": settings,
+    "events": events,
+}
