@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from ge_engine import __version__
+from ge_engine.cli.ablate import ablate
 from ge_engine.cli.blame import blame
 from ge_engine.cli.blocks import blocks
 from ge_engine.cli.console import err, out, print_error
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (evolve, blocks, diff, blame, log, show, report, export, plugins, doctor):
+for command in (evolve, blocks, diff, blame, log, show, report, export, ablate, plugins, doctor):
     app.command()(command)
 app.add_typer(plugin, name="plugin")
 

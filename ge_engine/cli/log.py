@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,27 +12,48 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from ge_engine.audit import check as audit
 from ge_engine.cli.console import out
 from ge_engine.cli.outcomes import describe, number
 from ge_engine.ledger import History
 from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.population import Individual, pareto_front
-from ge_engine.registry import Registry, load_registry
+from ge_engine.statistics import statistics
+
+POLL_SECONDS = 1.0
 
 
 def log(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     front: Annotated[bool, typer.Option("--front", help="Only the Pareto front.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    stats: Annotated[bool, typer.Option("--stats", help="What worked: operators, intents, ...")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Verify the whole ledger; exit code 1 if not.")
+    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on printing while the run goes on.")] = False,
 ) -> None:
     """List every individual of a run with what became of it.
 
-    Example: ge log runs/demo --front
+    Examples:
+
+      ge log runs/demo --front
+
+      ge log runs/demo --stats
     """
-    registry = load_registry()
+    if check:
+        _check(run)
+        return
+    if follow:
+        for one in _arriving(run):
+            out.print(Text.assemble(f"{one.id:8} ", _how(one), "  ", describe(one)))
+        return
     with History(run) as history:
+        if stats:
+            _print_stats(history)
+            return
         individuals = list(history.individuals())
-        best = pareto_front(individuals, directions(history, registry))
+        best = pareto_front(individuals, history.directions)
         shown = best if front else individuals
         if as_json:
             for one in shown:
@@ -39,10 +61,6 @@ def log(
             return
         _print_table(shown, best)
         _print_summary(history)
-
-
-def directions(history: History, registry: Registry) -> Mapping[str, Any]:
-    return {name: registry.objectives[name].direction for name in history.config.objectives}
 
 
 def as_record(one: Individual, front: list[Individual]) -> dict[str, Any]:
@@ -66,6 +84,48 @@ def as_record(one: Individual, front: list[Individual]) -> dict[str, Any]:
         case Rejected(stage=stage, reason=reason) | Failed(stage=stage, reason=reason):
             record |= {"stage": stage, "reason": reason}
     return record
+
+
+def _check(run: Path) -> None:
+    faults = audit(run)
+    for fault in faults:
+        out.print(Text(fault, style="red"))
+    out.print(Text(f"{len(faults)} faults" if faults else "the ledger is sound"))
+    if faults:
+        raise typer.Exit(1)
+
+
+def _arriving(run: Path) -> Iterator[Individual]:
+    """Individuals as their outcomes come, until the run ends. Ctrl-C ends it, too."""
+    told: set[str] = set()
+    while True:
+        with History(run) as history:
+            ended = bool(history.stopped_because)
+            fresh = [one for one in history.individuals() if one.outcome is not None and one.id not in told]
+        yield from fresh
+        told.update(one.id for one in fresh)
+        if ended:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _how(one: Individual) -> str:
+    return "+".join(f"{s.operator}:{s.intent} {s.address}" for s in one.steps)
+
+
+def _print_stats(history: History) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("")
+    table.add_column("")
+    for column in ("children", "admitted", "scored", "better", "hypervolume gain"):
+        table.add_column(column, justify="right")
+    last = ""
+    for row in statistics(history):
+        counts = [str(n) for n in (row.children, row.admitted, row.scored, row.better)]
+        head = row.dimension if row.dimension != last else ""
+        table.add_row(Text(head, style="bold"), Text(row.value), *counts, f"{row.gain:.4f}")
+        last = row.dimension
+    out.print(table)
 
 
 def _print_table(shown: list[Individual], front: list[Individual]) -> None:

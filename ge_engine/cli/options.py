@@ -1,18 +1,153 @@
-"""Options that several commands share."""
+"""The options that commands share, and what setting each one gives (RunConfig's names)."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from ge_engine.config import PRESETS, RunConfig, load_config
+
+MODEL, SEARCH, TRAINING = "Model and task", "Search", "Training"
+BUDGET, LANGUAGE, RUN = "Budgets", "Language model", "Run"
+
+
+def _option(panel: str, text: str, *names: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, metavar=metavar)
+
+
+SeedFile = Annotated[Path, typer.Argument(metavar="SEED", help="The PyTorch model file to evolve.")]
 PluginModules = Annotated[
     list[str] | None,
-    typer.Option(
-        "--plugin", metavar="MODULE", help="Also load this importable module as a plugin (repeatable)."
-    ),
+    _option(RUN, "Also load this importable module as a plugin (repeatable).", "--plugin", metavar="MODULE"),
 ]
 BlockedPlugins = Annotated[
-    list[str] | None,
-    typer.Option("--no-plugin", metavar="NAME", help="Leave this plugin out (repeatable)."),
+    list[str] | None, _option(RUN, "Leave this plugin out (repeatable).", "--no-plugin", metavar="NAME")
 ]
+Preset = Annotated[str, _option(SEARCH, f"One of {', '.join(PRESETS)}.", "--preset")]
+ConfigFile = Annotated[
+    Path | None, _option(SEARCH, "Settings in TOML; flags win over it.", "--config", metavar="FILE")
+]
+
+Task = Annotated[
+    str | None, _option(MODEL, "digits, folder:PATH, cifar10, ...", "--task", metavar="NAME[:ARG]")
+]
+Entry = Annotated[str | None, _option(MODEL, 'What builds the model, e.g. "Net(depth=3)".', "--entry")]
+Blocks = Annotated[
+    list[str] | None,
+    _option(MODEL, "Only these blocks; globs, ! excludes (repeatable).", "--blocks", metavar="PATTERN"),
+]
+DeadBlocks = Annotated[bool | None, _option(MODEL, "Also blocks that training never runs.", "--dead-blocks")]
+EvaluatorName = Annotated[
+    str | None,
+    _option(MODEL, "train, or a Python function as MODULE:FUNCTION.", "--evaluator", metavar="NAME"),
+]
+Command = Annotated[
+    str | None,
+    _option(MODEL, 'Score with a program: "python train.py --model {path}".', "--command", metavar="CMD"),
+]
+Objectives = Annotated[
+    list[str] | None,
+    _option(MODEL, "What to optimise (repeatable).", "--objective", metavar="NAME[:min|max]"),
+]
+Constraints = Annotated[
+    list[str] | None,
+    _option(MODEL, 'What must hold, e.g. "parameters<=518230" (repeatable).', "--constraint", metavar="EXPR"),
+]
+
+Llm = Annotated[
+    list[str] | None,
+    _option(
+        LANGUAGE,
+        "smollm2, hf:PATH, openai:MODEL, replay:RUN, uniform; several share by weight.",
+        "--llm",
+        metavar="NAME[:ARG][:WEIGHT]",
+    ),
+]
+LlmUrl = Annotated[str | None, _option(LANGUAGE, "Server for openai:MODEL.", "--llm-url", metavar="URL")]
+Grammar = Annotated[str | None, _option(LANGUAGE, "One form of answer for all prompts.", "--grammar")]
+Repairs = Annotated[int | None, _option(LANGUAGE, "Send a rejected reply back so often.", "--repairs")]
+PriceIn = Annotated[float | None, _option(LANGUAGE, "Price of a million tokens read.", "--price-in")]
+PriceOut = Annotated[float | None, _option(LANGUAGE, "Price of a million tokens written.", "--price-out")]
+
+Generations = Annotated[
+    int | None, _option(SEARCH, "Generations, the initial one included.", "--generations")
+]
+PopulationSize = Annotated[int | None, _option(SEARCH, "Children in each generation.", "--population")]
+RandomSeed = Annotated[int | None, _option(SEARCH, "Seed of every random choice.", "--seed")]
+Operators = Annotated[
+    list[str] | None, _option(SEARCH, "Use these operators (repeatable).", "--operators", metavar="NAME")
+]
+NoEot = Annotated[bool, _option(SEARCH, "Without Evolution of Thought.", "--no-eot")]
+NoPersonas = Annotated[bool, _option(SEARCH, "Without personas.", "--no-personas")]
+NoMating = Annotated[bool, _option(SEARCH, "Without mating.", "--no-mating")]
+Schedule = Annotated[str | None, _option(SEARCH, "generational or steady.", "--schedule")]
+Adaptive = Annotated[bool | None, _option(SEARCH, "Draw more often what has worked.", "--adaptive")]
+
+Epochs = Annotated[int | None, _option(TRAINING, "Epochs a candidate is trained.", "--epochs")]
+BatchSize = Annotated[int | None, _option(TRAINING, "Images a step.", "--batch-size")]
+LearningRate = Annotated[float | None, _option(TRAINING, "Learning rate.", "--lr")]
+TrainLimit = Annotated[int | None, _option(TRAINING, "Train on so many images only.", "--train-limit")]
+ImageSize = Annotated[int | None, _option(TRAINING, "Resize images to so many pixels.", "--image-size")]
+Precision = Annotated[str | None, _option(TRAINING, "auto, no, bf16 or fp16.", "--precision")]
+Timeout = Annotated[float | None, _option(TRAINING, "Seconds a candidate may take.", "--timeout")]
+Sandbox = Annotated[str | None, _option(TRAINING, "auto, landlock or none.", "--sandbox")]
+Workers = Annotated[int | None, _option(TRAINING, "Trainings at once; 0 = one a core.", "--workers")]
+
+MaxEvaluations = Annotated[int | None, _option(BUDGET, "Stop after so many trainings.", "--max-evaluations")]
+MaxSeconds = Annotated[float | None, _option(BUDGET, "Stop after so much time.", "--max-seconds")]
+MaxTokens = Annotated[int | None, _option(BUDGET, "Stop after so many tokens.", "--max-tokens")]
+MaxCost = Annotated[float | None, _option(BUDGET, "Stop after so much money.", "--max-cost")]
+StopWhen = Annotated[
+    str | None,
+    _option(BUDGET, 'e.g. "accuracy>=0.95 and parameters<300000".', "--stop-when", metavar="EXPR"),
+]
+Stall = Annotated[int | None, _option(BUDGET, "Stop after so many generations of no gain.", "--stall")]
+
+SETTINGS: Mapping[str, str] = {
+    **dict.fromkeys(("task", "entry", "blocks", "dead_blocks", "llm", "generations", "population"), ""),
+    **dict.fromkeys(("operators", "grammar", "repairs", "workers", "timeout", "sandbox", "schedule"), ""),
+    **dict.fromkeys(("adaptive", "max_evaluations", "max_seconds", "price_in", "price_out"), ""),
+    **dict.fromkeys(("stop_when", "stall"), ""),
+    "seed": "random_seed",
+    "objective": "objectives",
+    "constraint": "constraints",
+    "max_tokens": "token_budget",
+    "max_cost": "cost_budget",
+    "epochs": "recipe.epochs",
+    "batch_size": "recipe.batch_size",
+    "lr": "recipe.lr",
+    "train_limit": "recipe.train_limit",
+    "image_size": "recipe.image_size",
+    "precision": "recipe.precision",
+}
+
+
+def settings_of(options: Mapping[str, Any]) -> RunConfig:
+    """The run's settings from a command's parameters by name; parameters of other purposes are ignored.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    flags = {SETTINGS[name] or name: options[name] for name in SETTINGS if name in options}
+    if options.get("no_eot"):
+        flags["p_eot"] = 0.0
+    if options.get("no_mating"):
+        flags["p_mating"] = 0.0
+    if options.get("no_personas"):
+        flags["personas"] = ["none"]
+    if options.get("command"):
+        flags |= {"evaluator": "command", "evaluator_argument": options["command"]}
+    elif ":" in (options.get("evaluator") or ""):
+        flags |= {"evaluator": "function", "evaluator_argument": options["evaluator"]}
+    else:
+        flags["evaluator"] = options.get("evaluator")
+    if options.get("llm_url"):
+        flags["llm"] = [_with_url(spec, options["llm_url"]) for spec in flags.get("llm") or ()] or None
+    return load_config(options["preset"], options["config"], flags)
+
+
+def _with_url(spec: str, url: str) -> str:
+    return f"{spec}@{url}" if spec.startswith("openai:") and "@" not in spec else spec

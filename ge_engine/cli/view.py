@@ -33,12 +33,26 @@ def open_view(folder: Path, config: RunConfig) -> Iterator[View]:
     err.print(
         Text.assemble("run ", (str(folder), "bold"), f", task {config.task}, model {', '.join(config.llm)}")
     )
+    err.print(Text(constants(config), style="dim"))
     if not err.is_terminal:
         yield PlainView()
         return
     view = LiveView()
     with Live(get_renderable=view.render, console=err, refresh_per_second=4, transient=True):
         yield view
+
+
+def constants(config: RunConfig) -> str:
+    """The settings that make a run comparable, in one paragraph."""
+    low, high = config.temperature
+    least, most = config.max_tokens
+    return (
+        f"{config.generations} generations of {config.population}, p_mating {config.p_mating:g}, "
+        f"p_mutation {config.p_mutation:g}, p_eot {config.p_eot:g}, {config.eot_elites} EoT elites, "
+        f"{config.elites} elites, temperature {low:g} to {high:g}, {least} to {most} tokens a reply, "
+        f"{config.recipe.epochs} epochs, batch {config.recipe.batch_size}, lr {config.recipe.lr:g}, "
+        f"{config.recipe.schedule} schedule"
+    )
 
 
 def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
