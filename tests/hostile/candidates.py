@@ -1,6 +1,7 @@
 """Networks that lie, steal, break out or break down, each with the outcome it must come to.
 
 `expect` is "scored", or the kind of `Failed`, optionally with a part of its reason after a colon.
+`landlock` is the version from which the kernel denies it; on an older one it would do harm, and is not run.
 PLACES in the code (SECRET_FILE, PORT, ...) are filled in by the test.
 """
 
@@ -16,6 +17,7 @@ class Hostile:
     top: str = ""
     init: str = "pass"
     forward: str = "pass"
+    landlock: int = 0
 
 
 ONCE = "if training:\n    "
@@ -92,35 +94,55 @@ HOSTILE = [
     Hostile(
         "reads the environment of its parents",
         "error:PermissionError",
+        landlock=1,
         top="import os",
         forward=ONCE + "open(f'/proc/{os.getppid()}/environ', 'rb').read()",
     ),
     Hostile(
         "reads the engine's memory",
         "error:PermissionError",
+        landlock=1,
         forward=ONCE + "open('/proc/ENGINE_PID/mem', 'rb').read(1)",
     ),
-    Hostile("reads a file of the user", "error:PermissionError", forward=ONCE + "open('SECRET_FILE').read()"),
     Hostile(
-        "overwrites a file of the user", "error:PermissionError", forward=ONCE + "open('SECRET_FILE', 'w')"
+        "reads a file of the user",
+        "error:PermissionError",
+        landlock=1,
+        forward=ONCE + "open('SECRET_FILE').read()",
     ),
     Hostile(
-        "looks into other jobs", "error:PermissionError", top="import os", forward=ONCE + "os.listdir('..')"
+        "overwrites a file of the user",
+        "error:PermissionError",
+        landlock=1,
+        forward=ONCE + "open('SECRET_FILE', 'w')",
+    ),
+    Hostile(
+        "looks into other jobs",
+        "error:PermissionError",
+        landlock=1,
+        top="import os",
+        forward=ONCE + "os.listdir('..')",
     ),
     Hostile(
         "calls home",
         "error:PermissionError",
+        landlock=4,
         top="import socket",
         forward=ONCE + "socket.create_connection(('127.0.0.1', PORT), timeout=2)",
     ),
     Hostile(
         "kills the process that started it",
         "error:PermissionError",
+        landlock=6,
         top="import os",
         forward=ONCE + "os.kill(os.getppid(), 9)",
     ),
     Hostile(
-        "kills the engine", "error:PermissionError", top="import os", forward=ONCE + "os.kill(ENGINE_PID, 9)"
+        "kills the engine",
+        "error:PermissionError",
+        landlock=6,
+        top="import os",
+        forward=ONCE + "os.kill(ENGINE_PID, 9)",
     ),
     Hostile(
         "leaves a sleeper behind that holds its output",
