@@ -249,8 +249,13 @@ class History:
         return probe_from_json(rows[0][0]) if rows else None
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every table but for times, sorted: equal for two runs that did the same."""
-        return {table: sorted(self._all(sql), key=repr) for table, sql in CONTENT.items()}
+        """Every table but for times, sorted: equal for two runs that did the same.
+
+        Of a score's details only the names are kept: they hold times and memory.
+        """
+        tables = {table: sorted(self._all(sql), key=repr) for table, sql in CONTENT.items()}
+        tables["scores"] = [(digest, split, _untimed(text)) for digest, split, text in tables["scores"]]
+        return tables
 
 
 CONTENT: Mapping[str, str] = {
@@ -266,6 +271,11 @@ CONTENT: Mapping[str, str] = {
     "fronts": "SELECT generation, rank, id FROM fronts",
     "merged": "SELECT generation, rank, id FROM merged",
 }
+
+
+def _untimed(outcome: str) -> Any:
+    data = from_json(outcome)
+    return {name: sorted(value) if name == "details" else value for name, value in data.items()}
 
 
 def read_replies(folder: Path) -> Mapping[str, Reply]:

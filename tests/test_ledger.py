@@ -367,3 +367,13 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(LedgerError, match="cannot be made"):
         Ledger.create(tmp_path / "file" / "run", SEED, doubles.config())
+
+
+def test_times_that_make_two_runs_differ(tmp_path: Path) -> None:
+    contents = []
+    for number, (score, seconds) in enumerate(((0.5, 1.0), (0.5, 2.0), (0.6, 1.0))):
+        with Ledger.create(tmp_path / str(number), SEED, doubles.config()) as ledger:
+            ledger.add_score("d", "validation", Scored({"accuracy": score}, {"train_seconds": seconds}))
+            contents.append(ledger.content())
+    assert contents[0] == contents[1]
+    assert contents[0] != contents[2]
