@@ -200,7 +200,8 @@ class Bench:
     def _pool(self, size: int) -> list[Individual]:
         """Parents that differ from the seed: drawn at random through the edits grammar, scores made up."""
         model = self.registry.language_models["uniform"].open("", self.config)
-        grammar, rng, found = self.registry.grammars["edits"], random.Random(7), []
+        grammar, rng = self.registry.grammars["edits"], random.Random(7)
+        found: list[Individual] = []
         while len(found) < size:
             target = Target(self.seed, rng.choice(self.seed.evolvable), seed=rng.getrandbits(32))
             constraint = grammar.constraint(target)

@@ -50,7 +50,7 @@ class PlainGenerate:
         ids = torch.tensor([self._local.encode(request.prompt)])
         processors = LogitsProcessorList()
         if request.constraint is not None:
-            grammar = LLMatcher.grammar_from_lark(request.constraint.whole())  # type: ignore[attr-defined]
+            grammar = LLMatcher.grammar_from_lark(request.constraint.whole())
             processors.append(_Mask(LLMatcher(self._matching, grammar), ids.shape[1]))
         torch.manual_seed(request.sampling.seed)
         answer = self._local.model.generate(

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
+import sys
 import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
 
 import openai
 import pytest
@@ -10,6 +18,7 @@ from servers import Script, misbehaving
 
 from ge_engine.contracts import Prompt, Reply, Request, Sampling
 from ge_engine.errors import ModelError
+from ge_engine.llm.embedded import embedded_model
 from ge_engine.llm.forms import FORMS
 from ge_engine.llm.server import Limits, ServerModel, open_server
 
@@ -119,3 +128,55 @@ def test_a_server_that_ignores_grammars_is_given_none() -> None:
         model = open_server(f"m@{url}", {"OPENAI_API_KEY": KEY}, QUICK)
     assert model.form is None
     assert len(script.bodies) == len(FORMS)
+
+
+@pytest.fixture(scope="module")
+def real_server() -> Iterator[str]:
+    """`transformers serve` with the embedded model on loopback."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    binary = str(Path(sys.executable).with_name("transformers"))
+    command = [
+        binary,
+        "serve",
+        str(embedded_model()),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--device",
+        "cpu",
+    ]
+    environ = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    with subprocess.Popen(
+        command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as server:
+        try:
+            _wait_for(server, port)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+
+
+def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        assert server.poll() is None, "the server ended before it answered"
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.3)
+    pytest.fail("the server did not come up")
+
+
+def test_a_real_server_answers_several_prompts_at_once(real_server: str) -> None:
+    client = openai.OpenAI(api_key="none", base_url=real_server, max_retries=0)
+    model = ServerModel(str(embedded_model()), client, Limits(parallel=2, deadline=90), None, "")
+    requests = [Request(f"g0s{i}/0", Prompt("", "Say hello."), Sampling(0.7, 12, i)) for i in range(3)]
+    replies = dict(model.generate(requests))
+    model.close()
+    assert sorted(replies) == [0, 1, 2]
+    assert all(reply.text and reply.completion_tokens for reply in replies.values()), replies
+    assert all(reply.prompt_tokens > 0 for reply in replies.values())
