@@ -26,9 +26,9 @@ from ge_engine.blocks import Genome
 from ge_engine.config import RunConfig
 from ge_engine.constraints import parse_constraints
 from ge_engine.contracts import Job, Probe
-from ge_engine.executor import clean_environment
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.preparing import cores
+from ge_engine.starting import clean_environment
 
 OUTPUT_BYTES = 256 * 2**20
 TAIL_BYTES = 64 * 2**10

@@ -11,10 +11,6 @@ import itertools
 import json
 import os
 import selectors
-import socket
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -24,26 +20,9 @@ from typing import Any, Protocol
 from ge_engine.channel import receive_frame, send_frame
 from ge_engine.errors import GeError
 from ge_engine.orders import Order, Setup, to_json
+from ge_engine.starting import NurseryProcess, sealed_memory
 
 LOG_BYTES = 16 * 1024
-_ENVIRONMENT = frozenset(
-    [
-        "PATH",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        "LD_LIBRARY_PATH",
-        "DYLD_LIBRARY_PATH",
-        "PYTHONPATH",
-        "VIRTUAL_ENV",
-        "TERM",
-        "CUDA_VISIBLE_DEVICES",
-        "CUDA_HOME",
-        "NVIDIA_VISIBLE_DEVICES",
-        "NVIDIA_DRIVER_CAPABILITIES",
-    ]
-)
-_PREFIXES = ("LC_", "OMP_", "MKL_", "KMP_", "GOMP_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +115,11 @@ class NurseryExecutor:
     # --- everything below runs in the executor's own thread ---
 
     def _loop(self) -> None:
-        nursery: _Nursery | None = None
+        nursery: NurseryProcess | None = None
         try:
             while not self._closing:
                 if nursery is None:
-                    nursery = _Nursery(self._setup, self._files)
+                    nursery = NurseryProcess(self._setup, self._files)
                     self._selector.register(nursery.socket, selectors.EVENT_READ, nursery)
                 self._start_what_fits(nursery)
                 if not self._turn(nursery):
@@ -156,7 +135,7 @@ class NurseryExecutor:
                 nursery.end()
             self._give_up(GeError("The evaluation was closed."))
 
-    def _turn(self, nursery: _Nursery) -> bool:
+    def _turn(self, nursery: NurseryProcess) -> bool:
         """Wait for something and handle it; False when the nursery is gone."""
         for key, _ in self._selector.select():
             if key.data is None:
@@ -171,7 +150,7 @@ class NurseryExecutor:
                 self._read(key.data, key.fd)
         return True
 
-    def _start_what_fits(self, nursery: _Nursery) -> None:
+    def _start_what_fits(self, nursery: NurseryProcess) -> None:
         with self._lock:
             while self._queue and self._fits(self._queue[0][2]):
                 work = heapq.heappop(self._queue)[2]
@@ -185,7 +164,7 @@ class NurseryExecutor:
         limit = self._slots + (1 if work.order.kind == "probe" else 0)
         return len(self._running) < limit
 
-    def _start(self, work: _Work, nursery: _Nursery) -> None:
+    def _start(self, work: _Work, nursery: NurseryProcess) -> None:
         work.result_end, result = os.pipe()
         work.log_end, log = os.pipe()
         for end in (work.result_end, work.log_end):
@@ -272,77 +251,6 @@ class NurseryExecutor:
                 self._drain(self._running.pop(work.order.id))
             if not work.future.cancel() and not work.future.done():
                 work.future.set_exception(error)
-
-
-class _Nursery:
-    """The process and its socket. Raises GeError when it does not come up."""
-
-    def __init__(self, setup: Setup, files: Sequence[int]) -> None:
-        self.socket, theirs = socket.socketpair()
-        self._errors = tempfile.TemporaryFile(dir=setup.scratch)  # noqa: SIM115
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "ge_engine.nursery", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                env=clean_environment(),
-                cwd=setup.scratch,
-                stdin=subprocess.DEVNULL,
-                stdout=self._errors,
-                stderr=self._errors,
-                start_new_session=True,
-            )
-        try:
-            send_frame(self.socket, to_json(setup), files)
-            receive_frame(self.socket)
-        except (EOFError, ConnectionError) as error:
-            self._process.wait()
-            self._errors.seek(0)
-            last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
-            raise GeError(
-                f"The process that runs candidates did not start: {last[0]}",
-                "Run `ge doctor`; `python -m ge_engine.nursery` must be importable.",
-            ) from error
-
-    def end(self) -> None:
-        self.socket.close()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._errors.close()
-
-
-def clean_environment() -> dict[str, str]:
-    """The variables that a worker gets: an allow-list, so no key or token among them. OpenMP threads that
-    wait soon sleep: on a busy machine spinning ones make small networks ten times slower."""
-    kept = {k: v for k, v in os.environ.items() if k in _ENVIRONMENT or k.startswith(_PREFIXES)}
-    return {"GOMP_SPINCOUNT": "1000", **kept} | {
-        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONHASHSEED": "0",
-        "HF_HUB_OFFLINE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-
-
-def sealed_memory(data: memoryview) -> int:
-    """A descriptor of anonymous memory that holds `data` and cannot be changed (Linux); elsewhere an
-    unnamed temporary file."""
-    if not hasattr(os, "memfd_create"):
-        with tempfile.TemporaryFile() as file:
-            file.write(data)
-            file.flush()
-            return os.dup(file.fileno())
-    import fcntl
-
-    handle = os.memfd_create("ge-data", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    view = data.cast("B")
-    while view:
-        view = view[os.write(handle, view[: 2**26]) :]
-    seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-    fcntl.fcntl(handle, fcntl.F_ADD_SEALS, seals)
-    return handle
 
 
 def _on_gpu(order: Order, gpu: int) -> Order:

@@ -51,7 +51,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("batches",),
     ("trainer", "measuring"),
     ("probing",),
-    ("worker", "nursery", "executor", "endings", "preparing", "constraints", "command", "function"),
+    ("worker", "nursery", "starting", "executor", "endings", "preparing", "constraints", "command", "function"),
     ("evaluate",),
     ("launch",),
     ("events",),
