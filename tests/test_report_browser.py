@@ -19,7 +19,11 @@ from typing import Any
 import pytest
 import synthetic
 
+from ge_engine.blocks import Seed
+from ge_engine.config import RunConfig
 from ge_engine.history import History
+from ge_engine.ledger import Ledger, Settled
+from ge_engine.population import SEED_ID, Individual
 from ge_engine.report import RunData, build_page, draw, read_run
 from ge_engine.report.images import write_figures
 from ge_engine.report.serve import PageServer, ledger_stamp
@@ -339,3 +343,16 @@ def test_the_report_of_a_real_run(visit: Callable[..., Any], tmp_path: Path) -> 
     page.keyboard.press("Enter")
     assert page.inner_text("#detail-title").startswith("g0s1")
     assert page.locator("details.reply pre").count() > 0
+
+
+def test_a_run_that_has_only_begun(visit: Callable[..., Any], tmp_path: Path) -> None:
+    seed = Seed.load(synthetic.EXAMPLE)
+    with Ledger.create(tmp_path / "run", seed, RunConfig()) as ledger:
+        page = visit(written(tmp_path / "run").as_uri())
+        assert "No individual" in page.inner_text("main")
+        page.click("#theme")
+        one = Individual(SEED_ID, 0, -1, (), (), seed.genome)
+        ledger.settle([Settled(one, "", None)])
+        page = visit(written(tmp_path / "run").as_uri())
+        assert page.inner_text("#detail-title").startswith("seed")
+        assert "not scored yet" in page.inner_text("#detail-title")

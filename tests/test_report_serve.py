@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import re
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,3 +108,19 @@ def test_a_port_that_is_taken() -> None:
 
 def test_no_ledger_yet(tmp_path: Path) -> None:
     assert ledger_stamp(tmp_path) == ""
+
+
+def test_a_command_that_control_c_does_not_end(tmp_path: Path) -> None:
+    synthetic.write_run(tmp_path / "run", 10, size=10)
+    command = [sys.executable, "-u", "-m", "ge_engine.cli", "report", str(tmp_path / "run"), "--follow"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        port = re.search(r"http://127\.0\.0\.1:(\d+)/", said)
+        assert port is not None, said
+        connection = http.client.HTTPConnection(HOST, int(port[1]), timeout=20)
+        connection.request("GET", "/")
+        assert connection.getresponse().read().endswith(b"</html>\n")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")

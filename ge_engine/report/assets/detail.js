@@ -15,6 +15,7 @@ function showDetail(page) {
   facts.append(left, right);
   if (rows.state[chosen] === "scored") left.append(make("h3", {}, "Objectives"), scoresOf(page));
   if (curve.epoch && curve.epoch.length) left.append(make("h3", {}, "Training"), make("div", { className: "plot", id: "curve" }));
+  if (!left.firstChild) facts.classList.add("single");
   body.append(facts);
   right.append(make("h3", {}, "What changed"));
   right.append(parts ? diffChooser(page, parts) : make("p", { className: "caption" }, "No code came out of its reply."));

@@ -4,8 +4,13 @@ async function start() {
   setTheme(initialTheme());
   page.index = JSON.parse(await unpack("data-index"));
   fillTop(page.index);
-  await loadLibrary();
   const { index } = page;
+  if (!index.rows.id.length) {
+    document.querySelector("main").replaceChildren(make("p", { className: "notice" }, "No individual has been written yet."));
+    ready();
+    return;
+  }
+  await loadLibrary();
   page.chosen = startingChoice(index);
   await drawPareto();
   performance.mark("first-plot");
@@ -18,6 +23,11 @@ async function start() {
   showDetail(page);
   whenNear(byId("lineage"), drawLineage);
   listen();
+  ready();
+}
+
+function ready() {
+  byId("theme").addEventListener("click", changeTheme);
   follow();
   document.documentElement.dataset.ready = "yes";
 }
@@ -153,14 +163,15 @@ function stepAlongFront(by) {
   choose(front[(at < 0 ? 0 : at + by + front.length) % front.length]);
 }
 
+function changeTheme() {
+  const name = theme() === "dark" ? "light" : "dark";
+  setTheme(name);
+  remember(THEME_KEY, name);
+  if (drawn.size) fillLegend();
+  redrawAll();
+}
+
 function listen() {
-  byId("theme").addEventListener("click", () => {
-    const name = theme() === "dark" ? "light" : "dark";
-    setTheme(name);
-    remember(THEME_KEY, name);
-    fillLegend();
-    redrawAll();
-  });
   byId("go").addEventListener("submit", (event) => {
     event.preventDefault();
     chooseById(byId("go-id").value.trim());
