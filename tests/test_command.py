@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from ge_engine.blocks import Genome, Seed
-from ge_engine.cli.evolve import _evaluator_flags
 from ge_engine.command import CommandEvaluation, read_scores
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
@@ -168,15 +167,3 @@ def test_the_worked_example_of_a_program(tmp_path: Path) -> None:
         outcome = result(evaluation, Seed.load(EXAMPLES / "plain_cnn.py").genome)
     assert isinstance(outcome, Scored), outcome
     assert outcome.objectives["accuracy"] > 0.4
-
-
-def test_flags_of_the_command_line_that_choose_no_evaluator() -> None:
-    assert _evaluator_flags("my_job:score", None) == {
-        "evaluator": "function",
-        "evaluator_argument": "my_job:score",
-    }
-    assert _evaluator_flags(None, "python {path}")["evaluator"] == "command"
-    assert _evaluator_flags("train", None) == {"evaluator": "train"}
-    assert _evaluator_flags(None, None) == {}
-    with pytest.raises(ConfigError, match="Both"):
-        _evaluator_flags("a:b", "python {path}")
