@@ -33,8 +33,7 @@ def bench(folder: Path, children: int) -> bool:
     ledger = sum(path.stat().st_size for path in folder.glob("ledger.sqlite*"))
     began = time.perf_counter()
     with History(folder) as history:
-        directions = {name: synthetic.DIRECTIONS[name] for name in history.config.objectives}
-        run = read_run(history, directions, synthetic.STAGES)
+        run = read_run(history, synthetic.STAGES)
     read = time.perf_counter()
     drawings = draw(run)
     drawn = time.perf_counter()

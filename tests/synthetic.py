@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ge_engine.blocks import Genome, Seed
+from ge_engine.genome import Genome, Seed
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Prompt, Reply, Sampling
 from ge_engine.ledger import Ledger, Settled
@@ -152,6 +152,7 @@ def generations(
     count = -(-children // size)
     config = config_from_dict({"population": size, "generations": count, "objectives": list(objectives)})
     with Ledger.create(folder, seed, config) as ledger:
+        ledger.set_config(config, {name: DIRECTIONS[name] for name in objectives})
         writer = Writer(ledger, seed, objectives, random.Random(7), size)
         writer.write_seed()
         for generation in range(count):

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import synthetic
 
-from ge_engine.blocks import Seed
+from ge_engine.genome import Seed
 from ge_engine.config import RunConfig
 from ge_engine.history import History
 from ge_engine.ledger import Ledger, Settled
@@ -39,8 +39,7 @@ MOST_BYTES = 20_000_000
 
 def read(folder: Path) -> RunData:
     with History(folder) as history:
-        directions = {name: synthetic.DIRECTIONS[name] for name in history.config.objectives}
-        return read_run(history, directions, synthetic.STAGES)
+        return read_run(history, synthetic.STAGES)
 
 
 def written(folder: Path) -> Path:
@@ -348,6 +347,7 @@ def test_the_report_of_a_real_run(visit: Callable[..., Any], tmp_path: Path) -> 
 def test_a_run_that_has_only_begun(visit: Callable[..., Any], tmp_path: Path) -> None:
     seed = Seed.load(synthetic.EXAMPLE)
     with Ledger.create(tmp_path / "run", seed, RunConfig()) as ledger:
+        ledger.set_config(RunConfig(), {"accuracy": "max", "parameters": "min"})
         page = visit(written(tmp_path / "run").as_uri())
         assert "No individual" in page.inner_text("main")
         page.click("#theme")

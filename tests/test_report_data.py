@@ -47,7 +47,7 @@ def history(folder: Path) -> Iterator[History]:
 
 @pytest.fixture(scope="module")
 def run(history: History) -> RunData:
-    return read_run(history, {"accuracy": "max", "parameters": "min"}, RUNGS)
+    return read_run(history, RUNGS)
 
 
 def test_a_front_that_is_not_the_loops(run: RunData, history: History) -> None:
@@ -74,7 +74,7 @@ def test_a_ladder_out_of_order(run: RunData, history: History) -> None:
 
 def test_a_rung_of_a_plugin_that_is_gone(history: History) -> None:
     known = tuple(name for name in RUNGS if name != "names")
-    names = [rung.name for rung in ladder(read_run(history, {"accuracy": "max"}, known))]
+    names = [rung.name for rung in ladder(read_run(history, known))]
     assert "names" in names
     assert len(names) == len(set(names))
 
@@ -174,13 +174,14 @@ def test_a_curve_of_another_evaluator(details: dict[str, object], curve: tuple[o
 
 
 def test_a_run_of_which_nothing_is_scored(tmp_path: Path) -> None:
-    from ge_engine.blocks import Seed
+    from ge_engine.genome import Seed
     from ge_engine.config import RunConfig
     from ge_engine.ledger import Ledger
     from ge_engine.report import build_page, draw
 
-    Ledger.create(tmp_path / "run", Seed.load(synthetic.EXAMPLE), RunConfig()).close()
+    with Ledger.create(tmp_path / "run", Seed.load(synthetic.EXAMPLE), RunConfig()) as ledger:
+        ledger.set_config(RunConfig(), {"accuracy": "max", "parameters": "min"})
     with History(tmp_path / "run") as opened:
-        empty = read_run(opened, {"accuracy": "max", "parameters": "min"}, RUNGS)
+        empty = read_run(opened, RUNGS)
     assert (empty.rows, empty.front, progress(empty).volumes) == ((), (), ())
     assert "</html>" in build_page(empty, draw(empty))

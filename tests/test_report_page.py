@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     folder = tmp_path_factory.mktemp("page") / "run <b>&"
     synthetic.write_run(folder, 120, size=30, objectives=("accuracy", "parameters", "flops"))
     with History(folder) as history:
-        return read_run(history, {"accuracy": "max", "parameters": "min", "flops": "min"}, synthetic.STAGES)
+        return read_run(history, synthetic.STAGES)
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def get(server: PageServer, path: str, host: str = "") -> tuple[int, str]:
 
 def page_of(folder: Path, stamp: str) -> str:
     with History(folder) as history:
-        run = read_run(history, {"accuracy": "max", "parameters": "min"}, synthetic.STAGES)
+        run = read_run(history, synthetic.STAGES)
     return build_page(run, draw(run), stamp)
 
 

@@ -13,7 +13,7 @@ from ge_engine.cli.console import out
 from ge_engine.cli.export import write_whole
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.history import History
-from ge_engine.registry import Registry, choose, load_registry
+from ge_engine.registry import Registry, load_registry
 from ge_engine.report import RunData, build_page, draw, read_run
 from ge_engine.report.counts import ladder_order
 from ge_engine.report.images import write_figures
@@ -60,9 +60,7 @@ def report(
 
 def _read(run: Path, registry: Registry) -> RunData:
     with History(run) as history:
-        names = history.config.objectives
-        directions = {name: choose(registry.objectives, name, "objective").direction for name in names}
-        return read_run(history, directions, ladder_order(registry.checks.values()))
+        return read_run(history, ladder_order(registry.checks.values()))
 
 
 def _serve(run: Path, registry: Registry, port: int, show: bool) -> None:

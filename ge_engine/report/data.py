@@ -97,15 +97,16 @@ class RunData:
         return tuple(row for row in self.rows if row.front)
 
 
-def read_run(history: History, directions: Mapping[str, Direction], rungs: Iterable[str]) -> RunData:
+def read_run(history: History, rungs: Iterable[str]) -> RunData:
     """Read a run, also one that another process is writing.
 
-    `directions` are those of the run's objectives; `rungs` the stages in the order of the ladder.
+    `rungs` are the stages in the order of the ladder.
 
     Raises:
         LedgerError: the ledger cannot be read.
         ConfigError, SeedError: it holds settings or genomes that this version does not understand.
     """
+    directions = history.directions
     individuals = list(history.individuals())
     sources = SourceTable()
     segments = tuple((s.name, sources.code(s.code)) for s in history.seed.cut.segments)
