@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from benchmarks.plain_generate import plain_generate
-from ge_engine.blocks import Genome, Seed
+from ge_engine.genome import Genome, Seed
 from ge_engine.config import PRESETS, RunConfig, config_from_dict
 from ge_engine.contracts import (
     Context,

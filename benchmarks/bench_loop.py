@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import doubles  # noqa: E402
 
-from ge_engine import evolve  # noqa: E402
+from ge_engine import loop  # noqa: E402
 
 WANTED = 300.0
 SIZE = 50
@@ -58,7 +58,7 @@ def bench(children: int, **settings: Any) -> bool:
         folder = Path(scratch) / "run"
         registry = doubles.registry()
         began, worked = time.perf_counter(), time.process_time()
-        evolve.run(doubles.seed(), config, registry, folder, observe)
+        loop.run(doubles.seed(), config, registry, folder, observe)
         seconds, worked = time.perf_counter() - began, time.process_time() - worked
         size = sum(path.stat().st_size for path in folder.glob("ledger.sqlite*"))
     early, late = memory[generations // 4], memory[generations - 1]

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import doubles  # noqa: E402
 import virtual  # noqa: E402
 
-from ge_engine import evolve  # noqa: E402
+from ge_engine import loop  # noqa: E402
 
 WORKERS = 8
 POPULATION = 40
@@ -48,9 +48,9 @@ def utilisation(schedule: str, children: int) -> tuple[float, float]:
         generations=-(-children // POPULATION),
         elites=POPULATION,
     )
-    inbox = mock.patch.object(evolve, "SimpleQueue", return_value=virtual.Inbox(clock))
+    inbox = mock.patch.object(loop, "SimpleQueue", return_value=virtual.Inbox(clock))
     with tempfile.TemporaryDirectory() as scratch, inbox:
-        evolve.run(doubles.seed(), config, virtual.registry(clock), Path(scratch) / "run", observe)
+        loop.run(doubles.seed(), config, virtual.registry(clock), Path(scratch) / "run", observe)
     (began, before, _), (ended, after, _) = marks[0], marks[-1]
     return (after - before) / (WORKERS * (ended - began)), (ended - began) / 3600
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ge_engine.batches import Augmentation, Images, shuffled
-from ge_engine.blocks import Genome, Seed
+from ge_engine.genome import Genome, Seed
 from ge_engine.config import Recipe, load_config
 from ge_engine.contracts import Job
 from ge_engine.evaluate import TrainEvaluation, open_training

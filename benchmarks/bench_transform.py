@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ge_engine.blocks import Block, Genome, Seed
+from ge_engine.genome import Block, Genome, Seed
 from ge_engine.outcome import Rejected
 from ge_engine.patch import apply, parse_patch
 from ge_engine.reply import extract

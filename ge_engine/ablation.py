@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ge_engine import evolve
-from ge_engine.blocks import Seed
+from ge_engine import loop
+from ge_engine.genome import Seed
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError
 from ge_engine.history import History
@@ -82,7 +82,7 @@ def ablate(
 
     Raises:
         ConfigError: an unknown arm, fewer than one repeat.
-        GeError: as `ge_engine.evolve.run`.
+        GeError: as `ge_engine.loop.run`.
     """
     unknown = [name for name in arms if name not in ARMS]
     if unknown or not arms or repeats < 1:
@@ -98,7 +98,7 @@ def ablate(
             def tell(event: str, data: Mapping[str, Any], name: str = name, repeat: int = repeat) -> None:
                 observe(name, repeat, event, data)
 
-            evolve.run(seed, _settings(config, name, repeat), registry, run, tell)
+            loop.run(seed, _settings(config, name, repeat), registry, run, tell)
             points.setdefault(name, []).append(_points(run))
     return compare(points)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 from ge_engine.facts import Span
 from ge_engine.outcome import Rejected
 from ge_engine.segments import Segment

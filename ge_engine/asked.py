@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ge_engine.addressing import definitions_of
 from ge_engine.bindings import bound_names
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 from ge_engine.facts import Span
 from ge_engine.mending import mended
 from ge_engine.names import free_names

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 from ge_engine.syntax import FUNCTIONS, SyntaxFault, normalised, parse, unparsed
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ge_engine import limits
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 from ge_engine.config import RunConfig
 from ge_engine.constraints import parse_constraints
 from ge_engine.contracts import Job, Probe

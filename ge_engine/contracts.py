@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 from ge_engine.config import RunConfig
 from ge_engine.outcome import Outcome, Rejected, Skipped
 from ge_engine.patch import Patch

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 from ge_engine.builders import Builders, Parameter, dotted, unchained
 from ge_engine.errors import SeedError
 from ge_engine.names import BUILTINS

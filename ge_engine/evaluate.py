@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ge_engine import limits
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 from ge_engine.config import RunConfig
 from ge_engine.constraints import Constraint, parse_constraints
 from ge_engine.contracts import Dataset, Job, Measurement, Objective, Probe

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ge_engine.blocks import Genome, Seed
+from ge_engine.genome import Genome, Seed
 from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Probe, Prompt, Reply, Sampling
 from ge_engine.errors import LedgerError

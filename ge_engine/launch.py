@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from accelerate import PartialState
 
-from ge_engine.blocks import Seed
+from ge_engine.genome import Seed
 from ge_engine.config import load_config
 from ge_engine.contracts import Dataset
 from ge_engine.entry import resolve_entry

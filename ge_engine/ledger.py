@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from ge_engine.audit import check
-from ge_engine.blocks import Genome, Seed
+from ge_engine.genome import Genome, Seed
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Probe
 from ge_engine.errors import LedgerError

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, overload
 
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 from ge_engine.outcome import Outcome, Scored
 
 Direction = Literal["min", "max"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ge_engine import limits
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Split
 from ge_engine.entry import resolve_entry

@@ -9,7 +9,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Literal
 
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 from ge_engine.contracts import Evaluation, Job, Probe
 from ge_engine.errors import GeError
 from ge_engine.events import Announcer

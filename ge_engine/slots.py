@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Context, Grammar, Operator, Persona, Probe, Prompt, Reply, Sampling, Target
 from ge_engine.errors import ConfigError

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 from ge_engine.command import open_command
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Evaluation, Evaluator, Objective, Task

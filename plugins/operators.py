@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from ge_engine.blocks import Genome, differing
+from ge_engine.genome import Genome, differing
 from ge_engine.contracts import Context, Operator, Prompt, Proposal
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Skipped

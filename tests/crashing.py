@@ -18,7 +18,7 @@ from typing import Any
 
 import doubles
 
-from ge_engine import evolve
+from ge_engine import loop
 from ge_engine.config import RunConfig
 from ge_engine.history import History
 
@@ -52,7 +52,7 @@ def campaign(folder: Path, moments: int, children: int, seed: int) -> Campaign:
     """Kill `moments` times, each after a random time of work, then let the run end."""
     rng = random.Random(seed)
     began = time.monotonic()
-    evolve.run(doubles.seed(), settings(children), doubles.registry(), folder / "whole", lambda *_: None)
+    loop.run(doubles.seed(), settings(children), doubles.registry(), folder / "whole", lambda *_: None)
     share = (time.monotonic() - began) / moments
     kills = sessions = 0
     while kills < moments:
@@ -91,7 +91,7 @@ def main() -> None:
     folder, children = Path(sys.argv[1]), int(sys.argv[2])
     registry = doubles.registry()
     print("ready", flush=True)
-    evolve.run(doubles.seed(), settings(children), registry, folder, lambda *_: None)
+    loop.run(doubles.seed(), settings(children), registry, folder, lambda *_: None)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from ge_engine.blocks import Genome, Seed
+from ge_engine.genome import Genome, Seed
 from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import (
     Candidate,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from ge_plugins.objectives import ge_objectives
 
-from ge_engine.blocks import Genome, Seed
+from ge_engine.genome import Genome, Seed
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Dataset, Job, Split
 from ge_engine.evaluate import TrainEvaluation, open_training

@@ -11,7 +11,7 @@ from typing import Any
 
 import doubles
 
-from ge_engine import evolve
+from ge_engine import loop
 
 
 def observe(name: str, data: Mapping[str, Any]) -> None:
@@ -22,5 +22,5 @@ def observe(name: str, data: Mapping[str, Any]) -> None:
 if __name__ == "__main__":
     seconds = 30 if "slow" in sys.argv else 0.1
     config = doubles.config(llm=f"scripted:good,{seconds}" if seconds < 1 else "scripted:stuck", population=8)
-    result = evolve.run(doubles.seed(), config, doubles.registry(), Path(sys.argv[1]), observe)
+    result = loop.run(doubles.seed(), config, doubles.registry(), Path(sys.argv[1]), observe)
     print(result.stopped_because)

@@ -8,7 +8,7 @@ from typing import Any
 
 import doubles
 
-from ge_engine import evolve
+from ge_engine import loop
 from ge_engine.adaptive import success_weights
 from ge_engine.history import History
 from ge_engine.ledger import check
@@ -19,7 +19,7 @@ REGISTRY = doubles.registry()
 
 def run(folder: Path, **settings: Any) -> None:
     config = doubles.config(**{"generations": 4, "population": 12, "llm": "scripted:good", **settings})
-    evolve.run(doubles.seed(), config, REGISTRY, folder, lambda *_: None)
+    loop.run(doubles.seed(), config, REGISTRY, folder, lambda *_: None)
 
 
 def test_weights_that_disagree_with_the_statistics(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("segments",),
     ("cutting",),
     ("listing",),
-    ("blocks",),
+    ("genome",),
     ("builders",),
     ("entry",),
     ("addressing", "fences", "hunks", "reasoning", "wrappers", "mending"),
@@ -33,7 +33,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("reply",),
     ("contract", "companions"),
     ("patch",),
-    ("diff",),
+    ("changes",),
     ("population",),
     ("hypervolume", "conditions"),
     ("contracts",),
@@ -60,7 +60,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("conversation",),
     ("breeding",),
     ("schedule",),
-    ("evolve",),
+    ("loop",),
     ("ablation",),
     ("report",),
     ("scaffold",),
@@ -69,7 +69,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 )
 LEVEL = {room: level for level, row in enumerate(ROWS) for room in row}
 FILES = sorted(ENGINE.rglob("*.py"))
-PLUGIN_API = {"blocks", "config", "contracts", "diff", "entry", "errors", "hookspecs", "outcome", "patch"}
+PLUGIN_API = {"genome", "config", "contracts", "changes", "entry", "errors", "hookspecs", "outcome", "patch"}
 
 
 def room_of(path: Path) -> str:

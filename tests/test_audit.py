@@ -9,7 +9,7 @@ from pathlib import Path
 import doubles
 import pytest
 
-from ge_engine import evolve
+from ge_engine import loop
 from ge_engine.errors import LedgerError
 from ge_engine.ledger import check
 
@@ -18,7 +18,7 @@ from ge_engine.ledger import check
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "whole"
     config = doubles.config(generations=4, population=10, repairs=1)
-    evolve.run(doubles.seed(), config, doubles.registry(), folder, lambda *_: None)
+    loop.run(doubles.seed(), config, doubles.registry(), folder, lambda *_: None)
     return folder
 
 
@@ -35,7 +35,7 @@ def test_an_unfinished_run_that_is_accused(tmp_path: Path) -> None:
             raise Stop
 
     with pytest.raises(Stop):
-        evolve.run(doubles.seed(), doubles.config(), doubles.registry(), tmp_path / "run", stop)
+        loop.run(doubles.seed(), doubles.config(), doubles.registry(), tmp_path / "run", stop)
     assert check(tmp_path / "run") == []
 
 

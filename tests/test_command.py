@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ge_engine.blocks import Genome, Seed
+from ge_engine.genome import Genome, Seed
 from ge_engine.command import CommandEvaluation, read_scores
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job

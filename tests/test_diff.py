@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transform_seed import FORWARD, SE_WIDE, TEXT, genome_of, rewrite
 
-from ge_engine.diff import MODULE, Change, blame, diff_genomes, stat, to_json, unified, words
+from ge_engine.changes import MODULE, Change, blame, diff_genomes, stat, to_json, unified, words
 
 OPTIMIZER = TEXT[TEXT.index("def get_optimizer") :]
 NORM = TEXT[TEXT.index("def make_norm") : TEXT.index("\n# --- SE")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from transform_seed import TEXT, genome_of
 
-from ge_engine.blocks import Genome, Seed
+from ge_engine.genome import Genome, Seed
 from ge_engine.entry import resolve_entry
 from ge_engine.errors import SeedError
 

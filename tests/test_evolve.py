@@ -10,8 +10,8 @@ from typing import Any
 import doubles
 import pytest
 
-from ge_engine import evolve
-from ge_engine.blocks import differing
+from ge_engine import loop
+from ge_engine.genome import differing
 from ge_engine.contracts import Context
 from ge_engine.errors import ConfigError, LedgerError, ModelError, PluginError, SeedError
 from ge_engine.events import EVENTS
@@ -23,13 +23,13 @@ REGISTRY = doubles.registry()
 DIRECTIONS = {"accuracy": "max", "parameters": "min"}
 
 
-def run(folder: Path, **settings: Any) -> evolve.Result:
-    return evolve.run(doubles.seed(), doubles.config(**settings), REGISTRY, folder, lambda *_: None)
+def run(folder: Path, **settings: Any) -> loop.Result:
+    return loop.run(doubles.seed(), doubles.config(**settings), REGISTRY, folder, lambda *_: None)
 
 
-def watched(folder: Path, **settings: Any) -> tuple[evolve.Result, doubles.Observer]:
+def watched(folder: Path, **settings: Any) -> tuple[loop.Result, doubles.Observer]:
     observer = doubles.Observer()
-    return evolve.run(doubles.seed(), doubles.config(**settings), REGISTRY, folder, observer), observer
+    return loop.run(doubles.seed(), doubles.config(**settings), REGISTRY, folder, observer), observer
 
 
 def content(folder: Path) -> Mapping[str, Any]:
@@ -106,7 +106,7 @@ def test_a_reply_asked_twice_after_a_crash(tmp_path: Path, event: str) -> None:
                 raise Stop
 
         try:
-            evolve.run(doubles.seed(), doubles.config(**settings), REGISTRY, tmp_path / "run", crash)
+            loop.run(doubles.seed(), doubles.config(**settings), REGISTRY, tmp_path / "run", crash)
         except Stop:
             continue
     assert len(asked) == len(set(asked))
@@ -143,7 +143,7 @@ def test_a_run_of_another_seed_or_other_settings(tmp_path: Path) -> None:
     run(tmp_path / "run", generations=1)
     other = doubles.Seed.from_bytes(doubles.SEED + b"\n# changed\n", Path("other.py"))
     with pytest.raises(LedgerError, match=r"another seed \(seed\.py\), not from other\.py"):
-        evolve.run(other, doubles.config(generations=1), REGISTRY, tmp_path / "run", lambda *_: None)
+        loop.run(other, doubles.config(generations=1), REGISTRY, tmp_path / "run", lambda *_: None)
     with pytest.raises(ConfigError, match="population = 6; it cannot go on with 7"):
         run(tmp_path / "run", generations=1, population=7)
 
@@ -323,7 +323,7 @@ def test_an_operator_that_ends_the_run(tmp_path: Path, operator: type[Lazy], sta
 
     registry = dataclasses.replace(REGISTRY, operators={"mutation": operator()})  # type: ignore[dict-item]
     config = doubles.config(operators=("mutation",), generations=1, population=2)
-    result = evolve.run(doubles.seed(), config, registry, tmp_path / "run", lambda *_: None)
+    result = loop.run(doubles.seed(), config, registry, tmp_path / "run", lambda *_: None)
     assert result.rejections == {stage: 2}
     with History(tmp_path / "run") as history:
         one = history.individual("g0s0")
@@ -385,7 +385,7 @@ def test_a_failing_observer_that_ends_the_run(tmp_path: Path) -> None:
     """A plugin's ge_event raises at every event: it is named once, and the run goes on."""
     registry = doubles.registry("faulty_observer")
     observer = doubles.Observer()
-    result = evolve.run(doubles.seed(), doubles.config(generations=1), registry, tmp_path / "run", observer)
+    result = loop.run(doubles.seed(), doubles.config(generations=1), registry, tmp_path / "run", observer)
     assert result.stopped_because
     (told,) = observer.of("observer_failed")
     assert "'faulty_observer'" in told["reason"]

@@ -15,7 +15,7 @@ import pytest
 
 from ge_engine import hookspecs
 from ge_engine.errors import ConfigError
-from ge_engine.evolve import objectives_of, run
+from ge_engine.loop import objectives_of, run
 from ge_engine.history import History
 from ge_engine.hookspecs import DeprecatedHook, hookspec
 from ge_engine.outcome import Rejected

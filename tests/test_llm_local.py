@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
-from ge_engine.blocks import Seed
+from ge_engine.genome import Seed
 from ge_engine.contracts import Prompt, Reply, Request, Sampling, Target
 from ge_engine.errors import ModelError
 from ge_engine.llm import embedded

@@ -9,7 +9,7 @@ from pathlib import Path
 import doubles
 import pytest
 
-from ge_engine import evolve
+from ge_engine import loop
 from ge_engine.contracts import Prompt, Reply, Request, Sampling
 from ge_engine.errors import ConfigError, ModelError
 from ge_engine.history import History
@@ -77,7 +77,7 @@ def test_weights_of_nothing() -> None:
 
 def test_a_second_model_that_is_never_asked(tmp_path: Path) -> None:
     config = doubles.config(llm=("scripted:good:0.5", "scripted:mixed:0.5"), generations=2, population=12)
-    evolve.run(doubles.seed(), config, doubles.registry(), tmp_path / "run", lambda *_: None)
+    loop.run(doubles.seed(), config, doubles.registry(), tmp_path / "run", lambda *_: None)
     with History(tmp_path / "run") as history:
         models = Counter(reply.model for _, reply in history.replies())
     assert set(models) == {"scripted:good", "scripted:mixed"}

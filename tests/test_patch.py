@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transform_seed import FORWARD, SE_WIDE, TEXT, changed_lines, genome_of, patch_of, refusal, rewrite
 
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply, parse_patch, transplant
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reply_shapes import SHAPES, fence, shifted
 from transform_seed import FORWARD, SE_WIDE, TEXT, genome_of
 
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply, parse_patch
 from ge_engine.reply import Extraction, extract

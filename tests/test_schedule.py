@@ -11,7 +11,7 @@ import doubles
 import pytest
 import virtual
 
-from ge_engine import evolve
+from ge_engine import loop
 from ge_engine.config import RunConfig
 from ge_engine.contracts import LanguageModel
 from ge_engine.history import History
@@ -23,9 +23,9 @@ REGISTRY = doubles.registry()
 STEADY: dict[str, Any] = {"schedule": "steady", "generations": 4, "population": 10, "workers": 2}
 
 
-def run(folder: Path, registry: Registry = REGISTRY, **settings: Any) -> evolve.Result:
+def run(folder: Path, registry: Registry = REGISTRY, **settings: Any) -> loop.Result:
     config = doubles.config(**{**STEADY, **settings})
-    return evolve.run(doubles.seed(), config, registry, folder, lambda *_: None)
+    return loop.run(doubles.seed(), config, registry, folder, lambda *_: None)
 
 
 def content(folder: Path) -> Mapping[str, Any]:
@@ -75,7 +75,7 @@ def test_a_steady_run_that_is_killed_and_asks_or_scores_again(tmp_path: Path, ev
 
         config = doubles.config(**STEADY, evaluator="threaded")
         try:
-            evolve.run(doubles.seed(), config, REGISTRY, tmp_path / "run", watch)
+            loop.run(doubles.seed(), config, REGISTRY, tmp_path / "run", watch)
         except Stop:
             continue
     assert len(asked) == len(set(asked))
@@ -107,7 +107,7 @@ def test_workers_that_idle_while_replies_come(tmp_path: Path, monkeypatch: pytes
     for schedule in ("generational", "steady"):
         clock = virtual.Clock(8)
         inbox = virtual.Inbox(clock)
-        monkeypatch.setattr(evolve, "SimpleQueue", lambda inbox=inbox: inbox)
+        monkeypatch.setattr(loop, "SimpleQueue", lambda inbox=inbox: inbox)
         settings = {
             "llm": "virtual",
             "evaluator": "virtual",
@@ -121,5 +121,5 @@ def test_workers_that_idle_while_replies_come(tmp_path: Path, monkeypatch: pytes
                 hours[schedule] = clock.now / 3600
 
         config = doubles.config(schedule=schedule, **settings)
-        evolve.run(doubles.seed(), config, virtual.registry(clock), tmp_path / schedule, look)
+        loop.run(doubles.seed(), config, virtual.registry(clock), tmp_path / schedule, look)
     assert hours["steady"] < 0.92 * hours["generational"]

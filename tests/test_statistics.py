@@ -5,7 +5,7 @@ from __future__ import annotations
 import doubles
 import pytest
 
-from ge_engine import evolve
+from ge_engine import loop
 from ge_engine.history import History
 from ge_engine.hypervolume import box, normalised
 from ge_engine.outcome import Rejected
@@ -17,7 +17,7 @@ from ge_engine.statistics import DIMENSIONS, gained, statistics, trace
 def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     folder = tmp_path_factory.mktemp("runs") / "run"
     config = doubles.config(generations=4, population=10)
-    evolve.run(doubles.seed(), config, doubles.registry(), folder, lambda *_: None)
+    loop.run(doubles.seed(), config, doubles.registry(), folder, lambda *_: None)
     return History(folder)
 
 

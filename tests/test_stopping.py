@@ -8,7 +8,7 @@ from typing import Any
 import doubles
 import pytest
 
-from ge_engine import evolve
+from ge_engine import loop
 from ge_engine.errors import ConfigError
 from ge_engine.history import History
 from ge_engine.stopping import growth
@@ -16,9 +16,9 @@ from ge_engine.stopping import growth
 REGISTRY = doubles.registry()
 
 
-def run(folder: Path, **settings: Any) -> evolve.Result:
+def run(folder: Path, **settings: Any) -> loop.Result:
     config = doubles.config(**{"llm": "scripted:good", "generations": 9, "population": 6, **settings})
-    return evolve.run(doubles.seed(), config, REGISTRY, folder, lambda *_: None)
+    return loop.run(doubles.seed(), config, REGISTRY, folder, lambda *_: None)
 
 
 def evaluations(folder: Path) -> int:

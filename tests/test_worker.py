@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ge_engine.blocks import Seed
+from ge_engine.genome import Seed
 from ge_engine.contracts import Job
 from ge_engine.endings import WorkerLost, report_of
 from ge_engine.errors import SeedError

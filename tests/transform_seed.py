@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ge_engine.blocks import Genome, Seed
+from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply, parse_patch
 

@@ -12,8 +12,8 @@ from rich.text import Text
 from ge_engine.cli.console import out
 from ge_engine.cli.outcomes import number
 from ge_engine.cli.refs import find_individual, require_genome, split_reference
-from ge_engine.diff import Blame
-from ge_engine.diff import blame as blame_lines
+from ge_engine.changes import Blame
+from ge_engine.changes import blame as blame_lines
 from ge_engine.ledger import History
 from ge_engine.population import Individual
 

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.blocks import Block, Genome, Seed, select_addresses
+from ge_engine.genome import Block, Genome, Seed, select_addresses
 from ge_engine.cli.console import err, out
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.config import RunConfig, load_config

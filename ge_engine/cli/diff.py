@@ -9,7 +9,7 @@ import typer
 
 from ge_engine.cli.changes import print_changes, print_lines, print_stat, print_words
 from ge_engine.cli.refs import Side, is_individual, load_side, load_with_seed
-from ge_engine.diff import diff_genomes, to_json
+from ge_engine.changes import diff_genomes, to_json
 from ge_engine.errors import ConfigError
 
 

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from ge_engine.blocks import Genome, Seed
+from ge_engine.genome import Genome, Seed
 from ge_engine.errors import ConfigError
 from ge_engine.ledger import History
 from ge_engine.population import Individual

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ge_engine.blocks import Genome
+from ge_engine.genome import Genome
 
 ROOTS = {"torch.nn": "nn", "torch.nn.functional": "F", "torch.optim": "optim", "torch": "torch"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef

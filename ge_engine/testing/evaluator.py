@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ge_engine.blocks import Genome, Seed
+from ge_engine.genome import Genome, Seed
 from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Evaluation, Evaluator, Job, Objective, Probe
 from ge_engine.errors import SeedError

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from ge_engine.blocks import Block, Genome, Segment
+from ge_engine.genome import Block, Genome, Segment
 from ge_engine.syntax import normalised
 
 ChangeKind = Literal["added", "removed", "changed", "renamed", "moved", "layout"]

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 
 from ge_engine.addresses import Addresses
 from ge_engine.blaming import blamed_objective, blamed_tasks, blaming
-from ge_engine.blocks import Seed
+from ge_engine.genome import Seed
 from ge_engine.breeding import Shop
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Evaluation, Probe
