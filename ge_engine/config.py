@@ -46,6 +46,8 @@ class RunConfig:
     "flops" and "size_on_disk", which are known before training. `evaluator_argument` is for evaluators that take one:
     a program for "command", module:function for "function". `sandbox` confines candidates: "auto" where the
     kernel can (Landlock), "landlock" or an error, "none". `adaptive` draws what worked more often.
+    `threads` are the cores that one training uses on a CPU; sums in another order give other last
+    digits, so the number does not follow from the machine.
     """
 
     task: str = "digits"
@@ -64,6 +66,7 @@ class RunConfig:
     p_eot: float = 0.25
     random_seed: int = 0
     workers: int = 0
+    threads: int = 1
     timeout: float = 120.0
     memory_gib: float = 8.0
     entry: str = ""
@@ -208,6 +211,7 @@ def _check_ranges(config: RunConfig) -> None:
         (config.population >= 1, "population must be 1 or more"),
         (config.elites >= 1, "elites must be 1 or more"),
         (config.workers >= 0, "workers must be 0 (one for each core) or more"),
+        (config.threads >= 1, "threads must be 1 or more"),
         (config.timeout > 0, "timeout must be more than 0 seconds"),
         (config.memory_gib > 0, "memory_gib must be more than 0"),
         (config.repairs >= 0, "repairs must be 0 or more"),

@@ -52,7 +52,7 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
     size = config.recipe.image_size or height
     path = Path(seed.seed.path).resolve() if seed.seed.path else scratch / "seed" / "seed.py"
     root = module_address(path, seed.digest).root
-    slots, gpus = slots_of(config)
+    _, gpus = slots_of(config)
     mean, std = channel_statistics(train.images)
     arrays = {
         "train": rows_last_channels(train.images),
@@ -70,7 +70,7 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
         mean=mean,
         std=std,
         recipe=asdict(config.recipe),
-        threads=max(1, cores() // slots),
+        threads=config.threads,
         memory=int(config.memory_gib * 2**30),
         device="cuda" if gpus else "cpu",
         sandbox=chosen_sandbox(config.sandbox),

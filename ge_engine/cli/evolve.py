@@ -61,6 +61,7 @@ def evolve(
     timeout: o.Timeout = None,
     sandbox: o.Sandbox = None,
     workers: o.Workers = None,
+    threads: o.Threads = None,
     max_evaluations: o.MaxEvaluations = None,
     max_seconds: o.MaxSeconds = None,
     max_tokens: o.MaxTokens = None,

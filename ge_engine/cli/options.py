@@ -94,6 +94,7 @@ ImageSize = Annotated[int | None, _option(TRAINING, "Resize images to so many pi
 Precision = Annotated[str | None, _option(TRAINING, "auto, no, bf16 or fp16.", "--precision")]
 Timeout = Annotated[float | None, _option(TRAINING, "Seconds a candidate may take.", "--timeout")]
 Sandbox = Annotated[str | None, _option(TRAINING, "auto, landlock or none.", "--sandbox")]
+Threads = Annotated[int | None, _option(TRAINING, "Cores that one training uses.", "--threads")]
 Workers = Annotated[int | None, _option(TRAINING, "Trainings at once; 0 = one a core.", "--workers")]
 
 MaxEvaluations = Annotated[int | None, _option(BUDGET, "Stop after so many trainings.", "--max-evaluations")]
@@ -109,7 +110,7 @@ Stall = Annotated[int | None, _option(BUDGET, "Stop after so many generations of
 SETTINGS: Mapping[str, str] = {
     **dict.fromkeys(("task", "entry", "blocks", "dead_blocks", "llm", "generations", "population"), ""),
     **dict.fromkeys(("operators", "grammar", "repairs", "workers", "timeout", "sandbox", "schedule"), ""),
-    **dict.fromkeys(("adaptive", "max_evaluations", "max_seconds", "price_in", "price_out"), ""),
+    **dict.fromkeys(("threads", "adaptive", "max_evaluations", "max_seconds", "price_in", "price_out"), ""),
     **dict.fromkeys(("stop_when", "stall"), ""),
     "seed": "random_seed",
     "objective": "objectives",
