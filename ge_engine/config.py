@@ -43,8 +43,8 @@ class RunConfig:
     (prompts and replies together), cost (with prices for a million tokens each way). `stop_when` is a
     condition on objectives ("accuracy>=0.95 and parameters<300000"); `stall` stops after so many generations
     without more hypervolume. `constraints` are conditions on objectives and on the figures "parameters",
-    "flops" and "size_on_disk", which are known before training. `evaluator_argument` is for evaluators that take one:
-    a program for "command", module:function for "function". `sandbox` confines candidates: "auto" where the
+    "flops" and "size_on_disk", which are known before training. `evaluator_argument` is for evaluators that
+    take one: a program for "command", module:function for "function". `sandbox` confines candidates: "auto" where the
     kernel can (Landlock), "landlock" or an error, "none". `adaptive` draws what worked more often.
     `threads` are the cores that one training uses on a CPU; sums in another order give other last
     digits, so the number does not follow from the machine.
