@@ -21,7 +21,6 @@ from typing import Any
 import torch
 
 from benchmarks.plain_generate import plain_generate
-from ge_engine.genome import Genome, Seed
 from ge_engine.config import PRESETS, RunConfig, config_from_dict
 from ge_engine.contracts import (
     Context,
@@ -36,6 +35,7 @@ from ge_engine.contracts import (
     Target,
 )
 from ge_engine.evaluate import TrainEvaluation, open_training
+from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Rejected, Scored, Skipped
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from llguidance import LLMatcher
 
-from ge_engine.genome import Genome, Seed
 from ge_engine.contracts import Grammar, Prompt, Reply, Request, Sampling, Target
+from ge_engine.genome import Genome, Seed
 from ge_engine.grammar.making import template
 from ge_engine.grammar.template import NOTHING, Part, contains, either, remove, strings
 from ge_engine.llm.uniform import UniformModel, byte_tokenizer

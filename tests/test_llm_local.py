@@ -11,9 +11,9 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
-from ge_engine.genome import Seed
 from ge_engine.contracts import Prompt, Reply, Request, Sampling, Target
 from ge_engine.errors import ModelError
+from ge_engine.genome import Seed
 from ge_engine.llm import embedded
 from ge_engine.llm.batch import _best_span
 from ge_engine.llm.local import LocalModel, load_local
