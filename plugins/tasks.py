@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ge_plugins.image_folder import cache_folder, read_image_folder
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -16,6 +15,7 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Split, Task
 from ge_engine.errors import ConfigError
 from ge_engine.hookspecs import hookimpl
+from ge_plugins.image_folder import cache_folder, read_image_folder
 
 SPLIT_SEED = 0
 TEST_SHARE = 0.2

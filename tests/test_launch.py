@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.evaluation import data, source
 
 from ge_engine.config import load_config
 from ge_engine.launch import train_file
 from ge_plugins.tasks import Folder
+from tests.evaluation import data, source
 
 PLAIN = source().replace("self.norm = nn.BatchNorm2d(channels)", "self.norm = nn.Identity()")
 
@@ -36,7 +36,17 @@ def test_two_processes_that_score_otherwise_than_one(images: Path, tmp_path: Pat
     task = f"folder:{images}"
     config = load_config("demo", None, {"task": task, "recipe.epochs": 2, "recipe.batch_size": 16})
     launch = "-m torch.distributed.run --standalone --nproc-per-node 2 -m ge_engine.launch"
-    command = [sys.executable, *launch.split(), str(file), "--task", task, "--epochs", "2", "--batch-size", "16"]
+    command = [
+        sys.executable,
+        *launch.split(),
+        str(file),
+        "--task",
+        task,
+        "--epochs",
+        "2",
+        "--batch-size",
+        "16",
+    ]
     alone = train_file(file, config, Folder().load(str(images), config), "test")
     done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from ge_plugins.objectives import ge_objectives
 
 from ge_engine.contracts import Measurement
+from ge_plugins.objectives import ge_objectives
 
 OBJECTIVES = {objective.name: objective for objective in ge_objectives()}
 LOGITS = np.array([[2.0, 0.0], [0.0, 1.0], [3.0, 3.5], [1000.0, -1000.0]], np.float32)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from ge_plugins.probe_checks import ge_checks
 
 from ge_engine.contracts import Candidate, Check, Probe
 from ge_engine.outcome import Rejected
+from ge_plugins.probe_checks import ge_checks
 
 RUNGS: dict[str, Check] = {rung.name: rung for rung in ge_checks()}
 GOOD: dict[str, Any] = {"output_shape": (8, 4), "fingerprint": "f0"}
