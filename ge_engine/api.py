@@ -13,17 +13,17 @@ from html import escape
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, overload
 
-from ge_engine.genome import Block, Genome, Seed, select_addresses
+from ge_engine.changes import Change, diff_genomes, unified
 from ge_engine.cli.export import with_header, write_whole
 from ge_engine.cli.outcomes import number
 from ge_engine.cli.refs import find_individual, load_side, require_genome
 from ge_engine.cli.view import open_view
 from ge_engine.config import load_config
-from ge_engine.changes import Change, diff_genomes, unified
 from ge_engine.errors import ConfigError
 from ge_engine.events import Observe
-from ge_engine.loop import run as run_engine
+from ge_engine.genome import Block, Genome, Seed, select_addresses
 from ge_engine.history import History
+from ge_engine.loop import run as run_engine
 from ge_engine.population import Direction, Individual, pareto_front
 from ge_engine.registry import load_registry
 
@@ -43,6 +43,7 @@ class RecipeSettings(TypedDict, total=False):
     precision: str
     train_limit: int
     validation_share: float
+    norm_batches: int
 
 
 class Settings(TypedDict, total=False):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -21,10 +21,6 @@ ODD: dict[str, Edit] = {
 }
 
 
-def nobody(_: str) -> str | None:
-    return None
-
-
 class CheckContract:
     """Override `check`, and give `accepts` and `rejects`: edits of the seed in `testing.material.PLAIN`,
     each as (old text, new text). What a check accepts and rejects is its documentation."""
@@ -36,13 +32,11 @@ class CheckContract:
     def check(self) -> Check:
         raise NotImplementedError("give the fixture `check`")
 
-    def candidate(
-        self, edit: Edit, source: str = "plain", seen: Callable[[str], str | None] = nobody
-    ) -> Candidate:
-        """The seed called `source` with one edit, as this check's kind sees it."""
+    def candidate(self, edit: Edit, source: str = "plain", seen: str | None = None) -> Candidate:
+        """The seed called `source` with one edit; `seen` is the id of a twin that the run has already."""
         parent = genome_of(source)
         child, patch = changed(parent, *edit)
-        return candidate(child, parent, patch, probe_of(child), seen)
+        return candidate(child, parent, patch, probe_of(child), lambda _: seen)
 
     def judged(self, check: Check, about: Candidate) -> Rejected | None:
         return check.check(replace(about, probe=None) if check.kind == "static" else about)
@@ -103,7 +97,7 @@ class CheckContract:
                 assert (plain is None) == (other is None), edit
 
     def test_a_twin_in_the_run_makes_no_difference_or_is_named(self, check: Check) -> None:
-        verdict = self.judged(check, self.candidate(HARMLESS[0], seen=lambda _: "g7s3"))
+        verdict = self.judged(check, self.candidate(HARMLESS[0], seen="g7s3"))
         alone = self.judged(check, self.candidate(HARMLESS[0]))
         assert verdict == alone or (verdict is not None and "g7s3" in verdict.reason)
 

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ge_engine.genome import Genome, Seed
 from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Evaluation, Evaluator, Job, Objective, Probe
 from ge_engine.errors import SeedError
+from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.registry import load_registry
 from ge_engine.testing.material import PLAIN, changed

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from ge_engine.genome import Genome, Seed
 from ge_engine.contracts import Candidate, Probe, Reply
+from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Rejected, Scored
 from ge_engine.patch import Patch, apply, parse_patch
 from ge_engine.population import Direction, Individual
