@@ -20,7 +20,7 @@ from ge_engine.llm.slots import Columns, SlotCache
 
 SHARE_FROM = 24
 STORED_PREFIXES = 16
-STEP_COST = 64
+STEP_COST = 40
 MAX_STEP_TOKENS = 8192
 
 Forward = Callable[[torch.Tensor, torch.Tensor, SlotCache, torch.Tensor], torch.Tensor]
