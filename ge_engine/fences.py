@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 MAX_CLOSINGS = 12
 """How many possible ends of a fence are tried; a docstring with many fences has as many."""
+
+MAX_FENCES = 60
+"""How many fences of a reply are looked at."""
 
 _FENCE = re.compile(
     r"^(?P<indent>(?:>\s?)*[ \t]*(?:[-*+]\s+|\d+[.)]\s+)?)(?P<marks>`{3,}|~{3,})(?P<info>.*)$"
@@ -25,7 +29,7 @@ class Fence:
 
 
 def fences(text: str, complete: Callable[[str], bool]) -> list[Fence]:
-    """The outermost fences of a text in order.
+    """The outermost fences of a text in order, at most `MAX_FENCES`.
 
     A fence ends at the first closing line where `complete(code)` holds, so a fence within a docstring
     does not end the one around it; if it holds nowhere, at the first closing line.
@@ -33,7 +37,7 @@ def fences(text: str, complete: Callable[[str], bool]) -> list[Fence]:
     lines = text.split("\n")
     found: list[Fence] = []
     at = 0
-    while at < len(lines):
+    while at < len(lines) and len(found) < MAX_FENCES:
         opening = _FENCE.match(lines[at])
         if opening is None or (opening["marks"][0] == "`" and "`" in opening["info"]):
             at += 1
@@ -48,17 +52,17 @@ def _read(
 ) -> tuple[Fence, int]:
     info = opening["info"].strip()
     glued = _GLUED.match(info)
-    head = [glued[1]] if glued else []
     quote = ">" in opening["indent"]
-    ends = [at for at in range(start + 1, len(lines)) if _closes(lines[at], opening["marks"])]
-    for end in ends[:MAX_CLOSINGS]:
-        code = "\n".join(head + _inner(lines[start + 1 : end], quote))
-        if complete(code):
-            return Fence(code, info, True), end + 1
-    if ends:
-        return Fence("\n".join(head + _inner(lines[start + 1 : ends[0]], quote)), info, True), ends[0] + 1
-    rest = _inner(lines[start + 1 :], quote)
-    return Fence("\n".join(head + rest), info, False), len(lines)
+
+    def code(end: int) -> str:
+        return "\n".join([*([glued[1]] if glued else []), *_inner(lines[start + 1 : end], quote)])
+
+    closing = (at for at in range(start + 1, len(lines)) if _closes(lines[at], opening["marks"]))
+    ends = list(islice(closing, MAX_CLOSINGS))
+    if not ends:
+        return Fence(code(len(lines)), info, False), len(lines)
+    end = next((end for end in ends if complete(code(end))), ends[0])
+    return Fence(code(end), info, True), end + 1
 
 
 def _closes(line: str, marks: str) -> bool:

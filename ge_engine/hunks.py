@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_SEARCH = re.compile(
-    r"^<{5,9} ?(?:SEARCH|ORIGINAL|HEAD|OLD)?[ \t]*\n(?P<old>.*?)^={5,9}[ \t]*\n(?P<new>.*?)^>{5,9}[^\n]*$",
-    re.DOTALL | re.MULTILINE,
-)
+_SEARCH = re.compile(r"<{5,9} ?(?:SEARCH|ORIGINAL|HEAD|OLD)?\s*")
+_DIVIDE = re.compile(r"={5,9}\s*")
+_REPLACE = re.compile(r">{5,9}.*")
 _FILE = re.compile(
     r"^(?:diff --git |index [0-9a-f]+\.\.|--- |\+\+\+ |\*\*\* |\\ No newline|(?:new|deleted) file mode)"
 )
@@ -40,8 +39,26 @@ def has_search_marks(text: str) -> bool:
 
 def hunks(text: str) -> list[Hunk]:
     """The edits that a text holds, in order."""
-    found = [Hunk(m["old"], m["new"]) for m in _SEARCH.finditer(text if text.endswith("\n") else text + "\n")]
-    return found or _unified(text)
+    return _search_replace(text) or _unified(text)
+
+
+def _search_replace(text: str) -> list[Hunk]:
+    found: list[Hunk] = []
+    old: list[str] | None = None
+    new: list[str] | None = None
+    for line in text.split("\n"):
+        if _SEARCH.fullmatch(line):
+            old, new = [], None
+        elif old is not None and new is None and _DIVIDE.fullmatch(line):
+            new = []
+        elif old is not None and new is not None and _REPLACE.fullmatch(line):
+            found.append(Hunk("\n".join(old), "\n".join(new)))
+            old = new = None
+        elif new is not None:
+            new.append(line)
+        elif old is not None:
+            old.append(line)
+    return found
 
 
 def apply_hunks(code: str, edits: list[Hunk], indent: str) -> str | int:

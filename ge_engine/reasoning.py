@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 
 _NAMES = "think|thinking|thoughts?|reason|reasoning|reflection|scratchpad|analysis|inner_monologue|seed:think"
+MAX_TAGS = 5000
+"""A reply with more brackets than this is not searched for pairs of tags, only for the last closing one."""
+
 _UNQUOTED = r"(?<![\"'`])"
 _PAIR = re.compile(
     rf"{_UNQUOTED}[<\[◁](?P<tag>{_NAMES})(?:\s[^>\]]*)?[>\]▷].*?[<\[◁]/(?P=tag)[>\]▷]",
@@ -30,7 +33,8 @@ def without_reasoning(text: str) -> tuple[str, list[str], bool]:
         text = text[final[-1].end() :]
         steps.append("took the final channel")
     text = _note(_OTHER_CHANNEL.sub("", text), text, steps, "dropped another channel")
-    text = _note(_PAIR.sub("", text), text, steps, "dropped the reasoning")
+    if _CLOSING.search(text) and text.count("<") + text.count("[") < MAX_TAGS:
+        text = _note(_PAIR.sub("", text), text, steps, "dropped the reasoning")
     closings = list(_CLOSING.finditer(text))
     if closings:
         text = text[closings[-1].end() :]

@@ -7,6 +7,7 @@ defines the block counts; else code within JSON, a string or tags; else the code
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 
 from ge_engine.addressing import contents, locate
@@ -21,7 +22,8 @@ from ge_engine.wrappers import prose_regions, wrapped_texts
 
 MAX_NESTING = 3
 """Wrappers within wrappers (a fence within JSON within a fence) that are opened."""
-MAX_CHARACTERS = 400_000
+MAX_CHARACTERS = 200_000
+BROKEN = "took code that does not compile"
 CUT_OFF = Rejected(
     "extract", "the reply was cut off at the token limit before the block was complete: answer more briefly."
 )
@@ -133,13 +135,15 @@ def _edit_of_file(edits_of_file: str | int, asked: Asked) -> Extraction | Reject
 def _wrapped(text: str, found: list[Fence], asked: Asked, cut: bool, depth: int) -> Result:
     if depth >= MAX_NESTING:
         return None
-    for source in [*(f.code for f in reversed(found)), text]:
-        for inner, step in wrapped_texts(source):
-            if not asked.mentions(inner):
-                continue
-            result = _read(inner, asked, cut, depth + 1)
-            if isinstance(result, Extraction):
-                return Extraction(result.code, (step, *result.steps))
+    nested = (
+        (f.code, "opened a fence") for f in reversed(found) if re.search(r"^\s*(```|~~~)", f.code, re.M)
+    )
+    sources = [*(f.code for f in reversed(found)), text]
+    inside = (piece for source in sources if asked.name in source for piece in wrapped_texts(source))
+    for inner, step in (*nested, *inside):
+        result = _read(inner, asked, cut, depth + 1) if asked.mentions(inner) and inner != text else None
+        if isinstance(result, Extraction) and result.steps[-1] != BROKEN:
+            return Extraction(result.code, (step, *result.steps))
     return None
 
 
@@ -169,7 +173,7 @@ def _refusal(text: str, found: list[Fence], asked: Asked, cut: bool) -> Extracti
         return Rejected("extract", "the reply holds an empty code block.")
     broken = [code for code in pieces if asked.mentions(code) and isinstance(parse(code), SyntaxFault)]
     if broken:
-        return Extraction(broken[-1].strip("\n"), ("took code that does not compile",))
+        return Extraction(broken[-1].strip("\n"), (BROKEN,))
     trees = [tree for tree in map(parse, pieces) if isinstance(tree, ast.Module)]
     there = [what for what in map(contents, trees) if "defines" in what]
     if there:

@@ -109,6 +109,8 @@ SHAPES: dict[str, Shape] = {
     "fence of comments": Shape(fence("# nothing to change\n"), "wrong", refused="no code in the reply defines SE"),
     "windows line ends": Shape(fence(SE_WIDE).replace("\n", "\r\n"), "nothing"),
     "old mac line ends": Shape(fence(SE_WIDE).replace("\n", "\r"), "nothing"),
+    "markdown in a fence of four": Shape(fence(f"Here:\n\n{fence(SE_WIDE)}\n\nDone.\n", "markdown", "````"), "right"),
+    "markdown in a fence of three": Shape(fence(f"Here:\n\n{fence(SE_WIDE)}\n\nDone.\n", "markdown"), "right"),
     # --- no fences ---
     "bare code": Shape(SE_WIDE, "nothing"),
     "bare code between prose": Shape(f"Sure! Here is the block.\n\n{SE_WIDE}\nThis keeps the shapes.\nIt is wider.", "nothing"),
