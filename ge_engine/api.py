@@ -64,6 +64,7 @@ class Settings(TypedDict, total=False):
     p_eot: float
     random_seed: int
     workers: int
+    threads: int
     timeout: float
     memory_gib: float
     sandbox: str
