@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import synthetic
 
-from ge_engine.genome import Seed
 from ge_engine.config import RunConfig
+from ge_engine.genome import Seed
 from ge_engine.history import History
 from ge_engine.ledger import Ledger, Settled
 from ge_engine.population import SEED_ID, Individual
@@ -191,6 +191,13 @@ def test_an_injected_script_that_the_policy_lets_run(browser: Any, small: Path) 
     page.wait_for_timeout(300)
     assert page.title() == "run · ge report"
     page.close()
+
+
+def test_a_button_that_sends_the_run_to_a_server(visit: Callable[..., Any], small: Path) -> None:
+    page = visit(small.as_uri())
+    buttons = page.evaluate("[...document.querySelectorAll('.modebar-btn')].map((one) => one.dataset.title)")
+    assert "Zoom" in buttons
+    assert not [name for name in buttons if "share" in name.lower() or "cloud" in name.lower()]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

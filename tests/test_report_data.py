@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from ge_engine.report.counts import (
     success,
 )
 from ge_engine.report.data import read_curve
+from ge_engine.report.figures import success as success_figure
 from ge_engine.report.growth import growth
 
 RUNGS = ("extract", "compile", "contract", "names", "unchanged", "seen", "build", "shape", "gradient")
@@ -174,8 +176,8 @@ def test_a_curve_of_another_evaluator(details: dict[str, object], curve: tuple[o
 
 
 def test_a_run_of_which_nothing_is_scored(tmp_path: Path) -> None:
-    from ge_engine.genome import Seed
     from ge_engine.config import RunConfig
+    from ge_engine.genome import Seed
     from ge_engine.ledger import Ledger
     from ge_engine.report import build_page, draw
 
@@ -185,3 +187,9 @@ def test_a_run_of_which_nothing_is_scored(tmp_path: Path) -> None:
         empty = read_run(opened, RUNGS)
     assert (empty.rows, empty.front, progress(empty).volumes) == ((), (), ())
     assert "</html>" in build_page(empty, draw(empty))
+
+
+def test_the_best_of_groups_that_are_too_small_to_compare(history: History, run: RunData) -> None:
+    few = replace(run, rows=run.rows[:8])
+    assert all("Too few" in success_figure(few, group).summary for group in GROUPS if group != "operator")
+    assert "Most often better" in success_figure(run, "persona").summary

@@ -129,9 +129,9 @@ def success(run: RunData, group: counts.Group) -> Drawing:
 def _most_successful(tallies: Sequence[counts.Tally]) -> str:
     """The group whose children were most often better, among those with a fifth of the largest's children."""
     enough = [tally for tally in tallies if 5 * tally.total >= tallies[0].total and tally.total >= FEWEST]
-    best = max(enough, key=_gains, default=None)
-    if best is None:
-        return f"Too few children to compare: none of these has {FEWEST}."
+    if len(enough) < 2:
+        return f"Too few children to compare: fewer than two of these have {FEWEST} or more."
+    best = max(enough, key=_gains)
     if not _gains(best):
         return "No child was better than its parent."
     number = best.fates[0] + best.fates[1]

@@ -1,7 +1,9 @@
+/** Plotly's button that sends a chart to a server is left out: a run's data stays where it is. */
 const CONFIG = {
+  plotlyServerURL: "",
   responsive: true,
   displaylogo: false,
-  modeBarButtonsToRemove: ["select2d", "lasso2d"],
+  modeBarButtonsToRemove: ["select2d", "lasso2d", "sendChartToCloud"],
   toImageButtonOptions: { format: "svg", scale: 1 },
 };
 const NARROW = 520;

@@ -95,7 +95,8 @@ function differingSpan(a, b) {
   return [start, a.length - end, b.length - end];
 }
 
-/** Of each removed line and the added line that replaces it, the characters that changed. */
+/** Of each removed line and the added line that replaces it, the characters that changed, where less than
+ * half of the line did. */
 function markedSpans(rows, textOf) {
   const marks = new Map();
   for (let at = 0; at < rows.length; ) {
@@ -106,8 +107,11 @@ function markedSpans(rows, textOf) {
     for (let i = at; i < end; i++) (rows[i][0] === "-" ? gone : come).push(i);
     if (gone.length === come.length) {
       gone.forEach((place, k) => {
-        const [start, endA, endB] = differingSpan(textOf(rows[place]), textOf(rows[come[k]]));
-        if (start > 0 || endA < textOf(rows[place]).length) {
+        const [old, now] = [textOf(rows[place]), textOf(rows[come[k]])];
+        const [start, endA, endB] = differingSpan(old, now);
+        const indent = Math.min(start, old.search(/\S|$/));
+        const common = old.length - (endA - start) - indent;
+        if (2 * common > Math.min(old.length, now.length) - indent) {
           marks.set(place, [start, endA]);
           marks.set(come[k], [start, endB]);
         }
