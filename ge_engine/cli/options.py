@@ -132,7 +132,8 @@ def settings_of(options: Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: as `load_config`.
     """
-    flags = {SETTINGS[name] or name: options[name] for name in SETTINGS if name in options}
+    given = {name: value for name, value in options.items() if value not in ([], ())}
+    flags = {setting or name: given.get(name) for name, setting in SETTINGS.items()}
     if options.get("no_eot"):
         flags["p_eot"] = 0.0
     if options.get("no_mating"):
