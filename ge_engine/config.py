@@ -46,6 +46,7 @@ class RunConfig:
     "flops" and "size_on_disk", which are known before training. `evaluator_argument` is for evaluators that
     take one: a program for "command", module:function for "function". `sandbox` confines candidates: "auto" where the
     kernel can (Landlock), "landlock" or an error, "none". `adaptive` draws what worked more often.
+    `thought_tokens` bound a reply in prose (Evolution of Thought) besides `max_tokens`.
     `threads` are the cores that one training uses on a CPU; sums in another order give other last
     digits, so the number does not follow from the machine.
     """
@@ -79,6 +80,7 @@ class RunConfig:
     grammar: str = ""
     temperature: tuple[float, float] = (0.05, 0.4)
     max_tokens: tuple[int, int] = (600, 1400)
+    thought_tokens: int = 160
     repairs: int = 0
     max_evaluations: int = 0
     max_seconds: float = 0.0
@@ -105,6 +107,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "p_eot": 0.25,
         "temperature": (0.05, 0.4),
         "max_tokens": (600, 1400),
+        "thought_tokens": 1400,
         "recipe": {
             "epochs": 500,
             "batch_size": 216,
@@ -229,6 +232,7 @@ def _check_ranges(config: RunConfig) -> None:
         (not config.cost_budget or config.price_in + config.price_out > 0, "cost_budget needs a price"),
         (config.stall >= 0, "stall must be 0 (never) or more"),
         (config.schedule in ("generational", "steady"), "schedule is generational or steady"),
+        (config.thought_tokens >= 1, "thought_tokens must be 1 or more"),
         (bool(config.objectives), "at least one objective is needed"),
         (bool(config.llm), "at least one language model is needed"),
         (recipe.epochs >= 1, "recipe.epochs must be 1 or more"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -34,7 +34,13 @@ class Seed:
         self.newline = cut.newline
         self.indent = cut.indent
         self.cut = cut
+        self.texts = [segment.text for segment in cut.segments]
         self.genome = Genome(self, {}, {}, ())
+
+    @cached_property
+    def digests(self) -> list[str]:
+        """The digests of the seed's segments."""
+        return [segment.digest for segment in self.cut.segments]
 
     @classmethod
     def load(cls, path: str | Path) -> Seed:
@@ -89,7 +95,7 @@ class Genome:
 
     @cached_property
     def text(self) -> str:
-        return "".join(segment.text for segment in self.segments)
+        return "".join(self._joined(self.seed.texts, lambda segment: segment.text))
 
     @cached_property
     def source(self) -> bytes:
@@ -99,7 +105,7 @@ class Genome:
     @cached_property
     def digest(self) -> str:
         """Equal for two genomes of one seed whose syntax trees are equal, docstrings apart."""
-        parts = "".join(s.facts.digest for s in self.segments if s.text and not s.text.isspace())
+        parts = "".join(self._joined(self.seed.digests, lambda segment: segment.digest))
         return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
 
     @cached_property
@@ -218,6 +224,21 @@ class Genome:
                 if segment.name == before:
                     return place, group, at
         raise KeyError(before)
+
+    def _joined(self, known: Sequence[str], read: Callable[[Segment], str]) -> list[str]:
+        """What `read` gives for each segment, in order; `known` is that for the seed's own, so that only
+        what differs from the seed is looked at."""
+        cut = self.seed.cut
+        found = list(known)
+        for at, segment in self.replaced.items():
+            found[at] = read(segment)
+        if self.imports:
+            found[cut.import_at] = read(Segment(cut.import_text(self.imports))) + found[cut.import_at]
+        spacer = read(Segment(cut.newline * 3))
+        for at, group in self.helpers.items():
+            lead = cut.leads[at]
+            found[lead] = "".join(f"{read(helper)}{spacer}" for helper in group) + found[lead]
+        return found
 
     def _placed(self) -> Iterator[tuple[int, Segment]]:
         """Segments with the seed's index, -1 for those that the seed does not have."""

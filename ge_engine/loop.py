@@ -12,6 +12,7 @@ from ge_engine.addresses import Addresses
 from ge_engine.blaming import blamed_objective, blamed_tasks, blaming
 from ge_engine.genome import Seed
 from ge_engine.breeding import Shop
+from ge_engine.chosen import require_names
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Evaluation, Probe
 from ge_engine.errors import ConfigError, LedgerError, SeedError
@@ -78,6 +79,7 @@ def run(seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe
         ModelError: the language model cannot be opened or reached.
         PluginError: a selector failed.
     """
+    require_names(config, registry)
     announce = Announcer(observe, registry)
     directions = objectives_of(config, registry)
     with _opened(folder, seed, config, directions) as ledger, Interrupts() as interrupts:

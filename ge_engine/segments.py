@@ -38,6 +38,11 @@ class Segment:
         """How many line ends the text holds."""
         return sum(line.endswith(("\n", "\r")) for line in self.lines)
 
+    @property
+    def digest(self) -> str:
+        """What the segment means; "" for one of comments and blanks."""
+        return self.facts.digest if self.text and not self.text.isspace() else ""
+
     @cached_property
     def facts(self) -> Facts:
         tree, self._tree = self._tree or ast.parse(self.code), None

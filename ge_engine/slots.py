@@ -277,11 +277,9 @@ class _OneStep:
                     f"the operator {self._operator.name!r} asks for a grammar {name!r} that is not there",
                 )
             grammar = self._breeder.grammars[name]
-        sampling = Sampling(
-            self._rng.uniform(*config.temperature),
-            self._rng.randint(*config.max_tokens),
-            self._rng.getrandbits(31),
-        )
+        temperature, limit = self._rng.uniform(*config.temperature), self._rng.randint(*config.max_tokens)
+        limit = limit if grammar is not None else min(limit, config.thought_tokens)
+        sampling = Sampling(temperature, limit, self._rng.getrandbits(31))
         framed = self._framed(prompt)
         if isinstance(framed, Rejected):
             return framed

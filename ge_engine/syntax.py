@@ -19,7 +19,11 @@ from types import MappingProxyType
 MAX_DEPTH = 100
 """Levels of nested syntax that a block may have. libcst needs up to four Python frames a level."""
 
+MAX_BRACKETS = 50
+"""Brackets within brackets that a block may have: the parser of libcst recurses on the C stack."""
+
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
+_BRACKET = re.compile(r"[()\[\]{}]")
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -52,6 +56,8 @@ def parse(text: str) -> ast.Module | SyntaxFault:
             return SyntaxFault(0, f"the text holds a character that Python refuses ({_reason(error)})")
         except (RecursionError, MemoryError):
             return SyntaxFault(0, "the code nests too deeply for Python to compile it")
+    if _bracket_depth(text) > MAX_BRACKETS:
+        return SyntaxFault(0, f"more than {MAX_BRACKETS} brackets stand within one another")
     deep = too_deep(tree)
     return SyntaxFault(deep, f"the code nests deeper than {MAX_DEPTH} levels") if deep else tree
 
@@ -88,6 +94,17 @@ def too_deep(tree: ast.AST) -> int:
         level = below
         line = next((node.lineno for node in level if hasattr(node, "lineno")), line)
     return line
+
+
+def _bracket_depth(text: str) -> int:
+    """The deepest nesting of brackets, those within strings and comments included."""
+    if sum(map(text.count, "([{")) <= MAX_BRACKETS:
+        return 0
+    depth = deepest = 0
+    for bracket in _BRACKET.findall(text):
+        depth = depth + 1 if bracket in "([{" else max(0, depth - 1)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def unparsed(node: ast.AST) -> str:

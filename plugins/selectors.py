@@ -59,7 +59,9 @@ def ranked(points: Sequence[Point]) -> list[Ranked]:
     IEEE Transactions on Evolutionary Computation 6(2), 2002, sections III-A and III-B.
     """
     all_ranked = [Ranked(index, Fitness(point)) for index, point in enumerate(points)]
-    fronts = emo.sortLogNondominated(all_ranked, len(all_ranked)) if all_ranked else []
+    one_objective = bool(points) and len(points[0]) == 1
+    sort = emo.sortNondominated if one_objective else emo.sortLogNondominated
+    fronts = sort(all_ranked, len(all_ranked)) if all_ranked else []
     for number, front in enumerate(fronts):
         front.sort(key=lambda one: one.index)
         emo.assignCrowdingDist(front)

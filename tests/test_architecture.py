@@ -56,7 +56,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("launch",),
     ("events",),
     ("scoring", "slots", "stopping", "addresses", "models"),
-    ("selection",),
+    ("selection", "chosen"),
     ("conversation",),
     ("breeding",),
     ("schedule",),
