@@ -28,6 +28,7 @@ from ge_engine.report.counts import (
     success,
 )
 from ge_engine.report.data import read_curve
+from ge_engine.report.drawing import written
 from ge_engine.report.figures import success as success_figure
 from ge_engine.report.growth import growth
 
@@ -193,3 +194,17 @@ def test_the_best_of_groups_that_are_too_small_to_compare(history: History, run:
     few = replace(run, rows=run.rows[:8])
     assert all("Too few" in success_figure(few, group).summary for group in GROUPS if group != "operator")
     assert "Most often better" in success_figure(run, "persona").summary
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("accuracy", 0.81234, "81.23 %"),
+        ("parameters", 518230.0, "518,230"),
+        ("flops", 203_412_345.5, "203.4M"),
+        ("flops", 2.5e9 + 0.5, "2.5B"),
+        ("latency", 0.0123456, "0.01235"),
+    ],
+)
+def test_a_value_that_nobody_can_read(name: str, value: float, text: str) -> None:
+    assert written(name, value) == text

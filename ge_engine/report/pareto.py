@@ -119,7 +119,8 @@ def _set_axis(figure: go.Figure, letter: str, run: RunData, name: str) -> None:
         return
     axis = axis_of(name, run.directions[name])
     scale = scale_of(run, name)
-    update(title_text=axis.title, tickformat=axis.ticks, type=scale, range=_view(run, name, scale))
+    ticks = {"dtick": "D2"} if scale == "log" else {}
+    update(**ticks, title_text=axis.title, tickformat=axis.ticks, type=scale, range=_view(run, name, scale))
 
 
 def _view(run: RunData, name: str, scale: str) -> list[float] | None:

@@ -118,8 +118,13 @@ function setPlane(spec, index, [x, y]) {
     trace.y = trace.customdata.map((at) => index.rows.scores[y][at]);
     trace.hovertemplate = `%{hovertext}<br>${up.label} %{y:${up.hover}}<br>${across.label} %{x:${across.hover}}<extra></extra>`;
   }
-  spec.layout.xaxis = { title: { text: across.title }, tickformat: across.ticks, type: across.scale };
-  spec.layout.yaxis = { title: { text: up.title }, tickformat: up.ticks, type: up.scale };
+  spec.layout.xaxis = { title: { text: across.title }, tickformat: across.ticks, type: across.scale, ...sparse(across) };
+  spec.layout.yaxis = { title: { text: up.title }, tickformat: up.ticks, type: up.scale, ...sparse(up) };
+}
+
+/** On a logarithmic axis ticks at 1, 2 and 5 alone. */
+function sparse(objective) {
+  return objective.scale === "log" ? { dtick: "D2" } : {};
 }
 
 /** The training curve of an individual beside the seed's, one panel for each figure of the curve. */

@@ -5,7 +5,8 @@ function written(objective, value) {
   if (value === null || value === undefined) return "–";
   if (objective.name === "accuracy") return (100 * value).toFixed(2) + " %";
   if (Number.isInteger(value)) return value.toLocaleString("en");
-  return Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3 ? value.toExponential(3) : String(Number(value.toPrecision(4)));
+  if (Math.abs(value) >= 1e6) return value.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 4 });
+  return value && Math.abs(value) < 1e-3 ? value.toExponential(3) : String(Number(value.toPrecision(4)));
 }
 
 /** Change from `old` to `value`: percentage points for accuracy, per cent otherwise; and whether it is better. */
