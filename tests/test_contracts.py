@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,8 @@ from ge_engine.contracts import (
     Selector,
     Task,
 )
+from ge_engine.genome import Genome
+from ge_engine.llm.replay import ReplayModel
 from ge_engine.registry import Registry, load_registry
 from ge_engine.testing import (
     CheckContract,
@@ -30,6 +34,7 @@ from ge_engine.testing import (
     SelectorContract,
     TaskContract,
 )
+from ge_engine.testing.material import changed, reply
 
 REGISTRY: Registry = load_registry()
 
@@ -97,6 +102,75 @@ class TestDigits(TaskContract):
     @classmethod
     def task(cls) -> Task:
         return REGISTRY.tasks["digits"]
+
+
+PROGRAM = b"""def width():
+    return 3
+
+
+def twice():
+    return 2 * width()
+"""
+SCORE = """import json, runpy, sys
+
+
+def score(path, budget):
+    width = runpy.run_path(path)["twice"]()
+    return {"accuracy": 1 / width, "parameters": width}, "feedback"
+
+
+if __name__ == "__main__":
+    print(json.dumps(score(sys.argv[1], {})[0]))
+"""
+
+
+class OtherJob(EvaluatorContract):
+    """A file without a network, scored by a program that only runs it."""
+
+    source = PROGRAM
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def job(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+        file = tmp_path_factory.mktemp("job") / "contract_job.py"
+        file.write_text(SCORE)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(file.parent))
+            yield file
+
+    def good(self) -> Genome:
+        return changed(self.seed(), "return 3", "return 4")[0]
+
+    def broken(self) -> Genome:
+        return changed(self.seed(), "return 3", "return 1 // 0")[0]
+
+
+class TestFunctionEvaluator(OtherJob):
+    settings = {"evaluator_argument": "contract_job:score", "workers": 2}  # noqa: RUF012
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def evaluator(cls) -> Evaluator:
+        return REGISTRY.evaluators["function"]
+
+
+class TestCommandEvaluator(OtherJob):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def config(cls, job: Path) -> RunConfig:
+        return RunConfig(evaluator_argument=f"python {job} {{path}}", workers=2)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def evaluator(cls) -> Evaluator:
+        return REGISTRY.evaluators["command"]
+
+
+class TestReplay(LanguageModelContract):
+    @pytest.fixture
+    def model(self) -> LanguageModel:
+        keys = [f"g{generation}s{slot}/0" for generation in range(2) for slot in range(3)]
+        return ReplayModel("replay:contract", {key: reply("x = 1") for key in keys})
 
 
 class TestTrainEvaluator(EvaluatorContract):
