@@ -21,6 +21,17 @@ from ge_engine.reply import extract
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_MS = 5.0
+ALL_BUT = "    all but compile() of the whole file"
+FILLER = b"""
+
+class Filler%d(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, %d)
+
+    def forward(self, x):
+        return self.layer(x)
+"""
 ROUNDS = 5
 
 
@@ -92,6 +103,10 @@ def main() -> int:
     seed = Seed.load(path)
     costs, _ = measure(seed.genome, seed.genome.evolvable)
     median = show(f"{path.name} ({len(seed.source.splitlines())} lines)", costs)
+    longer = Seed.from_bytes(seed.source + b"".join(FILLER % (i, i + 1) for i in range(400)))
+    costs, compiling = measure(longer.genome, seed.genome.evolvable)
+    show(f"the same blocks in {len(longer.source.splitlines())} lines", costs)
+    show(ALL_BUT, [cost - whole for cost, whole in zip(costs, compiling, strict=True)])
     large = largest_file()
     if large is not None:
         started = time.perf_counter()
@@ -101,7 +116,7 @@ def main() -> int:
         costs, compiling = measure(big.genome, addresses)
         show(f"{large.name} ({len(big.source.splitlines())} lines)", costs)
         show("    compile() of the whole file", compiling)
-        show("    all but compile()", [cost - whole for cost, whole in zip(costs, compiling, strict=True)])
+        show(ALL_BUT, [cost - whole for cost, whole in zip(costs, compiling, strict=True)])
     print(f"limit: median at most {LIMIT_MS} ms: {'held' if median <= LIMIT_MS else 'MISSED'}")
     return 0 if median <= LIMIT_MS else 1
 
