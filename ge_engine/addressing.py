@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from ge_engine.genome import Genome
 from ge_engine.facts import Span
+from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 from ge_engine.segments import Segment
 from ge_engine.syntax import DEFINITIONS, FUNCTIONS, Definition

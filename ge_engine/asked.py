@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from ge_engine.addressing import definitions_of
 from ge_engine.bindings import bound_names
-from ge_engine.genome import Genome
 from ge_engine.facts import Span
+from ge_engine.genome import Genome
 from ge_engine.mending import mended
 from ge_engine.names import free_names
 from ge_engine.syntax import SyntaxFault, digest, parse

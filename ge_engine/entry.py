@@ -10,9 +10,9 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ge_engine.genome import Genome
 from ge_engine.builders import Builders, Parameter, dotted, unchained
 from ge_engine.errors import SeedError
+from ge_engine.genome import Genome
 from ge_engine.names import BUILTINS
 from ge_engine.syntax import DEFINITIONS, unparsed
 

@@ -11,10 +11,10 @@ import libcst as cst
 from ge_engine import style
 from ge_engine.addressing import Target, find_definition, locate
 from ge_engine.bindings import bound_names, imported
-from ge_engine.genome import Genome, Segment, Span
 from ge_engine.companions import Companions, find_companions, print_helpers, renamed
 from ge_engine.contract import check_contract
 from ge_engine.facts import decorator_names
+from ge_engine.genome import Genome, Segment, Span
 from ge_engine.names import free_names
 from ge_engine.outcome import Rejected
 from ge_engine.syntax import (

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from ge_engine.addressing import contents, locate
 from ge_engine.asked import Asked
-from ge_engine.genome import Genome
 from ge_engine.fences import Fence, fences
+from ge_engine.genome import Genome
 from ge_engine.hunks import added_lines, apply_hunks, has_search_marks, hunks, looks_like_edit
 from ge_engine.outcome import Rejected
 from ge_engine.reasoning import without_reasoning

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import pytest
-from ge_plugins.checks import ge_checks
 from transform_seed import FORWARD, SE_WIDE, genome_of, patch_of
 
-from ge_engine.genome import Genome
 from ge_engine.contracts import Candidate, Probe
+from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 from ge_engine.patch import apply
+from ge_plugins.checks import ge_checks
 
 GENOME = genome_of()
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from transform_seed import TEXT, genome_of
 
-from ge_engine.genome import Genome, Seed
 from ge_engine.entry import resolve_entry
 from ge_engine.errors import SeedError
+from ge_engine.genome import Genome, Seed
 
 FACTS = {"num_classes": 10, "in_channels": 3, "image_size": 32}
 ROOT = Path(__file__).resolve().parent.parent
