@@ -89,6 +89,7 @@ class Settings(TypedDict, total=False):
     stall: int
     schedule: str
     adaptive: bool
+    thought_tokens: int
     recipe: RecipeSettings
 
 
