@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ge_engine import loop
-from ge_engine.genome import Seed
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError
+from ge_engine.genome import Seed
 from ge_engine.history import History
 from ge_engine.hypervolume import box, normalised
 from ge_engine.population import losses

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ge_engine.genome import Genome, select_addresses
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Probe
 from ge_engine.errors import SeedError
+from ge_engine.genome import Genome, select_addresses
 
 
 class Addresses:

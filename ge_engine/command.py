@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from ge_engine import limits
-from ge_engine.genome import Genome
 from ge_engine.config import RunConfig
 from ge_engine.constraints import parse_constraints
 from ge_engine.contracts import Job, Probe
+from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.preparing import cores
 from ge_engine.starting import clean_environment

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ge_engine.genome import Genome
 from ge_engine.config import RunConfig
+from ge_engine.genome import Genome
 from ge_engine.outcome import Outcome, Rejected, Skipped
 from ge_engine.patch import Patch
 from ge_engine.population import Direction, Individual
@@ -205,7 +205,8 @@ class Probe:
 
     `stage` and `error` tell where it stopped ("import", "build", "meta", "forward", "backward",
     "optimizer"), both "" when it went through. `facts` are numbers by name ("parameters",
-    "flops", ...). `executed` are the addresses of blocks that were run. `fingerprint` is equal for two
+    "flops", ...). `executed` are the addresses of blocks that were run. `class_parameters` are the
+    parameters in all modules of each class that torch does not bring. `fingerprint` is equal for two
     genomes that compute the same function after one training step.
     """
 
@@ -217,6 +218,7 @@ class Probe:
     unregistered: tuple[str, ...] = ()
     executed: frozenset[str] = frozenset()
     facts: Mapping[str, float] = field(default_factory=dict)
+    class_parameters: Mapping[str, int] = field(default_factory=dict)
     fingerprint: str = ""
 
 

@@ -71,9 +71,10 @@ def probe_of(report: Report | Failed) -> Probe:
             unregistered=tuple(sorted(_names(seen, "unregistered"))),
             executed=_names(seen, "executed"),
             facts=dict(report.facts),
+            class_parameters={str(name): int(n) for name, n in seen["class_parameters"].items()},
             fingerprint=str(seen["fingerprint"])[:64],
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         return Probe(stage="run", error=f"its report is malformed: {error!r}")
 
 

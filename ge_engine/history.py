@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ge_engine.genome import Genome, Seed
 from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Probe, Prompt, Reply, Sampling
 from ge_engine.errors import LedgerError
+from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Outcome, Rejected
 from ge_engine.population import Direction, Individual
 from ge_engine.records import Call, from_json, outcome_from_json, probe_from_json, steps_from_json

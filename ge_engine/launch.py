@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from accelerate import PartialState
 
-from ge_engine.genome import Seed
 from ge_engine.config import load_config
 from ge_engine.contracts import Dataset
 from ge_engine.entry import resolve_entry
 from ge_engine.evaluate import task_name
+from ge_engine.genome import Seed
 from ge_engine.loading import import_source, module_address
 from ge_engine.preparing import as_images, limited, task_facts
 from ge_engine.registry import choose, load_registry

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from ge_engine.audit import check
-from ge_engine.genome import Genome, Seed
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Probe
 from ge_engine.errors import LedgerError
+from ge_engine.genome import Genome, Seed
 from ge_engine.history import (
     FILE,
     MEND,

@@ -10,13 +10,13 @@ from queue import SimpleQueue
 
 from ge_engine.addresses import Addresses
 from ge_engine.blaming import blamed_objective, blamed_tasks, blaming
-from ge_engine.genome import Seed
 from ge_engine.breeding import Shop
 from ge_engine.chosen import require_names
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Evaluation, Probe
 from ge_engine.errors import ConfigError, LedgerError, SeedError
 from ge_engine.events import Announcer, Observe
+from ge_engine.genome import Seed
 from ge_engine.ledger import Ledger, Settled, exists
 from ge_engine.models import opened_models
 from ge_engine.outcome import Outcome, Scored

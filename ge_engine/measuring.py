@@ -52,6 +52,21 @@ def registered_parameters(root: nn.Module) -> dict[str, nn.Parameter]:
     return found
 
 
+def parameters_by_class(root: nn.Module) -> dict[str, int]:
+    """How many parameters the modules of each class hold in all, classes of torch itself left out.
+
+    A module within another counts for both classes; of several modules of one class, a shared parameter
+    counts once.
+    """
+    held: dict[str, dict[int, int]] = {}
+    for _, module in walk(root):
+        kind = type(module)
+        if not kind.__module__.startswith("torch."):
+            own = held.setdefault(kind.__qualname__, {})
+            own.update((id(p), p.numel()) for p in registered_parameters(module).values())
+    return {name: sum(sizes.values()) for name, sizes in held.items()}
+
+
 def buffers_as_weights(root: nn.Module) -> dict[str, Tensor]:
     """Buffers that can carry weights: floating, complex or packed in small integers, except the
     running statistics of torch's own normalisations."""

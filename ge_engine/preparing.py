@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ge_engine import limits
-from ge_engine.genome import Genome
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Split
 from ge_engine.entry import resolve_entry
 from ge_engine.errors import ConfigError
+from ge_engine.genome import Genome
 from ge_engine.loading import module_address
 from ge_engine.orders import Block, Setup
 

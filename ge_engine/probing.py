@@ -23,6 +23,7 @@ from ge_engine.measuring import (
     buffers_as_weights,
     bytes_on_disk,
     numbers_in,
+    parameters_by_class,
     registered_parameters,
     storage_of,
     unregistered_modules,
@@ -61,6 +62,7 @@ class Findings:
     unregistered: list[str] = field(default_factory=list)
     executed: set[str] = field(default_factory=set)
     facts: dict[str, float] = field(default_factory=dict)
+    class_parameters: dict[str, int] = field(default_factory=dict)
     fingerprint: str = ""
 
 
@@ -200,6 +202,7 @@ def _weigh(
         for t in foreign
         if t.requires_grad and not findings.unregistered
     ]
+    findings.class_parameters = parameters_by_class(model)
     findings.facts = {
         "parameters": float(numbers_in([*parameters.values(), *hidden])),
         "hidden_weights": float(numbers_in(hidden)),

@@ -9,10 +9,10 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Literal
 
-from ge_engine.genome import Genome
 from ge_engine.contracts import Evaluation, Job, Probe
 from ge_engine.errors import GeError
 from ge_engine.events import Announcer
+from ge_engine.genome import Genome
 from ge_engine.ledger import Ledger
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from ge_engine.genome import Genome
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Context, Grammar, Operator, Persona, Probe, Prompt, Reply, Sampling, Target
 from ge_engine.errors import ConfigError
+from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual, Step

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from ge_engine.genome import Genome
 from ge_engine.contracts import Candidate, Check, Probe
+from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
 

@@ -224,6 +224,47 @@ def test_a_difference_without_exit_code_one(ge: Ge, finished: Path) -> None:
             assert child["steps"][0]["address"].partition(".")[0] in out
 
 
+def test_a_stat_without_the_parameters_of_classes(ge: Ge, tmp_path: Path) -> None:
+    wider = tmp_path / "wider.py"
+    wider.write_text(
+        PLAIN.read_text().replace("channels, 128)", "channels, 256)").replace("(128, num", "(256, num")
+    )
+    code, out, _ = ge("diff", PLAIN, wider, "--stat")
+    assert code == 1
+    assert "changed Head.__init__ | +2 -2" in out
+    assert "Head: 9,610 to 19,210 parameters (+9,600)" in out
+    assert "ConvBlock:" not in out
+    assert "parameters" not in ge("diff", PLAIN, wider, "--stat", "--static")[1]
+
+
+def test_words_that_do_not_give_the_new_block(ge: Ge, tmp_path: Path) -> None:
+    wider = tmp_path / "wider.py"
+    wider.write_text(PLAIN.read_text().replace("nn.Dropout(0.3)", "nn.Dropout(0.5)"))
+    assert "nn.Dropout(0.[-3-]{+5+})" in ge("diff", PLAIN, wider, "--word")[1].replace(
+        "[-0.3-]{+0.5+}", "0.[-3-]{+5+}"
+    )
+    changes = json.loads(ge("diff", PLAIN, wider, "--json")[1])["changes"]
+    assert [(c["kind"], c["address"], c["added_lines"]) for c in changes] == [("changed", "Head.__init__", 1)]
+
+
+def test_a_line_that_nobody_is_blamed_for(ge: Ge, finished: Path) -> None:
+    _, listed, _ = ge("log", finished, "--json")
+    child = next(one for one in map(json.loads, listed.splitlines()) if one["parents"] and one["digest"])
+    code, out, _ = ge("blame", f"{finished}:{child['id']}", "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert lines
+    assert {line["individual"] for line in lines} == {child["id"]}
+    assert all(line["operators"] == ["mutation"] for line in lines)
+
+
+def test_a_sound_ledger_that_is_found_faulty(ge: Ge, finished: Path) -> None:
+    assert ge("log", finished, "--check")[:2] == (0, "the ledger is sound\n")
+    for word in ("operator", "mutation", "hypervolume gain"):
+        assert word in ge("log", finished, "--stats")[1]
+    assert "g0s1" in ge("log", finished, "--follow")[1]
+
+
 def test_a_log_that_hides_individuals(ge: Ge, finished: Path) -> None:
     code, out, _ = ge("log", finished)
     assert code == 0

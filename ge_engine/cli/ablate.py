@@ -12,10 +12,10 @@ from rich.text import Text
 
 from ge_engine.ablation import ARMS, Arm
 from ge_engine.ablation import ablate as run_arms
-from ge_engine.genome import Seed
 from ge_engine.cli import options as o
 from ge_engine.cli.console import err, out
 from ge_engine.cli.view import line_of
+from ge_engine.genome import Seed
 from ge_engine.registry import load_registry
 
 POINTS = 5

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from ge_engine.changes import Blame
+from ge_engine.changes import blame as blame_lines
 from ge_engine.cli.console import out
 from ge_engine.cli.outcomes import number
 from ge_engine.cli.refs import find_individual, require_genome, split_reference
-from ge_engine.changes import Blame
-from ge_engine.changes import blame as blame_lines
 from ge_engine.ledger import History
 from ge_engine.population import Individual
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,12 +11,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.genome import Block, Genome, Seed, select_addresses
 from ge_engine.cli.console import err, out
 from ge_engine.cli.options import BlockedPlugins, PluginModules
-from ge_engine.config import RunConfig, load_config
+from ge_engine.cli.trial import probe_genome
+from ge_engine.config import load_config
 from ge_engine.errors import SeedError
-from ge_engine.registry import Registry, choose, load_registry
+from ge_engine.genome import Block, Seed, select_addresses
+from ge_engine.registry import load_registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +59,16 @@ def blocks(
     executed: frozenset[str] | None = None
     if not static:
         config = load_config("demo", None, {"task": task, "entry": entry})
-        executed = find_executed(genome, config, load_registry(plugin or (), no_plugin or ()))
+        probe = probe_genome(genome, config, load_registry(plugin or (), no_plugin or ()))
+        executed = None if isinstance(probe, SeedError) else probe.executed
+        if isinstance(probe, SeedError):
+            err.print(Text(f"live and dead are unknown: {probe.message} {probe.hint}", style="yellow"))
     rows = [_row(block, chosen, executed) for block in genome.blocks.values()]
     if as_json:
         for row in rows:
             typer.echo(json.dumps(asdict(row)))
     else:
         _print_table(rows)
-
-
-def find_executed(genome: Genome, config: RunConfig, registry: Registry) -> frozenset[str] | None:
-    """Addresses that building and one training step execute, found in the isolated worker; None when the
-    file does not run, which is said on standard error."""
-    evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
-    with tempfile.TemporaryDirectory(prefix="ge-blocks-") as scratch:
-        try:
-            with evaluator.open(genome, config, [], Path(scratch), registry.tasks) as evaluation:
-                return evaluation.probe(genome).result().executed
-        except SeedError as error:
-            err.print(Text(f"live and dead are unknown: {error.message} {error.hint}", style="yellow"))
-            return None
 
 
 def _row(block: Block, chosen: frozenset[str], executed: frozenset[str] | None) -> Row:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from rich.text import Text
 
-from ge_engine.cli.console import out
 from ge_engine.changes import Change, stat, unified, words
+from ge_engine.cli.console import out
 
 LINE_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 WORD_STYLES = {"equal": "", "insert": "bold green", "delete": "strike red"}
@@ -44,6 +44,18 @@ def print_stat(changes: Iterable[Change]) -> None:
         out.print(Text.assemble(f" {head:{width}} | ", (f"+{added}", "green"), " ", (f"-{removed}", "red")))
     total = f"{len(rows)} blocks, {sum(r[1] for r in rows)} lines added, {sum(r[2] for r in rows)} removed"
     out.print(Text(f" {total}", style="bold"))
+
+
+def print_parameters(before: Mapping[str, int], after: Mapping[str, int]) -> None:
+    """Classes whose modules hold another number of parameters than before."""
+    names = [n for n in dict.fromkeys((*before, *after)) if before.get(n) != after.get(n)]
+    if not (before and after):
+        return
+    for name in names:
+        old, new = before.get(name, 0), after.get(name, 0)
+        out.print(Text(f" {name}: {old:,} to {new:,} parameters ({new - old:+,})"))
+    if not names:
+        out.print(Text(" no class holds another number of parameters"))
 
 
 def heading(change: Change) -> str:

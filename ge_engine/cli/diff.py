@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
-from ge_engine.cli.changes import print_changes, print_lines, print_stat, print_words
-from ge_engine.cli.refs import Side, is_individual, load_side, load_with_seed
 from ge_engine.changes import diff_genomes, to_json
-from ge_engine.errors import ConfigError
+from ge_engine.cli.changes import print_changes, print_lines, print_parameters, print_stat, print_words
+from ge_engine.cli.console import err
+from ge_engine.cli.options import BlockedPlugins, PluginModules
+from ge_engine.cli.refs import Side, is_individual, load_side, load_with_seed
+from ge_engine.cli.trial import probe_genome
+from ge_engine.errors import ConfigError, SeedError
+from ge_engine.registry import Registry, load_registry
 
 
 def diff(
@@ -19,10 +25,14 @@ def diff(
     stat: Annotated[bool, typer.Option("--stat", help="Only count lines, block by block.")] = False,
     word: Annotated[bool, typer.Option("--word", help="Mark changed words within the whole block.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The changes as JSON.")] = False,
+    static: Annotated[bool, typer.Option("--static", help="With --stat: run nothing.")] = False,
+    plugin: PluginModules = None,
+    no_plugin: BlockedPlugins = None,
 ) -> None:
     """Compare two files or individuals block by block: exit code 0 when equal, 1 when they differ.
 
-    A lone RUN:ID is compared with its seed.
+    A lone RUN:ID is compared with its seed. --stat builds both models in an isolated process to count the
+    parameters of their classes; what cannot be built is left out.
 
     Examples:
 
@@ -36,6 +46,10 @@ def diff(
         typer.echo(json.dumps({"a": before.label, "b": after.label, "changes": to_json(changes)}, indent=2))
     elif stat:
         print_stat(changes)
+        if changes and not static:
+            registry = load_registry(plugin or (), no_plugin or ())
+            counts = [_class_parameters(side, registry) for side in (before, after)]
+            print_parameters(*counts)
     else:
         print_changes(changes, print_words if word else print_lines)
     if changes:
@@ -48,3 +62,12 @@ def _sides(a: str, b: str | None) -> tuple[Side, Side]:
     if is_individual(a):
         return load_with_seed(a)
     raise ConfigError(f"There is nothing to compare {a} with.", "Name a second file, or RUN:ID alone.")
+
+
+def _class_parameters(side: Side, registry: Registry) -> Mapping[str, int]:
+    """Empty, with a word on standard error, where the model cannot be built."""
+    probe = probe_genome(side.genome, side.config, registry)
+    if isinstance(probe, SeedError):
+        err.print(Text(f"no parameter counts of {side.label}: {probe.message}", style="yellow"))
+        return {}
+    return probe.class_parameters

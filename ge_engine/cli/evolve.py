@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from ge_engine import loop as engine
-from ge_engine.genome import Seed
 from ge_engine.cli import options as o
 from ge_engine.cli.summary import print_summary
 from ge_engine.cli.view import open_view
 from ge_engine.errors import ConfigError
+from ge_engine.genome import Seed
 from ge_engine.registry import load_registry
 
 RunFolder = Annotated[

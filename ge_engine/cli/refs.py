@@ -6,19 +6,20 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from ge_engine.genome import Genome, Seed
+from ge_engine.config import RunConfig, load_config
 from ge_engine.errors import ConfigError
+from ge_engine.genome import Genome, Seed
 from ge_engine.ledger import History
 from ge_engine.population import Individual
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a comparison. `individual` is None for a file."""
+    """One side of a comparison: a file, or an individual with the settings of its run."""
 
     label: str
     genome: Genome
-    individual: Individual | None = None
+    config: RunConfig
 
 
 def is_individual(reference: str) -> bool:
@@ -60,11 +61,11 @@ def require_genome(individual: Individual) -> Genome:
 def load_side(reference: str) -> Side:
     """A file, or an individual of a run. Raises SeedError, LedgerError or ConfigError."""
     if not is_individual(reference):
-        return Side(reference, Seed.load(Path(reference)).genome)
+        return Side(reference, Seed.load(Path(reference)).genome, load_config("demo", None, {}))
     folder, identity = split_reference(reference)
     with History(folder) as history:
         individual = find_individual(history, identity)
-        return Side(reference, require_genome(individual), individual)
+        return Side(reference, require_genome(individual), history.config)
 
 
 def load_with_seed(reference: str) -> tuple[Side, Side]:
@@ -72,6 +73,5 @@ def load_with_seed(reference: str) -> tuple[Side, Side]:
     folder, identity = split_reference(reference)
     with History(folder) as history:
         individual = find_individual(history, identity)
-        return Side(f"{folder}:seed", history.seed.genome), Side(
-            reference, require_genome(individual), individual
-        )
+        seed = Side(f"{folder}:seed", history.seed.genome, history.config)
+        return seed, Side(reference, require_genome(individual), history.config)

@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from ge_engine.changes import diff_genomes
 from ge_engine.cli.changes import print_changes
 from ge_engine.cli.console import out
 from ge_engine.cli.outcomes import number
-from ge_engine.changes import diff_genomes
 from ge_engine.ledger import History
 from ge_engine.outcome import Scored
 from ge_engine.population import SEED_ID, Direction, Individual, dominates, pareto_front
