@@ -7,10 +7,13 @@ configuration with their defaults, `[events]` the table of events.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import typer
+from pygments.formatters import HtmlFormatter
 
 import ge_engine.events
 from ge_engine.cli.app import app
@@ -24,6 +27,13 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         if line in markdown:
             markdown = markdown.replace(line, "\n" + "\n".join(make()) + "\n")
     return markdown
+
+
+def on_post_build(config: Any, **_: Any) -> None:
+    """The colours of code, light and dark, as a style sheet beside the pages."""
+    light = HtmlFormatter(style="default").get_style_defs(".highlight")
+    dark = HtmlFormatter(style="github-dark").get_style_defs("[data-bs-theme=dark] .highlight")
+    Path(config["site_dir"], "pygments.css").write_text(f"{light}\n{dark}\n", "utf-8")
 
 
 def commands() -> Iterator[str]:
@@ -66,7 +76,7 @@ def _text(help_text: str) -> str:
 def settings() -> Iterator[str]:
     """Fields, types and defaults of RunConfig and Recipe, and what the presets change."""
     for cls, prefix in ((RunConfig, ""), (Recipe, "recipe.")):
-        yield f"\n### {cls.__name__}\n\n{cls.__doc__}\n"
+        yield f"\n### {cls.__name__}\n\n{inspect.getdoc(cls)}\n"
         yield "| setting | type | default | " + " | ".join(PRESETS) + " |"
         yield "| --- | --- | --- |" + " --- |" * len(PRESETS)
         hints = get_type_hints(cls)

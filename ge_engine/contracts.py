@@ -1,6 +1,6 @@
 """The nouns that plugins exchange with the engine. One page of types, no behaviour.
 
-A plugin author reads this file and `hookspecs.py`, and imports nothing else of the engine.
+A plugin author reads this file and `hookspecs.py`, and imports them, `outcome`, `patch` and `testing` alone.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A prompt made ready for a language model. `key` is "<individual>/<call>", e.g. "g2s5/0"."""
+    """A prompt made ready for a language model. `key`: individual and number of its call, "g2s5/0"."""
 
     key: str
     prompt: Prompt
