@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from ge_engine.genome import Genome, differing
 from ge_engine.contracts import Context, Operator, Prompt, Proposal
+from ge_engine.genome import Genome, differing
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Skipped
 from ge_engine.population import Direction, Individual, dominates

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ge_engine.genome import Genome, Seed
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Prompt, Reply, Sampling
+from ge_engine.genome import Genome, Seed
 from ge_engine.ledger import Ledger, Settled
 from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.population import SEED_ID, Direction, Individual, Step, individual_id, losses, non_dominated

@@ -11,10 +11,10 @@ import doubles
 import pytest
 
 from ge_engine import loop
-from ge_engine.genome import differing
 from ge_engine.contracts import Context
 from ge_engine.errors import ConfigError, LedgerError, ModelError, PluginError, SeedError
 from ge_engine.events import EVENTS
+from ge_engine.genome import differing
 from ge_engine.history import History
 from ge_engine.outcome import Failed, Rejected, Scored, Skipped
 from ge_engine.population import Individual, pareto_front

@@ -15,9 +15,9 @@ import pytest
 
 from ge_engine import hookspecs
 from ge_engine.errors import ConfigError
-from ge_engine.loop import objectives_of, run
 from ge_engine.history import History
 from ge_engine.hookspecs import DeprecatedHook, hookspec
+from ge_engine.loop import objectives_of, run
 from ge_engine.outcome import Rejected
 from ge_engine.registry import Registry, load_registry
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ge_engine.genome import Seed, differing
 from ge_engine.contracts import Context, Operator, Prompt, Reply
+from ge_engine.genome import Seed, differing
 from ge_engine.outcome import Rejected, Scored, Skipped
 from ge_engine.patch import Patch, apply, parse_patch, transplant
 from ge_engine.population import Individual

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import moocore
 import numpy as np
 import pytest
-from ge_plugins.selectors import Nsga2, Point, Spea2, density, environmental_selection, ranked, raw_fitness
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ge_engine.contracts import Direction, Individual
 from ge_engine.outcome import Failed, Outcome, Scored
+from ge_plugins.selectors import Nsga2, Point, Spea2, density, environmental_selection, ranked, raw_fitness
 
 DIRECTIONS: dict[str, Direction] = {"a": "max", "b": "min"}
 VALUES = st.one_of(st.integers(-5, 5).map(float), st.floats(-1e6, 1e6))

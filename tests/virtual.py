@@ -21,9 +21,9 @@ from typing import Any
 
 import doubles
 
-from ge_engine.genome import Genome
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Evaluation, Job, LanguageModel, Probe, Reply, Request
+from ge_engine.genome import Genome
 from ge_engine.outcome import Outcome
 from ge_engine.registry import Registry
 
