@@ -45,7 +45,8 @@ class RunConfig:
     without more hypervolume. `constraints` are conditions on objectives and on the figures "parameters",
     "flops" and "size_on_disk", which are known before training. `evaluator_argument` is for evaluators that
     take one: a program for "command", module:function for "function". `sandbox` confines candidates:
-    "auto" where the kernel can (Landlock), "landlock" or an error, "none". `adaptive` draws what worked more often.
+    "auto" where the kernel can (Landlock), "landlock" or an error, "none". `adaptive` draws what worked more
+    often.
     `thought_tokens` bound a reply in prose (Evolution of Thought) besides `max_tokens`.
     `threads` are the cores that one training uses on a CPU; sums in another order give other last
     digits, so the number does not follow from the machine.
