@@ -14,7 +14,7 @@ from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Probe, Prompt, Reply, Sampling
 from ge_engine.errors import LedgerError
 from ge_engine.genome import Genome, Seed
-from ge_engine.outcome import Outcome, Rejected
+from ge_engine.outcome import Outcome, Rejected, Scored
 from ge_engine.population import Direction, Individual
 from ge_engine.records import Call, from_json, outcome_from_json, probe_from_json, steps_from_json
 
@@ -127,6 +127,11 @@ class History:
         """Why the latest session ended; "" while it runs or when it was killed."""
         row = self._one("SELECT value FROM meta WHERE key = 'stopped_because'")
         return str(row[0]) if row else ""
+
+    @property
+    def seed_is_scored(self) -> bool:
+        """Whether the seed was found to work, without which nothing else begins."""
+        return isinstance(self.score(self.seed.genome.digest, "validation"), Scored)
 
     def individual(self, identity: str) -> Individual | None:
         """One individual with its genome and its outcome on the validation split."""

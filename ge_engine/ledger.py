@@ -6,6 +6,7 @@ survivor points are synchronous and survive the loss of power.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -71,6 +72,7 @@ CREATE TABLE fronts (
   generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, rank))
   WITHOUT ROWID;
 """
+TABLES = re.findall(r"CREATE TABLE (\w+)", SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,21 @@ class Ledger(History):
     def _write(self, sql: str, *values: object) -> None:
         with reporting(self.path):
             self._db.execute(sql, values)
+
+    def begin_anew(self, seed: Seed, config: RunConfig) -> None:
+        """Forget a run whose seed was refused: what it holds belongs to a file or settings that do not work.
+
+        Raises:
+            LedgerError: the run's seed has a score.
+        """
+        if self.seed_is_scored:
+            raise LedgerError(f"The run {self.folder} has begun.", "Choose another folder with --run.")
+        with self._synchronous() as db:
+            for table in TABLES:
+                db.execute(f"DELETE FROM {table}")
+            db.execute("INSERT INTO seed VALUES (?, ?)", _seed_row(seed))
+            db.execute("INSERT INTO meta VALUES ('config', ?)", (to_json(config_to_dict(config)),))
+        self.seed = seed
 
     def set_config(self, config: RunConfig, directions: Mapping[str, Direction]) -> None:
         """What this session runs with."""
@@ -276,6 +293,10 @@ def _individual_row(settled: Settled) -> tuple[object, ...]:
     )
 
 
+def _seed_row(seed: Seed) -> tuple[bytes, str]:
+    return seed.source, str(seed.path or "")
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -298,7 +319,7 @@ def _write_schema(path: Path, seed: Seed, config: RunConfig) -> None:
             db.execute("BEGIN IMMEDIATE")
             for statement in SCHEMA.split(";\n"):
                 db.execute(statement)
-            db.execute("INSERT INTO seed VALUES (?, ?)", (seed.source, str(seed.path or "")))
+            db.execute("INSERT INTO seed VALUES (?, ?)", _seed_row(seed))
             db.execute("INSERT INTO meta VALUES ('config', ?)", (to_json(config_to_dict(config)),))
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             db.execute("COMMIT")

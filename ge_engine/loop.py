@@ -70,7 +70,7 @@ class Result:
 
 
 def run(seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe: Observe) -> Result:
-    """Evolve `seed` in `folder`, or go on with the run that is there.
+    """Evolve `seed` in `folder`, or go on with the run that is there; one whose seed was refused begins anew.
 
     Raises:
         LedgerError: the run is locked, damaged, of another seed or other settings, or the disk is full.
@@ -99,6 +99,8 @@ def _opened(
 ) -> Iterator[Ledger]:
     ledger = Ledger.open(folder) if exists(folder) else Ledger.create(folder, seed, config)
     with ledger:
+        if not ledger.seed_is_scored:
+            ledger.begin_anew(seed, config)
         if ledger.seed.source != seed.source:
             raise LedgerError(
                 f"The run {folder} was made from another seed ({ledger.seed.path or 'unnamed'}), "

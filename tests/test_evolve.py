@@ -270,6 +270,33 @@ def test_a_seed_that_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         run(tmp_path / "run")
 
 
+def test_a_folder_that_a_refused_seed_has_spoilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = doubles.Probe(stage="forward", error="RuntimeError: shapes")
+    with monkeypatch.context() as refusing:
+        refusing.setattr(doubles.Instant, "probe", lambda self, genome: doubles._done(broken))
+        with pytest.raises(SeedError):
+            loop.run(
+                doubles.Seed.from_bytes(doubles.SEED + b"\n# not yet mended\n", Path("seed.py")),
+                doubles.config(entry="Other()"),
+                REGISTRY,
+                tmp_path / "run",
+                lambda *_: None,
+            )
+    run(tmp_path / "run", entry="Net()")
+    run(tmp_path / "fresh", entry="Net()")
+    assert content(tmp_path / "run") == content(tmp_path / "fresh")
+
+
+def test_a_seed_that_failed_with_settings_it_can_be_mended_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as slow:
+        slow.setattr(doubles, "_score", lambda job: Failed("training", "timeout", "it took 1 s"))
+        with pytest.raises(SeedError, match="cannot be scored: it took 1 s"):
+            run(tmp_path / "run", timeout=1.0)
+    assert run(tmp_path / "run", timeout=2.0).seed.scored
+
+
 def test_an_objective_that_is_missing_or_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = doubles._score
 
