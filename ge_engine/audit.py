@@ -80,7 +80,7 @@ class _Audit:
             yield "it is not the seed that the run was made from"
 
     def _score(self, objectives: Mapping[str, float]) -> Iterator[str]:
-        for name in self._history.config.objectives:
+        for name in self._history.config.objective_names:
             value = objectives.get(name)
             if not isinstance(value, (int, float)) or not math.isfinite(value):
                 yield f"its objective {name} is {value}"

@@ -95,6 +95,11 @@ class RunConfig:
     adaptive: bool = False
     recipe: Recipe = field(default_factory=Recipe)
 
+    @property
+    def objective_names(self) -> tuple[str, ...]:
+        """`objectives` without their directions: "latency:min" is named "latency"."""
+        return tuple(spec.partition(":")[0] for spec in self.objectives)
+
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "demo": {"generations": 2, "population": 8, "elites": 8, "eot_elites": 4, "temperature": (0.6, 1.0)},
@@ -235,6 +240,11 @@ def _check_ranges(config: RunConfig) -> None:
         (config.schedule in ("generational", "steady"), "schedule is generational or steady"),
         (config.thought_tokens >= 1, "thought_tokens must be 1 or more"),
         (bool(config.objectives), "at least one objective is needed"),
+        (len(set(config.objective_names)) == len(config.objectives), "each objective may be named once"),
+        (
+            all(spec.partition(":")[2] in ("", "min", "max") for spec in config.objectives),
+            "an objective is NAME, NAME:min or NAME:max",
+        ),
         (bool(config.llm), "at least one language model is needed"),
         (recipe.epochs >= 1, "recipe.epochs must be 1 or more"),
         (recipe.batch_size >= 1, "recipe.batch_size must be 1 or more"),

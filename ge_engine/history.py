@@ -120,7 +120,7 @@ class History:
         directions: dict[str, Direction] = from_json(
             self._one("SELECT value FROM meta WHERE key = 'directions'")[0]
         )
-        return {name: directions[name] for name in self.config.objectives}
+        return {name: directions[name] for name in self.config.objective_names}
 
     @property
     def stopped_because(self) -> str:

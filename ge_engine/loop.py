@@ -89,8 +89,14 @@ def run(seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe
 
 
 def objectives_of(config: RunConfig, registry: Registry) -> dict[str, Direction]:
-    """The chosen objectives with their directions. Raises ConfigError on an unknown one."""
-    return {name: choose(registry.objectives, name, "objective").direction for name in config.objectives}
+    """The chosen objectives with their directions: the objective's own, or the one that the settings
+    give it ("latency:max"). Raises ConfigError on an unknown one."""
+    directions: dict[str, Direction] = {}
+    for spec in config.objectives:
+        name, _, wanted = spec.partition(":")
+        own = choose(registry.objectives, name, "objective").direction
+        directions[name] = "min" if wanted == "min" else "max" if wanted == "max" else own
+    return directions
 
 
 @contextmanager
@@ -151,7 +157,7 @@ class _Session:
         if self._nothing_left():
             return self._finish(self._reason_at_start())
         evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
-        objectives = [blamed_objective(registry, name) for name in config.objectives]
+        objectives = [blamed_objective(registry, name) for name in config.objective_names]
         assert self._seed.genome is not None
         scratch = self._ledger.folder / "scratch"
         scratch.mkdir(exist_ok=True)
@@ -162,7 +168,7 @@ class _Session:
                 )
                 evaluation = stack.enter_context(opened)
             scoring = Scoring(
-                evaluation, self._ledger, config.objectives, config.random_seed, self._inbox, self._announce
+                evaluation, self._ledger, config.objective_names, config.random_seed, self._inbox, self._announce
             )
             probe = self._admit_seed(evaluation, scoring)
             self._standing = Standing(self._ledger, self._seed, self._directions)

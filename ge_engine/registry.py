@@ -100,7 +100,7 @@ def in_use(registry: Registry, config: RunConfig) -> frozenset[tuple[str, str]]:
         "ge_personas": config.personas,
         "ge_selectors": (config.parent_selector, config.elite_selector),
         "ge_checks": registry.checks,
-        "ge_objectives": [name.partition(":")[0] for name in config.objectives],
+        "ge_objectives": list(config.objective_names),
         "ge_evaluators": (config.evaluator,),
         "ge_tasks": (config.task.partition(":")[0],),
         "ge_language_models": [name.partition(":")[0] for name in config.llm],

@@ -67,7 +67,7 @@ class Limits:
         self._began = time.monotonic()
         self._target: Condition | None = None
         if config.stop_when:
-            self._target = parse_condition(config.stop_when, config.objectives)
+            self._target = parse_condition(config.stop_when, config.objective_names)
 
     @property
     def interrupted(self) -> bool:

@@ -40,6 +40,8 @@ def test_the_papers_constants_that_drift() -> None:
         ({"temperature": [0.9]}, "2 values"),
         ({"temperature": 0.9}, "a list"),
         ({"recipe.schedule": "spiral"}, "schedule"),
+        ({"objectives": ["accuracy:up"]}, "NAME:min"),
+        ({"objectives": ["accuracy", "accuracy:min"]}, "once"),
         ({"recipe.train_limit": -1}, "train_limit"),
         ({"dead_blocks": "yes"}, "dead_blocks"),
     ],

@@ -429,3 +429,13 @@ def test_individuals_that_share_an_id(tmp_path: Path) -> None:
     with History(tmp_path / "run") as history:
         everybody: list[Individual] = list(history.individuals())
     assert len({one.id for one in everybody}) == len(everybody)
+
+
+def test_an_objective_whose_direction_cannot_be_turned(tmp_path: Path) -> None:
+    result = run(tmp_path / "run", objectives=["accuracy", "parameters:max"], generations=2, population=8)
+    directions = {"accuracy": "max", "parameters": "max"}
+    with History(tmp_path / "run") as history:
+        assert history.directions == directions
+        front = pareto_front(history.individuals(), directions)  # type: ignore[arg-type]
+    assert {one.id for one in result.front} == {one.id for one in front}
+    assert max(one.objectives["parameters"] for one in result.front) >= result.seed.objectives["parameters"]

@@ -88,4 +88,4 @@ def evolve(
     parsed = Seed.load(seed_file)
     with open_view(folder, settings) as view:
         engine.run(parsed, settings, registry, folder, view.observe)
-    print_summary(folder, registry)
+    print_summary(folder)

@@ -15,13 +15,12 @@ from ge_engine.cli.outcomes import number
 from ge_engine.ledger import History
 from ge_engine.outcome import Scored
 from ge_engine.population import SEED_ID, Direction, Individual, dominates, pareto_front
-from ge_engine.registry import Registry
 
 
-def print_summary(folder: Path, registry: Registry) -> None:
+def print_summary(folder: Path) -> None:
     """Read the run's ledger and print its end: validation and test figures, replies, a diff, what next."""
     with History(folder) as history:
-        directions = {name: registry.objectives[name].direction for name in history.config.objectives}
+        directions = history.directions
         individuals = list(history.individuals())
         seed = individuals[0]
         front = pareto_front(individuals, directions)
