@@ -19,14 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ge_engine.batches import Augmentation, Images, shuffled
 from ge_engine.config import Recipe, load_config
 from ge_engine.contracts import Job
 from ge_engine.evaluate import TrainEvaluation, open_training
 from ge_engine.genome import Genome, Seed
-from ge_engine.loading import import_source, module_address
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.trainer import Lesson, train
+from ge_engine.training.batches import Augmentation, Images, shuffled
+from ge_engine.training.loading import import_source, module_address
 from ge_plugins.objectives import ge_objectives
 from ge_plugins.tasks import Digits
 

@@ -13,10 +13,10 @@ from ge_engine import loop
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Seed
-from ge_engine.history import History
-from ge_engine.hypervolume import box, normalised
 from ge_engine.population import losses
 from ge_engine.registry import Registry
+from ge_engine.search.hypervolume import box, normalised
+from ge_engine.store.history import History
 
 SIGNIFICANT = 0.05
 ROUNDS = 3

@@ -22,10 +22,10 @@ from ge_engine.config import load_config
 from ge_engine.errors import ConfigError
 from ge_engine.events import Observe
 from ge_engine.genome import Block, Genome, Seed, select_addresses
-from ge_engine.history import History
 from ge_engine.loop import run as run_engine
 from ge_engine.population import Direction, Individual, pareto_front
 from ge_engine.registry import load_registry
+from ge_engine.store.history import History
 
 
 class RecipeSettings(TypedDict, total=False):

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from ge_engine.code.syntax import normalised
 from ge_engine.genome import Block, Genome, Segment
-from ge_engine.syntax import normalised
 
 ChangeKind = Literal["added", "removed", "changed", "renamed", "moved", "layout"]
 WordKind = Literal["equal", "insert", "delete"]

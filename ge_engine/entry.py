@@ -10,11 +10,11 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ge_engine.builders import Builders, Parameter, dotted, unchained
+from ge_engine.code.builders import Builders, Parameter, dotted, unchained
+from ge_engine.code.names import BUILTINS
+from ge_engine.code.syntax import DEFINITIONS, unparsed
 from ge_engine.errors import SeedError
 from ge_engine.genome import Genome
-from ge_engine.names import BUILTINS
-from ge_engine.syntax import DEFINITIONS, unparsed
 
 Facts = Mapping[str, int | float]
 

@@ -18,17 +18,17 @@ from typing import Any
 
 import numpy as np
 
-from ge_engine import limits
 from ge_engine.config import RunConfig
-from ge_engine.constraints import Constraint, parse_constraints
 from ge_engine.contracts import Dataset, Job, Measurement, Objective, Probe
-from ge_engine.endings import WorkerLost, failed_probe, probe_of, report_of
 from ge_engine.errors import ConfigError, SeedError
-from ge_engine.executor import Ending, Executor, NurseryExecutor
 from ge_engine.genome import Genome
-from ge_engine.orders import REPORT_LIMIT, Order, Report
 from ge_engine.outcome import Failed, Outcome, Scored
-from ge_engine.preparing import prepare, slots_of
+from ge_engine.training import limits
+from ge_engine.training.constraints import Constraint, parse_constraints
+from ge_engine.training.endings import WorkerLost, failed_probe, probe_of, report_of
+from ge_engine.training.executor import Ending, Executor, NurseryExecutor
+from ge_engine.training.orders import REPORT_LIMIT, Order, Report
+from ge_engine.training.preparing import prepare, slots_of
 
 PROBE_SECONDS, PROBE_SLOWDOWN = 5.0, 20.0
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ge_engine import cutting
-from ge_engine.bindings import imported
+from ge_engine.code import cutting
+from ge_engine.code.bindings import imported
+from ge_engine.code.facts import Kind, Signature, Span
+from ge_engine.code.listing import Block, conditional_reason, list_blocks, method_reason, own_reason
+from ge_engine.code.segments import Segment
 from ge_engine.errors import SeedError
-from ge_engine.facts import Kind, Signature, Span
-from ge_engine.listing import Block, conditional_reason, list_blocks, method_reason, own_reason
-from ge_engine.segments import Segment
 
 __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "differing", "select_addresses"]
 

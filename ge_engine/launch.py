@@ -21,10 +21,10 @@ from ge_engine.contracts import Dataset
 from ge_engine.entry import resolve_entry
 from ge_engine.evaluate import task_name
 from ge_engine.genome import Seed
-from ge_engine.loading import import_source, module_address
-from ge_engine.preparing import as_images, limited, task_facts
 from ge_engine.registry import choose, load_registry
 from ge_engine.trainer import Lesson, Training, default_optimizer, train
+from ge_engine.training.loading import import_source, module_address
+from ge_engine.training.preparing import as_images, limited, task_facts
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

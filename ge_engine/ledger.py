@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ge_engine.audit import check
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Probe
 from ge_engine.errors import LedgerError
 from ge_engine.genome import Genome, Seed
-from ge_engine.history import (
+from ge_engine.outcome import Outcome, Rejected
+from ge_engine.population import Direction, Individual
+from ge_engine.store.audit import check
+from ge_engine.store.history import (
     FILE,
     MEND,
     SCHEMA_VERSION,
@@ -30,10 +32,8 @@ from ge_engine.history import (
     read_replies,
     reporting,
 )
-from ge_engine.outcome import Outcome, Rejected
-from ge_engine.population import Direction, Individual
-from ge_engine.records import Call, outcome_to_json, probe_to_json, steps_to_json, to_json
-from ge_engine.runlock import RunLock
+from ge_engine.store.records import Call, outcome_to_json, probe_to_json, steps_to_json, to_json
+from ge_engine.store.runlock import RunLock
 
 __all__ = ["GenerationRecord", "History", "Ledger", "Settled", "check", "read_replies"]
 

@@ -8,17 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from ge_engine.addresses import Addresses
 from ge_engine.blaming import blamed_objective, blamed_tasks, blaming
-from ge_engine.breeding import Shop
-from ge_engine.chosen import require_names
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Evaluation, Probe
 from ge_engine.errors import ConfigError, LedgerError, SeedError
 from ge_engine.events import Announcer, Observe
 from ge_engine.genome import Seed
 from ge_engine.ledger import Ledger, Settled, exists
-from ge_engine.models import opened_models
 from ge_engine.outcome import Outcome, Scored
 from ge_engine.population import (
     SEED_ID,
@@ -27,11 +23,15 @@ from ge_engine.population import (
     Population,
 )
 from ge_engine.registry import Registry, choose
-from ge_engine.schedule import SCHEDULES, Standing, front_data
-from ge_engine.scoring import Inbox, Scoring
-from ge_engine.selection import Selection
-from ge_engine.slots import Breeder
-from ge_engine.stopping import Interrupts, Limits
+from ge_engine.search.addresses import Addresses
+from ge_engine.search.breeding import Shop
+from ge_engine.search.chosen import require_names
+from ge_engine.search.models import opened_models
+from ge_engine.search.schedule import SCHEDULES, Standing, front_data
+from ge_engine.search.scoring import Inbox, Scoring
+from ge_engine.search.selection import Selection
+from ge_engine.search.slots import Breeder
+from ge_engine.search.stopping import Interrupts, Limits
 from ge_engine.validate import Ladder
 
 # What a later session of a run may change: how much and how fast, never what is compared.
@@ -168,7 +168,12 @@ class _Session:
                 )
                 evaluation = stack.enter_context(opened)
             scoring = Scoring(
-                evaluation, self._ledger, config.objective_names, config.random_seed, self._inbox, self._announce
+                evaluation,
+                self._ledger,
+                tuple(self._directions),
+                config.random_seed,
+                self._inbox,
+                self._announce,
             )
             probe = self._admit_seed(evaluation, scoring)
             self._standing = Standing(self._ledger, self._seed, self._directions)

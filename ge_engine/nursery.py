@@ -29,9 +29,10 @@ import torch._dynamo
 import torch.utils.flop_counter
 from torch import Tensor
 
-from ge_engine import limits, worker
-from ge_engine.channel import receive_frame, send_frame
-from ge_engine.orders import Block, Order, order_from_json, pack_report, setup_from_json
+from ge_engine import worker
+from ge_engine.training import limits
+from ge_engine.training.channel import receive_frame, send_frame
+from ge_engine.training.orders import Block, Order, order_from_json, pack_report, setup_from_json
 
 FOLDER_BYTES = 2 * 2**30
 PROCESSES = 128

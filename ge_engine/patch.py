@@ -8,16 +8,14 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from ge_engine import style
-from ge_engine.addressing import Target, find_definition, locate
-from ge_engine.bindings import bound_names, imported
-from ge_engine.companions import Companions, find_companions, print_helpers, renamed
-from ge_engine.contract import check_contract
-from ge_engine.facts import decorator_names
-from ge_engine.genome import Genome, Segment, Span
-from ge_engine.names import free_names
-from ge_engine.outcome import Rejected
-from ge_engine.syntax import (
+from ge_engine.code import style
+from ge_engine.code.addressing import Target, find_definition, locate
+from ge_engine.code.bindings import bound_names, imported
+from ge_engine.code.companions import Companions, find_companions, print_helpers, renamed
+from ge_engine.code.contract import check_contract
+from ge_engine.code.facts import decorator_names
+from ge_engine.code.names import free_names
+from ge_engine.code.syntax import (
     Definition,
     SyntaxFault,
     compiles,
@@ -28,6 +26,8 @@ from ge_engine.syntax import (
     normalised,
     parse,
 )
+from ge_engine.genome import Genome, Segment, Span
+from ge_engine.outcome import Rejected
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,15 @@ import ast
 import re
 from dataclasses import dataclass
 
-from ge_engine.addressing import contents, locate
-from ge_engine.asked import Asked
-from ge_engine.fences import Fence, fences
+from ge_engine.code.addressing import contents, locate
+from ge_engine.code.asked import Asked
+from ge_engine.code.fences import Fence, fences
+from ge_engine.code.hunks import added_lines, apply_hunks, has_search_marks, hunks, looks_like_edit
+from ge_engine.code.reasoning import without_reasoning
+from ge_engine.code.syntax import SyntaxFault, normalised, parse
+from ge_engine.code.wrappers import prose_regions, wrapped_texts
 from ge_engine.genome import Genome
-from ge_engine.hunks import added_lines, apply_hunks, has_search_marks, hunks, looks_like_edit
 from ge_engine.outcome import Rejected
-from ge_engine.reasoning import without_reasoning
-from ge_engine.syntax import SyntaxFault, normalised, parse
-from ge_engine.wrappers import prose_regions, wrapped_texts
 
 MAX_NESTING = 3
 """Wrappers within wrappers (a fence within JSON within a fence) that are opened."""

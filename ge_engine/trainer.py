@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ge_engine.batches import Augmentation, Images, Share, batch_bounds, shuffled
 from ge_engine.config import Recipe
+from ge_engine.training.batches import Augmentation, Images, Share, batch_bounds, shuffled
 
 PREDICT_BATCH = 256
 WARM_UP = 0.1

@@ -21,11 +21,12 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from ge_engine import limits
-from ge_engine.batches import Images
 from ge_engine.config import Recipe
-from ge_engine.loading import ModuleAddress, error_line, import_source, module_address
-from ge_engine.measuring import (
+from ge_engine.trainer import Lesson, NotFinite, OptimizerFactory, default_optimizer, train
+from ge_engine.training import limits
+from ge_engine.training.batches import Images
+from ge_engine.training.loading import ModuleAddress, error_line, import_source, module_address
+from ge_engine.training.measuring import (
     buffers_as_weights,
     bytes_on_disk,
     latency,
@@ -33,9 +34,8 @@ from ge_engine.measuring import (
     peak_memory,
     registered_parameters,
 )
-from ge_engine.orders import Order, Report, Setup, pack_report
-from ge_engine.probing import Findings, Shape, executed_functions, probe
-from ge_engine.trainer import Lesson, NotFinite, OptimizerFactory, default_optimizer, train
+from ge_engine.training.orders import Order, Report, Setup, pack_report
+from ge_engine.training.probing import Findings, Shape, executed_functions, probe
 
 _GPU_LOST = ("uncorrectable ECC", "GPU is lost", "busy or unavailable", "fallen off the bus")
 FILE_BYTES = 256 * 2**20

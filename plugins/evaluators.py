@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ge_engine.command import open_command
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Evaluation, Evaluator, Objective, Task
 from ge_engine.errors import ConfigError
@@ -17,6 +16,7 @@ from ge_engine.evaluate import open_training, task_name
 from ge_engine.genome import Genome
 from ge_engine.hookspecs import hookimpl
 from ge_engine.registry import choose, load_registry
+from ge_engine.training.command import open_command
 
 
 class TrainEvaluator:
@@ -72,7 +72,7 @@ class CommandEvaluator:
 
 
 class FunctionEvaluator:
-    """A Python function, `evaluator_argument` as module:function; see `ge_engine.function`."""
+    """A Python function, `evaluator_argument` as module:function; see `ge_engine.training.function`."""
 
     name = "function"
 
@@ -89,7 +89,7 @@ class FunctionEvaluator:
         target = config.evaluator_argument
         if not re.fullmatch(r"[\w.]+:\w+", target):
             raise ConfigError(f"{target!r} is not of the form module:function.", "For example: my_job:score.")
-        words = [sys.executable, "-m", "ge_engine.function", target, "{path}", f"{config.timeout:g}"]
+        words = [sys.executable, "-m", "ge_engine.training.function", target, "{path}", f"{config.timeout:g}"]
         names = [objective.name for objective in objectives]
         with open_command(seed, config, [*words, "{split}", "{seed}"], names, scratch) as evaluation:
             yield evaluation

@@ -64,8 +64,8 @@ class Replay:
             raise ModelError(
                 "The model replay wants a run.", "Give --llm replay:RUN, a folder that a run made."
             )
-        from ge_engine.history import read_replies
         from ge_engine.llm.replay import ReplayModel
+        from ge_engine.store.history import read_replies
 
         return ReplayModel(f"replay:{argument}", read_replies(Path(argument)))
 

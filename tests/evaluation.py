@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ge_plugins.objectives import ge_objectives
 
-from ge_engine.genome import Genome, Seed
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Dataset, Job, Split
 from ge_engine.evaluate import TrainEvaluation, open_training
-from ge_engine.loading import import_source, module_address
+from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Outcome
-from ge_engine.probing import Findings, Shape, executed_functions, probe
 from ge_engine.trainer import default_optimizer
+from ge_engine.training.loading import import_source, module_address
+from ge_engine.training.probing import Findings, Shape, executed_functions, probe
+from ge_plugins.objectives import ge_objectives
 
 CLASSES = 4
 SIZE = 16

@@ -11,7 +11,7 @@ from scipy import stats
 
 from ge_engine.ablation import ARMS, ablate, compare, rank_sum
 from ge_engine.errors import ConfigError
-from ge_engine.history import History
+from ge_engine.store.history import History
 
 REGISTRY = doubles.registry()
 

@@ -9,10 +9,10 @@ from typing import Any
 import doubles
 
 from ge_engine import loop
-from ge_engine.adaptive import success_weights
-from ge_engine.history import History
 from ge_engine.ledger import check
-from ge_engine.statistics import statistics
+from ge_engine.search.adaptive import success_weights
+from ge_engine.store.history import History
+from ge_engine.store.statistics import statistics
 
 REGISTRY = doubles.registry()
 
@@ -45,7 +45,7 @@ def test_an_adaptive_run_that_cannot_be_repeated(tmp_path: Path) -> None:
 def test_a_success_that_is_not_drawn_more_often() -> None:
     import random
 
-    from ge_engine.slots import Pool
+    from ge_engine.search.slots import Pool
 
     personas = [REGISTRY.personas[name] for name in ("expert", "eccentric", "none")]
     weights = {("persona", "expert"): 0.9, ("persona", "eccentric"): 0.1}

@@ -82,8 +82,13 @@ FILES = sorted(ENGINE.rglob("*.py"))
 PLUGIN_API = {"genome", "config", "contracts", "changes", "entry", "errors", "hookspecs", "outcome", "patch"}
 
 
+HELPERS = {"code", "search", "store", "training"}
+"""Packages that only group the helpers of some rooms: each file in them is a room of its own."""
+
+
 def room_of(path: Path) -> str:
-    return path.relative_to(ENGINE).parts[0].removesuffix(".py")
+    parts = path.relative_to(ENGINE).parts
+    return parts[parts[0] in HELPERS].removesuffix(".py")
 
 
 def imported_rooms(path: Path) -> set[str]:
@@ -91,11 +96,12 @@ def imported_rooms(path: Path) -> set[str]:
     rooms = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("ge_engine"):
-            parts = node.module.split(".")
-            names = [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
+            parts = [part for part in node.module.split(".")[1:] if part not in HELPERS]
+            names = parts[:1] or [alias.name for alias in node.names]
             rooms.update(name for name in names if name != "__version__")
         elif isinstance(node, ast.Import):
-            rooms.update(a.name.split(".")[1] for a in node.names if a.name.startswith("ge_engine."))
+            names = [a.name for a in node.names if a.name.startswith("ge_engine.")]
+            rooms.update(next(part for part in n.split(".")[1:] if part not in HELPERS) for n in names)
     return rooms
 
 

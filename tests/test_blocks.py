@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transform_seed import FORWARD, SE_WIDE, TEXT, genome_of, patch_of, rewrite
 
+from ge_engine.code.syntax import newline_of
 from ge_engine.errors import SeedError
 from ge_engine.genome import Genome, Seed, differing, select_addresses
 from ge_engine.patch import Patch, apply, parse_patch, transplant
-from ge_engine.syntax import newline_of
 
 FORMS = {
     "crlf": TEXT.replace("\n", "\r\n").encode(),

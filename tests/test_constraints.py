@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ge_engine.command import open_command
 from ge_engine.config import config_from_dict
-from ge_engine.constraints import parse_constraints
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
 from ge_engine.outcome import Rejected, Scored
+from ge_engine.training.command import open_command
+from ge_engine.training.constraints import parse_constraints
 from tests.evaluation import NET_PARAMETERS, genome, outcome_of, shop
 
 

@@ -15,9 +15,9 @@ from ge_engine.contracts import Context
 from ge_engine.errors import ConfigError, LedgerError, ModelError, PluginError, SeedError
 from ge_engine.events import EVENTS
 from ge_engine.genome import differing
-from ge_engine.history import History
 from ge_engine.outcome import Failed, Rejected, Scored, Skipped
 from ge_engine.population import Individual, pareto_front
+from ge_engine.store.history import History
 
 REGISTRY = doubles.registry()
 DIRECTIONS = {"accuracy": "max", "parameters": "min"}

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from ge_engine.contracts import Job
-from ge_engine.limits import landlock_version
 from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.training.limits import landlock_version
 from tests.evaluation import data, genome, shop
 from tests.hostile.candidates import HOSTILE, Hostile
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ge_engine.hypervolume import box, hypervolume, normalised
+from ge_engine.search.hypervolume import box, hypervolume, normalised
 
 VALUES = st.integers(0, 12).map(float)
 

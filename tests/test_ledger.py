@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ge_engine import records
 from ge_engine.contracts import Probe, Prompt, Reply, Sampling
 from ge_engine.errors import LedgerError
-from ge_engine.history import History
 from ge_engine.ledger import Ledger, Settled, exists, read_replies
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Individual, Step
+from ge_engine.store import records
+from ge_engine.store.history import History
 
 SEED = doubles.seed()
 

@@ -12,8 +12,8 @@ import pytest
 from ge_engine import loop
 from ge_engine.contracts import Prompt, Reply, Request, Sampling
 from ge_engine.errors import ConfigError, ModelError
-from ge_engine.history import History
-from ge_engine.models import Mixture, split_weights
+from ge_engine.search.models import Mixture, split_weights
+from ge_engine.store.history import History
 
 
 class Named:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ge_engine.probing import Findings
+from ge_engine.training.probing import Findings
 from tests.evaluation import NET_PARAMETERS, probe_here, source
 
 

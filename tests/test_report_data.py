@@ -12,8 +12,6 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ge_engine.history import History
-from ge_engine.hypervolume import box, normalised
 from ge_engine.population import pareto_front
 from ge_engine.report import RunData, read_run
 from ge_engine.report.counts import (
@@ -31,6 +29,8 @@ from ge_engine.report.data import read_curve
 from ge_engine.report.drawing import written
 from ge_engine.report.figures import success as success_figure
 from ge_engine.report.growth import growth
+from ge_engine.search.hypervolume import box, normalised
+from ge_engine.store.history import History
 
 RUNGS = ("extract", "compile", "contract", "names", "unchanged", "seen", "build", "shape", "gradient")
 

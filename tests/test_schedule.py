@@ -14,10 +14,10 @@ import virtual
 from ge_engine import loop
 from ge_engine.config import RunConfig
 from ge_engine.contracts import LanguageModel
-from ge_engine.history import History
 from ge_engine.ledger import check, read_replies
 from ge_engine.llm.replay import ReplayModel
 from ge_engine.registry import Registry
+from ge_engine.store.history import History
 
 REGISTRY = doubles.registry()
 STEADY: dict[str, Any] = {"schedule": "steady", "generations": 4, "population": 10, "workers": 2}

@@ -6,11 +6,11 @@ import doubles
 import pytest
 
 from ge_engine import loop
-from ge_engine.history import History
-from ge_engine.hypervolume import box, normalised
 from ge_engine.outcome import Rejected
 from ge_engine.population import losses
-from ge_engine.statistics import DIMENSIONS, gained, statistics, trace
+from ge_engine.search.hypervolume import box, normalised
+from ge_engine.store.history import History
+from ge_engine.store.statistics import DIMENSIONS, gained, statistics, trace
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 
 from ge_engine import loop
 from ge_engine.errors import ConfigError
-from ge_engine.history import History
-from ge_engine.stopping import growth
+from ge_engine.search.stopping import growth
+from ge_engine.store.history import History
 
 REGISTRY = doubles.registry()
 

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ge_engine.batches import Augmentation, Images, batch_bounds, shuffled
 from ge_engine.config import Recipe
 from ge_engine.trainer import (
     Lesson,
@@ -22,6 +21,7 @@ from ge_engine.trainer import (
     refresh_statistics,
     train,
 )
+from ge_engine.training.batches import Augmentation, Images, batch_bounds, shuffled
 
 
 def images(count: int, size: int = 8, side: int = 0) -> Images:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from ge_engine.contracts import Job
-from ge_engine.endings import WorkerLost, report_of
 from ge_engine.errors import SeedError
 from ge_engine.evaluate import TrainEvaluation
-from ge_engine.executor import LOG_BYTES, NurseryExecutor
 from ge_engine.genome import Seed
 from ge_engine.outcome import Failed, Scored
-from ge_engine.starting import clean_environment
+from ge_engine.training.endings import WorkerLost, report_of
+from ge_engine.training.executor import LOG_BYTES, NurseryExecutor
+from ge_engine.training.starting import clean_environment
 from tests.evaluation import data, genome, outcome_of, shop, source
 
 TRAINED = 161

@@ -15,9 +15,9 @@ from rich.text import Text
 from ge_engine import __version__
 from ge_engine.cli.console import out
 from ge_engine.errors import GeError
-from ge_engine.limits import landlock_version
 from ge_engine.llm.embedded import cached_model
 from ge_engine.registry import load_registry
+from ge_engine.training.limits import landlock_version
 
 State = Literal["ok", "note", "missing"]
 STYLE: dict[State, str] = {"ok": "green", "note": "yellow", "missing": "red"}

@@ -12,13 +12,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.audit import check as audit
 from ge_engine.cli.console import out
 from ge_engine.cli.outcomes import describe, number
 from ge_engine.ledger import History
 from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.population import Individual, pareto_front
-from ge_engine.statistics import statistics
+from ge_engine.store.audit import check as audit
+from ge_engine.store.statistics import statistics
 
 POLL_SECONDS = 1.0
 

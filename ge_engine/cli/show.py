@@ -12,7 +12,7 @@ from ge_engine.cli.outcomes import describe, describe_outcome
 from ge_engine.cli.refs import find_individual, split_reference
 from ge_engine.ledger import History
 from ge_engine.population import Individual
-from ge_engine.records import Call
+from ge_engine.store.records import Call
 
 
 def show(

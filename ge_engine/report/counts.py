@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ge_engine.contracts import Check
-from ge_engine.hypervolume import box
 from ge_engine.population import SEED_ID, Direction, Step, losses
 from ge_engine.report.data import Row, RunData
 from ge_engine.report.growth import growth
+from ge_engine.search.hypervolume import box
 
 BEFORE_CHECKS = ("skipped", "model", "plugin", "extract", "compile", "contract")
 Group = Literal["operator", "intent", "persona", "block"]

@@ -8,11 +8,11 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
 
-from ge_engine.history import History
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import SEED_ID, Direction, Individual, Step, dominates, pareto_front
-from ge_engine.records import Call
 from ge_engine.report.texts import SourceTable
+from ge_engine.store.history import History
+from ge_engine.store.records import Call
 
 State = Literal["scored", "rejected", "failed", "waiting"]
 Curve = tuple[Mapping[str, float], ...]

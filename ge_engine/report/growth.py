@@ -6,7 +6,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from ge_engine.hypervolume import hypervolume
+from ge_engine.search.hypervolume import hypervolume
 
 Point = tuple[float, ...]
 

@@ -1,0 +1,88 @@
+"""Judges whether a piece of text is the block that was asked for."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ge_engine.code.addressing import definitions_of
+from ge_engine.code.bindings import bound_names
+from ge_engine.code.facts import Span
+from ge_engine.code.mending import mended
+from ge_engine.code.names import free_names
+from ge_engine.code.syntax import SyntaxFault, digest, parse
+from ge_engine.genome import Genome
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Code that compiles and defines the block; `mend` says how it was made to compile, "" if it did."""
+
+    code: str
+    tree: ast.Module
+    mend: str = ""
+
+
+class Asked:
+    """One block of one genome, as a reply was asked for it."""
+
+    def __init__(self, genome: Genome, address: str, span: Span) -> None:
+        self.genome = genome
+        self.address = address
+        self.span = span
+        self.name = address.rpartition(".")[2]
+        keyword = "class" if span.kind == "class" else "def"
+        self._header = re.compile(rf"\b{keyword}[\s\u200b-\u200d\u2060\ufeff]+{re.escape(self.name)}\b")
+
+    def mentions(self, text: str) -> bool:
+        """The text holds the first words of the block's definition."""
+        return self._header.search(text) is not None
+
+    def usable(self, code: str) -> Found | None:
+        """The code, mended if need be, if it defines the block."""
+        if not self.mentions(code):
+            return None
+        tree = parse(code)
+        if isinstance(tree, SyntaxFault):
+            mend = mended(code, self.defined_in)
+            return Found(*mend) if mend else None
+        return Found(code, tree) if self.defined_in(tree) else None
+
+    def complete(self, code: str) -> bool:
+        """The code compiles, as it is or mended, so a fence around it may end here."""
+        tree = parse(code)
+        if isinstance(tree, SyntaxFault):
+            return self.usable(code) is not None
+        return bool(tree.body)
+
+    def defined_in(self, tree: ast.Module) -> bool:
+        found = definitions_of(tree, self.address)
+        return bool(found) and (self.span.kind == "class") == isinstance(found[-1], ast.ClassDef)
+
+    def differs(self, found: Found) -> bool:
+        """The block in this code is not the one that the genome has."""
+        return digest(definitions_of(found.tree, self.address)[-1]) != self.span.digest
+
+    def best(self, candidates: Sequence[Found]) -> Found | None:
+        """The last that is a change; else the last."""
+        changes = [one for one in candidates if self.differs(one)] if len(candidates) > 1 else []
+        chosen = changes or list(candidates)
+        return chosen[-1] if chosen else None
+
+    def joined(self, found: Found, others: Sequence[str]) -> Found:
+        """The code with definitions in front that it needs and that another piece of the reply has."""
+        for _ in others:
+            missing = free_names(found.code) - set(self.genome.bound)
+            helper = next((code for code in others if code != found.code and _binds(code, missing)), None)
+            tree = parse(f"{helper}\n\n{found.code}") if missing and helper else None
+            if not isinstance(tree, ast.Module):
+                break
+            found = Found(f"{helper}\n\n{found.code}", tree, found.mend)
+        return found
+
+
+def _binds(code: str, names: frozenset[str]) -> bool:
+    tree = parse(code)
+    return isinstance(tree, ast.Module) and bool(names & set(bound_names(tree.body)))

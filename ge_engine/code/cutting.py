@@ -1,0 +1,314 @@
+"""A file's bytes -> segments, and which of its definitions cannot be evolved, and why."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+import warnings
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ge_engine.code.bindings import COMPOUND, branches
+from ge_engine.code.facts import Kind, is_stub
+from ge_engine.code.segments import Segment
+from ge_engine.code.syntax import (
+    DEFINITIONS,
+    FUNCTIONS,
+    Definition,
+    compiles,
+    digest,
+    first_line,
+    is_docstring,
+    last_line,
+    newline_of,
+    split_lines,
+)
+from ge_engine.errors import SeedError
+
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A definition that cannot be evolved and stands in an opaque segment; lines count in it."""
+
+    address: str
+    kind: Kind
+    first: int
+    last: int
+    digest: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A file in segments. `index` finds a definition's segment, `leads` the segment where the
+    comments above it begin, `import_at` the (empty) segment before which imports are added."""
+
+    bom: bytes
+    encoding: str
+    newline: str
+    indent: str
+    segments: tuple[Segment, ...]
+    index: Mapping[str, int]
+    leads: Mapping[int, int]
+    import_at: int
+    blocked: Mapping[int, tuple[Blocked, ...]]
+    reasons: Mapping[str, str]
+
+    def import_text(self, imports: tuple[str, ...]) -> str:
+        """The lines that add `imports`, fitted to what stands before them."""
+        before = next((s.text for s in reversed(self.segments[: self.import_at]) if s.text), "\n")
+        start = "" if before.endswith(("\n", "\r")) else self.newline
+        after = next((s.text for s in self.segments[self.import_at :] if s.text), "")
+        end = self.newline * 2 if after.startswith(("def ", "class ", "async ", "@", "#")) else ""
+        return start + "".join(line + self.newline for line in imports) + end
+
+
+@dataclass(slots=True)
+class _Piece:
+    start: int
+    end: int
+    name: str = ""
+    owner: str = ""
+
+
+def cut(data: bytes, name: str) -> Cut:
+    """Cut a file. `name` is used in messages only.
+
+    Raises:
+        SeedError: the bytes are no text, or no Python, with the line.
+    """
+    bom, encoding, text = _decode(data, name)
+    tree = _tree(text, name)
+    lines = split_lines(text)
+    starts = _offsets(lines)
+    reasons = dict(_module_reasons(tree))
+    pieces = list(_pieces(tree, lines, starts, set(reasons)))
+    begins = [starts[first_line(statement) - 1] for statement in tree.body]
+    segments = tuple(_segment(text, piece, tree.body, begins) for piece in pieces)
+    index = {p.name: at for at, p in enumerate(pieces) if p.name}
+    leads = {
+        at: at - 1 if at and pieces[at - 1].owner == p.name else at for at, p in enumerate(pieces) if p.name
+    }
+    import_at = next(at for at, p in enumerate(pieces) if p.owner == "import")
+    blocked = _blocked(tree, pieces, starts, reasons)
+    return Cut(
+        bom,
+        encoding,
+        newline_of(text, "\n"),
+        _indent(tree, lines),
+        segments,
+        index,
+        leads,
+        import_at,
+        blocked,
+        reasons,
+    )
+
+
+def _segment(text: str, piece: _Piece, statements: list[ast.stmt], begins: list[int]) -> Segment:
+    """A segment; an opaque one gets its statements at once, for alone it need not be valid Python."""
+    tree = None
+    if not piece.name:
+        inside = statements[bisect_left(begins, piece.start) : bisect_left(begins, piece.end)]
+        tree = ast.Module(inside, [])
+    return Segment(text[piece.start : piece.end], piece.name, tree)
+
+
+def _decode(data: bytes, name: str) -> tuple[bytes, str, str]:
+    bom = BOM if data.startswith(BOM) else b""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    except SyntaxError as error:
+        raise SeedError(
+            f"The text encoding of {name} is unknown: {error.msg}.", "Save it as UTF-8."
+        ) from error
+    encoding = "utf-8" if bom else encoding
+    try:
+        return bom, encoding, data[len(bom) :].decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SeedError(f"{name} is not {encoding} text (line {line}).", "Save it as UTF-8.") from error
+
+
+def _tree(text: str, name: str) -> ast.Module:
+    fault = compiles(text)
+    if fault is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return ast.parse(text)
+            except (RecursionError, MemoryError):
+                raise SeedError(f"{name} nests too deeply to be read.") from None
+    raise SeedError(
+        f"{name} is not valid Python: {fault}.", "Python itself must be able to compile the seed."
+    )
+
+
+def _offsets(lines: list[str]) -> list[int]:
+    offsets = [0]
+    for line in lines:
+        offsets.append(offsets[-1] + len(line))
+    return offsets
+
+
+def _pieces(tree: ast.Module, lines: list[str], starts: list[int], barred: set[str]) -> Iterator[_Piece]:
+    """The file's pieces in order, without gaps."""
+    at = 0
+    above = 0
+    import_line = _import_line(tree, lines)
+    marks: list[_Piece] = [_Piece(starts[import_line], starts[import_line], owner="import")]
+    for node in tree.body:
+        if isinstance(node, DEFINITIONS) and node.name not in barred:
+            marks.extend(_definition(node, lines, starts, above))
+        above = last_line(node)
+    for mark in sorted(marks, key=lambda m: (m.start, m.end)):
+        if mark.start > at:
+            yield _Piece(at, mark.start)
+        yield mark
+        at = mark.end
+    if at < starts[-1]:
+        yield _Piece(at, starts[-1])
+
+
+def _definition(node: Definition, lines: list[str], starts: list[int], above: int) -> Iterator[_Piece]:
+    first, last = first_line(node), last_line(node)
+    lead = first - 1
+    while lead > above and lines[lead - 1].lstrip(" \t\x0c").startswith("#"):
+        lead -= 1
+    line = lines[first - 1]
+    start = starts[first - 1] + len(line) - len(line.lstrip(" \t\x0c"))
+    if starts[lead] < start:
+        yield _Piece(starts[lead], start, owner=node.name)
+    end = starts[last] - (len(lines[last - 1]) - len(lines[last - 1].rstrip("\r\n")))
+    yield _Piece(start, end, name=node.name)
+
+
+def _import_line(tree: ast.Module, lines: list[str]) -> int:
+    """The number of lines after which an import may be added."""
+    after = 0
+    for statement in tree.body:
+        plain = isinstance(statement, (ast.Import, ast.ImportFrom))
+        if plain or (after == 0 and is_docstring(statement)):
+            after = last_line(statement)
+        elif not isinstance(statement, (ast.If, ast.Try)) and not is_docstring(statement):
+            break
+    return after or _after_header(lines)
+
+
+def _after_header(lines: list[str]) -> int:
+    """Lines of the comment at the top of a file: the licence, or else only `#!` and the encoding."""
+    count = 0
+    while count < len(lines) and lines[count].startswith("#"):
+        count += 1
+    if count == len(lines) or not lines[count].strip():
+        return next((at for at in range(count, len(lines)) if lines[at].strip()), len(lines)) if count else 0
+    special = 0
+    while special < min(count, 2) and re.match(r"#!|#.*coding[:=]", lines[special]):
+        special += 1
+    return special
+
+
+def _indent(tree: ast.Module, lines: list[str]) -> str:
+    for node in ast.walk(tree):
+        if isinstance(node, DEFINITIONS) and node.col_offset == 0 and node.body[0].lineno > node.lineno:
+            line = lines[first_line(node.body[0]) - 1].lstrip("\x0c")
+            return line[: len(line) - len(line.lstrip(" \t"))] or "    "
+    return "    "
+
+
+def _module_reasons(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Addresses that the whole file makes not evolvable, each with its reason."""
+    defined: dict[str, list[int]] = {}
+    for node, _ in _definitions(tree.body, ""):
+        defined.setdefault(node.name, []).append(node.lineno)
+    for name, at in defined.items():
+        if len(at) > 1:
+            yield name, f"the name is defined {len(at)} times (lines {', '.join(map(str, at))})"
+    for node, why in _definitions(tree.body, ""):
+        if why and len(defined[node.name]) == 1:
+            yield node.name, why
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
+            loads = {n.id for n in ast.walk(statement.value) if isinstance(n, ast.Name)}
+            for target in statement.targets:
+                if isinstance(target, ast.Name) and target.id in defined and target.id not in loads:
+                    yield target.id, f"the name is assigned again in line {statement.lineno}"
+    yield from _replaced_stubs(tree)
+
+
+def _definitions(body: list[ast.stmt], why: str) -> Iterator[tuple[Definition, str]]:
+    """Definitions of a module with the reason that their place gives, "" at the top level."""
+    for statement in body:
+        if isinstance(statement, DEFINITIONS):
+            yield statement, why
+        elif isinstance(statement, COMPOUND):
+            place = "it stands in the main guard" if _is_main_guard(statement) else ""
+            line = statement.lineno
+            inner = why or place or f"it is defined conditionally (`{_keyword(statement)}` in line {line})"
+            for part in branches(statement):
+                yield from _definitions(part, inner)
+
+
+def _is_main_guard(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and any(
+        isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(statement.test)
+    )
+
+
+def _keyword(statement: ast.stmt) -> str:
+    return type(statement).__name__.lower()
+
+
+def _replaced_stubs(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Methods that `setattr(Class, name, ...)` or `Class.name = ...` replaces when the file is run."""
+    classes = {n.name: n for n in tree.body if isinstance(n, ast.ClassDef)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 3:
+            owner = node.args[0]
+            if node.func.id == "setattr" and isinstance(owner, ast.Name) and owner.id in classes:
+                yield from _set_attribute(classes[owner.id], node.args[1], node.lineno)
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+                    name = target.value.id
+                    if name in classes:
+                        yield (
+                            f"{name}.{target.attr}",
+                            f"it is replaced by assignment in line {statement.lineno}",
+                        )
+
+
+def _set_attribute(owner: ast.ClassDef, name: ast.expr, line: int) -> Iterator[tuple[str, str]]:
+    why = f"it is replaced by setattr in line {line}"
+    if isinstance(name, ast.Constant):
+        yield f"{owner.name}.{name.value!s}", why
+        return
+    for node in owner.body:
+        if isinstance(node, FUNCTIONS) and is_stub(node):
+            yield f"{owner.name}.{node.name}", why
+
+
+def _blocked(
+    tree: ast.Module, pieces: list[_Piece], starts: list[int], reasons: Mapping[str, str]
+) -> Mapping[int, tuple[Blocked, ...]]:
+    found: dict[int, list[Blocked]] = {}
+    seen: set[str] = set()
+    for node, _ in _definitions(tree.body, ""):
+        if node.name not in reasons or node.name in seen:
+            continue
+        seen.add(node.name)
+        offset = starts[first_line(node) - 1]
+        at = next(i for i, p in enumerate(pieces) if p.start <= offset < p.end)
+        before = sum(1 for start in starts if start <= pieces[at].start) - 1
+        first, last = first_line(node) - before, last_line(node) - before
+        kind: Kind = "class" if isinstance(node, ast.ClassDef) else "function"
+        found.setdefault(at, []).append(
+            Blocked(node.name, kind, first, last, digest(node), reasons[node.name])
+        )
+    return {at: tuple(group) for at, group in found.items()}

@@ -1,0 +1,106 @@
+"""A file cut into segments of text: one for each top-level definition, the rest opaque.
+
+A segment is parsed on demand and its facts are kept, so what a genome shares with its seed is never
+looked at twice. Joined, the segments give the file's text back by construction.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cached_property
+
+import libcst as cst
+
+from ge_engine.code import style
+from ge_engine.code.facts import Facts, Span, read_facts
+from ge_engine.code.syntax import SyntaxFault, normalised, parse, split_lines
+
+
+class Segment:
+    """An immutable stretch of a file. `name` is "" for what is no definition."""
+
+    def __init__(self, text: str, name: str = "", tree: ast.Module | None = None) -> None:
+        self.text = text
+        self.name = name
+        self._tree = tree
+
+    @cached_property
+    def code(self) -> str:
+        """The text with LF line ends."""
+        return normalised(self.text)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return split_lines(self.text)
+
+    @cached_property
+    def newlines(self) -> int:
+        """How many line ends the text holds."""
+        return sum(line.endswith(("\n", "\r")) for line in self.lines)
+
+    @property
+    def digest(self) -> str:
+        """What the segment means; "" for one of comments and blanks."""
+        return self.facts.digest if self.text and not self.text.isspace() else ""
+
+    @cached_property
+    def facts(self) -> Facts:
+        tree, self._tree = self._tree or ast.parse(self.code), None
+        return read_facts(tree, self.name, self.lines)
+
+    @cached_property
+    def module(self) -> cst.Module | SyntaxFault:
+        """The libcst tree of the code, or where libcst cannot give the code back."""
+        tree = parse(self.code)
+        module = tree if isinstance(tree, SyntaxFault) else style.read(self.code)
+        if isinstance(module, SyntaxFault):
+            return module
+        printed = style.restyle(module, module.body, module.default_indent)
+        if isinstance(printed, SyntaxFault):
+            return printed
+        printed, wanted = printed.replace("\x0c", ""), self.code.replace("\x0c", "")
+        if printed != wanted:
+            line = _first_difference(printed, wanted)
+            return SyntaxFault(line, "libcst does not give this line back unchanged")
+        return module
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of a class's methods and attributes, in order."""
+        return (*(span.name for span in self.facts.methods), *self.facts.attributes)
+
+    def method(self, name: str) -> Span | None:
+        return next((span for span in self.facts.methods if span.name == name), None)
+
+    @cached_property
+    def method_codes(self) -> dict[str, str | SyntaxFault]:
+        """Cache of `method_code`."""
+        return {}
+
+    def method_code(self, name: str) -> str | SyntaxFault:
+        """The code at column 0 of a method of this class."""
+        if name not in self.method_codes:
+            module = self.module
+            address = f"{self.name}.{name}"
+            found = module if isinstance(module, SyntaxFault) else style.unnest(module, address)
+            self.method_codes[name] = found
+        return self.method_codes[name]
+
+    def bounds(self, span: Span) -> tuple[int, int]:
+        """Offsets in the text of a definition, from its first character to the end of its last line."""
+        before = sum(map(len, self.lines[: span.first - 1]))
+        start = self.lines[span.first - 1]
+        first = before + len(start) - len(start.lstrip(" \t\x0c"))
+        end = before + sum(map(len, self.lines[span.first - 1 : span.last]))
+        return first, end - _line_end(self.lines[span.last - 1])
+
+
+def _line_end(line: str) -> int:
+    return len(line) - len(line.rstrip("\r\n"))
+
+
+def _first_difference(a: str, b: str) -> int:
+    for number, (one, other) in enumerate(zip(a.split("\n"), b.split("\n")), 1):
+        if one != other:
+            return number
+    return min(a.count("\n"), b.count("\n")) + 1

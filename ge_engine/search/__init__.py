@@ -1,0 +1,1 @@
+"""Helpers of the rooms validate and loop: slots, conversation, schedules, selection, stopping."""

@@ -1,0 +1,30 @@
+"""Whether all that a run's settings name is there, before anything is made or started."""
+
+from __future__ import annotations
+
+from ge_engine.config import RunConfig
+from ge_engine.registry import Registry, choose
+from ge_engine.search.models import split_weights
+
+TRAINING = "train"
+
+
+def require_names(config: RunConfig, registry: Registry) -> None:
+    """Look up every plugin object that the run will use.
+
+    Raises:
+        ConfigError: an unknown name; the hint lists what there is.
+    """
+    for name in config.operators:
+        choose(registry.operators, name, "operator")
+    for name in config.personas:
+        choose(registry.personas, name, "persona")
+    for name in (config.parent_selector, config.elite_selector):
+        choose(registry.selectors, name, "selector")
+    for spec, _ in split_weights(config.llm):
+        choose(registry.language_models, spec.partition(":")[0], "language model")
+    if config.grammar:
+        choose(registry.grammars, config.grammar, "grammar")
+    choose(registry.evaluators, config.evaluator, "evaluator")
+    if config.evaluator == TRAINING:
+        choose(registry.tasks, config.task.partition(":")[0], "task")

@@ -1,0 +1,57 @@
+"""Who breeds and who survives: NSGA-II for parents, SPEA-2 for elites, over the same population."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+from ge_engine.blaming import blaming
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Selector
+from ge_engine.population import SEED_ID, Direction, Individual, dominates
+from ge_engine.registry import Registry, choose
+from ge_engine.search.slots import Pool
+
+
+class Selection:
+    """Selects with random numbers of (run seed, `number`, role) alone.
+
+    Raises:
+        ConfigError: no selector of that name.
+        PluginError: a selector failed.
+    """
+
+    def __init__(self, config: RunConfig, registry: Registry, directions: Mapping[str, Direction]) -> None:
+        self._config = config
+        self._directions = directions
+        self._registry = registry
+        self._parents = choose(registry.selectors, config.parent_selector, "selector")
+        self._elites = choose(registry.selectors, config.elite_selector, "selector")
+
+    def pool(self, number: int, size: int, seed: Individual, population: Sequence[Individual]) -> Pool:
+        """The mating pool of `size` slots (two parents each) and the elites whose change helped."""
+        if number == 0:
+            return Pool(0, (seed,), ())
+        parents = self._select(self._parents, population, 2 * size, f"{number}/parents")
+        gained = [one for one in population if one.id != SEED_ID and self._gained(one, seed)]
+        helpful = self._select(self._elites, gained, self._config.eot_elites, f"{number}/eot")
+        return Pool(number, tuple(parents), tuple(helpful))
+
+    def elites(self, number: int, population: Sequence[Individual]) -> list[Individual]:
+        return self._select(self._elites, population, self._config.elites, f"{number}/elites")
+
+    def _gained(self, one: Individual, seed: Individual) -> bool:
+        """Better than the seed in some objective."""
+        return any(
+            dominates(one.objectives, seed.objectives, {name: direction})
+            for name, direction in self._directions.items()
+        )
+
+    def _select(
+        self, selector: Selector, individuals: Sequence[Individual], k: int, role: str
+    ) -> list[Individual]:
+        if not individuals:
+            return []
+        rng = random.Random(f"{self._config.random_seed}/{role}")
+        with blaming(self._registry, "ge_selectors", selector.name):
+            return selector.select(individuals, k, self._directions, rng)

@@ -1,0 +1,133 @@
+"""Why a run ends: its generations, an interruption, a budget, a target, no more progress."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from types import FrameType, TracebackType
+from typing import Any
+
+from ge_engine.config import RunConfig
+from ge_engine.population import Direction, losses
+from ge_engine.search.conditions import Condition, parse_condition
+from ge_engine.search.hypervolume import box, normalised
+from ge_engine.store.history import History
+
+PROGRESS = 1e-9
+
+
+class Interrupts:
+    """While entered, the first SIGINT or SIGTERM asks for a clean stop and the second ends at once.
+
+    Outside the main thread, where Python delivers no signals, it changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        if self.reason:
+            raise KeyboardInterrupt
+        self.reason = f"interrupted by {signal.Signals(number).name}"
+
+
+class Limits:
+    """Says why a run should end. Every limit but the clock's follows from settings and ledger alone.
+
+    Raises:
+        ConfigError: `stop_when` cannot be read.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        directions: Mapping[str, Direction],
+        history: History,
+        interrupts: Interrupts,
+    ) -> None:
+        self._config = config
+        self._directions = directions
+        self._history = history
+        self._interrupts = interrupts
+        self._began = time.monotonic()
+        self._target: Condition | None = None
+        if config.stop_when:
+            self._target = parse_condition(config.stop_when, config.objective_names)
+
+    @property
+    def interrupted(self) -> bool:
+        return bool(self._interrupts.reason)
+
+    def now(self) -> str:
+        """Asked between rounds of prompts, also in the middle of a generation; "" to go on."""
+        config = self._config
+        if self._interrupts.reason:
+            return self._interrupts.reason
+        if config.max_seconds and time.monotonic() - self._began >= config.max_seconds:
+            return f"the session has used its {config.max_seconds:g} seconds"
+        if not config.token_budget and not config.cost_budget:
+            return ""
+        read, written = self._history.tokens()
+        if config.token_budget and read + written >= config.token_budget:
+            return f"{read + written} of {config.token_budget} tokens are used"
+        cost = (read * config.price_in + written * config.price_out) / 1e6
+        if config.cost_budget and cost >= config.cost_budget:
+            return f"{cost:.2f} of {config.cost_budget:g} are spent"
+        return ""
+
+    def before(self, done: int, generation: int) -> str:
+        """Asked before `generation` is begun, when as many as `done` are bred; "" to go on."""
+        config = self._config
+        if done >= config.generations:
+            return f"all {config.generations} generations are done"
+        if reason := self.now():
+            return reason
+        if config.max_evaluations and self.evaluations_left() <= 0:
+            return f"all {config.max_evaluations} evaluations are used"
+        if self._target and (found := self._on_target()):
+            return f"{found} reached {config.stop_when}"
+        if config.stall and generation > config.stall and not self._progress(generation):
+            return f"no more hypervolume in {config.stall} generations"
+        return ""
+
+    def evaluations_left(self) -> int:
+        return self._config.max_evaluations - self._history.evaluations()
+
+    def slots(self, wanted: int, running: int = 0) -> int:
+        """How many slots may be bred: never more than evaluations are left, `running` ones counted."""
+        return (
+            max(1, min(wanted, self.evaluations_left() - running)) if self._config.max_evaluations else wanted
+        )
+
+    def _on_target(self) -> str:
+        assert self._target is not None
+        return next((i for i, _, values in self._history.scored_points() if self._target(values)), "")
+
+    def _progress(self, generation: int) -> bool:
+        """Whether the last `stall` generations before this one added hypervolume."""
+        points = [(born, losses(o, self._directions)) for _, born, o in self._history.scored_points()]
+        return growth(points, generation - 1 - self._config.stall) > PROGRESS
+
+
+def growth(points: Iterable[tuple[int, tuple[float, ...]]], generation: int) -> float:
+    """Normalised hypervolume that the points born after `generation` added to those born until then."""
+    everybody = list(points)
+    ideal, reference = box([point for _, point in everybody])
+    before = [point for born, point in everybody if born <= generation]
+    after = [point for _, point in everybody]
+    return normalised(after, ideal, reference) - normalised(before, ideal, reference)

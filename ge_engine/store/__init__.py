@@ -1,0 +1,1 @@
+"""Helpers of the room ledger: records, locks, reading a run, auditing it."""

@@ -1,0 +1,152 @@
+"""Verifies a whole ledger: its pages, digests, lineage, scores, survivors and fronts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ge_engine.errors import GeError
+from ge_engine.outcome import Rejected, Scored
+from ge_engine.population import SEED_ID, Individual, individual_id
+from ge_engine.store.history import History
+
+
+def check(folder: Path) -> list[str]:
+    """What is wrong in the run, a sentence each with the place; empty when all is well.
+
+    Fronts are recomputed from the scores by their definition, digests from the recorded genomes.
+
+    Raises:
+        LedgerError: no run there, or a ledger that cannot be opened.
+    """
+    with History(folder) as history:
+        try:
+            return [*_pages(history), *_Audit(history).problems()]
+        except GeError as error:
+            return [error.message]
+
+
+def _pages(history: History) -> Iterator[str]:
+    for (verdict,) in history.query("PRAGMA integrity_check"):
+        if verdict != "ok":
+            yield f"database: {verdict}"
+
+
+class _Audit:
+    """Holds what each individual's checks look up: ids and scores, no genomes."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._records = history.generations()
+        self._finished = {one.generation for one in self._records if one.finished}
+        self._merged = {i: g for g, i in history.query("SELECT generation, id FROM merged")}
+        self._born: dict[str, tuple[int, int]] = {}
+        self._points: dict[str, Mapping[str, float]] = {}
+
+    def problems(self) -> Iterator[str]:
+        for one in self._history.individuals():
+            yield from (f"{one.id}: {problem}" for problem in self._individual(one))
+            self._born[one.id] = one.generation, one.slot
+            if isinstance(one.outcome, Scored) and not list(self._score(one.outcome.objectives)):
+                self._points[one.id] = one.outcome.objectives
+        yield from self._calls()
+        yield from self._generations()
+        yield from self._strays()
+
+    def _individual(self, one: Individual) -> Iterator[str]:
+        if one.id != SEED_ID and one.id != individual_id(one.generation, one.slot):
+            yield f"its id does not fit generation {one.generation} and slot {one.slot}"
+        for parent in one.parents:
+            if parent not in self._born:
+                yield f"its parent {parent} is not in the ledger"
+            elif parent != SEED_ID and self._born[parent][0] >= one.generation:
+                yield f"its parent {parent} is no older than itself"
+        yield from self._genome(one)
+        if isinstance(one.outcome, Scored):
+            yield from self._score(one.outcome.objectives)
+        elif one.outcome is None and one.id in self._merged:
+            yield "it was admitted and has no outcome, though it was merged into the population"
+
+    def _genome(self, one: Individual) -> Iterator[str]:
+        if one.genome is None:
+            if not isinstance(one.outcome, Rejected):
+                yield "it has no genome and was not rejected"
+            return
+        ((stored,),) = self._history.query("SELECT digest FROM individuals WHERE id = ?", one.id)
+        if stored != one.genome.digest:
+            yield f"its genome has digest {one.genome.digest[:12]}, recorded is {stored[:12]}"
+        if one.id == SEED_ID and stored != self._history.seed.genome.digest:
+            yield "it is not the seed that the run was made from"
+
+    def _score(self, objectives: Mapping[str, float]) -> Iterator[str]:
+        for name in self._history.config.objective_names:
+            value = objectives.get(name)
+            if not isinstance(value, (int, float)) or not math.isfinite(value):
+                yield f"its objective {name} is {value}"
+
+    def _calls(self) -> Iterator[str]:
+        sql = "SELECT key, individual, generation FROM calls ORDER BY generation, individual, key"
+        for key, individual, generation in self._history.query(sql):
+            if key.rpartition("/")[0] != individual:
+                yield f"call {key}: it is recorded for {individual}"
+            if generation in self._finished and self._born.get(individual, (generation, 0))[0] != generation:
+                yield f"call {key}: generation {generation} is not that of {individual}"
+            elif generation in self._finished and individual not in self._born:
+                yield f"call {key}: there is no individual {individual}"
+
+    def _generations(self) -> Iterator[str]:
+        before: tuple[str, ...] = (SEED_ID,)
+        for number, record in enumerate(self._records):
+            if record.generation != number:
+                yield f"generation {number}: it is missing"
+                return
+            if not record.finished:
+                continue
+            yield from (
+                f"generation {number}: {p}" for p in self._survivors(number, record.survivors, before)
+            )
+            yield from (f"generation {number}: {p}" for p in self._front(number))
+            before = record.survivors
+
+    def _survivors(self, number: int, now: tuple[str, ...], before: tuple[str, ...]) -> Iterator[str]:
+        for identity in now:
+            if identity not in self._points:
+                yield f"its survivor {identity} has no score"
+            elif self._merged.get(identity, -1) < number and identity not in before:
+                yield f"its elite {identity} was not alive before"
+        if self._history.config.schedule == "generational":
+            newborn = {identity for identity, (generation, _) in self._born.items() if generation == number}
+            for identity in sorted(newborn & set(self._points) - set(now) - {SEED_ID}):
+                yield f"{identity} was scored and is not among its survivors"
+
+    def _front(self, number: int) -> Iterator[str]:
+        merged = {i for i, generation in self._merged.items() if generation <= number} | {SEED_ID}
+        known = {i: p for i, p in self._points.items() if i in merged}
+        recorded = set(self._history.fronts(number))
+        for identity in sorted(recorded - set(known)):
+            yield f"{identity} is on its front and has no score"
+        signs = {n: -1.0 if d == "max" else 1.0 for n, d in self._directions().items()}
+        losses = {i: tuple(signs[n] * p[n] for n in signs) for i, p in known.items()}
+        for identity, mine in losses.items():
+            beaten = any(other != mine and _no_worse(other, mine) for other in losses.values())
+            if beaten and identity in recorded:
+                yield f"{identity} is on its front and is dominated"
+            if not beaten and not any(losses.get(other) == mine for other in recorded):
+                yield f"{identity} is not dominated and not on its front"
+
+    def _directions(self) -> Mapping[str, str]:
+        return self._history.directions
+
+    def _strays(self) -> Iterator[str]:
+        sql = (
+            "SELECT s.digest, s.split FROM scores s LEFT JOIN individuals i"
+            " ON i.digest = s.digest AND i.stage IS NULL WHERE i.id IS NULL"
+        )
+        unfinished = any(not record.finished for record in self._records)
+        for digest, split in [] if unfinished else self._history.query(sql):
+            yield f"score of {digest[:12]} ({split}): it belongs to no individual that was admitted"
+
+
+def _no_worse(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return all(x <= y for x, y in zip(a, b, strict=True))

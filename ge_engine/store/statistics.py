@@ -1,0 +1,104 @@
+"""What worked: success and hypervolume gain by operator, intent, persona, grammar, model and block."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ge_engine.outcome import Rejected
+from ge_engine.population import SEED_ID, Individual, dominates, losses, non_dominated
+from ge_engine.search.hypervolume import box, normalised
+from ge_engine.store.history import History
+
+DIMENSIONS = ("operator", "intent", "persona", "grammar", "model", "block")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Counts of one value of one dimension.
+
+    `children` that it had a part in, of them `admitted` by the ladder, `scored`, and `better`: not
+    dominated by any parent and dominating one. `gain` is the hypervolume that they added when they were born,
+    as a share of the box around all that the run has scored.
+    """
+
+    dimension: str
+    value: str
+    children: int
+    admitted: int
+    scored: int
+    better: int
+    gain: float
+
+
+def statistics(history: History) -> list[Row]:
+    """Rows in the order of `DIMENSIONS`, the largest gain first."""
+    directions = history.directions
+    points = {i: losses(values, directions) for i, _, values in history.scored_points()}
+    scores = {i: values for i, _, values in history.scored_points()}
+    gains = gained(points)
+    counts: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0, 0, 0, 0.0])
+    for one in history.individuals():
+        if one.id == SEED_ID:
+            continue
+        models = {call.reply.model for call in history.calls(one.id)}
+        parents = [scores[parent] for parent in one.parents if parent in scores]
+        better = one.scored and any(dominates(one.objectives, parent, directions) for parent in parents)
+        better = better and not any(dominates(parent, one.objectives, directions) for parent in parents)
+        admitted = not isinstance(one.outcome, Rejected)
+        for key in _values(one, models):
+            count = counts[key]
+            for place, amount in enumerate((1, admitted, one.scored, better, gains.get(one.id, 0.0))):
+                count[place] += amount
+    rows = [
+        Row(dimension, value, int(c[0]), int(c[1]), int(c[2]), int(c[3]), c[4])
+        for (dimension, value), c in counts.items()
+    ]
+    return sorted(rows, key=lambda row: (DIMENSIONS.index(row.dimension), -row.gain, row.value))
+
+
+def gained(points: Mapping[str, tuple[float, ...]]) -> dict[str, float]:
+    """The normalised hypervolume that each point added to those before it."""
+    if not points:
+        return {}
+    ideal, reference = box(list(points.values()))
+    front: list[tuple[float, ...]] = []
+    before = 0.0
+    gains: dict[str, float] = {}
+    for identity, point in points.items():
+        front = _with(front, point)
+        now = normalised(front, ideal, reference)
+        gains[identity] = max(0.0, now - before)
+        before = now
+    return gains
+
+
+def trace(history: History) -> list[tuple[int, float]]:
+    """(evaluations so far, normalised hypervolume) after each scored individual, the seed first."""
+    directions = history.directions
+    points = {i: losses(values, directions) for i, _, values in history.scored_points()}
+    total, steps = 0.0, []
+    for number, gain in enumerate(gained(points).values(), 1):
+        total += gain
+        steps.append((number, total))
+    return steps
+
+
+def _with(front: Sequence[tuple[float, ...]], point: tuple[float, ...]) -> list[tuple[float, ...]]:
+    joined = [*front, point]
+    return [joined[index] for index in non_dominated(joined)]
+
+
+def _values(one: Individual, models: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Each value once, however many steps it took part in."""
+    found = [("model", model) for model in models]
+    for step in one.steps:
+        found += [
+            ("operator", step.operator),
+            ("intent", step.intent),
+            ("persona", step.persona),
+            ("grammar", step.grammar),
+            ("block", step.address),
+        ]
+    yield from dict.fromkeys(pair for pair in found if pair[1])

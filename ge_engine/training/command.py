@@ -1,0 +1,203 @@
+"""Score genomes by any program: its last line is JSON, and exit status, time and stderr become outcomes.
+
+`python` is the one that runs this engine. The program gets no secrets, a session of its own, limits and a
+scratch file; what it reads is its affair, so the file sandbox of the built-in trainer does not hold here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Job, Probe
+from ge_engine.genome import Genome
+from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.training import limits
+from ge_engine.training.constraints import parse_constraints
+from ge_engine.training.preparing import cores
+from ge_engine.training.starting import clean_environment
+
+OUTPUT_BYTES = 256 * 2**20
+TAIL_BYTES = 64 * 2**10
+REASON_CHARACTERS = 400
+
+
+@contextmanager
+def open_command(
+    seed: Genome, config: RunConfig, arguments: Sequence[str], objectives: Sequence[str], scratch: Path
+) -> Iterator[CommandEvaluation]:
+    """An evaluation that runs `arguments` for each genome; "{path}", "{split}" and "{seed}" in them are
+    filled in. All that still runs at the end is killed."""
+    evaluation = CommandEvaluation(seed, config, arguments, objectives, scratch.resolve())
+    try:
+        yield evaluation
+    finally:
+        evaluation.close()
+
+
+class CommandEvaluation:
+    """Implements `contracts.Evaluation` with one process for each job."""
+
+    def __init__(
+        self,
+        seed: Genome,
+        config: RunConfig,
+        arguments: Sequence[str],
+        objectives: Sequence[str],
+        scratch: Path,
+    ) -> None:
+        self._arguments = tuple(arguments)
+        self._objectives = tuple(objectives)
+        self._constraint = parse_constraints(config.constraints, self._objectives, early=())
+        self._timeout = config.timeout
+        self._memory = int(config.memory_gib * 2**30)
+        self._folder = scratch / "jobs"
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
+        self._file = Path(seed.seed.path or "seed.py")
+        self._pool = ThreadPoolExecutor(config.workers or cores(), thread_name_prefix="ge-command")
+        self._lock = threading.Lock()
+        self._running: set[int] = set()
+        self._count = 0
+        self._closed = False
+
+    def probe(self, genome: Genome) -> Future[Probe]:
+        """Nothing is known of the program's model: every block counts as executed."""
+        seen: Future[Probe] = Future()
+        seen.set_result(Probe(executed=frozenset(genome.blocks)))
+        return seen
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Run the program on the job's genome."""
+        return self._pool.submit(self._run, job)
+
+    def close(self) -> None:
+        """Kill what runs and forget what waits."""
+        with self._lock:
+            self._closed = True
+            running = tuple(self._running)
+        for pid in running:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self, job: Job) -> Outcome:
+        with self._lock:
+            self._count += 1
+            folder = self._folder / str(self._count)
+        folder.mkdir()
+        try:
+            path = folder / self._file.name
+            path.write_bytes(job.genome.source)
+            return self._finished(folder, self._filled(job, path))
+        except OSError as error:
+            return Failed("command", "error", f"it cannot be started: {error}", "infrastructure")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _filled(self, job: Job, path: Path) -> list[str]:
+        values = {"{path}": str(path), "{split}": job.split, "{seed}": str(job.rng_seed)}
+        filled = []
+        for argument in self._arguments:
+            for name, value in values.items():
+                argument = argument.replace(name, value)
+            filled.append(argument)
+        return filled
+
+    def _finished(self, folder: Path, command: Sequence[str]) -> Outcome:
+        places = [str(self._file.resolve().parent), os.getcwd(), os.environ.get("PYTHONPATH", "")]
+        environment = clean_environment() | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
+        programs = os.pathsep.join((os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)))
+        environment |= {"TMPDIR": str(folder), "HOME": str(folder), "PATH": programs}
+        out, err = folder / "stdout", folder / "stderr"
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                env=environment,
+                start_new_session=True,
+            )
+        with self._lock:
+            self._running.add(process.pid)
+            closed = self._closed
+        try:
+            if limits.LINUX:
+                _limit(process.pid, self._memory)
+            status: int | None = process.wait(0 if closed else self._timeout)
+        except subprocess.TimeoutExpired:
+            status = None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            with self._lock:
+                self._running.discard(process.pid)
+        return self._outcome(status, _tail(out), _tail(err))
+
+    def _outcome(self, status: int | None, output: str, errors: str) -> Outcome:
+        said = " ".join(errors.split())[-REASON_CHARACTERS:]
+        if status is None:
+            return Failed("command", "timeout", f"still running after {self._timeout:g} s")
+        if status == -signal.SIGKILL:
+            return Failed("command", "out of memory", "killed by the system (SIGKILL)", "infrastructure")
+        if status < 0:
+            return Failed("command", "crash", f"killed by signal {-status}: {said}")
+        if status > 0:
+            return Failed("command", "crash", f"exit status {status}: {said}")
+        outcome = read_scores(output, self._objectives)
+        broken = self._constraint.broken_after(outcome.objectives) if isinstance(outcome, Scored) else None
+        return broken or outcome
+
+
+def read_scores(output: str, objectives: Sequence[str]) -> Outcome:
+    """The outcome in the last line of a program's output: a JSON object with a number for each objective,
+    and "feedback" (text) if the program has something to say to the next prompt."""
+    lines = output.strip().splitlines()
+    try:
+        said: Any = json.loads(lines[-1]) if lines else None
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, Mapping):
+        shown = lines[-1][:100] if lines else ""
+        return Failed("command", "error", f"its last line is no JSON object: {shown!r}")
+    scores = {}
+    for name in objectives:
+        value = said.get(name)
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return Failed(
+                "command", "error", f"its last line has no number for {name!r}: {lines[-1][:100]!r}"
+            )
+        if not math.isfinite(value):
+            return Failed("command", "not finite", f"{name} is {value}")
+        scores[name] = float(value)
+    feedback = said.get("feedback")
+    return Scored(scores, {"feedback": feedback[:2000]} if isinstance(feedback, str) else {})
+
+
+def _limit(pid: int, memory: int) -> None:
+    with suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (OUTPUT_BYTES, OUTPUT_BYTES))
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+        resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
+
+
+def _tail(file: Path) -> str:
+    with file.open("rb") as held:
+        held.seek(max(0, file.stat().st_size - TAIL_BYTES))
+        return held.read().decode("utf-8", "replace")

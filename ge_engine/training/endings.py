@@ -1,0 +1,111 @@
+"""How a worker ended and whose fault it was."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from ge_engine.contracts import Probe
+from ge_engine.outcome import Failed, Fault
+from ge_engine.training.executor import Ending
+from ge_engine.training.orders import BadReport, Order, Report, unpack_report
+
+_LOG_TAIL = 400
+
+
+class WorkerLost(Exception):
+    """A worker ended by a fault that is not the candidate's; `failed` says how."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.reason)
+        self.failed = failed
+
+
+def report_of(ending: Ending, order: Order) -> Report | Failed:
+    """The worker's report, or how the worker failed to give one."""
+    stage = order.kind
+    if ending.reason == "timeout":
+        return Failed(stage, "timeout", f"still running after {order.timeout:g} s")
+    if ending.reason == "disk":
+        return Failed(stage, "crash", "it filled its scratch folder")
+    if ending.reason == "result":
+        return Failed(stage, "crash", "it sent more than the answers asked for")
+    if ending.reason == "nursery":
+        return Failed(stage, "crash", "the process that started it died, twice; the second time it ran alone")
+    if ending.reason:
+        return Failed(stage, "crash", ending.reason, "infrastructure")
+    if ending.status < 0:
+        return _killed(stage, -ending.status, ending)
+    try:
+        report = unpack_report(ending.result, bytes.fromhex(order.token))
+    except BadReport as error:
+        reason = f"exited with status {ending.status} and {error}" if ending.result else _silent(ending)
+        return Failed(stage, "crash", reason + _printed(ending))
+    if report.stage == "worker":
+        fault: Fault = "infrastructure" if report.kind == "infrastructure" else "engine"
+        return Failed(stage, "crash", report.error, fault)
+    if report.kind == "infrastructure":
+        return Failed(report.stage, "error", report.error, "infrastructure")
+    return report
+
+
+def probe_of(report: Report | Failed) -> Probe:
+    """The probe that a report holds; a dead worker is a probe that stopped at "run".
+
+    Raises:
+        WorkerLost: the fault is not the candidate's.
+    """
+    if isinstance(report, Failed):
+        if report.fault != "candidate":
+            raise WorkerLost(report)
+        return Probe(stage=report.kind if report.kind == "timeout" else "run", error=report.reason)
+    seen = report.probe
+    try:
+        return Probe(
+            stage=report.stage,
+            error=report.error,
+            output_shape=tuple(int(side) for side in seen["output_shape"]),
+            finite=seen["finite"] is True,
+            without_gradient=_names(seen, "without_gradient"),
+            unregistered=tuple(sorted(_names(seen, "unregistered"))),
+            executed=_names(seen, "executed"),
+            facts=dict(report.facts),
+            class_parameters={str(name): int(n) for name, n in seen["class_parameters"].items()},
+            fingerprint=str(seen["fingerprint"])[:64],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return Probe(stage="run", error=f"its report is malformed: {error!r}")
+
+
+def failed_probe(probe: Probe) -> Failed:
+    """What a training of a genome comes to whose probe did not go through."""
+    kind = {"timeout": "timeout", "run": "crash"}.get(probe.stage, "error")
+    if probe.error.startswith("MemoryError") or "allocate memory" in probe.error:
+        kind = "out of memory"
+    return Failed(probe.stage, kind, probe.error)
+
+
+def _names(seen: Mapping[str, Any], key: str) -> frozenset[str]:
+    return frozenset(str(name)[:300] for name in seen[key][:100_000])
+
+
+def _killed(stage: str, number: int, ending: Ending) -> Failed:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    if number == signal.SIGKILL:
+        return Failed(stage, "out of memory", "killed by the system (SIGKILL)", "infrastructure")
+    if number == signal.SIGXCPU:
+        return Failed(stage, "timeout", "used more processor time than allowed (SIGXCPU)")
+    return Failed(stage, "crash", f"killed by {name}{_printed(ending)}")
+
+
+def _silent(ending: Ending) -> str:
+    return f"exited with status {ending.status} without a result"
+
+
+def _printed(ending: Ending) -> str:
+    tail = " ".join(ending.log.split())[-_LOG_TAIL:]
+    return f"; it printed: {tail}" if tail else ""

@@ -1,0 +1,175 @@
+"""Make ready what all jobs of one evaluation share: data without names, limits, and what may be read."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Dataset, Split
+from ge_engine.entry import resolve_entry
+from ge_engine.errors import ConfigError
+from ge_engine.genome import Genome
+from ge_engine.training import limits
+from ge_engine.training.loading import module_address
+from ge_engine.training.orders import Block, Setup
+
+if TYPE_CHECKING:
+    import torch
+
+    from ge_engine.training.batches import Images
+
+_READABLE = [
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/lib32",
+    "/bin",
+    "/sbin",
+    "/etc",
+    "/proc",
+    "/sys",
+    "/opt",
+    "/nix",
+    "/run/nvidia-persistenced",
+]
+
+
+def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tuple[Setup, list[memoryview]]:
+    """The setup of all jobs, and the arrays that go with it (images as (n, height, width, channels))."""
+    scratch = scratch.resolve()
+    shutil.rmtree(scratch / "jobs", ignore_errors=True)
+    (scratch / "jobs").mkdir(parents=True)
+    train = limited(data.train, config.recipe.train_limit, config.random_seed)
+    channels, height = int(train.images.shape[1]), int(train.images.shape[2])
+    size = config.recipe.image_size or height
+    path = Path(seed.seed.path).resolve() if seed.seed.path else scratch / "seed" / "seed.py"
+    root = module_address(path, seed.digest).root
+    _, gpus = slots_of(config)
+    mean, std = channel_statistics(train.images)
+    arrays = {
+        "train": rows_last_channels(train.images),
+        "labels": train.labels.numpy().astype(np.int64),
+        "validation": rows_last_channels(data.validation.images),
+        "test": rows_last_channels(data.test.images),
+    }
+    setup = Setup(
+        seed_path=str(path),
+        entry=resolve_entry(seed, task_facts(data, size), config.entry),
+        channels=channels,
+        size=size,
+        classes=len(data.names),
+        mirror=data.mirror,
+        mean=mean,
+        std=std,
+        recipe=asdict(config.recipe),
+        threads=config.threads,
+        memory=int(config.memory_gib * 2**30),
+        device="cuda" if gpus else "cpu",
+        sandbox=chosen_sandbox(config.sandbox),
+        readable=readable_paths(root),
+        preload=imports_to_preload(seed.source, Path(root)),
+        scratch=str(scratch),
+        blocks={name: Block(array.shape, str(array.dtype)) for name, array in arrays.items()},
+    )
+    return setup, [np.ascontiguousarray(array).data.cast("B") for array in arrays.values()]
+
+
+def chosen_sandbox(asked: str) -> str:
+    """ "landlock" or "none". Raises ConfigError when Landlock is asked for and the kernel has none."""
+    available = limits.landlock_version() > 0
+    if asked == "landlock" and not available:
+        raise ConfigError(
+            "This kernel has no Landlock to confine candidates with.",
+            "Use Linux 5.13 or later, or --sandbox auto.",
+        )
+    return "landlock" if available and asked != "none" else "none"
+
+
+def task_facts(data: Dataset, size: int) -> dict[str, int | float]:
+    """What an entry point may be given of the task; `size` is the images' side in pixels."""
+    return {
+        "num_classes": len(data.names),
+        "in_channels": int(data.train.images.shape[1]),
+        "image_size": size,
+    }
+
+
+def as_images(split: Split, train: Split, size: int) -> Images:
+    """`split` for a trainer in this process, normalised by the statistics of `train`."""
+    import torch
+
+    from ge_engine.training.batches import Images
+
+    mean, std = channel_statistics(train.images)
+    return Images(split.images.permute(0, 2, 3, 1).contiguous(), torch.tensor(mean), torch.tensor(std), size)
+
+
+def limited(split: Split, limit: int, rng_seed: int) -> Split:
+    """At most `limit` images, drawn by `rng_seed`; 0 keeps all."""
+    if not limit or limit >= len(split.labels):
+        return split
+    chosen = np.sort(np.random.default_rng(rng_seed).permutation(len(split.labels))[:limit])
+    return Split(split.images[chosen], split.labels[chosen])
+
+
+def rows_last_channels(images: torch.Tensor) -> np.ndarray[Any, Any]:
+    """uint8 (n, c, h, w) to (n, h, w, c)."""
+    return np.ascontiguousarray(images.numpy().transpose(0, 2, 3, 1))
+
+
+def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel on the scale 0..255, at least 1, over all images."""
+    counts = np.stack(
+        [np.bincount(channel.ravel(), minlength=256) for channel in images.numpy().swapaxes(0, 1)]
+    )
+    values, total = np.arange(256.0), counts.sum(1)
+    mean = counts @ values / total
+    spread = np.sqrt(np.maximum(counts @ values**2 / total - mean**2, 1.0))
+    return tuple(mean.tolist()), tuple(spread.tolist())
+
+
+def slots_of(config: RunConfig) -> tuple[int, int]:
+    """How many trainings run at once, and how many GPUs there are for them."""
+    import torch
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return config.workers or gpus or cores(), gpus
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def readable_paths(root: str) -> tuple[str, ...]:
+    """What a candidate may read: the system, Python and its packages, the engine, the seed's folder."""
+    engine = os.path.dirname(os.path.abspath(__file__))
+    places = [*_READABLE, sys.prefix, sys.base_prefix, sys.exec_prefix, root, engine]
+    places += [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
+    places += os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    places += os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
+    return tuple(
+        dict.fromkeys(os.path.realpath(place) for place in places if place and os.path.exists(place))
+    )
+
+
+def imports_to_preload(source: bytes, root: Path) -> tuple[str, ...]:
+    """Modules that the seed imports from outside its own folder, for the nursery to import once."""
+    names: dict[str, None] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= dict.fromkeys(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.setdefault(node.module)
+    heads = {name: name.partition(".")[0] for name in names}
+    return tuple(
+        n for n, head in heads.items() if not (root / head).exists() and not (root / f"{head}.py").exists()
+    )

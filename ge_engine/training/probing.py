@@ -1,0 +1,328 @@
+"""Build a network once and run one step of it: what the ladder and the live blocks are judged on."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import CodeType, FrameType, ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.utils.flop_counter import FlopCounterMode
+
+from ge_engine.trainer import OptimizerFactory, logits_of
+from ge_engine.training.measuring import (
+    OperandWatch,
+    buffers_as_weights,
+    bytes_on_disk,
+    numbers_in,
+    parameters_by_class,
+    registered_parameters,
+    storage_of,
+    unregistered_modules,
+    walk,
+)
+
+PROBE_SEED = 20_240_714
+BYTES_PER_WEIGHT_IN_TRAINING = 16
+FEWEST_FOR_SPREAD = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the task asks of a network: images (n, channels, size, size) in, logits (n, classes) out."""
+
+    channels: int
+    size: int
+    classes: int
+
+    @property
+    def batch(self) -> int:
+        """Enough images that batch normalisation of a 1x1 map passes gradients; fewer when large."""
+        return 8 if self.size <= 64 else 4
+
+
+@dataclass(slots=True)
+class Findings:
+    """A probe in the making. `stage` names the step that runs now and stays where an error stops it."""
+
+    stage: str = "import"
+    error: str = ""
+    output_shape: tuple[int, ...] = ()
+    finite: bool = True
+    without_gradient: set[str] = field(default_factory=set)
+    unregistered: list[str] = field(default_factory=list)
+    executed: set[str] = field(default_factory=set)
+    facts: dict[str, float] = field(default_factory=dict)
+    class_parameters: dict[str, int] = field(default_factory=dict)
+    fingerprint: str = ""
+
+
+def probe(
+    load: Callable[[], ModuleType],
+    build: Callable[[ModuleType], nn.Module],
+    optimizer_of: Callable[[ModuleType], OptimizerFactory],
+    shape: Shape,
+    recipe: Mapping[str, Any],
+    memory: int,
+    findings: Findings,
+) -> None:
+    """Fill `findings`. An exception of the candidate comes out; `findings.stage` tells where it was."""
+    findings.stage = "import"
+    module = load()
+    findings.stage = "meta"
+    rehearsed = _refuse_giants(lambda: build(module), memory)
+    try:
+        _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
+    except (RuntimeError, NotImplementedError) as error:
+        if not (rehearsed and "meta" in str(error)):
+            raise
+        module = load()  # the rehearsal left a meta tensor in a cache of the module: start afresh without it
+        _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
+    findings.stage = ""
+
+
+def _refuse_giants(build: Callable[[], nn.Module], memory: int) -> bool:
+    """Build on the meta device, where weights take no memory; a model that cannot be built there is
+    judged by its real build. Returns whether it could."""
+    try:
+        with torch.device("meta"):
+            weights = sum(p.numel() for p in registered_parameters(build()).values())
+    except Exception:  # the real build decides, with its own error
+        return False
+    if weights * BYTES_PER_WEIGHT_IN_TRAINING > memory:
+        needs = weights * BYTES_PER_WEIGHT_IN_TRAINING / 2**30
+        raise MemoryError(
+            f"{weights:,} parameters need {needs:.1f} GiB to train; {memory / 2**30:.1f} are allowed"
+        )
+    return True
+
+
+def _probe_module(
+    module: ModuleType,
+    build: Callable[[ModuleType], nn.Module],
+    make_optimizer: OptimizerFactory,
+    shape: Shape,
+    recipe: Mapping[str, Any],
+    findings: Findings,
+) -> None:
+    findings.stage = "build"
+    torch.manual_seed(PROBE_SEED)
+    model = build(module)
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"the entry gives a {type(model).__name__} instead of a torch.nn.Module")
+    step = Step(model, make_optimizer, shape, recipe)
+    order = _first_step(step, findings)
+    findings.executed |= _classes_in(model, module)
+    if findings.finite and findings.output_shape == (shape.batch, shape.classes):
+        _fingerprint(step, order, findings)
+
+
+@dataclass(slots=True)
+class Step:
+    """A network with its optimizer and one fixed batch; `fresh_buffers` are as the build left them."""
+
+    model: nn.Module
+    make_optimizer: OptimizerFactory
+    shape: Shape
+    recipe: Mapping[str, Any]
+    fresh_buffers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(PROBE_SEED)
+        size = (self.shape.batch, self.shape.channels, self.shape.size, self.shape.size)
+        images = torch.randn(size, generator=generator)
+        return images, torch.randint(self.shape.classes, (self.shape.batch,), generator=generator)
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        optimizer = self.make_optimizer(
+            self.model, float(self.recipe["lr"]), float(self.recipe["weight_decay"])
+        )
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise TypeError(f"get_optimizer returned a {type(optimizer).__name__}, not an optimizer")
+        return optimizer
+
+    def forward(self, images: Tensor) -> Tensor:
+        torch.manual_seed(PROBE_SEED)
+        return logits_of(self.model(images), self.shape.classes)
+
+
+def _first_step(step: Step, findings: Findings) -> list[nn.Parameter]:
+    """Forward, backward, optimizer, one step. Returns the parameters in order of first use."""
+    model, (images, targets) = step.model, step.batch()
+    findings.stage = "forward"
+    model.train()
+    step.fresh_buffers = [(b, b.detach().clone()) for b in _buffers(model) if not _lazy(b)]
+    flops = FlopCounterMode(display=False)
+    weights = [*registered_parameters(model).values(), *_buffers(model)]
+    watch = OperandWatch([images, targets], [t for t in weights if not _lazy(t)])
+    with flops, watch:
+        logits = step.forward(images)
+    findings.output_shape = tuple(logits.shape)
+    findings.finite = bool(torch.isfinite(logits).all())
+    parameters = registered_parameters(model)
+    _weigh(model, watch, flops, len(images), findings)
+    if findings.output_shape != (step.shape.batch, step.shape.classes):
+        return []
+    findings.stage = "backward"
+    cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
+    findings.without_gradient = _without_gradient(parameters)
+    findings.stage = "optimizer"
+    step.optimizer().step()
+    places = {storage: place for place, storage in enumerate(watch.order)}
+    return sorted(parameters.values(), key=lambda p: places.get(storage_of(p), len(places)))
+
+
+def _buffers(model: nn.Module) -> list[Tensor]:
+    return [b for _, m in walk(model) for b in vars(m)["_buffers"].values() if isinstance(b, Tensor)]
+
+
+def _lazy(tensor: Tensor) -> bool:
+    return isinstance(tensor, (UninitializedParameter, UninitializedBuffer))
+
+
+def _weigh(
+    model: nn.Module, watch: OperandWatch, flops: FlopCounterMode, images: int, findings: Findings
+) -> None:
+    parameters, buffers = registered_parameters(model), buffers_as_weights(model)
+    registered = {storage_of(t) for t in (*parameters.values(), *_buffers(model))}
+    foreign = [tensor for storage, tensor in watch.foreign.items() if storage not in registered]
+    hidden = [*buffers.values(), *foreign]
+    findings.unregistered = unregistered_modules(model)
+    findings.unregistered += [
+        f"a trainable tensor of shape {tuple(t.shape)}"
+        for t in foreign
+        if t.requires_grad and not findings.unregistered
+    ]
+    findings.class_parameters = parameters_by_class(model)
+    findings.facts = {
+        "parameters": float(numbers_in([*parameters.values(), *hidden])),
+        "hidden_weights": float(numbers_in(hidden)),
+        "flops": float(flops.get_total_flops()) / images,
+        "size_on_disk": float(bytes_on_disk(model)),
+    }
+
+
+def _without_gradient(parameters: Mapping[str, nn.Parameter]) -> set[str]:
+    return {
+        name
+        for name, parameter in parameters.items()
+        if parameter.requires_grad and (parameter.grad is None or not bool(parameter.grad.any()))
+    }
+
+
+def _fingerprint(step: Step, order: list[nn.Parameter], findings: Findings) -> None:
+    """Give every parameter fixed values by its order of first use and hash two training steps.
+
+    Equal for renamed variables and reordered statements; unequal where initialisation, optimizer, size
+    or cost differ. A parameter counts as without gradient only if these values leave it so as well.
+    """
+    model, (images, targets) = step.model, step.batch()
+    findings.stage = "forward"
+    digest = hashlib.sha256()
+    for index, parameter in enumerate(order):
+        digest.update(f"{tuple(parameter.shape)} {_initialised(parameter)}\n".encode())
+        _refill(parameter, index)
+    for buffer, fresh in step.fresh_buffers:
+        buffer.detach().copy_(fresh)
+    for name in ("parameters", "flops"):
+        digest.update(f"{name} {findings.facts[name]}\n".encode())
+    optimizer = step.optimizer()
+    digest.update(_settings(optimizer).encode())
+    for number in range(2):
+        logits = step.forward(images)
+        digest.update(_rounded(logits))
+        optimizer.zero_grad()
+        cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
+        if number == 0:
+            findings.without_gradient &= _without_gradient(registered_parameters(model))
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        digest.update(_rounded(step.forward(images)))
+    findings.fingerprint = digest.hexdigest()
+
+
+def _initialised(parameter: nn.Parameter) -> str:
+    """How a parameter was initialised, up to chance: its constant, or its spread in half powers of two,
+    placed so that torch's default (1 / sqrt(3 fan_in)) lies between two steps for a fan-in of 2^k."""
+    values = parameter.detach().float()
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return f"{low:.4g}"
+    if values.numel() < FEWEST_FOR_SPREAD:
+        return "random"
+    return f"step {round(2 * math.log2(float(values.std()) + 1e-30) + math.log2(3) - 1)}"
+
+
+@torch.no_grad()
+def _refill(parameter: nn.Parameter, index: int) -> None:
+    generator = torch.Generator().manual_seed(PROBE_SEED + index)
+    values = torch.rand(parameter.shape, generator=generator) * 2 - 1
+    if parameter.dim() > 1:
+        values *= math.sqrt(3 * parameter.shape[0] / parameter.numel())
+    else:
+        values = 1 + 0.2 * values
+    parameter.copy_(values)
+    parameter.grad = None
+
+
+def _settings(optimizer: torch.optim.Optimizer) -> str:
+    lines = [type(optimizer).__name__]
+    for group in optimizer.param_groups:
+        settings = sorted((k, repr(v)) for k, v in group.items() if k not in ("params", "param_names"))
+        lines.append(f"{sum(p.numel() for p in group['params'])} {settings}")
+    return "\n".join(lines)
+
+
+def _rounded(logits: Tensor) -> bytes:
+    """Logits to four figures of the largest, so that another order of summation hashes alike."""
+    values = logits.detach().double()
+    largest = float(values.abs().max()) + 1e-12
+    return f"{largest:.3g}".encode() + (values / largest * 1e4).round().to(torch.int32).numpy().tobytes()
+
+
+@contextmanager
+def executed_functions(file: str, addresses: set[str]) -> Iterator[None]:
+    """While open, collect the addresses of functions and methods of the module at `file` that run, and
+    of their classes (also of a dataclass, whose `__init__` has no text of its own)."""
+    seen: set[CodeType] = set()
+
+    def note(frame: FrameType, event: str, argument: Any) -> None:  # noqa: ARG001
+        code = frame.f_code
+        if (
+            code in seen
+            or not code.co_flags & inspect.CO_OPTIMIZED
+            or frame.f_globals.get("__file__") != file
+        ):
+            return
+        seen.add(code)
+        name = code.co_qualname.split(".<locals>")[0]
+        if code.co_filename.startswith("<") and code.co_argcount:
+            name = type(frame.f_locals.get(code.co_varnames[0])).__qualname__
+        parts = name.split(".")
+        addresses.update(".".join(parts[: end + 1]) for end in range(len(parts)))
+
+    before = sys.gettrace()
+    sys.settrace(note)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def _classes_in(model: nn.Module, module: ModuleType) -> set[str]:
+    return {
+        kind.__qualname__
+        for _, part in walk(model)
+        for kind in type(part).__mro__
+        if kind.__module__ == module.__name__
+    }
