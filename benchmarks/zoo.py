@@ -82,14 +82,32 @@ MODELS = (
     torchvision("efficientnet_b0", "efficientnet"),
     torchvision("regnet_y_400mf", "regnet"),
     torchvision("convnext_tiny", "convnext"),
-    torchvision("swin_t", "swin_transformer"),
-    torchvision("vit_b_16", "vision_transformer", "image_size=32"),
-    torchvision("maxvit_t", "maxvit", "input_size=(64, 64), partition_size=2", size=64),
-    torchvision("vgg11_bn", "vgg"),
+    Model(
+        "swin, small",
+        "torchvision/models/swin_transformer.py",
+        "SwinTransformer([4, 4], 24, [1, 1, 1, 1], [1, 2, 4, 8], [2, 2], num_classes=10)",
+    ),
+    Model(
+        "swin_v2, small",
+        "torchvision/models/swin_transformer.py",
+        "SwinTransformer([4, 4], 24, [1, 1, 1, 1], [1, 2, 4, 8], [2, 2], num_classes=10, "
+        "block=SwinTransformerBlockV2, downsample_layer=PatchMergingV2)",
+    ),
+    Model(
+        "vit, small",
+        "torchvision/models/vision_transformer.py",
+        "VisionTransformer(image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=32, "
+        "mlp_dim=64, num_classes=10)",
+    ),
+    Model(
+        "maxvit, small",
+        "torchvision/models/maxvit.py",
+        "MaxVit((64, 64), 16, 2, [16, 32], [1, 1], 8, 0.1, num_classes=10)",
+        size=64,
+    ),
     torchvision("resnext50_32x4d", "resnet"),
     torchvision("efficientnet_v2_s", "efficientnet"),
     torchvision("regnet_x_400mf", "regnet"),
-    torchvision("swin_v2_t", "swin_transformer"),
     transformers(
         "vit",
         "ViT",

@@ -137,8 +137,12 @@ def _unknown(builders: Builders, name: str, facts: Facts) -> list[str]:
 def _value(builders: Builders, parameter: Parameter, facts: Facts) -> str | None:
     fact = _fact(parameter, facts)
     if fact is not None:
-        return repr(fact)
+        return _written(parameter, fact)
     return _configuration(builders, parameter, facts) if parameter.required else None
+
+
+def _written(parameter: Parameter, fact: int | float) -> str:
+    return f"({fact!r}, {fact!r})" if parameter.pair else repr(fact)
 
 
 def _fact(parameter: Parameter, facts: Facts) -> int | float | None:
@@ -159,15 +163,17 @@ def _configuration(builders: Builders, parameter: Parameter, facts: Facts) -> st
         builder = builders.builder(builders.configurations[0])
     if builder is None or builder.kind != "class":
         return None
-    filled = {p.name: value for p in builder.parameters if (value := _fact(p, facts)) is not None}
+    filled = {
+        p.name: _written(p, value) for p in builder.parameters if (value := _fact(p, facts)) is not None
+    }
     if any(p.required and p.name not in filled for p in builder.parameters):
         return None
     if builder.pretrained and not _counts_classes(filled):
-        filled |= {name: facts["num_classes"] for name in _PRETRAINED_FIELDS if "num_classes" in facts}
-    return f"{builder.name}({', '.join(f'{key}={value!r}' for key, value in filled.items())})"
+        filled |= {name: repr(facts["num_classes"]) for name in _PRETRAINED_FIELDS if "num_classes" in facts}
+    return f"{builder.name}({', '.join(f'{key}={value}' for key, value in filled.items())})"
 
 
-def _counts_classes(filled: Mapping[str, int | float]) -> bool:
+def _counts_classes(filled: Mapping[str, str]) -> bool:
     """The configuration has its own word for the number of classes."""
     return any(key.lower().replace("_", "") in SPELLINGS["num_classes"] for key in filled)
 
@@ -234,7 +240,7 @@ def _adapted(
         source = _resolved(given.get(parameter.name), local, genome)
         fact = _fact(replace(parameter, required=False) if source else parameter, facts)
         if fact is not None:
-            values[parameter.name] = repr(fact)
+            values[parameter.name] = _written(parameter, fact)
         elif source is not None:
             values[parameter.name] = source
         elif parameter.required:

@@ -151,6 +151,26 @@ def test_fewer_facts_fill_less() -> None:
     assert resolve_entry(genome, {"in_channels": 1}) == "Net(in_chans=1)"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("img_size: tuple[int, int], num_classes: int", "Net(img_size=(32, 32), num_classes=10)"),
+        ("image_size=(224, 224)", "Net(image_size=(32, 32))"),
+        ("image_size: 'int | tuple[int, int]' = 224", "Net(image_size=32)"),
+        ("kernel=(3, 3), num_classes=2, *, input_size=(8, 8)", "Net(num_classes=10, input_size=(32, 32))"),
+        ("image_size=224, kernel=(3, 3), num_classes=7", "Net(image_size=32, num_classes=10)"),
+    ],
+)
+def test_a_size_that_is_wanted_as_a_pair_and_given_as_a_number(arguments: str, expected: str) -> None:
+    assert resolve_entry(genome_of(HEAD + module("Net", arguments)), FACTS) == expected
+
+
+def test_a_pair_that_keyword_arguments_of_a_factory_reach() -> None:
+    text = HEAD + module("Net", "input_size: Tuple[int, int], num_classes=2, depth=1")
+    text += "\n\ndef net(**kwargs):\n    return Net(kwargs.pop('input_size', (224, 224)), **kwargs)\n"
+    assert resolve_entry(genome_of(text), FACTS) == "net(input_size=(32, 32), num_classes=10)"
+
+
 def test_a_config_in_a_file_beside_the_seed_is_read(tmp_path: Path) -> None:
     """As transformers has it: the configuration stands in another file of the package."""
     (tmp_path / "configuration_x.py").write_text(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -30,13 +30,15 @@ MAX_FORWARDING = 6
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`annotation` is the dotted name of a plain annotation, else ""."""
+    """`annotation` is the dotted name of a plain annotation, else ""; `pair` tells that two numbers are
+    wanted, as in `size: tuple[int, int]` and `size=(224, 224)`."""
 
     name: str
     required: bool
     keyword_only: bool = False
     positional_only: bool = False
     annotation: str = ""
+    pair: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +246,8 @@ def _fields(node: ast.ClassDef) -> Iterator[Parameter]:
             continue
         if "ClassVar" not in unparsed(statement.annotation):
             annotation = dotted(statement.annotation)
-            yield Parameter(statement.target.id, statement.value is None, annotation=annotation)
+            pair = _is_pair(statement.annotation, statement.value)
+            yield Parameter(statement.target.id, statement.value is None, annotation=annotation, pair=pair)
 
 
 def _is_dataclass(node: ast.ClassDef) -> bool:
@@ -261,20 +264,36 @@ def _is_pretrained(node: ast.ClassDef) -> bool:
 
 def _parameters(args: ast.arguments) -> tuple[Parameter, ...]:
     positional = [*args.posonlyargs, *args.args]
-    first_default = len(positional) - len(args.defaults)
+    defaults = [*(None for _ in positional[len(args.defaults) :]), *args.defaults]
     found = [
-        Parameter(a.arg, at < first_default, False, at < len(args.posonlyargs), dotted(a.annotation))
-        for at, a in enumerate(positional)
+        _parameter(a, default, positional_only=at < len(args.posonlyargs))
+        for at, (a, default) in enumerate(zip(positional, defaults, strict=True))
     ]
     found += [
-        Parameter(a.arg, default is None, True, False, dotted(a.annotation))
+        replace(_parameter(a, default), keyword_only=True)
         for a, default in zip(args.kwonlyargs, args.kw_defaults, strict=True)
     ]
     return tuple(found)
 
 
+def _parameter(argument: ast.arg, default: ast.expr | None, positional_only: bool = False) -> Parameter:
+    return Parameter(
+        argument.arg,
+        required=default is None,
+        positional_only=positional_only,
+        annotation=dotted(argument.annotation),
+        pair=_is_pair(argument.annotation, default),
+    )
+
+
+def _is_pair(annotation: ast.expr | None, default: ast.expr | None) -> bool:
+    if isinstance(default, (ast.Tuple, ast.List)):
+        return len(default.elts) == 2
+    return annotation is not None and unparsed(annotation).lower() == "tuple[int, int]"
+
+
 def _optional(parameter: Parameter) -> Parameter:
-    return Parameter(parameter.name, False, True, False, parameter.annotation)
+    return replace(parameter, required=False, keyword_only=True, positional_only=False)
 
 
 def _signature(args: ast.arguments, skip: int = 0) -> str:

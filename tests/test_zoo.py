@@ -1,0 +1,60 @@
+"""Installed model files that nobody here wrote, evolved by the real command (`make zoo` takes them all)."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import doubles
+import pytest
+
+from ge_engine.ledger import Ledger
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _zoo() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("ge_zoo", ROOT / "benchmarks" / "zoo.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+zoo = _zoo()
+
+
+def test_the_zoo_has_twenty_models_of_torchvision_and_five_of_transformers() -> None:
+    packages = [model.file.partition("/")[0] for model in zoo.MODELS]
+    assert packages.count("torchvision") >= 20
+    assert packages.count("transformers") >= 5
+    assert len({model.name for model in zoo.MODELS}) == len(zoo.MODELS)
+    assert all(model.path.is_file() for model in zoo.MODELS)
+
+
+@pytest.mark.parametrize(
+    ("file", "given", "entry"),
+    [
+        ("squeezenet.py", "", "SqueezeNet(num_classes=10)"),
+        ("resnet.py", "ResNet(BasicBlock, [1, 1, 1, 1], num_classes=10)", None),
+    ],
+)
+def test_an_installed_model_file_that_does_not_evolve(
+    file: str, given: str, entry: str | None, tmp_path: Path
+) -> None:
+    row = zoo.tried(zoo.Model(file, f"torchvision/models/{file}", given), tmp_path)
+    assert row.fault == ""
+    assert ("builders could give the model" in row.refused) == bool(given)
+    assert row.entry == (entry or given)
+    assert sum(int(part.split()[0]) for part in row.outcomes.split(", ")) == 2
+
+
+def test_a_generation_that_was_cut_short_counts_as_whole(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path, doubles.seed(), doubles.config()) as ledger:
+        ledger.start_generation(0, 2)
+    assert zoo.children_in(tmp_path) == ([], False)
+    assert zoo.reason_in("starting\nerror: It does not run.\n  try: Mend it.") == "It does not run."
