@@ -174,11 +174,6 @@ class _Session:
                 config.random_seed,
                 self._inbox,
                 self._announce,
-                self._ledger,
-                tuple(self._directions),
-                config.random_seed,
-                self._inbox,
-                self._announce,
             )
             probe = self._admit_seed(evaluation, scoring)
             self._standing = Standing(self._ledger, self._seed, self._directions)
