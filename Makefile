@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report corpus crash fuzz browser docs docs-commands dist clean
+.PHONY: demo test check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report corpus crash fuzz zoo browser docs docs-commands dist clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --run runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -49,7 +49,7 @@ bench: $(STAMP)
 bench-llm bench-train bench-loop bench-schedule bench-report: $(STAMP)
 	$(BIN)/python -m benchmarks.$(subst -,_,$@)
 
-corpus crash fuzz: $(STAMP)
+corpus crash fuzz zoo: $(STAMP)
 	$(BIN)/python -m benchmarks.$@
 
 $(STAMP): pyproject.toml
