@@ -47,12 +47,6 @@ def test_a_steady_run_that_loses_children(tmp_path: Path) -> None:
     assert max(one.objectives["accuracy"] for one in result.front) == best
 
 
-def test_a_steady_run_that_is_not_repeatable(tmp_path: Path) -> None:
-    run(tmp_path / "one")
-    run(tmp_path / "two")
-    assert content(tmp_path / "one") == content(tmp_path / "two")
-
-
 class Stop(Exception):
     pass
 
