@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -58,7 +59,7 @@ class Standing:
         return self._ledger.score(one.genome.digest, "validation") if one.genome else None
 
 
-class Schedule:
+class Schedule(ABC):
     """What both schedules share: planning, breeding and finishing one generation."""
 
     def __init__(
@@ -79,9 +80,9 @@ class Schedule:
         self._limits = limits
         self._shop = shop
 
+    @abstractmethod
     def run(self) -> str:
         """Breed until something says stop; the reason. Work in flight goes on."""
-        raise NotImplementedError
 
     def _breed(self, number: int, size: int) -> Breeding | str:
         """Breed a generation of at most `size` slots; the reason when it was stopped in the middle."""
