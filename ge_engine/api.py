@@ -44,6 +44,7 @@ class RecipeSettings(TypedDict, total=False):
     train_limit: int
     validation_share: float
     norm_batches: int
+    ema: float
 
 
 class Settings(TypedDict, total=False):

@@ -18,7 +18,8 @@ class Recipe:
     """How a candidate is trained. `image_size` 0 keeps the task's own size (pixels);
     `train_limit` 0 uses all training images; `lr` and `weight_decay` are given to the seed's
     `get_optimizer` when it has one; `norm_batches` is how many training batches give batch
-    normalisation its statistics after the last step (0 keeps the running ones)."""
+    normalisation its statistics after the last step (0 keeps the running ones); `ema` is the decay of an
+    exponential moving average of the weights, which is what is scored then (0: the last weights are)."""
 
     epochs: int = 4
     batch_size: int = 64
@@ -32,6 +33,7 @@ class Recipe:
     precision: str = "auto"
     train_limit: int = 0
     norm_batches: int = 8
+    ema: float = 0.0
     validation_share: float = 0.2
 
 
@@ -258,6 +260,7 @@ def _check_ranges(config: RunConfig) -> None:
         (config.sandbox in ("auto", "landlock", "none"), "sandbox is auto, landlock or none"),
         (recipe.norm_batches >= 0, "recipe.norm_batches must be 0 (off) or more"),
         (0 <= recipe.jitter < 1, "recipe.jitter must lie in 0..1"),
+        (0 <= recipe.ema < 1, "recipe.ema must be 0 (off) or more and less than 1"),
         (recipe.precision in ("auto", "no", "bf16", "fp16"), "recipe.precision is auto, no, bf16 or fp16"),
     ]
     for holds, sentence in wants:

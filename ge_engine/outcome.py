@@ -32,7 +32,7 @@ class Skipped:
 class Failed:
     """Training or scoring began and did not end in a score.
 
-    `kind` is one of "timeout", "crash", "out of memory", "not finite", "error".
+    `kind` is one of "timeout", "crash", "out of memory", "not finite", "diverged", "error".
     Only a `fault` of "candidate" counts against the individual; the others are tried again.
     """
 

@@ -20,16 +20,25 @@ from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ge_engine.config import Recipe
+from ge_engine.training.averaging import Average
 from ge_engine.training.batches import Augmentation, Images, Share, batch_bounds, shuffled
+from ge_engine.training.course import Course, Unfit
+from ge_engine.training.pace import Pace
+from ge_engine.training.rates import Schedule
 
 PREDICT_BATCH = 256
-WARM_UP = 0.1
-PLATEAU_FACTOR, PLATEAU_LEAST_LR = 0.7, 1e-3
+DIVERGED = 3.0
+"""An epoch, neither the first nor the last, whose mean loss is so many times that of the first step and of
+guessing (the logarithm of the number of classes) will not come back."""
 OptimizerFactory = Callable[[nn.Module, float, float], torch.optim.Optimizer]
 
 
 class NotFinite(Exception):
     """The loss or the answers became NaN or infinite."""
+
+
+class Diverged(Exception):
+    """The loss left where learning begins, upwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +54,32 @@ class Lesson:
 
 @dataclass(slots=True)
 class Training:
-    """What a training gave: `logits` (m, classes) float32 on the CPU, the curve and the clock."""
+    """What a training gave: `logits` (m, classes) float32 on the CPU, the curve and the clock. `step_seconds`
+    is the quickest step (`Pace`); `checkpoint` what a later call goes on from, b"" unless asked for."""
 
     model: nn.Module
     logits: Tensor
     curve: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
     steps: int = 0
+    step_seconds: float = 0.0
+    checkpoint: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The part of a training that one call does: from `checkpoint` (b"": from the start) until `epochs` are
+    trained (0: all of the recipe's). `keep` asks for a checkpoint at its end. A quickest step of more than
+    `step_seconds` ends it (0: never); `steps` ends it without a score being meant (0: never)."""
+
+    epochs: int = 0
+    checkpoint: bytes = b""
+    keep: bool = False
+    step_seconds: float = 0.0
+    steps: int = 0
+
+
+WHOLE = Stage()
 
 
 def train(
@@ -61,13 +89,17 @@ def train(
     recipe: Recipe,
     rng_seed: int,
     on_first_step: Callable[[], None] = lambda: None,
+    stage: Stage = WHOLE,
 ) -> Training:
-    """Build, train by `recipe`, answer the held-out images. Same seed and threads: same figures on a CPU.
+    """Build, train by `recipe`, answer the held-out images. Same seed and threads: same figures on a CPU,
+    also in several stages: a stage that goes on from a checkpoint ends as if there had been no break.
 
     Under `accelerate launch` every process calls this and takes its share of each batch; all get all logits.
 
     Raises:
         NotFinite: the loss or the logits are NaN or infinite.
+        Diverged: the loss of an epoch lies far above that of the first step and above chance.
+        TooSlow: no step was as quick as `stage.step_seconds`.
         Exception: whatever the network itself raises.
     """
     accelerator = Accelerator(
@@ -76,56 +108,101 @@ def train(
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     device, share = accelerator.device, Share(accelerator.process_index, accelerator.num_processes)
-    set_seed(rng_seed)
-    model = in_fast_layout(build())
-    optimizer = make_optimizer(model, recipe.lr, recipe.weight_decay)
-    model, optimizer = accelerator.prepare(model, optimizer)
     data, labels = lesson.train.to(device), lesson.labels.to(device)
     steps_an_epoch = len(batch_bounds(len(data), recipe.batch_size, 2 * share.of))
-    schedule = Schedule(optimizer, recipe.schedule, recipe.epochs * steps_an_epoch)
-    order = torch.Generator().manual_seed(rng_seed)
+    course = _begun(accelerator, build, make_optimizer, recipe, rng_seed, steps_an_epoch, stage.checkpoint)
     augmentation = Augmentation(
         mirror=recipe.augment and lesson.mirror,
         shift=recipe.augment,
         jitter=recipe.jitter if recipe.augment else 0.0,
     )
-
-    curve: list[dict[str, float]] = []
-    steps, started = 0, time.perf_counter()
+    pace = Pace(device, stage.step_seconds)
+    curve = course.curve
+    last = min(stage.epochs or recipe.epochs, recipe.epochs)
+    highest = DIVERGED * math.log(max(lesson.classes, 2))
+    started = time.perf_counter()
     on_first_step()
-    for epoch in range(recipe.epochs):
-        model.train()
+    while len(curve) < last and not course.ended:
+        course.model.train()
+        epoch = len(curve)
         total, right, seen = (torch.zeros((), device=device) for _ in range(3))
-        for images, targets in shuffled(data, labels, recipe.batch_size, augmentation, order, share):
-            logits = logits_of(model(images), lesson.classes).float()
+        for images, targets in shuffled(data, labels, recipe.batch_size, augmentation, course.order, share):
+            pace.begin()
+            logits = logits_of(course.model(images), lesson.classes).float()
             loss = cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
-            optimizer.zero_grad()
+            course.optimizer.zero_grad()
             accelerator.backward(loss)
-            schedule.before_step(steps)
-            optimizer.step()
+            course.schedule.before_step(course.steps)
+            course.optimizer.step()
+            if course.average is not None:
+                course.average.update()
             total += loss.detach() * len(targets)
             right += (logits.detach().argmax(1) == targets).sum()
             seen += len(targets)
-            steps += 1
+            course.steps += 1
+            pace.end()
             if device.type == "cpu":
                 require_finite(loss, epoch)
+            if course.steps == 1:
+                course.first_loss = float(accelerator.reduce(loss.detach(), "mean"))
+            if course.steps == stage.steps:
+                break
         total, right, seen = (accelerator.reduce(figure, "sum") for figure in (total, right, seen))
         require_finite(total, epoch)
-        mean_loss, rate = float(total / seen), schedule.rate()
+        pace.require()
+        mean_loss, rate = float(total / seen), course.schedule.rate()
+        if 0 < epoch < recipe.epochs - 1:
+            require_sane(mean_loss, max(highest, DIVERGED * course.first_loss), epoch)
         curve.append({"epoch": epoch + 1, "loss": mean_loss, "accuracy": float(right / seen), "lr": rate})
-        if schedule.after_epoch(mean_loss):
-            break
+        course.ended = course.schedule.after_epoch(mean_loss) or course.steps == stage.steps
     seconds = time.perf_counter() - started
-    network = accelerator.unwrap_model(model)
+    checkpoint = course.saved() if stage.keep else b""
+    network = course.network
+    if course.average is not None:
+        course.average.apply()
     if recipe.norm_batches:
         refresh_statistics(
             network,
-            islice(shuffled(data, labels, recipe.batch_size, augmentation, order), recipe.norm_batches),
+            islice(
+                shuffled(data, labels, recipe.batch_size, augmentation, course.order), recipe.norm_batches
+            ),
         )
-    mine = predict(model, lesson.held_out.every(share).to(device), lesson.classes)
+    mine = predict(course.model, lesson.held_out.every(share).to(device), lesson.classes)
     gathered = accelerator.gather(mine.to(device)).cpu().view(share.of, len(mine), -1)
     logits = gathered.transpose(0, 1).flatten(0, 1)[: len(lesson.held_out)]
-    return Training(network, logits, curve, seconds, steps)
+    return Training(network, logits, curve, seconds, course.steps, pace.best, checkpoint)
+
+
+def _begun(
+    accelerator: Accelerator,
+    build: Callable[[], nn.Module],
+    make_optimizer: OptimizerFactory,
+    recipe: Recipe,
+    rng_seed: int,
+    steps_an_epoch: int,
+    checkpoint: bytes,
+) -> Course:
+    """A course at its start, or where `checkpoint` left it; one that does not fit is as good as lost."""
+    set_seed(rng_seed)
+    model = in_fast_layout(build())
+    made = make_optimizer(model, recipe.lr, recipe.weight_decay)
+    prepared, optimizer = accelerator.prepare(model, made)
+    network = accelerator.unwrap_model(prepared)
+    course = Course(
+        model=prepared,
+        network=network,
+        optimizer=optimizer,
+        schedule=Schedule(optimizer, recipe.schedule, recipe.epochs * steps_an_epoch),
+        order=torch.Generator().manual_seed(rng_seed),
+        average=Average(network, recipe.ema) if recipe.ema else None,
+        scaler=accelerator.scaler,
+    )
+    if checkpoint:
+        try:
+            course.load(checkpoint)
+        except Unfit:
+            return _begun(accelerator, build, make_optimizer, recipe, rng_seed, steps_an_epoch, b"")
+    return course
 
 
 @torch.no_grad()
@@ -201,40 +278,6 @@ def require_finite(value: Tensor, epoch: int) -> None:
         raise NotFinite(f"the training loss became {float(value.detach())} in epoch {epoch + 1}")
 
 
-class Schedule:
-    """Scales every group's learning rate: linear warm-up over the first tenth of the steps, then a
-    half cosine to zero (Loshchilov and Hutter 2017, without restarts); or times 0.7 after an epoch whose
-    training loss is no new low, with an end below 0.001; or constant."""
-
-    def __init__(self, optimizer: Any, kind: str, steps: int) -> None:
-        self._groups = optimizer.param_groups
-        self._base = [float(group["lr"]) for group in self._groups]
-        self._kind = kind
-        self._steps = steps
-        self._scale = 1.0
-        self._best = math.inf
-
-    def before_step(self, step: int) -> None:
-        if self._kind == "cosine":
-            warm = max(1, round(WARM_UP * self._steps))
-            left = max(1, self._steps - warm)
-            self._scale = (
-                (step + 1) / (warm + 1)
-                if step < warm
-                else 0.5 * (1 + math.cos(math.pi * (step - warm) / left))
-            )
-        for group, base in zip(self._groups, self._base, strict=True):
-            group["lr"] = base * self._scale
-
-    def rate(self) -> float:
-        """The largest learning rate in force."""
-        return max(float(group["lr"]) for group in self._groups)
-
-    def after_epoch(self, loss: float) -> bool:
-        """True when the training shall end."""
-        if self._kind != "plateau":
-            return False
-        if loss >= self._best:
-            self._scale *= PLATEAU_FACTOR
-        self._best = min(self._best, loss)
-        return max(self._base) * self._scale < PLATEAU_LEAST_LR
+def require_sane(loss: float, highest: float, epoch: int) -> None:
+    if loss > highest:
+        raise Diverged(f"the training loss rose to {loss:.3g} in epoch {epoch + 1}: it diverged")

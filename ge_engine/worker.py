@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ge_engine.config import Recipe
-from ge_engine.trainer import Lesson, NotFinite, OptimizerFactory, default_optimizer, train
+from ge_engine.trainer import Diverged, Lesson, NotFinite, OptimizerFactory, default_optimizer, train
 from ge_engine.training import limits
 from ge_engine.training.batches import Images
 from ge_engine.training.loading import ModuleAddress, error_line, import_source, module_address
@@ -143,6 +143,8 @@ def _train(order: Order, setup: Setup, data: Mapping[str, Tensor], address: Modu
         return Report(facts=facts, curve=tuple(training.curve), logits=logits)
     except NotFinite as error:
         return Report(stage="train", kind="not finite", error=str(error))
+    except Diverged as error:
+        return Report(stage="train", kind="diverged", error=str(error))
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
         return Report(stage=stage, kind=_kind(error), error=error_line(error, address.file))
 

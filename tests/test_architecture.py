@@ -48,8 +48,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("grammar",),
     ("llm",),
     ("limits", "loading", "orders", "channel"),
-    ("batches",),
-    ("trainer", "measuring"),
+    ("batches", "measuring", "pace", "rates"),
+    ("averaging",),
+    ("course",),
+    ("trainer",),
     ("probing",),
     (
         "worker",

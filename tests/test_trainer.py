@@ -14,7 +14,6 @@ from ge_engine.config import Recipe
 from ge_engine.trainer import (
     Lesson,
     NotFinite,
-    Schedule,
     default_optimizer,
     logits_of,
     predict,
@@ -22,6 +21,7 @@ from ge_engine.trainer import (
     train,
 )
 from ge_engine.training.batches import Augmentation, Images, batch_bounds, shuffled
+from ge_engine.training.rates import Schedule
 
 
 def images(count: int, size: int = 8, side: int = 0) -> Images:

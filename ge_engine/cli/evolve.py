@@ -58,6 +58,7 @@ def evolve(
     train_limit: o.TrainLimit = None,
     image_size: o.ImageSize = None,
     precision: o.Precision = None,
+    ema: o.Ema = None,
     timeout: o.Timeout = None,
     sandbox: o.Sandbox = None,
     workers: o.Workers = None,

@@ -92,6 +92,7 @@ LearningRate = Annotated[float | None, _option(TRAINING, "Learning rate.", "--lr
 TrainLimit = Annotated[int | None, _option(TRAINING, "Train on so many images only.", "--train-limit")]
 ImageSize = Annotated[int | None, _option(TRAINING, "Resize images to so many pixels.", "--image-size")]
 Precision = Annotated[str | None, _option(TRAINING, "auto, no, bf16 or fp16.", "--precision")]
+Ema = Annotated[float | None, _option(TRAINING, "Decay of averaged weights, e.g. 0.999; 0 = off.", "--ema")]
 Timeout = Annotated[float | None, _option(TRAINING, "Seconds a candidate may take.", "--timeout")]
 Sandbox = Annotated[str | None, _option(TRAINING, "auto, landlock or none.", "--sandbox")]
 Threads = Annotated[int | None, _option(TRAINING, "Cores that one training uses.", "--threads")]
@@ -123,6 +124,7 @@ SETTINGS: Mapping[str, str] = {
     "train_limit": "recipe.train_limit",
     "image_size": "recipe.image_size",
     "precision": "recipe.precision",
+    "ema": "recipe.ema",
 }
 
 
