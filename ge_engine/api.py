@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack, overload
 
 from ge_engine.changes import Change, diff_genomes, unified
-from ge_engine.cli.export import with_header, write_whole
+from ge_engine.cli.export import rescored_line, with_header, write_whole
 from ge_engine.cli.outcomes import number
 from ge_engine.cli.refs import find_individual, load_side, require_genome
 from ge_engine.cli.view import open_view
@@ -22,10 +22,12 @@ from ge_engine.config import load_config
 from ge_engine.errors import ConfigError
 from ge_engine.events import Observe
 from ge_engine.genome import Block, Genome, Seed, select_addresses
+from ge_engine.loop import rescore as rescore_run
 from ge_engine.loop import run as run_engine
 from ge_engine.population import Direction, Individual, pareto_front
 from ge_engine.registry import load_registry
 from ge_engine.store.history import History
+from ge_engine.store.rescored import Rescored, spreads
 
 
 class RecipeSettings(TypedDict, total=False):
@@ -89,6 +91,10 @@ class Settings(TypedDict, total=False):
     stop_when: str
     stall: int
     schedule: str
+    max_slowdown: float
+    halving: bool
+    halving_rate: int
+    rescore_seeds: int
     adaptive: bool
     thought_tokens: int
     recipe: RecipeSettings
@@ -236,6 +242,21 @@ class Run:
         with History(self.folder) as history:
             return find_individual(history, identity)
 
+    @property
+    def rescored(self) -> dict[str, Rescored]:
+        """What further seeds gave of each finalist, the seed model first; empty without `rescore_seeds`."""
+        with History(self.folder) as history:
+            return spreads(history)
+
+    def rescore(self, seeds: int = 3, observe: Observe | None = None) -> dict[str, Rescored]:
+        """Train the finalists of a run that has ended with further seeds, as `ge rescore` does.
+
+        Raises:
+            ConfigError: the run goes on, or was cut off.
+        """
+        rescore_run(self.folder, seeds, load_registry(), observe or (lambda *_: None))
+        return self.rescored
+
     def diff(self, identity: str, against: str = "seed") -> Changes:
         """What changed from one individual, by default the seed, to another."""
         sides = [require_genome(self.individual(name)) for name in (against, identity)]
@@ -252,7 +273,8 @@ class Run:
             raise ConfigError(f"The file {path} exists.", "Choose another name, or overwrite it with force.")
         with History(self.folder) as history:
             one = find_individual(history, identity)
-            source = with_header(require_genome(one).source, one, self.folder, history.seed.newline)
+            remark = rescored_line(history, identity)
+            source = with_header(require_genome(one).source, one, self.folder, history.seed.newline, remark)
         write_whole(path, source)
         return path
 

@@ -49,6 +49,9 @@ class RunConfig:
     take one: a program for "command", module:function for "function". `sandbox` confines candidates:
     "auto" where the kernel can (Landlock), "landlock" or an error, "none". `adaptive` draws what worked more
     often.
+    `max_slowdown` ends a training whose quickest step takes more than so many times the seed's (0: none
+    does). `halving` trains children in stages, of which each time the better of `halving_rate` go on.
+    `rescore_seeds` trains the finalists again with so many further seeds each.
     `thought_tokens` bound a reply in prose (Evolution of Thought) besides `max_tokens`.
     `threads` are the cores that one training uses on a CPU; sums in another order give other last
     digits, so the number does not follow from the machine.
@@ -93,6 +96,10 @@ class RunConfig:
     price_out: float = 0.0
     stop_when: str = ""
     stall: int = 0
+    max_slowdown: float = 0.0
+    halving: bool = False
+    halving_rate: int = 2
+    rescore_seeds: int = 0
     schedule: str = "generational"
     adaptive: bool = False
     recipe: Recipe = field(default_factory=Recipe)
@@ -239,6 +246,9 @@ def _check_ranges(config: RunConfig) -> None:
         (min(config.cost_budget, config.price_in, config.price_out) >= 0, "costs must be 0 or more"),
         (not config.cost_budget or config.price_in + config.price_out > 0, "cost_budget needs a price"),
         (config.stall >= 0, "stall must be 0 (never) or more"),
+        (config.max_slowdown >= 0, "max_slowdown must be 0 (no limit) or more"),
+        (config.halving_rate >= 2, "halving_rate must be 2 or more"),
+        (config.rescore_seeds >= 0, "rescore_seeds must be 0 (not at all) or more"),
         (config.schedule in ("generational", "steady"), "schedule is generational or steady"),
         (config.thought_tokens >= 1, "thought_tokens must be 1 or more"),
         (bool(config.objectives), "at least one objective is needed"),

@@ -310,16 +310,27 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training. `key` names the individual; `rng_seed` fixes initialisation and order of data."""
+    """One training. `key` names the individual; `rng_seed` fixes initialisation and order of data.
+
+    `split` "both" asks for validation's figures and, in `Scored.details["test"]`, those of the test split;
+    an evaluator that leaves the latter out is asked for "test" as well. `epochs` asks for the figures after
+    so many epochs (0: all of the recipe's), which only evaluators with `takes_epochs` are asked for; a
+    later job may go on from there.
+    """
 
     key: str
     genome: Genome
     rng_seed: int
-    split: Literal["validation", "test"] = "validation"
+    split: Literal["validation", "test", "both"] = "validation"
+    epochs: int = 0
 
 
 class Evaluation(Protocol):
-    """An open evaluator: probes and scores genomes of one seed, several at once."""
+    """An open evaluator: probes and scores genomes of one seed, several at once.
+
+    One that keeps something between jobs of different `epochs` has a method `discard(genome)`, which is
+    called when no more will come.
+    """
 
     def probe(self, genome: Genome) -> Future[Probe]: ...
 
@@ -329,7 +340,8 @@ class Evaluation(Protocol):
 class Evaluator(Protocol):
     """Opens an evaluation. Raises SeedError when the seed does not build, run or train.
 
-    `tasks` are those of the run's registry; without them, the installed plugins' tasks.
+    `tasks` are those of the run's registry; without them, the installed plugins' tasks. An evaluator with
+    an attribute `takes_epochs` that is true honours `Job.epochs`; `halving` needs it.
     """
 
     @property

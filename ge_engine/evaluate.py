@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from ge_engine.errors import ConfigError, SeedError
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.training import limits
+from ge_engine.training.checkpoints import Checkpoints
 from ge_engine.training.constraints import Constraint, parse_constraints
 from ge_engine.training.endings import WorkerLost, failed_probe, probe_of, report_of
 from ge_engine.training.executor import Ending, Executor, NurseryExecutor
-from ge_engine.training.orders import REPORT_LIMIT, Order, Report
+from ge_engine.training.orders import CHECKPOINT_LIMIT, REPORT_LIMIT, Order, Report
+from ge_engine.training.pace import PACE_STEPS
 from ge_engine.training.preparing import prepare, slots_of
 
 PROBE_SECONDS, PROBE_SLOWDOWN = 5.0, 20.0
@@ -50,13 +53,23 @@ def open_training(
     setup, arrays = prepare(seed, config, data, scratch)
     labels = {name: getattr(data, name).labels.numpy().astype(np.int64) for name in ("validation", "test")}
     slots, gpus = slots_of(config)
-    limit = REPORT_LIMIT + 4 * len(data.names) * max(len(values) for values in labels.values())
+    labels["both"] = np.concatenate([labels["validation"], labels["test"]])
+    limit = REPORT_LIMIT + 4 * len(data.names) * len(labels["both"])
+    limit += CHECKPOINT_LIMIT if config.halving else 0
     limits.hide_memory(True)
     executor = NurseryExecutor(setup, arrays, slots, gpus, limit)
     try:
         constraint = parse_constraints(config.constraints, [one.name for one in objectives])
+        checkpoints = Checkpoints(scratch / "checkpoints")
         evaluation = TrainEvaluation(
-            executor, objectives, labels, len(data.names), config.timeout, constraint
+            executor,
+            objectives,
+            labels,
+            len(data.names),
+            config.timeout,
+            constraint,
+            checkpoints,
+            config.max_slowdown,
         )
         evaluation.admit(seed)
         yield evaluation
@@ -76,19 +89,25 @@ class TrainEvaluation:
         labels: Mapping[str, np.ndarray[Any, Any]],
         classes: int,
         timeout: float,
-        constraint: Constraint | None = None,
+        constraint: Constraint,
+        checkpoints: Checkpoints,
+        max_slowdown: float = 0.0,
     ) -> None:
         self._executor = executor
         self._objectives = tuple(objectives)
         self._labels = labels
         self._classes = classes
         self._timeout = timeout
-        self._constraint = constraint or Constraint()
+        self._constraint = constraint
+        self._checkpoints = checkpoints
+        self._slowdown = max_slowdown
+        self._seed_step = 0.0
+        self._seed_digest = ""
         self._probe_timeout = timeout
         self._probes: dict[str, Probe] = {}
 
     def admit(self, seed: Genome) -> None:
-        """Probe the seed.
+        """Probe the seed, and time its steps where the others' are held to them.
 
         Raises:
             SeedError: it does not go through one training step.
@@ -109,6 +128,21 @@ class TrainEvaluation:
         self._probe_timeout = min(
             self._timeout, max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))
         )
+        self._seed_digest = seed.digest
+        if self._slowdown:
+            self._time_steps(seed)
+
+    def _time_steps(self, seed: Genome) -> None:
+        order = replace(self._order("train", seed, 0, "validation", self._timeout), steps=PACE_STEPS)
+        report = report_of(self._executor.submit(order).result(), order)
+        if isinstance(report, Failed) or report.stage:
+            reason = report.reason if isinstance(report, Failed) else report.error
+            raise SeedError(f"The seed does not train: {reason}.", "Mend the file and try again.")
+        self._seed_step = report.facts["step_seconds"]
+
+    def discard(self, genome: Genome) -> None:
+        """Delete what a training of the genome in stages has left."""
+        self._checkpoints.discard(genome.digest)
 
     def probe(self, genome: Genome) -> Future[Probe]:
         """Build the genome's model and run one step. The future raises `WorkerLost` where the fault is not
@@ -152,7 +186,21 @@ class TrainEvaluation:
         if broken is not None:
             return _done(broken)
         order = self._order("train", job.genome, job.rng_seed, job.split, self._timeout)
+        if job.split == "validation":
+            order = self._staged(order, job)
         return _chain(self._executor.submit(order), lambda ending: self._outcome(ending, order, probe))
+
+    def _staged(self, order: Order, job: Job) -> Order:
+        """Train as far as the job asks, from where an earlier one stopped, and no slower than allowed."""
+        known = self._checkpoints.latest(order.digest, job.rng_seed)
+        slowest = self._slowdown * self._seed_step if order.digest != self._seed_digest else 0.0
+        return replace(
+            order,
+            epochs=job.epochs,
+            keep=job.epochs > 0,
+            checkpoint=str(known.resolve()) if known else "",
+            step_seconds=slowest,
+        )
 
     def _order(self, kind: str, genome: Genome, rng_seed: int, split: str, timeout: float) -> Order:
         return Order(
@@ -172,7 +220,9 @@ class TrainEvaluation:
         if isinstance(report, Failed):
             return report
         if report.stage:
-            return Failed(report.stage, report.kind, report.error)
+            return Failed(report.stage, report.kind, self._explained(report))
+        if report.checkpoint:
+            self._checkpoints.put(order.digest, order.rng_seed, report.checkpoint)
         labels = self._labels[order.split]
         logits = np.frombuffer(report.logits, np.float32)
         if logits.size != labels.size * self._classes:
@@ -184,7 +234,20 @@ class TrainEvaluation:
             return Failed("predict", "not finite", f"{wrong} of {labels.size} answers are NaN or infinite")
         facts = {**probe.facts, **report.facts}
         facts["parameters"] = max(probe.facts["parameters"], report.facts.get("registered", 0.0))
-        return self._score(Measurement(logits, labels, facts), report)
+        if order.split != "both":
+            return self._score(Measurement(logits, labels, facts), report)
+        first = len(self._labels["validation"])
+        outcome = self._score(Measurement(logits[:first], labels[:first], facts), report)
+        tested = self._score(Measurement(logits[first:], labels[first:], facts), report)
+        if isinstance(outcome, Scored) and isinstance(tested, Scored):
+            return Scored(outcome.objectives, {**outcome.details, "test": dict(tested.objectives)})
+        return tested if isinstance(outcome, Scored) else outcome
+
+    def _explained(self, report: Report) -> str:
+        if report.kind != "too slow":
+            return report.error
+        seed = f"{1000 * self._seed_step:.3g} ms"
+        return f"{report.error}; the seed's takes {seed}, and {self._slowdown:g} times that is allowed"
 
     def _score(self, measurement: Measurement, report: Report) -> Outcome:
         scores: dict[str, float] = {}

@@ -204,8 +204,11 @@ class Ledger(History):
     def add_probe(self, digest: str, probe: Probe) -> None:
         self._write("INSERT OR REPLACE INTO probes VALUES (?, ?)", digest, probe_to_json(probe))
 
-    def add_score(self, digest: str, split: Literal["validation", "test"], outcome: Outcome) -> None:
-        """Raises ValueError when an objective is not finite: such an outcome is `Failed`."""
+    def add_score(self, digest: str, split: str, outcome: Outcome) -> None:
+        """`split` as `store.splits` names it.
+
+        Raises ValueError when an objective is not finite: such an outcome is `Failed`.
+        """
         text = outcome_to_json(outcome)
         self._write("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)", digest, split, text, time.time())
 

@@ -14,7 +14,7 @@ from ge_engine.contracts import Evaluation, Probe
 from ge_engine.errors import ConfigError, LedgerError, SeedError
 from ge_engine.events import Announcer, Observe
 from ge_engine.genome import Seed
-from ge_engine.ledger import Ledger, Settled, exists
+from ge_engine.ledger import History, Ledger, Settled, exists
 from ge_engine.outcome import Outcome, Scored
 from ge_engine.population import (
     SEED_ID,
@@ -26,12 +26,14 @@ from ge_engine.registry import Registry, choose
 from ge_engine.search.addresses import Addresses
 from ge_engine.search.breeding import Shop
 from ge_engine.search.chosen import require_names
+from ge_engine.search.halving import stages_of
 from ge_engine.search.models import opened_models
 from ge_engine.search.schedule import SCHEDULES, Standing, front_data
 from ge_engine.search.scoring import Inbox, Scoring
 from ge_engine.search.selection import Selection
 from ge_engine.search.slots import Breeder
 from ge_engine.search.stopping import Interrupts, Limits
+from ge_engine.store.rescored import rescored
 from ge_engine.validate import Ladder
 
 # What a later session of a run may change: how much and how fast, never what is compared.
@@ -49,6 +51,7 @@ CHANGEABLE = frozenset(
         "price_out",
         "stop_when",
         "stall",
+        "rescore_seeds",
     }
 )
 
@@ -86,6 +89,28 @@ def run(seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe
         limits = Limits(config, directions, ledger, interrupts)
         session = _Session(ledger.seed, config, registry, ledger, announce, directions, limits)
         return session.run()
+
+
+def rescore(
+    folder: Path, seeds: int, registry: Registry, observe: Observe, workers: int | None = None
+) -> Result:
+    """Train the finalists of a run that has ended with `seeds` further seeds, those left out that it holds.
+
+    Raises:
+        ConfigError: the run goes on, or was cut off.
+        LedgerError, SeedError, PluginError: as `run`.
+    """
+    with History(folder) as history:
+        seed, config, ended = history.seed, history.config, history.stopped_because
+    if not ended:
+        raise ConfigError(f"The run {folder} has not ended.", "Go on with it by `ge evolve`.")
+    config = replace(config, rescore_seeds=seeds, workers=config.workers if workers is None else workers)
+    require_names(config, registry)
+    directions = objectives_of(config, registry)
+    with _opened(folder, seed, config, directions) as ledger, Interrupts() as interrupts:
+        limits = Limits(config, directions, ledger, interrupts)
+        announce = Announcer(observe, registry)
+        return _Session(ledger.seed, config, registry, ledger, announce, directions, limits).rescore(ended)
 
 
 def objectives_of(config: RunConfig, registry: Registry) -> dict[str, Direction]:
@@ -156,6 +181,42 @@ class _Session:
         self._announce_start()
         if self._nothing_left():
             return self._finish(self._reason_at_start())
+        genome = self._seed.genome
+        assert genome is not None
+        with self._opened_scoring() as (evaluation, scoring):
+            probe = self._begin(evaluation, scoring)
+            self._announce("seed_scored", objectives=dict(self._seed.objectives))
+            breeder = Breeder(
+                config=config,
+                seed=self._seed,
+                operators=operators,
+                personas=personas,
+                grammars=registry.grammars,
+                directions=self._directions,
+                addresses=Addresses(genome, config, probe).of,
+                blame=self._blame,
+            )
+            ladder = Ladder(registry.checks.values(), probe, lambda name: self._blame("ge_checks", name))
+            stopped = self._evolve(breeder, ladder, scoring)
+            if not self._limits.interrupted:
+                self._test_finalists(scoring)
+        return self._finish(stopped)
+
+    def rescore(self, ended: str) -> Result:
+        """Test and rescore the finalists of a run that ended for the reason `ended`."""
+        with self._opened_scoring() as (evaluation, scoring):
+            self._begin(evaluation, scoring)
+            self._test_finalists(scoring)
+        return self._finish(ended)
+
+    def _begin(self, evaluation: Evaluation, scoring: Scoring) -> Probe:
+        probe = self._admit_seed(evaluation, scoring)
+        self._standing = Standing(self._ledger, self._seed, self._directions)
+        return probe
+
+    @contextmanager
+    def _opened_scoring(self) -> Iterator[tuple[Evaluation, Scoring]]:
+        config, registry = self._config, self._registry
         evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
         objectives = [blamed_objective(registry, name) for name in config.objective_names]
         assert self._seed.genome is not None
@@ -174,25 +235,9 @@ class _Session:
                 config.random_seed,
                 self._inbox,
                 self._announce,
+                stages_of(config),
             )
-            probe = self._admit_seed(evaluation, scoring)
-            self._standing = Standing(self._ledger, self._seed, self._directions)
-            self._announce("seed_scored", objectives=dict(self._seed.objectives))
-            breeder = Breeder(
-                config=config,
-                seed=self._seed,
-                operators=operators,
-                personas=personas,
-                grammars=registry.grammars,
-                directions=self._directions,
-                addresses=Addresses(self._seed.genome, config, probe).of,
-                blame=self._blame,
-            )
-            ladder = Ladder(registry.checks.values(), probe, lambda name: self._blame("ge_checks", name))
-            stopped = self._evolve(breeder, ladder, scoring)
-            if not self._limits.interrupted:
-                self._test_finalists(scoring)
-        return self._finish(stopped)
+            yield evaluation, scoring
 
     def _blame(self, hook: str, name: str) -> str:
         return self._registry.blame(hook, name)
@@ -210,7 +255,11 @@ class _Session:
         if not self._reason_at_start():
             return False
         tested = self._ledger.test_outcomes()
-        return all(one.id in tested for one in (self._seed, *self._standing.front))
+        again = rescored(self._ledger)
+        return all(
+            one.id in tested and len(again.get(one.id, {})) >= self._config.rescore_seeds
+            for one in (self._seed, *self._standing.front)
+        )
 
     def _admit_seed(self, evaluation: Evaluation, scoring: Scoring) -> Probe:
         """Probe and score the seed before any prompt. Raises SeedError with its own error."""
@@ -280,6 +329,10 @@ class _Session:
         for one in finalists:
             assert one.genome is not None
             scoring.score(one.id, one.genome, "test")
+        scoring.drain()
+        for one in finalists:
+            assert one.genome is not None
+            scoring.rescore(one.id, one.genome, self._config.rescore_seeds)
         scoring.drain()
 
     def _finish(self, stopped: str) -> Result:

@@ -32,7 +32,8 @@ class Skipped:
 class Failed:
     """Training or scoring began and did not end in a score.
 
-    `kind` is one of "timeout", "crash", "out of memory", "not finite", "diverged", "error".
+    `kind` is one of "timeout", "crash", "out of memory", "not finite", "diverged", "too slow"
+    (than `max_slowdown` allows), "stopped" (early, by `halving`), "error".
     Only a `fault` of "candidate" counts against the individual; the others are tried again.
     """
 

@@ -155,7 +155,7 @@ def train(
             require_sane(mean_loss, max(highest, DIVERGED * course.first_loss), epoch)
         curve.append({"epoch": epoch + 1, "loss": mean_loss, "accuracy": float(right / seen), "lr": rate})
         course.ended = course.schedule.after_epoch(mean_loss) or course.steps == stage.steps
-    seconds = time.perf_counter() - started
+    course.seconds += time.perf_counter() - started
     checkpoint = course.saved() if stage.keep else b""
     network = course.network
     if course.average is not None:
@@ -170,7 +170,7 @@ def train(
     mine = predict(course.model, lesson.held_out.every(share).to(device), lesson.classes)
     gathered = accelerator.gather(mine.to(device)).cpu().view(share.of, len(mine), -1)
     logits = gathered.transpose(0, 1).flatten(0, 1)[: len(lesson.held_out)]
-    return Training(network, logits, curve, seconds, course.steps, pace.best, checkpoint)
+    return Training(network, logits, curve, course.seconds, course.steps, pace.best, checkpoint)
 
 
 def _begun(

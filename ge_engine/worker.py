@@ -22,7 +22,15 @@ import torch
 from torch import Tensor, nn
 
 from ge_engine.config import Recipe
-from ge_engine.trainer import Diverged, Lesson, NotFinite, OptimizerFactory, default_optimizer, train
+from ge_engine.trainer import (
+    Diverged,
+    Lesson,
+    NotFinite,
+    OptimizerFactory,
+    Stage,
+    default_optimizer,
+    train,
+)
 from ge_engine.training import limits
 from ge_engine.training.batches import Images
 from ge_engine.training.loading import ModuleAddress, error_line, import_source, module_address
@@ -34,7 +42,8 @@ from ge_engine.training.measuring import (
     peak_memory,
     registered_parameters,
 )
-from ge_engine.training.orders import Order, Report, Setup, pack_report
+from ge_engine.training.orders import CHECKPOINT_LIMIT, Order, Report, Setup, pack_report
+from ge_engine.training.pace import TooSlow
 from ge_engine.training.probing import Findings, Shape, executed_functions, probe
 
 _GPU_LOST = ("uncorrectable ECC", "GPU is lost", "busy or unavailable", "fallen off the bus")
@@ -48,8 +57,9 @@ def work(order: Order, setup: Setup, data: Mapping[str, Tensor], result: int, lo
     token = bytes.fromhex(order.token)
     folder = Path(setup.scratch, "jobs", order.id)
     folder.mkdir(parents=True)
+    checkpoint = _stored(order)
     _settle(order, setup, folder, log)
-    report = run(order, setup, data)
+    report = run(order, setup, data, checkpoint)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # the candidate may have closed or replaced it
             stream.flush()
@@ -86,12 +96,21 @@ def _devices() -> list[str]:
     return [f"/dev/{name}" for name in os.listdir("/dev") if name in wanted or name.startswith("nvidia")]
 
 
-def run(order: Order, setup: Setup, data: Mapping[str, Tensor]) -> Report:
+def _stored(order: Order) -> bytes:
+    """The checkpoint to go on from, read before the sandbox closes; one that is lost is b""."""
+    try:
+        return Path(order.checkpoint).read_bytes() if order.checkpoint else b""
+    except OSError:
+        return b""
+
+
+def run(order: Order, setup: Setup, data: Mapping[str, Tensor], checkpoint: bytes = b"") -> Report:
     """The report of `order`: what was found or trained, or the candidate's own error."""
     address = module_address(Path(setup.seed_path), order.digest)
     if order.kind == "probe":
         return _probe(order, setup, address)
-    return _train(order, setup, data, address)
+    stage = Stage(order.epochs, checkpoint, order.keep, order.step_seconds, order.steps)
+    return _train(order, setup, data, address, stage)
 
 
 def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
@@ -120,7 +139,9 @@ def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
     return Report(stage=findings.stage, kind=kind, error=findings.error, facts=findings.facts, probe=plain)
 
 
-def _train(order: Order, setup: Setup, data: Mapping[str, Tensor], address: ModuleAddress) -> Report:
+def _train(
+    order: Order, setup: Setup, data: Mapping[str, Tensor], address: ModuleAddress, part: Stage
+) -> Report:
     stage = "import"
     facts: dict[str, float] = {}
     try:
@@ -135,16 +156,21 @@ def _train(order: Order, setup: Setup, data: Mapping[str, Tensor], address: Modu
             Recipe(**setup.recipe),
             order.rng_seed,
             lambda: facts.update(start_seconds=_now() - order.sent),
+            part,
         )
         stage = "measure"
         facts.update(_figures(training.model, setup))
         facts.update(train_seconds=training.seconds, steps=float(training.steps))
+        facts.update(step_seconds=training.step_seconds)
         logits = training.logits.contiguous().numpy().tobytes()
-        return Report(facts=facts, curve=tuple(training.curve), logits=logits)
+        checkpoint = training.checkpoint if len(training.checkpoint) <= CHECKPOINT_LIMIT else b""
+        return Report(facts=facts, curve=tuple(training.curve), logits=logits, checkpoint=checkpoint)
     except NotFinite as error:
         return Report(stage="train", kind="not finite", error=str(error))
     except Diverged as error:
         return Report(stage="train", kind="diverged", error=str(error))
+    except TooSlow as error:
+        return Report(stage="train", kind="too slow", error=str(error))
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
         return Report(stage=stage, kind=_kind(error), error=error_line(error, address.file))
 
@@ -171,10 +197,15 @@ def _lesson(order: Order, setup: Setup, data: Mapping[str, Tensor]) -> Lesson:
     return Lesson(
         train=Images(data["train"], mean, std, setup.size),
         labels=data["labels"],
-        held_out=Images(data[order.split], mean, std, setup.size),
+        held_out=Images(_held_out(order, data), mean, std, setup.size),
         classes=setup.classes,
         mirror=setup.mirror,
     )
+
+
+def _held_out(order: Order, data: Mapping[str, Tensor]) -> Tensor:
+    both = order.split == "both"
+    return torch.cat([data["validation"], data["test"]]) if both else data[order.split]
 
 
 def _figures(model: nn.Module, setup: Setup) -> dict[str, float]:

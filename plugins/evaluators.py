@@ -23,6 +23,7 @@ class TrainEvaluator:
     """Supervised training on the run's task, in isolated processes."""
 
     name = "train"
+    takes_epochs = True
 
     @contextmanager
     def open(
@@ -44,6 +45,7 @@ class CommandEvaluator:
     """Any program, `evaluator_argument` with {path}, e.g. "python train.py --model {path}"."""
 
     name = "command"
+    takes_epochs = True
 
     @contextmanager
     def open(
@@ -66,6 +68,12 @@ class CommandEvaluator:
                 f"The command {config.evaluator_argument!r} does not say where the model's file goes.",
                 'Write {path} there: --command "python train.py --model {path}".',
             )
+        if config.halving and not any("{epochs}" in word for word in words):
+            raise ConfigError(
+                f"The command {config.evaluator_argument!r} takes no epochs and cannot train in stages.",
+                "Write {epochs} where it takes them, or leave --halving out.",
+            )
+        _refuse_slowdown(config)
         names = [objective.name for objective in objectives]
         with open_command(seed, config, words, names, scratch) as evaluation:
             yield evaluation
@@ -75,6 +83,7 @@ class FunctionEvaluator:
     """A Python function, `evaluator_argument` as module:function; see `ge_engine.training.function`."""
 
     name = "function"
+    takes_epochs = True
 
     @contextmanager
     def open(
@@ -89,10 +98,21 @@ class FunctionEvaluator:
         target = config.evaluator_argument
         if not re.fullmatch(r"[\w.]+:\w+", target):
             raise ConfigError(f"{target!r} is not of the form module:function.", "For example: my_job:score.")
+        _refuse_slowdown(config)
         words = [sys.executable, "-m", "ge_engine.training.function", target, "{path}", f"{config.timeout:g}"]
         names = [objective.name for objective in objectives]
-        with open_command(seed, config, [*words, "{split}", "{seed}"], names, scratch) as evaluation:
+        with open_command(
+            seed, config, [*words, "{split}", "{seed}", "{epochs}"], names, scratch
+        ) as evaluation:
             yield evaluation
+
+
+def _refuse_slowdown(config: RunConfig) -> None:
+    if config.max_slowdown:
+        raise ConfigError(
+            f"The evaluator {config.evaluator!r} does not time training steps, which max_slowdown needs.",
+            "Leave --max-slowdown out; --timeout bounds the whole of it.",
+        )
 
 
 @hookimpl

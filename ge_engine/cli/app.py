@@ -26,6 +26,7 @@ from ge_engine.cli.log import log
 from ge_engine.cli.plugin import plugin
 from ge_engine.cli.plugins import plugins
 from ge_engine.cli.report import report
+from ge_engine.cli.rescore import rescore
 from ge_engine.cli.show import show
 from ge_engine.errors import GeError
 
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (evolve, blocks, diff, blame, log, show, report, export, ablate, plugins, doctor):
+for command in (evolve, rescore, blocks, diff, blame, log, show, report, export, ablate, plugins, doctor):
     app.command()(command)
 app.add_typer(plugin, name="plugin")
 

@@ -12,9 +12,11 @@ import typer
 from ge_engine import __version__
 from ge_engine.cli.console import out
 from ge_engine.cli.refs import find_individual, require_genome, split_reference
+from ge_engine.cli.rescored import plain
 from ge_engine.errors import ConfigError
 from ge_engine.ledger import History
 from ge_engine.population import Individual
+from ge_engine.store.rescored import spreads
 
 
 def export(
@@ -34,7 +36,7 @@ def export(
         one = find_individual(history, identity)
         source = require_genome(one).source
         if header:
-            source = with_header(source, one, folder, history.seed.newline)
+            source = with_header(source, one, folder, history.seed.newline, rescored_line(history, identity))
     if output.exists() and not force:
         raise ConfigError(f"The file {output} exists.", "Choose another name, or overwrite it with --force.")
     write_whole(output, source)
@@ -64,13 +66,20 @@ def write_whole(path: Path, data: bytes) -> None:
         ) from error
 
 
-def with_header(source: bytes, one: Individual, folder: Path, newline: str) -> bytes:
+def rescored_line(history: History, identity: str) -> str:
+    """What training with further seeds gave; "" without it."""
+    found = spreads(history).get(identity)
+    return f"With further seeds: {plain(found)}." if found and plain(found) else ""
+
+
+def with_header(source: bytes, one: Individual, folder: Path, newline: str, remark: str = "") -> bytes:
     """A comment after the byte order mark, the interpreter line and the encoding line, where they stand."""
     scores = ", ".join(f"{name} {value:g}" for name, value in one.objectives.items())
     how = "; ".join(f"{s.operator} ({s.intent}) of {s.address}" for s in one.steps)
     lines = [f"# Evolved by ge_engine {__version__}: {folder.name}:{one.id}"]
     lines += [f"# Parents: {', '.join(one.parents)}. {how}."] if one.parents else []
     lines += [f"# Validation: {scores}."] if scores else []
+    lines += [f"# {remark}"] if remark else []
     kept = source.splitlines(keepends=True)
     top = 0
     while top < min(2, len(kept)) and kept[top].removeprefix(b"\xef\xbb\xbf").startswith(

@@ -14,10 +14,12 @@ from rich.text import Text
 
 from ge_engine.cli.console import out
 from ge_engine.cli.outcomes import describe, number
+from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
 from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.population import Individual, pareto_front
 from ge_engine.store.audit import check as audit
+from ge_engine.store.rescored import as_data, spreads
 from ge_engine.store.statistics import statistics
 
 POLL_SECONDS = 1.0
@@ -56,10 +58,15 @@ def log(
         best = pareto_front(individuals, history.directions)
         shown = best if front else individuals
         if as_json:
+            again = spreads(history)
             for one in shown:
-                typer.echo(json.dumps(as_record(one, best), allow_nan=False))
+                record = as_record(one, best)
+                record |= {"rescored": as_data(again[one.id])} if one.id in again else {}
+                typer.echo(json.dumps(record, allow_nan=False))
             return
         _print_table(shown, best)
+        out.print()
+        print_rescored(history)
         _print_summary(history)
 
 
@@ -144,7 +151,6 @@ def _print_table(shown: list[Individual], front: list[Individual]) -> None:
 def _print_summary(history: History) -> None:
     rejected = history.rejections()
     prompt, completion = history.tokens()
-    out.print()
     if rejected:
         out.print("rejected: " + ", ".join(f"{count} at {stage}" for stage, count in rejected.items()))
     out.print(f"tokens: {number('', prompt)} read, {number('', completion)} written")

@@ -93,6 +93,18 @@ TrainLimit = Annotated[int | None, _option(TRAINING, "Train on so many images on
 ImageSize = Annotated[int | None, _option(TRAINING, "Resize images to so many pixels.", "--image-size")]
 Precision = Annotated[str | None, _option(TRAINING, "auto, no, bf16 or fp16.", "--precision")]
 Ema = Annotated[float | None, _option(TRAINING, "Decay of averaged weights, e.g. 0.999; 0 = off.", "--ema")]
+MaxSlowdown = Annotated[
+    float | None, _option(TRAINING, "End trainings with steps so many times the seed's.", "--max-slowdown")
+]
+Halving = Annotated[
+    bool | None, _option(TRAINING, "Train in stages; the better part goes on.", "--halving/--no-halving")
+]
+HalvingRate = Annotated[
+    int | None, _option(TRAINING, "One in so many goes on from a stage.", "--halving-rate")
+]
+RescoreSeeds = Annotated[
+    int | None, _option(TRAINING, "Train finalists with so many more seeds.", "--rescore-seeds")
+]
 Timeout = Annotated[float | None, _option(TRAINING, "Seconds a candidate may take.", "--timeout")]
 Sandbox = Annotated[str | None, _option(TRAINING, "auto, landlock or none.", "--sandbox")]
 Threads = Annotated[int | None, _option(TRAINING, "Cores that one training uses.", "--threads")]
@@ -112,7 +124,7 @@ SETTINGS: Mapping[str, str] = {
     **dict.fromkeys(("task", "entry", "blocks", "dead_blocks", "llm", "generations", "population"), ""),
     **dict.fromkeys(("operators", "grammar", "repairs", "workers", "timeout", "sandbox", "schedule"), ""),
     **dict.fromkeys(("threads", "adaptive", "max_evaluations", "max_seconds", "price_in", "price_out"), ""),
-    **dict.fromkeys(("stop_when", "stall"), ""),
+    **dict.fromkeys(("stop_when", "stall", "max_slowdown", "halving", "halving_rate", "rescore_seeds"), ""),
     "seed": "random_seed",
     "objective": "objectives",
     "constraint": "constraints",

@@ -62,8 +62,9 @@ class Progress:
         self.training += 1
 
     def _outcome(self, data: Mapping[str, Any]) -> None:
-        self.training = max(0, self.training - 1)
-        self.trained += 1
+        if data["kind"] != "stopped" and not data["split"].startswith("test/"):
+            self.training = max(0, self.training - 1)
+            self.trained += 1
         if data["split"] == "validation":
             self.settled += 1
 

@@ -10,9 +10,11 @@ from rich.text import Text
 from ge_engine.cli.console import out
 from ge_engine.cli.outcomes import describe, describe_outcome
 from ge_engine.cli.refs import find_individual, split_reference
+from ge_engine.cli.rescored import plain
 from ge_engine.ledger import History
 from ge_engine.population import Individual
 from ge_engine.store.records import Call
+from ge_engine.store.rescored import spreads
 
 
 def show(
@@ -30,6 +32,9 @@ def show(
         test = history.test_outcomes().get(one.id)
         if test is not None:
             out.print(Text.assemble("test split  ", describe_outcome(test)))
+        again = spreads(history).get(one.id)
+        if again is not None:
+            out.print(Text(f"further seeds  {plain(again)}"))
         _print_lineage(history, one)
         for call in history.calls(one.id):
             _print_call(call)

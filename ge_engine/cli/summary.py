@@ -12,8 +12,9 @@ from ge_engine.changes import diff_genomes
 from ge_engine.cli.changes import print_changes
 from ge_engine.cli.console import out
 from ge_engine.cli.outcomes import number
+from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
-from ge_engine.outcome import Scored
+from ge_engine.outcome import Failed, Scored
 from ge_engine.population import SEED_ID, Direction, Individual, dominates, pareto_front
 
 
@@ -30,6 +31,7 @@ def print_summary(folder: Path) -> None:
             if isinstance(value, Scored)
         }
         _print_front(seed, front, test, directions)
+        print_rescored(history)
         _print_ladder(history, individuals)
         out.print(Text(history.stopped_because))
     best = choose_best(seed, front, directions)
@@ -105,8 +107,10 @@ def _print_ladder(history: History, individuals: list[Individual]) -> None:
     children = [one for one in individuals if one.id != SEED_ID]
     scored = sum(one.scored for one in children)
     rejected = history.rejections()
-    failed = len(children) - scored - sum(rejected.values())
+    stopped = sum(isinstance(one.outcome, Failed) and one.outcome.kind == "stopped" for one in children)
+    failed = len(children) - scored - stopped - sum(rejected.values())
     parts = [f"{len(children)} children: {scored} scored"]
+    parts += [f"{stopped} stopped early"] if stopped else []
     parts += [f"{failed} failed in training"] if failed else []
     parts += [f"{count} rejected at {stage}" for stage, count in rejected.items()]
     out.print(Text(", ".join(parts)))

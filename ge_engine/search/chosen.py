@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ge_engine.config import RunConfig
+from ge_engine.errors import ConfigError
 from ge_engine.registry import Registry, choose
 from ge_engine.search.models import split_weights
 
@@ -25,6 +26,11 @@ def require_names(config: RunConfig, registry: Registry) -> None:
         choose(registry.language_models, spec.partition(":")[0], "language model")
     if config.grammar:
         choose(registry.grammars, config.grammar, "grammar")
-    choose(registry.evaluators, config.evaluator, "evaluator")
+    evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
+    if config.halving and not getattr(evaluator, "takes_epochs", False):
+        raise ConfigError(
+            f"The evaluator {config.evaluator!r} does not train in stages, which halving needs.",
+            "Leave --halving out, or give the evaluator `takes_epochs` and heed `Job.epochs`.",
+        )
     if config.evaluator == TRAINING:
         choose(registry.tasks, config.task.partition(":")[0], "task")

@@ -16,6 +16,7 @@ from ge_engine.outcome import Outcome
 from ge_engine.population import SEED_ID, Direction, Individual, pareto_front
 from ge_engine.search.adaptive import success_weights
 from ge_engine.search.breeding import Breeding, Shop
+from ge_engine.search.halving import Halving, as_recorded
 from ge_engine.search.selection import Selection
 from ge_engine.search.stopping import Limits
 
@@ -40,7 +41,7 @@ class Standing:
         front = ledger.fronts(self.next - 1) if self.next else (SEED_ID,)
         self.front = [self._load(identity) for identity in front]
         self.unmerged = [self._load(identity) for identity in ledger.unmerged(self.next)]
-        self._directions = directions
+        self.directions = directions
 
     def _load(self, identity: str) -> Individual:
         one = self._seed if identity == SEED_ID else self._ledger.individual(identity)
@@ -52,7 +53,7 @@ class Standing:
         """Those of `born` that have a score by now, with it; the front is brought up to date."""
         known = [replace(one, outcome=self._outcome(one)) for one in born]
         scored = [one for one in known if one.scored]
-        self.front = pareto_front([*self.front, *scored], self._directions)
+        self.front = pareto_front([*self.front, *scored], self.directions)
         return scored
 
     def _outcome(self, one: Individual) -> Outcome | None:
@@ -79,6 +80,7 @@ class Schedule(ABC):
         self._selection = selection
         self._limits = limits
         self._shop = shop
+        self._halving = Halving(config, ledger, shop.scoring, standing.directions)
 
     @abstractmethod
     def run(self) -> str:
@@ -125,6 +127,8 @@ class Generational(Schedule):
                 return breeding
             self._shop.scoring.drain()
             born = list(breeding.admitted())
+            if not self._halving.whole_brood(born, lambda: self._limits.interrupted):
+                return self._limits.now()
             scored = standing.scored(born)
             standing.population = self._selection.elites(number, standing.population) + scored
             self._finish(number, breeding, born, len(scored))
@@ -145,6 +149,8 @@ class Steady(Schedule):
 
     def _run(self, script: History | None) -> str:
         standing, scoring = self._standing, self._shop.scoring
+        decide = self._halving.one_by_one
+        scoring.at_stage = as_recorded(script.score, decide) if script else decide
         workers = self._config.workers or os.cpu_count() or 1
         room = STOCK[0] * workers
         for one in standing.unmerged:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
+from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
 from typing import Literal
@@ -15,10 +16,13 @@ from ge_engine.events import Announcer
 from ge_engine.genome import Genome
 from ge_engine.ledger import Ledger
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
+from ge_engine.population import SEED_ID
+from ge_engine.store.splits import TEST, VALIDATION, at_epochs, counted, with_seed
 
 Split = Literal["validation", "test"]
 Inbox = SimpleQueue[Callable[[], None]]
 Then = Callable[[Probe | Rejected], None]
+AtStage = Callable[[Job, Scored], bool | None]
 ATTEMPTS = 3
 
 
@@ -27,6 +31,9 @@ class Scoring:
 
     Futures may end in any thread: they only put a call into `inbox`. A score is keyed by the genome's
     digest and made with the run's seed, so it does not matter which individual asked first.
+
+    `stages` are the epochs after which a child's training pauses. `at_stage` is asked there whether it goes
+    on; without it, or where it says None, the training waits for `go_on` or `stop`.
     """
 
     def __init__(
@@ -37,6 +44,7 @@ class Scoring:
         random_seed: int,
         inbox: Inbox,
         announce: Announcer,
+        stages: Sequence[int] = (),
     ) -> None:
         self._evaluation = evaluation
         self._ledger = ledger
@@ -44,7 +52,9 @@ class Scoring:
         self._random_seed = random_seed
         self._inbox = inbox
         self._announce = announce
-        self._running: dict[tuple[str, Split], Future[Outcome]] = {}
+        self.stages = tuple(stages)
+        self.at_stage: AtStage = lambda *_: None
+        self._running: dict[tuple[str, str], tuple[Job, Future[Outcome]]] = {}
         self._probing: set[str] = set()
         self._open = True
 
@@ -63,17 +73,66 @@ class Scoring:
         return bool(self._probing)
 
     def score(self, individual: str, genome: Genome, split: Split = "validation") -> None:
-        """Submit unless the digest has its score or is on its way to it."""
-        key = (genome.digest, split)
-        if not self._open or key in self._running or self._ledger.score(genome.digest, split) is not None:
+        """Submit unless the digest has its score or is on its way to it. A child's training in stages goes
+        on from the first stage that the ledger does not hold."""
+        if not self._open or self._ledger.score(genome.digest, split) is not None:
             return
-        self._submit(Job(individual, genome, self._random_seed, split), 1)
+        job = Job(individual, genome, self._random_seed, split)
+        if split == "test" or individual == SEED_ID or not self.stages:
+            self._start(job)
+            return
+        for epochs in (*self.stages, 0):
+            job = replace(job, epochs=epochs)
+            known = self._ledger.score(genome.digest, at_epochs(epochs))
+            if not isinstance(known, Scored):
+                self._start(job)
+                return
+            goes_on = known.details.get("goes on")
+            if goes_on is not True:
+                if goes_on is False:
+                    self.stop(job)
+                return
+
+    def go_on(self, job: Job) -> None:
+        """Submit the stage after `job`'s unless the ledger holds it."""
+        later = [epochs for epochs in self.stages if epochs > job.epochs]
+        following = replace(job, epochs=later[0] if later else 0)
+        if self._open and self._ledger.score(job.genome.digest, at_epochs(following.epochs)) is None:
+            self._start(following)
+
+    def stop(self, job: Job) -> None:
+        """Record that a training ends after `job`'s stage: a failure of its own kind, without a score."""
+        digest = job.genome.digest
+        if self._ledger.score(digest, "validation") is None:
+            reached = self._ledger.score(digest, at_epochs(job.epochs))
+            shown = (
+                ", ".join(f"{n} {v:.6g}" for n, v in reached.objectives.items())
+                if isinstance(reached, Scored)
+                else ""
+            )
+            reason = f"stopped after {counted(job.epochs)}, behind others there ({shown})"
+            self._record(job, "validation", Failed("train", "stopped", reason))
+        self.discard(job.genome)
+
+    def discard(self, genome: Genome) -> None:
+        """Nothing more will be asked of a training in stages."""
+        forget = getattr(self._evaluation, "discard", None)
+        if forget is not None and self.stages:
+            forget(genome)
+
+    def rescore(self, individual: str, genome: Genome, seeds: int) -> None:
+        """Submit a training with each of so many further seeds, those that the ledger holds left out."""
+        for number in range(1, seeds + 1):
+            names = [with_seed(split, number) for split in (VALIDATION, TEST)]
+            if self._open and any(self._ledger.score(genome.digest, name) is None for name in names):
+                self._start(Job(individual, genome, self._random_seed + number, "both"))
 
     def abandon(self, digest: str) -> None:
         """Nobody wants this score any more: what still comes is dropped."""
-        future = self._running.pop((digest, "validation"), None)
-        if future is not None:
+        for key in [key for key in self._running if key[0] == digest]:
+            job, future = self._running.pop(key)
             future.cancel()
+            self.discard(job.genome)
 
     def probe(self, individual: str, genome: Genome, stored: Probe | None, then: Then) -> None:
         """Call `then` from the inbox's thread with what the worker saw, or with `stored` when given."""
@@ -124,24 +183,66 @@ class Scoring:
         while self.busy or self.probing:
             self._inbox.get()()
 
+    def _name(self, job: Job) -> str:
+        """What `job`'s score is called in the ledger; that of both splits stands there under two names."""
+        return with_seed(at_epochs(job.epochs) if job.epochs else job.split, job.rng_seed - self._random_seed)
+
+    def _start(self, job: Job) -> None:
+        if (job.genome.digest, self._name(job)) not in self._running:
+            self._submit(job, 1)
+
     def _submit(self, job: Job, attempt: int) -> None:
         future = self._evaluation.submit(job)
-        self._running[job.genome.digest, job.split] = future
-        self._announce("submitted", individual=job.key, split=job.split)
+        self._running[job.genome.digest, self._name(job)] = job, future
+        self._announce("submitted", individual=job.key, split=self._name(job))
         future.add_done_callback(lambda ended: self._inbox.put(partial(self._take, ended, job, attempt)))
 
     def _take(self, ended: Future[Outcome], job: Job, attempt: int) -> None:
-        key = (job.genome.digest, job.split)
-        if self._running.get(key) is not ended:
+        key = (job.genome.digest, self._name(job))
+        if key not in self._running or self._running[key][1] is not ended:
             return
         del self._running[key]
         outcome = self._outcome(ended)
         if isinstance(outcome, Failed) and outcome.fault != "candidate" and attempt < ATTEMPTS:
             self._announce("retried", individual=job.key, attempt=attempt, reason=outcome.reason)
             self._submit(job, attempt + 1)
-            return
-        self._ledger.add_score(job.genome.digest, job.split, outcome)
-        self._announce("outcome", individual=job.key, split=job.split, **described(outcome))
+        elif job.split == "both":
+            self._take_both(job, outcome)
+        elif job.epochs and isinstance(outcome, Scored):
+            self._take_stage(job, outcome)
+        else:
+            self._record(job, at_epochs(0) if job.epochs else key[1], outcome)
+            if job.split == "validation":
+                self.discard(job.genome)
+
+    def _take_stage(self, job: Job, outcome: Scored) -> None:
+        """Write the stage's figures together with what follows from them, then act on it."""
+        goes_on = self.at_stage(job, outcome)
+        details = outcome.details if goes_on is None else {**outcome.details, "goes on": goes_on}
+        self._record(job, at_epochs(job.epochs), Scored(outcome.objectives, details))
+        if goes_on is True:
+            self.go_on(job)
+        elif goes_on is False:
+            self.stop(job)
+
+    def _take_both(self, job: Job, outcome: Outcome) -> None:
+        """An evaluator that does not answer both splits at once is asked for the test split as well."""
+        number = job.rng_seed - self._random_seed
+        tested: Outcome | None = outcome
+        if isinstance(outcome, Scored):
+            details = dict(outcome.details)
+            scores = details.pop("test", None)
+            outcome = Scored(outcome.objectives, details)
+            tested = self._complete(Scored(scores)) if isinstance(scores, Mapping) else None
+        self._record(job, with_seed(VALIDATION, number), outcome)
+        if tested is not None:
+            self._record(job, with_seed(TEST, number), tested)
+        else:
+            self._start(replace(job, split="test"))
+
+    def _record(self, job: Job, name: str, outcome: Outcome) -> None:
+        self._ledger.add_score(job.genome.digest, name, outcome)
+        self._announce("outcome", individual=job.key, split=name, **described(outcome))
 
     def _outcome(self, ended: Future[Outcome]) -> Outcome:
         try:

@@ -241,6 +241,11 @@ class History:
         rows = self._all("SELECT outcome FROM scores WHERE digest = ? AND split = ?", digest, split)
         return outcome_from_json(rows[0][0]) if rows else None
 
+    def scores(self, split: str) -> dict[str, Outcome]:
+        """All outcomes of one split by digest, in the order in which they came."""
+        sql = "SELECT digest, outcome FROM scores WHERE split = ? ORDER BY rowid"
+        return {digest: outcome_from_json(text) for digest, text in self._all(sql, split)}
+
     def test_outcomes(self) -> dict[str, Outcome]:
         """Outcomes on the test split by individual: the finalists and the seed, once the run has ended."""
         sql = (

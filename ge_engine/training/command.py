@@ -39,8 +39,8 @@ REASON_CHARACTERS = 400
 def open_command(
     seed: Genome, config: RunConfig, arguments: Sequence[str], objectives: Sequence[str], scratch: Path
 ) -> Iterator[CommandEvaluation]:
-    """An evaluation that runs `arguments` for each genome; "{path}", "{split}" and "{seed}" in them are
-    filled in. All that still runs at the end is killed."""
+    """An evaluation that runs `arguments` for each genome; "{path}", "{split}", "{seed}" and
+    "{epochs}" in them are filled in. All that still runs at the end is killed."""
     evaluation = CommandEvaluation(seed, config, arguments, objectives, scratch.resolve())
     try:
         yield evaluation
@@ -63,6 +63,7 @@ class CommandEvaluation:
         self._objectives = tuple(objectives)
         self._constraint = parse_constraints(config.constraints, self._objectives, early=())
         self._timeout = config.timeout
+        self._epochs = config.recipe.epochs
         self._memory = int(config.memory_gib * 2**30)
         self._folder = scratch / "jobs"
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -110,7 +111,9 @@ class CommandEvaluation:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _filled(self, job: Job, path: Path) -> list[str]:
-        values = {"{path}": str(path), "{split}": job.split, "{seed}": str(job.rng_seed)}
+        split = "test" if job.split == "test" else "validation"
+        values = {"{path}": str(path), "{split}": split, "{seed}": str(job.rng_seed)}
+        values["{epochs}"] = str(job.epochs or self._epochs)
         filled = []
         for argument in self._arguments:
             for name, value in values.items():

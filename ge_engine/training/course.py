@@ -36,6 +36,7 @@ class Course:
     curve: list[dict[str, float]] = field(default_factory=list)
     steps: int = 0
     first_loss: float = 0.0
+    seconds: float = 0.0
     ended: bool = False
 
     def saved(self) -> bytes:
@@ -53,6 +54,7 @@ class Course:
             "curve": self.curve,
             "steps": self.steps,
             "first_loss": self.first_loss,
+            "seconds": self.seconds,
             "ended": self.ended,
         }
         file = io.BytesIO()
@@ -76,7 +78,7 @@ class Course:
                 self.scaler.load_state_dict(state["scaler"])
             self.curve.extend(state["curve"])
             self.steps, self.first_loss = state["steps"], state["first_loss"]
-            self.ended = state["ended"]
+            self.seconds, self.ended = state["seconds"], state["ended"]
             _set_random_states(state["random"], self.order)
         except Exception as error:
             raise Unfit(str(error)) from error

@@ -1,7 +1,8 @@
-"""Call a function on a model file, as a program: MODULE:FUNCTION PATH SECONDS SPLIT SEED.
+"""Call a function on a model file, as a program: MODULE:FUNCTION PATH SECONDS SPLIT SEED EPOCHS.
 
-The function gets the path and a budget {"seconds", "split", "seed"}, and returns a mapping of objectives, or
-that and a text of feedback. It runs in a process of its own; the last line printed is its answer as JSON.
+The function gets the path and a budget {"seconds", "split", "seed", "epochs"}, and returns a mapping of
+objectives, or that and a text of feedback. It runs in a process of its own; the last line printed is its
+answer as JSON.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from collections.abc import Mapping, Sequence
 
 def main(arguments: Sequence[str]) -> None:
     """Exceptions of the function come out, and end the process with status 1."""
-    target, path, seconds, split, seed = arguments
+    target, path, seconds, split, seed, epochs = arguments
     module, _, name = target.partition(":")
     function = getattr(importlib.import_module(module), name)
-    answer = function(path, {"seconds": float(seconds), "split": split, "seed": int(seed)})
+    budget = {"seconds": float(seconds), "split": split, "seed": int(seed), "epochs": int(epochs)}
+    answer = function(path, budget)
     scores, feedback = answer if isinstance(answer, tuple) else (answer, "")
     if not isinstance(scores, Mapping):
         raise TypeError(f"{target} returned a {type(scores).__name__}, not a mapping of objectives")

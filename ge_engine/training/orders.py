@@ -12,7 +12,8 @@ from typing import Any
 
 TOKEN_BYTES = 16
 REPORT_LIMIT = 4 * 2**20
-_HEAD = struct.Struct(">QQ")
+CHECKPOINT_LIMIT = 2**30
+_HEAD = struct.Struct(">QQQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,10 @@ class Setup:
 @dataclass(frozen=True, slots=True)
 class Order:
     """One job: `kind` is "probe" or "train". `source` is latin-1 text of the genome's bytes; `token`
-    (hex) marks the report of this job; `sent` is the engine's monotonic clock when it was ordered."""
+    (hex) marks the report of this job; `sent` is the engine's monotonic clock when it was ordered.
+
+    `split` is "validation", "test" or "both" (validation, then test). `epochs`, `keep`, `step_seconds` and
+    `steps` are those of `trainer.Stage`; `checkpoint` is the path of the file to go on from, "" for none."""
 
     id: str
     kind: str
@@ -67,6 +71,11 @@ class Order:
     token: str
     sent: float = 0.0
     gpu: int = -1
+    epochs: int = 0
+    keep: bool = False
+    checkpoint: str = ""
+    step_seconds: float = 0.0
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,7 @@ class Report:
     curve: tuple[Mapping[str, float], ...] = ()
     probe: Mapping[str, Any] = field(default_factory=dict)
     logits: bytes = b""
+    checkpoint: bytes = b""
 
 
 class BadReport(Exception):
@@ -102,10 +112,11 @@ def order_from_json(data: bytes) -> Order:
 
 
 def pack_report(report: Report, token: bytes) -> bytes:
-    """token, two lengths, JSON, raw float32 logits."""
-    values = {f.name: getattr(report, f.name) for f in dataclasses.fields(report) if f.name != "logits"}
-    text = json.dumps(values).encode()
-    return token + _HEAD.pack(len(text), len(report.logits)) + text + report.logits
+    """token, three lengths, JSON, raw float32 logits, checkpoint."""
+    raw = report.logits, report.checkpoint
+    names = {f.name for f in dataclasses.fields(report)} - {"logits", "checkpoint"}
+    text = json.dumps({name: getattr(report, name) for name in names}).encode()
+    return token + _HEAD.pack(len(text), *map(len, raw)) + text + b"".join(raw)
 
 
 def unpack_report(data: bytes, token: bytes) -> Report:
@@ -117,11 +128,12 @@ def unpack_report(data: bytes, token: bytes) -> Report:
     head = TOKEN_BYTES + _HEAD.size
     if len(data) < head or data[:TOKEN_BYTES] != token:
         raise BadReport("it holds no report of this job")
-    text_length, logits_length = _HEAD.unpack(data[TOKEN_BYTES:head])
-    if len(data) != head + text_length + logits_length:
+    text_length, logits_length, checkpoint_length = _HEAD.unpack(data[TOKEN_BYTES:head])
+    if len(data) != head + text_length + logits_length + checkpoint_length:
         raise BadReport("it holds more or less than one report")
     try:
         values = json.loads(data[head : head + text_length])
+        logits = head + text_length
         return Report(
             stage=_text(values["stage"]),
             kind=_text(values["kind"]),
@@ -129,7 +141,8 @@ def unpack_report(data: bytes, token: bytes) -> Report:
             facts=_numbers(values["facts"]),
             curve=tuple(_numbers(point) for point in values["curve"][:10_000]),
             probe=_mapping(values["probe"]),
-            logits=data[head + text_length :],
+            logits=data[logits : logits + logits_length],
+            checkpoint=data[logits + logits_length :],
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadReport(f"its report is malformed: {error!r}") from error

@@ -1,0 +1,34 @@
+"""`ge rescore`: the finalists of a run that has ended, trained again with further seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ge_engine import loop as engine
+from ge_engine.cli import options as o
+from ge_engine.cli.summary import print_summary
+from ge_engine.cli.view import open_view
+from ge_engine.ledger import History
+from ge_engine.registry import load_registry
+
+
+def rescore(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Further seeds for each finalist.")] = 3,
+    workers: o.Workers = None,
+    plugin: o.PluginModules = None,
+    no_plugin: o.BlockedPlugins = None,
+) -> None:
+    """Train the Pareto front and the seed model again, and show mean and spread.
+
+    Example: ge rescore runs/demo --seeds 3
+    """
+    registry = load_registry(plugin or (), no_plugin or ())
+    with History(run) as history:
+        config = history.config
+    with open_view(run, config) as view:
+        engine.rescore(run, seeds, registry, view.observe, workers)
+    print_summary(run)

@@ -1,0 +1,89 @@
+"""How finalists read that were trained again with further seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rich.table import Table
+from rich.text import Text
+
+from ge_engine.cli.console import out
+from ge_engine.cli.outcomes import number
+from ge_engine.population import SEED_ID
+from ge_engine.store.history import History
+from ge_engine.store.rescored import Rescored, Spread, spreads
+
+HEAD = "trained again with further seeds: mean ± standard deviation; gain on the seed model, seed by seed"
+
+
+def print_rescored(history: History) -> None:
+    """A row for each finalist and objective that the seed of a training moves; nothing without rescoring."""
+    found = spreads(history)
+    rows = list(_rows(found))
+    if not rows:
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("id", "objective", "seeds", "validation", "gain", "test", "gain", ""):
+        table.add_column(column, justify="left" if column in ("id", "objective", "") else "right")
+    for row in rows:
+        table.add_row(*row)
+    out.print(Text(HEAD))
+    out.print(table)
+    out.print()
+
+
+def _rows(found: Mapping[str, Rescored]) -> Iterator[list[str]]:
+    moving = {
+        name
+        for one in found.values()
+        for name, spread in (*one.validation.items(), *one.test.items())
+        if spread.deviation is None or spread.deviation > 0
+    }
+    for identity, one in found.items():
+        if not one.validation:
+            yield [identity, "", "0", "-", "", "-", "", f"{one.failed} failed"]
+        for name in [name for name in one.validation if name in moving]:
+            mine, test = one.validation[name], one.test.get(name)
+            cells = [_mean(name, mine), _gain(name, mine), _mean(name, test), _gain(name, test)]
+            yield [identity, name, str(mine.count), *cells, remark(identity, mine, test, one.failed)]
+
+
+def remark(identity: str, validation: Spread, test: Spread | None, failed: int) -> str:
+    """Whether a gain shows; a gain in validation or test that does not exceed its spread is named."""
+    parts = [f"{failed} failed"] if failed else []
+    if identity != SEED_ID:
+        sides = (("validation", validation), ("test", test))
+        within = [split for split, spread in sides if spread is not None and spread.within]
+        parts += [f"{' and '.join(within)}: within the spread of {validation.count} seeds"] if within else []
+        parts += ["the run's gain is not confirmed"] if validation.refuted else []
+    return "; ".join(parts)
+
+
+def plain(one: Rescored) -> str:
+    """One line for a file's head."""
+    parts = []
+    for split, side in (("validation", one.validation), ("test", one.test)):
+        for name, spread in side.items():
+            if spread.deviation is None or spread.deviation > 0:
+                mark = ", gain within the spread" if spread.within else ""
+                mark += ", the run's gain not confirmed" if spread.refuted else ""
+                parts.append(f"{split} {name} {_mean(name, spread)}{mark}")
+    return "; ".join(parts)
+
+
+def _mean(name: str, spread: Spread | None) -> str:
+    if spread is None:
+        return "-"
+    if spread.deviation is None:
+        return number(name, spread.mean)
+    if name == "accuracy":
+        return f"{100 * spread.mean:.2f} ± {100 * spread.deviation:.2f} %"
+    return f"{spread.mean:.4g} ± {spread.deviation:.2g}"
+
+
+def _gain(name: str, spread: Spread | None) -> str:
+    if spread is None or spread.gain is None:
+        return ""
+    scale = 100 if name == "accuracy" else 1
+    text = f"{scale * spread.gain:+.2f}" if name == "accuracy" else f"{spread.gain:+.3g}"
+    return text if spread.gain_deviation is None else f"{text} ± {scale * spread.gain_deviation:.2g}"

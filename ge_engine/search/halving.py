@@ -1,0 +1,128 @@
+"""Successive halving: who goes on after each stage of a training.
+
+Scores of one stage are compared with each other alone, never with those of another. Sources: Jamieson and
+Talwalkar, Non-stochastic Best Arm Identification, 2016 (a whole brood at once); Li et al., A System for
+Massively Parallel Hyperparameter Tuning, 2020 (one at a time, as each arrives; here in its stopping form:
+what does not go on at once is stopped, so that no worker waits and no place is kept).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Job
+from ge_engine.ledger import Ledger
+from ge_engine.outcome import Outcome, Scored
+from ge_engine.population import Direction, Individual, losses, non_dominated
+from ge_engine.search.scoring import Scoring
+from ge_engine.store.splits import at_epochs
+
+Point = tuple[float, ...]
+
+
+def stages_of(config: RunConfig) -> tuple[int, ...]:
+    """The epochs, rising, after which a training pauses: all of them divided by the rate again and again,
+    rounded up. Empty without halving, or where there is one epoch."""
+    epochs, stages = config.recipe.epochs, set[int]()
+    while config.halving and epochs > 1:
+        epochs = -(-epochs // config.halving_rate)
+        stages.add(epochs)
+    return tuple(sorted(stages - {config.recipe.epochs}))
+
+
+def ranked(points: Sequence[Point]) -> list[int]:
+    """Indices, best first: by non-dominated fronts, within one by crowding distance (Deb et al., 2002), then
+    by order. Less is better; of equal points the earlier stands in the better front."""
+    left = list(range(len(points)))
+    order: list[int] = []
+    while left:
+        front = [left[i] for i in non_dominated([points[i] for i in left])]
+        distance = _crowding([points[i] for i in front])
+        order += [
+            i for _, i in sorted(zip(distance, front, strict=True), key=lambda pair: (-pair[0], pair[1]))
+        ]
+        left = [i for i in left if i not in set(front)]
+    return order
+
+
+def _crowding(points: Sequence[Point]) -> list[float]:
+    distance = [0.0] * len(points)
+    for axis in range(len(points[0])):
+        order = sorted(range(len(points)), key=lambda i: (points[i][axis], i))
+        span = points[order[-1]][axis] - points[order[0]][axis]
+        for place, i in enumerate(order):
+            if place in (0, len(order) - 1):
+                distance[i] = math.inf
+            elif span:
+                distance[i] += (points[order[place + 1]][axis] - points[order[place - 1]][axis]) / span
+    return distance
+
+
+def survivors(points: Sequence[Point], rate: int) -> list[int]:
+    """Indices, rising, of the better `1 / rate` of the points, rounded up."""
+    return sorted(ranked(points)[: -(-len(points) // rate)])
+
+
+class Halving:
+    """Decides from what the ledger holds of a stage, so that a resumed run decides alike."""
+
+    def __init__(
+        self, config: RunConfig, ledger: Ledger, scoring: Scoring, directions: Mapping[str, Direction]
+    ) -> None:
+        self._rate = config.halving_rate
+        self._random_seed = config.random_seed
+        self._ledger = ledger
+        self._scoring = scoring
+        self._directions = directions
+
+    def whole_brood(self, born: Sequence[Individual], interrupted: Callable[[], bool]) -> bool:
+        """Take a brood whose first stage is trained to the end, stage by stage; False when it was interrupted
+        between two of them."""
+        for epochs in self._scoring.stages:
+            jobs, points = self._at(born, epochs)
+            chosen = set(survivors(points, self._rate))
+            for index, job in enumerate(jobs):
+                if index not in chosen:
+                    self._scoring.stop(job)
+            if interrupted():
+                return False
+            for index in sorted(chosen):
+                self._scoring.go_on(jobs[index])
+            self._scoring.drain()
+        for one in born:
+            assert one.genome is not None
+            self._scoring.discard(one.genome)
+        return True
+
+    def _at(self, born: Sequence[Individual], epochs: int) -> tuple[list[Job], list[Point]]:
+        jobs, points = [], []
+        for one in born:
+            assert one.genome is not None
+            reached = self._ledger.score(one.genome.digest, at_epochs(epochs))
+            if isinstance(reached, Scored):
+                jobs.append(Job(one.id, one.genome, self._random_seed, epochs=epochs))
+                points.append(losses(reached.objectives, self._directions))
+        return jobs, points
+
+    def one_by_one(self, job: Job, outcome: Scored) -> bool:
+        """Whether a training goes on: it is among the better part of all that have reached its stage."""
+        before = self._ledger.scores(at_epochs(job.epochs))
+        before.pop(job.genome.digest, None)
+        points = [losses(o.objectives, self._directions) for o in before.values() if isinstance(o, Scored)]
+        points.append(losses(outcome.objectives, self._directions))
+        return len(points) - 1 in survivors(points, self._rate)
+
+
+def as_recorded(
+    recorded: Callable[[str, str], Outcome | None], decide: Callable[[Job, Scored], bool]
+) -> Callable[[Job, Scored], bool]:
+    """`decide`, but where another run's ledger holds the decision, that one."""
+
+    def decided(job: Job, outcome: Scored) -> bool:
+        known = recorded(job.genome.digest, at_epochs(job.epochs))
+        there = known.details.get("goes on") if isinstance(known, Scored) else None
+        return there if isinstance(there, bool) else decide(job, outcome)
+
+    return decided

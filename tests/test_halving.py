@@ -1,0 +1,223 @@
+"""Successive halving: who goes on, what is compared with what, and that breaks change nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import doubles
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ge_engine import loop
+from ge_engine.config import RunConfig, config_from_dict
+from ge_engine.contracts import Job, LanguageModel
+from ge_engine.errors import ConfigError
+from ge_engine.ledger import read_replies
+from ge_engine.llm.replay import ReplayModel
+from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.search.halving import ranked, stages_of, survivors
+from ge_engine.store.history import History
+from ge_engine.store.splits import at_epochs
+from ge_engine.training.command import CommandEvaluation
+from ge_plugins.evaluators import CommandEvaluator
+from tests.evaluation import data, genome, shop, source
+
+POINTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=14)
+
+
+@given(POINTS, st.integers(2, 4))
+def test_a_dominated_one_that_goes_on_in_place_of_what_dominates_it(
+    points: list[tuple[float, ...]], rate: int
+) -> None:
+    chosen = survivors(points, rate)
+    assert len(chosen) == -(-len(points) // rate)
+    assert sorted(ranked(points)) == list(range(len(points)))
+    for kept in chosen:
+        for index, other in enumerate(points):
+            better = other != points[kept] and all(a <= b for a, b in zip(other, points[kept], strict=True))
+            assert not better or index in chosen
+
+
+def test_a_front_that_is_thinned_at_its_ends() -> None:
+    front = [(0.0, 10.0), (1.0, 9.0), (1.1, 8.9), (5.0, 5.0), (10.0, 0.0)]
+    assert ranked(front)[:3] == [0, 4, 3]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "rate", "stages"),
+    [(8, 2, (1, 2, 4)), (5, 2, (1, 2, 3)), (4, 4, (1,)), (27, 3, (1, 3, 9)), (1, 2, ())],
+)
+def test_stages_that_leave_epochs_out(epochs: int, rate: int, stages: tuple[int, ...]) -> None:
+    made = {"halving": True, "halving_rate": rate, "recipe": {"epochs": epochs}}
+    assert stages_of(config_from_dict(made)) == stages
+    assert stages_of(config_from_dict({**made, "halving": False})) == ()
+
+
+class InStages(doubles.Instant):
+    """Scores after a stage lie above those at the end, so that mixing them up would show on the front."""
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        self.scored.append(f"{job.genome.digest}/{job.split}/{job.epochs}")
+        outcome = doubles._score(job)
+        if isinstance(outcome, Scored) and job.epochs:
+            raised = {**outcome.objectives, "accuracy": outcome.objectives["accuracy"] + 2}
+            outcome = Scored(raised)
+        return doubles._done(outcome)
+
+
+@pytest.fixture
+def evaluation(monkeypatch: pytest.MonkeyPatch) -> InStages:
+    opened = InStages()
+    monkeypatch.setattr(doubles, "Instant", lambda: opened)
+    for kind in (doubles.InstantEvaluator, doubles.ThreadedEvaluator):
+        monkeypatch.setattr(kind, "takes_epochs", True, raising=False)
+    return opened
+
+
+def halving(**settings: Any) -> RunConfig:
+    return doubles.config(halving=True, llm="scripted:good", recipe={"epochs": 4}, **settings)
+
+
+def evolve(folder: Path, config: RunConfig) -> loop.Result:
+    return loop.run(doubles.seed(), config, doubles.registry(), folder, lambda *_: None)
+
+
+def fates(folder: Path) -> dict[str, dict[str, str]]:
+    """Of each digest: the splits it has and how each ended."""
+    found: dict[str, dict[str, str]] = {}
+    with History(folder) as history:
+        for split in (at_epochs(1), at_epochs(2), at_epochs(0)):
+            for digest, outcome in history.scores(split).items():
+                kind = outcome.kind if isinstance(outcome, Failed) else type(outcome).__name__
+                found.setdefault(digest, {})[split] = kind
+    return found
+
+
+def test_a_brood_that_is_trained_to_the_end_or_a_score_of_a_stage_in_the_population(
+    tmp_path: Path, evaluation: InStages
+) -> None:
+    result = evolve(tmp_path, halving(population=8, generations=2))
+    for one in (*result.population, *result.front):
+        assert one.objectives["accuracy"] <= 1
+    with History(tmp_path) as history:
+        for number in (0, 1):
+            born = [one for one in history.individuals(number) if one.slot >= 0 and one.genome]
+            kinds = [fates(tmp_path)[one.genome.digest] for one in born if one.genome]
+            healthy = [kind for kind in kinds if kind.get(at_epochs(1)) == "Scored"]
+            second = [kind for kind in healthy if at_epochs(2) in kind]
+            ended = [kind for kind in second if kind[at_epochs(0)] == "Scored"]
+            assert len(second) == -(-len(healthy) // 2)
+            assert len(ended) == -(-len(second) // 2)
+            assert all(kind[at_epochs(0)] == "stopped" for kind in healthy if kind not in ended)
+    assert len(evaluation.scored) == len(set(evaluation.scored))
+
+
+def test_a_stopped_training_that_does_not_say_where_it_stood(tmp_path: Path, evaluation: InStages) -> None:
+    evolve(tmp_path, halving(generations=1))
+    with History(tmp_path) as history:
+        outcomes = [one.outcome for one in history.individuals()]
+    reasons = [o.reason for o in outcomes if isinstance(o, Failed) and o.kind == "stopped"]
+    assert reasons
+    assert all("stopped after" in reason and "accuracy" in reason for reason in reasons)
+
+
+class Death(BaseException):
+    """What SIGKILL is to a process."""
+
+
+@pytest.mark.parametrize("moment", range(1, 26, 3))
+def test_a_run_cut_off_within_a_stage_that_ends_differently(
+    tmp_path: Path, evaluation: InStages, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    config = halving(population=6, generations=2, rescore_seeds=2)
+    evolve(tmp_path / "whole", config)
+    plain, count = loop.Ledger.add_score, [0]
+
+    def dying(self: loop.Ledger, *arguments: Any) -> None:
+        count[0] += 1
+        if count[0] == moment:
+            raise Death
+        plain(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.Ledger, "add_score", dying)
+        with pytest.raises(Death):
+            evolve(tmp_path / "cut", config)
+    evolve(tmp_path / "cut", config)
+    with History(tmp_path / "whole") as whole, History(tmp_path / "cut") as cut:
+        assert whole.content() == cut.content()
+
+
+class Replay:
+    name = "replay"
+
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:
+        return ReplayModel(self.name, read_replies(Path(argument)))
+
+
+def test_a_steady_run_that_is_replayed_with_other_decisions(tmp_path: Path, evaluation: InStages) -> None:
+    config = halving(schedule="steady", evaluator="threaded", workers=3, population=8, generations=4)
+    evolve(tmp_path / "first", config)
+    database = sqlite3.connect(tmp_path / "first" / "ledger.sqlite")
+    details = [row[0] for row in database.execute("SELECT outcome FROM scores WHERE split LIKE '%epoch%'")]
+    decisions = {'"goes on":true' in text for text in details}
+    assert decisions == {True, False}
+    assert all("goes on" in text for text in details)
+    again = dataclasses.replace(config, workers=1, llm=(f"replay:{tmp_path / 'first'}",))
+    registry = doubles.registry()
+    registry = dataclasses.replace(registry, language_models={**registry.language_models, "replay": Replay()})
+    loop.run(doubles.seed(), again, registry, tmp_path / "second", lambda *_: None)
+    assert fates(tmp_path / "second") == fates(tmp_path / "first")
+
+
+def test_an_evaluator_without_stages_that_trains_all_to_the_end(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not train in stages"):
+        evolve(tmp_path, halving())
+
+
+def test_a_command_without_epochs_that_is_halved(tmp_path: Path) -> None:
+    config = config_from_dict(
+        {"halving": True, "evaluator": "command", "evaluator_argument": "python t.py {path}"}
+    )
+    with (
+        pytest.raises(ConfigError, match="takes no epochs"),
+        CommandEvaluator().open(genome(), config, [], tmp_path),
+    ):
+        raise AssertionError
+
+
+def test_a_command_that_gets_the_whole_budget_at_each_stage(tmp_path: Path) -> None:
+    config = config_from_dict({"recipe": {"epochs": 6}})
+    command = CommandEvaluation(genome(), config, ["x", "{path}", "{epochs}", "{split}"], ["a"], tmp_path)
+    filled = [
+        command._filled(Job("x", genome(), 0, split, epochs), Path("m.py"))[2:]  # type: ignore[arg-type]
+        for split, epochs in (("validation", 2), ("validation", 0), ("test", 0), ("both", 0))
+    ]
+    command.close()
+    assert filled == [["2", "validation"], ["6", "validation"], ["6", "test"], ["6", "validation"]]
+
+
+def test_a_training_in_stages_that_scores_otherwise_or_leaves_files(tmp_path: Path) -> None:
+    candidate = genome(source(forward="x = x + 0.1 * torch.rand_like(x) if self.training else x"))
+    with shop(tmp_path, dataset=data(train=96), halving=True, recipe={"epochs": 3, "ema": 0.9}) as opened:
+        whole = opened.submit(Job("x", candidate, 5)).result(60)
+        first = opened.submit(Job("x", candidate, 5, epochs=1)).result(60)
+        kept = list((tmp_path / "checkpoints").iterdir())
+        second = opened.submit(Job("x", candidate, 5, epochs=2)).result(60)
+        last = opened.submit(Job("x", candidate, 5)).result(60)
+        assert isinstance(whole, Scored)
+        assert isinstance(first, Scored)
+        assert isinstance(second, Scored)
+        assert isinstance(last, Scored)
+        assert len(kept) == 1
+        assert [len(o.details["curve"]) for o in (first, second, last)] == [1, 2, 3]
+        assert last.objectives == whole.objectives
+        assert last.details["curve"] == whole.details["curve"]
+        assert last.details["facts"]["steps"] == whole.details["facts"]["steps"]
+        opened.discard(candidate)
+        assert not list((tmp_path / "checkpoints").iterdir())

@@ -1,0 +1,172 @@
+"""Finalists trained again with further seeds, and trainings that are ended for their slowness."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import doubles
+import pytest
+from typer.testing import CliRunner
+
+from ge_engine import loop
+from ge_engine.cli.app import app
+from ge_engine.cli.export import rescored_line
+from ge_engine.contracts import Job
+from ge_engine.errors import ConfigError
+from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.population import SEED_ID
+from ge_engine.store.history import History
+from ge_engine.store.rescored import Spread, rescored, spreads
+from tests.evaluation import data, genome, outcome_of, shop
+
+BASE = doubles.config().random_seed
+
+
+class Noisy(doubles.Instant):
+    """Accuracy by seed: `noise[number]` is added, and as much again on the test split."""
+
+    noise = (0.0, 0.01, 0.03, -0.02)
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        self.scored.append(f"{job.genome.digest}/{job.split}/{job.rng_seed}")
+        scores = doubles.figures(job.genome)
+        number = job.rng_seed - BASE
+        child = job.key != SEED_ID
+        scores["accuracy"] += self.noise[number] * (1 if child else -1) * (2 if job.split == "test" else 1)
+        return doubles._done(Scored(scores))
+
+
+@pytest.fixture
+def evaluation(monkeypatch: pytest.MonkeyPatch) -> Noisy:
+    opened = Noisy()
+    monkeypatch.setattr(doubles, "Instant", lambda: opened)
+    return opened
+
+
+def evolve(folder: Path, **settings: Any) -> loop.Result:
+    config = doubles.config(llm="scripted:good", generations=2, **settings)
+    return loop.run(doubles.seed(), config, doubles.registry(), folder, lambda *_: None)
+
+
+def test_figures_that_are_not_those_by_hand(tmp_path: Path, evaluation: Noisy) -> None:
+    result = evolve(tmp_path, rescore_seeds=3)
+    child = next(one for one in result.front if one.id != SEED_ID)
+    assert child.genome is not None
+    own = doubles.figures(child.genome)["accuracy"]
+    with History(tmp_path) as history:
+        assert history.seed.genome.digest
+        seeds = doubles.figures(history.seed.genome)["accuracy"]
+        spread = spreads(history)[child.id].validation["accuracy"]
+        tested = spreads(history)[child.id].test["accuracy"]
+    values = [own + noise for noise in Noisy.noise[1:]]
+    gains = [own - seeds + 2 * noise for noise in Noisy.noise[1:]]
+    assert spread.count == 3
+    assert spread.mean == pytest.approx(statistics.fmean(values))
+    assert spread.deviation == pytest.approx(statistics.stdev(values))
+    assert spread.gain == pytest.approx(statistics.fmean(gains))
+    assert spread.gain_deviation == pytest.approx(statistics.stdev(gains))
+    assert spread.gain_error == pytest.approx(statistics.stdev(gains) / math.sqrt(3))
+    assert spread.claimed == pytest.approx(own - seeds)
+    assert tested.deviation == pytest.approx(2 * statistics.stdev(values))
+
+
+@pytest.mark.parametrize(
+    ("gain", "deviation", "claimed", "within", "refuted"),
+    [
+        (0.02, 0.01, 0.02, False, False),
+        (0.01, 0.02, 0.03, True, False),
+        (0.01, None, 0.01, True, False),
+        (-0.01, 0.02, 0.03, False, True),
+        (-0.01, 0.02, -0.03, False, False),
+        (1272.0, 0.0, 1272.0, False, False),
+        (0.0, 0.0, 0.0, False, False),
+    ],
+)
+def test_a_gain_below_the_spread_that_stands_unmarked(
+    gain: float, deviation: float | None, claimed: float, within: bool, refuted: bool
+) -> None:
+    spread = Spread(0.5, 0.1, 3, gain, deviation, None, claimed)
+    assert (spread.within, spread.refuted) == (within, refuted)
+
+
+def test_rescoring_that_changes_who_is_selected(tmp_path: Path, evaluation: Noisy) -> None:
+    plain = evolve(tmp_path / "plain")
+    again = evolve(tmp_path / "again", rescore_seeds=3)
+    assert [one.id for one in plain.front] == [one.id for one in again.front]
+    assert [one.id for one in plain.population] == [one.id for one in again.population]
+
+
+def test_a_finished_run_that_cannot_be_rescored_or_is_scored_twice(tmp_path: Path, evaluation: Noisy) -> None:
+    first = evolve(tmp_path / "at-once", rescore_seeds=3)
+    evolve(tmp_path / "later")
+    asked = len(evaluation.scored)
+    for seeds in (2, 3, 3):
+        loop.rescore(tmp_path / "later", seeds, doubles.registry(), lambda *_: None)
+    finalists = len({SEED_ID, *(one.id for one in first.front)})
+    assert len(evaluation.scored) - asked == 2 * 3 * finalists
+    with History(tmp_path / "at-once") as at_once, History(tmp_path / "later") as later:
+        assert at_once.content() == later.content()
+        assert {len(by_seed) for by_seed in rescored(later).values()} == {3}
+
+
+def test_a_run_that_goes_on_and_is_rescored(tmp_path: Path, evaluation: Noisy) -> None:
+    def stop(name: str, _: Any) -> None:
+        if name == "generation_finished":
+            raise KeyboardInterrupt
+
+    config = doubles.config(llm="scripted:good")
+    with pytest.raises(KeyboardInterrupt):
+        loop.run(doubles.seed(), config, doubles.registry(), tmp_path, stop)
+    with pytest.raises(ConfigError, match="has not ended"):
+        loop.rescore(tmp_path, 3, doubles.registry(), lambda *_: None)
+
+
+def test_a_spread_that_is_recorded_and_not_shown(tmp_path: Path, evaluation: Noisy) -> None:
+    result = evolve(tmp_path, rescore_seeds=3)
+    child = next(one for one in result.front if one.id != SEED_ID)
+    shown = CliRunner().invoke(app, ["log", str(tmp_path), "--front"], env={"COLUMNS": "200"}).output
+    assert "±" in shown
+    lines = CliRunner().invoke(app, ["log", str(tmp_path), "--front", "--json"]).output.splitlines()
+    records = {record["id"]: record for record in map(json.loads, lines)}
+    assert records[child.id]["rescored"]["test"]["accuracy"]["seeds"] == 3
+    assert "±" in CliRunner().invoke(app, ["show", f"{tmp_path}:{child.id}"]).output
+    with History(tmp_path) as history:
+        assert "test accuracy" in rescored_line(history, child.id)
+
+
+def test_both_splits_at_once_that_score_otherwise_than_each(tmp_path: Path) -> None:
+    with shop(tmp_path, dataset=data(train=96), recipe={"epochs": 1}) as opened:
+        both, one, other = (
+            opened.submit(Job("x", genome(), 3, split)).result(60)  # type: ignore[arg-type]
+            for split in ("both", "validation", "test")
+        )
+    assert isinstance(both, Scored)
+    assert isinstance(one, Scored)
+    assert isinstance(other, Scored)
+    assert both.objectives == one.objectives
+    assert both.details["test"] == other.objectives
+    assert one.objectives != other.objectives
+
+
+def test_a_slow_candidate_that_trains_to_the_end(tmp_path: Path) -> None:
+    slow = genome(forward="for _ in range(40 * training):\n    self.body(x)")
+    with shop(tmp_path, max_slowdown=4.0, recipe={"epochs": 40}) as opened:
+        ended = outcome_of(opened, slow)
+        assert isinstance(ended, Failed)
+        assert (ended.kind, ended.fault) == ("too slow", "candidate")
+        assert "4 times that is allowed" in ended.reason
+        assert "ms at best; the seed's takes" in ended.reason
+        assert isinstance(outcome_of(opened, genome(init="self.spare = 1")), Scored)
+        with_test = opened.submit(Job("x", slow, 0, "test")).result(60)
+        assert isinstance(with_test, Scored)
+
+
+def test_a_seed_that_is_too_slow_for_itself(tmp_path: Path) -> None:
+    with shop(tmp_path, max_slowdown=0.01, recipe={"epochs": 1}) as opened:
+        assert isinstance(outcome_of(opened, genome()), Scored)
+        assert isinstance(outcome_of(opened, genome(init="self.spare = 1")), Failed)
