@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ge_engine.contracts import Target
-from ge_engine.grammar import layers
-from ge_engine.grammar.families import SCALES, SHARES
+from ge_engine.grammar import layers, members, statements
+from ge_engine.grammar.families import SCALES, Options
 from ge_engine.grammar.flow import Spot, spots
 from ge_engine.grammar.layers import Offer
 from ge_engine.grammar.making import BREADTH, changed_only, disjoint, sites_of
@@ -18,6 +18,7 @@ from ge_engine.grammar.sites import Site, Text
 from ge_engine.grammar.template import Part, either
 
 OPEN_SITES = 5
+FREE = 0.25
 LAYER_NAMES = ("extra", "mixer", "refine", "context", "branch", "smooth", "detail", "focus")
 NAME = "\0"
 
@@ -55,10 +56,9 @@ def draft_of(target: Target, code: str, rng: random.Random) -> Draft | None:
     text, tree, offer = Text(code), ast.parse(code), Offer(scope, rng, BREADTH)
     forward = _forward(tree)
     found = spots(forward, scope) if forward is not None else []
-    inserts = [
-        _insertion(spot, text, offer) for spot in found if "\n" not in code[slice(*text.span(spot.statement))]
-    ]
-    chosen = disjoint([*sites_of(target, rng), *inserts], rng, OPEN_SITES, by_lines=False)
+    free = rng.random() < FREE
+    whole = list(statements.sites(statements.places(forward, scope), text, offer, free)) if forward else []
+    chosen = disjoint([*sites_of(target, rng), *whole], rng, OPEN_SITES, by_lines=False)
     if not chosen:
         return None
     must = rng.sample(chosen, min(len(chosen), rng.choice((1, 1, 2))))
@@ -108,43 +108,6 @@ def _forward(tree: ast.Module) -> Function | None:
     return None
 
 
-def _insertion(spot: Spot, text: Text, offer: Offer) -> Site:
-    """New statements behind a tensor statement."""
-    own = text.of(spot.statement)
-    start, end = text.span(spot.statement)
-    variable = spot.variable or "out"
-    indent = "\n" + " " * spot.statement.col_offset
-    more = (indent, _update(variable, offer), either(["", (indent, _update(variable, offer))]))
-    part = (
-        (_opened(spot, text), more)
-        if spot.variable
-        else (_opened(spot, text), more, f"{indent}return {variable}")
-    )
-    lines = (spot.statement.lineno, spot.statement.end_lineno or spot.statement.lineno)
-    return Site(start, end, part, (own,), "insertion", lines)
-
-
-def _opened(spot: Spot, text: Text) -> str:
-    """The statement as an assignment, so that something can follow."""
-    if isinstance(spot.statement, ast.Assign):
-        return text.of(spot.statement)
-    assert spot.statement.value is not None
-    return f"out = {text.of(spot.statement.value)}"
-
-
-def _update(variable: str, offer: Offer) -> Part:
-    """`x = ...` with an expression over `x` that keeps its shape, two operations deep at most."""
-    value = layers.activated(offer, variable) or variable
-    factor = either(offer.some(SCALES))
-    options: list[Part] = [value, (f"{variable} + ", factor, " * ", value), (factor, f" * {variable}")]
-    if gate := offer.write("torch", "sigmoid"):
-        options.append(f"{variable} * {gate}({variable})")
-        options.append((f"{variable} * {gate}(", factor, f" * {variable})"))
-    if (drop := offer.write("F", "dropout")) and offer.scope.owner is not None:
-        options.append((f"{drop}({variable}, p=", either(offer.some(SHARES)), ", training=self.training)"))
-    return (f"{variable} = ", either(offer.some(options, 4)))
-
-
 def _with_fresh_layer(
     plain: Draft, tree: ast.Module, found: list[Spot], text: Text, offer: Offer
 ) -> Draft | None:
@@ -183,11 +146,20 @@ def _new_layer(width: str, offer: Offer) -> Part:
     one = layers.extras(offer, width, "2d") + list(pools)
     if conv := offer.write("nn", "Conv2d"):
         one.append((f"{conv}({width}, {width}, kernel_size=1", either(["", ", bias=False"]), ")"))
+    written = [(t, k) for name, k in members.layers().items() if (t := offer.write("nn", name)) is not None]
+    for text, keywords in offer.rng.sample(written, min(3, len(written))):
+        one.append(_layer(text, keywords))
     layer = either(one)
     stack = offer.write("nn", "Sequential")
     if stack is None:
         return layer
     return either([layer, (f"{stack}(", layer, ", ", layer, either(["", (", ", layer)]), ")")])
+
+
+def _layer(text: str, keywords: Options) -> Part:
+    """A layer that needs no argument, with one of its own keywords or none."""
+    given = [f"{key}={value}" for key, values in keywords.items() for value in values]
+    return (f"{text}(", either(["", *given]), ")")
 
 
 def _use(spot: Spot, text: Text, offer: Offer) -> Piece:
@@ -204,4 +176,6 @@ def _use(spot: Spot, text: Text, offer: Offer) -> Piece:
     if gate := offer.write("torch", "sigmoid"):
         options.append(f"{variable} * {gate}({called})")
     close = "" if spot.variable else f"{indent}return {variable}"
-    return Piece(start, end, (_opened(spot, text), f"{indent}{variable} = ", either(options), close))
+    return Piece(
+        start, end, (statements.opened(spot, text), f"{indent}{variable} = ", either(options), close)
+    )

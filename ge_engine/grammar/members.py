@@ -23,7 +23,7 @@ SIZE = (2, 4, 6, 6)
 
 @cache
 def functions() -> Mapping[str, Options]:
-    """Functions of `F` that need nothing but `input`, keep the shape and are not random, with keyword values."""
+    """Functions of `F` that need `input` alone, keep its shape and draw nothing, with keyword values."""
     return _keeping("F", lambda member, keywords: lambda sample: member(sample, **keywords), ("input",))
 
 
@@ -41,7 +41,7 @@ def _keeping(module: str, call: Caller, required: tuple[str, ...]) -> Mapping[st
     for name, member in inspect.getmembers(importlib.import_module(MODULES[module]), callable):
         known = parameters(module, name)
         needed = tuple(n for n, default in known if default is inspect.Parameter.empty)
-        if name.startswith("_") or name.endswith("_") or name[0].isupper() == (module == "F"):
+        if name.startswith(("_", "Lazy")) or name.endswith("_") or name[0].isupper() == (module == "F"):
             continue
         if known and needed == required and _keeps(call, member, {}):
             found[name] = {
@@ -58,7 +58,8 @@ def _near(key: str, default: object) -> tuple[object, ...]:
     if isinstance(default, bool):
         return (not default,)
     if isinstance(default, float):
-        return tuple(float(f"{default * f:.4g}") for f in (0.5, 2.0)) if default else (0.1, 0.5)
+        near = tuple(float(f"{default * f:.4g}") for f in (0.5, 2.0)) if default else (0.1, 0.5)
+        return tuple(value for value in near if key != "p" or value != 1.0)
     return ()
 
 
@@ -78,4 +79,5 @@ def _keeps(call: Caller, member: Any, keywords: Mapping[str, Any]) -> bool:
             return False
         if not isinstance(first, torch.Tensor) or first.shape != sample.shape:
             return False
-        return bool(torch.isfinite(first).all() and torch.equal(first, second) and torch.equal(sample, before))
+        kept = torch.equal(sample, before) and torch.equal(first, second)
+        return kept and bool(torch.isfinite(first).all())
