@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report corpus crash fuzz zoo browser docs docs-commands dist clean
+.PHONY: demo test check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report corpus crash fuzz zoo repeat browser docs docs-commands dist clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --run runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -28,6 +28,10 @@ docs: $(STAMP)
 # The commands of README and docs that take long; the short ones are part of `make test`.
 docs-commands: $(STAMP)
 	$(BIN)/python -m pytest -m slow tests/test_docs.py
+
+# Real trainings twice, with one worker and with two: the same figures to the last digit.
+repeat: $(STAMP)
+	$(BIN)/python -m pytest -m slow tests/test_repeat.py
 
 # A wheel and an sdist in dist/ that the package index would take.
 dist: $(STAMP)

@@ -261,10 +261,10 @@ def default_optimizer(model: nn.Module, lr: float, weight_decay: float) -> torch
 
 
 def choose_precision(asked: str) -> str:
-    """bfloat16 on a GPU that has it; a CPU trains in float32 unless told otherwise."""
-    if asked != "auto":
-        return asked
-    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+    """Mixed precision on a GPU, bfloat16 where it has that; a CPU trains in float32 unless told otherwise."""
+    if asked != "auto" or not torch.cuda.is_available():
+        return "no" if asked == "auto" else asked
+    return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
 
 
 def in_fast_layout(model: nn.Module) -> nn.Module:
