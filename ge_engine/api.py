@@ -35,6 +35,7 @@ class RecipeSettings(TypedDict, total=False):
 
     epochs: int
     batch_size: int
+    optimizer: str
     lr: float
     weight_decay: float
     schedule: str

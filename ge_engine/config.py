@@ -16,13 +16,15 @@ from ge_engine.errors import ConfigError
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How a candidate is trained. `image_size` 0 keeps the task's own size (pixels);
-    `train_limit` 0 uses all training images; `lr` and `weight_decay` are given to the seed's
-    `get_optimizer` when it has one; `norm_batches` is how many training batches give batch
-    normalisation its statistics after the last step (0 keeps the running ones); `ema` is the decay of an
-    exponential moving average of the weights, which is what is scored then (0: the last weights are)."""
+    `train_limit` 0 uses all training images. `optimizer` "seed" is the seed's `get_optimizer`, which gets
+    `lr` and `weight_decay`, or "sgd" where it has none; "sgd" and "adamw" are used in its place.
+    `norm_batches` is how many training batches give batch normalisation its statistics after the last step
+    (0 keeps the running ones); `ema` is the decay of an exponential moving average of the weights, which is
+    what is scored then (0: the last weights are)."""
 
     epochs: int = 4
     batch_size: int = 64
+    optimizer: str = "seed"
     lr: float = 0.1
     weight_decay: float = 1e-4
     schedule: str = "cosine"
@@ -270,6 +272,9 @@ def _check_ranges(config: RunConfig) -> None:
         (config.sandbox in ("auto", "landlock", "none"), "sandbox is auto, landlock or none"),
         (recipe.norm_batches >= 0, "recipe.norm_batches must be 0 (off) or more"),
         (0 <= recipe.jitter < 1, "recipe.jitter must lie in 0..1"),
+        (recipe.optimizer in ("seed", "sgd", "adamw"), "recipe.optimizer is seed, sgd or adamw"),
+        (recipe.weight_decay >= 0, "recipe.weight_decay must be 0 or more"),
+        (0 <= recipe.label_smoothing < 1, "recipe.label_smoothing must be 0 or more and less than 1"),
         (0 <= recipe.ema < 1, "recipe.ema must be 0 (off) or more and less than 1"),
         (recipe.precision in ("auto", "no", "bf16", "fp16"), "recipe.precision is auto, no, bf16 or fp16"),
     ]

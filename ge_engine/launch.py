@@ -22,7 +22,7 @@ from ge_engine.entry import resolve_entry
 from ge_engine.evaluate import task_name
 from ge_engine.genome import Seed
 from ge_engine.registry import choose, load_registry
-from ge_engine.trainer import Lesson, Training, default_optimizer, train
+from ge_engine.trainer import Lesson, Training, optimizer_of, train
 from ge_engine.training.loading import import_source, module_address
 from ge_engine.training.preparing import as_images, limited, task_facts
 
@@ -69,7 +69,7 @@ def train_file(file: Path, config: Any, data: Dataset, split: str) -> Mapping[st
     )
     trained: Training = train(
         lambda: eval(entry, vars(module)),
-        getattr(module, "get_optimizer", default_optimizer),
+        optimizer_of(module, config.recipe.optimizer),
         lesson,
         config.recipe,
         config.random_seed,

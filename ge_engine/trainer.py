@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -252,12 +253,30 @@ def logits_of(output: Any, classes: int) -> Tensor:
     raise ValueError(f"the model returned a {type(output).__name__} without a tensor of shape (n, {classes})")
 
 
+def optimizer_of(module: ModuleType, name: str) -> OptimizerFactory:
+    """The recipe's optimizer: `module`'s own `get_optimizer` for "seed" where it has one, else SGD."""
+    own = getattr(module, "get_optimizer", None)
+    if name == "seed":
+        return own if callable(own) else default_optimizer
+    return {"sgd": default_optimizer, "adamw": adamw}[name]
+
+
 def default_optimizer(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
     """SGD with Nesterov momentum 0.9; no decay on vectors (norm weights and biases)."""
+    return torch.optim.SGD(decay_groups(model, weight_decay), lr=lr, momentum=0.9, nesterov=True)
+
+
+def adamw(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, 2019) with torch's betas; no decay on vectors."""
+    return torch.optim.AdamW(decay_groups(model, weight_decay), lr=lr)
+
+
+def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameter groups: `weight_decay` on matrices and kernels, none on vectors; empty ones left out."""
     matrices = [p for p in model.parameters() if p.requires_grad and p.dim() > 1]
     vectors = [p for p in model.parameters() if p.requires_grad and p.dim() <= 1]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.SGD([g for g in groups if g["params"]], lr=lr, momentum=0.9, nesterov=True)
+    return [group for group in groups if group["params"]]
 
 
 def choose_precision(asked: str) -> str:

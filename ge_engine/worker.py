@@ -26,9 +26,8 @@ from ge_engine.trainer import (
     Diverged,
     Lesson,
     NotFinite,
-    OptimizerFactory,
     Stage,
-    default_optimizer,
+    optimizer_of,
     train,
 )
 from ge_engine.training import limits
@@ -123,7 +122,7 @@ def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
             probe(
                 lambda: import_source(order.source.encode("latin-1"), address),
                 lambda module: _build(module, setup.entry),
-                _optimizer_of,
+                lambda module: optimizer_of(module, setup.recipe["optimizer"]),
                 shape,
                 setup.recipe,
                 setup.memory,
@@ -151,7 +150,7 @@ def _train(
         lesson = _lesson(order, setup, data)
         training = train(
             lambda: _build(module, setup.entry),
-            _optimizer_of(module),
+            optimizer_of(module, setup.recipe["optimizer"]),
             lesson,
             Recipe(**setup.recipe),
             order.rng_seed,
@@ -185,11 +184,6 @@ def _kind(error: BaseException) -> str:
 
 def _build(module: ModuleType, entry: str) -> nn.Module:
     return eval(entry, vars(module))  # type: ignore[no-any-return]
-
-
-def _optimizer_of(module: ModuleType) -> OptimizerFactory:
-    own = getattr(module, "get_optimizer", None)
-    return own if callable(own) else default_optimizer
 
 
 def _lesson(order: Order, setup: Setup, data: Mapping[str, Tensor]) -> Lesson:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import ModuleType
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from ge_engine.trainer import (
     NotFinite,
     default_optimizer,
     logits_of,
+    optimizer_of,
     predict,
     refresh_statistics,
     train,
@@ -171,6 +173,25 @@ def test_a_decay_on_norms_and_biases() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     groups = default_optimizer(model, 0.1, 0.01).param_groups
     assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.01), (3, 0.0)]
+
+
+def test_an_optimizer_that_is_not_the_one_asked_for() -> None:
+    def own(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+        return torch.optim.Adagrad(model.parameters(), lr=lr, weight_decay=weight_decay)
+
+    seed, bare = ModuleType("seed"), ModuleType("bare")
+    vars(seed)["get_optimizer"] = own
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    for module, name, wanted in (
+        (seed, "seed", torch.optim.Adagrad),
+        (bare, "seed", torch.optim.SGD),
+        (seed, "sgd", torch.optim.SGD),
+        (seed, "adamw", torch.optim.AdamW),
+    ):
+        optimizer = optimizer_of(module, name)(model, 0.1, 0.01)
+        assert type(optimizer) is wanted
+        decays = [group["weight_decay"] for group in optimizer.param_groups for _ in group["params"]]
+        assert decays == ([0.01] * 4 if module is seed and name == "seed" else [0.01, 0.0, 0.0, 0.0])
 
 
 def test_statistics_that_lag_behind_the_weights() -> None:

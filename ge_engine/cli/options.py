@@ -92,6 +92,12 @@ LearningRate = Annotated[float | None, _option(TRAINING, "Learning rate.", "--lr
 TrainLimit = Annotated[int | None, _option(TRAINING, "Train on so many images only.", "--train-limit")]
 ImageSize = Annotated[int | None, _option(TRAINING, "Resize images to so many pixels.", "--image-size")]
 Precision = Annotated[str | None, _option(TRAINING, "auto, no, bf16 or fp16.", "--precision")]
+Optimizer = Annotated[str | None, _option(TRAINING, "seed (its get_optimizer), sgd or adamw.", "--optimizer")]
+WeightDecay = Annotated[float | None, _option(TRAINING, "Decay of weights.", "--weight-decay")]
+LrSchedule = Annotated[str | None, _option(TRAINING, "cosine, plateau or constant.", "--lr-schedule")]
+Augment = Annotated[bool | None, _option(TRAINING, "Flip, shift and jitter.", "--augment/--no-augment")]
+Jitter = Annotated[float | None, _option(TRAINING, "Strength of brightness and contrast.", "--jitter")]
+LabelSmoothing = Annotated[float | None, _option(TRAINING, "Smoothing of labels.", "--label-smoothing")]
 Ema = Annotated[float | None, _option(TRAINING, "Decay of averaged weights, e.g. 0.999; 0 = off.", "--ema")]
 MaxSlowdown = Annotated[
     float | None, _option(TRAINING, "End trainings with steps so many times the seed's.", "--max-slowdown")
@@ -133,6 +139,12 @@ SETTINGS: Mapping[str, str] = {
     "epochs": "recipe.epochs",
     "batch_size": "recipe.batch_size",
     "lr": "recipe.lr",
+    "optimizer": "recipe.optimizer",
+    "weight_decay": "recipe.weight_decay",
+    "lr_schedule": "recipe.schedule",
+    "augment": "recipe.augment",
+    "jitter": "recipe.jitter",
+    "label_smoothing": "recipe.label_smoothing",
     "train_limit": "recipe.train_limit",
     "image_size": "recipe.image_size",
     "precision": "recipe.precision",
