@@ -11,6 +11,8 @@ admitted             individual, parents, operators, personas, intents, address
 submitted            individual, split: handed to the evaluator to be trained and scored
 retried              individual, attempt, reason: a fault that was not the candidate's
 outcome              individual, split, kind ("scored", or the failure's), objectives, reason, details
+                     split: "validation", "test"; with further seeds "validation/seed 1", "test/seed 1"; after
+                     a stage of a training "validation/1 epoch"
 survivors            generation, ids
 generation_finished  generation, admitted, scored, rejected (stage -> count), front (id and objectives)
 stopping             reason: no new work is begun, what is in flight ends

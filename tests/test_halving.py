@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 import sqlite3
+from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -149,6 +152,29 @@ def test_a_run_cut_off_within_a_stage_that_ends_differently(
         with pytest.raises(Death):
             evolve(tmp_path / "cut", config)
     evolve(tmp_path / "cut", config)
+    with History(tmp_path / "whole") as whole, History(tmp_path / "cut") as cut:
+        assert whole.content() == cut.content()
+
+
+def test_an_interrupt_between_stages_that_loses_or_changes_something(
+    tmp_path: Path, evaluation: InStages
+) -> None:
+    config = halving(population=6, generations=2)
+    evolve(tmp_path / "whole", config)
+
+    told: list[str] = []
+
+    def interrupt(name: str, event: Mapping[str, Any]) -> None:
+        if name == "outcome" and event["split"] == at_epochs(1) and not told:
+            told.append(name)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    for stop in (interrupt, lambda *_: None):
+        seen = len(evaluation.scored)
+        result = loop.run(doubles.seed(), config, doubles.registry(), tmp_path / "cut", stop)
+        if stop is interrupt:
+            assert result.stopped_because == "interrupted by SIGINT"
+            assert not [name for name in evaluation.scored[seen:] if name.endswith("/2")]
     with History(tmp_path / "whole") as whole, History(tmp_path / "cut") as cut:
         assert whole.content() == cut.content()
 

@@ -20,6 +20,8 @@ from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.population import SEED_ID
+from ge_engine.report.data import read_run
+from ge_engine.report.payload import rows
 from ge_engine.store.history import History
 from ge_engine.store.rescored import Spread, rescored, spreads
 from tests.evaluation import data, genome, outcome_of, shop
@@ -137,6 +139,9 @@ def test_a_spread_that_is_recorded_and_not_shown(tmp_path: Path, evaluation: Noi
     assert "±" in CliRunner().invoke(app, ["show", f"{tmp_path}:{child.id}"]).output
     with History(tmp_path) as history:
         assert "test accuracy" in rescored_line(history, child.id)
+        run = read_run(history, ())
+    place = next(at for at, row in enumerate(run.rows) if row.id == child.id)
+    assert "±" in rows(run)["further"][str(place)]
 
 
 def test_both_splits_at_once_that_score_otherwise_than_each(tmp_path: Path) -> None:

@@ -12,11 +12,10 @@ import typer
 from ge_engine import __version__
 from ge_engine.cli.console import out
 from ge_engine.cli.refs import find_individual, require_genome, split_reference
-from ge_engine.cli.rescored import plain
 from ge_engine.errors import ConfigError
 from ge_engine.ledger import History
 from ge_engine.population import Individual
-from ge_engine.store.rescored import spreads
+from ge_engine.store.rescored import plain, spreads
 
 
 def export(

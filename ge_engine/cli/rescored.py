@@ -8,10 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ge_engine.cli.console import out
-from ge_engine.cli.outcomes import number
 from ge_engine.population import SEED_ID
 from ge_engine.store.history import History
-from ge_engine.store.rescored import Rescored, Spread, spreads
+from ge_engine.store.rescored import Rescored, Spread, mean_text, spreads
 
 HEAD = "trained again with further seeds: mean ± standard deviation; gain on the seed model, seed by seed"
 
@@ -59,26 +58,8 @@ def remark(identity: str, validation: Spread, test: Spread | None, failed: int) 
     return "; ".join(parts)
 
 
-def plain(one: Rescored) -> str:
-    """One line for a file's head."""
-    parts = []
-    for split, side in (("validation", one.validation), ("test", one.test)):
-        for name, spread in side.items():
-            if spread.deviation is None or spread.deviation > 0:
-                mark = ", gain within the spread" if spread.within else ""
-                mark += ", the run's gain not confirmed" if spread.refuted else ""
-                parts.append(f"{split} {name} {_mean(name, spread)}{mark}")
-    return "; ".join(parts)
-
-
 def _mean(name: str, spread: Spread | None) -> str:
-    if spread is None:
-        return "-"
-    if spread.deviation is None:
-        return number(name, spread.mean)
-    if name == "accuracy":
-        return f"{100 * spread.mean:.2f} ± {100 * spread.deviation:.2f} %"
-    return f"{spread.mean:.4g} ± {spread.deviation:.2g}"
+    return "-" if spread is None else mean_text(name, spread)
 
 
 def _gain(name: str, spread: Spread | None) -> str:

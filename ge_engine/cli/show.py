@@ -10,11 +10,10 @@ from rich.text import Text
 from ge_engine.cli.console import out
 from ge_engine.cli.outcomes import describe, describe_outcome
 from ge_engine.cli.refs import find_individual, split_reference
-from ge_engine.cli.rescored import plain
 from ge_engine.ledger import History
 from ge_engine.population import Individual
 from ge_engine.store.records import Call
-from ge_engine.store.rescored import spreads
+from ge_engine.store.rescored import plain, spreads
 
 
 def show(

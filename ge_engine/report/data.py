@@ -13,6 +13,7 @@ from ge_engine.population import SEED_ID, Direction, Individual, Step, dominates
 from ge_engine.report.texts import SourceTable
 from ge_engine.store.history import History
 from ge_engine.store.records import Call
+from ge_engine.store.rescored import plain, spreads
 
 State = Literal["scored", "rejected", "failed", "waiting"]
 Curve = tuple[Mapping[str, float], ...]
@@ -51,7 +52,8 @@ class Exchange:
 @dataclass(frozen=True, slots=True)
 class Row:
     """An individual. `better`: it dominates its first parent; `curve`: one mapping an epoch;
-    `test`: its objectives on the test split, empty when it was no finalist."""
+    `test`: its objectives on the test split, empty when it was no finalist; `further`: what trainings with
+    further seeds gave, in words."""
 
     id: str
     generation: int
@@ -67,6 +69,7 @@ class Row:
     front: bool
     parts: Parts | None
     exchanges: tuple[Exchange, ...]
+    further: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,7 @@ def _rows(
     known = {one.id: one for one in individuals}
     best = {one.id for one in pareto_front(individuals, directions)}
     tests = history.test_outcomes()
+    again = {identity: plain(found) for identity, found in spreads(history).items()}
     for one in individuals:
         parent = known.get(one.parents[0]) if one.parents else None
         stage, reason = _explained(one.outcome)
@@ -163,6 +167,7 @@ def _rows(
             front=one.id in best,
             parts=_parts(one, sources),
             exchanges=tuple(_exchange(call, sources) for call in history.calls(one.id)),
+            further=again.get(one.id, ""),
         )
 
 

@@ -55,6 +55,7 @@ def rows(run: RunData) -> Mapping[str, Any]:
         ],
         "scores": {name: [row.objectives.get(name) for row in run.rows] for name in run.directions},
         "test": {str(place[row.id]): dict(row.test) for row in run.rows if row.test},
+        "further": {str(place[row.id]): row.further for row in run.rows if row.further},
         "front": [place[row.id] for row in run.front],
         "better": [place[row.id] for row in run.rows if row.better],
         "order": [place[name] for name in counts.depth_first(every)],

@@ -121,6 +121,27 @@ def as_data(one: Rescored) -> dict[str, Any]:
     }
 
 
+def plain(one: Rescored) -> str:
+    """One line, of the objectives that the seed of a training moves."""
+    parts = []
+    for split, side in ((VALIDATION, one.validation), (TEST, one.test)):
+        for name, spread in side.items():
+            if spread.deviation is None or spread.deviation > 0:
+                mark = ", gain within the spread" if spread.within else ""
+                mark += ", the run's gain not confirmed" if spread.refuted else ""
+                parts.append(f"{split} {name} {mean_text(name, spread)}{mark}")
+    return "; ".join(parts)
+
+
+def mean_text(name: str, spread: Spread) -> str:
+    """Mean and standard deviation, of accuracy in percent."""
+    scale, digits, unit = (100, ".2f", " %") if name == "accuracy" else (1, ".4g", "")
+    mean = format(scale * spread.mean, digits)
+    if spread.deviation is None:
+        return mean + unit
+    return f"{mean} ± {scale * spread.deviation:{'.2f' if unit else '.2g'}}{unit}"
+
+
 def _scores(by_seed: Mapping[int, Mapping[str, Outcome]], split: str) -> dict[int, Mapping[str, float]]:
     return {
         number: outcome.objectives

@@ -64,7 +64,9 @@ function scoresOf({ index, chosen }) {
     if (test) cells.push({ number: written(objective, test[objective.name]) });
     return cells;
   });
+  const further = rows.further[String(chosen)];
   return make("div", { className: "scroll" }, make("table", {}, ...table(heads, lines)),
+    further ? make("p", { className: "wrap" }, "With further seeds: " + further + ".") : "",
     make("p", { className: "caption" }, "✓ better, ✗ worse; pp: percentage points"));
 }
 
