@@ -272,6 +272,7 @@ INSTANT = InstantEvaluator()
 
 class ThreadedEvaluator:
     name = "threaded"
+    takes_epochs = True
 
     @contextmanager
     def open(

@@ -22,6 +22,15 @@ def test_a_killed_run_that_ends_differently(tmp_path: Path) -> None:
         assert result.killed[table] == rows, table
 
 
+def test_a_killed_training_in_stages_that_ends_differently(tmp_path: Path) -> None:
+    stages = {"halving": True, "rescore_seeds": 2, "recipe": {"epochs": 4}}
+    result = crashing.campaign(tmp_path, moments=6, children=80, seed=2, **stages)
+    assert result.kills == 6
+    assert any("epoch" in row[1] for row in result.whole["scores"])
+    for table, rows in result.whole.items():
+        assert result.killed[table] == rows, table
+
+
 def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     script = Path(__file__).with_name("interrupted.py")
     path = os.pathsep.join([str(script.parent), os.environ.get("PYTHONPATH", "")])

@@ -77,8 +77,7 @@ class InStages(doubles.Instant):
 def evaluation(monkeypatch: pytest.MonkeyPatch) -> InStages:
     opened = InStages()
     monkeypatch.setattr(doubles, "Instant", lambda: opened)
-    for kind in (doubles.InstantEvaluator, doubles.ThreadedEvaluator):
-        monkeypatch.setattr(kind, "takes_epochs", True, raising=False)
+    monkeypatch.setattr(doubles.InstantEvaluator, "takes_epochs", True, raising=False)
     return opened
 
 
