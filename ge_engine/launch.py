@@ -22,8 +22,9 @@ from ge_engine.entry import resolve_entry
 from ge_engine.evaluate import task_name
 from ge_engine.genome import Seed
 from ge_engine.registry import choose, load_registry
-from ge_engine.trainer import Lesson, Training, optimizer_of, train
+from ge_engine.trainer import Lesson, Training, train
 from ge_engine.training.loading import import_source, module_address
+from ge_engine.training.optimizers import optimizer_of
 from ge_engine.training.preparing import as_images, limited, task_facts
 
 

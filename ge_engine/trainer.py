@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -24,6 +23,7 @@ from ge_engine.config import Recipe
 from ge_engine.training.averaging import Average
 from ge_engine.training.batches import Augmentation, Images, Share, batch_bounds, shuffled
 from ge_engine.training.course import Course, Unfit
+from ge_engine.training.optimizers import OptimizerFactory
 from ge_engine.training.pace import Pace
 from ge_engine.training.rates import Schedule
 
@@ -31,7 +31,6 @@ PREDICT_BATCH = 256
 DIVERGED = 3.0
 """An epoch, neither the first nor the last, whose mean loss is so many times that of the first step and of
 guessing (the logarithm of the number of classes) will not come back."""
-OptimizerFactory = Callable[[nn.Module, float, float], torch.optim.Optimizer]
 
 
 class NotFinite(Exception):
@@ -124,38 +123,15 @@ def train(
     started = time.perf_counter()
     on_first_step()
     while len(curve) < last and not course.ended:
-        course.model.train()
         epoch = len(curve)
-        total, right, seen = (torch.zeros((), device=device) for _ in range(3))
-        for images, targets in shuffled(data, labels, recipe.batch_size, augmentation, course.order, share):
-            pace.begin()
-            logits = logits_of(course.model(images), lesson.classes).float()
-            loss = cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
-            course.optimizer.zero_grad()
-            accelerator.backward(loss)
-            course.schedule.before_step(course.steps)
-            course.optimizer.step()
-            if course.average is not None:
-                course.average.update()
-            total += loss.detach() * len(targets)
-            right += (logits.detach().argmax(1) == targets).sum()
-            seen += len(targets)
-            course.steps += 1
-            pace.end()
-            if device.type == "cpu":
-                require_finite(loss, epoch)
-            if course.steps == 1:
-                course.first_loss = float(accelerator.reduce(loss.detach(), "mean"))
-            if course.steps == stage.steps:
-                break
-        total, right, seen = (accelerator.reduce(figure, "sum") for figure in (total, right, seen))
-        require_finite(total, epoch)
+        batches = shuffled(data, labels, recipe.batch_size, augmentation, course.order, share)
+        loss, right = _epoch(course, accelerator, batches, lesson.classes, recipe, pace, stage.steps)
         pace.require()
-        mean_loss, rate = float(total / seen), course.schedule.rate()
+        rate = course.schedule.rate()
         if 0 < epoch < recipe.epochs - 1:
-            require_sane(mean_loss, max(highest, DIVERGED * course.first_loss), epoch)
-        curve.append({"epoch": epoch + 1, "loss": mean_loss, "accuracy": float(right / seen), "lr": rate})
-        course.ended = course.schedule.after_epoch(mean_loss) or course.steps == stage.steps
+            require_sane(loss, max(highest, DIVERGED * course.first_loss), epoch)
+        curve.append({"epoch": epoch + 1, "loss": loss, "accuracy": right, "lr": rate})
+        course.ended = course.schedule.after_epoch(loss) or course.steps == stage.steps
     course.seconds += time.perf_counter() - started
     checkpoint = course.saved() if stage.keep else b""
     network = course.network
@@ -172,6 +148,48 @@ def train(
     gathered = accelerator.gather(mine.to(device)).cpu().view(share.of, len(mine), -1)
     logits = gathered.transpose(0, 1).flatten(0, 1)[: len(lesson.held_out)]
     return Training(network, logits, curve, course.seconds, course.steps, pace.best, checkpoint)
+
+
+def _epoch(
+    course: Course,
+    accelerator: Accelerator,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    classes: int,
+    recipe: Recipe,
+    pace: Pace,
+    steps: int,
+) -> tuple[float, float]:
+    """Mean loss and share of right answers over the batches of all processes, up to step `steps` at most.
+
+    Raises NotFinite, TooSlow.
+    """
+    device, epoch = accelerator.device, len(course.curve)
+    course.model.train()
+    total, right, seen = (torch.zeros((), device=device) for _ in range(3))
+    for images, targets in batches:
+        pace.begin()
+        logits = logits_of(course.model(images), classes).float()
+        loss = cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
+        course.optimizer.zero_grad()
+        accelerator.backward(loss)
+        course.schedule.before_step(course.steps)
+        course.optimizer.step()
+        if course.average is not None:
+            course.average.update()
+        total += loss.detach() * len(targets)
+        right += (logits.detach().argmax(1) == targets).sum()
+        seen += len(targets)
+        course.steps += 1
+        pace.end()
+        if device.type == "cpu":
+            require_finite(loss, epoch)
+        if course.steps == 1:
+            course.first_loss = float(accelerator.reduce(loss.detach(), "mean"))
+        if course.steps == steps:
+            break
+    total, right, seen = (accelerator.reduce(figure, "sum") for figure in (total, right, seen))
+    require_finite(total, epoch)
+    return float(total / seen), float(right / seen)
 
 
 def _begun(
@@ -251,32 +269,6 @@ def logits_of(output: Any, classes: int) -> Tensor:
             if isinstance(part, Tensor) and part.dim() == 2 and part.shape[1] == classes:
                 return part
     raise ValueError(f"the model returned a {type(output).__name__} without a tensor of shape (n, {classes})")
-
-
-def optimizer_of(module: ModuleType, name: str) -> OptimizerFactory:
-    """The recipe's optimizer: `module`'s own `get_optimizer` for "seed" where it has one, else SGD."""
-    own = getattr(module, "get_optimizer", None)
-    if name == "seed":
-        return own if callable(own) else default_optimizer
-    return {"sgd": default_optimizer, "adamw": adamw}[name]
-
-
-def default_optimizer(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum 0.9; no decay on vectors (norm weights and biases)."""
-    return torch.optim.SGD(decay_groups(model, weight_decay), lr=lr, momentum=0.9, nesterov=True)
-
-
-def adamw(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter, 2019) with torch's betas; no decay on vectors."""
-    return torch.optim.AdamW(decay_groups(model, weight_decay), lr=lr)
-
-
-def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameter groups: `weight_decay` on matrices and kernels, none on vectors; empty ones left out."""
-    matrices = [p for p in model.parameters() if p.requires_grad and p.dim() > 1]
-    vectors = [p for p in model.parameters() if p.requires_grad and p.dim() <= 1]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
 
 
 def choose_precision(asked: str) -> str:

@@ -22,14 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ge_engine.config import Recipe
-from ge_engine.trainer import (
-    Diverged,
-    Lesson,
-    NotFinite,
-    Stage,
-    optimizer_of,
-    train,
-)
+from ge_engine.trainer import Diverged, Lesson, NotFinite, Stage, train
 from ge_engine.training import limits
 from ge_engine.training.batches import Images
 from ge_engine.training.loading import ModuleAddress, error_line, import_source, module_address
@@ -41,6 +34,7 @@ from ge_engine.training.measuring import (
     peak_memory,
     registered_parameters,
 )
+from ge_engine.training.optimizers import optimizer_of
 from ge_engine.training.orders import CHECKPOINT_LIMIT, Order, Report, Setup, pack_report
 from ge_engine.training.pace import TooSlow
 from ge_engine.training.probing import Findings, Shape, executed_functions, probe

@@ -48,7 +48,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("grammar",),
     ("llm",),
     ("limits", "loading", "orders", "channel", "checkpoints"),
-    ("batches", "measuring", "pace", "rates"),
+    ("batches", "measuring", "optimizers", "pace", "rates"),
     ("averaging",),
     ("course",),
     ("trainer",),

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ge_engine.config import Recipe
-from ge_engine.trainer import Diverged, Lesson, Stage, Training, default_optimizer, train
+from ge_engine.trainer import Diverged, Lesson, Stage, Training, train
 from ge_engine.training.averaging import Average
 from ge_engine.training.batches import Images
 from ge_engine.training.course import tensors_of
+from ge_engine.training.optimizers import default_optimizer
 from ge_engine.training.pace import PACE_STEPS, Pace, TooSlow
 
 

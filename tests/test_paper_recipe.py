@@ -11,8 +11,9 @@ from torch.nn.functional import interpolate
 
 from ge_engine import trainer
 from ge_engine.config import Recipe, load_config
-from ge_engine.trainer import Lesson, choose_precision, default_optimizer, train
+from ge_engine.trainer import Lesson, choose_precision, train
 from ge_engine.training.batches import Augmentation, Images, shuffled
+from ge_engine.training.optimizers import default_optimizer
 from ge_engine.training.rates import Schedule
 
 PAPER = load_config("paper", None, {}).recipe

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils.flop_counter import FlopCounterMode
 
-from ge_engine.trainer import OptimizerFactory, logits_of
+from ge_engine.trainer import logits_of
 from ge_engine.training.measuring import (
     OperandWatch,
     buffers_as_weights,
@@ -30,6 +30,7 @@ from ge_engine.training.measuring import (
     unregistered_modules,
     walk,
 )
+from ge_engine.training.optimizers import OptimizerFactory
 
 PROBE_SEED = 20_240_714
 BYTES_PER_WEIGHT_IN_TRAINING = 16

@@ -1,0 +1,38 @@
+"""The optimizer of a training: the seed's own, or one of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+OptimizerFactory = Callable[[nn.Module, float, float], torch.optim.Optimizer]
+
+
+def optimizer_of(module: ModuleType, name: str) -> OptimizerFactory:
+    """The recipe's optimizer: `module`'s own `get_optimizer` for "seed" where it has one, else SGD."""
+    own = getattr(module, "get_optimizer", None)
+    if name == "seed":
+        return own if callable(own) else default_optimizer
+    return {"sgd": default_optimizer, "adamw": adamw}[name]
+
+
+def default_optimizer(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum 0.9; no decay on vectors (norm weights and biases)."""
+    return torch.optim.SGD(decay_groups(model, weight_decay), lr=lr, momentum=0.9, nesterov=True)
+
+
+def adamw(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, 2019) with torch's betas; no decay on vectors."""
+    return torch.optim.AdamW(decay_groups(model, weight_decay), lr=lr)
+
+
+def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameter groups: `weight_decay` on matrices and kernels, none on vectors; empty ones left out."""
+    matrices = [p for p in model.parameters() if p.requires_grad and p.dim() > 1]
+    vectors = [p for p in model.parameters() if p.requires_grad and p.dim() <= 1]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
