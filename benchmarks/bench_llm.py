@@ -192,7 +192,9 @@ class Bench:
             return Ask(chain, prompt, sampling, reader, target, None)
         grammar = self.registry.grammars[name]
         key = (chain.genome.digest, prompt.address, name)
-        target = Target(chain.genome, prompt.address, frozenset(tried[key]), rng.getrandbits(32))
+        target = Target(
+            chain.genome, prompt.address, frozenset(tried[key]), rng.getrandbits(32), prompt.material
+        )
         constraint = grammar.constraint(target)
         prompt = replace(prompt, user=prompt.user + "\n\n" + grammar.instructions(target))
         return Ask(chain, prompt, sampling, grammar, target, constraint)

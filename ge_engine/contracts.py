@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 class Prompt:
     """What an operator asks. `address` is the block that the reply rewrites, "" for prose.
 
-    `grammar` names the form of the answer ("block", "edits", ...); None asks for free text.
+    `grammar` names the form of the answer ("block", "edits", ...); None asks for free text. `material` is
+    code that the grammar may take statements from: another parent's version of the block.
     """
 
     system: str
@@ -38,6 +39,7 @@ class Prompt:
     address: str = ""
     grammar: str | None = None
     intent: str = ""
+    material: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,14 @@ class Target:
     """The block that a reply shall rewrite, and what must not come back.
 
     `tried` holds the answers (as the grammar's `canonical` gives them) already in the ledger for
-    this genome and address; `seed` lets a grammar vary what it leaves open.
+    this genome and address; `seed` lets a grammar vary what it leaves open; `material` is the prompt's.
     """
 
     genome: Genome
     address: str
     tried: frozenset[str] = frozenset()
     seed: int = 0
+    material: str = ""
 
 
 class Constraint(Protocol):

@@ -74,6 +74,7 @@ class Mating:
             address,
             "block",
             "combine",
+            mate.blocks[address].code,
         )
         reply = yield prompt
         return context.read(prompt, reply)

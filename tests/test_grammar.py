@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import random
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +16,12 @@ from llguidance import LLMatcher
 
 from ge_engine.contracts import Grammar, Prompt, Reply, Request, Sampling, Target
 from ge_engine.genome import Genome, Seed
+from ge_engine.grammar import members
+from ge_engine.grammar.block import MOST_CHARACTERS
+from ge_engine.grammar.drafts import draft_of, filled
 from ge_engine.grammar.making import template
-from ge_engine.grammar.template import NOTHING, Part, contains, either, remove, strings
+from ge_engine.grammar.signatures import parameters
+from ge_engine.grammar.template import NOTHING, Part, contains, either, longest, remove, strings
 from ge_engine.llm.uniform import UniformModel, byte_tokenizer
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply, parse_patch
@@ -303,3 +309,122 @@ def test_taking_strings_out_of_a_part_takes_exactly_those(part: Part, data: st.D
     assert strings(left) == before - barred
     assert (left == NOTHING) == (not before - barred)
     assert all(contains(part, text) == (text in before) for text in barred)
+
+
+def parents(seed: int) -> tuple[Genome, Genome]:
+    """Two that differ in DFSEB: one or more edits each."""
+    found = []
+    for draw in (seed, seed + 1000):
+        genome = SEED
+        for step in range(2):
+            target = Target(genome, "DFSEB", seed=draw + step)
+            genome = child(Edits(), target, drawn(Edits(), target, draw + step))
+        found.append(genome)
+    return found[0], found[1]
+
+
+def test_a_mating_that_takes_nothing_from_the_second_parent_or_repeats_a_parent() -> None:
+    taken = 0
+    for seed in range(15):
+        first, second = parents(seed)
+        other = second.blocks["DFSEB"].code
+        target = Target(first, "DFSEB", seed=seed, material=other)
+        new = child(Block(), target, drawn(Block(), target, seed))
+        assert new.blocks["DFSEB"].digest not in (first.blocks["DFSEB"].digest, second.blocks["DFSEB"].digest)
+        own, theirs = (set(code.split("\n")) for code in (first.blocks["DFSEB"].code, other))
+        taken += bool(set(new.blocks["DFSEB"].code.split("\n")) & (theirs - own))
+    assert taken >= 12
+
+
+def test_material_that_is_no_code_of_this_block() -> None:
+    for text in (
+        "def (",
+        "x = 1",
+        "class Other:\n    def forward(self):\n        return self.nowhere\n",
+        "\0",
+    ):
+        target = Target(SEED, "DFSEB", material=text)
+        reply = drawn(Block(), target)
+        assert "nowhere" not in reply.text
+        child(Block(), target, reply)
+
+
+PLAIN = """import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, 3, padding=1)
+        self.act = nn.ReLU()
+        self.head = nn.Linear(width, 10)
+
+    def forward(self, x):
+        x = self.conv(x)
+        x = self.act(x)
+        x = F.relu(x)
+        return self.head(x.mean(dim=(2, 3)))
+"""
+
+
+def test_a_kind_of_new_statement_that_never_occurs() -> None:
+    """Dropped, repeated in a loop, with a new attribute, with another function of torch."""
+    genome = Seed.from_bytes(PLAIN.encode()).genome
+    code = genome.blocks["Net"].code
+    kinds: Counter[str] = Counter()
+    for seed in range(60):
+        target = Target(genome, "Net", seed=seed)
+        text = drawn(Block(), target, seed).text
+        compile(text, "block", "exec")
+        kinds["dropped"] += text.count("\n") < code.count("\n")
+        kinds["loop"] += "for _ in range(" in text
+        kinds["attribute"] += len(_stored(text)) > len(_stored(code))
+        kinds["function"] += text.count("F.") > code.count("F.")
+    assert all(kinds[kind] for kind in ("dropped", "loop", "attribute", "function")), kinds
+
+
+def _stored(code: str) -> set[str]:
+    return {n.attr for n in ast.walk(ast.parse(code)) if _is_store(n)}
+
+
+def test_a_convolution_in_a_convolution_that_does_not_parse() -> None:
+    """Its width is an expression with a comma by then."""
+    source = PLAIN.replace("nn.Conv2d(3, width, 3", "nn.Conv2d(max(1, 3), width, 3")
+    genome = Seed.from_bytes(source.encode()).genome
+    for form in (Block(), Edits()):
+        for seed in range(25):
+            target = Target(genome, "Net.__init__", seed=seed)
+            compile(child(form, target, drawn(form, target, seed)).source, "child", "exec")
+
+
+def _is_store(node: ast.AST) -> TypeGuard[ast.Attribute]:
+    return isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+
+
+def test_a_keyword_that_a_function_does_not_have_or_has_twice() -> None:
+    for known in (members.functions(), members.layers()):
+        assert len(known) >= 15
+    for name, keywords in members.functions().items():
+        assert set(keywords) <= set(dict(parameters("F", name)))
+    assert not {"dropout", "gumbel_softmax", "glu", "linear", "relu_"} & set(members.functions())
+    for address in ("DFSEB", "DW", "ME"):
+        for seed in range(20):
+            target = Target(SEED, address, seed=seed)
+            for node in ast.walk(ast.parse(drawn(Block(), target, seed).text)):
+                if isinstance(node, ast.Call):
+                    given = [k.arg for k in node.keywords]
+                    assert len(given) == len(set(given))
+
+
+def test_an_answer_of_the_block_form_without_a_bound() -> None:
+    """No answer is much longer than the block: the token limit cannot cut one off half-way."""
+    for address, block in SEED.blocks.items():
+        if not block.reason and len(block.code) <= MOST_CHARACTERS:
+            for seed in range(4):
+                draft = draft_of(Target(SEED, address, seed=seed), block.code, random.Random(seed))
+                if draft is not None:
+                    assert (
+                        longest(filled(block.code, 0, len(block.code), draft.pieces)) < len(block.code) + 1500
+                    )

@@ -7,12 +7,12 @@ So the answer can have two parts: the second part's grammar is made from what th
 
 from __future__ import annotations
 
-import re
+import ast
 from collections.abc import Sequence
 
 from ge_engine.contracts import Constraint, Target
 from ge_engine.grammar import edits
-from ge_engine.grammar.drafts import LAYER_NAMES, Draft, Piece, draft_of, filled, named
+from ge_engine.grammar.drafts import Draft, Piece, draft_of, filled, named
 from ge_engine.grammar.making import make, rng_of, without
 from ge_engine.grammar.template import Part, either
 from ge_engine.outcome import Rejected
@@ -46,16 +46,32 @@ class Rewriting:
 
     def _rest(self, so_far: str) -> str:
         draft = self._draft
-        end, line = len(draft.code), so_far.rpartition("\n")[2]
-        name = next((name for name in LAYER_NAMES if re.search(rf"self\.{name} = ", line)), "")
-        if not name:
+        end = len(draft.code)
+        names = _assigned(so_far, draft.code[: draft.cut])
+        if not names:
             variants: list[Part] = [filled(draft.code, draft.cut, end, draft.pieces)]
         else:
             variants = [
-                filled(draft.code, draft.cut, end, _with(draft.pieces, named(use, name))) for use in draft.use
+                filled(draft.code, draft.cut, end, _with(draft.pieces, named(use, names)))
+                for use in draft.use
             ]
         barred = {text[len(so_far) :] for text in self._tried if text.startswith(so_far)}
         return make("block", {"ANSWER": _body(either(variants), barred)})
+
+
+def _assigned(head: str, old: str) -> list[str]:
+    """The attributes that a written `__init__` assigns and the old one does not, in order."""
+    before = set(_stores(old))
+    return [name for name in _stores(head) if name not in before]
+
+
+def _stores(code: str) -> list[str]:
+    found = [
+        node
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    ]
+    return [node.attr for node in sorted(found, key=lambda node: node.lineno)]
 
 
 def constraint(target: Target) -> Constraint | Rejected:
@@ -63,10 +79,11 @@ def constraint(target: Target) -> Constraint | Rejected:
     code = target.genome.blocks[target.address].code
     if len(code) > MOST_CHARACTERS:
         return edits.constraint(target)
+    barred = target.tried | {target.material.strip("\n")}
     for attempt in range(ATTEMPTS):
         draft = draft_of(target, code, rng_of(target, f"block{attempt}"))
-        if draft is not None and without(filled(code, 0, len(code), draft.pieces), target.tried) is not None:
-            return Rewriting(draft, target.tried)
+        if draft is not None and without(filled(code, 0, len(code), draft.pieces), barred) is not None:
+            return Rewriting(draft, barred)
     return Rejected("grammar", f"the block {target.address} offers nothing that could be rewritten anew")
 
 

@@ -8,19 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ge_engine.contracts import Target
-from ge_engine.grammar import layers, members, statements
+from ge_engine.grammar import layers, material, members, statements
+from ge_engine.grammar.expressions import Reach, expression
 from ge_engine.grammar.families import SCALES, Options
 from ge_engine.grammar.flow import Spot, spots
 from ge_engine.grammar.layers import Offer
 from ge_engine.grammar.making import BREADTH, changed_only, disjoint, sites_of
-from ge_engine.grammar.scope import Function, method, scope_of
+from ge_engine.grammar.scope import Function, Scope, method, scope_of
 from ge_engine.grammar.sites import Site, Text
 from ge_engine.grammar.template import Part, either
 
 OPEN_SITES = 5
 FREE = 0.25
+MOST_SWAPS = 3
 LAYER_NAMES = ("extra", "mixer", "refine", "context", "branch", "smooth", "detail", "focus")
-NAME = "\0"
+OPEN, CLOSE = "\0", "\1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +60,36 @@ def draft_of(target: Target, code: str, rng: random.Random) -> Draft | None:
     found = spots(forward, scope) if forward is not None else []
     free = rng.random() < FREE
     whole = list(statements.sites(statements.places(forward, scope), text, offer, free)) if forward else []
-    chosen = disjoint([*sites_of(target, rng), *whole], rng, OPEN_SITES, by_lines=False)
+    chosen, must = _drawn(
+        [*sites_of(target, rng), *whole], _mates(target, code, scope, rng), target, code, rng
+    )
     if not chosen:
         return None
-    must = rng.sample(chosen, min(len(chosen), rng.choice((1, 1, 2))))
     pieces = tuple(_piece(site, code, site in must) for site in chosen)
     plain = Draft(code, pieces)
     return _with_fresh_layer(plain, tree, found, text, offer) or plain
+
+
+def _mates(target: Target, code: str, scope: Scope, rng: random.Random) -> list[Site]:
+    """Statements of the other parent, of which one stays out when there are several: the child is neither."""
+    found = material.sites(code, target.material, target.genome, scope) if target.material else []
+    most = max(1, min(MOST_SWAPS, len(found) - 1))
+    return disjoint(found, rng, most, by_lines=False)
+
+
+def _drawn(
+    own: list[Site], mates: list[Site], target: Target, code: str, rng: random.Random
+) -> tuple[list[Site], list[Site]]:
+    """Which places are open, and which of them must change: one or two, of the other parent where it offers
+    any. With a single statement of the other parent, a place that both have alike must change as well."""
+    rest = [site for site in own if all(site.end <= m.start or m.end <= site.start for m in mates)]
+    alike = [site for site in rest if material.untouched(site, code, target.material)] if mates else []
+    forced = [rng.choice(alike)] if len(mates) == 1 and alike else []
+    rest = [site for site in rest if all(site.end <= f.start or f.end <= site.start for f in forced)]
+    others = disjoint(rest, rng, OPEN_SITES - len(mates) - len(forced), by_lines=False)
+    chosen = sorted([*mates, *forced, *others], key=lambda site: site.start)
+    pool = mates or chosen
+    return chosen, [*rng.sample(pool, min(len(pool), rng.choice((1, 1, 2)))), *forced]
 
 
 def filled(code: str, start: int, end: int, pieces: Sequence[Piece]) -> Part:
@@ -77,17 +102,18 @@ def filled(code: str, start: int, end: int, pieces: Sequence[Piece]) -> Part:
     return (*parts, code[start:end])
 
 
-def named(piece: Piece, name: str) -> Piece:
-    """The piece with a new layer's name put in."""
-    return Piece(piece.start, piece.end, _replaced(piece.part, name))
+def named(piece: Piece, names: Sequence[str]) -> Piece:
+    """The piece with the new layers put in, the first one called first."""
+    calls = "".join(f"self.{name}(" for name in reversed(names))
+    return Piece(piece.start, piece.end, _replaced(piece.part, calls, ")" * len(names)))
 
 
-def _replaced(part: Part, name: str) -> Part:
+def _replaced(part: Part, calls: str, close: str) -> Part:
     if isinstance(part, str):
-        return part.replace(NAME, name)
+        return part.replace(OPEN, calls).replace(CLOSE, close)
     if isinstance(part, tuple):
-        return tuple(_replaced(piece, name) for piece in part)
-    return either(_replaced(option, name) for option in part.options)
+        return tuple(_replaced(piece, calls, close) for piece in part)
+    return either(_replaced(option, calls, close) for option in part.options)
 
 
 def _piece(site: Site, code: str, must: bool) -> Piece:
@@ -125,15 +151,17 @@ def _with_fresh_layer(
     cut = text.span(init.body[-1])[1]
     use = tuple(_use(spot, text, offer) for spot in found if spot.width == width)
     tail = min([p.start for p in plain.pieces if p.start >= cut] + [u.start for u in use])
-    line = (
-        "\n" + " " * init.body[-1].col_offset,
-        "self.",
-        either(offer.some(names, 3)),
-        " = ",
-        _new_layer(width, offer),
-    )
-    fresh = line if offer.rng.random() < 0.6 else either(["", line])
+    drawn = offer.some(names, 3)
+    fresh = _line(init, drawn[:2], width, offer)
+    if len(drawn) > 2 and offer.rng.random() < 0.3:
+        fresh = (fresh, either(["", _line(init, drawn[2:], width, offer)]))
+    fresh = fresh if offer.rng.random() < 0.6 else either(["", fresh])
     return Draft(plain.code, plain.pieces, cut, fresh, use, plain.code[cut:tail])
+
+
+def _line(init: Function, names: Sequence[Part], width: str, offer: Offer) -> Part:
+    """A new attribute of `__init__`."""
+    return ("\n" + " " * init.body[-1].col_offset, "self.", either(names), " = ", _new_layer(width, offer))
 
 
 def _new_layer(width: str, offer: Offer) -> Part:
@@ -167,11 +195,12 @@ def _use(spot: Spot, text: Text, offer: Offer) -> Piece:
     start, end = text.span(spot.statement)
     variable = spot.variable or "out"
     indent = "\n" + " " * spot.statement.col_offset
-    called = f"self.{NAME}({variable})"
+    called = f"{OPEN}{variable}{CLOSE}"
     options: list[Part] = [
         called,
         f"{variable} + {called}",
         (f"{variable} + ", either(offer.some(SCALES)), f" * {called}"),
+        expression(Reach((called,), ()), offer),
     ]
     if gate := offer.write("torch", "sigmoid"):
         options.append(f"{variable} * {gate}({called})")

@@ -341,11 +341,12 @@ def _edge(arguments: Arguments) -> Part:
 def _factored(offer: Offer, text: str, stack: str, arguments: Arguments) -> Part:
     """Two thinner convolutions in place of one: a pointwise one to fewer channels, then the rest."""
     source, target = arguments["in_channels"], arguments["out_channels"]
-    tail = call_text(text, "nn", text.rpartition(".")[2], arguments).partition(",")[2]
+    name = text.rpartition(".")[2]
     options: list[Part] = []
     for divisor in offer.some(["2", "3", "4", "6", "8"], 2):
         thin = f"max(1, {target} // {divisor})"
-        options.append(f"{stack}({text}({source}, {thin}, kernel_size=1, bias=False), {text}({thin},{tail})")
+        rest = call_text(text, "nn", name, {**arguments, "in_channels": thin})
+        options.append(f"{stack}({text}({source}, {thin}, kernel_size=1, bias=False), {rest})")
     return either(options)
 
 

@@ -99,7 +99,8 @@ class Conversation:
             return None
         question = (ask.genome.digest, ask.prompt.address, ask.grammar.name)
         before = self._ledger.tried(*question, self._generation)
-        return Target(ask.genome, ask.prompt.address, before | self._answers.get(question, set()), ask.seed)
+        tried = before | self._answers.get(question, set())
+        return Target(ask.genome, ask.prompt.address, tried, ask.seed, ask.prompt.material)
 
     def _request(self, slot: Slot, ask: Ask, target: Target | None) -> Request | Rejected:
         key = f"{slot.id}/{slot.calls}"

@@ -1,0 +1,90 @@
+"""What the other parent's version of a block offers: its statements, where what they read is in reach."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections import Counter
+from collections.abc import Mapping
+
+from ge_engine.genome import Genome
+from ge_engine.grammar.flow import assigned_layers
+from ge_engine.grammar.scope import Function, Scope
+from ge_engine.grammar.sites import Site, Text
+
+Key = tuple[str, str, int]
+Statement = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Return | ast.Expr
+KIND = "mate"
+
+
+def sites(code: str, other: str, genome: Genome, scope: Scope) -> list[Site]:
+    """Statements of `code` whose counterpart in `other` differs, with the counterpart in their place, and
+    statements that only `other` has, behind the one they follow there. Empty when `other` does not parse."""
+    try:
+        theirs, text, other_text = _statements(ast.parse(other)), Text(code), Text(other)
+    except (SyntaxError, ValueError):
+        return []
+    tree = ast.parse(code)
+    ours = _statements(tree)
+    reach = _names(tree) | set(genome.bound) | set(dir(builtins))
+    attributes = _attributes(tree) | set(assigned_layers(scope))
+    found: list[Site] = []
+    before: Key | None = None
+    for key, statement in theirs.items():
+        fits = _names(statement) <= reach and _attributes(statement) <= attributes
+        own = ours.get(key)
+        if fits and own is not None and ast.dump(own) != ast.dump(statement):
+            found.append(_site(own, other_text.of(statement), text))
+        elif fits and own is None and before is not None and not isinstance(ours[before], ast.Return):
+            indent = "\n" + " " * ours[before].col_offset
+            found.append(_site(ours[before], text.of(ours[before]) + indent + other_text.of(statement), text))
+        before = key if own is not None else before
+    return found
+
+
+def untouched(site: Site, code: str, other: str) -> bool:
+    """Whether the site stands on lines that both versions have."""
+    lines = code.split("\n")[site.lines[0] - 1 : site.lines[1]]
+    return set(lines) <= set(other.split("\n"))
+
+
+def _site(own: Statement, new: str, text: Text) -> Site:
+    start, end = text.span(own)
+    return Site(start, end, new, (text.of(own),), KIND, (own.lineno, own.end_lineno or own.lineno))
+
+
+def _statements(tree: ast.Module) -> Mapping[Key, Statement]:
+    """Simple statements of every function's own body by function, what they bind, and occurrence."""
+    seen: Counter[tuple[str, str]] = Counter()
+    found: dict[Key, Statement] = {}
+    for function in (node for node in ast.walk(tree) if isinstance(node, Function)):
+        for statement in function.body:
+            if not isinstance(statement, Statement):
+                continue
+            name = (function.name, _bound(statement))
+            found[*name, seen[name]] = statement
+            seen[name] += 1
+    return found
+
+
+def _bound(statement: Statement) -> str:
+    if isinstance(statement, ast.Assign):
+        return ", ".join(ast.unparse(target) for target in statement.targets)
+    if isinstance(statement, ast.AugAssign | ast.AnnAssign):
+        return ast.unparse(statement.target)
+    return type(statement).__name__
+
+
+def _names(node: ast.AST) -> set[str]:
+    """Every name that occurs, parameters included."""
+    names = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    return names | {one.arg for one in ast.walk(node) if isinstance(one, ast.arg)}
+
+
+def _attributes(node: ast.AST) -> set[str]:
+    """Attributes of `self` that occur."""
+    return {
+        one.attr
+        for one in ast.walk(node)
+        if isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name) and one.value.id == "self"
+    }
