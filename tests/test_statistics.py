@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import doubles
 import pytest
+from typer.testing import CliRunner
 
 from ge_engine import loop
+from ge_engine.cli.app import app
 from ge_engine.outcome import Rejected
 from ge_engine.population import losses
 from ge_engine.search.hypervolume import box, normalised
 from ge_engine.store.history import History
-from ge_engine.store.statistics import DIMENSIONS, gained, statistics, trace
+from ge_engine.store.statistics import DIMENSIONS, gained, repairs, statistics, trace
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +55,21 @@ def test_a_gain_of_what_was_dominated() -> None:
     assert gains["better"] > 0.0
     assert gains["twin"] == 0.0
     assert gained({}) == {}
+
+
+def test_repairs_that_are_not_counted_or_not_shown(history: History, tmp_path: Path) -> None:
+    assert not repairs(history)
+    folder = tmp_path / "mended"
+    config = doubles.config(generations=3, population=12, repairs=1)
+    loop.run(doubles.seed(), config, doubles.registry(), folder, lambda *_: None)
+    with History(folder) as mended:
+        counts = repairs(mended)
+        back = [i for i in mended.individuals() if any("repaired" in step.note for step in i.steps)]
+        saved = [i for i in back if not isinstance(i.outcome, Rejected)]
+    assert saved
+    assert sum(sent for sent, _ in counts.values()) >= len(back)
+    assert sum(mended for _, mended in counts.values()) >= len(saved)
+    shown = CliRunner().invoke(app, ["log", str(folder), "--stats"]).output
+    assert all(
+        f"{mended} of {sent} replies rejected at {stage}" in shown for stage, (sent, mended) in counts.items()
+    )

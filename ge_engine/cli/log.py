@@ -20,7 +20,7 @@ from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.population import Individual, pareto_front
 from ge_engine.store.audit import check as audit
 from ge_engine.store.rescored import as_data, spreads
-from ge_engine.store.statistics import statistics
+from ge_engine.store.statistics import repairs, statistics
 
 POLL_SECONDS = 1.0
 
@@ -133,6 +133,8 @@ def _print_stats(history: History) -> None:
         table.add_row(Text(head, style="bold"), Text(row.value), *counts, f"{row.gain:.4f}")
         last = row.dimension
     out.print(table)
+    for stage, (sent, saved) in repairs(history).items():
+        out.print(f"repairs: {saved} of {sent} replies rejected at {stage} were saved")
 
 
 def _print_table(shown: list[Individual], front: list[Individual]) -> None:

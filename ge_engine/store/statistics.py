@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from ge_engine.population import SEED_ID, Individual, dominates, losses, non_dom
 from ge_engine.search.hypervolume import box, normalised
 from ge_engine.store.history import History
 
+REPAIRED = re.compile(r"\brepaired ([\w-]+)")
 DIMENSIONS = ("operator", "intent", "persona", "grammar", "model", "block")
 
 
@@ -56,6 +58,18 @@ def statistics(history: History) -> list[Row]:
         for (dimension, value), c in counts.items()
     ]
     return sorted(rows, key=lambda row: (DIMENSIONS.index(row.dimension), -row.gain, row.value))
+
+
+def repairs(history: History) -> Mapping[str, tuple[int, int]]:
+    """By the rung that had rejected a reply: children whose reply was sent back, and of them those that the
+    ladder then admitted. A child that was sent back at two rungs counts at both."""
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for one in history.individuals():
+        notes = "; ".join(step.note for step in one.steps)
+        for stage in dict.fromkeys(REPAIRED.findall(notes)):
+            counts[stage][0] += 1
+            counts[stage][1] += not isinstance(one.outcome, Rejected)
+    return {stage: (sent, saved) for stage, (sent, saved) in sorted(counts.items())}
 
 
 def gained(points: Mapping[str, tuple[float, ...]]) -> dict[str, float]:
