@@ -46,6 +46,8 @@ SEED_FILE = Path(__file__).parents[1] / "examples" / "exquisitenet_v2.py"
 DIRECTIONS: dict[str, Direction] = {"accuracy": "max", "parameters": "min"}
 ROUND = 50
 PROSE_TOKENS = 100
+GRAMMARS = {"unconstrained": "none", "block": "block", "edits": "edits", "default": "", "uniform": ""}
+UNCONSTRAINED_SHARE = 0.16
 
 
 @dataclass
@@ -275,6 +277,7 @@ def table(arms: Sequence[Arm]) -> str:
         ("admitted of 100", [f"{100 * arm.admitted / max(1, sum(arm.stages.values())):.0f}" for arm in arms]),
         ("distinct", [str(len(arm.admitted_digests)) for arm in arms]),
         ("other graph", [str(arm.graphs) for arm in arms]),
+        ("- % of admitted", [f"{100 * arm.graphs / max(1, arm.admitted):.0f}" for arm in arms]),
         ("admitted a minute", [f"{arm.per_minute:.0f}" for arm in arms]),
         ("tokens a second", [f"{arm.tokens / max(arm.seconds, 1e-9):.0f}" for arm in arms]),
         ("seconds", [f"{arm.seconds:.0f}" for arm in arms]),
@@ -283,6 +286,19 @@ def table(arms: Sequence[Arm]) -> str:
     head = f"{'':20}" + "".join(f"{arm.name:>15}" for arm in arms)
     return "\n".join(
         [head, *(f"{name:20}" + "".join(f"{cell:>15}" for cell in cells) for name, cells in rows)]
+    )
+
+
+def _replies(name: str, replies: int) -> int:
+    """Unconstrained replies run to the token limit and few are admitted: a share of them shows the rate."""
+    return max(1, round(replies * UNCONSTRAINED_SHARE)) if name == "unconstrained" else replies
+
+
+def diversity(arm: Arm) -> str:
+    """How many digests, and other graphs, there are among the admitted children of an arm."""
+    return (
+        f"{arm.name}: {len(arm.admitted_digests)} distinct digests among {arm.admitted} admitted "
+        f"of {arm.replies} replies; {100 * arm.graphs / max(1, arm.admitted):.0f} % change the traced graph"
     )
 
 
@@ -296,16 +312,7 @@ def main() -> None:
     )
     parser.add_argument("--reasons", action="store_true", help="print why replies were rejected")
     options = parser.parse_args()
-    shares = {
-        "unconstrained": ("none", 0.16),
-        "block": ("block", 0.5),
-        "edits": ("edits", 0.5),
-        "default": ("", 1.0),
-        "uniform": ("", 1.0),
-    }
-    arms = [
-        Arm(n, shares[n][0], max(1, round(options.replies * shares[n][1]))) for n in options.arms.split(",")
-    ]
+    arms = [Arm(n, GRAMMARS[n], _replies(n, options.replies)) for n in options.arms.split(",")]
     with bench(options.workers) as shared:
         embedded = shared.registry.language_models["smollm2"].open("", shared.config)
         uniform = shared.registry.language_models["uniform"].open("", shared.config)
@@ -322,6 +329,9 @@ def main() -> None:
             arms.append(plain)
     print()
     print(table(arms))
+    print()
+    for arm in arms:
+        print(diversity(arm))
     default = next((arm for arm in arms if arm.name == "default"), None)
     if default is not None and options.plain and plain.per_minute:
         print(
