@@ -70,6 +70,7 @@ def open_training(
             constraint,
             checkpoints,
             config.max_slowdown,
+            f"{setup.channels}x{setup.size}x{setup.size}",
         )
         evaluation.admit(seed)
         yield evaluation
@@ -91,7 +92,8 @@ class TrainEvaluation:
         timeout: float,
         constraint: Constraint,
         checkpoints: Checkpoints,
-        max_slowdown: float = 0.0,
+        max_slowdown: float,
+        image: str,
     ) -> None:
         self._executor = executor
         self._objectives = tuple(objectives)
@@ -101,6 +103,7 @@ class TrainEvaluation:
         self._constraint = constraint
         self._checkpoints = checkpoints
         self._slowdown = max_slowdown
+        self._image = image
         self._seed_step = 0.0
         self._seed_digest = ""
         self._probe_timeout = timeout
@@ -116,7 +119,9 @@ class TrainEvaluation:
         wanted = (probe.output_shape[:1] or (0,))[0], self._classes
         if probe.stage:
             raise SeedError(
-                f"The seed stops at {probe.stage}: {probe.error}.", "Mend the file and try again."
+                f"The seed stops at {probe.stage}: {probe.error}.",
+                f"Mend the file. The task gives images of {self._image} and wants {self._classes} numbers "
+                "for each; --task and --entry choose others.",
             )
         if probe.output_shape != wanted:
             raise SeedError(

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from ge_engine.cli import app as cli
+from ge_engine.cli.console import program
+from ge_engine.cli.outcomes import counted
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = ROOT / "examples" / "plain_cnn.py"
@@ -327,3 +329,28 @@ def test_a_help_text_without_examples(ge: Ge) -> None:
     for command in ("evolve", "blocks", "diff", "log", "show", "export", "plugins", "doctor"):
         assert command in out
         assert "ge " + command in ge(command, "--help")[1]
+
+
+def test_a_seed_for_grey_images_is_told_what_the_task_gives(tmp_path: Path, ge: Ge) -> None:
+    grey = tmp_path / "grey.py"
+    grey.write_text(
+        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.conv = nn.Conv2d(1, 10, 3)\n\n    def forward(self, x):\n"
+        "        return self.conv(x).mean((2, 3))\n"
+    )
+    code, _, err = ge("evolve", grey, *UNIFORM, *QUICK, "--run", tmp_path / "run")
+    assert code == 2
+    assert "to have 1 channels, but got 3 channels" in err
+    assert "The task gives images of 3x32x32 and wants 10 numbers for each" in err
+
+
+def test_the_next_commands_name_a_program_that_the_shell_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.chdir(Path(sys.executable).parent.parent)
+    assert program() == str(Path(Path(sys.executable).parent.name) / "ge")
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    assert program() == "ge"
+
+
+def test_one_of_a_thing_is_not_told_in_the_plural() -> None:
+    assert [counted(1, "epoch"), counted(2, "epoch")] == ["1 epoch", "2 epochs"]

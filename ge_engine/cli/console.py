@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -14,6 +17,14 @@ out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty()
 err = Console(
     stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else PIPED_WIDTH
 )
+
+
+def program() -> str:
+    """How this command is called from the present shell: `ge`, or the path of the one beside this Python."""
+    beside = Path(sys.executable).with_name("ge")
+    if shutil.which("ge") or not beside.is_file():
+        return "ge"
+    return os.path.relpath(beside)
 
 
 def print_error(error: GeError) -> None:

@@ -15,6 +15,11 @@ def number(name: str, value: float) -> str:
     return f"{int(value):,}" if value == int(value) else f"{value:.4g}"
 
 
+def counted(count: int, noun: str) -> str:
+    """ "1 epoch", "2 epochs"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def describe_outcome(outcome: Outcome | None) -> Text:
     match outcome:
         case Scored(objectives=objectives):

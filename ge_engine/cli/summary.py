@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ge_engine.changes import diff_genomes
 from ge_engine.cli.changes import print_changes
-from ge_engine.cli.console import out
+from ge_engine.cli.console import out, program
 from ge_engine.cli.outcomes import number
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
@@ -42,9 +42,9 @@ def print_summary(folder: Path) -> None:
         Text.assemble("\n", (f"what changed in {best.id}", "bold"), f" ({_verdict(best, seed, directions)})")
     )
     print_changes(diff_genomes(seed.genome, best.genome))
-    out.print(Text(f"\nge diff {folder}:{best.id}", style="cyan"))
-    out.print(Text(f"ge show {folder}:{best.id}", style="cyan"))
-    out.print(Text(f"ge export {folder}:{best.id} -o better.py", style="cyan"))
+    out.print(Text(f"\n{program()} diff {folder}:{best.id}", style="cyan"))
+    out.print(Text(f"{program()} show {folder}:{best.id}", style="cyan"))
+    out.print(Text(f"{program()} export {folder}:{best.id} -o better.py", style="cyan"))
 
 
 def choose_best(

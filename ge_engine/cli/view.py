@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ge_engine.cli.console import err
-from ge_engine.cli.outcomes import number
+from ge_engine.cli.outcomes import counted, number
 from ge_engine.cli.progress import Progress
 from ge_engine.config import RunConfig
 from ge_engine.population import SEED_ID
@@ -47,11 +47,11 @@ def constants(config: RunConfig) -> str:
     low, high = config.temperature
     least, most = config.max_tokens
     return (
-        f"{config.generations} generations of {config.population}, p_mating {config.p_mating:g}, "
+        f"{counted(config.generations, 'generation')} of {config.population}, p_mating {config.p_mating:g}, "
         f"p_mutation {config.p_mutation:g}, p_eot {config.p_eot:g}, {config.eot_elites} EoT elites, "
         f"{config.elites} elites, temperature {low:g} to {high:g}, {least} to {most} tokens a reply, "
-        f"{config.recipe.epochs} epochs, batch {config.recipe.batch_size}, lr {config.recipe.lr:g}, "
-        f"{config.recipe.schedule} schedule"
+        f"{counted(config.recipe.epochs, 'epoch')}, batch {config.recipe.batch_size}, "
+        f"lr {config.recipe.lr:g}, {config.recipe.schedule} schedule"
     )
 
 
@@ -60,11 +60,11 @@ def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
     match name:
         case "run_started":
             how = "going on with" if data["resumed"] else "starting"
-            return Text(f"{how}, {data['generation']} of {data['generations']} generations done")
+            return Text(f"{how}, {data['generation']} of {counted(data['generations'], 'generation')} done")
         case "seed_scored":
             return Text(f"  {'seed':8} {_scores(data['objectives'])}")
         case "asked":
-            return Text(f"generation {data['generation']}: {data['count']} prompts")
+            return Text(f"generation {data['generation']}: {counted(data['count'], 'prompt')}")
         case "rejected":
             return Text(
                 f"  {data['individual']:8} rejected at {data['stage']}: {data['reason']}", style="yellow"
@@ -80,7 +80,7 @@ def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
         case "stopping":
             return Text(f"stopping: {data['reason']}", style="bold")
         case "finalists":
-            return Text(f"scoring {len(data['ids'])} finalists on the test split")
+            return Text(f"scoring {counted(len(data['ids']), 'finalist')} on the test split")
         case "observer_failed":
             return Text(data["reason"], style="red")
     return None

@@ -145,7 +145,8 @@ def _tree(text: str, name: str) -> ast.Module:
             except (RecursionError, MemoryError):
                 raise SeedError(f"{name} nests too deeply to be read.") from None
     raise SeedError(
-        f"{name} is not valid Python: {fault}.", "Python itself must be able to compile the seed."
+        f"{name} is not valid Python: {fault}.",
+        "Mend that line, or name the Python file that defines the model.",
     )
 
 
