@@ -336,6 +336,14 @@ def test_a_mating_that_takes_nothing_from_the_second_parent_or_repeats_a_parent(
     assert taken >= 12
 
 
+def test_a_block_of_one_statement_that_cannot_be_mated() -> None:
+    other = SEED.blocks["DW.forward"].code.replace("x)))", "F.relu(x))))").replace("(x))", "(x * 2))")
+    assert other != SEED.blocks["DW.forward"].code
+    for seed in range(5):
+        target = Target(SEED, "DW.forward", seed=seed, material=other)
+        assert child(Block(), target, drawn(Block(), target, seed)).blocks["DW.forward"].code != other
+
+
 def test_material_that_is_no_code_of_this_block() -> None:
     for text in (
         "def (",

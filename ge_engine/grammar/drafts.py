@@ -81,10 +81,13 @@ def _drawn(
     own: list[Site], mates: list[Site], target: Target, code: str, rng: random.Random
 ) -> tuple[list[Site], list[Site]]:
     """Which places are open, and which of them must change: one or two, of the other parent where it offers
-    any. With a single statement of the other parent, a place that both have alike must change as well."""
+    any. With a single statement of the other parent, a place that both have alike must change as well; where
+    there is none, taking it would only repeat the other parent, and the block's own places are left."""
     rest = [site for site in own if all(site.end <= m.start or m.end <= site.start for m in mates)]
     alike = [site for site in rest if material.untouched(site, code, target.material)] if mates else []
     forced = [rng.choice(alike)] if len(mates) == 1 and alike else []
+    if len(mates) == 1 and not forced:
+        mates, rest = [], own
     rest = [site for site in rest if all(site.end <= f.start or f.end <= site.start for f in forced)]
     others = disjoint(rest, rng, OPEN_SITES - len(mates) - len(forced), by_lines=False)
     chosen = sorted([*mates, *forced, *others], key=lambda site: site.start)
