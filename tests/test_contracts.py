@@ -21,6 +21,7 @@ from ge_engine.contracts import (
     Task,
 )
 from ge_engine.genome import Genome
+from ge_engine.llm.local import LocalModel
 from ge_engine.llm.replay import ReplayModel
 from ge_engine.registry import Registry, load_registry
 from ge_engine.testing import (
@@ -95,6 +96,15 @@ class TestUniformModel(LanguageModelContract):
     @pytest.fixture
     def model(self) -> LanguageModel:
         return REGISTRY.language_models["uniform"].open("", RunConfig())
+
+
+class TestEmbeddedModel(LanguageModelContract):
+    most_tokens = 8
+
+    @pytest.fixture
+    def model(self, smollm2: LocalModel) -> LanguageModel:
+        """A model of its own over the session's weights, so that closing it closes no other test's."""
+        return LocalModel("smollm2", smollm2.model, smollm2.tokenizer, rows=4)
 
 
 class TestDigits(TaskContract):
