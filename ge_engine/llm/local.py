@@ -22,6 +22,7 @@ from ge_engine.errors import ModelError
 from ge_engine.llm.batch import Batch, PrefixStore
 from ge_engine.llm.embedded import cache_root
 from ge_engine.llm.precision import faster_dtype
+from ge_engine.llm.resting import residence_of
 from ge_engine.llm.slots import SlotCache
 
 ROWS_ON_CPU = 48
@@ -47,10 +48,12 @@ class LocalModel:
             eos_token=_ends(model, tokenizer),
         )
         self._store = PrefixStore()
+        self._residence = residence_of(model)
         self._lock = threading.Lock()
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
-        """Answer all requests as one batch; each reply comes as soon as it is whole."""
+        """Answer all requests as one batch; each reply comes as soon as it is whole. Memory of a GPU that
+        the model does not need between two batches is given back after the last reply."""
         ready: list[tuple[int, Request, list[int]]] = []
         for index, request in enumerate(requests):
             prompt = self.encode(request.prompt, free=request.constraint is None)
@@ -58,7 +61,7 @@ class LocalModel:
                 yield index, _too_long(self.name, len(prompt), self._limit())
             else:
                 ready.append((index, request, prompt))
-        with self._lock:
+        with self._lock, self._awake():
             batch = Batch(
                 self._forward,
                 self._matcher_tokenizer,
@@ -97,6 +100,16 @@ class LocalModel:
         self._store = PrefixStore()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+    @contextmanager
+    def _awake(self) -> Iterator[None]:
+        self._residence.wake()
+        try:
+            yield
+        finally:
+            if not self._residence.stays:
+                self._store = PrefixStore()
+            self._residence.rest()
 
     def _limit(self) -> int:
         return int(getattr(self._config, "max_position_embeddings", None) or 1 << 30)
