@@ -237,7 +237,7 @@ def _check_ranges(config: RunConfig) -> None:
         (config.repairs >= 0, "repairs must be 0 or more"),
         (
             all(0 <= p <= 1 for p in (config.p_mating, config.p_mutation, config.p_eot)),
-            "rates must lie in 0..1",
+            "the rates p_mating, p_mutation and p_eot must lie in 0..1",
         ),
         (config.p_mating + config.p_mutation > 0, "p_mating and p_mutation cannot both be 0"),
         (0 <= config.temperature[0] <= config.temperature[1], "temperature must be a rising pair"),
@@ -245,21 +245,27 @@ def _check_ranges(config: RunConfig) -> None:
         (config.max_evaluations >= 0, "max_evaluations must be 0 (no limit) or more"),
         (config.max_seconds >= 0, "max_seconds must be 0 (no limit) or more"),
         (config.token_budget >= 0, "token_budget must be 0 (no limit) or more"),
-        (min(config.cost_budget, config.price_in, config.price_out) >= 0, "costs must be 0 or more"),
-        (not config.cost_budget or config.price_in + config.price_out > 0, "cost_budget needs a price"),
+        (
+            min(config.cost_budget, config.price_in, config.price_out) >= 0,
+            "cost_budget, price_in and price_out must be 0 or more",
+        ),
+        (
+            not config.cost_budget or config.price_in + config.price_out > 0,
+            "cost_budget needs price_in or price_out",
+        ),
         (config.stall >= 0, "stall must be 0 (never) or more"),
         (config.max_slowdown >= 0, "max_slowdown must be 0 (no limit) or more"),
         (config.halving_rate >= 2, "halving_rate must be 2 or more"),
         (config.rescore_seeds >= 0, "rescore_seeds must be 0 (not at all) or more"),
         (config.schedule in ("generational", "steady"), "schedule is generational or steady"),
         (config.thought_tokens >= 1, "thought_tokens must be 1 or more"),
-        (bool(config.objectives), "at least one objective is needed"),
-        (len(set(config.objective_names)) == len(config.objectives), "each objective may be named once"),
+        (bool(config.objectives), "objectives must name one or more"),
+        (len(set(config.objective_names)) == len(config.objectives), "objectives may name each only once"),
         (
             all(spec.partition(":")[2] in ("", "min", "max") for spec in config.objectives),
-            "an objective is NAME, NAME:min or NAME:max",
+            "objectives are NAME, NAME:min or NAME:max each",
         ),
-        (bool(config.llm), "at least one language model is needed"),
+        (bool(config.llm), "llm must name one or more language models"),
         (recipe.epochs >= 1, "recipe.epochs must be 1 or more"),
         (recipe.batch_size >= 1, "recipe.batch_size must be 1 or more"),
         (recipe.lr > 0, "recipe.lr must be more than 0"),
@@ -280,4 +286,13 @@ def _check_ranges(config: RunConfig) -> None:
     ]
     for holds, sentence in wants:
         if not holds:
-            raise ConfigError(f"A setting is out of range: {sentence}.")
+            raise ConfigError(f"A setting is out of range: {sentence}.", _defaults_of(sentence))
+
+
+def _defaults_of(sentence: str) -> str:
+    """The defaults of the settings that a sentence names, as the next step."""
+    names = [word.strip(",:") for word in sentence.split()]
+    held = {field.name: field.default for field in dataclasses.fields(RunConfig)}
+    held |= {f"recipe.{field.name}": field.default for field in dataclasses.fields(Recipe)}
+    told = dict.fromkeys(f"{name} = {held[name]!r}" for name in names if name in held)
+    return f"The default is {', '.join(told)}. `ge evolve --help` lists the settings."

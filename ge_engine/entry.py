@@ -108,7 +108,9 @@ def _overridden(builders: Builders, genome: Genome, facts: Facts, override: str)
         call = _call(builders, override, facts)
         if call is None:
             missing = ", ".join(_unknown(builders, override, facts))
-            raise SeedError(f"The entry {override} needs arguments: {missing}.", "Give the full expression.")
+            raise SeedError(
+                f"The entry {override} needs arguments: {missing}.", _line_to_copy(builders, override, facts)
+            )
         return call
     return override
 
@@ -275,9 +277,21 @@ def _refusal(builders: Builders, facts: Facts, roots: list[str]) -> SeedError:
     if len(names) == 1:
         missing = ", ".join(_unknown(builders, names[0], facts))
         return SeedError(
-            f"The model {names[0]} needs arguments that the task does not know: {missing}.", _listed(builders)
+            f"The model {names[0]} needs arguments that the task does not know: {missing}.",
+            _line_to_copy(builders, names[0], facts),
         )
     return SeedError(f"{len(names)} builders could give the model: {', '.join(names)}.", _listed(builders))
+
+
+def _line_to_copy(builders: Builders, name: str, facts: Facts) -> str:
+    """`--entry` with the call of `name`: what the task knows is filled, `...` stands for what is wanted."""
+    builder = builders.builder(name)
+    arguments: list[str] = []
+    for parameter in builder.parameters if builder else ():
+        value = _value(builders, parameter, facts) or ("..." if parameter.required else "")
+        if value:
+            arguments.append(value if parameter.positional_only else f"{parameter.name}={value}")
+    return f'Give what is missing in --entry "{name}({", ".join(arguments)})"; it is {builder or name}.'
 
 
 def _listed(builders: Builders) -> str:

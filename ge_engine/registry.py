@@ -172,7 +172,7 @@ def _register(manager: pluggy.PluginManager, name: str, module: str, dist: str, 
     except Exception as error:
         raise PluginError(
             f"The plugin {label} ({module}) cannot be imported: {type(error).__name__}: {error}.",
-            f"Mend it, uninstall {dist or module}, or leave it out with --no-plugin {name}.",
+            _after_import(error, name, module, dist),
         ) from error
     try:
         manager.register(plugin, name)
@@ -185,6 +185,15 @@ def _register(manager: pluggy.PluginManager, name: str, module: str, dist: str, 
         raise PluginError(f"The plugin {name!r} ({module}) is given twice.", "Name it once.") from error
     hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(plugin) or ()))
     return Origin(name, module, dist, version, hooks)
+
+
+def _after_import(error: Exception, name: str, module: str, dist: str) -> str:
+    """The next step after an import that failed: a module that is not there was perhaps misspelt."""
+    if dist:
+        return f"Mend it, uninstall {dist}, or leave it out with --no-plugin {name}."
+    if isinstance(error, ModuleNotFoundError) and module.partition(".")[0] == error.name:
+        return "Check the name: --plugin takes a module that Python finds here or has installed."
+    return f"Mend it, or leave out --plugin {module}."
 
 
 def _check_pending(manager: pluggy.PluginManager) -> None:

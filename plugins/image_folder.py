@@ -52,7 +52,9 @@ def read_image_folder(source: Path, image_size: int) -> tuple[Mapping[str, Split
         ConfigError: no such path, no images, sizes differ without `image_size`, or a damaged image.
     """
     if not source.exists():
-        raise ConfigError(f"There is no {source}.", "Give --task folder:PATH with a directory or a .zip.")
+        raise ConfigError(
+            f"There is no folder or .zip {source}.", "Give --task folder:PATH with a directory or a .zip."
+        )
     opener = _Zip if source.is_file() else _Directory
     with opener(source) as files:
         key = hashlib.sha256(f"{files.stamp()} {image_size}".encode()).hexdigest()[:24]
@@ -88,8 +90,11 @@ def find_entries(paths: Iterable[str], source: str) -> list[Entry]:
     ]
     names = {entry.label for entry in entries if entry.part == "train"}
     strange = sorted({entry.label for entry in entries} - names)
-    if len(names) < 2:
-        raise ConfigError(f"{source} holds images of {len(names)} classes; two are the least.", LAYOUT)
+    if not names:
+        raise ConfigError(f"{source} holds no images in folders of classes.", LAYOUT)
+    if len(names) == 1:
+        only = f"{source} holds images of one class only, {min(names)!r}; a task needs two or more."
+        raise ConfigError(only, LAYOUT)
     if strange:
         raise ConfigError(f"{source} has the test class {strange[0]!r} without training images.", LAYOUT)
     return entries

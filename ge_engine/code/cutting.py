@@ -124,6 +124,8 @@ def _decode(data: bytes, name: str) -> tuple[bytes, str, str]:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     except SyntaxError as error:
+        if b"\0" in data:
+            raise _no_text(name) from error
         raise SeedError(
             f"The text encoding of {name} is unknown: {error.msg}.", "Save it as UTF-8."
         ) from error
@@ -131,8 +133,14 @@ def _decode(data: bytes, name: str) -> tuple[bytes, str, str]:
     try:
         return bom, encoding, data[len(bom) :].decode(encoding)
     except UnicodeDecodeError as error:
+        if b"\0" in data:
+            raise _no_text(name) from error
         line = data.count(b"\n", 0, error.start) + 1
         raise SeedError(f"{name} is not {encoding} text (line {line}).", "Save it as UTF-8.") from error
+
+
+def _no_text(name: str) -> SeedError:
+    return SeedError(f"{name} is not a text file.", "Name the Python file that defines the model.")
 
 
 def _tree(text: str, name: str) -> ast.Module:
