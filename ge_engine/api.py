@@ -50,6 +50,13 @@ class RecipeSettings(TypedDict, total=False):
     ema: float
 
 
+class IslandSettings(TypedDict, total=False):
+    """What one population of several has of its own: the fields of `ge_engine.config.Island`."""
+
+    llm: str | Sequence[str]
+    personas: str | Sequence[str]
+
+
 class Settings(TypedDict, total=False):
     """What a run is made with: the fields of `ge_engine.config.RunConfig`."""
 
@@ -97,6 +104,10 @@ class Settings(TypedDict, total=False):
     halving_rate: int
     rescore_seeds: int
     adaptive: bool
+    islands: int
+    migrate_every: int
+    migrants: int
+    island: Sequence[IslandSettings]
     thought_tokens: int
     recipe: RecipeSettings
 

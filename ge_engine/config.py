@@ -40,6 +40,15 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Island:
+    """What one of several populations has of its own (a table `[[island]]` in TOML): language models and
+    personas. What is empty is the run's."""
+
+    llm: tuple[str, ...] = ()
+    personas: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """Everything that decides a run, besides the seed's bytes. Rates are probabilities a slot.
 
@@ -54,6 +63,9 @@ class RunConfig:
     `max_slowdown` ends a training whose quickest step takes more than so many times the seed's (0: none
     does). `halving` trains children in stages, of which each time the better of `halving_rate` go on.
     `rescore_seeds` trains the finalists again with so many further seeds each.
+    `islands` populations breed apart and share `population`, `elites` and `eot_elites` evenly; every
+    `migrate_every` generations each sends copies of its `migrants` best to the next one in a ring. `island`
+    holds one entry for each, where they shall differ.
     `thought_tokens` bound a reply in prose (Evolution of Thought) besides `max_tokens`.
     `threads` are the cores that one training uses on a CPU; sums in another order give other last
     digits, so the number does not follow from the machine.
@@ -104,12 +116,26 @@ class RunConfig:
     rescore_seeds: int = 0
     schedule: str = "generational"
     adaptive: bool = False
+    islands: int = 1
+    migrate_every: int = 5
+    migrants: int = 2
+    island: tuple[Island, ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
 
     @property
     def objective_names(self) -> tuple[str, ...]:
         """`objectives` without their directions: "latency:min" is named "latency"."""
         return tuple(spec.partition(":")[0] for spec in self.objectives)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The language models that are asked on any island, each once."""
+        return tuple(dict.fromkeys(name for n in range(self.islands) for name in self.on_island(n).llm))
+
+    def on_island(self, number: int) -> Island:
+        """The language models and personas of an island: its own, or the run's."""
+        own = self.island[number] if self.island else Island()
+        return Island(llm=own.llm or self.llm, personas=own.personas or self.personas)
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -166,8 +192,11 @@ def config_from_dict(data: Mapping[str, Any]) -> RunConfig:
         ConfigError: an unknown key, or a value of a wrong type or out of range.
     """
     values = dict(data)
-    recipe = values.pop("recipe", {})
-    config = RunConfig(**_typed(RunConfig, values, ""), recipe=Recipe(**_typed(Recipe, recipe, "recipe.")))
+    recipe = Recipe(**_typed(Recipe, values.pop("recipe", {}), "recipe."))
+    island = _islands(values.pop("island", ()))
+    if island:
+        values.setdefault("islands", len(island))
+    config = RunConfig(**_typed(RunConfig, values, ""), recipe=recipe, island=island)
     _check_ranges(config)
     return config
 
@@ -175,6 +204,14 @@ def config_from_dict(data: Mapping[str, Any]) -> RunConfig:
 def config_to_dict(config: RunConfig) -> dict[str, Any]:
     """Plain data for JSON; `config_from_dict` gives the same configuration back."""
     return dataclasses.asdict(config)
+
+
+def _islands(tables: Any) -> tuple[Island, ...]:
+    if not isinstance(tables, (list, tuple)) or not all(isinstance(one, Mapping) for one in tables):
+        raise ConfigError(
+            f"The setting 'island' wants tables and got {tables!r}.", "Write [[island]] for each in the TOML."
+        )
+    return tuple(Island(**_typed(Island, table, "island.")) for table in tables)
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -195,7 +232,7 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _typed(cls: type, values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    hints = {k: v for k, v in get_type_hints(cls).items() if k != "recipe"}
+    hints = {k: v for k, v in get_type_hints(cls).items() if k not in ("recipe", "island")}
     typed = {}
     for key, value in values.items():
         if key not in hints:
@@ -258,6 +295,17 @@ def _check_ranges(config: RunConfig) -> None:
         (config.halving_rate >= 2, "halving_rate must be 2 or more"),
         (config.rescore_seeds >= 0, "rescore_seeds must be 0 (not at all) or more"),
         (config.schedule in ("generational", "steady"), "schedule is generational or steady"),
+        (config.islands >= 1, "islands must be 1 or more"),
+        (config.migrate_every >= 1, "migrate_every must be 1 or more"),
+        (config.migrants >= 0, "migrants must be 0 (none travel) or more"),
+        (
+            config.islands <= min(config.population, config.elites),
+            "each island needs a child and an elite: islands must not exceed population and elites",
+        ),
+        (
+            not config.island or len(config.island) == config.islands,
+            "islands must be the number of [[island]] tables",
+        ),
         (config.thought_tokens >= 1, "thought_tokens must be 1 or more"),
         (bool(config.objectives), "objectives must name one or more"),
         (len(set(config.objective_names)) == len(config.objectives), "objectives may name each only once"),

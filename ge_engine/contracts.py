@@ -53,12 +53,14 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A prompt made ready for a language model. `key`: individual and number of its call, "g2s5/0"."""
+    """A prompt made ready for a language model. `key`: individual and number of its call, "g2s5/0".
+    `model` is the run's name for the one of its language models that is asked."""
 
     key: str
     prompt: Prompt
     sampling: Sampling
     constraint: Constraint | None = None
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ outcome              individual, split, kind ("scored", or the failure's), objec
                      split: "validation", "test"; with further seeds "validation/seed 1", "test/seed 1"; after
                      a stage of a training "validation/1 epoch"
 survivors            generation, ids
+migrated             generation, moves: (id, island that it leaves a copy from, island that it goes to)
 generation_finished  generation, admitted, scored, rejected (stage -> count), front (id and objectives)
 stopping             reason: no new work is begun, what is in flight ends
 finalists            ids: trained once more and scored on the test split
@@ -40,6 +41,7 @@ EVENTS = (
     "retried",
     "outcome",
     "survivors",
+    "migrated",
     "generation_finished",
     "stopping",
     "finalists",

@@ -20,7 +20,7 @@ from ge_engine.contracts import Probe
 from ge_engine.errors import LedgerError
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Outcome, Rejected
-from ge_engine.population import Direction, Individual
+from ge_engine.population import Direction, Individual, Move
 from ge_engine.store.audit import check
 from ge_engine.store.history import (
     FILE,
@@ -52,7 +52,7 @@ CREATE INDEX calls_tried ON calls (digest, address, grammar);
 CREATE TABLE individuals (
   id TEXT PRIMARY KEY, generation INTEGER NOT NULL, slot INTEGER NOT NULL, parents TEXT NOT NULL,
   steps TEXT NOT NULL, digest TEXT, fingerprint TEXT NOT NULL, delta TEXT, stage TEXT, reason TEXT,
-  at REAL NOT NULL);
+  at REAL NOT NULL, island INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX individuals_order ON individuals (generation, slot);
 CREATE INDEX individuals_digest ON individuals (digest);
 CREATE INDEX individuals_fingerprint ON individuals (fingerprint) WHERE fingerprint <> '';
@@ -63,15 +63,24 @@ CREATE TABLE scores (
 CREATE TABLE generations (
   generation INTEGER PRIMARY KEY, size INTEGER NOT NULL, finished INTEGER NOT NULL, at REAL NOT NULL);
 CREATE TABLE survivors (
-  generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, rank))
-  WITHOUT ROWID;
+  generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, island INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (generation, rank)) WITHOUT ROWID;
 CREATE TABLE merged (
   generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, rank))
   WITHOUT ROWID;
 CREATE TABLE fronts (
   generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, rank))
   WITHOUT ROWID;
+CREATE TABLE moves (
+  generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, source INTEGER NOT NULL,
+  target INTEGER NOT NULL, PRIMARY KEY (generation, rank)) WITHOUT ROWID;
 """
+UPGRADE = (
+    "ALTER TABLE individuals ADD COLUMN island INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE survivors ADD COLUMN island INTEGER NOT NULL DEFAULT 0",
+    SCHEMA[SCHEMA.index("CREATE TABLE moves") :].rstrip(";\n"),
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
 TABLES = re.findall(r"CREATE TABLE (\w+)", SCHEMA)
 
 
@@ -92,6 +101,7 @@ class Ledger(History):
         try:
             super().__init__(folder)
             self._check_whole()
+            self._upgrade()
         except BaseException:
             self._lock.release()
             raise
@@ -132,6 +142,14 @@ class Ledger(History):
                 f"The ledger {self.path} is damaged ({verdict}).",
                 MEND,
             )
+
+    def _upgrade(self) -> None:
+        """A ledger of schema 1 becomes one of this version's, all or nothing."""
+        if self._schema < SCHEMA_VERSION:
+            with self._synchronous() as db:
+                for statement in UPGRADE:
+                    db.execute(statement)
+            self._schema = SCHEMA_VERSION
 
     def close(self) -> None:
         super().close()
@@ -216,7 +234,7 @@ class Ledger(History):
         """Record who was admitted and who was not; scores of the digests in `void` belong to nobody."""
         with self._transaction() as db:
             db.executemany(
-                "INSERT OR REPLACE INTO individuals VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                "INSERT OR REPLACE INTO individuals VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
                 [_individual_row(one) for one in settled],
             )
             db.executemany("DELETE FROM scores WHERE digest = ?", [(digest,) for digest in void])
@@ -231,17 +249,22 @@ class Ledger(History):
         return int(self._one("SELECT size FROM generations WHERE generation = ?", generation)[0])
 
     def finish_generation(
-        self, generation: int, survivors: Sequence[str], front: Sequence[str], merged: Sequence[str]
+        self,
+        generation: int,
+        populations: Sequence[Sequence[str]],
+        front: Sequence[str],
+        merged: Sequence[str],
+        moves: Sequence[Move] = (),
     ) -> None:
-        """The survivor point: synchronous. `front` is the Pareto front of everything merged so far, `merged`
-        are the children that entered, or failed to enter, the population at this point."""
+        """The survivor point: synchronous. `populations` are the survivors by island, once all of `moves`
+        have arrived; `front` is the Pareto front of everything merged so far, `merged` are the children that
+        entered, or failed to enter, a population at this point."""
+        alive = [(identity, island) for island, ids in enumerate(populations) for identity in ids]
         with self._synchronous() as db:
-            for table, ids in (("survivors", survivors), ("fronts", front)):
-                db.execute(f"DELETE FROM {table} WHERE generation = ?", (generation,))
-                rows = [(generation, rank, identity) for rank, identity in enumerate(ids)]
-                db.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
-            rows = [(generation, rank, identity) for rank, identity in enumerate(merged)]
-            db.executemany("INSERT OR REPLACE INTO merged VALUES (?, ?, ?)", rows)
+            _write_ranked(db, "survivors", generation, alive)
+            _write_ranked(db, "fronts", generation, [(identity,) for identity in front])
+            _write_ranked(db, "merged", generation, [(identity,) for identity in merged])
+            _write_ranked(db, "moves", generation, [(move.id, move.source, move.target) for move in moves])
             db.execute("UPDATE generations SET finished = 1 WHERE generation = ?", (generation,))
             db.execute("DELETE FROM probes")
 
@@ -278,6 +301,15 @@ class Ledger(History):
         return None if row is None else str(row[0])
 
 
+def _write_ranked(
+    db: sqlite3.Connection, table: str, generation: int, rows: Sequence[tuple[object, ...]]
+) -> None:
+    db.execute(f"DELETE FROM {table} WHERE generation = ?", (generation,))
+    for rank, row in enumerate(rows):
+        places = ", ".join("?" * (2 + len(row)))
+        db.execute(f"INSERT INTO {table} VALUES ({places})", (generation, rank, *row))
+
+
 def _individual_row(settled: Settled) -> tuple[object, ...]:
     one, rejected = settled.individual, settled.rejected
     genome: Genome | None = one.genome
@@ -293,6 +325,7 @@ def _individual_row(settled: Settled) -> tuple[object, ...]:
         None if rejected is None else rejected.stage,
         None if rejected is None else rejected.reason,
         time.time(),
+        one.island,
     )
 
 

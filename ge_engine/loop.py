@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Evaluation, Probe
 from ge_engine.errors import ConfigError, LedgerError, SeedError
 from ge_engine.events import Announcer, Observe
-from ge_engine.genome import Seed
+from ge_engine.genome import Genome, Seed
 from ge_engine.ledger import History, Ledger, Settled, exists
 from ge_engine.outcome import Outcome, Scored
 from ge_engine.population import (
@@ -138,8 +138,8 @@ def _opened(
                 f"not from {seed.path or 'this one'} as it is now.",
                 "Give that seed, or choose another folder with --run.",
             )
-        before, now = config_to_dict(ledger.config), config_to_dict(config)
-        changed = [key for key in now if now[key] != before[key] and key not in CHANGEABLE]
+        before, now = _compared(ledger.config), _compared(config)
+        changed = [key for key in now if now[key] != before[key]]
         if changed:
             key = changed[0]
             raise ConfigError(
@@ -148,6 +148,12 @@ def _opened(
             )
         ledger.set_config(config, directions)
         yield ledger
+
+
+def _compared(config: RunConfig) -> dict[str, object]:
+    """What must stay as it is; of an island, all but its language models."""
+    plain = replace(config, island=tuple(replace(one, llm=()) for one in config.island))
+    return {key: value for key, value in config_to_dict(plain).items() if key not in CHANGEABLE}
 
 
 class _Session:
@@ -176,8 +182,6 @@ class _Session:
 
     def run(self) -> Result:
         config, registry = self._config, self._registry
-        operators = [choose(registry.operators, name, "operator") for name in config.operators]
-        personas = [choose(registry.personas, name, "persona") for name in config.personas]
         self._announce_start()
         if self._nothing_left():
             return self._finish(self._reason_at_start())
@@ -186,18 +190,9 @@ class _Session:
         with self._opened_scoring() as (evaluation, scoring):
             probe = self._begin(evaluation, scoring)
             self._announce("seed_scored", objectives=dict(self._seed.objectives))
-            breeder = Breeder(
-                config=config,
-                seed=self._seed,
-                operators=operators,
-                personas=personas,
-                grammars=registry.grammars,
-                directions=self._directions,
-                addresses=Addresses(genome, config, probe).of,
-                blame=self._blame,
-            )
+            breeders = self._breeders(Addresses(genome, config, probe).of)
             ladder = Ladder(registry.checks.values(), probe, lambda name: self._blame("ge_checks", name))
-            stopped = self._evolve(breeder, ladder, scoring)
+            stopped = self._evolve(breeders, ladder, scoring)
             if not self._limits.interrupted:
                 self._test_finalists(scoring)
         return self._finish(stopped)
@@ -211,7 +206,7 @@ class _Session:
 
     def _begin(self, evaluation: Evaluation, scoring: Scoring) -> Probe:
         probe = self._admit_seed(evaluation, scoring)
-        self._standing = Standing(self._ledger, self._seed, self._directions)
+        self._standing = Standing(self._ledger, self._seed, self._directions, self._config.islands)
         return probe
 
     @contextmanager
@@ -251,7 +246,7 @@ class _Session:
         if outcome is None:
             return False
         self._seed = replace(self._seed, outcome=outcome)
-        self._standing = Standing(self._ledger, self._seed, self._directions)
+        self._standing = Standing(self._ledger, self._seed, self._directions, self._config.islands)
         if not self._reason_at_start():
             return False
         tested = self._ledger.test_outcomes()
@@ -302,13 +297,40 @@ class _Session:
         steady = self._config.schedule == "steady"
         return self._limits.before(done if steady else next_one, next_one)
 
-    def _evolve(self, breeder: Breeder, ladder: Ladder, scoring: Scoring) -> str:
+    def _breeders(self, addresses: Callable[[Genome], tuple[str, ...]]) -> list[Breeder]:
+        """One for each island: they differ in their personas."""
+        config, registry = self._config, self._registry
+        operators = [choose(registry.operators, name, "operator") for name in config.operators]
+        return [
+            Breeder(
+                config=config,
+                seed=self._seed,
+                operators=operators,
+                personas=[
+                    choose(registry.personas, name, "persona") for name in config.on_island(number).personas
+                ],
+                grammars=registry.grammars,
+                directions=self._directions,
+                addresses=addresses,
+                blame=self._blame,
+            )
+            for number in range(config.islands)
+        ]
+
+    def _evolve(self, breeders: Sequence[Breeder], ladder: Ladder, scoring: Scoring) -> str:
         """Breed generations until something says stop; the reason, told when work in flight has ended."""
         if reason := self._reason_at_start():
             return reason
-        with opened_models(self._config, self._registry) as model:
+        with opened_models(self._config, self._registry) as models:
             shop = Shop(
-                self._ledger, breeder, ladder, scoring, model, self._inbox, self._announce, self._limits.now
+                self._ledger,
+                breeders,
+                ladder,
+                scoring,
+                models,
+                self._inbox,
+                self._announce,
+                self._limits.now,
             )
             schedule = SCHEDULES[self._config.schedule](
                 self._config, self._ledger, self._standing, self._seed, self._selection, self._limits, shop

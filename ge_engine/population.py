@@ -30,6 +30,7 @@ class Individual:
     """A genome with its parents, the steps that made it, and its outcome once known.
 
     `id` is "seed" or "g<generation>s<slot>". `genome` is None when no patch came out of the reply.
+    `island` is the population that it was bred in, counted from 0 (the seed begins all of them).
     """
 
     id: str
@@ -39,6 +40,7 @@ class Individual:
     steps: tuple[Step, ...]
     genome: Genome | None
     outcome: Outcome | None = None
+    island: int = 0
 
     @property
     def objectives(self) -> Mapping[str, float]:
@@ -48,6 +50,15 @@ class Individual:
     @property
     def scored(self) -> bool:
         return isinstance(self.outcome, Scored)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """After a generation, a copy of `id` went from the population of island `source` into `target`'s."""
+
+    id: str
+    source: int
+    target: int
 
 
 def individual_id(generation: int, slot: int) -> str:

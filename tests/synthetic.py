@@ -72,7 +72,7 @@ class Writer:
         self.pool = [scored[at] for at in best][:44] + rest[: max(0, 20 - len(best))]
         front = [scored[at].id for at in best]
         merged = [one.id for one in born if not isinstance(one.outcome, Rejected)]
-        self.ledger.finish_generation(generation, [one.id for one in self.pool], front, merged)
+        self.ledger.finish_generation(generation, [[one.id for one in self.pool]], front, merged)
 
     def finish(self) -> None:
         for one in self.pool:

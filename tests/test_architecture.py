@@ -42,6 +42,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("blaming",),
     ("records", "runlock", "splits"),
     ("history",),
+    ("islands",),
     ("audit", "statistics", "adaptive", "rescored"),
     ("ledger",),
     ("validate",),

@@ -78,7 +78,10 @@ SCORED = (
             "its objective parameters is None",
         ),
         ("UPDATE calls SET individual = 'g0s9' WHERE key = 'g0s0/0'", "call g0s0/0: it is recorded for g0s9"),
-        ("INSERT INTO survivors VALUES (3, 999, 'g0s99')", "generation 3: its survivor g0s99 has no score"),
+        (
+            "INSERT INTO survivors VALUES (3, 999, 'g0s99', 0)",
+            "generation 3: its survivor g0s99 has no score",
+        ),
         (f"DELETE FROM survivors WHERE generation = 2 AND id = {SCORED}", "is not among its survivors"),
         (
             f"DELETE FROM fronts WHERE generation = 3 AND id = {FRONT}",

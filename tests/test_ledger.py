@@ -130,7 +130,7 @@ def test_a_digest_seen_in_a_later_generation(ledger: Ledger) -> None:
 def test_generation_9_taken_for_the_last_beside_29(ledger: Ledger) -> None:
     for number in (0, 9, 29):
         ledger.start_generation(number, 4)
-        ledger.finish_generation(number, ["seed"], ["seed"], [])
+        ledger.finish_generation(number, [["seed"]], ["seed"], [])
     ledger.start_generation(30, 4)
     assert ledger.next_generation() == 30
     assert [one.generation for one in ledger.generations()] == [0, 9, 29, 30]
@@ -346,9 +346,9 @@ def test_a_database_that_another_program_has_locked(folder: Path, ledger: Ledger
 
 def test_a_transaction_that_is_half_written(ledger: Ledger) -> None:
     ledger.start_generation(0, 2)
-    ledger.finish_generation(0, ["seed"], ["seed"], [])
+    ledger.finish_generation(0, [["seed"]], ["seed"], [])
     with pytest.raises(LedgerError):
-        ledger.finish_generation(0, ["seed", None], [], [])  # type: ignore[list-item]
+        ledger.finish_generation(0, [["seed", None]], [], [])  # type: ignore[list-item]
     assert ledger.survivors(0) == ("seed",)
 
 
@@ -356,7 +356,7 @@ def test_a_survivor_point_that_is_not_synchronous(ledger: Ledger) -> None:
     statements: list[str] = []
     ledger._db.set_trace_callback(statements.append)
     ledger.start_generation(0, 1)
-    ledger.finish_generation(0, ["seed"], ["seed"], [])
+    ledger.finish_generation(0, [["seed"]], ["seed"], [])
     ledger._db.set_trace_callback(None)
     full = statements.index("PRAGMA synchronous = FULL")
     assert full < statements.index("COMMIT") < statements.index("PRAGMA synchronous = NORMAL")

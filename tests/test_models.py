@@ -12,7 +12,7 @@ import pytest
 from ge_engine import loop
 from ge_engine.contracts import Prompt, Reply, Request, Sampling
 from ge_engine.errors import ConfigError, ModelError
-from ge_engine.search.models import Mixture, split_weights
+from ge_engine.search.models import Models, split_weights
 from ge_engine.store.history import History
 
 
@@ -35,13 +35,21 @@ class Broken(Named):
         yield
 
 
-def requests(count: int) -> list[Request]:
-    return [Request(f"g0s{n}/0", Prompt("", ""), Sampling(0.5, 100, n)) for n in range(count)]
+def mixed(*models: Named, weights: Sequence[float]) -> Models:
+    names = [model.name for model in models]
+    return Models(dict(zip(names, models)), [list(zip(names, weights))])
+
+
+def requests(models: Models, count: int) -> list[Request]:
+    return [
+        Request(f"g0s{n}/0", Prompt("", ""), Sampling(0.5, 100, n), None, models.chosen(0, f"g0s{n}/0", n))
+        for n in range(count)
+    ]
 
 
 def test_a_mixture_that_mixes_up_answers() -> None:
-    mixture = Mixture([Named("a"), Named("b")], [0.8, 0.2])
-    asked = requests(500)
+    mixture = mixed(Named("a"), Named("b"), weights=(0.8, 0.2))
+    asked = requests(mixture, 500)
     first = dict(mixture.generate(asked))
     assert sorted(first) == list(range(500))
     assert all(reply.text == f"{reply.model} {asked[index].key}" for index, reply in first.items())
@@ -53,8 +61,9 @@ def test_a_mixture_that_mixes_up_answers() -> None:
 
 
 def test_a_broken_model_that_hangs_the_batch() -> None:
+    mixture = mixed(Named("a"), Broken("b"), weights=(0.5, 0.5))
     with pytest.raises(ModelError, match="the socket is gone"):
-        list(Mixture([Named("a"), Broken("b")], [0.5, 0.5]).generate(requests(20)))
+        list(mixture.generate(requests(mixture, 20)))
 
 
 @pytest.mark.parametrize(

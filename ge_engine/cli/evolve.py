@@ -52,6 +52,8 @@ def evolve(
     no_mating: o.NoMating = False,
     schedule: o.Schedule = None,
     adaptive: o.Adaptive = None,
+    islands: o.Islands = None,
+    migrate_every: o.MigrateEvery = None,
     epochs: o.Epochs = None,
     batch_size: o.BatchSize = None,
     lr: o.LearningRate = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from ge_engine.cli.outcomes import describe, number
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
 from ge_engine.outcome import Failed, Rejected, Scored
-from ge_engine.population import Individual, pareto_front
+from ge_engine.population import SEED_ID, Individual, pareto_front
 from ge_engine.store.audit import check as audit
 from ge_engine.store.rescored import as_data, spreads
 from ge_engine.store.statistics import repairs, statistics
@@ -64,7 +65,8 @@ def log(
                 record |= {"rescored": as_data(again[one.id])} if one.id in again else {}
                 typer.echo(json.dumps(record, allow_nan=False))
             return
-        _print_table(shown, best)
+        _print_table(shown, best, history.config.islands > 1)
+        _print_moves(history)
         out.print()
         print_rescored(history)
         _print_summary(history)
@@ -76,6 +78,7 @@ def as_record(one: Individual, front: list[Individual]) -> dict[str, Any]:
     record: dict[str, Any] = {
         "id": one.id,
         "generation": one.generation,
+        "island": one.island,
         "parents": list(one.parents),
         "steps": [
             {"operator": s.operator, "intent": s.intent, "persona": s.persona, "address": s.address}
@@ -137,17 +140,25 @@ def _print_stats(history: History) -> None:
         out.print(f"repairs: {saved} of {sent} replies rejected at {stage} were saved")
 
 
-def _print_table(shown: list[Individual], front: list[Individual]) -> None:
+def _print_table(shown: list[Individual], front: list[Individual], islands: bool) -> None:
+    """The island that each was bred on is a column of its own where there are several."""
     best = {one.id for one in front}
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("", "id", "parents", "operator", "block", "outcome"):
+    for column in ("", "id", *(["island"] if islands else []), "parents", "operator", "block", "outcome"):
         table.add_column(column, no_wrap=column != "outcome")
     for one in shown:
         operators = "+".join(f"{s.operator}:{s.intent}" for s in one.steps)
         blocks = ", ".join(dict.fromkeys(s.address for s in one.steps))
         mark = Text("*" if one.id in best else "", style="bold green")
-        table.add_row(mark, one.id, ", ".join(one.parents), operators, blocks, describe(one))
+        island = [] if not islands else ["" if one.id == SEED_ID else str(one.island)]
+        table.add_row(mark, one.id, *island, ", ".join(one.parents), operators, blocks, describe(one))
     out.print(table)
+
+
+def _print_moves(history: History) -> None:
+    for generation, moves in groupby(history.moves(), key=lambda pair: pair[0]):
+        told = ", ".join(f"{move.id} from island {move.source} to {move.target}" for _, move in moves)
+        out.print(f"migrated after generation {generation}: {told}")
 
 
 def _print_summary(history: History) -> None:

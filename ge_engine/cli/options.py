@@ -84,6 +84,10 @@ NoEot = Annotated[bool, _option(SEARCH, "Without Evolution of Thought.", "--no-e
 NoPersonas = Annotated[bool, _option(SEARCH, "Without personas.", "--no-personas")]
 NoMating = Annotated[bool, _option(SEARCH, "Without mating.", "--no-mating")]
 Schedule = Annotated[str | None, _option(SEARCH, "generational or steady.", "--schedule")]
+Islands = Annotated[int | None, _option(SEARCH, "Populations that breed apart.", "--islands")]
+MigrateEvery = Annotated[
+    int | None, _option(SEARCH, "Elites travel between islands every so many generations.", "--migrate-every")
+]
 Adaptive = Annotated[bool | None, _option(SEARCH, "Draw more often what has worked.", "--adaptive")]
 
 Epochs = Annotated[int | None, _option(TRAINING, "Epochs a candidate is trained.", "--epochs")]
@@ -131,6 +135,7 @@ SETTINGS: Mapping[str, str] = {
     **dict.fromkeys(("operators", "grammar", "repairs", "workers", "timeout", "sandbox", "schedule"), ""),
     **dict.fromkeys(("threads", "adaptive", "max_evaluations", "max_seconds", "price_in", "price_out"), ""),
     **dict.fromkeys(("stop_when", "stall", "max_slowdown", "halving", "halving_rate", "rescore_seeds"), ""),
+    **dict.fromkeys(("islands", "migrate_every"), ""),
     "seed": "random_seed",
     "objective": "objectives",
     "constraint": "constraints",

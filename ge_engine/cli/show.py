@@ -11,7 +11,7 @@ from ge_engine.cli.console import out
 from ge_engine.cli.outcomes import describe, describe_outcome
 from ge_engine.cli.refs import find_individual, split_reference
 from ge_engine.ledger import History
-from ge_engine.population import Individual
+from ge_engine.population import SEED_ID, Individual
 from ge_engine.store.records import Call
 from ge_engine.store.rescored import plain, spreads
 
@@ -28,6 +28,8 @@ def show(
     with History(folder) as history:
         one = find_individual(history, identity)
         out.print(Text.assemble((one.id, "bold"), "  ", describe(one)))
+        if history.config.islands > 1:
+            _print_islands(history, one)
         test = history.test_outcomes().get(one.id)
         if test is not None:
             out.print(Text.assemble("test split  ", describe_outcome(test)))
@@ -40,6 +42,13 @@ def show(
     if code and one.genome is not None:
         _print_heading("code")
         out.print(Text(one.genome.source.decode("utf-8", "replace")))
+
+
+def _print_islands(history: History, one: Individual) -> None:
+    """Where it was bred, and where copies of it went."""
+    moves = (move for _, move in history.moves() if move.id == one.id)
+    went = "".join(f", migrated from {move.source} to {move.target}" for move in moves)
+    out.print(Text(("all islands" if one.id == SEED_ID else f"island {one.island}") + went))
 
 
 def _print_lineage(history: History, one: Individual) -> None:

@@ -31,7 +31,9 @@ class View(Protocol):
 def open_view(folder: Path, config: RunConfig) -> Iterator[View]:
     """A live view on standard error while the block runs."""
     err.print(
-        Text.assemble("run ", (str(folder), "bold"), f", task {config.task}, model {', '.join(config.llm)}")
+        Text.assemble(
+            "run ", (str(folder), "bold"), f", task {config.task}, model {', '.join(config.models)}"
+        )
     )
     err.print(Text(constants(config), style="dim"))
     if not err.is_terminal:
@@ -49,10 +51,18 @@ def constants(config: RunConfig) -> str:
     return (
         f"{counted(config.generations, 'generation')} of {config.population}, p_mating {config.p_mating:g}, "
         f"p_mutation {config.p_mutation:g}, p_eot {config.p_eot:g}, {config.eot_elites} EoT elites, "
-        f"{config.elites} elites, temperature {low:g} to {high:g}, {least} to {most} tokens a reply, "
+        f"{config.elites} elites, {_islands(config)}"
+        f"temperature {low:g} to {high:g}, {least} to {most} tokens a reply, "
         f"{counted(config.recipe.epochs, 'epoch')}, batch {config.recipe.batch_size}, "
         f"lr {config.recipe.lr:g}, {config.recipe.schedule} schedule"
     )
+
+
+def _islands(config: RunConfig) -> str:
+    if config.islands == 1:
+        return ""
+    every = counted(config.migrate_every, "generation")
+    return f"{config.islands} islands, of which {config.migrants} elites each migrate every {every}, "
 
 
 def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
@@ -77,6 +87,11 @@ def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
             front = ", ".join(identity for identity, _ in data["front"])
             counts = f"{data['admitted']} admitted, {data['scored']} scored"
             return Text(f"generation {data['generation']}: {counts}; front: {front}", style="bold")
+        case "migrated":
+            moves = ", ".join(
+                f"{one} from island {source} to {target}" for one, source, target in data["moves"]
+            )
+            return Text(f"generation {data['generation']}: migrated: {moves}")
         case "stopping":
             return Text(f"stopping: {data['reason']}", style="bold")
         case "finalists":

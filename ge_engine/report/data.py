@@ -53,7 +53,7 @@ class Exchange:
 class Row:
     """An individual. `better`: it dominates its first parent; `curve`: one mapping an epoch;
     `test`: its objectives on the test split, empty when it was no finalist; `further`: what trainings with
-    further seeds gave, in words."""
+    further seeds gave, in words; `island`: where it was bred, None in a run of one population."""
 
     id: str
     generation: int
@@ -70,6 +70,7 @@ class Row:
     parts: Parts | None
     exchanges: tuple[Exchange, ...]
     further: str = ""
+    island: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +132,16 @@ def read_run(history: History, rungs: Iterable[str]) -> RunData:
 
 def _settings(history: History) -> Mapping[str, Any]:
     config = history.config
+    islands = {"islands": config.islands} if config.islands > 1 else {}
     return {
         "task": config.task,
-        "language model": ", ".join(config.llm),
+        "language model": ", ".join(config.models),
         "evaluator": config.evaluator,
         "population": config.population,
         "elites": config.elites,
         "epochs": config.recipe.epochs,
         "random seed": config.random_seed,
+        **islands,
     }
 
 
@@ -148,6 +151,7 @@ def _rows(
     known = {one.id: one for one in individuals}
     best = {one.id for one in pareto_front(individuals, directions)}
     tests = history.test_outcomes()
+    several = history.config.islands > 1
     again = {identity: plain(found) for identity, found in spreads(history).items()}
     for one in individuals:
         parent = known.get(one.parents[0]) if one.parents else None
@@ -168,6 +172,7 @@ def _rows(
             parts=_parts(one, sources),
             exchanges=tuple(_exchange(call, sources) for call in history.calls(one.id)),
             further=again.get(one.id, ""),
+            island=one.island if several and one.id != SEED_ID else None,
         )
 
 

@@ -13,6 +13,8 @@ from ge_engine.report.drawing import Drawing, made_by
 from ge_engine.report.theme import colour
 
 MOST_LABELS = 45
+SYMBOLS = ("circle", "square", "triangle-up", "cross", "star", "hexagon", "triangle-down", "x")
+"""The islands' own, by their number."""
 
 
 def lineage(run: RunData) -> Drawing:
@@ -33,14 +35,14 @@ def lineage(run: RunData) -> Drawing:
             x=[place[name][0] for name in shown],
             y=[place[name][1] for name in shown],
             mode="markers+text" if few else "markers",
-            text=[f"{name}  {made_by(rows[name])}" for name in shown],
+            text=[_label(rows[name]) for name in shown],
             textposition="middle right",
             textfont={"size": 11, "color": colour("faint")},
             customdata=[number[name] for name in shown],
             marker={
                 "size": [11 if rows[name].front else 8 for name in shown],
                 "color": [_lineage_colour(rows[name]) for name in shown],
-                "symbol": ["diamond" if name == SEED_ID else "circle" for name in shown],
+                "symbol": [_symbol(rows[name]) for name in shown],
                 "line": {"color": colour("outline"), "width": 1},
             },
             hovertemplate="%{text}<extra></extra>",
@@ -73,6 +75,15 @@ def _edges(
             ys += [from_y, y, y, None]
     line = {"color": colour("other"), "width": 1.3, "dash": dash}
     return go.Scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip", opacity=0.8)
+
+
+def _label(row: Row) -> str:
+    where = "" if row.island is None else f", island {row.island}"
+    return f"{row.id}  {made_by(row)}{where}"
+
+
+def _symbol(row: Row) -> str:
+    return "diamond" if row.id == SEED_ID else SYMBOLS[(row.island or 0) % len(SYMBOLS)]
 
 
 def _lineage_colour(row: Row) -> str:

@@ -8,17 +8,18 @@ again, in slot order, where another slot of the generation has the same digest o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ge_engine.contracts import LanguageModel, Probe
+from ge_engine.contracts import Probe
 from ge_engine.events import Announcer
 from ge_engine.ledger import Ledger, Settled
 from ge_engine.outcome import Rejected
 from ge_engine.population import Individual, individual_id
 from ge_engine.search.conversation import Conversation
+from ge_engine.search.models import Models
 from ge_engine.search.scoring import Inbox, Scoring
 from ge_engine.search.slots import Answer, Ask, Bred, Breeder, Pool, Slot
 from ge_engine.validate import Ladder, Trial, nobody
@@ -26,34 +27,43 @@ from ge_engine.validate import Ladder, Trial, nobody
 
 @dataclass(frozen=True)
 class Shop:
-    """What breeding works with, the same for every generation."""
+    """What breeding works with, the same for every generation. `breeders` are those of the islands."""
 
     ledger: Ledger
-    breeder: Breeder
+    breeders: Sequence[Breeder]
     ladder: Ladder
     scoring: Scoring
-    model: LanguageModel
+    models: Models
     inbox: Inbox
     announce: Announcer
     stop: Callable[[], str]
 
 
 class Breeding:
-    """Breeds one generation of `size` slots; `resumed` when an earlier session began it."""
+    """Breeds one generation: slot n on island `islands[n]`, from that one's pool of `pools`. `resumed` when
+    an earlier session began it."""
 
-    def __init__(self, shop: Shop, pool: Pool, size: int, resumed: bool) -> None:
+    def __init__(self, shop: Shop, pools: Sequence[Pool], islands: Sequence[int], resumed: bool) -> None:
         self._shop = shop
         self._resumed = resumed
-        self._generation = pool.generation
-        self._slots = [
-            Slot(individual_id(pool.generation, n), n, shop.breeder.chain(pool, n)) for n in range(size)
-        ]
+        self._generation = pools[0].generation
+        self._slots = [self._slot(number, island, pools[island]) for number, island in enumerate(islands)]
         self._talk = Conversation(
-            shop.ledger, shop.model, shop.inbox, shop.announce, shop.breeder.blame, pool.generation, resumed
+            shop.ledger,
+            shop.models,
+            shop.inbox,
+            shop.announce,
+            shop.breeders[0].blame,
+            self._generation,
+            resumed,
         )
         self._digests: dict[str, str] = {}
         self._functions: dict[str, str] = {}
         self._admitted: set[str] = set()
+
+    def _slot(self, number: int, island: int, pool: Pool) -> Slot:
+        chain = self._shop.breeders[island].chain(pool, number)
+        return Slot(individual_id(pool.generation, number), number, island, chain)
 
     def run(self) -> str:
         """Breed until every slot is settled; the reason when the run was told to stop before that."""
@@ -173,7 +183,15 @@ class Breeding:
             self._tell(row)
 
     def _individual(self, slot: Slot, bred: Bred) -> Individual:
-        return Individual(slot.id, self._generation, slot.number, bred.parents, bred.steps, bred.genome)
+        return Individual(
+            slot.id,
+            self._generation,
+            slot.number,
+            bred.parents,
+            bred.steps,
+            bred.genome,
+            island=slot.island,
+        )
 
     def _tell(self, row: Settled) -> None:
         one = row.individual

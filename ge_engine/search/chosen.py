@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError
 from ge_engine.registry import Registry, choose
-from ge_engine.search.models import split_weights
+from ge_engine.search.models import shares_of
 
 TRAINING = "train"
 
@@ -18,11 +20,12 @@ def require_names(config: RunConfig, registry: Registry) -> None:
     """
     for name in config.operators:
         choose(registry.operators, name, "operator")
-    for name in config.personas:
-        choose(registry.personas, name, "persona")
+    for number in range(config.islands):
+        for name in config.on_island(number).personas:
+            choose(registry.personas, name, "persona")
     for name in (config.parent_selector, config.elite_selector):
         choose(registry.selectors, name, "selector")
-    for spec, _ in split_weights(config.llm):
+    for spec, _ in chain.from_iterable(shares_of(config)):
         choose(registry.language_models, spec.partition(":")[0], "language model")
     if config.grammar:
         choose(registry.grammars, config.grammar, "grammar")

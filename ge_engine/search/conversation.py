@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ge_engine.contracts import Grammar, LanguageModel, Reply, Request, Target
+from ge_engine.contracts import Grammar, Reply, Request, Target
 from ge_engine.errors import GeError, ModelError, PluginError
 from ge_engine.events import Announcer
 from ge_engine.ledger import Ledger
 from ge_engine.outcome import Rejected
+from ge_engine.search.models import Models
 from ge_engine.search.scoring import Inbox
 from ge_engine.search.slots import Answer, Ask, Slot
 from ge_engine.store.records import Call
@@ -40,7 +41,7 @@ class Conversation:
     def __init__(
         self,
         ledger: Ledger,
-        model: LanguageModel,
+        models: Models,
         inbox: Inbox,
         announce: Announcer,
         blame: Callable[[str, str], str],
@@ -48,7 +49,7 @@ class Conversation:
         resumed: bool,
     ) -> None:
         self._ledger = ledger
-        self._model = model
+        self._models = models
         self._inbox = inbox
         self._announce = announce
         self._blame = blame
@@ -104,8 +105,9 @@ class Conversation:
 
     def _request(self, slot: Slot, ask: Ask, target: Target | None) -> Request | Rejected:
         key = f"{slot.id}/{slot.calls}"
+        model = self._models.chosen(slot.island, key, ask.sampling.seed)
         if ask.grammar is None or target is None:
-            return Request(key, ask.prompt, ask.sampling)
+            return Request(key, ask.prompt, ask.sampling, model=model)
         try:
             constraint = ask.grammar.constraint(target)
             if isinstance(constraint, Rejected):
@@ -115,9 +117,8 @@ class Conversation:
             owner = self._blame("ge_grammars", ask.grammar.name)
             return Rejected("plugin", f"the grammar {ask.grammar.name!r} of {owner} failed: {error!r}")
         user = ask.prompt.user + "\n\n" + instructions if instructions else ask.prompt.user
-        return Request(
-            key, replace(ask.prompt, user=user, grammar=ask.grammar.name), ask.sampling, constraint
-        )
+        prompt = replace(ask.prompt, user=user, grammar=ask.grammar.name)
+        return Request(key, prompt, ask.sampling, constraint, model)
 
     def _converse(self, pending: list[Pending], fresh: list[tuple[Question, str]], deliver: Deliver) -> None:
         """The model works in a thread of its own; replies, probes and scores are taken in this one."""
@@ -127,7 +128,7 @@ class Conversation:
         def take(index: int, reply: Reply) -> None:
             if index not in left:
                 raise ModelError(
-                    f"The language model {self._model.name} answered prompt {index} twice or unasked."
+                    f"The language model {self._models.name} answered prompt {index} twice or unasked."
                 )
             one = left.pop(index)
             if reply.finish == "error":
@@ -138,10 +139,10 @@ class Conversation:
         done = self._listen([one.request for one in pending], take)
         while not done:
             self._inbox.get()()
-        errors += [(one, _silence(self._model.name)) for one in left.values()]
+        errors += [(one, _silence(self._models.name)) for one in left.values()]
         if len(errors) == len(pending):
             raise ModelError(
-                f"The language model {self._model.name} answered none of {len(pending)} prompts: "
+                f"The language model {self._models.name} answered none of {len(pending)} prompts: "
                 f"{errors[0][1].error}.",
                 "Mend it and run the same command again: it goes on where it stopped.",
             )
@@ -156,13 +157,13 @@ class Conversation:
             if isinstance(error, GeError) or not isinstance(error, Exception):
                 raise error
             raise PluginError(
-                f"The language model {self._model.name} failed: {error!r}.",
+                f"The language model {self._models.name} failed: {error!r}.",
                 "Mend it and run the same command again: it goes on where it stopped.",
             ) from error
 
         def ask() -> None:
             try:
-                for index, reply in self._model.generate(requests):
+                for index, reply in self._models.generate(requests):
                     self._inbox.put(partial(take, index, reply))
             except BaseException as error:
                 self._inbox.put(partial(fail, error))

@@ -1,11 +1,11 @@
-"""Opens the language models of a run: one, or several that share the prompts by weight."""
+"""Opens the language models of a run, each once, and says which one answers a request."""
 
 from __future__ import annotations
 
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from queue import SimpleQueue
@@ -17,27 +17,32 @@ from ge_engine.errors import ConfigError
 from ge_engine.registry import Registry, choose
 
 WEIGHT = re.compile(r"^(?P<model>.+):(?P<weight>\d*\.\d+|[01])$")
+Shares = Sequence[tuple[str, float]]
 
 
 @contextmanager
-def opened_models(config: RunConfig, registry: Registry) -> Iterator[LanguageModel]:
-    """The run's language model, closed at the end. Of several, each is "NAME[:ARGUMENT][:WEIGHT]".
+def opened_models(config: RunConfig, registry: Registry) -> Iterator[Models]:
+    """The run's language models, closed at the end. Of several, each is "NAME[:ARGUMENT][:WEIGHT]".
 
     Raises:
         ConfigError: an unknown name, or weights that are all 0.
         ModelError: a model cannot be opened.
     """
-    specs = split_weights(config.llm)
+    islands = shares_of(config)
+    opened: dict[str, LanguageModel] = {}
     with ExitStack() as stack:
-        models = []
-        for spec, _ in specs:
+        for spec in dict.fromkeys(spec for shares in islands for spec, _ in shares):
             name, _, argument = spec.partition(":")
             factory = choose(registry.language_models, name, "language model")
             with blaming(registry, "ge_language_models", name):
-                model = factory.open(argument, config)
-            stack.callback(model.close)
-            models.append(model)
-        yield models[0] if len(models) == 1 else Mixture(models, [weight for _, weight in specs])
+                opened[spec] = factory.open(argument, config)
+            stack.callback(opened[spec].close)
+        yield Models(opened, islands)
+
+
+def shares_of(config: RunConfig) -> list[list[tuple[str, float]]]:
+    """For each island its language models and their weights. Raises ConfigError: weights that are all 0."""
+    return [split_weights(config.on_island(number).llm) for number in range(config.islands)]
 
 
 def split_weights(specs: Sequence[str]) -> list[tuple[str, float]]:
@@ -53,24 +58,31 @@ def split_weights(specs: Sequence[str]) -> list[tuple[str, float]]:
     return pairs
 
 
-class Mixture:
-    """Several models at once. Who answers a request follows from its sampling seed and key alone."""
+class Models:
+    """All language models at once. `islands` are the models of each island with their weights."""
 
-    def __init__(self, models: Sequence[LanguageModel], weights: Sequence[float]) -> None:
-        self.name = "+".join(model.name for model in models)
-        self._models = models
-        self._weights = weights
+    def __init__(self, opened: Mapping[str, LanguageModel], islands: Sequence[Shares]) -> None:
+        self.name = "+".join(model.name for model in opened.values())
+        self._opened = opened
+        self._islands = islands
+
+    def chosen(self, island: int, key: str, seed: int) -> str:
+        """Which one an island asks. It follows from the request's key and sampling seed alone."""
+        shares = self._islands[island]
+        rng = random.Random(f"{key}/{seed}")
+        return rng.choices(shares, [weight for _, weight in shares])[0][0]
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Each model works on its share in a thread of its own. An error of one ends the batch."""
-        shares: dict[int, list[int]] = {}
+        if len(self._opened) == 1:
+            yield from next(iter(self._opened.values())).generate(requests)
+            return
+        shares: dict[str, list[int]] = {}
         for index, request in enumerate(requests):
-            rng = random.Random(f"{request.key}/{request.sampling.seed}")
-            chosen = rng.choices(range(len(self._models)), self._weights)[0]
-            shares.setdefault(chosen, []).append(index)
+            shares.setdefault(request.model, []).append(index)
         inbox: SimpleQueue[Callable[[], tuple[int, Reply] | None]] = SimpleQueue()
-        for chosen, indices in shares.items():
-            work = partial(_ask, self._models[chosen], [(i, requests[i]) for i in indices], inbox)
+        for model, indices in shares.items():
+            work = partial(_ask, self._opened[model], [(i, requests[i]) for i in indices], inbox)
             threading.Thread(target=work, name="language-model", daemon=True).start()
         left = len(shares)
         while left:
@@ -79,10 +91,6 @@ class Mixture:
                 left -= 1
             else:
                 yield answer
-
-    def close(self) -> None:
-        for model in self._models:
-            model.close()
 
 
 def _ask(

@@ -7,16 +7,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ge_engine.config import RunConfig
 from ge_engine.errors import LedgerError
 from ge_engine.ledger import History, Ledger
 from ge_engine.outcome import Outcome
-from ge_engine.population import SEED_ID, Direction, Individual, pareto_front
+from ge_engine.population import SEED_ID, Direction, Individual, Move, pareto_front
 from ge_engine.search.adaptive import success_weights
 from ge_engine.search.breeding import Breeding, Shop
 from ge_engine.search.halving import Halving, as_recorded
+from ge_engine.search.islands import bred_on, island_of, moved, ring, travels
 from ge_engine.search.selection import Selection
 from ge_engine.search.stopping import Limits
 
@@ -27,21 +29,29 @@ and the older is the population that children are bred from."""
 
 
 class Standing:
-    """Where a run stands: the population alive, the front of everything scored, the next generation.
+    """Where a run stands: the populations alive, the front of everything scored, the next generation.
 
-    `unmerged` are admitted children that have not entered the population yet (schedule "steady").
+    `populations` are those of the islands. `unmerged` are admitted children that have not entered theirs
+    yet (schedule "steady").
     """
 
-    def __init__(self, ledger: Ledger, seed: Individual, directions: Mapping[str, Direction]) -> None:
+    def __init__(
+        self, ledger: Ledger, seed: Individual, directions: Mapping[str, Direction], islands: int
+    ) -> None:
         self._ledger = ledger
         self._seed = seed
         self.next = ledger.next_generation()
-        survivors = ledger.survivors(self.next - 1) if self.next else (SEED_ID,)
-        self.population = [self._load(identity) for identity in survivors]
+        alive = ledger.populations(self.next - 1) if self.next else ((SEED_ID,),) * islands
+        self.populations = [[self._load(identity) for identity in ids] for ids in alive]
         front = ledger.fronts(self.next - 1) if self.next else (SEED_ID,)
         self.front = [self._load(identity) for identity in front]
         self.unmerged = [self._load(identity) for identity in ledger.unmerged(self.next)]
         self.directions = directions
+
+    @property
+    def population(self) -> list[Individual]:
+        """Everybody alive, each once."""
+        return list({one.id: one for island in self.populations for one in island}.values())
 
     def _load(self, identity: str) -> Individual:
         one = self._seed if identity == SEED_ID else self._ledger.individual(identity)
@@ -90,21 +100,32 @@ class Schedule(ABC):
         """Breed a generation of at most `size` slots; the reason when it was stopped in the middle."""
         resumed = self._ledger.begun(number)
         size = self._ledger.start_generation(number, size)
-        pool = self._selection.pool(number, size, self._seed, self._standing.population)
+        before = self._ledger.slots_before(number)
+        islands = [island_of(slot, before, self._config.islands) for slot in range(size)]
+        pools = [
+            self._selection.pool(number, island, islands.count(island), self._seed, population)
+            for island, population in enumerate(self._standing.populations)
+        ]
         if self._config.adaptive and number:
-            pool = replace(pool, weights=success_weights(self._ledger, number))
-        parents = [one.id for one in pool.parents]
+            weights = success_weights(self._ledger, number)
+            pools = [replace(pool, weights=weights) for pool in pools]
+        parents = [one.id for pool in pools for one in pool.parents]
         self._shop.announce("generation_started", generation=number, size=size, parents=parents)
-        breeding = Breeding(self._shop, pool, size, resumed)
+        breeding = Breeding(self._shop, pools, islands, resumed)
         return breeding.run() or breeding
 
     def _finish(self, number: int, breeding: Breeding, merged: Sequence[Individual], scored: int) -> None:
         standing = self._standing
-        ids = [one.id for one in standing.population]
+        moves = self._moves(number)
+        standing.populations = moved(standing.populations, moves)
+        alive = [[one.id for one in island] for island in standing.populations]
         front = [one.id for one in standing.front]
-        self._ledger.finish_generation(number, ids, front, [one.id for one in merged])
+        self._ledger.finish_generation(number, alive, front, [one.id for one in merged], moves)
         standing.next = number + 1
-        self._shop.announce("survivors", generation=number, ids=ids)
+        self._shop.announce("survivors", generation=number, ids=[one.id for one in standing.population])
+        if moves:
+            told = [(move.id, move.source, move.target) for move in moves]
+            self._shop.announce("migrated", generation=number, moves=told)
         self._shop.announce(
             "generation_finished",
             generation=number,
@@ -113,6 +134,13 @@ class Schedule(ABC):
             rejected=dict(breeding.rejections()),
             front=front_data(standing.front),
         )
+
+    def _moves(self, number: int) -> list[Move]:
+        """Who travels when generation `number` is finished."""
+        bred = self._ledger.slots_before(number), self._ledger.slots_before(number + 1)
+        if not travels(self._config, *bred):
+            return []
+        return ring(self._standing.populations, partial(self._selection.travellers, number))
 
 
 class Generational(Schedule):
@@ -130,7 +158,10 @@ class Generational(Schedule):
             if not self._halving.whole_brood(born, lambda: self._limits.interrupted):
                 return self._limits.now()
             scored = standing.scored(born)
-            standing.population = self._selection.elites(number, standing.population) + scored
+            standing.populations = [
+                self._selection.elites(number, island, population) + bred_on(island, scored)
+                for island, population in enumerate(standing.populations)
+            ]
             self._finish(number, breeding, born, len(scored))
         return reason
 
@@ -196,7 +227,10 @@ class Steady(Schedule):
         gone = {one.id for one in ended}
         standing.unmerged = [one for one in standing.unmerged if one.id not in gone]
         scored = standing.scored(ended)
-        standing.population = self._selection.elites(number, [*standing.population, *scored])
+        standing.populations = [
+            self._selection.elites(number, island, [*population, *bred_on(island, scored)])
+            for island, population in enumerate(standing.populations)
+        ]
         self._finish(number, breeding, ended, len(scored))
 
     def _ended(self, one: Individual) -> bool:

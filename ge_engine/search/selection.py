@@ -10,11 +10,12 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import Selector
 from ge_engine.population import SEED_ID, Direction, Individual, dominates
 from ge_engine.registry import Registry, choose
+from ge_engine.search.islands import share
 from ge_engine.search.slots import Pool
 
 
 class Selection:
-    """Selects with random numbers of (run seed, `number`, role) alone.
+    """Selects with random numbers of (run seed, `number`, island, role) alone.
 
     Raises:
         ConfigError: no selector of that name.
@@ -28,17 +29,29 @@ class Selection:
         self._parents = choose(registry.selectors, config.parent_selector, "selector")
         self._elites = choose(registry.selectors, config.elite_selector, "selector")
 
-    def pool(self, number: int, size: int, seed: Individual, population: Sequence[Individual]) -> Pool:
-        """The mating pool of `size` slots (two parents each) and the elites whose change helped."""
+    def pool(
+        self, number: int, island: int, size: int, seed: Individual, population: Sequence[Individual]
+    ) -> Pool:
+        """The mating pool of `size` slots of an island (two parents each) and the elites whose change
+        helped, both of its `population` alone."""
         if number == 0:
             return Pool(0, (seed,), ())
-        parents = self._select(self._parents, population, 2 * size, f"{number}/parents")
+        parents = self._select(self._parents, population, 2 * size, number, island, "parents")
         gained = [one for one in population if one.id != SEED_ID and self._gained(one, seed)]
-        helpful = self._select(self._elites, gained, self._config.eot_elites, f"{number}/eot")
+        thought = max(min(1, self._config.eot_elites), self._share(self._config.eot_elites, island))
+        helpful = self._select(self._elites, gained, thought, number, island, "eot")
         return Pool(number, tuple(parents), tuple(helpful))
 
-    def elites(self, number: int, population: Sequence[Individual]) -> list[Individual]:
-        return self._select(self._elites, population, self._config.elites, f"{number}/elites")
+    def elites(self, number: int, island: int, population: Sequence[Individual]) -> list[Individual]:
+        kept = self._share(self._config.elites, island)
+        return self._select(self._elites, population, kept, number, island, "elites")
+
+    def travellers(self, number: int, island: int, population: Sequence[Individual]) -> list[Individual]:
+        """The elites of an island of which copies go to the next one."""
+        return self._select(self._elites, population, self._config.migrants, number, island, "migrants")
+
+    def _share(self, total: int, island: int) -> int:
+        return share(total, island, self._config.islands)
 
     def _gained(self, one: Individual, seed: Individual) -> bool:
         """Better than the seed in some objective."""
@@ -48,10 +61,17 @@ class Selection:
         )
 
     def _select(
-        self, selector: Selector, individuals: Sequence[Individual], k: int, role: str
+        self,
+        selector: Selector,
+        individuals: Sequence[Individual],
+        k: int,
+        number: int,
+        island: int,
+        role: str,
     ) -> list[Individual]:
         if not individuals:
             return []
-        rng = random.Random(f"{self._config.random_seed}/{role}")
+        where = f"{number}/{island}" if island else str(number)
+        rng = random.Random(f"{self._config.random_seed}/{where}/{role}")
         with blaming(self._registry, "ge_selectors", selector.name):
             return selector.select(individuals, k, self._directions, rng)

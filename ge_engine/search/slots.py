@@ -85,11 +85,13 @@ Chain = Generator[Want, Any, Bred]
 class Slot:
     """A chain and what it waits for: an answer (`ask`), a verdict (`trial`), or nothing (`bred`).
 
-    `calls` counts its prompts; `probe` and `verdict` are what is known of the trial so far.
+    `island` is the population that it breeds for. `calls` counts its prompts; `probe` and `verdict` are
+    what is known of the trial so far.
     """
 
     id: str
     number: int
+    island: int
     chain: Chain
     calls: int = 0
     ask: Ask | None = None

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 
 from ge_engine.errors import GeError
 from ge_engine.outcome import Rejected, Scored
-from ge_engine.population import SEED_ID, Individual, individual_id
+from ge_engine.population import SEED_ID, Individual, Move, individual_id
+from ge_engine.search.islands import island_of, travels
 from ge_engine.store.history import History
 
 
@@ -41,13 +45,26 @@ class _Audit:
         self._records = history.generations()
         self._finished = {one.generation for one in self._records if one.finished}
         self._merged = {i: g for g, i in history.query("SELECT generation, id FROM merged")}
+        self._islands = history.config.islands
+        self._before = dict(
+            zip(
+                (one.generation for one in self._records),
+                accumulate((one.size for one in self._records), initial=0),
+            )
+        )
         self._born: dict[str, tuple[int, int]] = {}
+        self._island: dict[str, int] = {}
+        self._moves: dict[int, list[Move]] = defaultdict(list)
+        for generation, move in history.moves():
+            self._moves[generation].append(move)
+        self._populations = lru_cache(maxsize=2)(self._sets)
         self._points: dict[str, Mapping[str, float]] = {}
 
     def problems(self) -> Iterator[str]:
         for one in self._history.individuals():
             yield from (f"{one.id}: {problem}" for problem in self._individual(one))
             self._born[one.id] = one.generation, one.slot
+            self._island[one.id] = one.island
             if isinstance(one.outcome, Scored) and not list(self._score(one.outcome.objectives)):
                 self._points[one.id] = one.outcome.objectives
         yield from self._calls()
@@ -57,16 +74,23 @@ class _Audit:
     def _individual(self, one: Individual) -> Iterator[str]:
         if one.id != SEED_ID and one.id != individual_id(one.generation, one.slot):
             yield f"its id does not fit generation {one.generation} and slot {one.slot}"
+        if one.id != SEED_ID and one.island != self._island_of(one):
+            yield f"it stands on island {one.island}, and its slot is island {self._island_of(one)}'s"
         for parent in one.parents:
             if parent not in self._born:
                 yield f"its parent {parent} is not in the ledger"
             elif parent != SEED_ID and self._born[parent][0] >= one.generation:
                 yield f"its parent {parent} is no older than itself"
+            elif parent not in self._alive(one.generation - 1, one.island):
+                yield f"its parent {parent} was not alive on island {one.island} when it was bred"
         yield from self._genome(one)
         if isinstance(one.outcome, Scored):
             yield from self._score(one.outcome.objectives)
         elif one.outcome is None and one.id in self._merged:
             yield "it was admitted and has no outcome, though it was merged into the population"
+
+    def _island_of(self, one: Individual) -> int:
+        return island_of(one.slot, self._before.get(one.generation, 0), self._islands)
 
     def _genome(self, one: Individual) -> Iterator[str]:
         if one.genome is None:
@@ -96,29 +120,58 @@ class _Audit:
                 yield f"call {key}: there is no individual {individual}"
 
     def _generations(self) -> Iterator[str]:
-        before: tuple[str, ...] = (SEED_ID,)
         for number, record in enumerate(self._records):
             if record.generation != number:
                 yield f"generation {number}: it is missing"
                 return
             if not record.finished:
                 continue
-            yield from (
-                f"generation {number}: {p}" for p in self._survivors(number, record.survivors, before)
-            )
-            yield from (f"generation {number}: {p}" for p in self._front(number))
-            before = record.survivors
+            problems = [
+                *self._survivors(number, record.survivors),
+                *self._migration(number),
+                *self._front(number),
+            ]
+            yield from (f"generation {number}: {problem}" for problem in problems)
 
-    def _survivors(self, number: int, now: tuple[str, ...], before: tuple[str, ...]) -> Iterator[str]:
-        for identity in now:
-            if identity not in self._points:
-                yield f"its survivor {identity} has no score"
-            elif self._merged.get(identity, -1) < number and identity not in before:
-                yield f"its elite {identity} was not alive before"
+    def _alive(self, generation: int, island: int) -> frozenset[str]:
+        """Who lived on an island after a generation; the seed alone before the first."""
+        if generation < 0:
+            return frozenset((SEED_ID,))
+        islands = self._populations(generation)
+        return islands[island] if island < len(islands) else frozenset()
+
+    def _sets(self, generation: int) -> list[frozenset[str]]:
+        return [frozenset(ids) for ids in self._history.populations(generation)]
+
+    def _survivors(self, number: int, now: tuple[str, ...]) -> Iterator[str]:
+        came = {(move.target, move.id) for move in self._moves[number]}
+        for island in range(self._islands):
+            before = self._alive(number - 1, island)
+            for identity in sorted(self._alive(number, island)):
+                if identity not in self._points:
+                    yield f"its survivor {identity} has no score"
+                    continue
+                born = self._merged.get(identity) == number and self._island[identity] == island
+                if not born and identity not in before and (island, identity) not in came:
+                    yield f"its elite {identity} was not alive before"
         if self._history.config.schedule == "generational":
             newborn = {identity for identity, (generation, _) in self._born.items() if generation == number}
             for identity in sorted(newborn & set(self._points) - set(now) - {SEED_ID}):
                 yield f"{identity} was scored and is not among its survivors"
+
+    def _migration(self, number: int) -> Iterator[str]:
+        """Elites travel when it is time, along the ring, from where they lived to where they then live."""
+        config, moves = self._history.config, self._moves[number]
+        bred = self._history.slots_before(number), self._history.slots_before(number + 1)
+        if moves and not travels(config, *bred):
+            yield "elites migrated, though it was not time"
+        for move in moves:
+            if move.target != (move.source + 1) % config.islands:
+                yield f"{move.id} migrated from island {move.source} to {move.target}, not along the ring"
+            elif move.id not in self._alive(number, move.source):
+                yield f"{move.id} migrated from island {move.source}, where it did not live"
+            elif move.id not in self._alive(number, move.target):
+                yield f"{move.id} migrated to island {move.target} and did not arrive"
 
     def _front(self, number: int) -> Iterator[str]:
         merged = {i for i, generation in self._merged.items() if generation <= number} | {SEED_ID}

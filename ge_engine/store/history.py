@@ -15,14 +15,15 @@ from ge_engine.contracts import Probe, Prompt, Reply, Sampling
 from ge_engine.errors import LedgerError
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Outcome, Rejected, Scored
-from ge_engine.population import Direction, Individual
+from ge_engine.population import Direction, Individual, Move
 from ge_engine.store.records import Call, from_json, outcome_from_json, probe_from_json, steps_from_json
 
 FILE = "ledger.sqlite"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1: islands were not known. A reader takes it as a run of one; a writer brings it up to date."""
 MEND = "Put back a copy of it, or save what `sqlite3 ledger.sqlite .recover` finds and start a new run."
 INDIVIDUAL = """
-SELECT i.id, i.generation, i.slot, i.parents, i.steps, i.delta, i.stage, i.reason, s.outcome
+SELECT i.id, i.generation, i.slot, i.parents, i.steps, i.delta, i.stage, i.reason, s.outcome, {island}
 FROM individuals i LEFT JOIN scores s ON s.digest = i.digest AND s.split = 'validation' AND i.stage IS NULL
 """
 
@@ -68,7 +69,7 @@ class History:
             raise LedgerError(f"There is no run in {folder}.", "`ge evolve SEED --run DIR` makes one.")
         with reporting(self.path):
             self._db = self._connect()
-            self._check_version()
+            self._schema = self._version()
             row = self._one("SELECT source, path FROM seed")
         if row is None:
             raise LedgerError(f"The ledger {self.path} holds no seed.", "It is damaged; start a new run.")
@@ -77,7 +78,7 @@ class History:
     def _connect(self) -> sqlite3.Connection:
         return connect_to_read(self.path)
 
-    def _check_version(self) -> None:
+    def _version(self) -> int:
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         if version > SCHEMA_VERSION:
             raise LedgerError(
@@ -88,6 +89,7 @@ class History:
             raise LedgerError(
                 f"The file {self.path} is no ledger of ge-engine.", "Choose another folder with --run."
             )
+        return version
 
     def _one(self, sql: str, *values: Any) -> Any:
         return self._db.execute(sql, values).fetchone()
@@ -133,9 +135,13 @@ class History:
         """Whether the seed was found to work, without which nothing else begins."""
         return isinstance(self.score(self.seed.genome.digest, "validation"), Scored)
 
+    @property
+    def _select(self) -> str:
+        return INDIVIDUAL.format(island="i.island" if self._schema > 1 else "0")
+
     def individual(self, identity: str) -> Individual | None:
         """One individual with its genome and its outcome on the validation split."""
-        rows = self._all(INDIVIDUAL + " WHERE i.id = ?", identity)
+        rows = self._all(self._select + " WHERE i.id = ?", identity)
         return self._individual(rows[0]) if rows else None
 
     def individuals(self, generation: int | None = None) -> Iterator[Individual]:
@@ -144,7 +150,7 @@ class History:
         if generation is None:
             numbers = [row[0] for row in self._all("SELECT DISTINCT generation FROM individuals ORDER BY 1")]
         for number in numbers:
-            for row in self._all(INDIVIDUAL + " WHERE i.generation = ? ORDER BY i.slot", number):
+            for row in self._all(self._select + " WHERE i.generation = ? ORDER BY i.slot", number):
                 yield self._individual(row)
 
     def scored_points(self) -> Iterator[tuple[str, int, Mapping[str, float]]]:
@@ -159,13 +165,20 @@ class History:
                 yield identity, generation, data["scored"]
 
     def _individual(self, row: Any) -> Individual:
-        identity, generation, slot, parents, steps, delta, stage, reason, outcome = row
+        identity, generation, slot, parents, steps, delta, stage, reason, outcome, island = row
         genome = None if delta is None else Genome.from_delta(self.seed, from_json(delta))
         result: Outcome | None = Rejected(stage, reason) if stage is not None else None
         if outcome is not None:
             result = outcome_from_json(outcome)
         return Individual(
-            identity, generation, slot, tuple(from_json(parents)), steps_from_json(steps), genome, result
+            identity,
+            generation,
+            slot,
+            tuple(from_json(parents)),
+            steps_from_json(steps),
+            genome,
+            result,
+            island,
         )
 
     def calls(self, individual: str) -> list[Call]:
@@ -233,9 +246,22 @@ class History:
         return int(row[0])
 
     def survivors(self, generation: int) -> tuple[str, ...]:
-        """Ids of the population after a generation, elites first; empty when it is not finished."""
-        sql = "SELECT id FROM survivors WHERE generation = ? ORDER BY rank"
-        return tuple(row[0] for row in self._all(sql, generation))
+        """Ids of everybody alive after a generation, elites first; empty when it is not finished."""
+        return tuple(dict.fromkeys(one for island in self.populations(generation) for one in island))
+
+    def populations(self, generation: int) -> tuple[tuple[str, ...], ...]:
+        """The survivors of a generation by island, those that have just arrived last."""
+        column = "island" if self._schema > 1 else "0"
+        sql = f"SELECT {column}, id FROM survivors WHERE generation = ? ORDER BY rank"
+        rows = self._all(sql, generation)
+        islands = range(max((island for island, _ in rows), default=-1) + 1)
+        return tuple(tuple(one for island, one in rows if island == number) for number in islands)
+
+    def moves(self) -> tuple[tuple[int, Move], ...]:
+        """Who travelled from one island to another, and after which generation."""
+        sql = "SELECT generation, id, source, target FROM moves ORDER BY generation, rank"
+        rows = self._all(sql) if self._schema > 1 else []
+        return tuple((generation, Move(*move)) for generation, *move in rows)
 
     def score(self, digest: str, split: str) -> Outcome | None:
         rows = self._all("SELECT outcome FROM scores WHERE digest = ? AND split = ?", digest, split)
@@ -273,11 +299,12 @@ CONTENT: Mapping[str, str] = {
     "calls": "SELECT key, individual, generation, system, user, address, grammar_asked, intent, temperature,"
     " max_tokens, seed, text, finish, prompt_tokens, completion_tokens, model, error, digest, grammar,"
     " canonical FROM calls",
-    "individuals": "SELECT id, generation, slot, parents, steps, digest, fingerprint, delta, stage, reason"
-    " FROM individuals",
+    "individuals": "SELECT id, generation, slot, parents, steps, digest, fingerprint, delta, stage, reason,"
+    " island FROM individuals",
     "scores": "SELECT digest, split, outcome FROM scores",
     "generations": "SELECT generation, size, finished FROM generations",
-    "survivors": "SELECT generation, rank, id FROM survivors",
+    "survivors": "SELECT generation, rank, id, island FROM survivors",
+    "moves": "SELECT generation, rank, id, source, target FROM moves",
     "fronts": "SELECT generation, rank, id FROM fronts",
     "merged": "SELECT generation, rank, id FROM merged",
 }

@@ -1,4 +1,4 @@
-"""What worked: success and hypervolume gain by operator, intent, persona, grammar, model and block."""
+"""What worked: success and hypervolume gain by operator, intent, persona, grammar, model, block, island."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from ge_engine.search.hypervolume import box, normalised
 from ge_engine.store.history import History
 
 REPAIRED = re.compile(r"\brepaired ([\w-]+)")
-DIMENSIONS = ("operator", "intent", "persona", "grammar", "model", "block")
+DIMENSIONS = ("operator", "intent", "persona", "grammar", "model", "block", "island")
+"""Islands only of a run that has several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ def statistics(history: History) -> list[Row]:
     points = {i: losses(values, directions) for i, _, values in history.scored_points()}
     scores = {i: values for i, _, values in history.scored_points()}
     gains = gained(points)
+    several = history.config.islands > 1
     counts: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0, 0, 0, 0.0])
     for one in history.individuals():
         if one.id == SEED_ID:
@@ -49,7 +51,8 @@ def statistics(history: History) -> list[Row]:
         better = one.scored and any(dominates(one.objectives, parent, directions) for parent in parents)
         better = better and not any(dominates(parent, one.objectives, directions) for parent in parents)
         admitted = not isinstance(one.outcome, Rejected)
-        for key in _values(one, models):
+        where = [("island", str(one.island))] if several else []
+        for key in (*_values(one, models), *where):
             count = counts[key]
             for place, amount in enumerate((1, admitted, one.scored, better, gains.get(one.id, 0.0))):
                 count[place] += amount

@@ -1,0 +1,57 @@
+"""Several populations that breed apart, and the ring along which elites travel from one to the next.
+
+The island model of evolutionary algorithms: Tanese, "Distributed Genetic Algorithms", ICGA 1989; a ring with
+copies of the best is the classic topology (Cantu-Paz, "A Survey of Parallel Genetic Algorithms", 1998).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ge_engine.config import RunConfig
+from ge_engine.population import Individual, Move
+
+
+def share(total: int, island: int, islands: int) -> int:
+    """What one island has of `total`: the same for all; the remainder goes to the first ones."""
+    return len(range(island, total, islands))
+
+
+def island_of(slot: int, bred_before: int, islands: int) -> int:
+    """The island of a slot when `bred_before` slots were bred in all earlier generations: in turn, so that
+    batches of any size give each its share."""
+    return (bred_before + slot) % islands
+
+
+def travels(config: RunConfig, bred_before: int, bred: int) -> bool:
+    """Whether elites travel after a generation that brought the count of slots from `bred_before` to `bred`:
+    each time that `migrate_every` generations of `population` slots are full."""
+    period = config.migrate_every * config.population
+    return config.islands > 1 and config.migrants > 0 and bred_before // period < bred // period
+
+
+def bred_on(island: int, individuals: Sequence[Individual]) -> list[Individual]:
+    return [one for one in individuals if one.island == island]
+
+
+def ring(
+    populations: Sequence[Sequence[Individual]],
+    best: Callable[[int, Sequence[Individual]], Sequence[Individual]],
+) -> list[Move]:
+    """Who travels: the `best` of each island, of those that do not live on the next already, to the next, and
+    the last one's to the first. All leave at once."""
+    moves = []
+    for source, population in enumerate(populations):
+        target = (source + 1) % len(populations)
+        there = {one.id for one in populations[target]}
+        fresh = [one for one in population if one.id not in there]
+        moves += [Move(one.id, source, target) for one in best(source, fresh)]
+    return moves
+
+
+def moved(populations: Sequence[Sequence[Individual]], moves: Sequence[Move]) -> list[list[Individual]]:
+    """The populations once all have arrived, newcomers last."""
+    after = [list(population) for population in populations]
+    for move in moves:
+        after[move.target].append(next(one for one in populations[move.source] if one.id == move.id))
+    return after
