@@ -261,9 +261,22 @@ def _convert(name: str, value: Any, kind: Any) -> Any:
     return value
 
 
+def range_of(setting: str) -> str:
+    """A setting's range as "1 or more", "" where no sentence of its own tells it ("recipe.epochs", ...)."""
+    told = (sentence.partition(" must be ") for _, sentence in _ranges(RunConfig()))
+    return next((limits for name, _, limits in told if name == setting), "")
+
+
 def _check_ranges(config: RunConfig) -> None:
+    for holds, sentence in _ranges(config):
+        if not holds:
+            raise ConfigError(f"A setting is out of range: {sentence}.", _defaults_of(sentence))
+
+
+def _ranges(config: RunConfig) -> list[tuple[bool, str]]:
+    """Whether each range holds, and the sentence that tells it."""
     recipe = config.recipe
-    wants = [
+    return [
         (config.generations >= 0, "generations must be 0 or more"),
         (config.population >= 1, "population must be 1 or more"),
         (config.elites >= 1, "elites must be 1 or more"),
@@ -325,16 +338,13 @@ def _check_ranges(config: RunConfig) -> None:
         ),
         (config.sandbox in ("auto", "landlock", "none"), "sandbox is auto, landlock or none"),
         (recipe.norm_batches >= 0, "recipe.norm_batches must be 0 (off) or more"),
-        (0 <= recipe.jitter < 1, "recipe.jitter must lie in 0..1"),
+        (0 <= recipe.jitter < 1, "recipe.jitter must be 0 or more and less than 1"),
         (recipe.optimizer in ("seed", "sgd", "adamw"), "recipe.optimizer is seed, sgd or adamw"),
         (recipe.weight_decay >= 0, "recipe.weight_decay must be 0 or more"),
         (0 <= recipe.label_smoothing < 1, "recipe.label_smoothing must be 0 or more and less than 1"),
         (0 <= recipe.ema < 1, "recipe.ema must be 0 (off) or more and less than 1"),
         (recipe.precision in ("auto", "no", "bf16", "fp16"), "recipe.precision is auto, no, bf16 or fp16"),
     ]
-    for holds, sentence in wants:
-        if not holds:
-            raise ConfigError(f"A setting is out of range: {sentence}.", _defaults_of(sentence))
 
 
 def _defaults_of(sentence: str) -> str:

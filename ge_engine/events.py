@@ -2,7 +2,7 @@
 
 run_started          folder, resumed (bool), generation (next to breed), generations, population,
                      objectives (name -> min/max)
-seed_scored          objectives (name -> value)
+seed_scored          objectives (name -> value), chance (the accuracy of guesses; 0: not known)
 generation_started   generation, size (slots), parents (ids of the mating pool)
 asked                generation, count (prompts sent as one batch), answered (taken from the ledger), keys
 reply                key, individual, finish, prompt_tokens, completion_tokens, seconds, model

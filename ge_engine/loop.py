@@ -182,14 +182,16 @@ class _Session:
 
     def run(self) -> Result:
         config, registry = self._config, self._registry
-        self._announce_start()
         if self._nothing_left():
+            self._announce_start()
             return self._finish(self._reason_at_start())
         genome = self._seed.genome
         assert genome is not None
         with self._opened_scoring() as (evaluation, scoring):
+            self._announce_start()
             probe = self._begin(evaluation, scoring)
-            self._announce("seed_scored", objectives=dict(self._seed.objectives))
+            chance = 1 / probe.output_shape[-1] if len(probe.output_shape) == 2 else 0.0
+            self._announce("seed_scored", objectives=dict(self._seed.objectives), chance=chance)
             breeders = self._breeders(Addresses(genome, config, probe).of)
             ladder = Ladder(registry.checks.values(), probe, lambda name: self._blame("ge_checks", name))
             stopped = self._evolve(breeders, ladder, scoring)

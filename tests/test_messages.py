@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from rich.table import Table
 
-from ge_engine.config import load_config
+from ge_engine.cli.app import app, main
+from ge_engine.cli.command import default_of, first_example
+from ge_engine.cli.console import print_table
+from ge_engine.cli.view import line_of
+from ge_engine.config import load_config, range_of
 from ge_engine.entry import resolve_entry
 from ge_engine.errors import ConfigError, GeError, PluginError, SeedError
 from ge_engine.genome import Seed
 from ge_engine.registry import load_registry
 
+PLAIN = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"
 ODD = """
 from torch import nn
 
@@ -83,3 +92,92 @@ def test_a_misspelt_plugin_that_is_to_be_uninstalled(tmp_path: Path, monkeypatch
     with pytest.raises(PluginError) as refused:
         load_registry(["broken_plugin"])
     assert "Mend it, or leave out --plugin broken_plugin" in refused.value.hint
+
+
+def commands() -> dict[str, Any]:
+    """Every command by its words, groups included."""
+    found: dict[str, Any] = {}
+    waiting: list[tuple[str, Any]] = [("ge", typer.main.get_command(app))]
+    while waiting:
+        words, command = waiting.pop()
+        found[words] = command
+        waiting += [(f"{words} {name}", one) for name, one in getattr(command, "commands", {}).items()]
+    return found
+
+
+@pytest.mark.parametrize("words", sorted(commands()))
+def test_a_command_whose_help_has_no_example(words: str) -> None:
+    assert first_example(commands()[words].help).startswith(words)
+
+
+def test_an_option_whose_help_hides_default_and_range(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        app(["evolve", "--help"], prog_name="ge")
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Children in each generation; 1 or more. [default: (8; paper: 44)]" in said
+    assert "[default: (accuracy, parameters)]" in said
+    assert "<bool>" not in said
+    assert default_of("recipe.epochs") == "4; paper: 500"
+    assert range_of("recipe.epochs") == "1 or more"
+
+
+def test_a_missing_argument_without_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app(["evolve"], prog_name="ge")
+    assert ended.value.code == 2
+    assert "For example: ge evolve examples/plain_cnn.py" in capsys.readouterr().err
+
+
+def test_a_table_in_a_pipe_that_ends_in_spaces(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table(box=None)
+    for column in ("a", "b"):
+        table.add_column(column)
+    table.add_row("x", "short")
+    table.add_row("y", "much longer than the other")
+    print_table(table)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[:2]] == [["a", "b"], ["x", "short"]]
+    assert all(line == line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize(("accuracy", "remarked"), [(0.12, True), (0.6, False)])
+def test_a_seed_that_hardly_learns_without_a_remark(accuracy: float, remarked: bool) -> None:
+    line = line_of("seed_scored", {"objectives": {"accuracy": accuracy, "parameters": 9.0}, "chance": 0.1})
+    assert line is not None
+    assert ("guesses reach 10.00 %" in line.plain) is remarked
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--task", "folder:nowhere"),
+        ("--task", "imagnet"),
+        ("--stop-when", "beauty>1"),
+        ("--objective", "beauty"),
+    ],
+)
+def test_a_mistake_that_is_told_below_the_heading_of_a_run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    flags: tuple[str, ...],
+) -> None:
+    words = ["ge", "evolve", str(PLAIN), "--llm", "uniform", "--run", str(tmp_path / "run"), *flags]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_blocks_of_a_file_that_does_not_run_in_one_long_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(PLAIN.read_text().replace("return self.", "return self.nothing.", 1))
+    with pytest.raises(SystemExit):
+        app(["blocks", str(file)], prog_name="ge")
+    said = capsys.readouterr().err
+    assert "live and dead are unknown" in said
+    assert "\nerror: The seed stops at forward" in said
+    assert "\n  try: " in said

@@ -13,7 +13,7 @@ from rich.text import Text
 from ge_engine.ablation import ARMS, Arm
 from ge_engine.ablation import ablate as run_arms
 from ge_engine.cli import options as o
-from ge_engine.cli.console import err, out
+from ge_engine.cli.console import err, out, print_table
 from ge_engine.cli.view import line_of
 from ge_engine.genome import Seed
 from ge_engine.registry import load_registry
@@ -87,4 +87,4 @@ def print_arms(arms: list[Arm]) -> None:
     out.print(
         "hypervolume (0 to 1, of the box around all that was scored) over evaluations, the seed's first"
     )
-    out.print(table)
+    print_table(table)

@@ -17,6 +17,7 @@ from ge_engine import __version__
 from ge_engine.cli.ablate import ablate
 from ge_engine.cli.blame import blame
 from ge_engine.cli.blocks import blocks
+from ge_engine.cli.command import Command
 from ge_engine.cli.console import err, out, print_error
 from ge_engine.cli.diff import diff
 from ge_engine.cli.doctor import doctor
@@ -32,13 +33,14 @@ from ge_engine.errors import GeError
 
 app = typer.Typer(
     name="ge",
-    help="Evolve a PyTorch model file: a language model rewrites one block at a time, training scores it.",
+    help="Evolve a PyTorch model file: a language model rewrites one block at a time, training scores it.\n\n"
+    "Example: ge evolve examples/plain_cnn.py",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (evolve, rescore, blocks, diff, blame, log, show, report, export, ablate, plugins, doctor):
-    app.command()(command)
+    app.command(cls=Command)(command)
 app.add_typer(plugin, name="plugin")
 
 

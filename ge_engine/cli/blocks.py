@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.cli.console import err, out
+from ge_engine.cli.console import err, print_error, print_table
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.cli.trial import probe_genome
 from ge_engine.config import load_config
@@ -52,7 +52,11 @@ def blocks(
     A block is live when building the model or one step of training executes it. Only live blocks are
     evolved, unless --dead-blocks is given to `ge evolve`.
 
-    Example: ge blocks examples/exquisitenet_v2.py --blocks 'DFSEB*' --blocks '!*.__init__'
+    Examples:
+
+      ge blocks model.py
+
+      ge blocks examples/exquisitenet_v2.py --blocks 'DFSEB*' --blocks '!*.__init__'
     """
     genome = Seed.load(seed_file).genome
     chosen = frozenset(select_addresses(genome, tuple(patterns or ())))
@@ -62,7 +66,8 @@ def blocks(
         probe = probe_genome(genome, config, load_registry(plugin or (), no_plugin or ()))
         executed = None if isinstance(probe, SeedError) else probe.executed
         if isinstance(probe, SeedError):
-            err.print(Text(f"live and dead are unknown: {probe.message} {probe.hint}", style="yellow"))
+            err.print("live and dead are unknown, for one step of training does not run:")
+            print_error(probe)
     rows = [_row(block, chosen, executed) for block in genome.blocks.values()]
     if as_json:
         for row in rows:
@@ -90,4 +95,4 @@ def _print_table(rows: list[Row]) -> None:
         table.add_row(
             address, row.kind, f"{row.first}-{row.last}", states[row.live], Text(note, style="yellow")
         )
-    out.print(table)
+    print_table(table)

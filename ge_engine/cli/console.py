@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from ge_engine.errors import GeError
@@ -25,6 +26,16 @@ def program() -> str:
     if shutil.which("ge") or not beside.is_file():
         return "ge"
     return os.path.relpath(beside)
+
+
+def print_table(table: Table) -> None:
+    """A table; where no terminal shows it, without the spaces that fill its last column."""
+    if out.is_terminal:
+        out.print(table)
+        return
+    with out.capture() as held:
+        out.print(table)
+    out.print(Text("\n".join(line.rstrip() for line in held.get().splitlines())))
 
 
 def print_error(error: GeError) -> None:

@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.cli.console import out
+from ge_engine.cli.console import out, print_table
 from ge_engine.cli.outcomes import describe, number
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
@@ -135,7 +135,7 @@ def _print_stats(history: History) -> None:
         head = row.dimension if row.dimension != last else ""
         table.add_row(Text(head, style="bold"), Text(row.value), *counts, f"{row.gain:.4f}")
         last = row.dimension
-    out.print(table)
+    print_table(table)
     for stage, (sent, saved) in repairs(history).items():
         out.print(f"repairs: {saved} of {sent} replies rejected at {stage} were saved")
 
@@ -152,7 +152,7 @@ def _print_table(shown: list[Individual], front: list[Individual], islands: bool
         mark = Text("*" if one.id in best else "", style="bold green")
         island = [] if not islands else ["" if one.id == SEED_ID else str(one.island)]
         table.add_row(mark, one.id, *island, ", ".join(one.parents), operators, blocks, describe(one))
-    out.print(table)
+    print_table(table)
 
 
 def _print_moves(history: History) -> None:

@@ -26,7 +26,7 @@ PluginModules = Annotated[
 BlockedPlugins = Annotated[
     list[str] | None, _option(RUN, "Leave this plugin out (repeatable).", "--no-plugin", metavar="NAME")
 ]
-Preset = Annotated[str, _option(SEARCH, f"One of {', '.join(PRESETS)}.", "--preset")]
+Preset = Annotated[str, _option(SEARCH, f"Sets the defaults: {' or '.join(PRESETS)}.", "--preset")]
 ConfigFile = Annotated[
     Path | None, _option(SEARCH, "Settings in TOML; flags win over it.", "--config", metavar="FILE")
 ]
@@ -104,7 +104,12 @@ Jitter = Annotated[float | None, _option(TRAINING, "Strength of brightness and c
 LabelSmoothing = Annotated[float | None, _option(TRAINING, "Smoothing of labels.", "--label-smoothing")]
 Ema = Annotated[float | None, _option(TRAINING, "Decay of averaged weights, e.g. 0.999; 0 = off.", "--ema")]
 MaxSlowdown = Annotated[
-    float | None, _option(TRAINING, "End trainings with steps so many times the seed's.", "--max-slowdown")
+    float | None,
+    _option(
+        TRAINING,
+        "Give up a training whose steps take more than this many times the seed's (0: never).",
+        "--max-slowdown",
+    ),
 ]
 Halving = Annotated[
     bool | None, _option(TRAINING, "Train in stages; the better part goes on.", "--halving/--no-halving")

@@ -7,14 +7,17 @@ from typing import Annotated
 
 import typer
 
+from ge_engine.cli.command import Command
 from ge_engine.cli.console import out
 from ge_engine.registry import load_registry
 from ge_engine.scaffold import write_plugin
 
-plugin = typer.Typer(help="Write a plugin of your own.", no_args_is_help=True)
+plugin = typer.Typer(
+    help="Write a plugin of your own.\n\nExample: ge plugin new tiny-heads", no_args_is_help=True
+)
 
 
-@plugin.command()
+@plugin.command(cls=Command)
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The plugin's name, for example tiny-heads.")],
     output: Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ge_engine.cli.console import out
+from ge_engine.cli.console import out, print_table
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.config import PRESETS, load_config
 from ge_engine.registry import REGISTERING, Registry, in_use, load_registry
@@ -45,7 +45,7 @@ def _print_plugins(registry: Registry, used: Pairs) -> None:
         table.add_row(
             origin.name, origin.version or "-", where, ", ".join(origin.hooks), ", ".join(mine) or "-"
         )
-    out.print(table)
+    print_table(table)
 
 
 def _print_names(registry: Registry, used: Pairs) -> None:
@@ -54,4 +54,4 @@ def _print_names(registry: Registry, used: Pairs) -> None:
         table.add_column(column)
     for pair in sorted(registry.owners, key=lambda pair: (REGISTERING.index(pair[0]), pair[1])):
         table.add_row("*" if pair in used else "", *pair, registry.owners[pair])
-    out.print(table)
+    print_table(table)

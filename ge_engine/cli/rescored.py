@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.cli.console import out
+from ge_engine.cli.console import out, print_table
 from ge_engine.population import SEED_ID
 from ge_engine.store.history import History
 from ge_engine.store.rescored import Rescored, Spread, mean_text, spreads
@@ -27,7 +27,7 @@ def print_rescored(history: History) -> None:
     for row in rows:
         table.add_row(*row)
     out.print(Text(HEAD))
-    out.print(table)
+    print_table(table)
     out.print()
 
 

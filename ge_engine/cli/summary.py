@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ge_engine.changes import diff_genomes
 from ge_engine.cli.changes import print_changes
-from ge_engine.cli.console import out, program
+from ge_engine.cli.console import out, print_table, program
 from ge_engine.cli.outcomes import number
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
@@ -88,7 +88,7 @@ def _print_front(
         how = "dominated" if dominated else ", ".join(f"{s.operator} of {s.address}" for s in one.steps)
         table.add_row(Text(one.id, style="" if dominated else "bold green"), *cells, how)
     out.print()
-    out.print(table)
+    print_table(table)
     out.print()
 
 

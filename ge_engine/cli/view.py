@@ -21,6 +21,9 @@ from ge_engine.cli.progress import Progress
 from ge_engine.config import RunConfig
 from ge_engine.population import SEED_ID
 
+NEAR_CHANCE = 0.1
+"""The share of the way from guessing to no mistake, below which a seed has hardly learnt."""
+
 
 class View(Protocol):
     def observe(self, name: str, data: Mapping[str, Any]) -> None:
@@ -30,18 +33,30 @@ class View(Protocol):
 @contextmanager
 def open_view(folder: Path, config: RunConfig) -> Iterator[View]:
     """A live view on standard error while the block runs."""
-    err.print(
-        Text.assemble(
-            "run ", (str(folder), "bold"), f", task {config.task}, model {', '.join(config.models)}"
-        )
-    )
-    err.print(Text(constants(config), style="dim"))
+    heading = Heading(folder, config)
     if not err.is_terminal:
-        yield PlainView()
+        yield PlainView(heading)
         return
-    view = LiveView()
+    view = LiveView(heading)
     with Live(get_renderable=view.render, console=err, refresh_per_second=4, transient=True):
         yield view
+
+
+class Heading:
+    """The run and its settings, printed before the first event: what was refused has no heading."""
+
+    def __init__(self, folder: Path, config: RunConfig) -> None:
+        self._lines = [heading_line(folder, config), Text(constants(config), style="dim")]
+
+    def show(self) -> None:
+        while self._lines:
+            err.print(self._lines.pop(0))
+
+
+def heading_line(folder: Path, config: RunConfig) -> Text:
+    return Text.assemble(
+        "run ", (str(folder), "bold"), f", task {config.task}, model {', '.join(config.models)}"
+    )
 
 
 def constants(config: RunConfig) -> str:
@@ -72,7 +87,7 @@ def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
             how = "going on with" if data["resumed"] else "starting"
             return Text(f"{how}, {data['generation']} of {counted(data['generations'], 'generation')} done")
         case "seed_scored":
-            return Text(f"  {'seed':8} {_scores(data['objectives'])}")
+            return Text(f"  {'seed':8} {_scores(data['objectives'])}").append_text(_remark(data))
         case "asked":
             return Text(f"generation {data['generation']}: {counted(data['count'], 'prompt')}")
         case "rejected":
@@ -101,6 +116,19 @@ def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
     return None
 
 
+def _remark(data: Mapping[str, Any]) -> Text:
+    """What to think of a seed that has hardly learnt: its children cannot be told apart."""
+    chance, accuracy = data["chance"], data["objectives"].get("accuracy")
+    if not chance or accuracy is None or accuracy > chance + NEAR_CHANCE * (1 - chance):
+        return Text()
+    guessed = number("accuracy", chance)
+    return Text(
+        f"\n  the seed has hardly learnt (guesses reach {guessed}), so that its children can hardly be told "
+        "apart: train more with --epochs, or differently with --lr and --optimizer",
+        style="yellow",
+    )
+
+
 def _outcome_line(data: Mapping[str, Any]) -> Text:
     head = f"  {data['individual']:8} "
     split = "" if data["split"] == "validation" else f"{data['split']} "
@@ -116,7 +144,11 @@ def _scores(objectives: Mapping[str, float]) -> str:
 class PlainView:
     """One line an event."""
 
+    def __init__(self, heading: Heading) -> None:
+        self._heading = heading
+
     def observe(self, name: str, data: Mapping[str, Any]) -> None:
+        self._heading.show()
         line = line_of(name, data)
         if line is not None:
             err.print(line)
@@ -125,10 +157,12 @@ class PlainView:
 class LiveView:
     """A panel with generation, replies, ladder, trainings, front and time left; news scroll above it."""
 
-    def __init__(self) -> None:
+    def __init__(self, heading: Heading) -> None:
         self._progress = Progress()
+        self._heading = heading
 
     def observe(self, name: str, data: Mapping[str, Any]) -> None:
+        self._heading.show()
         self._progress.update(name, data)
         line = line_of(name, data)
         if line is not None and name != "asked":
