@@ -10,6 +10,7 @@ import pytest
 
 from ge_engine import loop
 from ge_engine.errors import ConfigError
+from ge_engine.ledger import check
 from ge_engine.search.stopping import growth
 from ge_engine.store.history import History
 
@@ -89,3 +90,40 @@ def test_progress_that_is_not_seen() -> None:
     points = [(0, (1.0, 1.0)), (1, (0.5, 1.0)), (2, (2.0, 2.0))]
     assert growth(points, 0) > 0
     assert growth(points, 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("little", "more", "says"),
+    [
+        ({"token_budget": 3000}, {"token_budget": 9000}, "of 3000 tokens are used"),
+        ({"cost_budget": 0.01}, {"cost_budget": 0.03}, "0.01 are spent"),
+        ({"max_evaluations": 9}, {"max_evaluations": 0}, "all 9 evaluations are used"),
+        ({"stop_when": "accuracy>=0.3"}, {"stop_when": ""}, "reached accuracy>=0.3"),
+        ({"stall": 1, "llm": "scripted:same"}, {"stall": 0, "generations": 4}, "no more hypervolume in 1"),
+        ({"generations": 1}, {"generations": 3}, "all 1 generations are done"),
+    ],
+)
+@pytest.mark.parametrize("schedule", ["generational", "steady"])
+def test_a_limit_after_which_a_larger_one_is_refused_or_begins_again(
+    tmp_path: Path, little: dict[str, Any], more: dict[str, Any], says: str, schedule: str
+) -> None:
+    settings = {"generations": 5, "schedule": schedule, "workers": 2, "price_in": 1.0, "price_out": 5.0}
+    first = run(tmp_path / "run", **{**settings, **little})
+    assert says in first.stopped_because
+    with History(tmp_path / "run") as history:
+        before = {one.id for one in history.individuals()}
+        asked = {key for key, _ in history.replies()}
+    second = run(tmp_path / "run", **{**settings, **little, **more})
+    assert says not in second.stopped_because
+    with History(tmp_path / "run") as history:
+        assert before < {one.id for one in history.individuals()}
+        assert asked < {key for key, _ in history.replies()}
+    assert check(tmp_path / "run") == []
+
+
+def test_a_steady_run_that_is_stopped_after_batches_instead_of_generations(tmp_path: Path) -> None:
+    settings = {"schedule": "steady", "workers": 1, "population": 12, "generations": 20}
+    result = run(tmp_path / "run", llm="scripted:same", stall=2, **settings)
+    assert result.stopped_because == "no more hypervolume in 2 generations"
+    with History(tmp_path / "run") as history:
+        assert history.slots_before(history.next_generation()) >= 24

@@ -101,7 +101,7 @@ class Limits:
             return f"all {config.max_evaluations} evaluations are used"
         if self._target and (found := self._on_target()):
             return f"{found} reached {config.stop_when}"
-        if config.stall and generation > config.stall and not self._progress(generation):
+        if config.stall and self._stalled(generation):
             return f"no more hypervolume in {config.stall} generations"
         return ""
 
@@ -118,10 +118,17 @@ class Limits:
         assert self._target is not None
         return next((i for i, _, values in self._history.scored_points() if self._target(values)), "")
 
-    def _progress(self, generation: int) -> bool:
-        """Whether the last `stall` generations before this one added hypervolume."""
+    def _stalled(self, generation: int) -> bool:
+        """Whether the children of `stall` generations before this one added no hypervolume. In the schedule
+        "steady", where the ledger's generations are small batches, those are as many batches as it takes."""
+        wanted = self._history.slots_before(generation) - self._config.stall * self._config.population
+        begun = generation
+        while begun and self._history.slots_before(begun) > wanted:
+            begun -= 1
+        if not begun:
+            return False
         points = [(born, losses(o, self._directions)) for _, born, o in self._history.scored_points()]
-        return growth(points, generation - 1 - self._config.stall) > PROGRESS
+        return growth(points, begun - 1) <= PROGRESS
 
 
 def growth(points: Iterable[tuple[int, tuple[float, ...]]], generation: int) -> float:
