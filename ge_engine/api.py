@@ -76,6 +76,8 @@ class Settings(TypedDict, total=False):
     random_seed: int
     workers: int
     threads: int
+    processes_per_candidate: int
+    gpus_per_candidate: int
     timeout: float
     memory_gib: float
     sandbox: str

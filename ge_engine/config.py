@@ -69,6 +69,9 @@ class RunConfig:
     `thought_tokens` bound a reply in prose (Evolution of Thought) besides `max_tokens`.
     `threads` are the cores that one training uses on a CPU; sums in another order give other last
     digits, so the number does not follow from the machine.
+    Without a GPU, `processes_per_candidate` processes train one candidate together (gloo); with GPUs, one
+    process on each of its `gpus_per_candidate` does (nccl). A batch of the recipe is split among them, so
+    that steps and learning rates stay the same; `threads` and `memory_gib` are for each process.
     """
 
     task: str = "digits"
@@ -88,6 +91,8 @@ class RunConfig:
     random_seed: int = 0
     workers: int = 0
     threads: int = 1
+    processes_per_candidate: int = 1
+    gpus_per_candidate: int = 1
     timeout: float = 120.0
     memory_gib: float = 8.0
     entry: str = ""
@@ -121,6 +126,11 @@ class RunConfig:
     migrants: int = 2
     island: tuple[Island, ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
+
+    @property
+    def processes_together(self) -> int:
+        """How many processes train one candidate, on whichever device it is."""
+        return max(self.processes_per_candidate, self.gpus_per_candidate)
 
     @property
     def objective_names(self) -> tuple[str, ...]:
@@ -282,6 +292,12 @@ def _ranges(config: RunConfig) -> list[tuple[bool, str]]:
         (config.elites >= 1, "elites must be 1 or more"),
         (config.workers >= 0, "workers must be 0 (one for each core) or more"),
         (config.threads >= 1, "threads must be 1 or more"),
+        (config.processes_per_candidate >= 1, "processes_per_candidate must be 1 or more"),
+        (config.gpus_per_candidate >= 1, "gpus_per_candidate must be 1 or more"),
+        (
+            recipe.batch_size >= 2 * config.processes_together or config.processes_together == 1,
+            "recipe.batch_size is split over the processes of a candidate and must give each 2 images",
+        ),
         (config.timeout > 0, "timeout must be more than 0 seconds"),
         (config.memory_gib > 0, "memory_gib must be more than 0"),
         (config.repairs >= 0, "repairs must be 0 or more"),

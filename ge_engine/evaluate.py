@@ -27,11 +27,12 @@ from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.training import limits
 from ge_engine.training.checkpoints import Checkpoints
 from ge_engine.training.constraints import Constraint, parse_constraints
+from ge_engine.training.devices import layout_of
 from ge_engine.training.endings import WorkerLost, failed_probe, probe_of, report_of
 from ge_engine.training.executor import Ending, Executor, NurseryExecutor
 from ge_engine.training.orders import CHECKPOINT_LIMIT, REPORT_LIMIT, Order, Report
 from ge_engine.training.pace import PACE_STEPS
-from ge_engine.training.preparing import prepare, slots_of
+from ge_engine.training.preparing import prepare
 
 PROBE_SECONDS, PROBE_SLOWDOWN = 5.0, 20.0
 
@@ -52,12 +53,12 @@ def open_training(
     """
     setup, arrays = prepare(seed, config, data, scratch)
     labels = {name: getattr(data, name).labels.numpy().astype(np.int64) for name in ("validation", "test")}
-    slots, gpus = slots_of(config)
+    layout = layout_of(config)
     labels["both"] = np.concatenate([labels["validation"], labels["test"]])
     limit = REPORT_LIMIT + 4 * len(data.names) * len(labels["both"])
     limit += CHECKPOINT_LIMIT if config.halving else 0
     limits.hide_memory(True)
-    executor = NurseryExecutor(setup, arrays, slots, gpus, limit)
+    executor = NurseryExecutor(setup, arrays, layout.slots, layout.devices, limit)
     try:
         constraint = parse_constraints(config.constraints, [one.name for one in objectives])
         checkpoints = Checkpoints(scratch / "checkpoints")

@@ -37,6 +37,7 @@ from ge_engine.training.measuring import (
 from ge_engine.training.optimizers import optimizer_of
 from ge_engine.training.orders import CHECKPOINT_LIMIT, Order, Report, Setup, pack_report
 from ge_engine.training.pace import TooSlow
+from ge_engine.training.peers import gather
 from ge_engine.training.probing import Findings, Shape, executed_functions, probe
 
 _GPU_LOST = ("uncorrectable ECC", "GPU is lost", "busy or unavailable", "fallen off the bus")
@@ -52,7 +53,18 @@ def work(order: Order, setup: Setup, data: Mapping[str, Tensor], result: int, lo
     folder.mkdir(parents=True)
     checkpoint = _stored(order)
     _settle(order, setup, folder, log)
-    report = run(order, setup, data, checkpoint)
+    team = gather(
+        setup.processes if order.kind == "train" else 1,
+        setup.threads,
+        folder,
+        order.timeout,
+        result,
+        limits.landlock_network if setup.sandbox == "landlock" else _unconfined,
+    )
+    report = run(order, setup, data, checkpoint, team.rank)
+    if team.rank:
+        team.leave(report)
+    report = team.cause(report)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # the candidate may have closed or replaced it
             stream.flush()
@@ -68,8 +80,8 @@ def _settle(order: Order, setup: Setup, folder: Path, log: int) -> None:
         os.dup2(source, target)
     os.chdir(folder)
     os.environ.update(HOME=str(folder), TMPDIR=str(folder))
-    if order.gpu >= 0:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(order.gpu)
+    if order.devices:
+        os.environ["CUDA_VISIBLE_DEVICES"] = order.devices
     limits.hide_memory(False)
     limits.prefer_to_kill()
     limits.set_limits(
@@ -80,12 +92,18 @@ def _settle(order: Order, setup: Setup, folder: Path, log: int) -> None:
     )
     limits.drop_privileges()
     if setup.sandbox == "landlock":
-        limits.landlock(setup.readable, (str(folder), *_devices()))
+        limits.landlock(setup.readable, (str(folder), *_devices(setup)))
     torch.set_num_threads(setup.threads if order.kind == "train" else 1)
 
 
-def _devices() -> list[str]:
-    wanted = ("null", "zero", "full", "random", "urandom", "dri", "kfd")
+def _unconfined() -> None:
+    """Without a sandbox."""
+
+
+def _devices(setup: Setup) -> list[str]:
+    """Device files; nccl also keeps shared memory of its processes there."""
+    wanted = ["null", "zero", "full", "random", "urandom", "dri", "kfd"]
+    wanted += ["shm"] if setup.device == "cuda" and setup.processes > 1 else []
     return [f"/dev/{name}" for name in os.listdir("/dev") if name in wanted or name.startswith("nvidia")]
 
 
@@ -97,13 +115,16 @@ def _stored(order: Order) -> bytes:
         return b""
 
 
-def run(order: Order, setup: Setup, data: Mapping[str, Tensor], checkpoint: bytes = b"") -> Report:
-    """The report of `order`: what was found or trained, or the candidate's own error."""
+def run(
+    order: Order, setup: Setup, data: Mapping[str, Tensor], checkpoint: bytes = b"", rank: int = 0
+) -> Report:
+    """The report of `order`: what was found or trained, or the candidate's own error. Of several processes
+    that train together, only that of `rank` 0 measures and answers."""
     address = module_address(Path(setup.seed_path), order.digest)
     if order.kind == "probe":
         return _probe(order, setup, address)
     stage = Stage(order.epochs, checkpoint, order.keep, order.step_seconds, order.steps)
-    return _train(order, setup, data, address, stage)
+    return _train(order, setup, data, address, stage, rank)
 
 
 def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
@@ -133,7 +154,12 @@ def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
 
 
 def _train(
-    order: Order, setup: Setup, data: Mapping[str, Tensor], address: ModuleAddress, part: Stage
+    order: Order,
+    setup: Setup,
+    data: Mapping[str, Tensor],
+    address: ModuleAddress,
+    part: Stage,
+    rank: int,
 ) -> Report:
     stage = "import"
     facts: dict[str, float] = {}
@@ -151,6 +177,8 @@ def _train(
             lambda: facts.update(start_seconds=_now() - order.sent),
             part,
         )
+        if rank:
+            return Report()
         stage = "measure"
         facts.update(_figures(training.model, setup))
         facts.update(train_seconds=training.seconds, steps=float(training.steps))

@@ -49,7 +49,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("grammar",),
     ("llm",),
     ("limits", "loading", "orders", "channel", "checkpoints"),
-    ("batches", "measuring", "optimizers", "pace", "rates"),
+    ("batches", "measuring", "optimizers", "pace", "rates", "peers", "devices"),
     ("averaging",),
     ("course",),
     ("trainer",),

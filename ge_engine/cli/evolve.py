@@ -75,6 +75,8 @@ def evolve(
     sandbox: o.Sandbox = None,
     workers: o.Workers = None,
     threads: o.Threads = None,
+    processes_per_candidate: o.ProcessesPerCandidate = None,
+    gpus_per_candidate: o.GpusPerCandidate = None,
     max_evaluations: o.MaxEvaluations = None,
     max_seconds: o.MaxSeconds = None,
     max_tokens: o.MaxTokens = None,

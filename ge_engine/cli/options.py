@@ -123,7 +123,16 @@ RescoreSeeds = Annotated[
 Timeout = Annotated[float | None, _option(TRAINING, "Seconds a candidate may take.", "--timeout")]
 Sandbox = Annotated[str | None, _option(TRAINING, "auto, landlock or none.", "--sandbox")]
 Threads = Annotated[int | None, _option(TRAINING, "Cores that one training uses.", "--threads")]
-Workers = Annotated[int | None, _option(TRAINING, "Trainings at once; 0 = one a core.", "--workers")]
+Workers = Annotated[
+    int | None, _option(TRAINING, "Trainings at once; 0: as cores or GPUs allow.", "--workers")
+]
+
+ProcessesPerCandidate = Annotated[
+    int | None, _option(TRAINING, "CPU processes that train one candidate.", "--processes-per-candidate")
+]
+GpusPerCandidate = Annotated[
+    int | None, _option(TRAINING, "GPUs that train one candidate.", "--gpus-per-candidate")
+]
 
 MaxEvaluations = Annotated[int | None, _option(BUDGET, "Stop after so many trainings.", "--max-evaluations")]
 MaxSeconds = Annotated[float | None, _option(BUDGET, "Stop after so much time.", "--max-seconds")]
@@ -141,6 +150,7 @@ SETTINGS: Mapping[str, str] = {
     **dict.fromkeys(("threads", "adaptive", "max_evaluations", "max_seconds", "price_in", "price_out"), ""),
     **dict.fromkeys(("stop_when", "stall", "max_slowdown", "halving", "halving_rate", "rescore_seeds"), ""),
     **dict.fromkeys(("islands", "migrate_every"), ""),
+    **dict.fromkeys(("processes_per_candidate", "gpus_per_candidate"), ""),
     "seed": "random_seed",
     "objective": "objectives",
     "constraint": "constraints",

@@ -27,7 +27,7 @@ from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.training import limits
 from ge_engine.training.constraints import parse_constraints
-from ge_engine.training.preparing import cores
+from ge_engine.training.devices import cores
 from ge_engine.training.starting import clean_environment
 
 OUTPUT_BYTES = 256 * 2**20

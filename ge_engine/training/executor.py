@@ -50,7 +50,7 @@ class _Work:
     order: Order
     future: Future[Ending]
     deaths: int = 0
-    slot: int = 0
+    devices: str = ""
     result_end: int = -1
     log_end: int = -1
     result: bytearray = field(default_factory=bytearray)
@@ -60,18 +60,24 @@ class _Work:
 
 
 class NurseryExecutor:
-    """Local processes: one warm nursery, `slots` trainings at once, one more for probes.
+    """Local processes: one warm nursery, `slots` trainings at once, one more for probes. Each training gets
+    those of `devices` that the fewest others have.
 
     `arrays` are the bytes of `setup.blocks` in order. They go into sealed memory: no file, no name, and
     nobody can change them.
     """
 
     def __init__(
-        self, setup: Setup, arrays: Sequence[memoryview], slots: int, gpus: int, result_limit: int
+        self,
+        setup: Setup,
+        arrays: Sequence[memoryview],
+        slots: int,
+        devices: Sequence[str],
+        result_limit: int,
     ) -> None:
         self._setup = setup
         self._files = [sealed_memory(array) for array in arrays]
-        self._slots, self._gpus, self._result_limit = slots, gpus, result_limit
+        self._slots, self._devices, self._result_limit = slots, tuple(devices), result_limit
         self._queue: list[tuple[int, int, _Work]] = []
         self._counter = itertools.count()
         self._running: dict[str, _Work] = {}
@@ -170,20 +176,19 @@ class NurseryExecutor:
         for end in (work.result_end, work.log_end):
             os.set_blocking(end, False)
             self._selector.register(end, selectors.EVENT_READ, work)
-        taken = {other.slot for other in self._running.values()}
-        work.slot = next(slot for slot in itertools.count() if slot not in taken)
+        work.devices = self._free_devices() if work.order.kind == "train" else ""
         self._running[work.order.id] = work
         try:
             with contextlib.suppress(BrokenPipeError, ConnectionError):  # its end is seen by the next turn
-                send_frame(nursery.socket, self._body(work), (result, log))
+                order = dataclasses.replace(work.order, devices=work.devices)
+                send_frame(nursery.socket, to_json(order), (result, log))
         finally:
             os.close(result)
             os.close(log)
 
-    def _body(self, work: _Work) -> bytes:
-        if not self._gpus or work.order.kind == "probe":
-            return to_json(work.order)
-        return to_json(_on_gpu(work.order, work.slot % self._gpus))
+    def _free_devices(self) -> str:
+        taken = [other.devices for other in self._running.values()]
+        return min(self._devices, key=taken.count, default="")
 
     def _read(self, work: _Work, end: int) -> None:
         """Take what there is on one of a worker's pipes, up to 1 MiB a turn."""
@@ -251,10 +256,6 @@ class NurseryExecutor:
                 self._drain(self._running.pop(work.order.id))
             if not work.future.cancel() and not work.future.done():
                 work.future.set_exception(error)
-
-
-def _on_gpu(order: Order, gpu: int) -> Order:
-    return dataclasses.replace(order, gpu=gpu)
 
 
 def _keep_ends(work: _Work, part: bytes) -> None:

@@ -100,23 +100,40 @@ def landlock_version() -> int:
 
 
 def landlock(readable: Iterable[str], writable: Iterable[str]) -> None:
-    """Confine this process and its descendants to reading `readable` and changing `writable`.
+    """Confine this thread, and what it starts, to reading `readable` and changing `writable`.
 
-    No TCP from ABI 4 on; no signals to or abstract sockets of outsiders from ABI 6 on.
+    No signals to or abstract sockets of outsiders from ABI 6 on.
 
     Raises:
         OSError: the kernel refuses.
     """
     abi = landlock_version()
     all_rights = (1 << _FS_RIGHTS_BY_ABI[min(abi, 5)]) - 1
-    network, scope = (3 if abi >= 4 else 0), (3 if abi >= 6 else 0)
-    attributes = struct.pack("QQQ", all_rights, network, scope)
-    size = 24 if abi >= 6 else 16 if abi >= 4 else 8
+    attributes = struct.pack("QQQ", all_rights, 0, 3 if abi >= 6 else 0)
+    size = 24 if abi >= 6 else 8
     ruleset = _syscall(_LANDLOCK_CREATE, ctypes.create_string_buffer(attributes[:size]), size, 0)
     try:
         for paths, rights in ((readable, _FS_READ), (writable, all_rights)):
             for path in paths:
                 _allow(ruleset, path, rights & all_rights)
+        _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        _syscall(_LANDLOCK_RESTRICT, ruleset, 0)
+    finally:
+        os.close(ruleset)
+
+
+def landlock_network() -> None:
+    """Deny this thread, and what it starts, new TCP connections and servers, from ABI 4 on; connections that
+    stand go on.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    if landlock_version() < 4:
+        return
+    attributes = struct.pack("QQ", 0, 3)
+    ruleset = _syscall(_LANDLOCK_CREATE, ctypes.create_string_buffer(attributes), len(attributes), 0)
+    try:
         _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         _syscall(_LANDLOCK_RESTRICT, ruleset, 0)
     finally:

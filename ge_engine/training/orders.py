@@ -32,7 +32,8 @@ class Block:
 class Setup:
     """What all jobs of one evaluation share. `blocks` are the arrays "train", "labels", "validation",
     "test", whose files come along in this order; `memory` is bytes, `readable` the paths that a
-    candidate may read under the sandbox."""
+    candidate may read under the sandbox; `processes` is how many train one candidate together. `memory`
+    and `threads` are for each of them."""
 
     seed_path: str
     entry: str
@@ -51,12 +52,14 @@ class Setup:
     preload: tuple[str, ...]
     scratch: str
     blocks: Mapping[str, Block] = field(default_factory=dict)
+    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """One job: `kind` is "probe" or "train". `source` is latin-1 text of the genome's bytes; `token`
     (hex) marks the report of this job; `sent` is the engine's monotonic clock when it was ordered.
+    `devices` is the CUDA_VISIBLE_DEVICES of a training, "" for none of its own.
 
     `split` is "validation", "test" or "both" (validation, then test). `epochs`, `keep`, `step_seconds` and
     `steps` are those of `trainer.Stage`; `checkpoint` is the path of the file to go on from, "" for none."""
@@ -70,7 +73,7 @@ class Order:
     timeout: float
     token: str
     sent: float = 0.0
-    gpu: int = -1
+    devices: str = ""
     epochs: int = 0
     keep: bool = False
     checkpoint: str = ""

@@ -18,6 +18,7 @@ from ge_engine.entry import resolve_entry
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome
 from ge_engine.training import limits
+from ge_engine.training.devices import layout_of
 from ge_engine.training.loading import module_address
 from ge_engine.training.orders import Block, Setup
 
@@ -52,7 +53,7 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
     size = config.recipe.image_size or height
     path = Path(seed.seed.path).resolve() if seed.seed.path else scratch / "seed" / "seed.py"
     root = module_address(path, seed.digest).root
-    _, gpus = slots_of(config)
+    layout = layout_of(config)
     mean, std = channel_statistics(train.images)
     arrays = {
         "train": rows_last_channels(train.images),
@@ -72,11 +73,12 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
         recipe=asdict(config.recipe),
         threads=config.threads,
         memory=int(config.memory_gib * 2**30),
-        device="cuda" if gpus else "cpu",
+        device="cuda" if layout.devices else "cpu",
         sandbox=chosen_sandbox(config.sandbox),
         readable=readable_paths(root),
         preload=imports_to_preload(seed.source, Path(root)),
         scratch=str(scratch),
+        processes=layout.processes,
         blocks={name: Block(array.shape, str(array.dtype)) for name, array in arrays.items()},
     )
     return setup, [np.ascontiguousarray(array).data.cast("B") for array in arrays.values()]
@@ -134,19 +136,6 @@ def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[f
     mean = counts @ values / total
     spread = np.sqrt(np.maximum(counts @ values**2 / total - mean**2, 1.0))
     return tuple(mean.tolist()), tuple(spread.tolist())
-
-
-def slots_of(config: RunConfig) -> tuple[int, int]:
-    """How many trainings run at once, and how many GPUs there are for them."""
-    import torch
-
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return config.workers or gpus or cores(), gpus
-
-
-def cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def readable_paths(root: str) -> tuple[str, ...]:

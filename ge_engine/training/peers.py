@@ -1,0 +1,202 @@
+"""The processes of one training: the worker forks its peers, and they meet through a file.
+
+They speak over loopback (gloo) or between GPUs (nccl). Both connect while the group is made, before TCP is
+taken from them; Landlock holds for a thread and those that it starts, so gloo's own threads, which run
+Python code where a future has a callback, are taken in as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch._C._distributed_c10d import FileStore, Store
+
+from ge_engine.training import limits
+from ge_engine.training.orders import TOKEN_BYTES, BadReport, Report, pack_report, unpack_report
+
+PATIENCE = 5.0
+LAST_WORDS = 0.5
+"""Seconds after a failure in which that of a peer, where it was the cause, comes through its pipe."""
+FAULT = 70
+_MARK = bytes(TOKEN_BYTES)
+_now, _write, _read, _pack, _unpack = time.monotonic, os.write, os.read, pack_report, unpack_report
+_exit, _kill, _waitpid, _getpid, _select = os._exit, os.kill, os.waitpid, os.getpid, select.select
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A process that the first one forked, and the end of the pipe where it says how it failed."""
+
+    pid: int
+    channel: int
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """This process's place in a training: its number, and its peers where it is the first."""
+
+    rank: int = 0
+    peers: tuple[Peer, ...] = ()
+    channel: int = -1
+
+    def leave(self, report: Report) -> None:
+        """End a process that is not the first; that one hears of `report` where it is a failure. Never
+        returns."""
+        if report.stage:
+            facts = {"failed": _now()}
+            _write(self.channel, _pack(Report(report.stage, report.kind, report.error, facts), _MARK))
+        _exit(0)
+
+    def cause(self, report: Report) -> Report:
+        """What the training failed by: the report of the process that failed first. Where a peer was ended
+        by a signal or left without a word, the first process ends in the same way."""
+        if not report.stage or not self.peers:
+            return report
+        failed = {_now(): report}
+        _select([peer.channel for peer in self.peers], [], [], LAST_WORDS)
+        for peer in self.peers:
+            told = self._told(peer)
+            if told is not None:
+                failed[told.facts["failed"]] = Report(told.stage, told.kind, told.error)
+        return failed[min(failed)]
+
+    def _told(self, peer: Peer) -> Report | None:
+        with contextlib.suppress(BlockingIOError):
+            data = _read(peer.channel, 2**16)
+            if not data:
+                _end_like(peer.pid)
+            with contextlib.suppress(BadReport):
+                report = _unpack(data, _MARK)
+                return report if "failed" in report.facts else None
+        return None
+
+
+def _end_like(pid: int) -> None:
+    """End this process as `pid`, which is at its end, was ended."""
+    _, status = _waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        with contextlib.suppress(OSError):  # SIGKILL has no handler to take away
+            signal.signal(-code, signal.SIG_DFL)
+        _kill(_getpid(), -code)
+    _exit(code)
+
+
+def gather(
+    count: int, threads: int, folder: Path, seconds: float, kept: int, confine: Callable[[], None]
+) -> Team:
+    """Fork `count` - 1 copies of this process, connect all, and have each call `confine` once it needs no new
+    connections. The copies lose the descriptor `kept`: only the first process reports. Nothing of CUDA may
+    have been used before. A process waits for another for at most `seconds`.
+
+    Raises:
+        OSError: no further process can be had.
+        RuntimeError: they do not come together, or a thread cannot be confined.
+    """
+    if count == 1:
+        confine()
+        return Team()
+    team = _fork(count, kept)
+    try:
+        os.environ.update(environment(team.rank, count, threads))
+        store = FileStore(str(folder / ".group"), count)
+        _join(team.rank, count, store, seconds)
+        if dist.get_backend() == "gloo":
+            _on_gloo_threads(confine, team, count, store)
+        confine()
+    except BaseException as error:
+        if team.rank == 0:
+            raise
+        print(f"process {team.rank}: {error}", file=sys.stderr, flush=True)
+        _exit(FAULT)
+    return team
+
+
+def _fork(count: int, kept: int) -> Team:
+    peers: list[Peer] = []
+    for rank in range(1, count):
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            limits.die_with_parent()
+            for end in (kept, reading, *(peer.channel for peer in peers)):
+                os.close(end)
+            return Team(rank, (), writing)
+        os.close(writing)
+        os.set_blocking(reading, False)
+        peers.append(Peer(pid, reading))
+    return Team(0, tuple(peers))
+
+
+def environment(rank: int, count: int, threads: int) -> Mapping[str, str]:
+    """What torch and accelerate read of a group of processes on one machine."""
+    loopback = "lo" if limits.LINUX else "lo0"
+    return {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        "OMP_NUM_THREADS": str(threads),
+        "GLOO_SOCKET_IFNAME": loopback,
+        "NCCL_SOCKET_IFNAME": loopback,
+        "NCCL_RUNTIME_CONNECT": "0",
+    }
+
+
+def _join(rank: int, count: int, store: Store, seconds: float) -> None:
+    options: dict[str, Any] = {"store": store, "rank": rank, "world_size": count}
+    options["timeout"] = timedelta(seconds=seconds)
+    if torch.cuda.is_available():
+        device = torch.device("cuda", rank)
+        torch.cuda.set_device(device)
+        dist.init_process_group("nccl", device_id=device, **options)
+        dist.barrier()
+    else:
+        dist.init_process_group("gloo", **options)
+
+
+def _on_gloo_threads(act: Callable[[], None], team: Team, count: int, store: Store) -> None:
+    """Call `act` on each of gloo's threads that run Python code, in one process after the other: the others
+    hold an operation up until it has its callback, which would run on the calling thread otherwise."""
+    group: Any = dist.group.WORLD
+    threads = group._get_backend(torch.device("cpu")).options._threads
+    for rank in range(count):
+        operations = []
+        if rank != team.rank:
+            store.wait([f"confine {rank}"])
+        for _ in range(threads):
+            operations.append(dist.all_reduce(torch.ones(1), async_op=True).get_future())
+        if rank == team.rank:
+            reached: set[int] = set()
+            once = _once_a_thread(act, threads, reached)
+            operations = [operation.then(once) for operation in operations]
+            store.set(f"confine {rank}", "1")
+        for operation in operations:
+            operation.wait()
+        if rank == team.rank and len(reached) != threads:
+            raise RuntimeError("a thread of the process group cannot be confined")
+
+
+def _once_a_thread(act: Callable[[], None], threads: int, reached: set[int]) -> Callable[[object], None]:
+    """A callback that holds its thread until all have one, so that none runs it twice."""
+    barrier = threading.Barrier(threads)
+
+    def once(_: object) -> None:
+        barrier.wait(PATIENCE)
+        act()
+        reached.add(threading.get_native_id())
+
+    return once
