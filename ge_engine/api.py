@@ -133,9 +133,12 @@ def evolve(
     Args:
         seed: the PyTorch model file.
         run: the run's folder; an existing run goes on. Without one, a new folder under runs/.
-        preset, config, settings: later wins; `config` is a TOML file.
-        plugins, no_plugins: modules to load as plugins besides the installed ones, and plugins to leave out.
+        preset: the settings to begin with, "demo" or "paper".
+        config: a TOML file, whose settings win over the preset's.
+        plugins: modules to load as plugins besides the installed ones.
+        no_plugins: plugins to leave out.
         observe: is told every event (`ge_engine.events`) in place of the progress display.
+        **settings: fields of `ge_engine.config.RunConfig`, which win over `config`.
 
     Raises:
         ConfigError, SeedError, PluginError, LedgerError, ModelError: a mistake that the message explains.

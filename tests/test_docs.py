@@ -127,6 +127,16 @@ def test_a_link_to_a_page_that_is_not_there(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_a_link_to_a_heading_that_is_not_there(page: Path) -> None:
+    """Anchors of the API, which have a dot, are made by the site's generator and checked there."""
+    for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([\w-]+)\)", page.read_text("utf-8")):
+        text = (page.parent / target if target else page).read_text("utf-8")
+        headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        slugs = {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", head).strip().lower()) for head in headings}
+        assert anchor in slugs, f"{target}#{anchor}"
+
+
 @contextmanager
 def answering() -> Iterator[str]:
     """A server of the OpenAI protocol that changes a number of the code it is shown."""
