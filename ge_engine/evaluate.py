@@ -127,8 +127,8 @@ class TrainEvaluation:
         if probe.output_shape != wanted:
             raise SeedError(
                 f"The seed returns a tensor of shape {probe.output_shape}; the task wants {wanted}.",
-                f"Let its last layer give {self._classes} numbers for each image, in the file or by an entry such "
-                f"as --entry 'Net(num_classes={self._classes})'.",
+                f"Let its last layer give {self._classes} numbers for each image, in the file or by an entry "
+                f"such as --entry 'Net(num_classes={self._classes})'.",
             )
         if not probe.finite:
             raise SeedError("The seed returns NaN or infinity before any training.")
