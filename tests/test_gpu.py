@@ -14,6 +14,7 @@ from ge_engine.evaluate import TrainEvaluation
 from ge_engine.llm.embedded import embedded_model
 from ge_engine.llm.local import LocalModel, load_local
 from ge_engine.outcome import Failed, Scored
+from ge_engine.training.devices import visible_gpus
 from tests.evaluation import data, genome, outcome_of, shop
 
 pytestmark = pytest.mark.gpu
@@ -36,6 +37,13 @@ def test_a_training_that_stays_on_the_processor(evaluation: TrainEvaluation) -> 
     outcome = outcome_of(evaluation, seen, "placed")
     assert isinstance(outcome, Scored), outcome
     assert outcome.objectives["accuracy"] > 0.5
+
+
+def test_a_worker_on_another_gpu_than_its_own(evaluation: TrainEvaluation) -> None:
+    tell = "if training:\n    raise ValueError(os.environ['CUDA_VISIBLE_DEVICES'])"
+    outcome = outcome_of(evaluation, genome(top="import os", forward=tell), "told")
+    assert isinstance(outcome, Failed), outcome
+    assert f"ValueError: {visible_gpus()[0]}" in outcome.reason
 
 
 def test_a_gpu_that_trains_in_full_precision_where_bfloat16_pays(evaluation: TrainEvaluation) -> None:
