@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from ge_engine.cli import view
 from ge_engine.cli.app import app, main
 from ge_engine.cli.command import default_of, first_example
 from ge_engine.cli.console import print_table
-from ge_engine.cli.view import line_of
+from ge_engine.cli.view import Heading, line_of
 from ge_engine.config import load_config, range_of
 from ge_engine.entry import resolve_entry
 from ge_engine.errors import ConfigError, GeError, PluginError, SeedError
@@ -181,3 +185,14 @@ def test_blocks_of_a_file_that_does_not_run_in_one_long_line(
     assert "live and dead are unknown" in said
     assert "\nerror: The seed stops at forward" in said
     assert "\n  try: " in said
+
+
+def test_a_heading_on_a_narrow_terminal_that_breaks_within_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    terminal = Console(file=shown, force_terminal=True, no_color=True, width=80, soft_wrap=True)
+    monkeypatch.setattr(view, "err", terminal)
+    config = load_config("demo", None, {})
+    Heading(Path("runs/mine"), config).show()
+    lines = Text.from_ansi(shown.getvalue()).plain.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert " ".join(" ".join(lines).split()).endswith(view.constants(config))

@@ -50,7 +50,7 @@ class Heading:
 
     def show(self) -> None:
         while self._lines:
-            err.print(self._lines.pop(0))
+            err.print(self._lines.pop(0), soft_wrap=not err.is_terminal)
 
 
 def heading_line(folder: Path, config: RunConfig) -> Text:
@@ -166,7 +166,7 @@ class LiveView:
         self._progress.update(name, data)
         line = line_of(name, data)
         if line is not None and name != "asked":
-            err.print(line)
+            err.print(line, soft_wrap=False)
 
     def render(self) -> RenderableType:
         p = self._progress
