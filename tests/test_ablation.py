@@ -9,7 +9,8 @@ import doubles
 import pytest
 from scipy import stats
 
-from ge_engine.ablation import ARMS, ablate, compare, rank_sum
+from ge_engine.ablation import ARMS, ablate, compare, rank_sum, smallest_p_value
+from ge_engine.cli.ablate import print_arms
 from ge_engine.errors import ConfigError
 from ge_engine.store.history import History
 
@@ -46,7 +47,7 @@ def test_arms_with_unequal_budgets_or_without_their_difference(tmp_path: Path) -
             assert ("mating" in used) == (arm.name != "no-mating")
             assert (personas == {"none"}) == (arm.name == "no-personas")
     assert arms[0].p_value is None
-    assert all(arm.verdict == "no difference shown" for arm in arms[1:])
+    assert all(arm.verdict.startswith("no difference shown (p = ") for arm in arms[1:])
 
 
 @pytest.mark.parametrize(
@@ -55,23 +56,25 @@ def test_arms_with_unequal_budgets_or_without_their_difference(tmp_path: Path) -
         ([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]),
         ([1.0, 5.0, 3.0, 8.0], [4.0, 2.0, 6.0]),
         ([0.1, 0.2, 0.3, 0.4, 0.5], [0.6, 0.7, 0.8, 0.9, 1.0]),
-        ([3.0], [1.0, 2.0, 4.0]),
     ],
 )
 def test_a_rank_test_that_another_library_disagrees_with(first: list[float], second: list[float]) -> None:
     expected = stats.mannwhitneyu(first, second, alternative="two-sided", method="exact").pvalue
     assert rank_sum(first, second) == pytest.approx(expected)
+    assert rank_sum(first, second) >= smallest_p_value(len(first), len(second)) - 1e-12
 
 
 def test_a_tie_taken_for_a_difference() -> None:
     assert rank_sum([1.0, 1.0, 1.0], [1.0, 1.0, 1.0]) == 1.0
     assert rank_sum([1.0, 1.0, 2.0], [1.0, 2.0, 2.0]) == 1.0
+    assert rank_sum([9.0], [1.0, 2.0, 3.0]) == 1.0
 
 
 def test_a_clear_difference_that_is_not_told() -> None:
     good = [[(0.5 + n / 100, 0.5)] for n in range(5)]
     bad = [[(0.9 - n / 100, 0.9)] for n in range(5)]
-    full, other = compare({"full": good, "other": bad})
+    full, other, third = compare({"full": good, "other": bad, "third": bad})
+    assert other.p_value == third.p_value == pytest.approx(2 * rank_sum(full.finals, other.finals))
     assert other.p_value is not None
     assert other.p_value < 0.05
     assert other.verdict.startswith("differs")
@@ -84,3 +87,20 @@ def test_an_arm_that_does_not_exist(tmp_path: Path) -> None:
         ablate(doubles.seed(), doubles.config(), REGISTRY, tmp_path, ["full", "no-luck"], 1, lambda *_: None)
     with pytest.raises(ConfigError, match="At least one"):
         ablate(doubles.seed(), doubles.config(), REGISTRY, tmp_path, ["full"], 0, lambda *_: None)
+
+
+def arm_of(repeats: int, at: float) -> list[list[tuple[float, float]]]:
+    return [[(at + n / 1000, at)] for n in range(repeats)]
+
+
+@pytest.mark.parametrize(("repeats", "told"), [(3, True), (4, True), (5, False)])
+def test_too_few_repeats_that_nobody_warns_of(
+    repeats: int, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With two arms against the first, four repeats give p = 2 x 2/70 at the least, and five 2 x 2/252."""
+    arms = compare({name: arm_of(repeats, at) for name, at in (("full", 0.2), ("a", 0.5), ("b", 0.9))})
+    print_arms(arms)
+    text = " ".join(capsys.readouterr().out.split())
+    assert ("cannot show a difference" in text) == told
+    assert ("Take --repeats 5 or more" in text) == told
+    assert all(arm.verdict.startswith("differs") != told for arm in arms[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count as integers
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.ablation import ARMS, Arm
+from ge_engine.ablation import ARMS, SIGNIFICANT, Arm, smallest_p_value
 from ge_engine.ablation import ablate as run_arms
 from ge_engine.cli import options as o
 from ge_engine.cli.console import err, out, print_table
@@ -88,3 +89,15 @@ def print_arms(arms: list[Arm]) -> None:
         "hypervolume (0 to 1, of the box around all that was scored) over evaluations, the seed's first"
     )
     print_table(table)
+    tests = len(arms) - 1
+    least = max((_least_p_value(arms[0], arm, tests) for arm in arms[1:]), default=0.0)
+    if least >= SIGNIFICANT:
+        enough = next(n for n in integers(2) if tests * smallest_p_value(n, n) < SIGNIFICANT)
+        out.print(
+            f"So few repeats cannot show a difference: the test gives p = {least:.2f} at the least. "
+            f"Take --repeats {enough} or more."
+        )
+
+
+def _least_p_value(first: Arm, other: Arm, tests: int) -> float:
+    return min(1.0, tests * smallest_p_value(len(first.traces), len(other.traces)))
