@@ -58,8 +58,8 @@ class RunConfig:
     without more hypervolume. `constraints` are conditions on objectives and on the figures "parameters",
     "flops" and "size_on_disk", which are known before training. `evaluator_argument` is for evaluators that
     take one: a program for "command", module:function for "function". `sandbox` confines candidates:
-    "auto" where the kernel can (Landlock), "landlock" or an error, "none". `adaptive` draws what worked more
-    often.
+    "auto" by the strongest there is, "bwrap" (bubblewrap, and Landlock in it), "landlock", "none".
+    `adaptive` draws what worked more often.
     `max_slowdown` ends a training whose quickest step takes more than so many times the seed's (0: none
     does). `halving` trains children in stages, of which each time the better of `halving_rate` go on.
     `rescore_seeds` trains the finalists again with so many further seeds each.
@@ -352,7 +352,7 @@ def _ranges(config: RunConfig) -> list[tuple[bool, str]]:
             recipe.schedule in ("cosine", "plateau", "constant"),
             "recipe.schedule is cosine, plateau or constant",
         ),
-        (config.sandbox in ("auto", "landlock", "none"), "sandbox is auto, landlock or none"),
+        (config.sandbox in ("auto", "bwrap", "landlock", "none"), "sandbox is auto, bwrap, landlock or none"),
         (recipe.norm_batches >= 0, "recipe.norm_batches must be 0 (off) or more"),
         (0 <= recipe.jitter < 1, "recipe.jitter must be 0 or more and less than 1"),
         (recipe.optimizer in ("seed", "sgd", "adamw"), "recipe.optimizer is seed, sgd or adamw"),

@@ -28,7 +28,7 @@ from ge_engine.training import limits
 from ge_engine.training.checkpoints import Checkpoints
 from ge_engine.training.constraints import Constraint, parse_constraints
 from ge_engine.training.devices import layout_of
-from ge_engine.training.endings import WorkerLost, failed_probe, probe_of, report_of
+from ge_engine.training.endings import Kills, WorkerLost, failed_probe, probe_of, report_of
 from ge_engine.training.executor import Ending, Executor, NurseryExecutor
 from ge_engine.training.orders import CHECKPOINT_LIMIT, REPORT_LIMIT, Order, Report
 from ge_engine.training.pace import PACE_STEPS
@@ -105,6 +105,7 @@ class TrainEvaluation:
         self._checkpoints = checkpoints
         self._slowdown = max_slowdown
         self._image = image
+        self._kills = Kills()
         self._seed_step = 0.0
         self._seed_digest = ""
         self._probe_timeout = timeout
@@ -141,7 +142,7 @@ class TrainEvaluation:
 
     def _time_steps(self, seed: Genome) -> None:
         order = replace(self._order("train", seed, 0, "validation", self._timeout), steps=PACE_STEPS)
-        report = report_of(self._executor.submit(order).result(), order)
+        report = report_of(self._executor.submit(order).result(), order, self._kills)
         if isinstance(report, Failed) or report.stage:
             reason = report.reason if isinstance(report, Failed) else report.error
             raise SeedError(f"The seed does not train: {reason}.", "Mend the file and try again.")
@@ -156,7 +157,7 @@ class TrainEvaluation:
         the candidate's; trying again may help."""
 
         def finish(ending: Ending) -> Probe:
-            probe = probe_of(report_of(ending, order))
+            probe = probe_of(report_of(ending, order, self._kills))
             self._probes[genome.digest] = probe
             return probe
 
@@ -223,7 +224,7 @@ class TrainEvaluation:
         )
 
     def _outcome(self, ending: Ending, order: Order, probe: Probe) -> Outcome:
-        report = report_of(ending, order)
+        report = report_of(ending, order, self._kills)
         if isinstance(report, Failed):
             return report
         if report.stage:

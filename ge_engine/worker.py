@@ -14,7 +14,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from ge_engine.config import Recipe
 from ge_engine.trainer import Diverged, Lesson, NotFinite, Stage, train
-from ge_engine.training import limits
+from ge_engine.training import limits, network
 from ge_engine.training.batches import Images
 from ge_engine.training.loading import ModuleAddress, error_line, import_source, module_address
 from ge_engine.training.measuring import (
@@ -52,14 +52,14 @@ def work(order: Order, setup: Setup, data: Mapping[str, Tensor], result: int, lo
     folder = Path(setup.scratch, "jobs", order.id)
     folder.mkdir(parents=True)
     checkpoint = _stored(order)
-    _settle(order, setup, folder, log)
+    confine = _settle(order, setup, folder, log)
     team = gather(
         setup.processes if order.kind == "train" else 1,
         setup.threads,
         folder,
         order.timeout,
         result,
-        limits.landlock_network if setup.sandbox == "landlock" else _unconfined,
+        confine,
     )
     report = run(order, setup, data, checkpoint, team.rank)
     if team.rank:
@@ -74,7 +74,9 @@ def work(order: Order, setup: Setup, data: Mapping[str, Tensor], result: int, lo
     _exit(0)
 
 
-def _settle(order: Order, setup: Setup, folder: Path, log: int) -> None:
+def _settle(order: Order, setup: Setup, folder: Path, log: int) -> Callable[[], object]:
+    """Take from this process what it does not need; returns what takes connections from it, when it has those
+    that it needs."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
@@ -90,10 +92,19 @@ def _settle(order: Order, setup: Setup, folder: Path, log: int) -> None:
         file_bytes=FILE_BYTES,
         cuda=setup.device == "cuda" and order.kind == "train",
     )
+    apart = setup.sandbox != "none" and setup.device == "cpu" and network.own_network()
     limits.drop_privileges()
-    if setup.sandbox == "landlock":
+    if setup.sandbox != "none" and limits.landlock_version():
         limits.landlock(setup.readable, (str(folder), *_devices(setup)))
     torch.set_num_threads(setup.threads if order.kind == "train" else 1)
+    if setup.sandbox == "none":
+        return _unconfined
+    return limits.landlock_network if apart else _without_network
+
+
+def _without_network() -> None:
+    limits.landlock_network()
+    network.refuse_sockets()
 
 
 def _unconfined() -> None:

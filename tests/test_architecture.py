@@ -48,7 +48,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("validate",),
     ("grammar",),
     ("llm",),
-    ("limits", "loading", "orders", "channel", "checkpoints"),
+    ("limits", "network", "bubblewrap", "loading", "orders", "channel", "checkpoints"),
     ("batches", "measuring", "optimizers", "pace", "rates", "peers", "devices"),
     ("averaging",),
     ("course",),

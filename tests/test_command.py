@@ -37,10 +37,16 @@ print(json.dumps({"accuracy": 0.5, "parameters": len(names), "feedback": f"{sys.
 
 @contextmanager
 def opened(
-    tmp_path: Path, evaluator: str, argument: str, timeout: float = 20.0
+    tmp_path: Path, evaluator: str, argument: str, timeout: float = 20.0, sandbox: str = "auto"
 ) -> Iterator[CommandEvaluation]:
     config = config_from_dict(
-        {"evaluator": evaluator, "evaluator_argument": argument, "timeout": timeout, "workers": 3}
+        {
+            "evaluator": evaluator,
+            "evaluator_argument": argument,
+            "timeout": timeout,
+            "workers": 3,
+            "sandbox": sandbox,
+        }
     )
     objectives = [one for one in ge_objectives() if one.name in ("accuracy", "parameters")]
     with EVALUATORS[evaluator].open(genome(), config, objectives, tmp_path / "scratch") as evaluation:

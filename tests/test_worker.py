@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from ge_engine.errors import SeedError
 from ge_engine.evaluate import TrainEvaluation
 from ge_engine.genome import Seed
 from ge_engine.outcome import Failed, Scored
-from ge_engine.training.endings import WorkerLost, report_of
+from ge_engine.training.endings import Kills, WorkerLost, killed_for_memory, report_of
 from ge_engine.training.executor import LOG_BYTES, NurseryExecutor
 from ge_engine.training.starting import clean_environment
 from tests.evaluation import data, genome, outcome_of, shop, source
@@ -42,7 +45,7 @@ def test_a_slot_that_a_hanging_candidate_keeps(evaluation: TrainEvaluation) -> N
         ending = executor_of(evaluation).submit(order).result(30)
         assert 2.0 <= time.monotonic() - started < 3.0
         assert ending.reason == "timeout"
-        failed = report_of(ending, order)
+        failed = report_of(ending, order, Kills())
         assert isinstance(failed, Failed)
         assert (failed.kind, failed.fault) == ("timeout", "candidate")
 
@@ -79,11 +82,58 @@ def test_an_error_without_the_line_where_it_was(evaluation: TrainEvaluation) -> 
     assert "(line 26, in Net.forward)" in probe.error
 
 
-def test_a_system_kill_that_counts_against_the_candidate(evaluation: TrainEvaluation) -> None:
-    suicide = genome(top="import os", forward="if training:\n    os.kill(os.getpid(), 9)")
-    outcome = outcome_of(evaluation, suicide)
+def test_a_system_kill_that_counts_against_the_candidate(evaluation: TrainEvaluation, tmp_path: Path) -> None:
+    """Killed from outside once, a training is tried again by the loop, and succeeds."""
+    waits = genome(top="import time", forward="if training:\n    time.sleep(0.3)")
+    evaluation.probe(waits).result(60)
+    trained = evaluation.submit(Job("x", waits, 0))
+    deadline = time.monotonic() + 30
+    while not (running := jobs_of(executor_of(evaluation))):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.3)
+    for pid in running:
+        os.kill(pid, signal.SIGKILL)
+    outcome = trained.result(60)
     assert isinstance(outcome, Failed)
     assert outcome.fault == "infrastructure"
+    assert isinstance(outcome_of(evaluation, waits), Scored)
+
+
+def jobs_of(executor: NurseryExecutor) -> list[int]:
+    """The processes of the jobs that run, found by their working directory."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cwd"):
+        with suppress(OSError):
+            folder = os.readlink(place)
+            if folder.startswith(executor._setup.scratch + "/jobs/"):
+                found.append(int(place.parent.name))
+    return found
+
+
+def test_a_candidate_that_kills_itself_and_blames_the_system(evaluation: TrainEvaluation) -> None:
+    suicide = genome(top="import os", forward="if training:\n    os.kill(os.getpid(), 9)")
+    first, second = outcome_of(evaluation, suicide), outcome_of(evaluation, suicide)
+    assert isinstance(first, Failed)
+    assert isinstance(second, Failed)
+    assert (first.fault, second.fault) == ("infrastructure", "candidate")
+    assert second.kind == "crash"
+
+
+def test_a_kill_for_want_of_memory_that_is_blamed_on_the_candidate() -> None:
+    counts = iter([3, 3, 4, 4, 5])
+    kills = Kills(lambda: next(counts))
+    faults = [kills.judge("train", digest).fault for digest in ("a", "a", "b", "a")]
+    assert faults == ["infrastructure", "infrastructure", "infrastructure", "infrastructure"]
+    assert killed_for_memory() >= 0
+
+
+def test_a_lost_gpu_that_counts_against_the_candidate(evaluation: TrainEvaluation) -> None:
+    words = "CUDA error: GPU is lost. Reboot the system to recover this GPU"
+    lost = genome(forward=f"if training:\n    raise RuntimeError({words!r})")
+    outcome = outcome_of(evaluation, lost)
+    assert isinstance(outcome, Failed)
+    assert (outcome.fault, "GPU is lost" in outcome.reason) == ("infrastructure", True)
 
 
 def test_a_full_disk_that_counts_against_the_candidate(evaluation: TrainEvaluation) -> None:

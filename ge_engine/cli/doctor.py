@@ -17,6 +17,7 @@ from ge_engine.cli.console import out
 from ge_engine.errors import GeError
 from ge_engine.llm.embedded import cached_model
 from ge_engine.registry import load_registry
+from ge_engine.training import bubblewrap, network
 from ge_engine.training.limits import landlock_version
 
 State = Literal["ok", "note", "missing"]
@@ -99,15 +100,19 @@ def _plugins() -> Iterator[tuple[State, str, str]]:
 
 
 def _sandbox() -> Iterator[tuple[State, str, str]]:
-    version = landlock_version()
-    if not version:
-        yield (
-            "note",
-            "sandbox",
-            "no Landlock in this kernel; candidates get limits and no secrets, but can read files",
-        )
-        return
-    denied = ["files outside an allow-list"]
-    denied += ["TCP"] if version >= 4 else []
-    denied += ["signals to other processes"] if version >= 6 else []
-    yield "ok", "sandbox", f"Landlock {version}: candidates are denied {', '.join(denied)}"
+    version, missing, closed = landlock_version(), bubblewrap.why_not(), network.closed_by()
+    if missing:
+        yield "note", "bubblewrap", f"{missing}; --sandbox auto goes without"
+    else:
+        yield "ok", "bubblewrap", "candidates see no process, no network and no files but what they need"
+    if version:
+        denied = "files outside an allow-list" + (", signals to other processes" if version >= 6 else "")
+        yield "ok", "Landlock", f"version {version}: candidates are denied {denied}"
+    else:
+        yield "note", "Landlock", "not in this kernel" + ("; candidates can read files" if missing else "")
+    how = {
+        "namespace": "each candidate has a network namespace of its own (on a GPU a seccomp filter)",
+        "seccomp": "namespaces are forbidden here; a seccomp filter refuses sockets",
+        "": "not closed beyond what the above does",
+    }
+    yield "ok" if closed else "note", "network", how[closed]

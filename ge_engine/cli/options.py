@@ -121,7 +121,7 @@ RescoreSeeds = Annotated[
     int | None, _option(TRAINING, "Train finalists with so many more seeds.", "--rescore-seeds")
 ]
 Timeout = Annotated[float | None, _option(TRAINING, "Seconds a candidate may take.", "--timeout")]
-Sandbox = Annotated[str | None, _option(TRAINING, "auto, landlock or none.", "--sandbox")]
+Sandbox = Annotated[str | None, _option(TRAINING, "auto, bwrap, landlock or none.", "--sandbox")]
 Threads = Annotated[int | None, _option(TRAINING, "Cores that one training uses.", "--threads")]
 Workers = Annotated[
     int | None, _option(TRAINING, "Trainings at once; 0: as cores or GPUs allow.", "--workers")

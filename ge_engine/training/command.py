@@ -1,7 +1,8 @@
 """Score genomes by any program: its last line is JSON, and exit status, time and stderr become outcomes.
 
 `python` is the one that runs this engine. The program gets no secrets, a session of its own, limits and a
-scratch file; what it reads is its affair, so the file sandbox of the built-in trainer does not hold here.
+scratch folder. What it reads and where it connects is its affair, unless `sandbox` is "bwrap": then the
+system is read-only to it, all but that folder, and there is no network.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ from ge_engine.contracts import Job, Probe
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.training import limits
+from ge_engine.training.bubblewrap import around
 from ge_engine.training.constraints import parse_constraints
 from ge_engine.training.devices import cores
+from ge_engine.training.endings import Kills
+from ge_engine.training.preparing import chosen_sandbox
 from ge_engine.training.starting import clean_environment
 
 OUTPUT_BYTES = 256 * 2**20
@@ -65,6 +69,8 @@ class CommandEvaluation:
         self._timeout = config.timeout
         self._epochs = config.recipe.epochs
         self._memory = int(config.memory_gib * 2**30)
+        self._confined = config.sandbox == "bwrap" and chosen_sandbox("bwrap") == "bwrap"
+        self._kills = Kills()
         self._folder = scratch / "jobs"
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
@@ -104,7 +110,7 @@ class CommandEvaluation:
         try:
             path = folder / self._file.name
             path.write_bytes(job.genome.source)
-            return self._finished(folder, self._filled(job, path))
+            return self._finished(folder, self._filled(job, path), job.genome.digest)
         except OSError as error:
             return Failed("command", "error", f"it cannot be started: {error}", "infrastructure")
         finally:
@@ -121,7 +127,7 @@ class CommandEvaluation:
             filled.append(argument)
         return filled
 
-    def _finished(self, folder: Path, command: Sequence[str]) -> Outcome:
+    def _finished(self, folder: Path, command: Sequence[str], digest: str) -> Outcome:
         places = [str(self._file.resolve().parent), os.getcwd(), os.environ.get("PYTHONPATH", "")]
         environment = clean_environment() | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
         programs = os.pathsep.join((os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)))
@@ -129,7 +135,7 @@ class CommandEvaluation:
         out, err = folder / "stdout", folder / "stderr"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
-                command,
+                confined(command, folder, self._memory) if self._confined else command,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -140,7 +146,7 @@ class CommandEvaluation:
             self._running.add(process.pid)
             closed = self._closed
         try:
-            if limits.LINUX:
+            if limits.LINUX and not self._confined:
                 _limit(process.pid, self._memory)
             status: int | None = process.wait(0 if closed else self._timeout)
         except subprocess.TimeoutExpired:
@@ -151,14 +157,16 @@ class CommandEvaluation:
             process.wait()
             with self._lock:
                 self._running.discard(process.pid)
+        if self._confined and status is not None and status > 128:
+            status = 128 - status  # how bubblewrap tells of a signal
+        if status == -signal.SIGKILL:
+            return self._kills.judge("command", digest)
         return self._outcome(status, _tail(out), _tail(err))
 
     def _outcome(self, status: int | None, output: str, errors: str) -> Outcome:
         said = " ".join(errors.split())[-REASON_CHARACTERS:]
         if status is None:
             return Failed("command", "timeout", f"still running after {self._timeout:g} s")
-        if status == -signal.SIGKILL:
-            return Failed("command", "out of memory", "killed by the system (SIGKILL)", "infrastructure")
         if status < 0:
             return Failed("command", "crash", f"killed by signal {-status}: {said}")
         if status > 0:
@@ -191,6 +199,12 @@ def read_scores(output: str, objectives: Sequence[str]) -> Outcome:
         scores[name] = float(value)
     feedback = said.get("feedback")
     return Scored(scores, {"feedback": feedback[:2000]} if isinstance(feedback, str) else {})
+
+
+def confined(command: Sequence[str], folder: Path, memory: int) -> list[str]:
+    """`command` in bubblewrap, with the limits that others get from outside: `memory` bytes of data."""
+    limited = f'ulimit -c 0; ulimit -f {OUTPUT_BYTES // 512}; ulimit -d {memory // 1024}; exec "$@"'
+    return around(["/"], [str(folder)], os.getcwd(), ["/bin/sh", "-c", limited, "sh", *command])
 
 
 def _limit(pid: int, memory: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ge_engine.contracts import Probe
@@ -22,7 +24,39 @@ class WorkerLost(Exception):
         self.failed = failed
 
 
-def report_of(ending: Ending, order: Order) -> Report | Failed:
+class Kills:
+    """Who is to blame for a SIGKILL, which the system sends where memory runs out, people do, and a candidate
+    can do to itself. `counted` gives how many processes the system has killed for memory since it started."""
+
+    def __init__(self, counted: Callable[[], int] | None = None) -> None:
+        self._counted = counted or killed_for_memory
+        self._known = self._counted()
+        self._times: Counter[str] = Counter()
+
+    def judge(self, stage: str, digest: str) -> Failed:
+        """A kill of the genome `digest`: of the surroundings where the system has just killed for memory, and
+        once in any case; a further one is the candidate's."""
+        count = self._counted()
+        memory, self._known = count > self._known, count
+        if memory:
+            return Failed(stage, "out of memory", "killed by the system (SIGKILL)", "infrastructure")
+        self._times[digest] += 1
+        if self._times[digest] == 1:
+            return Failed(stage, "crash", "killed from outside (SIGKILL)", "infrastructure")
+        reason = "killed by SIGKILL again, and the system did not run out of memory: it did so itself"
+        return Failed(stage, "crash", reason)
+
+
+def killed_for_memory() -> int:
+    """How many processes this system has killed for want of memory (Linux); 0 where it does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+def report_of(ending: Ending, order: Order, kills: Kills) -> Report | Failed:
     """The worker's report, or how the worker failed to give one."""
     stage = order.kind
     if ending.reason == "timeout":
@@ -35,6 +69,8 @@ def report_of(ending: Ending, order: Order) -> Report | Failed:
         return Failed(stage, "crash", "the process that started it died, twice; the second time it ran alone")
     if ending.reason:
         return Failed(stage, "crash", ending.reason, "infrastructure")
+    if ending.status == -signal.SIGKILL:
+        return kills.judge(stage, order.digest)
     if ending.status < 0:
         return _killed(stage, -ending.status, ending)
     try:
@@ -95,8 +131,6 @@ def _killed(stage: str, number: int, ending: Ending) -> Failed:
         name = signal.Signals(number).name
     except ValueError:
         name = f"signal {number}"
-    if number == signal.SIGKILL:
-        return Failed(stage, "out of memory", "killed by the system (SIGKILL)", "infrastructure")
     if number == signal.SIGXCPU:
         return Failed(stage, "timeout", "used more processor time than allowed (SIGXCPU)")
     return Failed(stage, "crash", f"killed by {name}{_printed(ending)}")

@@ -17,7 +17,7 @@ from ge_engine.contracts import Dataset, Split
 from ge_engine.entry import resolve_entry
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome
-from ge_engine.training import limits
+from ge_engine.training import bubblewrap, limits
 from ge_engine.training.devices import layout_of
 from ge_engine.training.loading import module_address
 from ge_engine.training.orders import Block, Setup
@@ -85,14 +85,29 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
 
 
 def chosen_sandbox(asked: str) -> str:
-    """ "landlock" or "none". Raises ConfigError when Landlock is asked for and the kernel has none."""
+    """The name of the sandbox in force, "bwrap", "landlock", "network" (closed, files open) or "none".
+
+    Raises:
+        ConfigError: what is asked for is not to be had here.
+    """
+    if asked in ("auto", "bwrap"):
+        missing = bubblewrap.why_not()
+        if not missing:
+            return "bwrap"
+        if asked == "bwrap":
+            raise ConfigError(
+                f"Candidates cannot be confined by bubblewrap: {missing}.",
+                "Install the package bubblewrap and allow user namespaces, or take --sandbox auto.",
+            )
     available = limits.landlock_version() > 0
     if asked == "landlock" and not available:
         raise ConfigError(
             "This kernel has no Landlock to confine candidates with.",
             "Use Linux 5.13 or later, or --sandbox auto.",
         )
-    return "landlock" if available and asked != "none" else "none"
+    if asked == "none":
+        return "none"
+    return "landlock" if available else "network"
 
 
 def task_facts(data: Dataset, size: int) -> dict[str, int | float]:
@@ -140,7 +155,7 @@ def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[f
 
 def readable_paths(root: str) -> tuple[str, ...]:
     """What a candidate may read: the system, Python and its packages, the engine, the seed's folder."""
-    engine = os.path.dirname(os.path.abspath(__file__))
+    engine = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     places = [*_READABLE, sys.prefix, sys.base_prefix, sys.exec_prefix, root, engine]
     places += [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
     places += os.environ.get("PYTHONPATH", "").split(os.pathsep)

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 
 from ge_engine.errors import GeError
+from ge_engine.training.bubblewrap import around
 from ge_engine.training.channel import receive_frame, send_frame
 from ge_engine.training.orders import Setup, to_json
 
@@ -45,7 +46,7 @@ class NurseryProcess:
         self._errors = tempfile.TemporaryFile(dir=setup.scratch)  # noqa: SIM115
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "ge_engine.nursery", str(theirs.fileno())],
+                _command(setup, theirs.fileno()),
                 pass_fds=[theirs.fileno()],
                 env=clean_environment(),
                 cwd=setup.scratch,
@@ -75,6 +76,14 @@ class NurseryProcess:
             self._process.kill()
             self._process.wait()
         self._errors.close()
+
+
+def _command(setup: Setup, descriptor: int) -> list[str]:
+    command = [sys.executable, "-P", "-m", "ge_engine.nursery", str(descriptor)]
+    if setup.sandbox != "bwrap":
+        return command
+    jobs = os.path.join(setup.scratch, "jobs")
+    return around([*setup.readable, setup.scratch], [jobs], setup.scratch, command)
 
 
 def clean_environment() -> dict[str, str]:

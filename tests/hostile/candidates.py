@@ -1,6 +1,7 @@
 """Networks that lie, steal, break out or break down, each with the outcome it must come to.
 
-`expect` is "scored", or the kind of `Failed`, optionally with a part of its reason after a colon.
+`expect` is "scored", or the kind of `Failed`, optionally with a part of its reason after a colon, of which
+there may be several, divided by "|": what is denied by one sandbox is not to be seen in another.
 `landlock` is the version from which the kernel denies it; on an older one it would do harm, and is not run.
 PLACES in the code (SECRET_FILE, PORT, ...) are filled in by the test.
 """
@@ -93,26 +94,26 @@ HOSTILE = [
     ),
     Hostile(
         "reads the environment of its parents",
-        "error:PermissionError",
+        "error:PermissionError|FileNotFoundError",
         landlock=1,
         top="import os",
         forward=ONCE + "open(f'/proc/{os.getppid()}/environ', 'rb').read()",
     ),
     Hostile(
         "reads the engine's memory",
-        "error:PermissionError",
+        "error:PermissionError|FileNotFoundError",
         landlock=1,
         forward=ONCE + "open('/proc/ENGINE_PID/mem', 'rb').read(1)",
     ),
     Hostile(
         "reads a file of the user",
-        "error:PermissionError",
+        "error:PermissionError|FileNotFoundError",
         landlock=1,
         forward=ONCE + "open('SECRET_FILE').read()",
     ),
     Hostile(
         "overwrites a file of the user",
-        "error:PermissionError",
+        "error:PermissionError|FileNotFoundError",
         landlock=1,
         forward=ONCE + "open('SECRET_FILE', 'w')",
     ),
@@ -131,15 +132,38 @@ HOSTILE = [
         forward=ONCE + "socket.create_connection(('127.0.0.1', PORT), timeout=2)",
     ),
     Hostile(
-        "kills the process that started it",
+        "tells a neighbour by UDP",
+        "error:PermissionError|unreachable|UDP went nowhere",
+        landlock=1,
+        top="import socket",
+        forward=ONCE
+        + "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'labels', ('127.0.0.1', PORT))\n"
+        "    raise OSError('UDP went nowhere')",
+    ),
+    Hostile(
+        "asks a name server",
+        "error:gaierror",
+        landlock=1,
+        top="import socket",
+        forward=ONCE + "socket.getaddrinfo('labels.example.com', 443)",
+    ),
+    Hostile(
+        "sends raw packets",
         "error:PermissionError",
+        landlock=1,
+        top="import socket",
+        forward=ONCE + "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)",
+    ),
+    Hostile(
+        "kills the process that started it",
+        "error:PermissionError|ProcessLookupError",
         landlock=6,
         top="import os",
         forward=ONCE + "os.kill(os.getppid(), 9)",
     ),
     Hostile(
         "kills the engine",
-        "error:PermissionError",
+        "error:PermissionError|ProcessLookupError",
         landlock=6,
         top="import os",
         forward=ONCE + "os.kill(ENGINE_PID, 9)",
