@@ -10,7 +10,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any, Literal
 
 from ge_engine.code.syntax import normalised
@@ -47,8 +46,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """A line of the last genome of a chain that its seed does not have; `index` is the genome of the
-    chain that brought it in."""
+    """A line of the last of some genomes that the first does not have; `index` is the one of them that
+    brought it in."""
 
     line: int
     text: str
@@ -100,20 +99,24 @@ def to_json(changes: Iterable[Change]) -> list[dict[str, Any]]:
     return rows
 
 
-def blame(chain: Sequence[Genome]) -> list[Blame]:
+def blame(genomes: Sequence[Genome], parents: Sequence[Sequence[int]] | None = None) -> list[Blame]:
     """For each line of the last genome that differs from the first: who brought it in.
 
-    `chain` runs from the seed to the individual, each the first parent of the next. Lines count from 1.
+    `genomes` run from the seed to the individual, parents before children; `parents` are the places of each
+    one's parents among them, the first parent first (without it, each is the only parent of the next). A line
+    that the first parent does not have is the second one's where that has it. Lines count from 1.
     """
-    texts = [_lines(genome) for genome in chain]
-    origins = [0] * len(texts[0])
-    for index, (old, new) in enumerate(pairwise(texts), 1):
+    texts = [_lines(genome) for genome in genomes]
+    lineage = parents or [() if index == 0 else (index - 1,) for index in range(len(texts))]
+    origins: list[list[int]] = []
+    for index, new in enumerate(texts):
         made = [index] * len(new)
-        for i, k, size in _equal_runs(old, new):
-            made[k : k + size] = origins[i : i + size]
-        origins = made
+        for parent in reversed(lineage[index]):
+            for i, k, size in _equal_runs(texts[parent], new):
+                made[k : k + size] = origins[parent][i : i + size]
+        origins.append(made)
     same = {k + step for _, k, size in _equal_runs(texts[0], texts[-1]) for step in range(size)}
-    last = enumerate(zip(texts[-1], origins, strict=True))
+    last = enumerate(zip(texts[-1], origins[-1], strict=True))
     return [Blame(at + 1, text, index) for at, (text, index) in last if index and at not in same]
 
 

@@ -143,6 +143,17 @@ def test_blame_names_the_genome_that_brought_each_line_in() -> None:
     assert blame([genome]) == []
 
 
+def test_blame_traces_what_a_mating_took_from_its_second_parent() -> None:
+    genome = genome_of()
+    wide = rewrite(genome, "SE", SE_WIDE)
+    forward = rewrite(genome, "Net.forward", FORWARD)
+    mated = rewrite(wide, "Net.forward", FORWARD.replace("mean((2, 3))", "amax((2, 3))"))
+    found = {b.text.strip(): b.index for b in blame([genome, wide, forward, mated], [(), (0,), (0,), (1, 2)])}
+    assert found["self.down = nn.Linear(channels, channels // 2)"] == 1
+    assert found["x = F.relu(self.norm(self.stem(x)))"] == 2
+    assert found["return self.head(self.gate(x).amax((2, 3)))"] == 3
+
+
 LINES = st.lists(st.sampled_from(["a = 1", "b = 2", "return x", "", "# c"]), max_size=8)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from ge_engine.cli.console import out
 from ge_engine.cli.outcomes import number
 from ge_engine.cli.refs import find_individual, require_genome, split_reference
 from ge_engine.ledger import History
-from ge_engine.population import Individual
+from ge_engine.population import SEED_ID, Individual
 
 
 def blame(
@@ -24,30 +25,39 @@ def blame(
 ) -> None:
     """For every line that differs from the seed: the individual, operator and persona that brought it in.
 
-    The chain follows first parents, from which a child keeps all but the rewritten block.
+    A child keeps all of its first parent but the rewritten block; what a mating took from the second parent
+    is traced back through that one.
 
     Example: ge blame runs/demo:g1s3
     """
     folder, identity = split_reference(individual)
     with History(folder) as history:
-        chain = _chain(history, find_individual(history, identity))
-    lines = blame_lines([require_genome(one) for one in chain])
+        family = _family(history, find_individual(history, identity))
+    place = {one.id: at for at, one in enumerate(family)}
+    lines = blame_lines(
+        [require_genome(one) for one in family], [[place[name] for name in one.parents] for one in family]
+    )
     if as_json:
         for line in lines:
-            typer.echo(json.dumps(_record(line, chain), allow_nan=False))
+            typer.echo(json.dumps(_record(line, family, place), allow_nan=False))
         return
     for index, group in groupby(lines, key=lambda line: line.index):
-        out.print(Text(_origin(chain[index], chain[index - 1]), style="bold"))
+        one = family[index]
+        out.print(Text(_origin(one, family[place[one.parents[0]]]), style="bold"))
         for line in group:
             out.print(Text.assemble((f"{line.line:6} ", "dim"), line.text))
 
 
-def _chain(history: History, one: Individual) -> list[Individual]:
-    """From the seed to `one`, each the first parent of the next."""
-    chain = [one]
-    while chain[-1].parents:
-        chain.append(find_individual(history, chain[-1].parents[0]))
-    return chain[::-1]
+def _family(history: History, one: Individual) -> list[Individual]:
+    """`one` and all its ancestors, the seed first, parents before children."""
+    found = {one.id: one}
+    waiting = list(one.parents)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = find_individual(history, name)
+            waiting += found[name].parents
+    return sorted(found.values(), key=lambda member: (member.id != SEED_ID, member.generation, member.slot))
 
 
 def _origin(one: Individual, parent: Individual) -> str:
@@ -73,8 +83,9 @@ def _changes(one: Individual, parent: Individual) -> dict[str, tuple[float, floa
     }
 
 
-def _record(line: Blame, chain: list[Individual]) -> dict[str, Any]:
-    one, parent = chain[line.index], chain[line.index - 1]
+def _record(line: Blame, family: list[Individual], place: Mapping[str, int]) -> dict[str, Any]:
+    one = family[line.index]
+    parent = family[place[one.parents[0]]]
     return {
         "line": line.line,
         "text": line.text,
