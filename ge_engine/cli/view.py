@@ -69,7 +69,8 @@ def constants(config: RunConfig) -> str:
         f"{config.elites} elites, {_islands(config)}"
         f"temperature {low:g} to {high:g}, {least} to {most} tokens a reply, "
         f"{counted(config.recipe.epochs, 'epoch')}, batch {config.recipe.batch_size}, "
-        f"lr {config.recipe.lr:g}, {config.recipe.schedule} schedule"
+        f"lr {config.recipe.lr:g}, {config.recipe.schedule} schedule, decay {config.recipe.weight_decay:g}, "
+        f"images of {f'{config.recipe.image_size} px' if config.recipe.image_size else 'their own size'}"
     )
 
 
