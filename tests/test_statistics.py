@@ -73,3 +73,15 @@ def test_repairs_that_are_not_counted_or_not_shown(history: History, tmp_path: P
     assert all(
         f"{mended} of {sent} replies rejected at {stage}" in shown for stage, (sent, mended) in counts.items()
     )
+
+
+def test_a_dimension_without_its_success_rate_and_gain(history: History) -> None:
+    lines = CliRunner().invoke(app, ["log", str(history.folder), "--stats"]).output.splitlines()
+    assert lines[0].split() == ["children", "admitted", "scored", "better", "success", "hypervolume", "gain"]
+    shown = {line.split()[0] for line in lines if line and not line.startswith(" ")}
+    assert {"operator", "intent", "persona", "grammar", "model", "block"} <= shown
+    rows = {row.value: row for row in statistics(history) if row.dimension == "persona"}
+    for line in (line for line in lines if "expert" in line):
+        row = rows["expert"]
+        assert line.split()[-6:-2] == [str(n) for n in (row.children, row.admitted, row.scored, row.better)]
+        assert line.split()[-2:] == [f"{row.better / row.children:.0%}", f"{row.gain:.4f}"]

@@ -127,11 +127,12 @@ def _print_stats(history: History) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("")
     table.add_column("")
-    for column in ("children", "admitted", "scored", "better", "hypervolume gain"):
+    for column in ("children", "admitted", "scored", "better", "success", "hypervolume gain"):
         table.add_column(column, justify="right")
     last = ""
     for row in statistics(history):
         counts = [str(n) for n in (row.children, row.admitted, row.scored, row.better)]
+        counts.append(f"{row.better / row.children:.0%}")
         head = row.dimension if row.dimension != last else ""
         table.add_row(Text(head, style="bold"), Text(row.value), *counts, f"{row.gain:.4f}")
         last = row.dimension
