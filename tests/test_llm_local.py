@@ -15,7 +15,7 @@ from ge_engine.contracts import Prompt, Reply, Request, Sampling, Target
 from ge_engine.errors import ModelError
 from ge_engine.genome import Seed
 from ge_engine.llm import embedded
-from ge_engine.llm.batch import _best_span
+from ge_engine.llm.batch import STEP_TOKENS, _shares
 from ge_engine.llm.local import LocalModel, load_local
 from ge_engine.llm.precision import faster_dtype
 from ge_engine.llm.rows import common_prefix
@@ -68,14 +68,15 @@ def tiny(smollm2: LocalModel, kind: str, rows: int) -> LocalModel:
         "pad_token_id": 2,
         "bos_token_id": 1,
     }
-    if kind == "full":
+    if kind in ("full", "eager"):
         model: Any = LlamaForCausalLM(LlamaConfig(**SHAPE, **tokens))
+        model.set_attn_implementation({"full": "sdpa"}.get(kind, kind))
     else:
         model = MistralForCausalLM(MistralConfig(**SHAPE, **tokens, sliding_window=16))
     return LocalModel(kind, model.float().eval(), smollm2.tokenizer, rows)
 
 
-@pytest.mark.parametrize("kind", ["full", "sliding"])
+@pytest.mark.parametrize("kind", ["full", "eager", "sliding"])
 @pytest.mark.parametrize("rows", [2, 16])
 def test_a_batch_that_answers_otherwise_than_one_at_a_time(smollm2: LocalModel, kind: str, rows: int) -> None:
     model = tiny(smollm2, kind, rows)
@@ -182,11 +183,9 @@ def test_the_precision_is_measured_once(smollm2: LocalModel, tmp_path: Path) -> 
     assert model.dtype is first
 
 
-@pytest.mark.parametrize(
-    ("pending", "span"), [([1, 1, 1], 1), ([300] * 8, 300), ([400] + [1] * 47, 1), ([400, 1], 400)]
-)
-def test_the_span_of_a_step_wastes_no_padding(pending: list[int], span: int) -> None:
-    assert _best_span(pending) == span
+def test_a_long_prompt_that_holds_up_the_rows_that_draw() -> None:
+    assert _shares([1, 300, 1]) == [1, 300, 1]
+    assert _shares([STEP_TOKENS, 7, STEP_TOKENS]) == [STEP_TOKENS - 7, 7, 0]
 
 
 def test_common_prefixes() -> None:

@@ -1,5 +1,6 @@
 """Decode many requests as one batch: rows enter and leave at any step, prompts that begin alike are read
-once, forced tokens are read together, and the grammars' masks are computed while the model's forward runs.
+once, whole prompts and forced tokens are read beside the draws of other rows, and the grammars' masks are
+computed while the model's forward runs.
 """
 
 from __future__ import annotations
@@ -15,22 +16,24 @@ from llguidance import LLExecutor, LLTokenizer
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask_par
 
 from ge_engine.contracts import Request
+from ge_engine.llm.packed import Packing, pack
 from ge_engine.llm.rows import Array, Row, common_prefix, open_row
 from ge_engine.llm.slots import Columns, SlotCache
 
 SHARE_FROM = 24
-STORED_PREFIXES = 16
-STEP_COST = 40
-MAX_STEP_TOKENS = 8192
+STORED_TOKENS = 16384
+STEP_TOKENS = 4096
 
-Forward = Callable[[torch.Tensor, torch.Tensor, SlotCache, torch.Tensor], torch.Tensor]
+Forward = Callable[[Packing, SlotCache, torch.Tensor], torch.Tensor]
 
 
 class PrefixStore:
-    """The cache columns of recent prompts, for later prompts that begin alike. Least recently used goes."""
+    """The cache columns of recent prompts, up to `capacity` tokens, for later prompts that begin alike.
+    Least recently used goes."""
 
-    def __init__(self, capacity: int = STORED_PREFIXES) -> None:
+    def __init__(self, capacity: int = STORED_TOKENS) -> None:
         self._capacity = capacity
+        self._held = 0
         self._stored: OrderedDict[tuple[int, ...], Columns] = OrderedDict()
 
     def longest(self, prompt: list[int]) -> tuple[int, Columns | None]:
@@ -48,8 +51,9 @@ class PrefixStore:
 
     def put(self, prompt: list[int], columns: Columns) -> None:
         self._stored[tuple(prompt)] = columns
-        while len(self._stored) > self._capacity:
-            self._stored.popitem(last=False)
+        self._held += len(prompt)
+        while self._held > self._capacity:
+            self._held -= len(self._stored.popitem(last=False)[0])
 
 
 class Batch:
@@ -109,31 +113,28 @@ class Batch:
         return max((common_prefix(other, prompt) for other in unread), default=0)
 
     def _step(self, thread: ThreadPoolExecutor) -> None:
-        """Read up to `span` pending tokens of every row; rows with none left draw their next token."""
-        span = _best_span([len(row.pending) for row in self._rows])
-        chunks = [row.pending[:span] for row in self._rows]
-        drawing = [i for i, row in enumerate(self._rows) if len(row.pending) <= span]
+        """Read what is pending, as far as a step goes; rows with nothing left draw their next token."""
+        lengths = _shares([len(row.pending) for row in self._rows])
+        chunks = [row.pending[:length] for row, length in zip(self._rows, lengths, strict=True)]
+        drawing = [i for i, row in enumerate(self._rows) if len(row.pending) == lengths[i]]
         masks = thread.submit(self._fill_masks, drawing)
         with torch.inference_mode():
-            hidden_rows = self._read(chunks, span, drawing)
+            logits = self._read(chunks, drawing)
         self._settle_reading(chunks)
-        self._draw(drawing, hidden_rows, masks)
+        self._draw(drawing, logits, masks)
 
     def _fill_masks(self, drawing: list[int]) -> None:
         held = [(row.matcher, i) for i in drawing if (row := self._rows[i]).matcher is not None]
         if held:
             fill_next_token_bitmask_par(self._masker, held, self._masks)
 
-    def _read(self, chunks: list[list[int]], span: int, drawing: list[int]) -> Array:
+    def _read(self, chunks: list[list[int]], drawing: list[int]) -> Array:
         """Logits of the rows that draw, float32 (rows, vocabulary)."""
-        ids = torch.tensor([chunk + [0] * (span - len(chunk)) for chunk in chunks])
-        starts = torch.tensor([row.read for row in self._rows])
-        positions = starts[:, None] + torch.arange(span)[None]
-        self._cache.aim(positions, int(positions.max()) + 1)
-        last = torch.tensor([len(chunks[i]) - 1 for i in drawing], dtype=torch.long)
-        pick = torch.stack([torch.tensor(drawing, dtype=torch.long), last])
-        logits = self._forward(ids, positions, self._cache, pick)
-        return logits.float().cpu().numpy()
+        packing = pack(chunks, [row.read for row in self._rows])
+        self._cache.aim(packing.slots, packing.positions, packing.width)
+        last = {slot: first + length - 1 for slot, first, length in packing.spans}
+        drawn = torch.tensor([last[i] for i in drawing], dtype=torch.long)
+        return self._forward(packing, self._cache, drawn).float().cpu().numpy()
 
     def _settle_reading(self, chunks: list[list[int]]) -> None:
         for slot, (row, chunk) in enumerate(zip(self._rows, chunks, strict=True)):
@@ -171,13 +172,11 @@ class Batch:
             yield row
 
 
-def _best_span(pending: list[int]) -> int:
-    """How many tokens a row reads in the next step, for the most useful tokens per cost.
-
-    A step costs as much as `STEP_COST` tokens before its first one, and padding costs like tokens.
-    """
-    rows = len(pending)
-    spans = [s for s in sorted(set(pending)) if s == 1 or s * rows <= MAX_STEP_TOKENS]
-    if not spans:
-        return max(1, MAX_STEP_TOKENS // rows)
-    return max(spans, key=lambda s: (sum(min(s, n) for n in pending) / (STEP_COST + rows * s), -s))
+def _shares(pending: list[int]) -> list[int]:
+    """How many tokens each row reads in the next step: all, but the longest rows get what others leave of
+    `STEP_TOKENS`."""
+    left, shares = STEP_TOKENS, [0] * len(pending)
+    for row in sorted(range(len(pending)), key=pending.__getitem__):
+        shares[row] = min(pending[row], left)
+        left -= shares[row]
+    return shares

@@ -21,6 +21,7 @@ from ge_engine.contracts import Prompt, Reply, Request
 from ge_engine.errors import ModelError
 from ge_engine.llm.batch import Batch, PrefixStore
 from ge_engine.llm.embedded import cache_root
+from ge_engine.llm.packed import Packing, marker, packed, plan
 from ge_engine.llm.precision import faster_dtype
 from ge_engine.llm.resting import residence_of
 from ge_engine.llm.slots import SlotCache
@@ -39,7 +40,8 @@ class LocalModel:
         self.tokenizer = tokenizer
         self._rows = rows
         self._config = model.config.get_text_config()
-        self._sliding = _layer_kinds(self._config, name)
+        self._kinds = _layer_kinds(self._config, name)
+        self._attention = str(self._config._attn_implementation or "eager")
         forward = inspect.signature(model.forward).parameters
         self._cache_argument = "cache" if "cache" in forward else "past_key_values"
         self._matcher_tokenizer: LLTokenizer = from_tokenizer(
@@ -114,20 +116,22 @@ class LocalModel:
     def _limit(self) -> int:
         return int(getattr(self._config, "max_position_embeddings", None) or 1 << 30)
 
-    def _forward(
-        self, ids: torch.Tensor, positions: torch.Tensor, cache: SlotCache, pick: torch.Tensor
-    ) -> torch.Tensor:
-        device = self.model.get_input_embeddings().weight.device
-        hidden = self.model.base_model(
-            input_ids=ids.to(device),
-            attention_mask=self._mask(positions, cache.step.width, device),
-            position_ids=positions.to(device),
-            use_cache=True,
-            **{self._cache_argument: cache},
-        ).last_hidden_state
-        rows, queries = pick.to(hidden.device)
+    def _forward(self, packing: Packing, cache: SlotCache, drawn: torch.Tensor) -> torch.Tensor:
+        embedding = self.model.get_input_embeddings().weight
+        kinds = sorted(self._kinds)
+        window = getattr(self._config, "sliding_window", None)
+        made = plan(packing, self._attention, kinds, window, embedding)
+        masks = {kind: marker(number) for number, kind in enumerate(kinds)}
+        with packed(self._config, made):
+            hidden = self.model.base_model(
+                input_ids=packing.ids[None].to(embedding.device),
+                attention_mask=masks if len(kinds) > 1 else masks[kinds[0]],
+                position_ids=packing.positions[None].to(embedding.device),
+                use_cache=True,
+                **{self._cache_argument: cache},
+            ).last_hidden_state
         head = self.model.get_output_embeddings()
-        return self._scaled(head(hidden[rows, queries].to(head.weight.device)))
+        return self._scaled(head(hidden[0, drawn.to(hidden.device)].to(head.weight.device)))
 
     def _scaled(self, logits: torch.Tensor) -> torch.Tensor:
         cap = getattr(self._config, "final_logit_softcapping", None)
@@ -138,23 +142,6 @@ class LocalModel:
         if (scale := getattr(self._config, "logits_scaling", None)) is not None:
             logits = logits / scale
         return logits
-
-    def _mask(self, positions: torch.Tensor, width: int, device: torch.device) -> Any:
-        """Additive masks (rows, 1, queries, columns): a query sees the columns up to its own position."""
-        columns = torch.arange(width)[None, None, None]
-        here = positions[:, None, :, None]
-        seen = {"full_attention": columns <= here}
-        window = getattr(self._config, "sliding_window", None)
-        if window:
-            seen["sliding_attention"] = seen["full_attention"] & (columns > here - window)
-        lowest = torch.finfo(self.model.dtype).min
-        masks = {
-            kind: torch.zeros(sees.shape, dtype=self.model.dtype).masked_fill_(~sees, lowest).to(device)
-            for kind, sees in seen.items()
-        }
-        if self._sliding == {"full_attention"}:
-            return masks["full_attention"]
-        return masks if len(self._sliding) > 1 else masks["sliding_attention"]
 
 
 def load_local(source: str, name: str) -> LocalModel:
@@ -191,7 +178,7 @@ def load_local(source: str, name: str) -> LocalModel:
 def _layer_kinds(config: Any, name: str) -> set[str]:
     kinds = set(getattr(config, "layer_types", None) or ())
     if not kinds:
-        windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+        windowed = getattr(config, "sliding_window", None) and getattr(config, "use_kinds_window", True)
         kinds = {"sliding_attention"} if windowed else {"full_attention"}
     if kinds - ATTENTIONS or getattr(config, "is_encoder_decoder", False):
         raise ValueError(

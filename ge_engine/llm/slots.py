@@ -1,8 +1,7 @@
 """A key-value cache of slots: each row of the batch owns one and fills it from its first column on.
 
-A step may add a different number of tokens to every row. Padded queries write columns behind their row's
-end; causality hides those until real tokens overwrite them. So no row ever has a hole, rows come and go
-at any step, and the mask is one comparison of columns with positions.
+A step may add a different number of tokens to every row, or none. No row ever has a hole, rows come and go
+at any step, and a mask is one comparison of columns with positions.
 """
 
 from __future__ import annotations
@@ -19,9 +18,11 @@ Columns = list[tuple[torch.Tensor, torch.Tensor]]
 
 @dataclass(slots=True)
 class Step:
-    """Where the next forward writes: `positions` is (rows, queries), `width` the columns it can see."""
+    """Where the next forward writes: token i goes to slot `slots[i]`, column `positions[i]`; all columns
+    stay below `width`."""
 
-    positions: torch.Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.long))
+    slots: torch.Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
+    positions: torch.Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
     width: int = 0
 
 
@@ -42,15 +43,14 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_args: Any, **_kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write states (1, heads, tokens, width of a head) to their slots; all slots, whole."""
         self.open(key_states, value_states, self.step.width)
         assert self.keys is not None
         assert self.values is not None
-        positions = self.step.positions.to(key_states.device)
-        rows = torch.arange(positions.shape[0], device=key_states.device)[:, None]
-        self.keys[rows, :, positions] = key_states.transpose(1, 2)
-        self.values[rows, :, positions] = value_states.transpose(1, 2)
-        count, width = positions.shape[0], self.step.width
-        return self.keys[:count, :, :width], self.values[:count, :, :width]
+        slots, positions = self.step.slots.to(key_states.device), self.step.positions.to(key_states.device)
+        self.keys[slots, :, positions] = key_states[0].transpose(0, 1)
+        self.values[slots, :, positions] = value_states[0].transpose(0, 1)
+        return self.keys, self.values
 
     def open(self, key_states: torch.Tensor, value_states: torch.Tensor, width: int) -> None:
         """Make room for `width` columns of states like these, in chunks of 256."""
@@ -86,16 +86,16 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
 
 class SlotCache(Cache):
-    """All layers' slots. Rows 0..n-1 take part in a step, so a finished row's slot is filled by the last."""
+    """All layers' slots. Rows lie in slots 0..n-1, so a finished row's slot is filled by the last."""
 
     def __init__(self, slots: int) -> None:
         self.step = Step()
         self._new_layer = partial(SlotLayer, self.step, slots)
         super().__init__(layer_class_to_replicate=self._new_layer)  # type: ignore[arg-type]
 
-    def aim(self, positions: torch.Tensor, width: int) -> None:
+    def aim(self, slots: torch.Tensor, positions: torch.Tensor, width: int) -> None:
         """Say where the next forward's keys and values go."""
-        self.step.positions, self.step.width = positions, width
+        self.step.slots, self.step.positions, self.step.width = slots, positions, width
 
     @torch.inference_mode()
     def read(self, slot: int, length: int) -> Columns:
