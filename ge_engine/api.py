@@ -106,6 +106,7 @@ class Settings(TypedDict, total=False):
     halving_rate: int
     rescore_seeds: int
     adaptive: bool
+    trackers: Sequence[str]
     islands: int
     migrate_every: int
     migrants: int

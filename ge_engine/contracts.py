@@ -144,9 +144,35 @@ class LanguageModelFactory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Trials:
+    """The children that something had a part in, and of them the `better`: not dominated by any parent
+    and dominating one."""
+
+    children: int = 0
+    better: int = 0
+
+    @property
+    def rate(self) -> float:
+        """The mean of the success rate under a Beta(1, 1) prior: one half for what was never tried."""
+        return (self.better + 1) / (self.children + 2)
+
+
+Draw = Callable[[random.Random, str, Sequence[str]], str]
+
+
+def evenly(rng: random.Random, _dimension: str, names: Sequence[str]) -> str:
+    """One of `names`, each as likely as the others."""
+    return rng.choice(names)
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What an operator may look at. `genome` is what it patches: the first parent's, or the
-    result of the step before it. `addresses` are the blocks that this run may rewrite in it."""
+    result of the step before it. `addresses` are the blocks that this run may rewrite in it.
+
+    `draw(rng, dimension, names)` chooses among the names of a dimension ("intent", "block"), by what did well
+    where the run is adaptive. `trials(dimension, name)` is what the run knew when the generation began, and
+    `prose(intent)` the replies until then to prompts of this intent that asked for prose, oldest first."""
 
     generation: int
     rng: random.Random
@@ -157,6 +183,9 @@ class Context:
     directions: Mapping[str, Direction]
     addresses: tuple[str, ...]
     read: Callable[[Prompt, Reply], Patch | Rejected]
+    draw: Draw = evenly
+    trials: Callable[[str, str], Trials] = lambda _dimension, _name: Trials()
+    prose: Callable[[str], Sequence[str]] = lambda _intent: ()
 
 
 Proposal = Generator[Prompt, Reply, Patch | Rejected | Skipped]

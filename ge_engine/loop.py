@@ -34,6 +34,7 @@ from ge_engine.search.selection import Selection
 from ge_engine.search.slots import Breeder
 from ge_engine.search.stopping import Interrupts, Limits
 from ge_engine.store.rescored import rescored
+from ge_engine.tracking import tracked
 from ge_engine.validate import Ladder
 
 # What a later session of a run may change: how much and how fast, never what is compared.
@@ -52,6 +53,7 @@ CHANGEABLE = frozenset(
         "stop_when",
         "stall",
         "rescore_seeds",
+        "trackers",
     }
 )
 
@@ -83,10 +85,14 @@ def run(seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe
         PluginError: a selector failed.
     """
     require_names(config, registry)
-    announce = Announcer(observe, registry)
     directions = objectives_of(config, registry)
-    with _opened(folder, seed, config, directions) as ledger, Interrupts() as interrupts:
+    with (
+        tracked(config.trackers, folder, observe) as told,
+        _opened(folder, seed, config, directions) as ledger,
+        Interrupts() as interrupts,
+    ):
         limits = Limits(config, directions, ledger, interrupts)
+        announce = Announcer(told, registry)
         session = _Session(ledger.seed, config, registry, ledger, announce, directions, limits)
         return session.run()
 
@@ -107,9 +113,13 @@ def rescore(
     config = replace(config, rescore_seeds=seeds, workers=config.workers if workers is None else workers)
     require_names(config, registry)
     directions = objectives_of(config, registry)
-    with _opened(folder, seed, config, directions) as ledger, Interrupts() as interrupts:
+    with (
+        tracked(config.trackers, folder, observe) as told,
+        _opened(folder, seed, config, directions) as ledger,
+        Interrupts() as interrupts,
+    ):
         limits = Limits(config, directions, ledger, interrupts)
-        announce = Announcer(observe, registry)
+        announce = Announcer(told, registry)
         return _Session(ledger.seed, config, registry, ledger, announce, directions, limits).rescore(ended)
 
 

@@ -34,12 +34,10 @@ class Mutation:
     def propose(self, context: Context) -> Proposal:
         if not context.addresses:
             return Skipped("the parent has no block that this run may rewrite")
-        address = context.rng.choice(context.addresses)
-        intent = context.rng.choice(self._intents)
-        code = context.genome.blocks[address].code
-        prompt = Prompt(
-            SYSTEM, _paragraphs(intent.text, _fence(code), RULES), address, intent.grammar, intent.name
-        )
+        address = context.draw(context.rng, "block", context.addresses)
+        intents = {intent.name: intent for intent in self._intents}
+        intent = intents[context.draw(context.rng, "intent", list(intents))]
+        prompt = block_prompt(context, address, intent)
         reply = yield prompt
         return context.read(prompt, reply)
 
@@ -57,7 +55,7 @@ class Mating:
         shared = [a for a in differing(context.genome, mate) if a in context.addresses]
         if not shared:
             return Skipped("the two parents differ in no block that this run may rewrite")
-        address = context.rng.choice(shared)
+        address = context.draw(context.rng, "block", shared)
         prompt = Prompt(
             SYSTEM,
             _paragraphs(
@@ -98,7 +96,7 @@ class EvolutionOfThought:
         others = [address for address in context.addresses if not _overlap(address, changed)]
         if not others:
             return Skipped("there is no other block to carry the thought to")
-        address = context.rng.choice(others)
+        address = context.draw(context.rng, "block", others)
         question = _ask_why(context.seed.genome, source, context.seed, changed, context.directions)
         thought = yield question
         prompt = Prompt(
@@ -121,6 +119,12 @@ class EvolutionOfThought:
 @hookimpl
 def ge_operators() -> list[Operator]:
     return [Mutation(), Mating(), EvolutionOfThought()]
+
+
+def block_prompt(context: Context, address: str, intent: Intent) -> Prompt:
+    """Asks for the block at `address` to be rewritten as `intent` says."""
+    code = context.genome.blocks[address].code
+    return Prompt(SYSTEM, _paragraphs(intent.text, _fence(code), RULES), address, intent.grammar, intent.name)
 
 
 def _ask_why(

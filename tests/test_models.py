@@ -12,8 +12,11 @@ import pytest
 from ge_engine import loop
 from ge_engine.contracts import Prompt, Reply, Request, Sampling
 from ge_engine.errors import ConfigError, ModelError
+from ge_engine.search.experience import Experience
 from ge_engine.search.models import Models, split_weights
 from ge_engine.store.history import History
+
+EVEN = Experience().odds
 
 
 class Named:
@@ -42,7 +45,9 @@ def mixed(*models: Named, weights: Sequence[float]) -> Models:
 
 def requests(models: Models, count: int) -> list[Request]:
     return [
-        Request(f"g0s{n}/0", Prompt("", ""), Sampling(0.5, 100, n), None, models.chosen(0, f"g0s{n}/0", n))
+        Request(
+            f"g0s{n}/0", Prompt("", ""), Sampling(0.5, 100, n), None, models.chosen(0, f"g0s{n}/0", n, EVEN)
+        )
         for n in range(count)
     ]
 

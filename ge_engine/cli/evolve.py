@@ -71,6 +71,7 @@ def evolve(
     halving: o.Halving = None,
     halving_rate: o.HalvingRate = None,
     rescore_seeds: o.RescoreSeeds = None,
+    tracker: o.Trackers = None,
     timeout: o.Timeout = None,
     sandbox: o.Sandbox = None,
     workers: o.Workers = None,

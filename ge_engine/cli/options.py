@@ -88,6 +88,10 @@ Islands = Annotated[int | None, _option(SEARCH, "Populations that breed apart.",
 MigrateEvery = Annotated[
     int | None, _option(SEARCH, "Elites travel between islands every so many generations.", "--migrate-every")
 ]
+Trackers = Annotated[
+    list[str] | None,
+    _option(RUN, "Also write curves for tensorboard, ... (repeatable).", "--tracker", metavar="NAME"),
+]
 Adaptive = Annotated[bool | None, _option(SEARCH, "Draw more often what has worked.", "--adaptive")]
 
 Epochs = Annotated[int | None, _option(TRAINING, "Epochs a candidate is trained.", "--epochs")]
@@ -154,6 +158,7 @@ SETTINGS: Mapping[str, str] = {
     "seed": "random_seed",
     "objective": "objectives",
     "constraint": "constraints",
+    "tracker": "trackers",
     "max_tokens": "token_budget",
     "max_cost": "cost_budget",
     "epochs": "recipe.epochs",
@@ -180,6 +185,8 @@ def settings_of(options: Mapping[str, Any]) -> RunConfig:
     """
     given = {name: value for name, value in options.items() if value not in ([], ())}
     flags = {setting or name: given.get(name) for name, setting in SETTINGS.items()}
+    if given.get("operators"):
+        flags["operators"] = [name for several in given["operators"] for name in several.split(",")]
     if options.get("no_eot"):
         flags["p_eot"] = 0.0
     if options.get("no_mating"):

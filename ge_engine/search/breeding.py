@@ -63,7 +63,7 @@ class Breeding:
 
     def _slot(self, number: int, island: int, pool: Pool) -> Slot:
         chain = self._shop.breeders[island].chain(pool, number)
-        return Slot(individual_id(pool.generation, number), number, island, chain)
+        return Slot(individual_id(pool.generation, number), number, island, chain, pool.experience.odds)
 
     def run(self) -> str:
         """Breed until every slot is settled; the reason when the run was told to stop before that."""

@@ -105,7 +105,7 @@ class Conversation:
 
     def _request(self, slot: Slot, ask: Ask, target: Target | None) -> Request | Rejected:
         key = f"{slot.id}/{slot.calls}"
-        model = self._models.chosen(slot.island, key, ask.sampling.seed)
+        model = self._models.chosen(slot.island, key, ask.sampling.seed, slot.odds)
         if ask.grammar is None or target is None:
             return Request(key, ask.prompt, ask.sampling, model=model)
         try:

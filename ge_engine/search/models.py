@@ -66,11 +66,13 @@ class Models:
         self._opened = opened
         self._islands = islands
 
-    def chosen(self, island: int, key: str, seed: int) -> str:
-        """Which one an island asks. It follows from the request's key and sampling seed alone."""
+    def chosen(self, island: int, key: str, seed: int, odds: Callable[[str, str], float]) -> str:
+        """Which one an island asks, its weight scaled by `odds("model", its name)`. It follows from the
+        request's key and sampling seed and what the run knew when the generation began."""
         shares = self._islands[island]
         rng = random.Random(f"{key}/{seed}")
-        return rng.choices(shares, [weight for _, weight in shares])[0][0]
+        weights = [weight * odds("model", self._opened[spec].name) for spec, weight in shares]
+        return rng.choices(shares, weights)[0][0]
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Each model works on its share in a thread of its own. An error of one ends the batch."""

@@ -15,8 +15,8 @@ from ge_engine.errors import LedgerError
 from ge_engine.ledger import History, Ledger
 from ge_engine.outcome import Outcome
 from ge_engine.population import SEED_ID, Direction, Individual, Move, pareto_front
-from ge_engine.search.adaptive import success_weights
 from ge_engine.search.breeding import Breeding, Shop
+from ge_engine.search.experience import experience_of
 from ge_engine.search.halving import Halving, as_recorded
 from ge_engine.search.islands import bred_on, island_of, moved, ring, travels
 from ge_engine.search.selection import Selection
@@ -106,9 +106,8 @@ class Schedule(ABC):
             self._selection.pool(number, island, islands.count(island), self._seed, population)
             for island, population in enumerate(self._standing.populations)
         ]
-        if self._config.adaptive and number:
-            weights = success_weights(self._ledger, number)
-            pools = [replace(pool, weights=weights) for pool in pools]
+        experience = experience_of(self._ledger, number, self._config)
+        pools = [replace(pool, experience=experience) for pool in pools]
         parents = [one.id for pool in pools for one in pool.parents]
         self._shop.announce("generation_started", generation=number, size=size, parents=parents)
         breeding = Breeding(self._shop, pools, islands, resumed)

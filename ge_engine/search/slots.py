@@ -18,6 +18,7 @@ from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual, Step
+from ge_engine.search.experience import Experience
 from ge_engine.validate import Trial
 
 ATTEMPTS = 8
@@ -58,22 +59,17 @@ class Bred:
 class Pool:
     """What a generation is bred from. `helpful` are elites that gained on the seed somewhere.
 
-    `weights` of (dimension, name) make a draw adaptive; without any, all are equally likely.
+    `experience` is what the run knew when the generation began.
     """
 
     generation: int
     parents: tuple[Individual, ...]
     helpful: tuple[Individual, ...]
-    weights: Mapping[tuple[str, str], float] = field(default_factory=dict)
-
-    def weight(self, dimension: str, name: str) -> float:
-        """That of a Beta(1, 1) prior for what was never drawn."""
-        return self.weights.get((dimension, name), 0.5)
+    experience: Experience = field(default_factory=Experience)
 
     def pick(self, rng: random.Random, dimension: str, among: Sequence[Named]) -> Named:
-        if not self.weights:
-            return rng.choice(among)
-        return rng.choices(among, [self.weight(dimension, one.name) for one in among])[0]
+        named = {one.name: one for one in among}
+        return named[self.experience.draw(rng, dimension, list(named))]
 
 
 Want = Ask | Trial
@@ -85,14 +81,15 @@ Chain = Generator[Want, Any, Bred]
 class Slot:
     """A chain and what it waits for: an answer (`ask`), a verdict (`trial`), or nothing (`bred`).
 
-    `island` is the population that it breeds for. `calls` counts its prompts; `probe` and `verdict` are
-    what is known of the trial so far.
+    `island` is the population that it breeds for, `odds` how well language models did there. `calls` counts
+    its prompts; `probe` and `verdict` are what is known of the trial so far.
     """
 
     id: str
     number: int
     island: int
     chain: Chain
+    odds: Callable[[str, str], float]
     calls: int = 0
     ask: Ask | None = None
     trial: Trial | None = None
@@ -186,7 +183,7 @@ class Breeder:
     def _p_eot(self, pool: Pool) -> float:
         """The rate of Evolution of Thought, its odds scaled by how well it did against mutation."""
         best = {
-            kind: max(pool.weight("operator", operator.name) for operator in self._kinds[kind])
+            kind: max(pool.experience.odds("operator", operator.name) for operator in self._kinds[kind])
             for kind in ("eot", "mutation")
         }
         odds = self.config.p_eot * best["eot"], (1 - self.config.p_eot) * best["mutation"]
@@ -205,6 +202,9 @@ class Breeder:
             directions=self.directions,
             addresses=self.addresses(genome),
             read=_unread,
+            draw=pool.experience.draw,
+            trials=pool.experience.trials,
+            prose=pool.experience.prose,
         )
 
 

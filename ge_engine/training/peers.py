@@ -96,7 +96,7 @@ def _end_like(pid: int) -> None:
 
 
 def gather(
-    count: int, threads: int, folder: Path, seconds: float, kept: int, confine: Callable[[], None]
+    count: int, threads: int, folder: Path, seconds: float, kept: int, confine: Callable[[], object]
 ) -> Team:
     """Fork `count` - 1 copies of this process, connect all, and have each call `confine` once it needs no new
     connections. The copies lose the descriptor `kept`: only the first process reports. Nothing of CUDA may
@@ -168,7 +168,7 @@ def _join(rank: int, count: int, store: Store, seconds: float) -> None:
         dist.init_process_group("gloo", **options)
 
 
-def _on_gloo_threads(act: Callable[[], None], team: Team, count: int, store: Store) -> None:
+def _on_gloo_threads(act: Callable[[], object], team: Team, count: int, store: Store) -> None:
     """Call `act` on each of gloo's threads that run Python code, in one process after the other: the others
     hold an operation up until it has its callback, which would run on the calling thread otherwise."""
     group: Any = dist.group.WORLD
@@ -190,7 +190,7 @@ def _on_gloo_threads(act: Callable[[], None], team: Team, count: int, store: Sto
             raise RuntimeError("a thread of the process group cannot be confined")
 
 
-def _once_a_thread(act: Callable[[], None], threads: int, reached: set[int]) -> Callable[[object], None]:
+def _once_a_thread(act: Callable[[], object], threads: int, reached: set[int]) -> Callable[[object], None]:
     """A callback that holds its thread until all have one, so that none runs it twice."""
     barrier = threading.Barrier(threads)
 
