@@ -1,8 +1,7 @@
 """The built-in operators: mutation, mating and Evolution of Thought.
 
 Each is a generator that yields prompts, is sent replies and returns a patch; none does I/O. Text is
-joined, never formatted, so that braces and percent signs in a block stay what they are. What many prompts
-share comes first, the rules and then the block: language models read a common beginning once.
+joined, never formatted, so that braces and percent signs in a block stay what they are.
 """
 
 from __future__ import annotations
@@ -35,12 +34,10 @@ class Mutation:
     def propose(self, context: Context) -> Proposal:
         if not context.addresses:
             return Skipped("the parent has no block that this run may rewrite")
-        address = context.rng.choice(context.addresses)
-        intent = context.rng.choice(self._intents)
-        code = context.genome.blocks[address].code
-        prompt = Prompt(
-            SYSTEM, _paragraphs(RULES, _fence(code), intent.text), address, intent.grammar, intent.name
-        )
+        address = context.draw(context.rng, "block", context.addresses)
+        intents = {intent.name: intent for intent in self._intents}
+        intent = intents[context.draw(context.rng, "intent", list(intents))]
+        prompt = block_prompt(context, address, intent)
         reply = yield prompt
         return context.read(prompt, reply)
 
@@ -58,18 +55,19 @@ class Mating:
         shared = [a for a in differing(context.genome, mate) if a in context.addresses]
         if not shared:
             return Skipped("the two parents differ in no block that this run may rewrite")
-        address = context.rng.choice(shared)
+        address = context.draw(context.rng, "block", shared)
         prompt = Prompt(
             SYSTEM,
             _paragraphs(
-                RULES,
+                "Two versions of one piece of code, from two models that were trained and measured. "
+                "Combine their strengths into one new version.",
+                "First version:",
                 _fence(context.genome.blocks[address].code),
-                "This is the first of two versions, from two models that were trained and measured.",
                 _measured(context.parents[0], context.directions),
                 "Second version:",
                 _fence(mate.blocks[address].code),
                 _measured(context.parents[1], context.directions),
-                "Combine the strengths of both into one new version.",
+                RULES,
             ),
             address,
             "block",
@@ -98,17 +96,17 @@ class EvolutionOfThought:
         others = [address for address in context.addresses if not _overlap(address, changed)]
         if not others:
             return Skipped("there is no other block to carry the thought to")
-        address = context.rng.choice(others)
+        address = context.draw(context.rng, "block", others)
         question = _ask_why(context.seed.genome, source, context.seed, changed, context.directions)
         thought = yield question
         prompt = Prompt(
             SYSTEM,
             _paragraphs(
-                RULES,
-                _fence(context.genome.blocks[address].code),
                 "A change of another part of this model was measured and helped. Why it helped:",
                 thought.text.strip(),
-                "Apply the same principle to the code above.",
+                "Apply the same principle to this code:",
+                _fence(context.genome.blocks[address].code),
+                RULES,
             ),
             address,
             "block",
@@ -121,6 +119,12 @@ class EvolutionOfThought:
 @hookimpl
 def ge_operators() -> list[Operator]:
     return [Mutation(), Mating(), EvolutionOfThought()]
+
+
+def block_prompt(context: Context, address: str, intent: Intent) -> Prompt:
+    """Asks for the block at `address` to be rewritten as `intent` says."""
+    code = context.genome.blocks[address].code
+    return Prompt(SYSTEM, _paragraphs(intent.text, _fence(code), RULES), address, intent.grammar, intent.name)
 
 
 def _ask_why(
