@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import ge_engine
 
 FILE = Path(__file__).with_name("public_api.txt")
+FUNCTION = re.compile(r"<function (\S+) at 0x[0-9a-f]+>")
 WHOLE = ("errors", "outcome", "contracts", "hookspecs", "testing")
 CHOSEN = {
     "genome": ("Block", "Genome", "Seed", "differing"),
@@ -60,7 +62,7 @@ def shape(value: Any) -> str:
     built_by_others = inspect.isclass(value) and value.__module__ == "ge_engine.genome"
     if built_by_others or getattr(value, "__init__", None) is object.__init__ or is_warning(value):
         return ""
-    return str(inspect.signature(value))
+    return FUNCTION.sub(r"\1", str(inspect.signature(value)))
 
 
 def is_warning(value: Any) -> bool:
