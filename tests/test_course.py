@@ -163,7 +163,7 @@ def test_a_healthy_training_that_counts_as_diverged() -> None:
 
 class Slow(Dicey):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for _ in range(40):
+        for _ in range(200):
             self.conv(x.repeat(4, 1, 1, 1))
         return super().forward(x)
 

@@ -141,7 +141,7 @@ def test_a_damaged_image_without_its_name(tmp_path: Path) -> None:
 def test_a_path_that_is_not_there_or_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.zip").write_text("no archive")
-    cases = {"absent": "There is no", "empty": "0 classes", "text.zip": "neither a directory"}
+    cases = {"absent": "There is no", "empty": "holds no images", "text.zip": "neither a directory"}
     for name, part in cases.items():
         with pytest.raises(ConfigError, match=part):
             load(tmp_path / name)
