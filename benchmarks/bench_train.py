@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from ge_engine.training.loading import import_source, module_address
 from ge_plugins.objectives import ge_objectives
 from ge_plugins.tasks import Digits
 
+VERDICT = re.compile(r"::test_(\w+)(?:\[(.+)\])? (PASSED|FAILED|ERROR) ")
 EXAMPLE = Path(__file__).parent.parent / "examples" / "exquisitenet_v2.py"
 FRESH = """\
 import sys, time
@@ -225,10 +227,8 @@ def hostile_table() -> None:
     print("hostile candidates:")
     command = [sys.executable, "-m", "pytest", "tests/test_hostile.py", "-v", "-p", "no:cacheprovider"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=EXAMPLE.parent.parent, check=False)
-    for line in done.stdout.splitlines():
-        if "::" in line and "%" in line:
-            name, result, _ = line.partition("::")[2].rsplit(None, 2)[0].rpartition(" ")[0], "", ""
-            print(f"  {result:8} {name.partition('[')[2].rstrip(']') or name}")
+    for test, case, result in VERDICT.findall(done.stdout):
+        print(f"  {result.lower():8} {case or test}")
     print("  all contained" if done.returncode == 0 else f"  NOT all contained:\n{done.stdout[-2000:]}")
 
 

@@ -59,8 +59,8 @@ class RunConfig:
     "flops" and "size_on_disk", which are known before training. `evaluator_argument` is for evaluators that
     take one: a program for "command", module:function for "function". `sandbox` confines candidates:
     "auto" by the strongest there is, "bwrap" (bubblewrap, and Landlock in it), "landlock", "none".
-    `adaptive` draws what
-    worked more often. `trackers` are accelerate's, which get curves and figures besides the ledger.
+    `adaptive` draws what worked more often. `trackers` are accelerate's, which get curves and figures
+    besides the ledger.
     `max_slowdown` ends a training whose quickest step takes more than so many times the seed's (0: none
     does). `halving` trains children in stages, of which each time the better of `halving_rate` go on.
     `rescore_seeds` trains the finalists again with so many further seeds each.

@@ -84,16 +84,7 @@ def run(seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe
         ModelError: the language model cannot be opened or reached.
         PluginError: a selector failed.
     """
-    require_names(config, registry)
-    directions = objectives_of(config, registry)
-    with (
-        tracked(config.trackers, folder, observe) as told,
-        _opened(folder, seed, config, directions) as ledger,
-        Interrupts() as interrupts,
-    ):
-        limits = Limits(config, directions, ledger, interrupts)
-        announce = Announcer(told, registry)
-        session = _Session(ledger.seed, config, registry, ledger, announce, directions, limits)
+    with _session(seed, config, registry, folder, observe) as session:
         return session.run()
 
 
@@ -111,16 +102,8 @@ def rescore(
     if not ended:
         raise ConfigError(f"The run {folder} has not ended.", "Go on with it by `ge evolve`.")
     config = replace(config, rescore_seeds=seeds, workers=config.workers if workers is None else workers)
-    require_names(config, registry)
-    directions = objectives_of(config, registry)
-    with (
-        tracked(config.trackers, folder, observe) as told,
-        _opened(folder, seed, config, directions) as ledger,
-        Interrupts() as interrupts,
-    ):
-        limits = Limits(config, directions, ledger, interrupts)
-        announce = Announcer(told, registry)
-        return _Session(ledger.seed, config, registry, ledger, announce, directions, limits).rescore(ended)
+    with _session(seed, config, registry, folder, observe) as session:
+        return session.rescore(ended)
 
 
 def objectives_of(config: RunConfig, registry: Registry) -> dict[str, Direction]:
@@ -132,6 +115,22 @@ def objectives_of(config: RunConfig, registry: Registry) -> dict[str, Direction]
         own = choose(registry.objectives, name, "objective").direction
         directions[name] = "min" if wanted == "min" else "max" if wanted == "max" else own
     return directions
+
+
+@contextmanager
+def _session(
+    seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe: Observe
+) -> Iterator[_Session]:
+    require_names(config, registry)
+    directions = objectives_of(config, registry)
+    with (
+        tracked(config.trackers, folder, observe) as told,
+        _opened(folder, seed, config, directions) as ledger,
+        Interrupts() as interrupts,
+    ):
+        limits = Limits(config, directions, ledger, interrupts)
+        announce = Announcer(told, registry)
+        yield _Session(ledger.seed, config, registry, ledger, announce, directions, limits)
 
 
 @contextmanager

@@ -76,6 +76,15 @@ def dominates(a: Mapping[str, float], b: Mapping[str, float], directions: Mappin
     return better
 
 
+def improves(
+    child: Mapping[str, float], parents: Sequence[Mapping[str, float]], directions: Mapping[str, Direction]
+) -> bool:
+    """Whether a child dominates one of its parents and none of them dominates it."""
+    return any(dominates(child, parent, directions) for parent in parents) and not any(
+        dominates(parent, child, directions) for parent in parents
+    )
+
+
 def losses(objectives: Mapping[str, float], directions: Mapping[str, Direction]) -> tuple[float, ...]:
     """The objectives in the order of `directions`, signed so that less is better."""
     return tuple(-objectives[n] if d == "max" else objectives[n] for n, d in directions.items())

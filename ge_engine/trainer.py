@@ -134,20 +134,20 @@ def train(
         course.ended = course.schedule.after_epoch(loss) or course.steps == stage.steps
     course.seconds += time.perf_counter() - started
     checkpoint = course.saved() if stage.keep else b""
-    network = course.network
     if course.average is not None:
         course.average.apply()
     if recipe.norm_batches:
-        refresh_statistics(
-            network,
-            islice(
-                shuffled(data, labels, recipe.batch_size, augmentation, course.order), recipe.norm_batches
-            ),
-        )
-    mine = predict(course.model, lesson.held_out.every(share).to(device), lesson.classes)
-    gathered = accelerator.gather(mine.to(device)).cpu().view(share.of, len(mine), -1)
-    logits = gathered.transpose(0, 1).flatten(0, 1)[: len(lesson.held_out)]
-    return Training(network, logits, curve, course.seconds, course.steps, pace.best, checkpoint)
+        batches = shuffled(data, labels, recipe.batch_size, augmentation, course.order)
+        refresh_statistics(course.network, islice(batches, recipe.norm_batches))
+    logits = _answers(course.model, accelerator, lesson, share)
+    return Training(course.network, logits, curve, course.seconds, course.steps, pace.best, checkpoint)
+
+
+def _answers(model: nn.Module, accelerator: Accelerator, lesson: Lesson, share: Share) -> Tensor:
+    """Logits (m, classes) of the held-out images, of which every process answers its share."""
+    mine = predict(model, lesson.held_out.every(share).to(accelerator.device), lesson.classes)
+    gathered: Tensor = accelerator.gather(mine.to(accelerator.device)).cpu().view(share.of, len(mine), -1)
+    return gathered.transpose(0, 1).flatten(0, 1)[: len(lesson.held_out)]
 
 
 def _epoch(

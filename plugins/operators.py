@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Literal
 
-from ge_engine.contracts import Context, Operator, Prompt, Proposal
+from ge_engine.contracts import Context, Operator, Prompt, Proposal, Reply
 from ge_engine.genome import Genome, differing
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Skipped
@@ -37,9 +37,18 @@ class Mutation:
         address = context.draw(context.rng, "block", context.addresses)
         intents = {intent.name: intent for intent in self._intents}
         intent = intents[context.draw(context.rng, "intent", list(intents))]
-        prompt = block_prompt(context, address, intent)
+        intent = yield from self.worded(context, intent)
+        code = context.genome.blocks[address].code
+        prompt = Prompt(
+            SYSTEM, _paragraphs(intent.text, _fence(code), RULES), address, intent.grammar, intent.name
+        )
         reply = yield prompt
         return context.read(prompt, reply)
+
+    def worded(self, context: Context, intent: Intent) -> Generator[Prompt, Reply, Intent]:  # noqa: ARG002
+        """The intent in the words that the prompt shall have: its own."""
+        yield from ()
+        return intent
 
 
 class Mating:
@@ -119,12 +128,6 @@ class EvolutionOfThought:
 @hookimpl
 def ge_operators() -> list[Operator]:
     return [Mutation(), Mating(), EvolutionOfThought()]
-
-
-def block_prompt(context: Context, address: str, intent: Intent) -> Prompt:
-    """Asks for the block at `address` to be rewritten as `intent` says."""
-    code = context.genome.blocks[address].code
-    return Prompt(SYSTEM, _paragraphs(intent.text, _fence(code), RULES), address, intent.grammar, intent.name)
 
 
 def _ask_why(

@@ -10,13 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from typing import Literal
 
-from ge_engine.contracts import Context, Operator, Prompt, Proposal, Reply
+from ge_engine.contracts import Context, Operator, Prompt, Reply
 from ge_engine.hookspecs import hookimpl
-from ge_engine.outcome import Skipped
-from ge_plugins.intents import INTENTS, Intent
-from ge_plugins.operators import block_prompt
+from ge_plugins.intents import Intent
+from ge_plugins.operators import Mutation
 
 SYSTEM = "You write clear instructions for programmers."
 ASKED = "rephrase:"
@@ -27,8 +25,8 @@ TRIALS = 4
 SHORTEST, LONGEST = 20, 400
 
 
-class Rephrasing:
-    """Rewrites one block after an intent in its own words or in others that the language model found.
+class Rephrasing(Mutation):
+    """A mutation whose intent has its own words or others that the language model found.
 
     A rephrasing is called after its intent and its text, "reduce~3fa2c1", and counted under that name. It is
     drawn while it has fewer than `TRIALS` children, and afterwards only if a larger share of its children is
@@ -36,29 +34,14 @@ class Rephrasing:
     """
 
     name = "rephrasing"
-    kind: Literal["mutation"] = "mutation"
 
-    def __init__(self, intents: Sequence[Intent] = INTENTS) -> None:
-        self._intents = tuple(intents)
-
-    def propose(self, context: Context) -> Proposal:
-        if not context.addresses:
-            return Skipped("the parent has no block that this run may rewrite")
-        address = context.draw(context.rng, "block", context.addresses)
-        intents = {intent.name: intent for intent in self._intents}
-        original = intents[context.draw(context.rng, "intent", list(intents))]
-        intent = yield from self._worded(context, original)
-        prompt = block_prompt(context, address, intent)
-        reply = yield prompt
-        return context.read(prompt, reply)
-
-    def _worded(self, context: Context, original: Intent) -> Generator[Prompt, Reply, Intent]:
-        kept = list(_kept(context, original))
+    def worded(self, context: Context, intent: Intent) -> Generator[Prompt, Reply, Intent]:
+        """The intent, one of its kept rephrasings, or one that is asked for now."""
+        kept = list(_kept(context, intent))
         if context.rng.random() >= FRESH:
-            return context.rng.choice([original, *kept])
-        reply = yield _question(context, original, kept)
-        fresh = rephrased(original, reply.text)
-        return fresh or original
+            return context.rng.choice([intent, *kept])
+        reply = yield _question(context, intent, kept)
+        return rephrased(intent, reply.text) or intent
 
 
 def rephrased(original: Intent, text: str) -> Intent | None:

@@ -23,6 +23,7 @@ class Script:
         self.bodies: list[dict[str, Any]] = []
         self.times: list[float] = []
         self.keys: list[str] = []
+        self.text = "good"
         self.lock = threading.Lock()
 
     def next(self, body: dict[str, Any], key: str) -> str:
@@ -40,7 +41,7 @@ def misbehaving(script: Script) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            _act(self, script.next(body, self.headers.get("authorization", "")))
+            _act(self, script, script.next(body, self.headers.get("authorization", "")))
 
         def log_message(self, *_: Any) -> None:
             return
@@ -55,13 +56,24 @@ def misbehaving(script: Script) -> Iterator[str]:
         server.server_close()
 
 
-def _act(handler: BaseHTTPRequestHandler, behaviour: str) -> None:
+def _act(handler: BaseHTTPRequestHandler, script: Script, behaviour: str) -> None:
     usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
     match behaviour.split():
         case ["good"]:
             _send(handler, 200, {**GOOD, "usage": usage})
+        case ["say"]:
+            message = {"role": "assistant", "content": script.text}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            _send(handler, 200, {"choices": [choice], "usage": usage})
+        case ["null"]:
+            _send(handler, 200, {"choices": [{"index": 0, "message": None}], "usage": usage})
+        case ["html"]:
+            _send(handler, 200, "<html>Bad gateway</html>")
+        case ["echo", padding]:
+            key = handler.headers.get("authorization")
+            _send(handler, 400, {"error": {"message": "x" * int(padding) + str(key)}})
         case ["status", code, *headers]:
-            pairs = dict(header.split("=", 1) for header in headers)
+            pairs = {k: v.replace("_", " ") for k, v in (header.split("=", 1) for header in headers)}
             said = {"error": {"message": f"no, {handler.headers.get('authorization')} is not welcome"}}
             _send(handler, int(code), said, pairs)
         case ["hang"]:

@@ -10,6 +10,8 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import openai
@@ -46,7 +48,9 @@ def test_a_good_answer_carries_text_and_tokens() -> None:
     assert script.bodies[0]["messages"][0] == {"role": "system", "content": "system"}
 
 
-@pytest.mark.parametrize("trouble", ["status 500", "status 503", "status 429", "half", "empty", "hang"])
+@pytest.mark.parametrize(
+    "trouble", ["status 500", "status 503", "status 429", "half", "empty", "null", "html", "hang"]
+)
 def test_a_passing_fault_is_tried_again_and_counted_once(trouble: str) -> None:
     script = Script(trouble, "good")
     (reply,) = ask(script)
@@ -69,6 +73,15 @@ def test_retry_after_is_obeyed() -> None:
     (reply,) = ask(script)
     assert reply.text == "good"
     assert script.times[1] - script.times[0] >= 0.7
+
+
+def test_a_retry_after_that_is_a_date() -> None:
+    ahead = datetime.now(UTC) + timedelta(seconds=2)
+    when = format_datetime(ahead, usegmt=True).replace(" ", "_")
+    script = Script(f"status 503 retry-after={when}", "good")
+    (reply,) = ask(script, limits=Limits(deadline=6, attempt=1, pause=9))
+    assert reply.text == "good"
+    assert script.times[1] - script.times[0] >= 0.5
 
 
 def test_a_retry_after_past_the_deadline_is_not_waited_for() -> None:
@@ -110,6 +123,14 @@ def test_the_key_is_sent_and_never_said() -> None:
     assert KEY in script.keys[0]
     assert KEY not in repr(reply)
     assert "***" in reply.error
+
+
+@pytest.mark.parametrize("padding", range(220, 300, 7))
+def test_a_key_of_which_a_part_is_said(padding: int) -> None:
+    """Where a long message is cut off within the key."""
+    (reply,) = ask(Script(f"echo {padding}"))
+    assert reply.finish == "error"
+    assert KEY[:6] not in reply.error
 
 
 def test_a_key_file_that_is_missing_is_one_sentence(tmp_path: object) -> None:

@@ -110,10 +110,28 @@ def test_no_ledger_yet(tmp_path: Path) -> None:
     assert ledger_stamp(tmp_path) == ""
 
 
+@contextmanager
+def interruptible(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that control-C reaches even where this one ignores it, as in the background of a shell, and
+    that ends with the block."""
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_a_command_that_control_c_does_not_end(tmp_path: Path) -> None:
     synthetic.write_run(tmp_path / "run", 10, size=10)
     command = [sys.executable, "-u", "-m", "ge_engine.cli", "report", str(tmp_path / "run"), "--follow"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with interruptible(command) as process:
         assert process.stdout is not None
         said = process.stdout.readline()
         port = re.search(r"http://127\.0\.0\.1:(\d+)/", said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from ge_engine.contracts import Job
-from ge_engine.errors import SeedError
+from ge_engine.errors import GeError, SeedError
 from ge_engine.evaluate import TrainEvaluation
 from ge_engine.genome import Seed
 from ge_engine.outcome import Failed, Scored
+from ge_engine.training import starting
 from ge_engine.training.endings import Kills, WorkerLost, killed_for_memory, report_of
 from ge_engine.training.executor import LOG_BYTES, NurseryExecutor
 from ge_engine.training.starting import clean_environment
@@ -134,6 +136,15 @@ def test_a_lost_gpu_that_counts_against_the_candidate(evaluation: TrainEvaluatio
     outcome = outcome_of(evaluation, lost)
     assert isinstance(outcome, Failed)
     assert (outcome.fault, "GPU is lost" in outcome.reason) == ("infrastructure", True)
+
+
+def test_a_nursery_that_does_not_start_and_does_not_say_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say = "import sys; sys.exit('there is no room')"
+    monkeypatch.setattr(starting, "_command", lambda setup, end: [sys.executable, "-c", say])
+    with pytest.raises(GeError, match="did not start: there is no room"), shop(tmp_path):
+        pass
 
 
 def test_a_full_disk_that_counts_against_the_candidate(evaluation: TrainEvaluation) -> None:

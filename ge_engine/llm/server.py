@@ -7,12 +7,14 @@ cut out of every message.
 
 from __future__ import annotations
 
+import math
 import queue
 import random
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -173,8 +175,8 @@ class ServerModel:
         return Reply("", "error", 0, 0, seconds, self.name, reason)
 
     def _clean(self, message: str) -> str:
-        flat = " ".join(message.split())[:300]
-        return flat.replace(self._secret, "***") if self._secret else flat
+        safe = message.replace(self._secret, "***") if self._secret else message
+        return " ".join(safe.split())[:300]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +232,16 @@ def _key(environ: Mapping[str, str]) -> str:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds until another try is welcome, told as a number or as a date (RFC 9110, section 10.2.3)."""
+    said = headers.get("retry-after", "")
     try:
-        return max(0.0, float(headers.get("retry-after", "")))
+        seconds = float(said)
     except ValueError:
-        return None
+        try:
+            seconds = parsedate_to_datetime(said).timestamp() - time.time()
+        except ValueError:
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _tool_text(message: Any) -> str:

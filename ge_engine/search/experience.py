@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Trials, evenly
-from ge_engine.population import Direction, dominates
+from ge_engine.population import improves
 from ge_engine.store.history import History
 from ge_engine.store.records import from_json
 
@@ -91,7 +91,7 @@ def trials_of(history: History, generation: int) -> Known:
     )
     for identity, parents, steps in history.query(sql, generation):
         bred_from = [scores[parent] for parent in from_json(parents) if parent in scores]
-        better = _better(directions, scores.get(identity), bred_from)
+        better = identity in scores and improves(scores[identity], bred_from, directions)
         for key in {*_made(from_json(steps)), *(("model", model) for model in models[identity])}:
             counts[key][0] += 1
             counts[key][1] += better
@@ -110,12 +110,3 @@ def _models(history: History) -> Mapping[str, set[str]]:
     for individual, model in history.query("SELECT DISTINCT individual, model FROM calls"):
         found[individual].add(model)
     return found
-
-
-def _better(
-    directions: Mapping[str, Direction], mine: Mapping[str, float] | None, parents: list[Mapping[str, float]]
-) -> bool:
-    if mine is None:
-        return False
-    beats = any(dominates(mine, parent, directions) for parent in parents)
-    return beats and not any(dominates(parent, mine, directions) for parent in parents)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ge_engine.outcome import Rejected
-from ge_engine.population import SEED_ID, Individual, dominates, losses, non_dominated
+from ge_engine.population import SEED_ID, Individual, improves, losses, non_dominated
 from ge_engine.search.hypervolume import box, normalised
 from ge_engine.store.history import History
 
@@ -48,8 +48,7 @@ def statistics(history: History) -> list[Row]:
             continue
         models = {call.reply.model for call in history.calls(one.id)}
         parents = [scores[parent] for parent in one.parents if parent in scores]
-        better = one.scored and any(dominates(one.objectives, parent, directions) for parent in parents)
-        better = better and not any(dominates(parent, one.objectives, directions) for parent in parents)
+        better = one.scored and improves(one.objectives, parents, directions)
         admitted = not isinstance(one.outcome, Rejected)
         where = [("island", str(one.island))] if several else []
         for key in (*_values(one, models), *where):

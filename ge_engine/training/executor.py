@@ -139,7 +139,9 @@ class NurseryExecutor:
             if nursery is not None:
                 self._selector.unregister(nursery.socket)
                 nursery.end()
-            self._give_up(GeError("The evaluation was closed."))
+            for future in self._unfinished():
+                if not future.cancel():
+                    future.set_exception(GeError("The evaluation was closed."))
 
     def _turn(self, nursery: NurseryProcess) -> bool:
         """Wait for something and handle it; False when the nursery is gone."""
@@ -247,6 +249,13 @@ class NurseryExecutor:
                     self._enqueue(work)
 
     def _give_up(self, error: Exception) -> None:
+        """Everybody who waits is told why, also those whose order was never begun."""
+        for future in self._unfinished():
+            if future.running() or future.set_running_or_notify_cancel():
+                future.set_exception(error)
+
+    def _unfinished(self) -> list[Future[Ending]]:
+        """The futures that wait still, of orders that nobody works on any more; no new ones are taken."""
         with self._lock:
             self._closing = True
             waiting = [work for _, _, work in self._queue] + list(self._running.values())
@@ -254,8 +263,7 @@ class NurseryExecutor:
         for work in waiting:
             if work.order.id in self._running:
                 self._drain(self._running.pop(work.order.id))
-            if not work.future.cancel() and not work.future.done():
-                work.future.set_exception(error)
+        return [work.future for work in waiting if not work.future.done()]
 
 
 def _keep_ends(work: _Work, part: bytes) -> None:

@@ -1,0 +1,78 @@
+"""A key in the environment or a file appears nowhere: not in the run's folder, a worker, or any message."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from servers import Script, misbehaving
+
+from ge_engine.llm.forms import FORMS
+from ge_engine.store.history import History
+
+KEY = "sk-very-secret-0123456789abcdef"
+PLAIN = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"
+PROBE = ["good"] * len(FORMS)
+# A child that says all that it can find: its environment, and that of its parents.
+SNOOPING = """```python
+class Block(nn.Module):
+    def __init__(self, in_channels, out_channels):
+        super().__init__()
+        os = torch.os
+        found = [repr(dict(os.environ))]
+        for name in os.listdir("/proc"):
+            try:
+                found.append(os.read(os.open("/proc/" + name + "/environ", 0), 99999).decode("latin-1"))
+            except OSError as error:
+                found.append(type(error).__name__)
+        raise RuntimeError("I found " + "sk-" + "very in " * ("sk-" + "very" in " ".join(found)) + found[0])
+
+    def forward(self, x):
+        return x
+```"""
+
+
+def evolve(url: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ge_engine.cli", "evolve", str(PLAIN), "--run", str(folder)]
+    command += ["--llm", "openai:m", "--llm-url", url, "--blocks", "ConvBlock", "--generations", "1"]
+    command += ["--population", "2", "--epochs", "1", "--train-limit", "64", "--grammar", "block"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
+    return subprocess.run(
+        command, env=clean | environ, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def files_with(text: str, folder: Path) -> list[str]:
+    return [str(f) for f in folder.rglob("*") if f.is_file() and text.encode() in f.read_bytes()]
+
+
+def test_a_key_that_a_run_leaves_behind(tmp_path: Path) -> None:
+    script = Script(*PROBE, "status 400", "status 503 retry-after=0", "say")
+    script.text = SNOOPING.replace("class Block", "class ConvBlock")
+    with misbehaving(script) as url:
+        done = evolve(url, tmp_path / "run", OPENAI_API_KEY=KEY)
+    assert done.returncode == 0, done.stderr
+    assert all(KEY in key for key in script.keys)
+    with History(tmp_path / "run") as history:
+        reasons = [str(one.outcome) for one in history.individuals() if one.slot >= 0]
+    assert any("***" in reason for reason in reasons), "the server's error told the key"
+    assert any("I found" in reason for reason in reasons), "the child looked for it"
+    assert not any("sk-very in" in reason for reason in reasons)
+    assert KEY not in done.stdout + done.stderr
+    assert files_with(KEY, tmp_path / "run") == []
+
+
+def test_a_wrong_key_that_the_message_repeats(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY + "\n")
+    script = Script("status 401")
+    with misbehaving(script) as url:
+        done = evolve(url, tmp_path / "run", OPENAI_API_KEY_FILE=str(file))
+    assert all(KEY in key for key in script.keys)
+    assert done.returncode == 2
+    assert "401" in done.stderr
+    assert "***" in done.stderr
+    assert KEY not in done.stdout + done.stderr
+    assert files_with(KEY, tmp_path / "run") == []
