@@ -121,7 +121,11 @@ class Grammar(Protocol):
 
 
 class LanguageModel(Protocol):
-    """Answers requests. Yields (index, reply) as soon as each is done, in any order."""
+    """Answers requests. Yields (index, reply) as soon as each is done, in any order.
+
+    One whose tokens are not those of a common tokenizer, or that sends more than the prompt, has a method
+    `most_tokens(request)`: how many a request may read and write at most, for budgets.
+    """
 
     @property
     def name(self) -> str: ...

@@ -341,7 +341,7 @@ class _Session:
                 models,
                 self._inbox,
                 self._announce,
-                self._limits.now,
+                self._limits,
             )
             schedule = SCHEDULES[self._config.schedule](
                 self._config, self._ledger, self._standing, self._seed, self._selection, self._limits, shop

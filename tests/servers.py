@@ -24,7 +24,21 @@ class Script:
         self.times: list[float] = []
         self.keys: list[str] = []
         self.text = "good"
+        self.most_at_once = 0
+        self._now = 0
         self.lock = threading.Lock()
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Counts how many requests are in flight."""
+        with self.lock:
+            self._now += 1
+            self.most_at_once = max(self.most_at_once, self._now)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self._now -= 1
 
     def next(self, body: dict[str, Any], key: str) -> str:
         with self.lock:
@@ -41,7 +55,8 @@ def misbehaving(script: Script) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            _act(self, script, script.next(body, self.headers.get("authorization", "")))
+            with script.serving():
+                _act(self, script, body, script.next(body, self.headers.get("authorization", "")))
 
         def log_message(self, *_: Any) -> None:
             return
@@ -56,7 +71,7 @@ def misbehaving(script: Script) -> Iterator[str]:
         server.server_close()
 
 
-def _act(handler: BaseHTTPRequestHandler, script: Script, behaviour: str) -> None:
+def _act(handler: BaseHTTPRequestHandler, script: Script, body: dict[str, Any], behaviour: str) -> None:
     usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
     match behaviour.split():
         case ["good"]:
@@ -72,6 +87,12 @@ def _act(handler: BaseHTTPRequestHandler, script: Script, behaviour: str) -> Non
         case ["echo", padding]:
             key = handler.headers.get("authorization")
             _send(handler, 400, {"error": {"message": "x" * int(padding) + str(key)}})
+        case ["wordy"]:
+            limit = body["max_tokens"]
+            read = sum(len(message["content"].encode()) for message in body["messages"])
+            spent = {"prompt_tokens": read, "completion_tokens": limit, "total_tokens": read + limit}
+            time.sleep(0.02)
+            _send(handler, 200, {**GOOD, "usage": spent})
         case ["status", code, *headers]:
             pairs = {k: v.replace("_", " ") for k, v in (header.split("=", 1) for header in headers)}
             said = {"error": {"message": f"no, {handler.headers.get('authorization')} is not welcome"}}

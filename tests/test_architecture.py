@@ -69,6 +69,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("launch",),
     ("events",),
     ("tracking",),
+    ("budget",),
     ("scoring", "slots", "stopping", "addresses", "models"),
     ("selection", "chosen", "halving"),
     ("conversation",),

@@ -42,14 +42,14 @@ def test_a_token_budget_that_is_overlooked(tmp_path: Path) -> None:
     with History(tmp_path / "run") as history:
         read, written = history.tokens()
         rounds = len({call.generation for one in history.individuals() for call in history.calls(one.id)})
-    assert result.stopped_because == f"{read + written} of 3000 tokens are used"
-    assert read + written >= 3000
+    assert result.stopped_because.startswith(f"{read + written} of 3000 tokens are used; a call may take ")
+    assert 0 < read + written <= 3000
     assert rounds < 9
 
 
 def test_a_cost_budget_that_is_overlooked(tmp_path: Path) -> None:
     result = run(tmp_path / "run", cost_budget=0.01, price_in=1.0, price_out=5.0)
-    assert "0.01 are spent" in result.stopped_because
+    assert "of 0.01 are spent" in result.stopped_because
     with pytest.raises(ConfigError, match="price"):
         doubles.config(cost_budget=1.0)
 
@@ -96,7 +96,7 @@ def test_progress_that_is_not_seen() -> None:
     ("little", "more", "says"),
     [
         ({"token_budget": 3000}, {"token_budget": 9000}, "of 3000 tokens are used"),
-        ({"cost_budget": 0.01}, {"cost_budget": 0.03}, "0.01 are spent"),
+        ({"cost_budget": 0.01}, {"cost_budget": 0.03}, "of 0.01 are spent"),
         ({"max_evaluations": 9}, {"max_evaluations": 0}, "all 9 evaluations are used"),
         ({"stop_when": "accuracy>=0.3"}, {"stop_when": ""}, "reached accuracy>=0.3"),
         ({"stall": 1, "llm": "scripted:same"}, {"stall": 0, "generations": 4}, "no more hypervolume in 1"),

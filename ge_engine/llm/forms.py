@@ -12,10 +12,12 @@ PROBE = f'start: ANSWER\nANSWER: ("{WORD}" | "qzx8") & ~("qzx8")\n'
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`options` turns Lark text into arguments of a chat completion."""
+    """`options` turns Lark text into arguments of a chat completion. `counted`: the model reads them, so that
+    they are charged."""
 
     name: str
     options: Callable[[str], Mapping[str, Any]]
+    counted: bool = False
 
 
 def _vllm(lark: str) -> Mapping[str, Any]:
@@ -33,7 +35,11 @@ def _custom_tool(lark: str) -> Mapping[str, Any]:
     return {"tools": [{"type": "custom", "custom": custom}], "tool_choice": choice}
 
 
-FORMS = (Form("structured_outputs", _vllm), Form("grammar", _llama_cpp), Form("custom_tool", _custom_tool))
+FORMS = (
+    Form("structured_outputs", _vllm),
+    Form("grammar", _llama_cpp),
+    Form("custom_tool", _custom_tool, counted=True),
+)
 
 
 def supported_form(client: Any, model: str, seconds: float) -> Form | None:

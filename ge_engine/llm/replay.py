@@ -18,6 +18,11 @@ class ReplayModel:
         for index, request in enumerate(requests):
             yield index, self._replies.get(request.key) or self._missing(request.key)
 
+    def most_tokens(self, request: Request) -> tuple[int, int]:
+        """What the other run's reply took: it is known."""
+        reply = self._replies.get(request.key) or self._missing(request.key)
+        return reply.prompt_tokens, reply.completion_tokens
+
     def close(self) -> None:
         """Nothing is held: all replies were read at the start."""
 

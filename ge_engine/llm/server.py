@@ -27,6 +27,8 @@ DEADLINE = 300.0
 ATTEMPT_SECONDS = 120.0
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
+FRAME = 256
+"""Tokens of roles, of a chat template and of what a server puts before it, at most."""
 RETRIED = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 
 
@@ -76,6 +78,14 @@ class ServerModel:
                 continue
             if left.pop(index, None) is not None:
                 yield index, reply
+
+    def most_tokens(self, request: Request) -> tuple[int, int]:
+        """What a request may read and write: a token has at least one byte, the messages' frame is small, and
+        a grammar that is sent as a tool counts as part of the prompt."""
+        sent = [request.prompt.system, request.prompt.user]
+        if request.constraint is not None and self.form is not None and self.form.counted:
+            sent.append(request.constraint.whole())
+        return sum(len(text.encode("utf-8", "replace")) for text in sent) + FRAME, request.sampling.max_tokens
 
     def close(self) -> None:
         """Close the connections."""

@@ -20,6 +20,8 @@ from ge_engine.contracts import Reply, Request
 from ge_engine.llm.following import Follower
 
 END = 256
+BYTES = 4
+"""A token of a large model is about so many bytes, and `max_tokens` is meant in such tokens."""
 PROSE = "No reason is given: this reply was drawn at random."
 
 
@@ -32,21 +34,28 @@ class UniformModel:
         for index, request in enumerate(requests):
             yield index, _answer(request)
 
+    def most_tokens(self, request: Request) -> tuple[int, int]:
+        """Its tokens are bytes."""
+        return _prompt_bytes(request), max(BYTES * request.sampling.max_tokens, len(PROSE))
+
     def close(self) -> None:
         """Nothing is held."""
 
 
+def _prompt_bytes(request: Request) -> int:
+    return len(f"{request.prompt.system}{request.prompt.user}".encode())
+
+
 def _answer(request: Request) -> Reply:
     started = time.perf_counter()
-    prompt_tokens = len(f"{request.prompt.system}{request.prompt.user}".encode())
+    prompt_tokens = _prompt_bytes(request)
     if request.constraint is None:
         return Reply(PROSE, "stop", prompt_tokens, len(PROSE), time.perf_counter() - started, "uniform")
     follower = Follower(request.constraint, byte_tokenizer(), _decode)
     rng = random.Random(request.sampling.seed)
     masks = allocate_token_bitmask(1, END + 1)
     follower.start()
-    # A token of a large model is about four bytes, and `max_tokens` is meant in such tokens.
-    limit = 4 * request.sampling.max_tokens
+    limit = BYTES * request.sampling.max_tokens
     while not follower.done and len(follower.tokens) < limit:
         assert follower.matcher is not None
         fill_next_token_bitmask(follower.matcher, masks)

@@ -8,7 +8,7 @@ again, in slot order, where another slot of the generation has the same digest o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from ge_engine.search.conversation import Conversation
 from ge_engine.search.models import Models
 from ge_engine.search.scoring import Inbox, Scoring
 from ge_engine.search.slots import Answer, Ask, Bred, Breeder, Pool, Slot
+from ge_engine.search.stopping import Limits
 from ge_engine.validate import Ladder, Trial, nobody
 
 
@@ -36,7 +37,7 @@ class Shop:
     models: Models
     inbox: Inbox
     announce: Announcer
-    stop: Callable[[], str]
+    limits: Limits
 
 
 class Breeding:
@@ -54,6 +55,7 @@ class Breeding:
             shop.inbox,
             shop.announce,
             shop.breeders[0].blame,
+            shop.limits,
             self._generation,
             resumed,
         )
@@ -71,9 +73,8 @@ class Breeding:
             self._advance(slot, None)
         while not all(slot.settled for slot in self._slots):
             while asking := [slot for slot in self._slots if slot.ask]:
-                if reason := self._shop.stop():
+                if reason := self._shop.limits.now() or self._talk.round(asking, self._advance):
                     return reason
-                self._talk.round(asking, self._advance)
             while self._shop.scoring.probing:
                 self._shop.inbox.get()()
             self._settle()

@@ -15,6 +15,7 @@ from ge_engine.outcome import Rejected
 from ge_engine.search.models import Models
 from ge_engine.search.scoring import Inbox
 from ge_engine.search.slots import Answer, Ask, Slot
+from ge_engine.search.stopping import Limits
 from ge_engine.store.records import Call
 
 Question = tuple[str, str, str]
@@ -45,6 +46,7 @@ class Conversation:
         inbox: Inbox,
         announce: Announcer,
         blame: Callable[[str, str], str],
+        limits: Limits,
         generation: int,
         resumed: bool,
     ) -> None:
@@ -53,12 +55,14 @@ class Conversation:
         self._inbox = inbox
         self._announce = announce
         self._blame = blame
+        self._limits = limits
         self._generation = generation
         self._resumed = resumed
         self._answers: dict[Question, set[str]] = {}
 
-    def round(self, asking: list[Slot], deliver: Deliver) -> None:
-        """Answer the `ask` of every slot, each through `deliver` as soon as it is there.
+    def round(self, asking: list[Slot], deliver: Deliver) -> str:
+        """Answer the `ask` of every slot, each through `deliver` as soon as it is there; "" then, else why
+        some prompts were not sent: no budget is left for what they may take, or the run shall stop.
 
         Raises:
             ModelError: the model answered none of several prompts, or broke its contract.
@@ -80,20 +84,20 @@ class Conversation:
                 continue
             ready.append((slot, Answer(stored.reply, target)))
             fresh.append(_question(stored))
-        self._announce(
-            "asked",
-            generation=self._generation,
-            count=len(pending),
-            answered=sum(isinstance(sent, Answer) for _, sent in ready),
-            keys=[one.request.key for one in pending],
-        )
+        stored_answers = sum(isinstance(sent, Answer) for _, sent in ready)
+        if stored_answers or not pending:
+            self._tell([], stored_answers)
         for slot, sent in ready:
             deliver(slot, sent)
-        if pending:
-            self._converse(pending, fresh, deliver)
+        reason = self._converse(pending, fresh, deliver)
         for question, canonical in fresh:
             if canonical:
                 self._answers.setdefault(question, set()).add(canonical)
+        return reason
+
+    def _tell(self, sent: list[Pending], answered: int) -> None:
+        keys = [one.request.key for one in sent]
+        self._announce("asked", generation=self._generation, count=len(sent), answered=answered, keys=keys)
 
     def _target(self, ask: Ask) -> Target | None:
         if ask.grammar is None:
@@ -120,8 +124,36 @@ class Conversation:
         prompt = replace(ask.prompt, user=user, grammar=ask.grammar.name)
         return Request(key, prompt, ask.sampling, constraint, model)
 
-    def _converse(self, pending: list[Pending], fresh: list[tuple[Question, str]], deliver: Deliver) -> None:
-        """The model works in a thread of its own; replies, probes and scores are taken in this one."""
+    def _converse(self, pending: list[Pending], fresh: list[tuple[Question, str]], deliver: Deliver) -> str:
+        """Send the prompts: all at once, or as many as the budget holds with all that they may take, and the
+        next ones when these have shown what they took. Why some were not sent, or ""."""
+        sent = failed = 0
+        while sent < len(pending):
+            if sent and (reason := self._limits.now()):
+                return reason
+            requests = [one.request for one in pending[sent:]]
+            count, reason = self._limits.budget.fitting(requests, self._models.most_tokens)
+            if not count:
+                return reason
+            batch = pending[sent : sent + count]
+            self._tell(batch, 0)
+            errors = self._batch(batch, fresh, deliver)
+            sent, failed = sent + count, failed + len(errors)
+            if failed == sent:
+                raise ModelError(
+                    f"The language model {self._models.name} answered none of {sent} prompts: "
+                    f"{errors[0][1].error}.",
+                    "Mend it and run the same command again: it goes on where it stopped.",
+                )
+            for one, reply in errors:
+                self._take(one, reply, fresh, deliver)
+        return ""
+
+    def _batch(
+        self, pending: list[Pending], fresh: list[tuple[Question, str]], deliver: Deliver
+    ) -> list[tuple[Pending, Reply]]:
+        """The model works in a thread of its own; replies, probes and scores are taken in this one.
+        What ended in an error is given back."""
         left = dict(enumerate(pending))
         errors: list[tuple[Pending, Reply]] = []
 
@@ -139,15 +171,7 @@ class Conversation:
         done = self._listen([one.request for one in pending], take)
         while not done:
             self._inbox.get()()
-        errors += [(one, _silence(self._models.name)) for one in left.values()]
-        if len(errors) == len(pending):
-            raise ModelError(
-                f"The language model {self._models.name} answered none of {len(pending)} prompts: "
-                f"{errors[0][1].error}.",
-                "Mend it and run the same command again: it goes on where it stopped.",
-            )
-        for one, reply in errors:
-            self._take(one, reply, fresh, deliver)
+        return errors + [(one, _silence(self._models.name)) for one in left.values()]
 
     def _listen(self, requests: list[Request], take: Callable[[int, Reply], None]) -> list[bool]:
         """Starts the thread; the list is filled when the model has answered everything."""

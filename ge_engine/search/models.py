@@ -16,6 +16,7 @@ from ge_engine.contracts import LanguageModel, Reply, Request
 from ge_engine.errors import ConfigError
 from ge_engine.registry import Registry, choose
 
+TEMPLATE = 256
 WEIGHT = re.compile(r"^(?P<model>.+):(?P<weight>\d*\.\d+|[01])$")
 Shares = Sequence[tuple[str, float]]
 
@@ -73,6 +74,17 @@ class Models:
         rng = random.Random(f"{key}/{seed}")
         weights = [weight * odds("model", self._opened[spec].name) for spec, weight in shares]
         return rng.choices(shares, weights)[0][0]
+
+    def most_tokens(self, request: Request) -> tuple[int, int]:
+        """How many tokens a request may read and write: the model's own bound, if it tells one. Else a token
+        of a prompt has at least one byte, and `TEMPLATE` are for what a chat template puts around it."""
+        model = self._opened.get(request.model) or next(iter(self._opened.values()))
+        own = getattr(model, "most_tokens", None)
+        if own is not None:
+            read, written = own(request)
+            return int(read), int(written)
+        text = request.prompt.system + request.prompt.user
+        return len(text.encode("utf-8", "replace")) + TEMPLATE, request.sampling.max_tokens
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Each model works on its share in a thread of its own. An error of one ends the batch."""

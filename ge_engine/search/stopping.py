@@ -11,6 +11,7 @@ from typing import Any
 
 from ge_engine.config import RunConfig
 from ge_engine.population import Direction, losses
+from ge_engine.search.budget import Budget
 from ge_engine.search.conditions import Condition, parse_condition
 from ge_engine.search.hypervolume import box, normalised
 from ge_engine.store.history import History
@@ -64,6 +65,7 @@ class Limits:
         self._directions = directions
         self._history = history
         self._interrupts = interrupts
+        self.budget = Budget(config, history)
         self._began = time.monotonic()
         self._target: Condition | None = None
         if config.stop_when:
@@ -80,15 +82,7 @@ class Limits:
             return self._interrupts.reason
         if config.max_seconds and time.monotonic() - self._began >= config.max_seconds:
             return f"the session has used its {config.max_seconds:g} seconds"
-        if not config.token_budget and not config.cost_budget:
-            return ""
-        read, written = self._history.tokens()
-        if config.token_budget and read + written >= config.token_budget:
-            return f"{read + written} of {config.token_budget} tokens are used"
-        cost = (read * config.price_in + written * config.price_out) / 1e6
-        if config.cost_budget and cost >= config.cost_budget:
-            return f"{cost:.2f} of {config.cost_budget:g} are spent"
-        return ""
+        return self.budget.spent()
 
     def before(self, done: int, generation: int) -> str:
         """Asked before `generation` is begun, when as many as `done` are bred; "" to go on."""
