@@ -112,6 +112,7 @@ class Settings(TypedDict, total=False):
     migrants: int
     island: Sequence[IslandSettings]
     thought_tokens: int
+    think: int
     recipe: RecipeSettings
 
 

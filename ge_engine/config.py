@@ -67,7 +67,9 @@ class RunConfig:
     `islands` populations breed apart and share `population`, `elites` and `eot_elites` evenly; every
     `migrate_every` generations each sends copies of its `migrants` best to the next one in a ring. `island`
     holds one entry for each, where they shall differ.
-    `thought_tokens` bound a reply in prose (Evolution of Thought) besides `max_tokens`.
+    `thought_tokens` bound a reply in prose (Evolution of Thought) besides `max_tokens`. `think` lets a model
+    think in free text of at most so many tokens before it answers with code (0: it answers at once); they
+    come on top of `max_tokens`.
     `threads` are the cores that one training uses on a CPU; sums in another order give other last
     digits, so the number does not follow from the machine.
     Without a GPU, `processes_per_candidate` processes train one candidate together (gloo); with GPUs, one
@@ -107,6 +109,7 @@ class RunConfig:
     temperature: tuple[float, float] = (0.05, 0.4)
     max_tokens: tuple[int, int] = (600, 1400)
     thought_tokens: int = 160
+    think: int = 0
     repairs: int = 0
     max_evaluations: int = 0
     max_seconds: float = 0.0
@@ -338,6 +341,7 @@ def _ranges(config: RunConfig) -> list[tuple[bool, str]]:
             "islands must be the number of [[island]] tables",
         ),
         (config.thought_tokens >= 1, "thought_tokens must be 1 or more"),
+        (config.think >= 0, "think must be 0 (answer at once) or more"),
         (bool(config.objectives), "objectives must name one or more"),
         (len(set(config.objective_names)) == len(config.objectives), "objectives may name each only once"),
         (

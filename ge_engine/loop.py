@@ -14,6 +14,7 @@ from ge_engine.contracts import Evaluation, Probe
 from ge_engine.errors import ConfigError, LedgerError, SeedError
 from ge_engine.events import Announcer, Observe
 from ge_engine.genome import Genome, Seed
+from ge_engine.grammar.thinking import thinking
 from ge_engine.ledger import History, Ledger, Settled, exists
 from ge_engine.outcome import Outcome, Scored
 from ge_engine.population import (
@@ -320,7 +321,7 @@ class _Session:
                 personas=[
                     choose(registry.personas, name, "persona") for name in config.on_island(number).personas
                 ],
-                grammars=registry.grammars,
+                grammars=thinking(registry.grammars, config.think),
                 directions=self._directions,
                 addresses=addresses,
                 blame=self._blame,

@@ -39,6 +39,7 @@ def evolve(
     llm_url: o.LlmUrl = None,
     grammar: o.Grammar = None,
     repairs: o.Repairs = None,
+    think: o.Think = None,
     price_in: o.PriceIn = None,
     price_out: o.PriceOut = None,
     preset: o.Preset = "demo",

@@ -69,6 +69,9 @@ Llm = Annotated[
 LlmUrl = Annotated[str | None, _option(LANGUAGE, "Server for openai:MODEL.", "--llm-url", metavar="URL")]
 Grammar = Annotated[str | None, _option(LANGUAGE, "One form of answer for all prompts.", "--grammar")]
 Repairs = Annotated[int | None, _option(LANGUAGE, "Send a rejected reply back so often.", "--repairs")]
+Think = Annotated[
+    int | None, _option(LANGUAGE, "Tokens of free text that may come before the code.", "--think")
+]
 PriceIn = Annotated[float | None, _option(LANGUAGE, "Price of a million tokens read.", "--price-in")]
 PriceOut = Annotated[float | None, _option(LANGUAGE, "Price of a million tokens written.", "--price-out")]
 
@@ -150,7 +153,9 @@ Stall = Annotated[int | None, _option(BUDGET, "Stop after so many generations of
 
 SETTINGS: Mapping[str, str] = {
     **dict.fromkeys(("task", "entry", "blocks", "dead_blocks", "llm", "generations", "population"), ""),
-    **dict.fromkeys(("operators", "grammar", "repairs", "workers", "timeout", "sandbox", "schedule"), ""),
+    **dict.fromkeys(
+        ("operators", "grammar", "repairs", "think", "workers", "timeout", "sandbox", "schedule"), ""
+    ),
     **dict.fromkeys(("threads", "adaptive", "max_evaluations", "max_seconds", "price_in", "price_out"), ""),
     **dict.fromkeys(("stop_when", "stall", "max_slowdown", "halving", "halving_rate", "rescore_seeds"), ""),
     **dict.fromkeys(("islands", "migrate_every"), ""),

@@ -15,6 +15,7 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import Context, Grammar, Operator, Persona, Probe, Prompt, Reply, Sampling, Target
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome
+from ge_engine.grammar.thinking import room
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual, Step
@@ -280,7 +281,7 @@ class _OneStep:
                 )
             grammar = self._breeder.grammars[name]
         temperature, limit = self._rng.uniform(*config.temperature), self._rng.randint(*config.max_tokens)
-        limit = limit if grammar is not None else min(limit, config.thought_tokens)
+        limit = limit + room(config.think) if grammar is not None else min(limit, config.thought_tokens)
         sampling = Sampling(temperature, limit, self._rng.getrandbits(31))
         framed = self._framed(prompt)
         if isinstance(framed, Rejected):

@@ -1,0 +1,109 @@
+"""A bounded thought in free text before the answer, in any form of answer (`--think N`).
+
+<think>
+free text, at most N tokens
+</think>
+the answer
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ge_engine.contracts import Constraint, Grammar, Reply, Target
+from ge_engine.grammar.making import template
+from ge_engine.outcome import Rejected
+from ge_engine.patch import Patch
+
+OPEN, CLOSE = "<think>", "</think>"
+MARKS = 16
+"""Tokens of both marks and the lines around them, at most."""
+UNFINISHED = Rejected("extract", "the thought never ended and no answer follows it.")
+_LEADING = re.compile(rf"\s*{OPEN}(.*?){CLOSE}", re.DOTALL | re.IGNORECASE)
+_OPENING = re.compile(rf"\s*{OPEN}", re.IGNORECASE)
+_CLOSING = re.compile(CLOSE, re.IGNORECASE)
+_START = re.compile(r"^start[ \t]*:", re.MULTILINE)
+
+
+def thinking(grammars: Mapping[str, Grammar], tokens: int) -> Mapping[str, Grammar]:
+    """The forms of answer, each after a thought of at most `tokens` tokens; unchanged at 0."""
+    return {name: Thinking(one, tokens) for name, one in grammars.items()} if tokens else grammars
+
+
+def room(tokens: int) -> int:
+    """By how many tokens a reply may be longer for its thought."""
+    return tokens + MARKS if tokens else 0
+
+
+def answer_of(text: str) -> str | None:
+    """What follows the thoughts at the start of a reply; None when one of them never ends.
+
+    A reply that begins within a thought, since its chat template opened it, has a closing mark alone.
+    """
+    found = _LEADING.match(text)
+    while found is not None:
+        text = text[found.end() :]
+        found = _LEADING.match(text)
+    if _OPENING.match(text):
+        return None
+    closing = _CLOSING.search(text)
+    if closing is not None and OPEN not in text[: closing.start()].lower():
+        text = text[closing.end() :]
+    return text.lstrip("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """The form `inner` after a thought of at most `tokens` tokens, which nothing reads."""
+
+    inner: Grammar
+    tokens: int
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    def instructions(self, target: Target) -> str:
+        """Those of the form, and how to think before."""
+        words = max(1, self.tokens * 3 // 4)
+        return (
+            f"{self.inner.instructions(target)}\nBefore this answer, think in at most {words} words about "
+            f"what to change and why, in plain text, between a line {OPEN} and a line {CLOSE}."
+        ).lstrip("\n")
+
+    def constraint(self, target: Target) -> Constraint | Rejected:
+        """A thought of its own, then the parts of the form's constraint."""
+        inner = self.inner.constraint(target)
+        return inner if isinstance(inner, Rejected) else Thoughtful(inner, self.tokens)
+
+    def decode(self, reply: Reply, target: Target) -> Patch | Rejected:
+        answer = answer_of(reply.text)
+        return UNFINISHED if answer is None else self.inner.decode(replace(reply, text=answer), target)
+
+    def canonical(self, reply: Reply, target: Target) -> str:
+        answer = answer_of(reply.text)
+        return "" if answer is None else self.inner.canonical(replace(reply, text=answer), target)
+
+
+@dataclass(frozen=True, slots=True)
+class Thoughtful:
+    """The constraint of one answer: the thought is its first part."""
+
+    inner: Constraint
+    tokens: int
+
+    def part(self, so_far: str) -> str | None:
+        if not so_far:
+            return f"{self._thought()}\nstart: thought\n"
+        _, _, answer = so_far.partition(f"{CLOSE}\n")
+        return self.inner.part(answer)
+
+    def whole(self) -> str:
+        """One text. The form's own start becomes a rule of another name."""
+        inner = _START.sub("ge_answer:", self.inner.whole(), count=1)
+        return f"{self._thought()}\nstart: thought ge_answer\n{inner}"
+
+    def _thought(self) -> str:
+        return template("thought").replace("LIMIT", str(self.tokens))
