@@ -81,7 +81,7 @@ def test_a_retry_after_that_is_a_date() -> None:
     script = Script(f"status 503 retry-after={when}", "good")
     (reply,) = ask(script, limits=Limits(deadline=6, attempt=1, pause=9))
     assert reply.text == "good"
-    assert script.times[1] - script.times[0] >= 0.5
+    assert 0.5 <= script.times[1] - script.times[0] <= 2.5
 
 
 def test_a_retry_after_past_the_deadline_is_not_waited_for() -> None:
