@@ -29,9 +29,11 @@ WIDTH_FACTORS = (0.5, 0.67, 0.75, 0.84, 1.17, 1.25, 1.34, 1.5, 2.0)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is open: lines by number with their old text, and the answer's terminal without what was tried."""
+    """What is open: lines by number with their old text, what may stand there instead, and the answer's
+    terminal without what was tried."""
 
     shown: tuple[str, ...]
+    lines: tuple[Part, ...]
     terminal: str
 
 
@@ -42,18 +44,22 @@ def plan(target: Target) -> Plan | Rejected:
         rng = rng_of(target, f"edits{attempt}")
         widths = _widths(code, scope_of(target.genome, target.address)) if rng.random() < 0.25 else []
         if widths:
-            part = _width_part(rng.choice(widths))
-            shown: tuple[str, ...] = (f"width {part[0]}",)
-            terminal = without(part[1], target.tried)
+            width, part = _width_part(rng.choice(widths))
+            shown: tuple[str, ...] = (f"width {width}",)
+            changed: tuple[Part, ...] = (part,)
         else:
             sites = disjoint(sites_of(target, rng), rng, rng.choice((1, 1, 2, 2, 3)), by_lines=True)
             if not sites:
                 continue
             lines = [_line(code, site) for site in sites]
             shown = tuple(old for old, _, _ in lines)
-            terminal = _lines_terminal(lines, target)
+            new = [changed_only(part, same) for _, part, same in lines]
+            changed = tuple(part for part in new if part is not None)
+            if len(changed) < len(lines):
+                continue
+        terminal = _terminal(changed, target)
         if terminal is not None:
-            return Plan(shown, terminal)
+            return Plan(shown, changed, terminal)
     return Rejected("grammar", f"the block {target.address} offers no line that could be rewritten anew")
 
 
@@ -138,11 +144,8 @@ def _line(code: str, site: Site) -> tuple[str, Part, tuple[str, ...]]:
     )
 
 
-def _lines_terminal(lines: list[tuple[str, Part, tuple[str, ...]]], target: Target) -> str | None:
-    changed = [changed_only(part, same) for _, part, same in lines]
-    if None in changed:
-        return None
-    whole: Part = tuple(piece for part in changed if part is not None for piece in ("\n", part))[1:]
+def _terminal(lines: tuple[Part, ...], target: Target) -> str | None:
+    whole: Part = tuple(piece for part in lines for piece in ("\n", part))[1:]
     return without(whole, target.tried)
 
 
