@@ -92,7 +92,11 @@ class Target:
 
 
 class Constraint(Protocol):
-    """A grammar made concrete for one target, possibly in parts that depend on each other."""
+    """A grammar made concrete for one target, possibly in parts that depend on each other.
+
+    One whose answers are long has `longest`, the characters of the longest: the limit of tokens then leaves
+    room for it.
+    """
 
     def part(self, so_far: str) -> str | None:
         """Lark text (llguidance dialect) for what follows `so_far`; None when the answer is whole."""

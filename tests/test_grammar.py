@@ -22,9 +22,12 @@ from ge_engine.grammar.drafts import Piece, draft_of, filled
 from ge_engine.grammar.making import template
 from ge_engine.grammar.signatures import parameters
 from ge_engine.grammar.template import NOTHING, Either, Part, contains, either, longest, remove, strings
+from ge_engine.grammar.thinking import Thinking, answer_of
+from ge_engine.llm.local import LocalModel
 from ge_engine.llm.uniform import UniformModel, byte_tokenizer
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply
+from ge_engine.search.conversation import _with_room
 from ge_plugins.grammars import Block, Diff, Edits
 
 ROOT = Path(__file__).parents[1]
@@ -514,3 +517,42 @@ def test_an_answer_of_the_block_form_without_a_bound() -> None:
                     assert (
                         longest(filled(block.code, 0, len(block.code), draft.pieces)) < len(block.code) + 1500
                     )
+
+
+def long_block(layers: int) -> Genome:
+    """A class of about 90 characters for each of `layers`."""
+    lines = [
+        f"        self.conv{i} = nn.Conv2d(width, width, kernel_size=3, padding=1)" for i in range(layers)
+    ]
+    calls = [f"        x = F.relu(self.conv{i}(x))" for i in range(layers)]
+    code = PLAIN.replace("    def forward", "\n".join(lines) + "\n\n    def forward", 1)
+    return Seed.from_bytes(code.replace("        x = F.relu(x)", "\n".join(calls)).encode()).genome
+
+
+def test_a_long_block_that_the_token_limit_cuts_off(smollm2: LocalModel) -> None:
+    """The limit drawn for a prompt may be less than the block has tokens; the rewrite has room anyway."""
+    genome = long_block(17)
+    code = genome.blocks["Net"].code
+    assert MOST_CHARACTERS * 0.75 < len(code) <= MOST_CHARACTERS
+    assert len(smollm2.tokenizer.encode(code)) > 600
+    for form in (Block(), Thinking(Block(), 30)):
+        for seed in range(6):
+            target = Target(genome, "Net", seed=seed)
+            constraint = form.constraint(target)
+            assert not isinstance(constraint, Rejected)
+            sampling = _with_room(Sampling(1.0, 600, seed), constraint)
+            ((_, reply),) = UniformModel().generate([Request("t", Prompt("", ""), sampling, constraint)])
+            assert reply.finish == "stop"
+            answer = answer_of(reply.text)
+            assert answer is not None
+            assert len(answer) <= constraint.longest  # type: ignore[attr-defined]
+            assert len(smollm2.tokenizer.encode(reply.text)) <= sampling.max_tokens
+
+
+def test_a_short_block_keeps_the_limit_that_was_drawn() -> None:
+    constraint = Block().constraint(Target(SEED, "DW"))
+    assert not isinstance(constraint, Rejected)
+    assert _with_room(Sampling(1.0, 600, 0), constraint).max_tokens == 600
+    free = Diff().constraint(Target(SEED, "DW"))
+    assert not isinstance(free, Rejected)
+    assert _with_room(Sampling(1.0, 600, 0), free).max_tokens == 600

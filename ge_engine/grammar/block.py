@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from ge_engine.contracts import Constraint, Target
 from ge_engine.grammar import edits
-from ge_engine.grammar.drafts import Draft, Piece, draft_of, filled, named
+from ge_engine.grammar.drafts import LAYER_NAMES, Draft, Piece, draft_of, filled, named
 from ge_engine.grammar.making import make, rng_of, without
-from ge_engine.grammar.template import Part, either
+from ge_engine.grammar.template import Part, either, longest
 from ge_engine.outcome import Rejected
 
 ATTEMPTS = 8
@@ -28,6 +28,13 @@ class Rewriting:
     def __init__(self, draft: Draft, tried: frozenset[str]) -> None:
         self._draft = draft
         self._tried = tried
+
+    @property
+    def longest(self) -> int:
+        """No answer has more characters."""
+        draft = self._draft
+        used = max((longest(named(use, LAYER_NAMES[:2]).part) for use in draft.use), default=0)
+        return longest(filled(draft.code, 0, len(draft.code), draft.pieces)) + longest(draft.fresh) + used
 
     def part(self, so_far: str) -> str | None:
         draft = self._draft

@@ -17,6 +17,8 @@ from ge_engine.grammar.making import template
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
 
+CHARACTERS = 2
+"""Of code, a token has at least so many: 2.7 with the embedded model."""
 OPEN, CLOSE = "<think>", "</think>"
 MARKS = 16
 """Tokens of both marks and the lines around them, at most."""
@@ -93,6 +95,12 @@ class Thoughtful:
 
     inner: Constraint
     tokens: int
+
+    @property
+    def longest(self) -> int:
+        """In characters, as which the thought's tokens count too; 0 where the form has none."""
+        inner = getattr(self.inner, "longest", 0)
+        return inner + CHARACTERS * room(self.tokens) if inner else 0
 
     def part(self, so_far: str) -> str | None:
         if not so_far:

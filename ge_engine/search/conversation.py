@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ge_engine.contracts import Grammar, Reply, Request, Target
+from ge_engine.contracts import Constraint, Grammar, Reply, Request, Sampling, Target
 from ge_engine.errors import GeError, ModelError, PluginError
 from ge_engine.events import Announcer
+from ge_engine.grammar.thinking import CHARACTERS
 from ge_engine.ledger import Ledger
 from ge_engine.outcome import Rejected
 from ge_engine.search.models import Models
@@ -122,7 +123,7 @@ class Conversation:
             return Rejected("plugin", f"the grammar {ask.grammar.name!r} of {owner} failed: {error!r}")
         user = ask.prompt.user + "\n\n" + instructions if instructions else ask.prompt.user
         prompt = replace(ask.prompt, user=user, grammar=ask.grammar.name)
-        return Request(key, prompt, ask.sampling, constraint, model)
+        return Request(key, prompt, _with_room(ask.sampling, constraint), constraint, model)
 
     def _converse(self, pending: list[Pending], fresh: list[tuple[Question, str]], deliver: Deliver) -> str:
         """Send the prompts: all at once, or as many as the budget holds with all that they may take, and the
@@ -237,6 +238,12 @@ def _canonical(grammar: Grammar | None, reply: Reply, target: Target | None) -> 
         return grammar.canonical(reply, target)
     except Exception:
         return ""
+
+
+def _with_room(sampling: Sampling, constraint: Constraint) -> Sampling:
+    """A limit of tokens at which the constraint's longest answer is not cut off."""
+    needed = -(-int(getattr(constraint, "longest", 0)) // CHARACTERS)
+    return replace(sampling, max_tokens=max(sampling.max_tokens, needed))
 
 
 def _silence(model: str) -> Reply:
