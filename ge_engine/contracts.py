@@ -140,7 +140,11 @@ class LanguageModel(Protocol):
 
 
 class LanguageModelFactory(Protocol):
-    """`--llm NAME` or `--llm NAME:ARGUMENT` opens a model. Raises ModelError with what to do."""
+    """`--llm NAME` or `--llm NAME:ARGUMENT` opens a model. Raises ModelError with what to do.
+
+    One whose `open` is dear has a method `check(argument, config)`, which raises what `open` would, as far as
+    it can be known without loading weights: it is called before a run's folder is made and its seed trained.
+    """
 
     @property
     def name(self) -> str: ...

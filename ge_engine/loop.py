@@ -28,7 +28,7 @@ from ge_engine.search.addresses import Addresses
 from ge_engine.search.breeding import Shop
 from ge_engine.search.chosen import require_names
 from ge_engine.search.halving import stages_of
-from ge_engine.search.models import opened_models
+from ge_engine.search.models import check_models, opened_models
 from ge_engine.search.schedule import SCHEDULES, Standing, front_data
 from ge_engine.search.scoring import Inbox, Scoring
 from ge_engine.search.selection import Selection
@@ -126,7 +126,7 @@ def _session(
     directions = objectives_of(config, registry)
     with (
         tracked(config.trackers, folder, observe) as told,
-        _opened(folder, seed, config, directions) as ledger,
+        _opened(folder, seed, config, registry, directions) as ledger,
         Interrupts() as interrupts,
     ):
         limits = Limits(config, directions, ledger, interrupts)
@@ -136,11 +136,17 @@ def _session(
 
 @contextmanager
 def _opened(
-    folder: Path, seed: Seed, config: RunConfig, directions: Mapping[str, Direction]
+    folder: Path, seed: Seed, config: RunConfig, registry: Registry, directions: Mapping[str, Direction]
 ) -> Iterator[Ledger]:
-    ledger = Ledger.open(folder) if exists(folder) else Ledger.create(folder, seed, config)
-    with ledger:
+    """The run's ledger. Where no seed was trained yet, the language models are checked before one is, and
+    before a new run leaves anything on the disk."""
+    fresh = not exists(folder)
+    if fresh:
+        check_models(config, registry)
+    with Ledger.create(folder, seed, config) if fresh else Ledger.open(folder) as ledger:
         if not ledger.seed_is_scored:
+            if not fresh:
+                check_models(config, registry)
             ledger.begin_anew(seed, config)
         if ledger.seed.source != seed.source:
             raise LedgerError(

@@ -17,15 +17,14 @@ class Embedded:
 
     name = "smollm2"
 
+    def check(self, argument: str, config: RunConfig) -> None:  # noqa: ARG002
+        _weights(argument)
+
     def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
-        if argument:
-            raise ModelError(
-                "The model smollm2 takes no argument.", "Give --llm smollm2, or --llm hf:ORG/NAME."
-            )
-        from ge_engine.llm.embedded import embedded_model
+        folder = _weights(argument)
         from ge_engine.llm.local import load_local
 
-        return load_local(str(embedded_model()), self.name)
+        return load_local(str(folder), self.name)
 
 
 class HuggingFace:
@@ -33,9 +32,15 @@ class HuggingFace:
 
     name = "hf"
 
+    def check(self, argument: str, config: RunConfig) -> None:  # noqa: ARG002
+        _require(argument, "The model hf wants a name.", "Give --llm hf:ORG/NAME or --llm hf:/path.")
+        from ge_engine.llm.checking import check_local
+        from ge_engine.llm.local import folder_or_name
+
+        check_local(folder_or_name(argument), f"hf:{argument}")
+
     def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
-        if not argument:
-            raise ModelError("The model hf wants a name.", "Give --llm hf:ORG/NAME or --llm hf:/path.")
+        _require(argument, "The model hf wants a name.", "Give --llm hf:ORG/NAME or --llm hf:/path.")
         from ge_engine.llm.local import folder_or_name, load_local
 
         return load_local(folder_or_name(argument), f"hf:{argument}")
@@ -45,6 +50,9 @@ class Uniform:
     """No model: draws from the grammar at random. The control of an ablation."""
 
     name = "uniform"
+
+    def check(self, argument: str, config: RunConfig) -> None:
+        self.open(argument, config)
 
     def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
         if argument:
@@ -59,11 +67,13 @@ class Replay:
 
     name = "replay"
 
+    def check(self, argument: str, config: RunConfig) -> None:
+        self.open(argument, config)
+
     def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
-        if not argument:
-            raise ModelError(
-                "The model replay wants a run.", "Give --llm replay:RUN, a folder that a run made."
-            )
+        _require(
+            argument, "The model replay wants a run.", "Give --llm replay:RUN, a folder that a run made."
+        )
         from ge_engine.llm.replay import ReplayModel
         from ge_engine.store.history import read_replies
 
@@ -75,12 +85,30 @@ class Server:
 
     name = "openai"
 
+    def check(self, argument: str, config: RunConfig) -> None:  # noqa: ARG002
+        _require(argument, "The model openai wants a name.", "Give --llm openai:MODEL, and --llm-url URL.")
+        from ge_engine.llm.server import check_server
+
+        check_server(argument, os.environ)
+
     def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
-        if not argument:
-            raise ModelError("The model openai wants a name.", "Give --llm openai:MODEL, and --llm-url URL.")
+        _require(argument, "The model openai wants a name.", "Give --llm openai:MODEL, and --llm-url URL.")
         from ge_engine.llm.server import open_server
 
         return open_server(argument, os.environ)
+
+
+def _require(argument: str, message: str, hint: str) -> None:
+    if not argument:
+        raise ModelError(message, hint)
+
+
+def _weights(argument: str) -> Path:
+    if argument:
+        raise ModelError("The model smollm2 takes no argument.", "Give --llm smollm2, or --llm hf:ORG/NAME.")
+    from ge_engine.llm.embedded import embedded_model
+
+    return embedded_model()
 
 
 @hookimpl

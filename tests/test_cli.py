@@ -137,8 +137,6 @@ def test_a_seed_that_does_not_run_and_is_not_refused(
         (("--task", "folder:/no/such/folder"), ("/no/such/folder",)),
         (("--preset", "papr"), ("papr", "paper")),
         (("--llm", "gpt"), ("gpt", "smollm2")),
-        (("--llm", "hf:/no/such/model"), ("/no/such/model",)),
-        (("--llm", "replay:/no/such/run"), ("/no/such/run",)),
         (("--plugin", "no_such_module"), ("no_such_module",)),
         (("--no-plugin", "nobody"), ("nobody",)),
         (("--operators", "sing"), ("sing", "mutation")),
@@ -156,6 +154,24 @@ def test_a_bad_flag_that_ends_in_a_traceback(
 ) -> None:
     model = () if "--llm" in flags else UNIFORM
     assert_one_message(ge("evolve", PLAIN, "--run", tmp_path / "run", *QUICK, *model, *flags), *says)
+
+
+@pytest.mark.parametrize(
+    ("llm", "says"),
+    [
+        (("hf:/no/such/model",), ("no folder /no/such/model", "hf:ORG/NAME")),
+        (("replay:/no/such/run",), ("/no/such/run",)),
+        (("openai:gpt",), ("no key", "OPENAI_API_KEY")),
+        (("openai:gpt@http://127.0.0.1:9/v1",), ("127.0.0.1:9", "--llm-url")),
+        (("uniform", "smollm2:wrong"), ("takes no argument",)),
+    ],
+)
+def test_a_language_model_that_is_missed_after_the_seed_was_trained(
+    ge: Ge, tmp_path: Path, llm: tuple[str, ...], says: tuple[str, ...]
+) -> None:
+    flags = [word for name in llm for word in ("--llm", name)]
+    assert_one_message(ge("evolve", PLAIN, "--run", tmp_path / "run", *QUICK, *flags), *says)
+    assert not list(tmp_path.iterdir()), "something was made, or the seed was trained"
 
 
 def test_a_run_in_a_file_or_in_a_folder_that_cannot_be_made(ge: Ge, tmp_path: Path) -> None:

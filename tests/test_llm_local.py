@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MambaConfig,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedConfig,
+    T5Config,
+)
 
 from ge_engine.contracts import Prompt, Reply, Request, Sampling, Target
 from ge_engine.errors import ModelError
 from ge_engine.genome import Seed
 from ge_engine.llm import embedded
 from ge_engine.llm.batch import STEP_TOKENS, _shares
+from ge_engine.llm.checking import check_local
 from ge_engine.llm.local import LocalModel, load_local
 from ge_engine.llm.precision import faster_dtype
 from ge_engine.llm.rows import common_prefix
@@ -224,3 +236,78 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(
 def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be loaded"):
         load_local(str(tmp_path), "hf:nowhere")
+
+
+@pytest.fixture(scope="module")
+def saved(smollm2: LocalModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model that can be loaded: random weights in several files, the real tokenizer."""
+    folder = tmp_path_factory.mktemp("saved")
+    tiny(smollm2, "full", 1).model.save_pretrained(folder, max_shard_size="8MB")
+    smollm2.tokenizer.save_pretrained(folder)
+    assert len(list(folder.glob("*.safetensors"))) > 1
+    return folder
+
+
+@pytest.fixture
+def whole(saved: Path, tmp_path: Path) -> Path:
+    """The saved model's files by other names: a test may replace them."""
+    return Path(shutil.copytree(saved, tmp_path / "whole", copy_function=os.link))
+
+
+def test_a_model_that_is_refused_though_it_loads(whole: Path) -> None:
+    check_local(str(whole), "hf:whole")
+    load_local(str(whole), "hf:whole")
+
+
+@pytest.mark.parametrize(
+    ("files", "damage", "says"),
+    [
+        ("config.json", "", "has no config.json"),
+        ("config.json", '{"model_type": "llamma"}', "llamma"),
+        ("tokenizer*", "", "its tokenizer is missing"),
+        ("tokenizer.json", '{"a": 1}', "its tokenizer is missing or cannot be read"),
+        ("model*", "", "it has no weights"),
+        ("model*.json", '{"weight_map": ', "index.json is missing or cannot be read"),
+        ("model-00001*", "", "model-00001-of-.* are missing"),
+        ("model-00002*", "version https://git-lfs.github.com/spec/v1", "model-00002-of-.* not whole"),
+        ("chat_template.jinja", "{{ raise_exception('no') }}", "chat template .* cannot render"),
+    ],
+)
+def test_a_model_that_lacks_something_and_is_found_out_late(
+    whole: Path, files: str, damage: str, says: str
+) -> None:
+    """Without "damage" the files are missing."""
+    for file in list(whole.glob(files)):
+        file.unlink()
+        if damage:
+            file.write_text(damage)
+    with pytest.raises(ModelError, match=says) as caught:
+        check_local(str(whole), "hf:mine")
+    assert "\n" not in caught.value.message
+    assert "hf:mine" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["/no/such/model", "./models/mine", "~/models/mine", "no/such/model"])
+def test_a_folder_that_is_taken_for_a_name_of_the_hub(name: str) -> None:
+    with pytest.raises(ModelError, match="there is no folder") as caught:
+        check_local(name, f"hf:{name}")
+    assert "hf:/path" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "config",
+    [MambaConfig(hidden_size=32, num_hidden_layers=1), T5Config(d_model=32, num_layers=1, num_heads=2)],
+    ids=["state space", "encoder-decoder"],
+)
+def test_a_kind_of_model_that_is_found_out_late(whole: Path, config: PreTrainedConfig) -> None:
+    (whole / "config.json").unlink()
+    config.save_pretrained(whole)
+    with pytest.raises(ModelError, match="hf:mine cannot be"):
+        check_local(str(whole), "hf:mine")
+
+
+def test_a_check_that_loads_the_weights(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", lambda *_, **__: pytest.fail("loaded"))
+    for probing in ("init", "_lazy_init"):
+        monkeypatch.setattr(torch.cuda, probing, lambda: pytest.fail("the accelerator is touched"))
+    check_local(str(whole), "hf:whole")

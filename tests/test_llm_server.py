@@ -7,12 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -22,7 +25,7 @@ from ge_engine.contracts import Prompt, Reply, Request, Sampling
 from ge_engine.errors import ModelError
 from ge_engine.llm.embedded import embedded_model
 from ge_engine.llm.forms import FORMS
-from ge_engine.llm.server import Limits, ServerModel, open_server
+from ge_engine.llm.server import Limits, ServerModel, check_server, open_server
 
 KEY = "sk-very-secret-0123456789"
 QUICK = Limits(parallel=4, deadline=1.5, attempt=0.6, pause=0.05)
@@ -131,6 +134,60 @@ def test_a_key_of_which_a_part_is_said(padding: int) -> None:
     (reply,) = ask(Script(f"echo {padding}"))
     assert reply.finish == "error"
     assert KEY[:6] not in reply.error
+
+
+@pytest.fixture
+def models_answer() -> Iterator[tuple[str, list[int]]]:
+    """A server whose list of models ends in a status that the test sets: its URL, and the status."""
+    status = [200]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            time.sleep(3 if status[0] == 0 else 0)
+            body = b'{"object": "list", "data": []}' if status[0] == 200 else b"no, sk-very-secret"
+            self.send_response(status[0] or 200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/v1", status
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_is_refused_and_found_out_late(models_answer: tuple[str, list[int]], status: int) -> None:
+    url, answer = models_answer
+    answer[0] = status
+    with pytest.raises(ModelError, match=f"refuses the key.*{status}") as caught:
+        check_server(f"m@{url}", {"OPENAI_API_KEY": KEY})
+    assert KEY[:6] not in caught.value.message + caught.value.hint
+
+
+@pytest.mark.parametrize("status", [200, 404, 429, 500, 0])
+def test_a_server_without_a_list_of_models_that_is_refused(
+    models_answer: tuple[str, list[int]], status: int
+) -> None:
+    """0: it does not answer in time."""
+    url, answer = models_answer
+    answer[0] = status
+    check_server(f"m@{url}", {}, seconds=0.3)
+
+
+def test_a_url_at_which_nobody_is_found_out_late() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(ModelError, match=f"reached at 127.0.0.1:{port}: .*refused") as caught:
+        check_server(f"m@http://me:{KEY}@127.0.0.1:{port}/v1", {})
+    assert "--llm-url" in caught.value.hint
+    assert KEY not in caught.value.message
 
 
 def test_a_key_file_that_is_missing_is_one_sentence(tmp_path: object) -> None:

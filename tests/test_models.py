@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import doubles
 import pytest
 
 from ge_engine import loop
-from ge_engine.contracts import Prompt, Reply, Request, Sampling
-from ge_engine.errors import ConfigError, ModelError
+from ge_engine.config import RunConfig
+from ge_engine.contracts import LanguageModel, Prompt, Reply, Request, Sampling
+from ge_engine.errors import ConfigError, ModelError, PluginError, SeedError
 from ge_engine.search.experience import Experience
 from ge_engine.search.models import Models, split_weights
 from ge_engine.store.history import History
@@ -96,3 +99,90 @@ def test_a_second_model_that_is_never_asked(tmp_path: Path) -> None:
         models = Counter(reply.model for _, reply in history.replies())
     assert set(models) == {"scripted:good", "scripted:mixed"}
     assert doubles.SCRIPTED.opened[-1].asked[-1] == doubles.SCRIPTED.opened[-2].asked[-1] == "closed"
+
+
+class Checked(doubles.ScriptedFactory):
+    """A factory whose model is there or not. `said` lists what it was asked, and whether a run was there."""
+
+    def __init__(self, folder: Path, there: bool) -> None:
+        super().__init__()
+        self.folder = folder
+        self.there = there
+        self.said: list[tuple[str, str, bool]] = []
+
+    def check(self, argument: str, config: RunConfig) -> None:
+        self.said.append(("check", argument, self.folder.exists()))
+        if not self.there:
+            raise ModelError("The language model is not there.", "Fetch it.")
+
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:
+        self.said.append(("open", argument, self.folder.exists()))
+        return super().open(argument, config)
+
+
+class Refusing:
+    """An evaluator that refuses every seed."""
+
+    name = "instant"
+
+    def open(self, *_: Any, **__: Any) -> Any:
+        raise SeedError("The seed does not build.", "Mend it.")
+
+
+def evolve_with(factory: Checked, evaluator: Any = doubles.INSTANT, **settings: Any) -> None:
+    parts = {"language_models": {"scripted": factory}, "evaluators": {"instant": evaluator}}
+    registry = dataclasses.replace(doubles.registry(), **parts)
+    config = doubles.config(**{"generations": 1, "population": 2, "llm": "scripted:good", **settings})
+    loop.run(doubles.seed(), config, registry, factory.folder, lambda *_: None)
+
+
+def test_a_model_that_is_missing_and_leaves_a_half_made_run(tmp_path: Path) -> None:
+    factory = Checked(tmp_path / "run", there=False)
+    with pytest.raises(ModelError, match="not there"):
+        evolve_with(factory)
+    assert factory.said == [("check", "good", False)]
+    assert not factory.folder.exists()
+    factory.there = True
+    evolve_with(factory)
+    assert factory.said[1:] == [("check", "good", False), ("open", "good", True)]
+
+
+def test_each_of_several_models_that_is_not_checked(tmp_path: Path) -> None:
+    factory = Checked(tmp_path / "run", there=True)
+    island = [{"llm": "scripted:good"}, {"llm": ["scripted:same:0.5", "scripted:good:0.5"]}]
+    evolve_with(factory, islands=2, island=island, llm="scripted:good", population=4)
+    assert [said[:2] for said in factory.said] == [
+        (how, name) for how in ("check", "open") for name in ("good", "same")
+    ]
+
+
+def test_a_run_with_nothing_left_to_do_that_wants_its_model(tmp_path: Path) -> None:
+    factory = Checked(tmp_path / "run", there=True)
+    evolve_with(factory)
+    factory.there = False
+    factory.said.clear()
+    evolve_with(factory)
+    assert factory.said == []
+
+
+def test_a_run_whose_seed_was_refused_that_begins_anew_without_its_model(tmp_path: Path) -> None:
+    factory = Checked(tmp_path / "run", there=True)
+    with pytest.raises(SeedError):
+        evolve_with(factory, evaluator=Refusing())
+    factory.there = False
+    with pytest.raises(ModelError, match="not there"):
+        evolve_with(factory)
+    with History(factory.folder) as history:
+        assert not history.seed_is_scored
+    factory.there = True
+    evolve_with(factory)
+
+
+def test_a_check_that_fails_by_a_fault_of_its_own_and_is_not_named(tmp_path: Path) -> None:
+    class Faulty(Checked):
+        def check(self, argument: str, config: RunConfig) -> None:
+            raise KeyError("weights")
+
+    with pytest.raises(PluginError, match=r"'scripted' of plugin 'doubles' .*KeyError"):
+        evolve_with(Faulty(tmp_path / "run", there=True))
+    assert not (tmp_path / "run").exists()

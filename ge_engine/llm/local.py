@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import torch
 import transformers
 from llguidance import LLTokenizer
 from llguidance.hf import from_tokenizer
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ge_engine.contracts import Prompt, Reply, Request
@@ -152,27 +154,39 @@ def load_local(source: str, name: str) -> LocalModel:
             does not know (state-space layers, encoder-decoder, a slow tokenizer).
     """
     on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
-    with _quiet():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(source)
-            model = AutoModelForCausalLM.from_pretrained(
-                source, dtype=torch.bfloat16 if on_cpu else "auto", device_map="cpu" if on_cpu else "auto"
-            )
-            model.eval()  # type: ignore[no-untyped-call]
-        except (OSError, ValueError, ImportError, KeyError) as error:
-            raise ModelError(
-                f"The language model {name} cannot be loaded: {_first_line(error)}.",
-                "Give hf:ORG/NAME of a causal language model, or hf:/path of a folder that holds one.",
-            ) from error
-        if on_cpu:
-            faster_dtype(model, name, cache_root() / "precision.json")
+    with loading(name):
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=torch.bfloat16 if on_cpu else "auto", device_map="cpu" if on_cpu else "auto"
+        )
+        model.eval()  # type: ignore[no-untyped-call]
+    if on_cpu:
+        faster_dtype(model, name, cache_root() / "precision.json")
+    return decoder(name, model, tokenizer, ROWS_ON_CPU if on_cpu else ROWS_ON_GPU)
+
+
+def decoder(name: str, model: Any, tokenizer: Any, rows: int) -> LocalModel:
+    """The loaded model made ready. Raises ModelError when it is of a kind that cannot be decoded here."""
     try:
-        return LocalModel(name, model, tokenizer, ROWS_ON_CPU if on_cpu else ROWS_ON_GPU)
+        return LocalModel(name, model, tokenizer, rows)
     except ValueError as error:
         raise ModelError(
-            f"The language model {name} cannot be decoded here: {_first_line(error)}.",
+            f"The language model {name} cannot be decoded here: {first_line(error)}.",
             "Serve it with vLLM or llama.cpp and use --llm openai:MODEL --llm-url URL.",
         ) from error
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """Quietly; what the libraries raise over a model that is not there or not whole becomes a ModelError."""
+    with _quiet():
+        try:
+            yield
+        except (OSError, ValueError, ImportError, KeyError, SafetensorError) as error:
+            raise ModelError(
+                f"The language model {name} cannot be loaded: {first_line(error)}.",
+                "Give hf:ORG/NAME of a causal language model, or hf:/path of a folder that holds one.",
+            ) from error
 
 
 def _layer_kinds(config: Any, name: str) -> set[str]:
@@ -198,15 +212,18 @@ def _too_long(model: str, tokens: int, limit: int) -> Reply:
     return Reply("", "error", tokens, 0, 0.0, model, reason)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+def first_line(error: Exception) -> str:
+    """What an error says, in one line without its full stop."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Loading prints progress bars and advice for library authors; neither helps a person here."""
+    """Loading prints progress bars, advice for library authors and every retry; none helps a person here."""
     level = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    hub = huggingface_hub.logging.get_verbosity()
+    huggingface_hub.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     bars = transformers.logging.is_progress_bar_enabled()
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
@@ -215,6 +232,7 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         transformers.logging.set_verbosity(level)
+        huggingface_hub.logging.set_verbosity(hub)
         if bars:
             transformers.logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 

@@ -25,6 +25,7 @@ from ge_engine.llm.forms import Form, supported_form
 PARALLEL = 8
 DEADLINE = 300.0
 ATTEMPT_SECONDS = 120.0
+CHECK_SECONDS = 10.0
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 FRAME = 256
@@ -209,6 +210,44 @@ def open_server(argument: str, environ: Mapping[str, str], limits: Limits | None
         ModelError: the `openai` package is missing, the key's file cannot be read, or there is neither
             a key nor a URL.
     """
+    limits = limits or Limits()
+    model, client, key = _client(argument, environ, limits.attempt)
+    return ServerModel(model, client, limits, supported_form(client, model, min(30.0, limits.attempt)), key)
+
+
+def check_server(argument: str, environ: Mapping[str, str], seconds: float = CHECK_SECONDS) -> None:
+    """Whether "MODEL" or "MODEL@URL" can be opened, and whether a server is there that takes the key.
+
+    It is asked for its list of models, which costs nothing; one that has none, or is slow or busy, passes.
+
+    Raises:
+        ModelError: as `open_server`, or nothing can be reached at the URL, or the key is refused.
+    """
+    _, client, _ = _client(argument, environ, seconds)
+    import openai
+
+    where = client.base_url.netloc.decode()
+    with client:
+        try:
+            client.models.list()
+        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            raise ModelError(
+                f"The server at {where} refuses the key (status {error.status_code}).",
+                "Set OPENAI_API_KEY or OPENAI_API_KEY_FILE to a key that it takes.",
+            ) from error
+        except openai.APITimeoutError:
+            return
+        except openai.APIConnectionError as error:
+            raise ModelError(
+                f"No server can be reached at {where}: {error.__cause__ or error}.",
+                "Start it, or mend --llm-url, and give the same command again.",
+            ) from error
+        except (openai.APIError, ValueError):
+            return
+
+
+def _client(argument: str, environ: Mapping[str, str], seconds: float) -> tuple[str, Any, str]:
+    """The model's name, a client for its server, and the key, "" where there is none."""
     try:
         import openai
     except ImportError as error:
@@ -223,9 +262,8 @@ def open_server(argument: str, environ: Mapping[str, str], limits: Limits | None
             "There is no key for OpenAI.",
             "Set OPENAI_API_KEY or OPENAI_API_KEY_FILE, or name your own server: --llm openai:MODEL@URL.",
         )
-    limits = limits or Limits()
-    client = openai.OpenAI(api_key=key or "none", base_url=url or None, max_retries=0, timeout=limits.attempt)
-    return ServerModel(model, client, limits, supported_form(client, model, min(30.0, limits.attempt)), key)
+    client = openai.OpenAI(api_key=key or "none", base_url=url or None, max_retries=0, timeout=seconds)
+    return model, client, key
 
 
 def _key(environ: Mapping[str, str]) -> str:

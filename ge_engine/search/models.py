@@ -12,13 +12,29 @@ from queue import SimpleQueue
 
 from ge_engine.blaming import blaming
 from ge_engine.config import RunConfig
-from ge_engine.contracts import LanguageModel, Reply, Request
+from ge_engine.contracts import LanguageModel, LanguageModelFactory, Reply, Request
 from ge_engine.errors import ConfigError
 from ge_engine.registry import Registry, choose
 
 TEMPLATE = 256
 WEIGHT = re.compile(r"^(?P<model>.+):(?P<weight>\d*\.\d+|[01])$")
 Shares = Sequence[tuple[str, float]]
+
+
+def check_models(config: RunConfig, registry: Registry) -> None:
+    """Let each language model of the run say what stands in its way, before anything is made or trained.
+    Factories without `check` say it when they open.
+
+    Raises:
+        ConfigError: an unknown name, or weights that are all 0.
+        ModelError: a model cannot be found, loaded or reached.
+    """
+    for spec, factory in _factories(config, registry).items():
+        name, _, argument = spec.partition(":")
+        check = getattr(factory, "check", None)
+        if check is not None:
+            with blaming(registry, "ge_language_models", name):
+                check(argument, config)
 
 
 @contextmanager
@@ -29,16 +45,23 @@ def opened_models(config: RunConfig, registry: Registry) -> Iterator[Models]:
         ConfigError: an unknown name, or weights that are all 0.
         ModelError: a model cannot be opened.
     """
-    islands = shares_of(config)
     opened: dict[str, LanguageModel] = {}
     with ExitStack() as stack:
-        for spec in dict.fromkeys(spec for shares in islands for spec, _ in shares):
+        for spec, factory in _factories(config, registry).items():
             name, _, argument = spec.partition(":")
-            factory = choose(registry.language_models, name, "language model")
             with blaming(registry, "ge_language_models", name):
                 opened[spec] = factory.open(argument, config)
             stack.callback(opened[spec].close)
-        yield Models(opened, islands)
+        yield Models(opened, shares_of(config))
+
+
+def _factories(config: RunConfig, registry: Registry) -> dict[str, LanguageModelFactory]:
+    """What opens each of the run's language models, by "NAME[:ARGUMENT]"."""
+    return {
+        spec: choose(registry.language_models, spec.partition(":")[0], "language model")
+        for shares in shares_of(config)
+        for spec, _ in shares
+    }
 
 
 def shares_of(config: RunConfig) -> list[list[tuple[str, float]]]:
