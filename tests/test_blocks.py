@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import pickle
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transform_seed import FORWARD, SE_WIDE, TEXT, genome_of, patch_of, rewrite
 
-from ge_engine.code.syntax import newline_of
+from ge_engine.code.syntax import SyntaxFault, newline_of, parse
 from ge_engine.errors import SeedError
 from ge_engine.genome import Genome, Seed, differing, select_addresses
 from ge_engine.patch import Patch, apply, parse_patch, transplant
@@ -342,3 +343,18 @@ def test_any_layout_between_blocks_comes_back(parts: list[str]) -> None:
     assert genome.source == text.encode()
     child = rewrite(genome, "g", "def g(x):\n    return 2")
     assert child.text == text[: -len("x")] + "2"
+
+
+def test_a_tree_in_which_others_leave_marks_that_lead_out_of_it() -> None:
+    """IPython's tracebacks set a parent on each node of a file, also on the `Load` that all trees share."""
+    other = ast.parse("\n".join(f"f{i}(g{i}(h{i}))" for i in range(1000)))
+    shared = ast.parse("x").body[0].value.ctx  # type: ignore[attr-defined]
+    for parent in ast.walk(other):
+        for child in ast.iter_child_nodes(parent):
+            child.parent = parent  # type: ignore[attr-defined]
+    try:
+        assert hasattr(shared, "parent") or ast.Load() is not shared
+        assert not isinstance(parse("def marked(x):\n    return x + 1\n"), SyntaxFault)
+    finally:
+        for node in ast.walk(other):
+            vars(node).pop("parent", None)

@@ -78,13 +78,17 @@ def compiles(text: str) -> SyntaxFault | None:
 
 
 def too_deep(tree: ast.AST) -> int:
-    """A line on which the tree goes below MAX_DEPTH levels, 0 when there is none. Does not recurse."""
+    """A line on which the tree goes below MAX_DEPTH levels, 0 when there is none. Does not recurse.
+
+    Only the fields of a node count. All trees of a process share their `Load` and `Store`, and others, such
+    as what prints IPython's tracebacks, hang a parent on these, which leads into trees of any size.
+    """
     level: list[ast.AST] = [tree]
     line = 1
     for _ in range(MAX_DEPTH + 1):
         below: list[ast.AST] = []
         for node in level:
-            for value in node.__dict__.values():
+            for value in [getattr(node, field, None) for field in node._fields]:
                 if value.__class__ is list:
                     below += [item for item in value if isinstance(item, ast.AST)]
                 elif isinstance(value, ast.AST):
