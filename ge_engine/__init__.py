@@ -10,11 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ge_engine.api import Changes, Run, blocks, diff, evolve, open_run
+    from ge_engine.api import Blocks, Changes, Run, blocks, diff, evolve, open_run
     from ge_engine.errors import GeError
 
 __version__ = "0.1.0"
-__all__ = ["Changes", "GeError", "Run", "__version__", "blocks", "diff", "evolve", "open_run"]
+__all__ = ["Blocks", "Changes", "GeError", "Run", "__version__", "blocks", "diff", "evolve", "open_run"]
 
 _HOME = {"GeError": "ge_engine.errors"}
 

@@ -7,19 +7,20 @@ what to do; what a run found is a `Run`, which reads the run's folder and shows 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, overload
 
 from ge_engine.changes import Change, diff_genomes, unified
+from ge_engine.cli import markup
 from ge_engine.cli.export import rescored_line, with_header, write_whole
+from ge_engine.cli.notebook import in_notebook, open_notebook
 from ge_engine.cli.outcomes import number
 from ge_engine.cli.refs import find_individual, load_side, require_genome
 from ge_engine.cli.view import open_view
 from ge_engine.config import load_config
-from ge_engine.errors import ConfigError
+from ge_engine.errors import ConfigError, GeError
 from ge_engine.events import Observe
 from ge_engine.genome import Block, Genome, Seed, select_addresses
 from ge_engine.loop import rescore as rescore_run
@@ -139,7 +140,8 @@ def evolve(
         config: a TOML file, whose settings win over the preset's.
         plugins: modules to load as plugins besides the installed ones.
         no_plugins: plugins to leave out.
-        observe: is told every event (`ge_engine.events`) in place of the progress display.
+        observe: is told every event (`ge_engine.events`) in place of the progress display, which is one
+            display that changes in place in a notebook, a live panel on a terminal, lines elsewhere.
         **settings: fields of `ge_engine.config.RunConfig`, which win over `config`.
 
     Raises:
@@ -153,12 +155,12 @@ def evolve(
     if observe is not None:
         run_engine(Seed.load(seed), made, registry, folder, observe)
     else:
-        with open_view(folder, made) as view:
+        with (open_notebook if in_notebook() else open_view)(folder, made) as view:
             run_engine(Seed.load(seed), made, registry, folder, view.observe)
     return Run(folder)
 
 
-def blocks(seed: Side, patterns: str | Iterable[str] = ()) -> dict[str, Block]:
+def blocks(seed: Side, patterns: str | Iterable[str] = ()) -> Blocks:
     """The blocks of a file by address, those that match `patterns` alone, as `ge blocks --static` lists them.
 
     Patterns are globs and "!" excludes; a pattern chooses among blocks that can be evolved.
@@ -169,7 +171,7 @@ def blocks(seed: Side, patterns: str | Iterable[str] = ()) -> dict[str, Block]:
     genome = _genome(seed)
     wanted = (patterns,) if isinstance(patterns, str) else tuple(patterns)
     chosen = select_addresses(genome, wanted) if wanted else tuple(genome.blocks)
-    return {address: genome.blocks[address] for address in chosen}
+    return Blocks({address: genome.blocks[address] for address in chosen})
 
 
 def diff(a: Side, b: Side | None = None) -> Changes:
@@ -188,9 +190,23 @@ def diff(a: Side, b: Side | None = None) -> Changes:
     return Run(Path(folder)).diff(identity)
 
 
-@dataclass(frozen=True, slots=True)
+class Blocks(dict[str, Block]):
+    """Blocks by address; a table in a notebook."""
+
+    def __init__(self, blocks: Mapping[str, Block]) -> None:
+        super().__init__(blocks)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [address, one.kind, f"{one.lines[0]}-{one.lines[1]}", one.reason or "can be evolved"]
+            for address, one in self.items()
+        ]
+        return markup.table(f"{len(rows)} blocks", ("address", "kind", "lines", ""), rows)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Changes(Sequence[Change]):
-    """Block-level changes; printed as a unified diff, also in a notebook."""
+    """Block-level changes; shown as a unified diff, coloured in a notebook."""
 
     changes: tuple[Change, ...]
 
@@ -210,11 +226,15 @@ class Changes(Sequence[Change]):
     def __str__(self) -> str:
         return "\n".join(line for change in self.changes for line in unified(change))
 
+    def __repr__(self) -> str:
+        kinds = ", ".join(f"{change.kind} {change.address}" for change in self.changes)
+        return f"<Changes: {kinds or 'none'}>" + (f"\n{self}" if self.changes else "")
+
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+        return markup.differences(self.changes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Run:
     """A run's folder, read anew at every question, so that it also serves while the run goes on.
 
@@ -303,13 +323,15 @@ class Run:
         lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
         return "\n".join([f"run {self.folder}, Pareto front:", *lines])
 
+    def __repr__(self) -> str:
+        """The front as a table; of a folder that cannot be read, why."""
+        try:
+            return f"<{self}>"
+        except GeError as error:
+            return f"<run {self.folder}: {error.message}>"
+
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(name)}</th>" for name in ("id", *self.directions))
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self._rows()
-        )
-        caption = escape(f"Pareto front of {self.folder}")
-        return f"<table><caption>{caption}</caption><tr>{head}</tr>{body}</table>"
+        return markup.table(f"Pareto front of {self.folder}", ("id", *self.directions), self._rows())
 
     def _rows(self) -> list[list[str]]:
         names = list(self.directions)

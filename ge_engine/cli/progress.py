@@ -79,9 +79,15 @@ class Progress:
         self.asked = self.answered = self.admitted = self.trained = 0
         self.size = self.settled = len(data["ids"])
 
+    def _run_finished(self, data: Mapping[str, Any]) -> None:
+        self.front = list(data["front"])
+        self.phase = "finished"
+
     @property
     def share(self) -> float:
         """How much of this session's breeding is done, 0 to 1."""
+        if self.phase == "finished":
+            return 1.0
         todo = self.generations - self.first
         done = self.generation - self.first + (min(1.0, self.settled / self.size) if self.size else 0.0)
         return min(1.0, done / todo) if todo > 0 else 1.0

@@ -172,22 +172,31 @@ class LiveView:
     def render(self) -> RenderableType:
         p = self._progress
         rows = Table.grid(padding=(0, 2))
-        rows.add_row("generation", f"{p.generation + 1} of {p.generations} ({p.phase})")
-        rows.add_row("", ProgressBar(total=1.0, completed=p.share, width=40))
-        rows.add_row("replies", f"{p.answered} of {p.asked}")
-        ladder = ", ".join(f"{count} {stage}" for stage, count in p.rejected.most_common(4))
-        rows.add_row("ladder", f"{p.admitted} admitted" + (f"; rejected so far: {ladder}" if ladder else ""))
-        rows.add_row("training", f"{p.training} in work, {p.trained} done")
-        rows.add_row("time", self._time())
+        for label, value in status_rows(p):
+            rows.add_row(label, value)
+            if label == "generation":
+                rows.add_row("", ProgressBar(total=1.0, completed=p.share, width=40))
         parts: list[RenderableType] = [rows]
         if p.front:
             parts.append(_front_table(p))
         return Panel(Group(*parts), title="ge evolve", border_style="dim")
 
-    def _time(self) -> str:
-        left = self._progress.seconds_left()
-        gone = _clock(time.monotonic() - self._progress.started)
-        return gone if left is None else f"{gone}, about {_clock(left)} left"
+
+def status_rows(p: Progress) -> list[tuple[str, str]]:
+    """How the run stands, as a label and a value each."""
+    ladder = ", ".join(f"{count} {stage}" for stage, count in p.rejected.most_common(4))
+    return [
+        ("generation", f"{min(p.generation + 1, p.generations)} of {p.generations} ({p.phase})"),
+        ("replies", f"{p.answered} of {p.asked}"),
+        ("ladder", f"{p.admitted} admitted" + (f"; rejected so far: {ladder}" if ladder else "")),
+        ("training", f"{p.training} in work, {p.trained} done"),
+        ("time", _time(p)),
+    ]
+
+
+def _time(p: Progress) -> str:
+    gone, left = _clock(time.monotonic() - p.started), p.seconds_left()
+    return gone if left is None or p.phase == "finished" else f"{gone}, about {_clock(left)} left"
 
 
 def _front_table(progress: Progress) -> Table:
