@@ -27,7 +27,7 @@ def shell(*command: str | Path, cwd: Path, path: Path | None = None) -> str:
         env=env,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=300,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout + ended.stderr

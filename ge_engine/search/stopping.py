@@ -88,7 +88,8 @@ class Limits:
         """Asked before `generation` is begun, when as many as `done` are bred; "" to go on."""
         config = self._config
         if done >= config.generations:
-            return f"all {config.generations} generations are done"
+            many = config.generations != 1
+            return f"all {config.generations} generations are done" if many else "the one generation is done"
         if reason := self.now():
             return reason
         if config.max_evaluations and self.evaluations_left() <= 0:
