@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report gpu corpus crash fuzz zoo repeat browser docs docs-commands dist clean
+.PHONY: demo test check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report gpu spawn corpus crash fuzz zoo repeat browser docs docs-commands dist clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --run runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -17,6 +17,10 @@ browser: $(STAMP)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[browser]'
 	.ci/browser $(BIN)/python
 	$(BIN)/python -m pytest -m browser
+
+# The tests of isolation where a candidate's process is spawned, not forked, as on macOS.
+spawn: $(STAMP)
+	GE_TEST_START_METHOD=spawn $(BIN)/python -m pytest -n auto --dist loadfile tests/test_spawning.py tests/test_worker.py tests/test_hostile.py tests/test_processes.py tests/test_sandbox.py
 
 # What needs a CUDA device: training, bfloat16, out of memory, the language model.
 gpu: $(STAMP)

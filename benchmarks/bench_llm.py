@@ -150,9 +150,11 @@ class Bench:
         if verdict is None:
             arm.functions.add(probe.fingerprint)
             arm.admitted_digests.add(trial.genome.digest)
-            same = all(probe.facts.get(f) == self.seed_probe.facts.get(f) for f in ("parameters", "flops"))
-            arm.graphs += not same
+            arm.graphs += probe.graph != self._graph_of(trial.parent)
         self._count(arm, verdict)
+
+    def _graph_of(self, genome: Genome) -> str:
+        return self.evaluation.probe(genome).result().graph
 
     def _count(self, arm: Arm, verdict: Rejected | Skipped | None) -> None:
         stage = verdict.stage if isinstance(verdict, Rejected) else "skipped" if verdict else "admitted"
@@ -298,7 +300,8 @@ def diversity(arm: Arm) -> str:
     """How many digests, and other graphs, there are among the admitted children of an arm."""
     return (
         f"{arm.name}: {len(arm.admitted_digests)} distinct digests among {arm.admitted} admitted "
-        f"of {arm.replies} replies; {100 * arm.graphs / max(1, arm.admitted):.0f} % change the traced graph"
+        f"of {arm.replies} replies; {100 * arm.graphs / max(1, arm.admitted):.0f} % change the traced "
+        "graph of their parent"
     )
 
 

@@ -82,6 +82,7 @@ class Settings(TypedDict, total=False):
     timeout: float
     memory_gib: float
     sandbox: str
+    start_method: str
     entry: str
     blocks: str | Sequence[str]
     dead_blocks: bool

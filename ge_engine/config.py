@@ -59,6 +59,7 @@ class RunConfig:
     "flops" and "size_on_disk", which are known before training. `evaluator_argument` is for evaluators that
     take one: a program for "command", module:function for "function". `sandbox` confines candidates:
     "auto" by the strongest there is, "bwrap" (bubblewrap, and Landlock in it), "landlock", "none".
+    `start_method` begins a candidate's process: "fork" from a warm one, "spawn" anew, "auto" by the system.
     `adaptive` draws what worked more often. `trackers` are accelerate's, which get curves and figures
     besides the ledger.
     `max_slowdown` ends a training whose quickest step takes more than so many times the seed's (0: none
@@ -83,6 +84,7 @@ class RunConfig:
     evaluator_argument: str = ""
     constraints: tuple[str, ...] = ()
     sandbox: str = "auto"
+    start_method: str = "auto"
     objectives: tuple[str, ...] = ("accuracy", "parameters")
     generations: int = 2
     population: int = 8
@@ -358,6 +360,7 @@ def _ranges(config: RunConfig) -> list[tuple[bool, str]]:
             recipe.schedule in ("cosine", "plateau", "constant"),
             "recipe.schedule is cosine, plateau or constant",
         ),
+        (config.start_method in ("auto", "fork", "spawn"), "start_method is auto, fork or spawn"),
         (config.sandbox in ("auto", "bwrap", "landlock", "none"), "sandbox is auto, bwrap, landlock or none"),
         (recipe.norm_batches >= 0, "recipe.norm_batches must be 0 (off) or more"),
         (0 <= recipe.jitter < 1, "recipe.jitter must be 0 or more and less than 1"),

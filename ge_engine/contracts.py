@@ -253,7 +253,8 @@ class Probe:
     "optimizer"), both "" when it went through. `facts` are numbers by name ("parameters",
     "flops", ...). `executed` are the addresses of blocks that were run. `class_parameters` are the
     parameters in all modules of each class that torch does not bring. `fingerprint` is equal for two
-    genomes that compute the same function after one training step.
+    genomes that compute the same function after one training step. `graph` is equal for two whose forward
+    passes differ in constants alone: the same operations on the same operands give the same shapes.
     """
 
     stage: str = ""
@@ -266,6 +267,7 @@ class Probe:
     facts: Mapping[str, float] = field(default_factory=dict)
     class_parameters: Mapping[str, int] = field(default_factory=dict)
     fingerprint: str = ""
+    graph: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
         data = choose(load_registry().tasks, name, "task").load(argument, config)
     report = train_file(asked.file, config, data, asked.split)
-    if PartialState().is_main_process:
+    state = PartialState()
+    if state.is_main_process:
         print(json.dumps(report))
+    state.wait_for_everyone()
+    state.destroy_process_group()
 
 
 def train_file(file: Path, config: Any, data: Dataset, split: str) -> Mapping[str, Any]:

@@ -44,6 +44,7 @@ CHANGEABLE = frozenset(
         "generations",
         "workers",
         "memory_gib",
+        "start_method",
         "llm",
         "max_evaluations",
         "max_seconds",

@@ -1,7 +1,8 @@
-"""The warm process that forks a worker for each job: `python -m ge_engine.nursery DESCRIPTOR`.
+"""The warm process that begins a worker for each job: `python -m ge_engine.nursery DESCRIPTOR`.
 
-It imports torch and maps the data once, never runs generated code and never touches the GPU. It is the
-only parent of all workers, adopts whatever they leave behind, and kills it. The first frame is the
+It imports torch and maps the data once, never runs generated code and never touches the GPU; workers are
+forks of it, or where a fork will not do new processes. It is the only parent of all
+workers, adopts whatever they leave behind, and kills it. The first frame is the
 `Setup` with the arrays' files; every further one is an `Order` with a result and a log descriptor. It
 answers "ready", and {"id", "pid"} and {"id", "status", "reason"} for each job.
 """
@@ -9,9 +10,7 @@ answers "ready", and {"id", "pid"} and {"id", "status", "reason"} for each job.
 from __future__ import annotations
 
 import gc
-import importlib
 import json
-import mmap
 import os
 import selectors
 import shutil
@@ -19,20 +18,21 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch._dynamo
-import torch.utils.flop_counter
-from torch import Tensor
 
 from ge_engine import worker
 from ge_engine.training import limits
 from ge_engine.training.channel import receive_frame, send_frame
-from ge_engine.training.orders import Block, Order, order_from_json, pack_report, setup_from_json
+from ge_engine.training.loading import preload
+from ge_engine.training.orders import Order, order_from_json, own_fault, pack_report, setup_from_json
+from ge_engine.training.peers import forking
+from ge_engine.training.reaping import kill_children, kill_group
+from ge_engine.training.sharing import map_blocks
+from ge_engine.training.spawning import START_SECONDS, spawn
 
 FOLDER_BYTES = 2 * 2**30
 PROCESSES = 128
@@ -41,11 +41,14 @@ WATCH_SECONDS = 0.5
 
 @dataclass(slots=True)
 class Running:
-    """A worker: the job's id, its process, its deadline on the monotonic clock, and why it was killed."""
+    """A worker: the job's id, its process, its deadline on the monotonic clock, and why it was killed. One
+    that is spawned tells on `hello` that it begins; the `seconds` that it may take count from then."""
 
     id: str
     pid: int
     deadline: float
+    seconds: float
+    hello: socket.socket | None = None
     reason: str = ""
 
 
@@ -54,9 +57,10 @@ class Nursery:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        body, files = receive_frame(sock)
-        self._setup = setup_from_json(body)
-        self._data = map_blocks(self._setup.blocks, files)
+        self._body, self._files = receive_frame(sock)
+        self._setup = setup_from_json(self._body)
+        self._data = map_blocks(self._setup.blocks, self._files)
+        self._selector = selectors.DefaultSelector()
         self._running: dict[int, Running] = {}
         self._wake, wake_end = os.pipe()
         for end in (self._wake, wake_end):
@@ -72,15 +76,16 @@ class Nursery:
         gc.collect()
         gc.freeze()
         send_frame(self._sock, b'{"ready": true}')
-        selector = selectors.DefaultSelector()
-        selector.register(self._sock, selectors.EVENT_READ)
-        selector.register(self._wake, selectors.EVENT_READ)
+        self._selector.register(self._sock, selectors.EVENT_READ)
+        self._selector.register(self._wake, selectors.EVENT_READ)
         try:
             while True:
-                ready = {key.fd for key, _ in selector.select(self._patience())}
+                ready = {key.fd: key.data for key, _ in self._selector.select(self._patience())}
                 if self._wake in ready:
                     with suppress(BlockingIOError):
                         os.read(self._wake, 4096)
+                for job in filter(None, ready.values()):
+                    self._greet(job)
                 self._reap()
                 self._watch()
                 if self._sock.fileno() in ready:
@@ -97,34 +102,63 @@ class Nursery:
         return min(WATCH_SECONDS, max(0.0, first - time.monotonic()))
 
     def _accept(self) -> None:
-        body, (result, log) = receive_frame(self._sock)
+        body, ends = receive_frame(self._sock)
         order = order_from_json(body)
-        started = time.monotonic()
         try:
-            pid = os.fork()
+            job = self._spawn(order, body, ends) if self._spawns else self._fork(order, ends)
         except OSError as error:
-            os.close(result)
-            os.close(log)
-            self._tell(id=order.id, status=0, reason=f"fork: {error.strerror}")
+            method = self._setup.start_method
+            self._tell(id=order.id, status=0, reason=f"{method}: {error.strerror}")
             return
-        if pid == 0:
-            self._become_worker(order, result, log)
-        os.close(result)
-        os.close(log)
-        self._running[pid] = Running(order.id, pid, started + order.timeout)
-        self._tell(id=order.id, pid=pid)
+        finally:
+            for end in ends:
+                os.close(end)
+        self._running[job.pid] = job
+        self._tell(id=order.id, pid=job.pid)
 
-    def _become_worker(self, order: Order, result: int, log: int) -> None:
+    @property
+    def _spawns(self) -> bool:
+        return self._setup.start_method == "spawn"
+
+    def _fork(self, order: Order, ends: list[int]) -> Running:
+        started = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            self._become_worker(order, ends)
+        return Running(order.id, pid, started + order.timeout, order.timeout)
+
+    def _spawn(self, order: Order, body: bytes, ends: list[int]) -> Running:
+        pid, hello = spawn(0, [(self._body, self._files), (body, ends)])
+        job = Running(order.id, pid, time.monotonic() + START_SECONDS, order.timeout, hello)
+        self._selector.register(hello, selectors.EVENT_READ, job)
+        return job
+
+    def _greet(self, job: Running) -> None:
+        """A spawned worker begins, or is dead already and will be reaped."""
+        hello, job.hello = job.hello, None
+        if hello is None:
+            return
+        self._selector.unregister(hello)
+        with hello, suppress(EOFError, ConnectionError):
+            receive_frame(hello)
+            job.deadline = time.monotonic() + job.seconds
+
+    def _become_worker(self, order: Order, ends: list[int]) -> None:
+        result, log = ends
         try:
             os.setsid()
             limits.die_with_parent()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for descriptor in (self._sock.fileno(), self._wake, self._wake_end):
+            self._selector.close()
+            for descriptor in (self._sock.fileno(), self._wake, self._wake_end, *self._files):
                 os.close(descriptor)
-            worker.work(order, self._setup, self._data, result, log)
+            checkpoint = worker.stored(order)
+            worker.work(
+                order, self._setup, self._data, checkpoint, (result, log), forking(result), lambda: None
+            )
         except BaseException as error:
-            os.write(result, pack_report(worker.own_fault(error), bytes.fromhex(order.token)))
+            os.write(result, pack_report(own_fault(error), bytes.fromhex(order.token)))
         os._exit(worker.WORKER_FAULT)
 
     def _reap(self) -> None:
@@ -137,6 +171,7 @@ class Nursery:
                 return
             job = self._running.pop(pid, None)
             if job is not None:
+                self._greet(job)
                 kill_group(pid)
                 kill_children(keep=frozenset(self._running))
                 shutil.rmtree(Path(self._setup.scratch, "jobs", job.id), ignore_errors=True)
@@ -148,7 +183,8 @@ class Nursery:
             if job.reason:
                 continue
             if now >= job.deadline:
-                job.reason = "timeout"
+                late = f"spawn: it did not begin within {START_SECONDS:g} s"
+                job.reason = late if job.hello else "timeout"
             elif folder_bytes(Path(self._setup.scratch, "jobs", job.id)) > FOLDER_BYTES:
                 job.reason = "disk"
             if job.reason:
@@ -156,52 +192,6 @@ class Nursery:
 
     def _tell(self, **message: object) -> None:
         send_frame(self._sock, json.dumps(message).encode())
-
-
-def map_blocks(blocks: Mapping[str, Block], files: list[int]) -> dict[str, Tensor]:
-    """Tensors over the shared files, copy-on-write: what a worker writes, no other sees."""
-    tensors = {}
-    for (name, block), file in zip(blocks.items(), files, strict=True):
-        memory = mmap.mmap(file, block.nbytes, access=mmap.ACCESS_COPY)
-        os.close(file)
-        kind = torch.int64 if block.dtype == "int64" else torch.uint8
-        tensors[name] = torch.frombuffer(memory, dtype=kind).view(block.shape)
-    return tensors
-
-
-def preload(names: tuple[str, ...]) -> None:
-    """Import the libraries that the seed imports, so that workers need not. What fails here fails again,
-    with its own error, in the worker."""
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except Exception as error:
-            print(f"not preloaded: {name}: {error}", file=sys.stderr)
-
-
-def kill_group(pid: int) -> None:
-    """SIGKILL the session of a worker that is not yet reaped, or whose group outlives it."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-
-
-def kill_children(keep: frozenset[int]) -> None:
-    """Kill and reap every child of this process but `keep`: orphans that left their worker's session."""
-    while strays := [pid for pid in children() if pid not in keep]:
-        for pid in strays:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            with suppress(ChildProcessError):
-                os.waitpid(pid, 0)
-
-
-def children() -> list[int]:
-    """Process ids of this process's children (Linux); elsewhere none are known."""
-    try:
-        text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    except FileNotFoundError:
-        return []
-    return [int(word) for word in text.split()]
 
 
 def folder_bytes(folder: Path) -> int:
@@ -224,7 +214,9 @@ def main() -> None:
     limits.adopt_orphans()
     limits.hide_memory(True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Nursery(socket.socket(fileno=int(sys.argv[1]))).serve()
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    sock.set_inheritable(False)
+    Nursery(sock).serve()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The isolated process that runs one genome. Forked by the nursery; leaves through `os._exit`.
+"""The isolated process that runs one genome. Begun by the nursery; leaves through `os._exit`.
 
 Generated code shares this interpreter, so it can lie about anything that is said here, except about
 what it cannot know: the labels it is scored on are in another process. The engine takes the logits
@@ -37,7 +37,7 @@ from ge_engine.training.measuring import (
 from ge_engine.training.optimizers import optimizer_of
 from ge_engine.training.orders import CHECKPOINT_LIMIT, Order, Report, Setup, pack_report
 from ge_engine.training.pace import TooSlow
-from ge_engine.training.peers import gather
+from ge_engine.training.peers import Recruit, gather
 from ge_engine.training.probing import Findings, Shape, executed_functions, probe
 
 _GPU_LOST = ("uncorrectable ECC", "GPU is lost", "busy or unavailable", "fallen off the bus")
@@ -46,21 +46,25 @@ WORKER_FAULT = 70
 _write, _exit, _pack, _now = os.write, os._exit, pack_report, time.monotonic
 
 
-def work(order: Order, setup: Setup, data: Mapping[str, Tensor], result: int, log: int) -> None:
-    """Run `order`, write its report to the descriptor `result`, and end this process. Never returns."""
+def work(
+    order: Order,
+    setup: Setup,
+    data: Mapping[str, Tensor],
+    checkpoint: bytes,
+    ends: tuple[int, int],
+    recruit: Recruit,
+    begun: Callable[[], object],
+) -> None:
+    """Run `order`, write its report to the first of the descriptors `ends`, what is printed to the second,
+    and end this process. `begun` is called before anything of the candidate runs. Never returns."""
     token = bytes.fromhex(order.token)
-    folder = Path(setup.scratch, "jobs", order.id)
+    result, log = ends
+    folder = _folder(order, setup)
     folder.mkdir(parents=True)
-    checkpoint = _stored(order)
     confine = _settle(order, setup, folder, log)
-    team = gather(
-        setup.processes if order.kind == "train" else 1,
-        setup.threads,
-        folder,
-        order.timeout,
-        result,
-        confine,
-    )
+    count = setup.processes if order.kind == "train" else 1
+    team = gather(recruit, count, setup.threads, folder, order.timeout, confine)
+    begun()
     report = run(order, setup, data, checkpoint, team.rank)
     if team.rank:
         team.leave(report)
@@ -72,6 +76,21 @@ def work(order: Order, setup: Setup, data: Mapping[str, Tensor], result: int, lo
     while message:
         message = message[_write(result, message) :]
     _exit(0)
+
+
+def train_along(
+    order: Order, setup: Setup, data: Mapping[str, Tensor], checkpoint: bytes, recruit: Recruit
+) -> None:
+    """The part of a process that the first one has started anew, and not as a copy of itself: what that one
+    has settled holds here as well. Never returns."""
+    torch.set_num_threads(setup.threads)
+    confine = _unconfined if setup.sandbox == "none" else _without_network
+    team = gather(recruit, setup.processes, setup.threads, _folder(order, setup), order.timeout, confine)
+    team.leave(run(order, setup, data, checkpoint, team.rank))
+
+
+def _folder(order: Order, setup: Setup) -> Path:
+    return Path(setup.scratch, "jobs", order.id)
 
 
 def _settle(order: Order, setup: Setup, folder: Path, log: int) -> Callable[[], object]:
@@ -118,8 +137,8 @@ def _devices(setup: Setup) -> list[str]:
     return [f"/dev/{name}" for name in os.listdir("/dev") if name in wanted or name.startswith("nvidia")]
 
 
-def _stored(order: Order) -> bytes:
-    """The checkpoint to go on from, read before the sandbox closes; one that is lost is b""."""
+def stored(order: Order) -> bytes:
+    """The checkpoint to go on from, to be read before the sandbox closes; one that is lost is b""."""
     try:
         return Path(order.checkpoint).read_bytes() if order.checkpoint else b""
     except OSError:
@@ -245,9 +264,3 @@ def _figures(model: nn.Module, setup: Setup) -> dict[str, float]:
         "peak_memory": float(peak_memory()),
         "size_on_disk": float(bytes_on_disk(model)),
     }
-
-
-def own_fault(error: BaseException) -> Report:
-    """A fault of the worker itself, outside the candidate's code: the engine's, or the surroundings'."""
-    kind = "infrastructure" if isinstance(error, (OSError, MemoryError)) else "engine"
-    return Report(stage="worker", kind=kind, error=f"{type(error).__name__}: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +79,10 @@ def genome(text: str | None = None, **places: str) -> Genome:
     return Seed.from_bytes((text if text is not None else source(**places)).encode()).genome
 
 
+START_METHOD = os.environ.get("GE_TEST_START_METHOD", "auto")
+"""Of the evaluations that `shop` opens; `make spawn` sets it."""
+
+
 def blobs(count: int, rng_seed: int) -> Split:
     """Noise in which the class's colour is a little brighter: easy, but not without training."""
     generator = torch.Generator().manual_seed(rng_seed)
@@ -100,7 +105,14 @@ def shop(
     recipe: Mapping[str, Any] = {"epochs": 2, "batch_size": 32, "lr": 0.1, **settings.pop("recipe", {})}
     names = settings.pop("objectives", ("accuracy", "parameters"))
     config = config_from_dict(
-        {"workers": 4, "timeout": 20.0, "memory_gib": 2.0, **settings, "recipe": recipe}
+        {
+            "workers": 4,
+            "timeout": 20.0,
+            "memory_gib": 2.0,
+            "start_method": START_METHOD,
+            **settings,
+            "recipe": recipe,
+        }
     )
     objectives = [objective for objective in ge_objectives() if objective.name in names]
     with open_training(seed or genome(), config, objectives, scratch, dataset or data()) as evaluation:

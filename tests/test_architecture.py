@@ -48,7 +48,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("validate",),
     ("grammar",),
     ("llm",),
-    ("limits", "network", "bubblewrap", "loading", "orders", "channel", "checkpoints"),
+    ("limits", "network", "bubblewrap", "loading", "orders", "channel", "checkpoints", "reaping"),
+    ("spawning", "sharing"),
     ("batches", "measuring", "optimizers", "pace", "rates", "peers", "devices"),
     ("averaging",),
     ("course",),
@@ -56,6 +57,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("probing",),
     (
         "worker",
+        "spawned",
         "nursery",
         "starting",
         "executor",

@@ -46,7 +46,7 @@ def outcomes(
         places = {"SECRET_FILE": str(secret), "PORT": port, "ENGINE_PID": str(os.getpid()), "NAP": NAP}
         jobs = {"before": genome(), **{one.name: built(one, places) for one in RUNNABLE}}
         futures = {name: evaluation.submit(Job(name, one, 0)) for name, one in jobs.items()}
-        seen = {name: future.result(timeout=120) for name, future in futures.items()}
+        seen = {name: future.result(timeout=600) for name, future in futures.items()}
         seen["after"] = evaluation.submit(Job("after", genome(forward="y = 1"), 0)).result(timeout=60)
         seen["naps"] = Scored({"left": float(sleepers())})
         with pytest.raises(TimeoutError):

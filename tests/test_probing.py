@@ -194,6 +194,32 @@ def test_another_function_taken_for_the_same(text: str) -> None:
     assert fingerprint(text) != fingerprint(source())
 
 
+SAME_GRAPH = {
+    "renamed": SAME["renamed"],
+    "factor": source(forward="x = 0.9 * x"),
+    "epsilon": source(forward="x = 1.1 * x").replace(
+        "BatchNorm2d(channels)", "BatchNorm2d(channels, eps=0.01)"
+    ),
+}
+OTHER_GRAPH = {
+    "activation": OTHER["activation"],
+    "width": OTHER["width"],
+    "a further operation": source(forward="x = 1.1 * x + x"),
+    "operands": source(forward="x = 1.1 * x\nx = x + x"),
+}
+
+
+@pytest.mark.parametrize("text", SAME_GRAPH.values(), ids=SAME_GRAPH)
+def test_a_constant_taken_for_another_graph(text: str) -> None:
+    base = source() if text == SAME["renamed"] else source(forward="x = 1.1 * x")
+    assert probe_here(text).graph == probe_here(base).graph != ""
+
+
+def test_other_graphs_taken_for_the_same() -> None:
+    texts = [source(), source(forward="x = 1.1 * x"), *OTHER_GRAPH.values()]
+    assert len({probe_here(text).graph for text in texts}) == len(texts)
+
+
 def test_an_error_at_the_wrong_stage() -> None:
     cases = {
         "import": source(top="import no_such_module"),

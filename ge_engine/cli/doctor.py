@@ -19,6 +19,7 @@ from ge_engine.llm.embedded import cached_model
 from ge_engine.registry import load_registry
 from ge_engine.training import bubblewrap, network
 from ge_engine.training.limits import landlock_version
+from ge_engine.training.spawning import chosen_start_method
 
 State = Literal["ok", "note", "missing"]
 STYLE: dict[State, str] = {"ok": "green", "note": "yellow", "missing": "red"}
@@ -110,6 +111,9 @@ def _sandbox() -> Iterator[tuple[State, str, str]]:
         yield "ok", "Landlock", f"version {version}: candidates are denied {denied}"
     else:
         yield "note", "Landlock", "not in this kernel" + ("; candidates can read files" if missing else "")
+    method = chosen_start_method("auto")
+    begin = {"fork": "a fork of a warm one", "spawn": "a new one: each imports torch first"}
+    yield "ok", "processes", f"a candidate's is {begin[method]} ({method})"
     how = {
         "namespace": "each candidate has a network namespace of its own (on a GPU a seccomp filter)",
         "seccomp": "namespaces are forbidden here; a seccomp filter refuses sockets",

@@ -75,6 +75,7 @@ def evolve(
     tracker: o.Trackers = None,
     timeout: o.Timeout = None,
     sandbox: o.Sandbox = None,
+    start_method: o.StartMethod = None,
     workers: o.Workers = None,
     threads: o.Threads = None,
     processes_per_candidate: o.ProcessesPerCandidate = None,

@@ -129,6 +129,9 @@ RescoreSeeds = Annotated[
 ]
 Timeout = Annotated[float | None, _option(TRAINING, "Seconds a candidate may take.", "--timeout")]
 Sandbox = Annotated[str | None, _option(TRAINING, "auto, bwrap, landlock or none.", "--sandbox")]
+StartMethod = Annotated[
+    str | None, _option(TRAINING, "How its process begins: auto, fork or spawn.", "--start-method")
+]
 Threads = Annotated[int | None, _option(TRAINING, "Cores that one training uses.", "--threads")]
 Workers = Annotated[
     int | None, _option(TRAINING, "Trainings at once; 0: as cores or GPUs allow.", "--workers")
@@ -158,7 +161,7 @@ SETTINGS: Mapping[str, str] = {
     ),
     **dict.fromkeys(("threads", "adaptive", "max_evaluations", "max_seconds", "price_in", "price_out"), ""),
     **dict.fromkeys(("stop_when", "stall", "max_slowdown", "halving", "halving_rate", "rescore_seeds"), ""),
-    **dict.fromkeys(("islands", "migrate_every"), ""),
+    **dict.fromkeys(("islands", "migrate_every", "start_method"), ""),
     **dict.fromkeys(("processes_per_candidate", "gpus_per_candidate"), ""),
     "seed": "random_seed",
     "objective": "objectives",

@@ -109,6 +109,7 @@ def probe_of(report: Report | Failed) -> Probe:
             facts=dict(report.facts),
             class_parameters={str(name): int(n) for name, n in seen["class_parameters"].items()},
             fingerprint=str(seen["fingerprint"])[:64],
+            graph=str(seen["graph"])[:64],
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return Probe(stage="run", error=f"its report is malformed: {error!r}")

@@ -20,7 +20,8 @@ from typing import Any, Protocol
 from ge_engine.errors import GeError
 from ge_engine.training.channel import receive_frame, send_frame
 from ge_engine.training.orders import Order, Setup, to_json
-from ge_engine.training.starting import NurseryProcess, sealed_memory
+from ge_engine.training.sharing import sealed_memory
+from ge_engine.training.starting import NurseryProcess
 
 LOG_BYTES = 16 * 1024
 
@@ -28,8 +29,8 @@ LOG_BYTES = 16 * 1024
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a worker ended. `status` is its exit status, or minus the signal's number; `reason` is "",
-    "timeout", "disk", "fork: ...", "result" (it wrote too much) or "nursery" (its parent died, twice);
-    `result` the bytes on its result channel, `log` the two ends of what it printed."""
+    "timeout", "disk", "fork: ...", "spawn: ...", "result" (it wrote too much) or "nursery" (its parent
+    died, twice); `result` the bytes on its result channel, `log` the two ends of what it printed."""
 
     status: int
     reason: str

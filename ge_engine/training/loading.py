@@ -107,3 +107,17 @@ def error_line(error: BaseException, file: str) -> str:
             place = f" (line {trace.tb_lineno}, in {trace.tb_frame.f_code.co_qualname})"
         trace = trace.tb_next
     return text + place
+
+
+WARM = ("torch._dynamo", "torch.utils.flop_counter")
+"""What a first training loads besides torch."""
+
+
+def preload(names: tuple[str, ...]) -> None:
+    """Import the libraries of a training, and those that the seed imports, before its time counts. What fails
+    here fails again, with its own error, in the candidate."""
+    for name in (*WARM, *names):
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            print(f"not preloaded: {name}: {error}", file=sys.stderr)

@@ -7,6 +7,7 @@ calls no method that a candidate can override.
 from __future__ import annotations
 
 import gc
+import hashlib
 import resource
 import sys
 import time
@@ -106,7 +107,8 @@ class OperandWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records the tensors that enter operations without being an input, a registered parameter or
     buffer, or the result of an earlier operation: weights kept in attributes, closures or globals.
 
-    `foreign` holds them; `order` the registered parameters' storages in order of first use.
+    `foreign` holds them; `order` the registered parameters' storages in order of first use; `graph` is a
+    digest of the operations with their operands and the shapes of their results, without any constant.
     """
 
     def __init__(self, inputs: list[Tensor], registered: list[Tensor]) -> None:
@@ -116,13 +118,20 @@ class OperandWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._registered = {storage_of(tensor) for tensor in registered}
         self._known = {storage_of(tensor) for tensor in inputs}
         self._alive: list[Any] = [inputs]
+        self._numbers: dict[int, int] = {}
+        self._graph = hashlib.sha256()
+
+    @property
+    def graph(self) -> str:
+        return self._graph.hexdigest()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        for tensor in tree_leaves((args, kwargs)):
-            if isinstance(tensor, Tensor):
-                self._enter(tensor)
+        operands = [tensor for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)]
+        for tensor in operands:
+            self._enter(tensor)
         result = func(*args, **kwargs)
+        self._trace(func, operands, result)
         for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor):
                 storage = storage_of(tensor)
@@ -130,6 +139,15 @@ class OperandWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self._known.add(storage)
                     self._alive.append(tensor)
         return result
+
+    def _trace(self, func: Any, operands: list[Tensor], result: Any) -> None:
+        results = [tensor for tensor in tree_leaves(result) if isinstance(tensor, Tensor)]
+        before, after = (
+            [self._numbers.setdefault(storage_of(one), len(self._numbers)) for one in tensors]
+            for tensors in (operands, results)
+        )
+        shapes = [tuple(one.shape) for one in results]
+        self._graph.update(f"{func} {before} {after} {shapes}\n".encode())
 
     def _enter(self, tensor: Tensor) -> None:
         storage = storage_of(tensor)

@@ -33,7 +33,7 @@ class Setup:
     """What all jobs of one evaluation share. `blocks` are the arrays "train", "labels", "validation",
     "test", whose files come along in this order; `memory` is bytes, `readable` the paths that a
     candidate may read under the sandbox; `processes` is how many train one candidate together. `memory`
-    and `threads` are for each of them."""
+    and `threads` are for each of them. `start_method` is how workers begin: "fork" or "spawn"."""
 
     seed_path: str
     entry: str
@@ -53,6 +53,7 @@ class Setup:
     scratch: str
     blocks: Mapping[str, Block] = field(default_factory=dict)
     processes: int = 1
+    start_method: str = "fork"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,12 @@ def pack_report(report: Report, token: bytes) -> bytes:
     names = {f.name for f in dataclasses.fields(report)} - {"logits", "checkpoint"}
     text = json.dumps({name: getattr(report, name) for name in names}).encode()
     return token + _HEAD.pack(len(text), *map(len, raw)) + text + b"".join(raw)
+
+
+def own_fault(error: BaseException) -> Report:
+    """A fault of the worker itself, outside the candidate's code: the engine's, or the surroundings'."""
+    kind = "infrastructure" if isinstance(error, (OSError, MemoryError)) else "engine"
+    return Report(stage="worker", kind=kind, error=f"{type(error).__name__}: {error}")
 
 
 def unpack_report(data: bytes, token: bytes) -> Report:

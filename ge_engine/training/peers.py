@@ -1,4 +1,4 @@
-"""The processes of one training: the worker forks its peers, and they meet through a file.
+"""The processes of one training: the worker forks or spawns its peers, and they meet through a file.
 
 They speak over loopback (gloo) or between GPUs (nccl). Both connect while the group is made, before TCP is
 taken from them; Landlock holds for a thread and those that it starts, so gloo's own threads, which run
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ _exit, _kill, _waitpid, _getpid, _select = os._exit, os.kill, os.waitpid, os.get
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A process that the first one forked, and the end of the pipe where it says how it failed."""
+    """A process that the first one started, and the end of the pipe where it says how it failed."""
 
     pid: int
     channel: int
@@ -95,12 +96,16 @@ def _end_like(pid: int) -> None:
     _exit(code)
 
 
+Recruit = Callable[[int], Team]
+"""Given the number of processes, starts what this one is to start, and tells its place among them."""
+
+
 def gather(
-    count: int, threads: int, folder: Path, seconds: float, kept: int, confine: Callable[[], object]
+    recruit: Recruit, count: int, threads: int, folder: Path, seconds: float, confine: Callable[[], object]
 ) -> Team:
-    """Fork `count` - 1 copies of this process, connect all, and have each call `confine` once it needs no new
-    connections. The copies lose the descriptor `kept`: only the first process reports. Nothing of CUDA may
-    have been used before. A process waits for another for at most `seconds`.
+    """Have `recruit` bring `count` processes together, connect all, and have each call `confine` once it
+    needs no new connections. Nothing of CUDA may have been used before. A process waits for another for at
+    most `seconds`.
 
     Raises:
         OSError: no further process can be had.
@@ -109,7 +114,7 @@ def gather(
     if count == 1:
         confine()
         return Team()
-    team = _fork(count, kept)
+    team = recruit(count)
     try:
         os.environ.update(environment(team.rank, count, threads))
         store = FileStore(str(folder / ".group"), count)
@@ -125,7 +130,32 @@ def gather(
     return team
 
 
-def _fork(count: int, kept: int) -> Team:
+def forking(kept: int) -> Recruit:
+    """Peers are copies of this process. They lose the descriptor `kept`: only the first process reports."""
+    return partial(_fork, kept)
+
+
+def spawning(begin: Callable[[int, int], tuple[int, Callable[[], None]]]) -> Recruit:
+    """Peers are new processes: `begin` takes a rank and the end of a pipe to speak on, and gives the process
+    id and what waits until the process is ready."""
+    return partial(_spawn, begin)
+
+
+def _spawn(begin: Callable[[int, int], tuple[int, Callable[[], None]]], count: int) -> Team:
+    peers, waits = [], []
+    for rank in range(1, count):
+        reading, writing = os.pipe()
+        pid, wait = begin(rank, writing)
+        os.close(writing)
+        os.set_blocking(reading, False)
+        peers.append(Peer(pid, reading))
+        waits.append(wait)
+    for wait in waits:
+        wait()
+    return Team(0, tuple(peers))
+
+
+def _fork(kept: int, count: int) -> Team:
     peers: list[Peer] = []
     for rank in range(1, count):
         reading, writing = os.pipe()

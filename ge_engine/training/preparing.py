@@ -21,6 +21,7 @@ from ge_engine.training import bubblewrap, limits
 from ge_engine.training.devices import layout_of
 from ge_engine.training.loading import module_address
 from ge_engine.training.orders import Block, Setup
+from ge_engine.training.spawning import chosen_start_method
 
 if TYPE_CHECKING:
     import torch
@@ -79,6 +80,7 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
         preload=imports_to_preload(seed.source, Path(root)),
         scratch=str(scratch),
         processes=layout.processes,
+        start_method=chosen_start_method(config.start_method),
         blocks={name: Block(array.shape, str(array.dtype)) for name, array in arrays.items()},
     )
     return setup, [np.ascontiguousarray(array).data.cast("B") for array in arrays.values()]

@@ -65,6 +65,7 @@ class Findings:
     facts: dict[str, float] = field(default_factory=dict)
     class_parameters: dict[str, int] = field(default_factory=dict)
     fingerprint: str = ""
+    graph: str = ""
 
 
 def probe(
@@ -204,6 +205,7 @@ def _weigh(
         if t.requires_grad and not findings.unregistered
     ]
     findings.class_parameters = parameters_by_class(model)
+    findings.graph = watch.graph
     findings.facts = {
         "parameters": float(numbers_in([*parameters.values(), *hidden])),
         "hidden_weights": float(numbers_in(hidden)),

@@ -1,4 +1,4 @@
-"""Start the nursery: its environment without secrets, its data in memory that nobody can change."""
+"""Start the nursery, in an environment without secrets."""
 
 from __future__ import annotations
 
@@ -97,22 +97,3 @@ def clean_environment() -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
-
-
-def sealed_memory(data: memoryview) -> int:
-    """A descriptor of anonymous memory that holds `data` and cannot be changed (Linux); elsewhere an
-    unnamed temporary file."""
-    if not hasattr(os, "memfd_create"):
-        with tempfile.TemporaryFile() as file:
-            file.write(data)
-            file.flush()
-            return os.dup(file.fileno())
-    import fcntl
-
-    handle = os.memfd_create("ge-data", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    view = data.cast("B")
-    while view:
-        view = view[os.write(handle, view[: 2**26]) :]
-    seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-    fcntl.fcntl(handle, fcntl.F_ADD_SEALS, seals)
-    return handle

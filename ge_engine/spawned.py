@@ -1,0 +1,102 @@
+"""A worker that is a process of its own, or one that trains along: `python -m ge_engine.spawned SOCKET RANK`.
+
+On the socket come a frame with the setup and the files of the arrays (and of the checkpoint to go on
+from), and one with the order and a descriptor: of the result and of the log for the process of rank 0,
+of the channel to that one for another. A frame goes back before anything of the candidate runs.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from ge_engine.training import limits, loading
+from ge_engine.training.channel import receive_frame, send_frame
+from ge_engine.training.orders import Order, Setup, order_from_json, own_fault, pack_report, setup_from_json
+from ge_engine.training.spawning import await_ready, spawn
+
+FAULT = 70
+
+
+def main() -> None:
+    rank = int(sys.argv[2])
+    if rank == 0:
+        os.setsid()
+    limits.die_with_parent()
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    sock.set_inheritable(False)
+    setup_body, files = receive_frame(sock)
+    order_body, ends = receive_frame(sock)
+    setup, order = setup_from_json(setup_body), order_from_json(order_body)
+    try:
+        if rank:
+            _train_along(order, setup, files, sock, rank, ends[0])
+        else:
+            _work(order, setup, files, sock, (setup_body, order_body), ends)
+    except BaseException as error:
+        if rank == 0:
+            os.write(ends[0], pack_report(own_fault(error), bytes.fromhex(order.token)))
+        else:
+            print(f"process {rank}: {error}", file=sys.stderr, flush=True)
+    os._exit(FAULT)
+
+
+def _work(
+    order: Order,
+    setup: Setup,
+    files: Sequence[int],
+    sock: socket.socket,
+    bodies: tuple[bytes, bytes],
+    ends: Sequence[int],
+) -> None:
+    from ge_engine import worker
+    from ge_engine.training import peers, sharing
+
+    result, log = ends
+    checkpoint = worker.stored(order)
+    shared = [*files, sharing.sealed_memory(memoryview(checkpoint))]
+
+    def begin(rank: int, channel: int) -> tuple[int, Callable[[], None]]:
+        pid, theirs = spawn(rank, [(bodies[0], shared), (bodies[1], [channel])])
+        return pid, partial(await_ready, theirs)
+
+    def begun() -> None:
+        loading.preload(setup.preload)
+        _ready(sock)
+        for file in shared:
+            os.close(file)
+
+    data = sharing.map_blocks(setup.blocks, files)
+    worker.work(order, setup, data, checkpoint, (result, log), peers.spawning(begin), begun)
+
+
+def _train_along(
+    order: Order, setup: Setup, files: Sequence[int], sock: socket.socket, rank: int, channel: int
+) -> None:
+    from ge_engine import worker
+    from ge_engine.training import peers, sharing
+
+    *arrays, stored = files
+    checkpoint = os.pread(stored, os.fstat(stored).st_size, 0)
+    data = sharing.map_blocks(setup.blocks, arrays)
+    for file in files:
+        os.close(file)
+
+    def recruit(_: int) -> peers.Team:
+        loading.preload(setup.preload)
+        _ready(sock)
+        return peers.Team(rank, (), channel)
+
+    worker.train_along(order, setup, data, checkpoint, recruit)
+
+
+def _ready(sock: socket.socket) -> None:
+    send_frame(sock, b"ready")
+    sock.close()
+
+
+if __name__ == "__main__":
+    main()
