@@ -123,6 +123,7 @@ Side = str | Path | Seed | Genome | Individual
 
 def evolve(
     seed: str | Path,
+    /,
     *,
     run: str | Path | None = None,
     preset: str = "demo",

@@ -262,11 +262,14 @@ def _typed(cls: type, values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return typed
 
 
+_LISTS = {"max_tokens": "It bounds a reply, from and to; the budget of --max-tokens is token_budget."}
+
+
 def _convert(name: str, value: Any, kind: Any) -> Any:
     if get_origin(kind) is tuple:
         inner = get_args(kind)
         if not isinstance(value, (str, list, tuple)):
-            raise ConfigError(f"The setting {name!r} wants a list and got {value!r}.")
+            raise ConfigError(f"The setting {name!r} wants a list and got {value!r}.", _LISTS.get(name, ""))
         items = [value] if isinstance(value, str) else list(value)
         if inner[-1] is not Ellipsis and len(items) != len(inner):
             raise ConfigError(f"The setting {name!r} wants {len(inner)} values and got {len(items)}.")
@@ -274,7 +277,9 @@ def _convert(name: str, value: Any, kind: Any) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind:
-        raise ConfigError(f"The setting {name!r} wants a {kind.__name__} and got {value!r}.")
+        raise ConfigError(
+            f"The setting {name!r} wants {'an' if kind is int else 'a'} {kind.__name__} and got {value!r}."
+        )
     return value
 
 

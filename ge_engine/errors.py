@@ -14,6 +14,8 @@ class GeError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"try: {hint}")
 
 
 class ConfigError(GeError):

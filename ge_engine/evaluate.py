@@ -274,13 +274,24 @@ class TrainEvaluation:
         return Scored(scores, {"curve": [dict(point) for point in report.curve], "facts": finite})
 
 
+class _Chained(Future[Any]):
+    """A future that can be cancelled for as long as the one that it follows can be."""
+
+    def __init__(self, first: Future[Ending]) -> None:
+        super().__init__()
+        self._first = first
+
+    def cancel(self) -> bool:
+        return self._first.cancel()
+
+
 def _chain(first: Future[Ending], finish: Callable[[Ending], Any]) -> Future[Any]:
     """A future of `finish(ending)`; cancelling it cancels the order while that is still queued."""
-    result: Future[Any] = Future()
+    result = _Chained(first)
 
     def done(ended: Future[Ending]) -> None:
         if ended.cancelled():
-            result.cancel()
+            Future.cancel(result)
             result.set_running_or_notify_cancel()
             return
         if not result.set_running_or_notify_cancel():
@@ -290,7 +301,6 @@ def _chain(first: Future[Ending], finish: Callable[[Ending], Any]) -> Future[Any
         except BaseException as error:
             result.set_exception(error)
 
-    result.add_done_callback(lambda ended: first.cancel() if ended.cancelled() else None)
     first.add_done_callback(done)
     return result
 

@@ -16,6 +16,7 @@ outcome              individual, split, kind ("scored", or the failure's), objec
 survivors            generation, ids
 migrated             generation, moves: (id, island that it leaves a copy from, island that it goes to)
 generation_finished  generation, admitted, scored, rejected (stage -> count), front (id and objectives)
+interrupted          running, waiting (counts): trainings that still end, and those that are left for later
 stopping             reason: no new work is begun, what is in flight ends
 finalists            ids: trained once more and scored on the test split
 run_finished         stopped_because, message, front, rejected (stage -> count)
@@ -43,6 +44,7 @@ EVENTS = (
     "survivors",
     "migrated",
     "generation_finished",
+    "interrupted",
     "stopping",
     "finalists",
     "run_finished",

@@ -114,6 +114,12 @@ def objectives_of(config: RunConfig, registry: Registry) -> dict[str, Direction]
     directions: dict[str, Direction] = {}
     for spec in config.objectives:
         name, _, wanted = spec.partition(":")
+        if name not in registry.objectives and config.evaluator != "train":
+            raise ConfigError(
+                f"There is no objective {name!r}.",
+                "Give your figure the name of one that is there, such as loss (smaller is better) or "
+                f"accuracy (larger is), or bring it as a plugin. There are: {', '.join(registry.objectives)}.",
+            )
         own = choose(registry.objectives, name, "objective").direction
         directions[name] = "min" if wanted == "min" else "max" if wanted == "max" else own
     return directions
@@ -170,7 +176,9 @@ def _opened(
 def _compared(config: RunConfig) -> dict[str, object]:
     """What must stay as it is; of an island, all but its language models."""
     plain = replace(config, island=tuple(replace(one, llm=()) for one in config.island))
-    return {key: value for key, value in config_to_dict(plain).items() if key not in CHANGEABLE}
+    values = {key: value for key, value in config_to_dict(plain).items() if key not in CHANGEABLE}
+    recipe = values.pop("recipe")
+    return {**values, **{f"recipe.{key}": value for key, value in recipe.items()}}
 
 
 class _Session:
@@ -211,7 +219,9 @@ class _Session:
             self._announce("seed_scored", objectives=dict(self._seed.objectives), chance=chance)
             breeders = self._breeders(Addresses(genome, config, probe).of)
             ladder = Ladder(registry.checks.values(), probe, lambda name: self._blame("ge_checks", name))
+            self._limits.when_interrupted(lambda: self._inbox.put(scoring.halt))
             stopped = self._evolve(breeders, ladder, scoring)
+            self._limits.when_interrupted(lambda: None)
             if not self._limits.interrupted:
                 self._test_finalists(scoring)
         return self._finish(stopped)
@@ -290,8 +300,13 @@ class _Session:
         outcome = self._ledger.score(genome.digest, "validation")
         if not isinstance(outcome, Scored):
             reason = outcome.reason if outcome else "no score"
+            trained = self._config.evaluator == "train"
             raise SeedError(
-                f"The seed cannot be scored: {reason}", "Mend it, or change --timeout or the recipe."
+                f"The seed cannot be scored: {reason}",
+                "Mend it, or change --timeout or the recipe."
+                if trained
+                else "Mend what scores it (--command or --evaluator), or change --timeout, --objective or "
+                "--constraint.",
             )
         self._seed = replace(self._seed, outcome=outcome)
         return probe
@@ -301,7 +316,7 @@ class _Session:
         self._announce(
             "run_started",
             folder=str(self._ledger.folder),
-            resumed=generation > 0,
+            resumed=generation > 0 or self._ledger.seed_is_scored,
             generation=generation,
             generations=self._config.generations,
             population=self._config.population,

@@ -286,7 +286,7 @@ def test_a_sound_ledger_that_is_found_faulty(ge: Ge, finished: Path) -> None:
 def test_a_log_that_hides_individuals(ge: Ge, finished: Path) -> None:
     code, out, _ = ge("log", finished)
     assert code == 0
-    for identity in ("seed", "g0s0", "g0s1", "generations are done"):
+    for identity in ("seed", "g0s0", "g0s1", "generation is done"):
         assert identity in out
 
 

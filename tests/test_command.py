@@ -13,7 +13,9 @@ from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome, Seed
+from ge_engine.loop import objectives_of
 from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.registry import load_registry
 from ge_engine.training.command import CommandEvaluation, read_scores
 from ge_plugins.evaluators import ge_evaluators
 from ge_plugins.objectives import ge_objectives
@@ -173,3 +175,11 @@ def test_the_worked_example_of_a_program(tmp_path: Path) -> None:
         outcome = result(evaluation, Seed.load(EXAMPLES / "plain_cnn.py").genome)
     assert isinstance(outcome, Scored), outcome
     assert outcome.objectives["accuracy"] > 0.4
+
+
+def test_a_figure_of_a_name_of_its_own_refused_without_a_next_step() -> None:
+    settings = {"evaluator": "command", "evaluator_argument": "job {path}", "objectives": ["mse:min"]}
+    with pytest.raises(ConfigError, match="There is no objective 'mse'") as refused:
+        objectives_of(config_from_dict(settings), load_registry())
+    assert "loss (smaller is better)" in refused.value.hint
+    assert refused.value.__notes__ == [f"try: {refused.value.hint}"]

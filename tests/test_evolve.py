@@ -144,6 +144,9 @@ def test_a_run_of_another_seed_or_other_settings(tmp_path: Path) -> None:
     other = doubles.Seed.from_bytes(doubles.SEED + b"\n# changed\n", Path("other.py"))
     with pytest.raises(LedgerError, match=r"another seed \(seed\.py\), not from other\.py"):
         loop.run(other, doubles.config(generations=1), REGISTRY, tmp_path / "run", lambda *_: None)
+    with pytest.raises(ConfigError, match=r"recipe\.epochs = \d+; it cannot go on with 77") as refused:
+        run(tmp_path / "run", generations=1, recipe={"epochs": 77})
+    assert refused.value.hint.endswith("Differing: recipe.epochs.")
     with pytest.raises(ConfigError, match="population = 6; it cannot go on with 7"):
         run(tmp_path / "run", generations=1, population=7)
 

@@ -10,11 +10,13 @@ import typer
 
 from ge_engine import loop as engine
 from ge_engine.cli import options as o
+from ge_engine.cli.console import err
 from ge_engine.cli.summary import print_summary
 from ge_engine.cli.view import open_view
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Seed
 from ge_engine.registry import load_registry
+from ge_engine.search.stopping import INTERRUPTED
 
 RunFolder = Annotated[
     Path | None,
@@ -104,6 +106,14 @@ def evolve(
     if folder.is_file():
         raise ConfigError(f"{folder} is a file.", "Name a folder with --run.")
     parsed = Seed.load(seed_file)
-    with open_view(folder, settings) as view:
-        engine.run(parsed, settings, registry, folder, view.observe)
+    again = f"The same command goes on with it{'' if run else f', given --run {folder}'}."
+    try:
+        with open_view(folder, settings) as view:
+            result = engine.run(parsed, settings, registry, folder, view.observe)
+    except KeyboardInterrupt:
+        err.print(f"The run was ended at once. {again}")
+        raise typer.Exit(130) from None
     print_summary(folder)
+    if result.stopped_because.startswith(INTERRUPTED):
+        err.print(again)
+        raise typer.Exit(130)

@@ -26,10 +26,10 @@ def new(
 ) -> None:
     """Make an installable package with an operator, a persona, a check, an objective and passing tests.
 
-    Example: ge plugin new demo && pip install ./demo && pytest demo
+    Example: ge plugin new demo && pip install -e ./demo && pytest demo
     """
     folder = write_plugin(name, output, load_registry())
     out.print(f"wrote {folder}; next:")
-    out.print(f"  pip install ./{folder}" if not folder.is_absolute() else f"  pip install {folder}")
+    out.print(f"  pip install -e ./{folder}" if not folder.is_absolute() else f"  pip install -e {folder}")
     out.print(f"  pytest {folder}")
     out.print(f"  ge evolve model.py --operators {name}")

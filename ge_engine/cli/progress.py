@@ -71,6 +71,9 @@ class Progress:
     def _generation_finished(self, data: Mapping[str, Any]) -> None:
         self.front = list(data["front"])
 
+    def _interrupted(self, data: Mapping[str, Any]) -> None:
+        self.training = data["running"]
+
     def _stopping(self, _: Mapping[str, Any]) -> None:
         self.phase = "stopping"
 

@@ -54,9 +54,8 @@ class Heading:
 
 
 def heading_line(folder: Path, config: RunConfig) -> Text:
-    return Text.assemble(
-        "run ", (str(folder), "bold"), f", task {config.task}, model {', '.join(config.models)}"
-    )
+    task = f"task {config.task}, " if config.evaluator == "train" else ""
+    return Text.assemble("run ", (str(folder), "bold"), f", {task}model {', '.join(config.models)}")
 
 
 def constants(config: RunConfig) -> str:
@@ -67,7 +66,14 @@ def constants(config: RunConfig) -> str:
         f"{counted(config.generations, 'generation')} of {config.population}, p_mating {config.p_mating:g}, "
         f"p_mutation {config.p_mutation:g}, p_eot {config.p_eot:g}, {config.eot_elites} EoT elites, "
         f"{config.elites} elites, {_islands(config)}"
-        f"temperature {low:g} to {high:g}, {least} to {most} tokens a reply, "
+        f"temperature {low:g} to {high:g}, {least} to {most} tokens a reply, {_scoring(config)}"
+    )
+
+
+def _scoring(config: RunConfig) -> str:
+    if config.evaluator != "train":
+        return f"scored by {config.evaluator_argument or config.evaluator}"
+    return (
         f"{counted(config.recipe.epochs, 'epoch')}, batch {config.recipe.batch_size}, "
         f"lr {config.recipe.lr:g}, {config.recipe.schedule} schedule, decay {config.recipe.weight_decay:g}, "
         f"images of {f'{config.recipe.image_size} px' if config.recipe.image_size else 'their own size'}"
@@ -85,12 +91,13 @@ def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
     """The line that an event is worth, None for those that a person need not see."""
     match name:
         case "run_started":
-            how = "going on with" if data["resumed"] else "starting"
+            how = "going on" if data["resumed"] else "starting"
             return Text(f"{how}, {data['generation']} of {counted(data['generations'], 'generation')} done")
         case "seed_scored":
             return Text(f"  {'seed':8} {_scores(data['objectives'])}").append_text(_remark(data))
         case "asked":
-            return Text(f"generation {data['generation']}: {counted(data['count'], 'prompt')}")
+            known = f", {counted(data['answered'], 'answer')} known" if data["answered"] else ""
+            return Text(f"generation {data['generation']}: {counted(data['count'], 'prompt')}{known}")
         case "rejected":
             return Text(
                 f"  {data['individual']:8} rejected at {data['stage']}: {data['reason']}", style="yellow"
@@ -108,6 +115,13 @@ def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
                 f"{one} from island {source} to {target}" for one, source, target in data["moves"]
             )
             return Text(f"generation {data['generation']}: migrated: {moves}")
+        case "interrupted":
+            running = counted(data["running"], "training")
+            return Text(
+                f"interrupted: {running} in work may end, {data['waiting']} are left for later; "
+                "interrupt again to end at once",
+                style="bold",
+            )
         case "stopping":
             return Text(f"stopping: {data['reason']}", style="bold")
         case "finalists":
@@ -186,12 +200,16 @@ def status_rows(p: Progress) -> list[tuple[str, str]]:
     """How the run stands, as a label and a value each."""
     ladder = ", ".join(f"{count} {stage}" for stage, count in p.rejected.most_common(4))
     return [
-        ("generation", f"{min(p.generation + 1, p.generations)} of {p.generations} ({p.phase})"),
+        ("generation", f"{_place(p)} ({p.phase})"),
         ("replies", f"{p.answered} of {p.asked}"),
         ("ladder", f"{p.admitted} admitted" + (f"; rejected so far: {ladder}" if ladder else "")),
-        ("training", f"{p.training} in work, {p.trained} done"),
+        ("training", f"{p.training} waiting or in work, {p.trained} done"),
         ("time", _time(p)),
     ]
+
+
+def _place(p: Progress) -> str:
+    return f"{min(p.generation + 1, p.generations)} of {p.generations}" if p.generations else "-"
 
 
 def _time(p: Progress) -> str:

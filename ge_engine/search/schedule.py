@@ -134,6 +134,9 @@ class Schedule(ABC):
             front=front_data(standing.front),
         )
 
+    def _ended(self, one: Individual) -> bool:
+        return one.genome is not None and self._ledger.score(one.genome.digest, "validation") is not None
+
     def _moves(self, number: int) -> list[Move]:
         """Who travels when generation `number` is finished."""
         bred = self._ledger.slots_before(number), self._ledger.slots_before(number + 1)
@@ -154,6 +157,8 @@ class Generational(Schedule):
                 return breeding
             self._shop.scoring.drain()
             born = list(breeding.admitted())
+            if self._limits.interrupted and not all(map(self._ended, born)):
+                return self._limits.now()
             if not self._halving.whole_brood(born, lambda: self._limits.interrupted):
                 return self._limits.now()
             scored = standing.scored(born)
@@ -201,7 +206,10 @@ class Steady(Schedule):
             if scoring.load < workers:
                 room = min(room + workers, STOCK[1] * workers)
             if script and scripted:
-                self._merge(number, breeding, self._scripted(script.merged(number)))
+                ended = self._scripted(script.merged(number))
+                if self._limits.interrupted:
+                    return self._limits.now()
+                self._merge(number, breeding, ended)
             else:
                 self._wait(room - max(1, workers // 2) if born < total else 0)
                 self._merge(number, breeding, [one for one in standing.unmerged if self._ended(one)])
@@ -231,9 +239,6 @@ class Steady(Schedule):
             for island, population in enumerate(standing.populations)
         ]
         self._finish(number, breeding, ended, len(scored))
-
-    def _ended(self, one: Individual) -> bool:
-        return one.genome is not None and self._ledger.score(one.genome.digest, "validation") is not None
 
 
 @contextmanager

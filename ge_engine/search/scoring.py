@@ -174,6 +174,14 @@ class Scoring:
         """Take no new work; what is in flight still comes."""
         self._open = False
 
+    def halt(self) -> None:
+        """Take no new work and give up what has not begun; what runs now still comes."""
+        self.close()
+        waiting = [key for key, (_, future) in self._running.items() if future.cancel()]
+        for key in waiting:
+            del self._running[key]
+        self._announce("interrupted", running=len(self._running), waiting=len(waiting))
+
     def reopen(self) -> None:
         """Take new work again: the finalists', after breeding was closed."""
         self._open = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -19,14 +19,20 @@ from ge_engine.store.history import History
 PROGRESS = 1e-9
 
 
+INTERRUPTED = "interrupted"
+"""How the reason of a run begins that a signal ended."""
+
+
 class Interrupts:
-    """While entered, the first SIGINT or SIGTERM asks for a clean stop and the second ends at once.
+    """While entered, the first SIGINT or SIGTERM asks for a clean stop and the second ends at once. `act` is
+    called at the first one, within the signal handler.
 
     Outside the main thread, where Python delivers no signals, it changes nothing.
     """
 
     def __init__(self) -> None:
         self.reason = ""
+        self.act: Callable[[], object] = lambda: None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
@@ -44,7 +50,8 @@ class Interrupts:
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self.reason:
             raise KeyboardInterrupt
-        self.reason = f"interrupted by {signal.Signals(number).name}"
+        self.reason = f"{INTERRUPTED} by {signal.Signals(number).name}"
+        self.act()
 
 
 class Limits:
@@ -70,6 +77,10 @@ class Limits:
         self._target: Condition | None = None
         if config.stop_when:
             self._target = parse_condition(config.stop_when, config.objective_names)
+
+    def when_interrupted(self, act: Callable[[], object]) -> None:
+        """Have `act` called within the handler of the first signal; it may only put into a queue."""
+        self._interrupts.act = act
 
     @property
     def interrupted(self) -> bool:

@@ -1,0 +1,76 @@
+"""One interrupt: what runs ends, what waits does not begin, and nothing is lost or changed by it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import doubles
+import pytest
+
+from ge_engine import loop
+from ge_engine.config import RunConfig
+from ge_engine.contracts import LanguageModel
+from ge_engine.evaluate import _chain
+from ge_engine.ledger import read_replies
+from ge_engine.llm.replay import ReplayModel
+from ge_engine.store.history import History
+from tests.evaluation import genome, shop
+
+
+class Replay:
+    name = "replay"
+
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:
+        return ReplayModel(self.name, read_replies(Path(argument)))
+
+
+@pytest.mark.parametrize(("schedule", "waiting"), [("generational", 8), ("steady", 0)])
+def test_an_interrupt_that_trains_what_waits_or_changes_the_run(
+    tmp_path: Path, schedule: str, waiting: int
+) -> None:
+    """The schedule `steady` keeps no more children waiting than its one worker soon needs."""
+    plain = doubles.registry()
+    registry = replace(plain, language_models={**plain.language_models, "replay": Replay()})
+    settings = {"schedule": schedule, "evaluator": "threaded", "workers": 1, "population": 10}
+    config = doubles.config(**settings, generations=3, llm="scripted:good")
+    told = doubles.Observer()
+
+    def interrupt(name: str, data: Mapping[str, Any]) -> None:
+        told(name, data)
+        if name == "outcome" and data["individual"] == "g0s0":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    result = loop.run(doubles.seed(), config, registry, tmp_path / "cut", interrupt)
+    assert result.stopped_because == "interrupted by SIGINT"
+    (interrupted,) = told.of("interrupted")
+    assert interrupted["running"] <= 1
+    assert interrupted["waiting"] >= waiting
+    names = [data["individual"] for data in told.of("outcome")]
+    assert len(names) - names.index("g0s0") <= 2
+
+    loop.run(doubles.seed(), config, registry, tmp_path / "cut", told)
+    model = f"replay:{tmp_path / 'cut'}" if schedule == "steady" else "scripted:good"
+    whole = doubles.config(**settings, generations=3, llm=model)
+    loop.run(doubles.seed(), whole, registry, tmp_path / "whole", doubles.Observer())
+    with History(tmp_path / "cut") as one, History(tmp_path / "whole") as other:
+        assert one.content() == other.content()
+
+
+def test_a_training_that_runs_given_up_as_one_that_waits(tmp_path: Path) -> None:
+    with shop(tmp_path, workers=1) as evaluation:
+        slow = genome(top="import time", forward="if training: time.sleep(0.2)")
+        running, waiting = (evaluation._order("train", slow, seed, "validation", 30.0) for seed in (0, 1))
+        first, second = (
+            _chain(evaluation._executor.submit(one), lambda ending: ending) for one in (running, waiting)
+        )
+        while not evaluation._executor._running:  # type: ignore[attr-defined]
+            pass
+        assert not first.cancel()
+        assert second.cancel()
+        assert first.result(60).status == 0
+        assert second.cancelled()
