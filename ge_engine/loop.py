@@ -118,7 +118,8 @@ def objectives_of(config: RunConfig, registry: Registry) -> dict[str, Direction]
             raise ConfigError(
                 f"There is no objective {name!r}.",
                 "Give your figure the name of one that is there, such as loss (smaller is better) or "
-                f"accuracy (larger is), or bring it as a plugin. There are: {', '.join(registry.objectives)}.",
+                "accuracy (larger is), or bring it as a plugin. There are: "
+                f"{', '.join(registry.objectives)}.",
             )
         own = choose(registry.objectives, name, "objective").direction
         directions[name] = "min" if wanted == "min" else "max" if wanted == "max" else own
