@@ -297,4 +297,6 @@ def _line_to_copy(builders: Builders, name: str, facts: Facts) -> str:
 def _listed(builders: Builders) -> str:
     names = list(dict.fromkeys((*builders.factories, *builders.roots)))
     shown = [str(b) for name in names if (b := builders.builder(name)) is not None]
-    return f"Give --entry with a full expression; candidates: {'; '.join(shown) or 'none found'}."
+    if not shown:
+        return "Name the file that defines the model, or give --entry with a full expression."
+    return f"Give --entry with a full expression; candidates: {'; '.join(shown)}."

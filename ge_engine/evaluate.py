@@ -7,6 +7,7 @@ it was, objectives turn logits and figures into scores.
 from __future__ import annotations
 
 import math
+import re
 import secrets
 import shutil
 import time
@@ -122,8 +123,7 @@ class TrainEvaluation:
         if probe.stage:
             raise SeedError(
                 f"The seed stops at {probe.stage}: {probe.error}.",
-                f"Mend the file. The task gives images of {self._image} and wants {self._classes} numbers "
-                "for each; --task and --entry choose others.",
+                self._advice(probe.error),
             )
         if probe.output_shape != wanted:
             raise SeedError(
@@ -139,6 +139,16 @@ class TrainEvaluation:
         self._seed_digest = seed.digest
         if self._slowdown:
             self._time_steps(seed)
+
+    def _advice(self, error: str) -> str:
+        missing = re.match(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
+        if missing:
+            return f"Install {missing[1].partition('.')[0]} where ge runs, or mend the file."
+        return (
+            f"Mend the file, or choose what fits it: the task gives images of {self._image} and wants "
+            f"{self._classes} numbers for each. --task, --image-size and --entry choose others; a training "
+            "of your own goes with --command."
+        )
 
     def _time_steps(self, seed: Genome) -> None:
         order = replace(self._order("train", seed, 0, "validation", self._timeout), steps=PACE_STEPS)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -147,11 +148,15 @@ def _opened(
     folder: Path, seed: Seed, config: RunConfig, registry: Registry, directions: Mapping[str, Direction]
 ) -> Iterator[Ledger]:
     """The run's ledger. Where no seed was trained yet, the language models are checked before one is, and
-    before a new run leaves anything on the disk."""
-    fresh = not exists(folder)
+    before a new run leaves anything on the disk. A folder that was made here for a seed that is then refused
+    goes again."""
+    fresh, made = not exists(folder), not folder.exists()
     if fresh:
         check_models(config, registry)
-    with Ledger.create(folder, seed, config) if fresh else Ledger.open(folder) as ledger:
+    with (
+        _gone_when_refused(folder) if made else nullcontext(),
+        Ledger.create(folder, seed, config) if fresh else Ledger.open(folder) as ledger,
+    ):
         if not ledger.seed_is_scored:
             if not fresh:
                 check_models(config, registry)
@@ -172,6 +177,18 @@ def _opened(
             )
         ledger.set_config(config, directions)
         yield ledger
+
+
+@contextmanager
+def _gone_when_refused(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ConfigError, SeedError):
+        with History(folder) as history:
+            scored = history.seed_is_scored
+        if not scored:
+            shutil.rmtree(folder)
+        raise
 
 
 def _compared(config: RunConfig) -> dict[str, object]:

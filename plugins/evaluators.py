@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from ge_engine.evaluate import open_training, task_name
 from ge_engine.genome import Genome
 from ge_engine.hookspecs import hookimpl
 from ge_engine.registry import choose, load_registry
-from ge_engine.training.command import open_command
+from ge_engine.training.command import open_command, program_places
 
 
 class TrainEvaluator:
@@ -56,7 +57,8 @@ class CommandEvaluator:
         scratch: Path,
         tasks: Mapping[str, Task] | None = None,  # noqa: ARG002
     ) -> Iterator[Evaluation]:
-        """Raises ConfigError on a command without {path}, or one that cannot be split into words."""
+        """Raises ConfigError on a command without {path}, one that cannot be split into words, or one whose
+        program is not there."""
         try:
             words = shlex.split(config.evaluator_argument)
         except ValueError as error:
@@ -67,6 +69,10 @@ class CommandEvaluator:
             raise ConfigError(
                 f"The command {config.evaluator_argument!r} does not say where the model's file goes.",
                 'Write {path} there: --command "python train.py --model {path}".',
+            )
+        if not words[0].startswith("{") and shutil.which(words[0], path=program_places()) is None:
+            raise ConfigError(
+                f"There is no program {words[0]!r}.", "Check its spelling, or give its path; see --command."
             )
         if config.halving and not any("{epochs}" in word for word in words):
             raise ConfigError(

@@ -357,7 +357,7 @@ def test_a_seed_for_grey_images_is_told_what_the_task_gives(tmp_path: Path, ge: 
     code, _, err = ge("evolve", grey, *UNIFORM, *QUICK, "--run", tmp_path / "run")
     assert code == 2
     assert "to have 1 channels, but got 3 channels" in err
-    assert "The task gives images of 3x32x32 and wants 10 numbers for each" in err
+    assert "the task gives images of 3x32x32 and wants 10 numbers for each" in " ".join(err.split())
 
 
 def test_the_next_commands_name_a_program_that_the_shell_finds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,3 +370,23 @@ def test_the_next_commands_name_a_program_that_the_shell_finds(monkeypatch: pyte
 
 def test_one_of_a_thing_is_not_told_in_the_plural() -> None:
     assert [counted(1, "epoch"), counted(2, "epoch")] == ["1 epoch", "2 epochs"]
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "advice"),
+    [
+        ("import no_such_library_at_all\n", (), "Install no_such_library_at_all where ge runs"),
+        ("", ("--llm", "gpt4"), "openai:gpt4"),
+        ("", ("--command", "pyton score.py {path}"), "Check its spelling"),
+        ("", ("--command", "python no_such_script.py {path}"), "Mend what scores it"),
+    ],
+)
+def test_a_start_that_fails_without_advice_or_leaves_a_folder(
+    ge: Ge, tmp_path: Path, code: str, arguments: tuple[str, ...], advice: str
+) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(PLAIN.read_text() + code)
+    code_, _, err = ge("evolve", file, "--llm", "uniform", *arguments, "--run", tmp_path / "run")
+    assert code_ == 2
+    assert advice in " ".join(err.split())
+    assert not (tmp_path / "run").exists()

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
+from servers import Script, misbehaving
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import (
@@ -21,8 +23,10 @@ from ge_engine.contracts import (
     Task,
 )
 from ge_engine.genome import Genome
+from ge_engine.llm.forms import FORMS
 from ge_engine.llm.local import LocalModel
 from ge_engine.llm.replay import ReplayModel
+from ge_engine.llm.server import Limits, ServerModel
 from ge_engine.registry import Registry, load_registry
 from ge_engine.testing import (
     CheckContract,
@@ -174,6 +178,14 @@ class TestCommandEvaluator(OtherJob):
     @classmethod
     def evaluator(cls) -> Evaluator:
         return REGISTRY.evaluators["command"]
+
+
+class TestServerModel(LanguageModelContract):
+    @pytest.fixture
+    def model(self) -> Iterator[LanguageModel]:
+        with misbehaving(Script("good")) as url:
+            client = openai.OpenAI(api_key="none", base_url=url, max_retries=0)
+            yield ServerModel("openai:contract", client, Limits(deadline=20.0), FORMS[0], "none")
 
 
 class TestReplay(LanguageModelContract):

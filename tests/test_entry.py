@@ -117,7 +117,7 @@ REFUSED = {
     "a config that needs more": (
         "from dataclasses import dataclass\n@dataclass\nclass C:\n    depth: int\n" + module("Net", "config"), "does not know: config", ["Net(config)"],
     ),
-    "no module": ("class A:\n    def forward(self, x):\n        return x\n", "no class that is a torch module", ["none found"]),
+    "no module": ("class A:\n    def forward(self, x):\n        return x\n", "no class that is a torch module", ["Name the file that defines the model"]),
 }  # fmt: skip
 
 

@@ -167,6 +167,7 @@ def test_a_run_with_nothing_left_to_do_that_wants_its_model(tmp_path: Path) -> N
 
 def test_a_run_whose_seed_was_refused_that_begins_anew_without_its_model(tmp_path: Path) -> None:
     factory = Checked(tmp_path / "run", there=True)
+    factory.folder.mkdir()
     with pytest.raises(SeedError):
         evolve_with(factory, evaluator=Refusing())
     factory.there = False

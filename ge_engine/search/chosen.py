@@ -7,7 +7,7 @@ from itertools import chain
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError
 from ge_engine.registry import Registry, choose
-from ge_engine.search.models import shares_of
+from ge_engine.search.models import factory_of, shares_of
 
 TRAINING = "train"
 
@@ -26,7 +26,7 @@ def require_names(config: RunConfig, registry: Registry) -> None:
     for name in (config.parent_selector, config.elite_selector):
         choose(registry.selectors, name, "selector")
     for spec, _ in chain.from_iterable(shares_of(config)):
-        choose(registry.language_models, spec.partition(":")[0], "language model")
+        factory_of(spec, registry)
     if config.grammar:
         choose(registry.grammars, config.grammar, "grammar")
     evaluator = choose(registry.evaluators, config.evaluator, "evaluator")

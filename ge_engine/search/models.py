@@ -14,7 +14,7 @@ from ge_engine.blaming import blaming
 from ge_engine.config import RunConfig
 from ge_engine.contracts import LanguageModel, LanguageModelFactory, Reply, Request
 from ge_engine.errors import ConfigError
-from ge_engine.registry import Registry, choose
+from ge_engine.registry import Registry
 
 TEMPLATE = 256
 WEIGHT = re.compile(r"^(?P<model>.+):(?P<weight>\d*\.\d+|[01])$")
@@ -57,11 +57,18 @@ def opened_models(config: RunConfig, registry: Registry) -> Iterator[Models]:
 
 def _factories(config: RunConfig, registry: Registry) -> dict[str, LanguageModelFactory]:
     """What opens each of the run's language models, by "NAME[:ARGUMENT]"."""
-    return {
-        spec: choose(registry.language_models, spec.partition(":")[0], "language model")
-        for shares in shares_of(config)
-        for spec, _ in shares
-    }
+    return {spec: factory_of(spec, registry) for shares in shares_of(config) for spec, _ in shares}
+
+
+def factory_of(spec: str, registry: Registry) -> LanguageModelFactory:
+    """What opens the language model "NAME[:ARGUMENT]". Raises ConfigError on an unknown name."""
+    name, table = spec.partition(":")[0], registry.language_models
+    if name not in table:
+        raise ConfigError(
+            f"There is no language model {name!r}.",
+            f"There are: {', '.join(table)}. A model of a server is openai:{name}, with --llm-url.",
+        )
+    return table[name]
 
 
 def shares_of(config: RunConfig) -> list[list[tuple[str, float]]]:

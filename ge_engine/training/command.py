@@ -39,6 +39,11 @@ TAIL_BYTES = 64 * 2**10
 REASON_CHARACTERS = 400
 
 
+def program_places() -> str:
+    """The PATH of programs: this Python's folder first."""
+    return os.pathsep.join((os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)))
+
+
 @contextmanager
 def open_command(
     seed: Genome, config: RunConfig, arguments: Sequence[str], objectives: Sequence[str], scratch: Path
@@ -130,8 +135,7 @@ class CommandEvaluation:
     def _finished(self, folder: Path, command: Sequence[str], digest: str) -> Outcome:
         places = [str(self._file.resolve().parent), os.getcwd(), os.environ.get("PYTHONPATH", "")]
         environment = clean_environment() | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
-        programs = os.pathsep.join((os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)))
-        environment |= {"TMPDIR": str(folder), "HOME": str(folder), "PATH": programs}
+        environment |= {"TMPDIR": str(folder), "HOME": str(folder), "PATH": program_places()}
         out, err = folder / "stdout", folder / "stderr"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
