@@ -61,8 +61,13 @@ class Ladder:
                 reason = f"the check {check.name!r} of {self._blame(check.name)} failed: {error!r}"
                 return Rejected("plugin", reason)
             if rejected is not None:
-                return rejected
+                return Rejected(_storable(rejected.stage), _storable(rejected.reason))
         return None
+
+
+def _storable(text: str) -> str:
+    """`text` without what UTF-8 cannot hold: half a pair of surrogates, cut out of a model's answer."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def nobody(_: str) -> str | None:

@@ -72,3 +72,7 @@ def test_a_failing_check_that_ends_the_run_or_admits() -> None:
     assert "'bad'" in rejected.reason
     assert "'bad-plugin'" in rejected.reason
     assert "KeyError" in rejected.reason
+
+
+def test_a_reason_that_no_ledger_can_hold() -> None:
+    assert ladder(Rung("odd", 1, says="cut \ud83d off")).static(trial(), nobody) == Rejected("odd", "cut ? off")
