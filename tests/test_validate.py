@@ -75,4 +75,6 @@ def test_a_failing_check_that_ends_the_run_or_admits() -> None:
 
 
 def test_a_reason_that_no_ledger_can_hold() -> None:
-    assert ladder(Rung("odd", 1, says="cut \ud83d off")).static(trial(), nobody) == Rejected("odd", "cut ? off")
+    assert ladder(Rung("odd", 1, says="cut \ud83d off")).static(trial(), nobody) == Rejected(
+        "odd", "cut ? off"
+    )
