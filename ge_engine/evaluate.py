@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +31,7 @@ from ge_engine.training.constraints import Constraint, parse_constraints
 from ge_engine.training.devices import layout_of
 from ge_engine.training.endings import Kills, WorkerLost, failed_probe, probe_of, report_of
 from ge_engine.training.executor import Ending, Executor, NurseryExecutor
+from ge_engine.training.futures import chained, finished, forward
 from ge_engine.training.orders import CHECKPOINT_LIMIT, REPORT_LIMIT, Order, Report
 from ge_engine.training.pace import PACE_STEPS
 from ge_engine.training.preparing import prepare
@@ -173,9 +174,9 @@ class TrainEvaluation:
 
         known = self._probes.get(genome.digest)
         if known is not None:
-            return _done(known)
+            return finished(known)
         order = self._order("probe", genome, 0, "validation", self._probe_timeout)
-        return _chain(self._executor.submit(order), finish)
+        return chained(self._executor.submit(order), finish)
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Train and score. A genome that was not probed here is probed first: its figures are needed."""
@@ -188,7 +189,7 @@ class TrainEvaluation:
             if not outcome.set_running_or_notify_cancel():
                 return
             try:
-                _forward(self._train(job, probed.result()), outcome)
+                forward(self._train(job, probed.result()), outcome)
             except WorkerLost as error:
                 outcome.set_result(error.failed)
             except BaseException as error:
@@ -199,14 +200,14 @@ class TrainEvaluation:
 
     def _train(self, job: Job, probe: Probe) -> Future[Outcome]:
         if probe.stage:
-            return _done(failed_probe(probe))
+            return finished(failed_probe(probe))
         broken = self._constraint.broken_before(probe.facts)
         if broken is not None:
-            return _done(broken)
+            return finished(broken)
         order = self._order("train", job.genome, job.rng_seed, job.split, self._timeout)
         if job.split == "validation":
             order = self._staged(order, job)
-        return _chain(self._executor.submit(order), lambda ending: self._outcome(ending, order, probe))
+        return chained(self._executor.submit(order), lambda ending: self._outcome(ending, order, probe))
 
     def _staged(self, order: Order, job: Job) -> Order:
         """Train as far as the job asks, from where an earlier one stopped, and no slower than allowed."""
@@ -282,54 +283,6 @@ class TrainEvaluation:
             return broken
         finite = {name: value for name, value in measurement.facts.items() if math.isfinite(value)}
         return Scored(scores, {"curve": [dict(point) for point in report.curve], "facts": finite})
-
-
-class _Chained(Future[Any]):
-    """A future that can be cancelled for as long as the one that it follows can be."""
-
-    def __init__(self, first: Future[Ending]) -> None:
-        super().__init__()
-        self._first = first
-
-    def cancel(self) -> bool:
-        return self._first.cancel()
-
-
-def _chain(first: Future[Ending], finish: Callable[[Ending], Any]) -> Future[Any]:
-    """A future of `finish(ending)`; cancelling it cancels the order while that is still queued."""
-    result = _Chained(first)
-
-    def done(ended: Future[Ending]) -> None:
-        if ended.cancelled():
-            Future.cancel(result)
-            result.set_running_or_notify_cancel()
-            return
-        if not result.set_running_or_notify_cancel():
-            return
-        try:
-            result.set_result(finish(ended.result()))
-        except BaseException as error:
-            result.set_exception(error)
-
-    first.add_done_callback(done)
-    return result
-
-
-def _done(value: Any) -> Future[Any]:
-    future: Future[Any] = Future()
-    future.set_result(value)
-    return future
-
-
-def _forward(source: Future[Outcome], target: Future[Outcome]) -> None:
-    def done(ended: Future[Outcome]) -> None:
-        error = ended.exception()
-        if error is not None:
-            target.set_exception(error)
-        else:
-            target.set_result(ended.result())
-
-    source.add_done_callback(done)
 
 
 def task_name(task: str) -> tuple[str, str]:

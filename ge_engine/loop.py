@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
 from ge_engine.blaming import blamed_objective, blamed_tasks, blaming
-from ge_engine.config import RunConfig, config_to_dict
+from ge_engine.config import RunConfig
 from ge_engine.contracts import Evaluation, Probe
-from ge_engine.errors import ConfigError, LedgerError, SeedError
+from ge_engine.errors import ConfigError, SeedError
 from ge_engine.events import Announcer, Observe
 from ge_engine.genome import Genome, Seed
 from ge_engine.grammar.thinking import thinking
-from ge_engine.ledger import History, Ledger, Settled, exists
+from ge_engine.ledger import History, Ledger, Settled
 from ge_engine.outcome import Outcome, Scored
 from ge_engine.population import (
     SEED_ID,
@@ -27,9 +26,10 @@ from ge_engine.population import (
 from ge_engine.registry import Registry, choose
 from ge_engine.search.addresses import Addresses
 from ge_engine.search.breeding import Shop
-from ge_engine.search.chosen import require_names
+from ge_engine.search.chosen import objectives_of, require_names
 from ge_engine.search.halving import stages_of
-from ge_engine.search.models import check_models, opened_models
+from ge_engine.search.models import opened_models
+from ge_engine.search.opening import opened_run
 from ge_engine.search.schedule import SCHEDULES, Standing, front_data
 from ge_engine.search.scoring import Inbox, Scoring
 from ge_engine.search.selection import Selection
@@ -38,27 +38,6 @@ from ge_engine.search.stopping import Interrupts, Limits
 from ge_engine.store.rescored import rescored
 from ge_engine.tracking import tracked
 from ge_engine.validate import Ladder
-
-# What a later session of a run may change: how much and how fast, never what is compared.
-CHANGEABLE = frozenset(
-    {
-        "generations",
-        "workers",
-        "memory_gib",
-        "start_method",
-        "llm",
-        "max_evaluations",
-        "max_seconds",
-        "token_budget",
-        "cost_budget",
-        "price_in",
-        "price_out",
-        "stop_when",
-        "stall",
-        "rescore_seeds",
-        "trackers",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +88,6 @@ def rescore(
         return session.rescore(ended)
 
 
-def objectives_of(config: RunConfig, registry: Registry) -> dict[str, Direction]:
-    """The chosen objectives with their directions: the objective's own, or the one that the settings
-    give it ("latency:max"). Raises ConfigError on an unknown one."""
-    directions: dict[str, Direction] = {}
-    for spec in config.objectives:
-        name, _, wanted = spec.partition(":")
-        if name not in registry.objectives and config.evaluator != "train":
-            raise ConfigError(
-                f"There is no objective {name!r}.",
-                "Give your figure the name of one that is there, such as loss (smaller is better) or "
-                "accuracy (larger is), or bring it as a plugin. There are: "
-                f"{', '.join(registry.objectives)}.",
-            )
-        own = choose(registry.objectives, name, "objective").direction
-        directions[name] = "min" if wanted == "min" else "max" if wanted == "max" else own
-    return directions
-
-
 @contextmanager
 def _session(
     seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe: Observe
@@ -135,68 +96,12 @@ def _session(
     directions = objectives_of(config, registry)
     with (
         tracked(config.trackers, folder, observe) as told,
-        _opened(folder, seed, config, registry, directions) as ledger,
+        opened_run(folder, seed, config, registry, directions) as ledger,
         Interrupts() as interrupts,
     ):
         limits = Limits(config, directions, ledger, interrupts)
         announce = Announcer(told, registry)
         yield _Session(ledger.seed, config, registry, ledger, announce, directions, limits)
-
-
-@contextmanager
-def _opened(
-    folder: Path, seed: Seed, config: RunConfig, registry: Registry, directions: Mapping[str, Direction]
-) -> Iterator[Ledger]:
-    """The run's ledger. Where no seed was trained yet, the language models are checked before one is, and
-    before a new run leaves anything on the disk. A folder that was made here for a seed that is then refused
-    goes again."""
-    fresh, made = not exists(folder), not folder.exists()
-    if fresh:
-        check_models(config, registry)
-    with (
-        _gone_when_refused(folder) if made else nullcontext(),
-        Ledger.create(folder, seed, config) if fresh else Ledger.open(folder) as ledger,
-    ):
-        if not ledger.seed_is_scored:
-            if not fresh:
-                check_models(config, registry)
-            ledger.begin_anew(seed, config)
-        if ledger.seed.source != seed.source:
-            raise LedgerError(
-                f"The run {folder} was made from another seed ({ledger.seed.path or 'unnamed'}), "
-                f"not from {seed.path or 'this one'} as it is now.",
-                "Give that seed, or choose another folder with --run.",
-            )
-        before, now = _compared(ledger.config), _compared(config)
-        changed = [key for key in now if now[key] != before[key]]
-        if changed:
-            key = changed[0]
-            raise ConfigError(
-                f"The run {folder} was made with {key} = {before[key]!r}; it cannot go on with {now[key]!r}.",
-                f"Take the old setting, or another folder with --run. Differing: {', '.join(changed)}.",
-            )
-        ledger.set_config(config, directions)
-        yield ledger
-
-
-@contextmanager
-def _gone_when_refused(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except (ConfigError, SeedError):
-        with History(folder) as history:
-            scored = history.seed_is_scored
-        if not scored:
-            shutil.rmtree(folder)
-        raise
-
-
-def _compared(config: RunConfig) -> dict[str, object]:
-    """What must stay as it is; of an island, all but its language models."""
-    plain = replace(config, island=tuple(replace(one, llm=()) for one in config.island))
-    values = {key: value for key, value in config_to_dict(plain).items() if key not in CHANGEABLE}
-    recipe = values.pop("recipe")
-    return {**values, **{f"recipe.{key}": value for key, value in recipe.items()}}
 
 
 class _Session:

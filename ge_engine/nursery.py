@@ -1,8 +1,8 @@
 """The warm process that begins a worker for each job: `python -m ge_engine.nursery DESCRIPTOR`.
 
-It imports torch and maps the data once, never runs generated code and never touches the GPU; workers are
-forks of it, or where a fork will not do new processes. It is the only parent of all
-workers, adopts whatever they leave behind, and kills it. The first frame is the
+It never runs generated code and never touches the GPU. Workers are forks of it, for which it imports torch
+and maps the data once, or new processes where a fork will not do. It is the only parent of all workers,
+adopts whatever they leave behind, and kills it. The first frame is the
 `Setup` with the arrays' files; every further one is an `Order` with a result and a log descriptor. It
 answers "ready", and {"id", "pid"} and {"id", "status", "reason"} for each job.
 """
@@ -28,7 +28,14 @@ from ge_engine import worker
 from ge_engine.training import limits
 from ge_engine.training.channel import receive_frame, send_frame
 from ge_engine.training.loading import preload
-from ge_engine.training.orders import Order, order_from_json, own_fault, pack_report, setup_from_json
+from ge_engine.training.orders import (
+    WORKER_FAULT,
+    Order,
+    order_from_json,
+    own_fault,
+    pack_report,
+    setup_from_json,
+)
 from ge_engine.training.peers import forking
 from ge_engine.training.reaping import kill_children, kill_group
 from ge_engine.training.sharing import map_blocks
@@ -59,7 +66,6 @@ class Nursery:
         self._sock = sock
         self._body, self._files = receive_frame(sock)
         self._setup = setup_from_json(self._body)
-        self._data = map_blocks(self._setup.blocks, self._files)
         self._selector = selectors.DefaultSelector()
         self._running: dict[int, Running] = {}
         self._wake, wake_end = os.pipe()
@@ -71,10 +77,8 @@ class Nursery:
 
     def serve(self) -> None:
         """Fork, watch and reap until the engine is gone; then kill what is left."""
-        preload(self._setup.preload)
-        torch.set_num_threads(1)
-        gc.collect()
-        gc.freeze()
+        if not self._spawns:
+            self._warm()
         send_frame(self._sock, b'{"ready": true}')
         self._selector.register(self._sock, selectors.EVENT_READ)
         self._selector.register(self._wake, selectors.EVENT_READ)
@@ -94,6 +98,14 @@ class Nursery:
             for job in self._running.values():
                 kill_group(job.pid)
             kill_children(keep=frozenset())
+
+    def _warm(self) -> None:
+        """Have all that forks share."""
+        self._data = map_blocks(self._setup.blocks, self._files)
+        preload(self._setup.preload)
+        torch.set_num_threads(1)
+        gc.collect()
+        gc.freeze()
 
     def _patience(self) -> float | None:
         if not self._running:
@@ -159,7 +171,7 @@ class Nursery:
             )
         except BaseException as error:
             os.write(result, pack_report(own_fault(error), bytes.fromhex(order.token)))
-        os._exit(worker.WORKER_FAULT)
+        os._exit(WORKER_FAULT)
 
     def _reap(self) -> None:
         while True:

@@ -51,4 +51,9 @@ class Scored:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+def storable(text: str) -> str:
+    """`text` with a question mark for what no UTF-8 can hold: half a pair of surrogates."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 Outcome = Rejected | Failed | Scored

@@ -15,10 +15,16 @@ from functools import partial
 
 from ge_engine.training import limits, loading
 from ge_engine.training.channel import receive_frame, send_frame
-from ge_engine.training.orders import Order, Setup, order_from_json, own_fault, pack_report, setup_from_json
+from ge_engine.training.orders import (
+    WORKER_FAULT,
+    Order,
+    Setup,
+    order_from_json,
+    own_fault,
+    pack_report,
+    setup_from_json,
+)
 from ge_engine.training.spawning import await_ready, spawn
-
-FAULT = 70
 
 
 def main() -> None:
@@ -41,7 +47,7 @@ def main() -> None:
             os.write(ends[0], pack_report(own_fault(error), bytes.fromhex(order.token)))
         else:
             print(f"process {rank}: {error}", file=sys.stderr, flush=True)
-    os._exit(FAULT)
+    os._exit(WORKER_FAULT)
 
 
 def _work(
@@ -57,7 +63,8 @@ def _work(
 
     result, log = ends
     checkpoint = worker.stored(order)
-    shared = [*files, sharing.sealed_memory(memoryview(checkpoint))]
+    peers_read = checkpoint if setup.processes > 1 else b""
+    shared = [*files, sharing.sealed_memory(memoryview(peers_read))]
 
     def begin(rank: int, channel: int) -> tuple[int, Callable[[], None]]:
         pid, theirs = spawn(rank, [(bodies[0], shared), (bodies[1], [channel])])

@@ -11,7 +11,7 @@ from typing import Literal
 
 from ge_engine.contracts import Candidate, Check, Probe
 from ge_engine.genome import Genome
-from ge_engine.outcome import Rejected
+from ge_engine.outcome import Rejected, storable
 from ge_engine.patch import Patch
 
 LookUp = Callable[[str], str | None]
@@ -61,13 +61,8 @@ class Ladder:
                 reason = f"the check {check.name!r} of {self._blame(check.name)} failed: {error!r}"
                 return Rejected("plugin", reason)
             if rejected is not None:
-                return Rejected(_storable(rejected.stage), _storable(rejected.reason))
+                return Rejected(storable(rejected.stage), storable(rejected.reason))
         return None
-
-
-def _storable(text: str) -> str:
-    """`text` without what UTF-8 cannot hold: half a pair of surrogates, cut out of a model's answer."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def nobody(_: str) -> str | None:

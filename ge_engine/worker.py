@@ -42,7 +42,6 @@ from ge_engine.training.probing import Findings, Shape, executed_functions, prob
 
 _GPU_LOST = ("uncorrectable ECC", "GPU is lost", "busy or unavailable", "fallen off the bus")
 FILE_BYTES = 256 * 2**20
-WORKER_FAULT = 70
 _write, _exit, _pack, _now = os.write, os._exit, pack_report, time.monotonic
 
 

@@ -36,6 +36,8 @@ from ge_engine.contracts import (
 )
 from ge_engine.genome import Genome, Seed
 from ge_engine.hookspecs import hookimpl
+from ge_engine.ledger import read_replies
+from ge_engine.llm.replay import ReplayModel
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.patch import Patch, parse_patch
 from ge_engine.registry import Registry, load_registry
@@ -350,6 +352,15 @@ class Named:
 
     def measure(self, measurement: Measurement) -> float:
         return float(measurement.facts[self.name])
+
+
+class Replay:
+    """The factory of `replay`, which `registry()` leaves out."""
+
+    name = "replay"
+
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:
+        return ReplayModel(self.name, read_replies(Path(argument)))
 
 
 @hookimpl

@@ -18,10 +18,8 @@ from hypothesis import strategies as st
 
 from ge_engine import loop
 from ge_engine.config import RunConfig, config_from_dict
-from ge_engine.contracts import Job, LanguageModel
+from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
-from ge_engine.ledger import read_replies
-from ge_engine.llm.replay import ReplayModel
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.search.halving import ranked, stages_of, survivors
 from ge_engine.store.history import History
@@ -178,13 +176,6 @@ def test_an_interrupt_between_stages_that_loses_or_changes_something(
         assert whole.content() == cut.content()
 
 
-class Replay:
-    name = "replay"
-
-    def open(self, argument: str, config: RunConfig) -> LanguageModel:
-        return ReplayModel(self.name, read_replies(Path(argument)))
-
-
 def test_a_steady_run_that_is_replayed_with_other_decisions(tmp_path: Path, evaluation: InStages) -> None:
     config = halving(schedule="steady", evaluator="threaded", workers=3, population=8, generations=4)
     evolve(tmp_path / "first", config)
@@ -195,7 +186,9 @@ def test_a_steady_run_that_is_replayed_with_other_decisions(tmp_path: Path, eval
     assert all("goes on" in text for text in details)
     again = dataclasses.replace(config, workers=1, llm=(f"replay:{tmp_path / 'first'}",))
     registry = doubles.registry()
-    registry = dataclasses.replace(registry, language_models={**registry.language_models, "replay": Replay()})
+    registry = dataclasses.replace(
+        registry, language_models={**registry.language_models, "replay": doubles.Replay()}
+    )
     loop.run(doubles.seed(), again, registry, tmp_path / "second", lambda *_: None)
     assert fates(tmp_path / "second") == fates(tmp_path / "first")
 

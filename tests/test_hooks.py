@@ -16,9 +16,10 @@ import pytest
 from ge_engine import hookspecs
 from ge_engine.errors import ConfigError
 from ge_engine.hookspecs import DeprecatedHook, hookspec
-from ge_engine.loop import objectives_of, run
+from ge_engine.loop import run
 from ge_engine.outcome import Rejected
 from ge_engine.registry import Registry, load_registry
+from ge_engine.search.chosen import objectives_of
 from ge_engine.store.history import History
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "hooks.md"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,20 +14,9 @@ import doubles
 import pytest
 
 from ge_engine import loop
-from ge_engine.config import RunConfig
-from ge_engine.contracts import LanguageModel
-from ge_engine.evaluate import _chain
-from ge_engine.ledger import read_replies
-from ge_engine.llm.replay import ReplayModel
 from ge_engine.store.history import History
+from ge_engine.training.futures import chained
 from tests.evaluation import genome, shop
-
-
-class Replay:
-    name = "replay"
-
-    def open(self, argument: str, config: RunConfig) -> LanguageModel:
-        return ReplayModel(self.name, read_replies(Path(argument)))
 
 
 @pytest.mark.parametrize(("schedule", "waiting"), [("generational", 1), ("steady", 0)])
@@ -36,7 +26,7 @@ def test_an_interrupt_that_trains_what_waits_or_changes_the_run(
     """With one worker. The schedule `steady` keeps no more children waiting than that soon needs; besides the
     one that runs, one more may have ended when the signal comes."""
     plain = doubles.registry()
-    registry = replace(plain, language_models={**plain.language_models, "replay": Replay()})
+    registry = replace(plain, language_models={**plain.language_models, "replay": doubles.Replay()})
     settings = {"schedule": schedule, "evaluator": "threaded", "workers": 1, "population": 10}
     config = doubles.config(**settings, generations=3, llm="scripted:good")
     told, before = doubles.Observer(), list[int]()
@@ -68,10 +58,10 @@ def test_a_training_that_runs_given_up_as_one_that_waits(tmp_path: Path) -> None
         slow = genome(top="import time", forward="if training: time.sleep(0.2)")
         running, waiting = (evaluation._order("train", slow, seed, "validation", 30.0) for seed in (0, 1))
         first, second = (
-            _chain(evaluation._executor.submit(one), lambda ending: ending) for one in (running, waiting)
+            chained(evaluation._executor.submit(one), lambda ending: ending) for one in (running, waiting)
         )
         while not evaluation._executor._running:  # type: ignore[attr-defined]
-            pass
+            time.sleep(0.005)
         assert not first.cancel()
         assert second.cancel()
         assert first.result(60).status == 0

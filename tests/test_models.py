@@ -129,7 +129,7 @@ class Refusing:
         raise SeedError("The seed does not build.", "Mend it.")
 
 
-def evolve_with(factory: Checked, evaluator: Any = doubles.INSTANT, **settings: Any) -> None:
+def evolve_with(factory: Checked | Surrogates, evaluator: Any = doubles.INSTANT, **settings: Any) -> None:
     parts = {"language_models": {"scripted": factory}, "evaluators": {"instant": evaluator}}
     registry = dataclasses.replace(doubles.registry(), **parts)
     config = doubles.config(**{"generations": 1, "population": 2, "llm": "scripted:good", **settings})
@@ -187,3 +187,35 @@ def test_a_check_that_fails_by_a_fault_of_its_own_and_is_not_named(tmp_path: Pat
     with pytest.raises(PluginError, match=r"'scripted' of plugin 'doubles' .*KeyError"):
         evolve_with(Faulty(tmp_path / "run", there=True))
     assert not (tmp_path / "run").exists()
+
+
+class Surrogates:
+    """Answers with the reply of another, and half a pair of surrogates in it."""
+
+    name = "scripted"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:
+        inner = doubles.registry().language_models["scripted"].open(argument, config)
+
+        class Model:
+            name = inner.name
+
+            def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+                for index, reply in inner.generate(requests):
+                    yield index, dataclasses.replace(reply, text=reply.text + "  # \ud83d")
+
+            def close(self) -> None:
+                inner.close()
+
+        return Model()
+
+
+def test_a_reply_that_no_ledger_can_hold_ends_the_run(tmp_path: Path) -> None:
+    evolve_with(Surrogates(tmp_path / "run"))
+    with History(tmp_path / "run") as history:
+        replies = [call.reply.text for one in history.individuals() for call in history.calls(one.id)]
+    assert replies
+    assert all(text.endswith("# ?") for text in replies)

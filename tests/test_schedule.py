@@ -12,10 +12,7 @@ import pytest
 import virtual
 
 from ge_engine import loop
-from ge_engine.config import RunConfig
-from ge_engine.contracts import LanguageModel
-from ge_engine.ledger import check, read_replies
-from ge_engine.llm.replay import ReplayModel
+from ge_engine.ledger import check
 from ge_engine.registry import Registry
 from ge_engine.store.history import History
 
@@ -79,16 +76,9 @@ def test_a_steady_run_that_is_killed_and_asks_or_scores_again(tmp_path: Path, ev
         assert len(list(history.individuals())) == 41
 
 
-class Replay:
-    name = "replay"
-
-    def open(self, argument: str, config: RunConfig) -> LanguageModel:
-        return ReplayModel(self.name, read_replies(Path(argument)))
-
-
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_replayed_steady_run_with_an_order_of_its_own(tmp_path: Path, workers: int) -> None:
-    models = {**REGISTRY.language_models, "replay": Replay()}
+    models = {**REGISTRY.language_models, "replay": doubles.Replay()}
     registry = dataclasses.replace(REGISTRY, language_models=models)
     run(tmp_path / "first", evaluator="threaded")
     again = {"llm": f"replay:{tmp_path / 'first'}", "evaluator": "threaded", "workers": workers}

@@ -6,19 +6,15 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from ge_engine.changes import Change, stat, unified
+from ge_engine.outcome import storable
 
 LINES = {"+": "rgba(46, 160, 67, .25)", "-": "rgba(248, 81, 73, .25)"}
 """Backgrounds of added and removed lines: seen on light and on dark."""
 
 
-def sendable(text: str) -> str:
-    """What no encoding can hold, half a surrogate pair, becomes a question mark."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
 def text(raw: object) -> str:
-    """Escaped and sendable."""
-    return escape(sendable(str(raw)))
+    """Escaped, and such that every encoding holds it."""
+    return escape(storable(str(raw)))
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

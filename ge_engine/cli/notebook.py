@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ge_engine.cli.markup import sendable, table, text
+from ge_engine.cli.markup import table, text
 from ge_engine.cli.outcomes import number
 from ge_engine.cli.progress import Progress
 from ge_engine.cli.view import View, constants, heading_line, line_of, status_rows
 from ge_engine.config import RunConfig
+from ge_engine.outcome import storable
 
 PERIOD = 0.5
 """Seconds between two changes of the display."""
@@ -112,7 +113,7 @@ class NotebookView:
     def _plain(self) -> str:
         rows = [f"{label:10}  {value}" for label, value in status_rows(self._progress)]
         front = ["  ".join(row) for row in self._front()]
-        return sendable("\n".join([self._heading[0], *rows, *front, *self._lasting, *self._news]))
+        return storable("\n".join([self._heading[0], *rows, *front, *self._lasting, *self._news]))
 
     def _html(self) -> str:
         p = self._progress

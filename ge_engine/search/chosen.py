@@ -6,6 +6,7 @@ from itertools import chain
 
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError
+from ge_engine.population import Direction
 from ge_engine.registry import Registry, choose
 from ge_engine.search.models import factory_of, shares_of
 
@@ -37,3 +38,21 @@ def require_names(config: RunConfig, registry: Registry) -> None:
         )
     if config.evaluator == TRAINING:
         choose(registry.tasks, config.task.partition(":")[0], "task")
+
+
+def objectives_of(config: RunConfig, registry: Registry) -> dict[str, Direction]:
+    """The chosen objectives with their directions: the objective's own, or the one that the settings
+    give it ("latency:max"). Raises ConfigError on an unknown one."""
+    directions: dict[str, Direction] = {}
+    for spec in config.objectives:
+        name, _, wanted = spec.partition(":")
+        if name not in registry.objectives and config.evaluator != TRAINING:
+            raise ConfigError(
+                f"There is no objective {name!r}.",
+                "Give your figure the name of one that is there, such as loss (smaller is better) or "
+                "accuracy (larger is), or bring it as a plugin. There are: "
+                f"{', '.join(registry.objectives)}.",
+            )
+        own = choose(registry.objectives, name, "objective").direction
+        directions[name] = "min" if wanted == "min" else "max" if wanted == "max" else own
+    return directions

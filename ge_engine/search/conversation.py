@@ -12,7 +12,7 @@ from ge_engine.errors import GeError, ModelError, PluginError
 from ge_engine.events import Announcer
 from ge_engine.grammar.thinking import CHARACTERS
 from ge_engine.ledger import Ledger
-from ge_engine.outcome import Rejected
+from ge_engine.outcome import Rejected, storable
 from ge_engine.search.models import Models
 from ge_engine.search.scoring import Inbox
 from ge_engine.search.slots import Answer, Ask, Slot
@@ -199,6 +199,7 @@ class Conversation:
         return done
 
     def _take(self, one: Pending, reply: Reply, fresh: list[tuple[Question, str]], deliver: Deliver) -> None:
+        reply = replace(reply, text=storable(reply.text), error=storable(reply.error))
         grammar = one.ask.grammar
         call = Call(
             key=one.request.key,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TOKEN_BYTES = 16
+WORKER_FAULT = 70
+"""The exit status of a process of the engine's that failed outside the candidate's code."""
 REPORT_LIMIT = 4 * 2**20
 CHECKPOINT_LIMIT = 2**30
 _HEAD = struct.Struct(">QQQ")

@@ -26,12 +26,18 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import FileStore, Store
 
 from ge_engine.training import limits
-from ge_engine.training.orders import TOKEN_BYTES, BadReport, Report, pack_report, unpack_report
+from ge_engine.training.orders import (
+    TOKEN_BYTES,
+    WORKER_FAULT,
+    BadReport,
+    Report,
+    pack_report,
+    unpack_report,
+)
 
 PATIENCE = 5.0
 LAST_WORDS = 0.5
 """Seconds after a failure in which that of a peer, where it was the cause, comes through its pipe."""
-FAULT = 70
 _MARK = bytes(TOKEN_BYTES)
 _now, _write, _read, _pack, _unpack = time.monotonic, os.write, os.read, pack_report, unpack_report
 _exit, _kill, _waitpid, _getpid, _select = os._exit, os.kill, os.waitpid, os.getpid, select.select
@@ -126,7 +132,7 @@ def gather(
         if team.rank == 0:
             raise
         print(f"process {team.rank}: {error}", file=sys.stderr, flush=True)
-        _exit(FAULT)
+        _exit(WORKER_FAULT)
     return team
 
 
