@@ -13,7 +13,6 @@ from typing import Any
 
 import doubles
 import pytest
-from test_schedule import Replay
 
 from ge_engine import ledger as ledger_room
 from ge_engine import loop
@@ -180,7 +179,7 @@ def test_equal_seeds_and_replies_that_make_unequal_ledgers(
 ) -> None:
     """Both schedules with one and two workers. What had ended when a steady batch was bred is chance: there
     the second run takes the order of completions from the first one's ledger, as `--llm replay:RUN` does."""
-    models = {**REGISTRY.language_models, "replay": Replay()}
+    models = {**REGISTRY.language_models, "replay": doubles.Replay()}
     registry = dataclasses.replace(REGISTRY, language_models=models)
     settings = {"evaluator": "threaded", "schedule": schedule, "generations": 4}
     run(tmp_path / "first", workers=3 - workers, **settings)

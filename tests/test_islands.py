@@ -13,7 +13,6 @@ from typing import Any
 import crashing
 import doubles
 import pytest
-from test_schedule import Replay
 from typer.testing import CliRunner
 
 from ge_engine import loop
@@ -175,7 +174,7 @@ def test_a_steady_run_of_islands_that_is_killed(tmp_path: Path, event: str) -> N
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_replayed_steady_run_whose_islands_differ(tmp_path: Path, workers: int) -> None:
-    models = {**REGISTRY.language_models, "replay": Replay()}
+    models = {**REGISTRY.language_models, "replay": doubles.Replay()}
     registry = dataclasses.replace(REGISTRY, language_models=models)
     steady = {"schedule": "steady", "evaluator": "threaded"}
     run(tmp_path / "first", workers=2, **steady)
