@@ -161,18 +161,29 @@ def test_a_healthy_training_that_counts_as_diverged() -> None:
     assert len(trained(recipe(epochs=6, lr=0.5)).curve) == 6
 
 
-class Slow(Dicey):
+class Timed(Dicey):
+    """Its work takes as long as it says, on a clock of its own: the machine may be busy."""
+
+    clock = 0.0
+    seconds = 0.01
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for _ in range(200):
-            self.conv(x.repeat(4, 1, 1, 1))
+        Timed.clock += self.seconds
         return super().forward(x)
 
 
-def test_a_slow_network_that_trains_to_the_end() -> None:
+class Slow(Timed):
+    seconds = 5 * Timed.seconds
+
+
+def test_a_slow_network_that_trains_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    for clock in ("_wall", "_cpu"):
+        monkeypatch.setattr(f"ge_engine.training.pace.{clock}", lambda: Timed.clock)
     made = recipe(epochs=4)
-    quick = trained(made).step_seconds
+    quick = train(Timed, default_optimizer, lesson(), made, 7).step_seconds
+    assert quick == pytest.approx(Timed.seconds)
     stage = Stage(step_seconds=4 * quick)
-    assert len(trained(made, stage).curve) == 4
+    assert len(train(Timed, default_optimizer, lesson(), made, 7, stage=stage).curve) == 4
     with pytest.raises(TooSlow):
         train(Slow, default_optimizer, lesson(), made, 7, stage=stage)
 
