@@ -12,14 +12,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from textwrap import wrap
 from types import MappingProxyType
 from typing import Any
 
 from ge_engine.code import cutting
-from ge_engine.code.bindings import imported
+from ge_engine.code.bindings import UNTOLD, imported, merge
 from ge_engine.code.facts import Kind, Signature, Span
 from ge_engine.code.listing import Block, conditional_reason, list_blocks, method_reason, own_reason
+from ge_engine.code.names import read_names
 from ge_engine.code.segments import Segment
+from ge_engine.code.syntax import DIGEST_LENGTH
 from ge_engine.errors import SeedError
 
 __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "differing", "select_addresses"]
@@ -66,8 +69,6 @@ class Seed:
         """Cut `data` into blocks. Raises SeedError with the line that stands in the way."""
         name = str(path) if path else "seed"
         seed = cls(data, path, cutting.cut(data, name))
-        if seed.genome.source != data:
-            raise SeedError(f"The text encoding of {name} does not give its bytes back.", "Save it as UTF-8.")
         if not seed.genome.evolvable:
             raise SeedError(*_nothing_to_evolve(name, seed.genome))
         return seed
@@ -121,12 +122,25 @@ class Genome:
 
     @cached_property
     def bound(self) -> Mapping[str, str]:
-        """Names bound at the module's level, each with its import statement or a digest."""
+        """All names of the module, however they are bound, each with what it means (see `bound_names`); "*"
+        when there are more that cannot be told."""
         bound: dict[str, str] = {}
         for segment in self.segments:
             if segment.text and not segment.text.isspace():
-                bound.update(segment.facts.binds)
-        return bound
+                merge(bound, segment.facts.binds)
+        return {**dict.fromkeys(self.seed.cut.names, UNTOLD), **bound}
+
+    @cached_property
+    def statements(self) -> frozenset[str]:
+        """The digests of the module's statements."""
+        return frozenset(part for one in self.segments for part in wrap(one.digest, DIGEST_LENGTH))
+
+    def reads(self, name: str, replaced: str = "") -> bool:
+        """A definition other than `replaced`, or a statement between them, reads `name` from the module."""
+        loading = (s for s in self.segments if s.text and not s.text.isspace() and name in s.facts.loads)
+        return any(
+            s.facts.outer is None or (s.name != replaced and name in read_names(s.code)) for s in loading
+        )
 
     def segment(self, name: str) -> Segment | None:
         """The segment that holds the top-level definition `name`."""
@@ -144,9 +158,9 @@ class Genome:
         segment = self.segment(name)
         if segment is None or (method and segment.method(method) is None):
             return blocked or conditional_reason(segment, method)
-        top = self.seed.cut.reasons.get(name) or own_reason(segment)
+        top = self.seed.cut.reasons.get(name)
         if not method:
-            return top
+            return top or own_reason(segment)
         return top or blocked or method_reason(segment, method)
 
     def replace(self, name: str, segment: Segment) -> Genome:

@@ -20,11 +20,13 @@ from ge_engine.code.syntax import (
     SyntaxFault,
     compiles,
     digest,
+    end_line,
     first_line,
-    last_line,
     newline_of,
     normalised,
     parse,
+    split_lines,
+    with_line_ends,
 )
 from ge_engine.genome import Genome, Segment, Span
 from ge_engine.outcome import Rejected
@@ -136,7 +138,12 @@ def _assemble(
     if isinstance(companions, Rejected):
         return companions
     node = style.definition(module, address)
-    changed = renamed(_restored(node, segment, span, new), companions)
+    whole = _restored(node, segment, span, new)
+    if isinstance(whole, SyntaxFault):
+        return Rejected("compile", f"{whole}.")
+    if tree.body[-1] is new:
+        whole = style.with_tail(whole, module)
+    changed = renamed(whole, companions)
     if isinstance(changed, SyntaxFault):
         return Rejected("compile", f"{changed}.")
     indent = span.inner or genome.seed.indent
@@ -150,7 +157,8 @@ def _assemble(
 
 def _alone(tree: ast.Module, new: Definition, text: str) -> bool:
     """The text is this definition from its first character to its last."""
-    return tree.body == [new] and first_line(new) == 1 and last_line(new) == text.count("\n") + 1
+    lines = split_lines(text)
+    return tree.body == [new] and first_line(new, lines) == 1 and end_line(new, lines) == len(lines)
 
 
 def _companions(
@@ -161,24 +169,26 @@ def _companions(
     block = style.restyle(module, [style.definition(module, address)], module.default_indent)
     if isinstance(block, SyntaxFault):
         return Rejected("compile", f"{block}.")
-    return find_companions(tree, block, frozenset(address.split(".")), genome.bound)
+    statement = next(n for n in tree.body if n is new or new in getattr(n, "body", ()))
+    return find_companions(tree, statement, block, address, genome)
 
 
+@style.supported
 def _restored(node: style.Defined, segment: Segment, span: Span, new: Definition) -> style.Defined:
     """The new definition with the old one's decorators and bases that it leaves out."""
-    if isinstance(segment.module, SyntaxFault):
-        return node
     bases = isinstance(new, ast.ClassDef) and not new.bases and not new.keywords
-    if not bases and not span.decorators:
+    module = segment.method_module(span) if span.kind == "method" else segment.module
+    if isinstance(module, SyntaxFault) or (not bases and not span.decorators):
         return node
-    old = style.definition(
-        segment.module, f"{segment.name}.{span.name}" if span.kind == "method" else span.name
-    )
+    old = style.definition(module, f"{segment.name}.{span.name}" if span.kind == "method" else span.name)
     there = decorator_names(new)
     lost = [d for d, name in zip(old.decorators, span.decorators, strict=True) if name not in there]
     if lost:
+        first = lost[0].with_changes(leading_lines=()) if lost[0] is old.decorators[0] else lost[0]
+        node = node.with_changes(decorators=[first, *lost[1:], *node.decorators])
+    if len(lost) == len(old.decorators):
         node = node.with_changes(
-            decorators=[*(d.with_changes(leading_lines=()) for d in lost), *node.decorators]
+            lines_after_decorators=[*old.lines_after_decorators, *node.lines_after_decorators]
         )
     if bases and isinstance(old, cst.ClassDef) and (old.bases or old.keywords):
         node = node.with_changes(bases=old.bases, keywords=old.keywords, lpar=old.lpar, rpar=old.rpar)
@@ -188,13 +198,14 @@ def _restored(node: style.Defined, segment: Segment, span: Span, new: Definition
 def _rewritten(genome: Genome, segment: Segment, span: Span, code: str) -> Segment | Rejected:
     """The segment with the definition `span` rewritten in the file's own style; the same object when
     the code is the old one."""
-    if code == (segment.method_code(span.name) if span.kind == "method" else segment.code):
+    if code == (segment.method_code(span.name) if span.kind == "method" else segment.own_code):
         return segment
     text = _nested(span, code, genome.seed.indent) if span.kind == "method" else code
     if isinstance(text, SyntaxFault):
         return Rejected("compile", f"{text}.")
     first, last = segment.bounds(span)
-    text = text.replace("\n", newline_of(segment.text, genome.seed.newline))
+    default = newline_of(segment.text, genome.seed.newline)
+    text = with_line_ends(text, segment.text[first:last], default)
     whole = segment.text[:first] + text + segment.text[last:]
     tree = parse(normalised(whole))
     if isinstance(tree, SyntaxFault):

@@ -6,25 +6,29 @@ import ast
 import io
 import re
 import tokenize
-import warnings
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ge_engine.code.bindings import COMPOUND, branches
+from ge_engine.code.dynamic import dynamic_names
 from ge_engine.code.facts import Kind, is_stub
+from ge_engine.code.names import module_names
 from ge_engine.code.segments import Segment
 from ge_engine.code.syntax import (
     DEFINITIONS,
     FUNCTIONS,
     Definition,
-    compiles,
+    SyntaxFault,
+    block_indent,
     digest,
+    end_line,
     first_line,
     is_docstring,
     last_line,
     newline_of,
     split_lines,
+    tree_of,
 )
 from ge_engine.errors import SeedError
 
@@ -46,7 +50,8 @@ class Blocked:
 @dataclass(frozen=True, slots=True)
 class Cut:
     """A file in segments. `index` finds a definition's segment, `leads` the segment where the
-    comments above it begin, `import_at` the (empty) segment before which imports are added."""
+    comments above it begin, `import_at` the (empty) segment before which imports are added; `names` are all
+    that the file binds, "*" when there are some that cannot be told."""
 
     bom: bytes
     encoding: str
@@ -58,6 +63,7 @@ class Cut:
     import_at: int
     blocked: Mapping[int, tuple[Blocked, ...]]
     reasons: Mapping[str, str]
+    names: frozenset[str]
 
     def import_text(self, imports: tuple[str, ...]) -> str:
         """The lines that add `imports`, fitted to what stands before them."""
@@ -88,14 +94,14 @@ def cut(data: bytes, name: str) -> Cut:
     starts = _offsets(lines)
     reasons = dict(_module_reasons(tree))
     pieces = list(_pieces(tree, lines, starts, set(reasons)))
-    begins = [starts[first_line(statement) - 1] for statement in tree.body]
+    begins = [starts[first_line(statement, lines) - 1] for statement in tree.body]
     segments = tuple(_segment(text, piece, tree.body, begins) for piece in pieces)
     index = {p.name: at for at, p in enumerate(pieces) if p.name}
     leads = {
         at: at - 1 if at and pieces[at - 1].owner == p.name else at for at, p in enumerate(pieces) if p.name
     }
     import_at = next(at for at, p in enumerate(pieces) if p.owner == "import")
-    blocked = _blocked(tree, pieces, starts, reasons)
+    blocked = _blocked(tree, pieces, lines, reasons)
     return Cut(
         bom,
         encoding,
@@ -107,6 +113,7 @@ def cut(data: bytes, name: str) -> Cut:
         import_at,
         blocked,
         reasons,
+        module_names(text) | dynamic_names(tree, text),
     )
 
 
@@ -131,12 +138,20 @@ def _decode(data: bytes, name: str) -> tuple[bytes, str, str]:
         ) from error
     encoding = "utf-8" if bom else encoding
     try:
-        return bom, encoding, data[len(bom) :].decode(encoding)
-    except UnicodeDecodeError as error:
+        text = data[len(bom) :].decode(encoding)
+        unchanged = bom + text.encode(encoding) == data
+    except LookupError as error:
+        raise SeedError(
+            f"{encoding} is no text encoding, so {name} cannot be read.", "Save it as UTF-8."
+        ) from error
+    except UnicodeError as error:
         if b"\0" in data:
             raise _no_text(name) from error
-        line = data.count(b"\n", 0, error.start) + 1
+        line = data.count(b"\n", 0, getattr(error, "start", 0)) + 1
         raise SeedError(f"{name} is not {encoding} text (line {line}).", "Save it as UTF-8.") from error
+    if not unchanged:
+        raise SeedError(f"The text encoding of {name} does not give its bytes back.", "Save it as UTF-8.")
+    return bom, encoding, text
 
 
 def _no_text(name: str) -> SeedError:
@@ -144,16 +159,11 @@ def _no_text(name: str) -> SeedError:
 
 
 def _tree(text: str, name: str) -> ast.Module:
-    fault = compiles(text)
-    if fault is None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                return ast.parse(text)
-            except (RecursionError, MemoryError):
-                raise SeedError(f"{name} nests too deeply to be read.") from None
+    tree = tree_of(text)
+    if not isinstance(tree, SyntaxFault):
+        return tree
     raise SeedError(
-        f"{name} is not valid Python: {fault}.",
+        f"{name} is not valid Python: {tree}.",
         "Mend that line, or name the Python file that defines the model.",
     )
 
@@ -174,7 +184,9 @@ def _pieces(tree: ast.Module, lines: list[str], starts: list[int], barred: set[s
     for node in tree.body:
         if isinstance(node, DEFINITIONS) and node.name not in barred:
             marks.extend(_definition(node, lines, starts, above))
-        above = last_line(node)
+            above = end_line(node, lines)
+        else:
+            above = last_line(node)
     for mark in sorted(marks, key=lambda m: (m.start, m.end)):
         if mark.start > at:
             yield _Piece(at, mark.start)
@@ -185,7 +197,7 @@ def _pieces(tree: ast.Module, lines: list[str], starts: list[int], barred: set[s
 
 
 def _definition(node: Definition, lines: list[str], starts: list[int], above: int) -> Iterator[_Piece]:
-    first, last = first_line(node), last_line(node)
+    first, last = first_line(node, lines), end_line(node, lines)
     lead = first - 1
     while lead > above and lines[lead - 1].lstrip(" \t\x0c").startswith("#"):
         lead -= 1
@@ -224,9 +236,10 @@ def _after_header(lines: list[str]) -> int:
 
 def _indent(tree: ast.Module, lines: list[str]) -> str:
     for node in ast.walk(tree):
-        if isinstance(node, DEFINITIONS) and node.col_offset == 0 and node.body[0].lineno > node.lineno:
-            line = lines[first_line(node.body[0]) - 1].lstrip("\x0c")
-            return line[: len(line) - len(line.lstrip(" \t"))] or "    "
+        if isinstance(node, DEFINITIONS) and node.col_offset == 0:
+            indent = block_indent(node, lines)
+            if indent:
+                return indent
     return "    "
 
 
@@ -304,18 +317,19 @@ def _set_attribute(owner: ast.ClassDef, name: ast.expr, line: int) -> Iterator[t
 
 
 def _blocked(
-    tree: ast.Module, pieces: list[_Piece], starts: list[int], reasons: Mapping[str, str]
+    tree: ast.Module, pieces: list[_Piece], lines: list[str], reasons: Mapping[str, str]
 ) -> Mapping[int, tuple[Blocked, ...]]:
+    starts = _offsets(lines)
     found: dict[int, list[Blocked]] = {}
     seen: set[str] = set()
     for node, _ in _definitions(tree.body, ""):
         if node.name not in reasons or node.name in seen:
             continue
         seen.add(node.name)
-        offset = starts[first_line(node) - 1]
+        offset = starts[first_line(node, lines) - 1]
         at = next(i for i, p in enumerate(pieces) if p.start <= offset < p.end)
         before = sum(1 for start in starts if start <= pieces[at].start) - 1
-        first, last = first_line(node) - before, last_line(node) - before
+        first, last = first_line(node, lines) - before, end_line(node, lines) - before
         kind: Kind = "class" if isinstance(node, ast.ClassDef) else "function"
         found.setdefault(at, []).append(
             Blocked(node.name, kind, first, last, digest(node), reasons[node.name])

@@ -7,16 +7,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ge_engine.code.bindings import COMPOUND, bindings, bound_names, branches
+from ge_engine.code.bindings import COMPOUND, UNTOLD, bindings, bound_names, branches
+from ge_engine.code.names import module_names
 from ge_engine.code.syntax import (
     DEFINITIONS,
     FUNCTIONS,
     Definition,
+    block_indent,
     digest,
     digest_of,
+    end_line,
     first_line,
+    indent_of,
     is_docstring,
-    last_line,
+    normalised,
     tokens,
     unparsed,
     without_docstring,
@@ -40,8 +44,8 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A definition within a segment: lines from 1, decorators included; `indent` of its own line and
-    `inner` that its body adds. `decorators` by dotted name; `awaited`
+    """A definition within a segment: lines from 1, decorators and the comments that end its body included;
+    `indent` of its own line and `inner` that its body adds. `decorators` by dotted name; `awaited`
     for an async function; `stub` when the body does nothing."""
 
     name: str
@@ -96,21 +100,29 @@ def read_facts(tree: ast.Module, name: str, lines: list[str]) -> Facts:
         skeleton=_skeleton(node, spans) if isinstance(node, ast.ClassDef) else "",
         attributes=tuple(m for m in bound if m not in direct),
         repeated={m: tuple(at) for m, at in bound.items() if len(at) > 1},
-        conditional={m: at for m, at in _conditional(body) if m not in direct},
+        conditional={m: at for m, at in _conditional(body, lines) if m not in direct},
         loads=frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name)),
-        binds={name: digest_of(written[0])} if node else bound_names(tree.body),
+        binds=_further(lines, {name: digest_of(written[0])}) if node else bound_names(tree.body),
     )
+
+
+def _further(lines: list[str], binds: dict[str, str]) -> dict[str, str]:
+    """With what a definition binds in its module besides its own name, by `global` or `:=`."""
+    text = "".join(lines)
+    if "global" in text or ":=" in text:
+        binds = {**dict.fromkeys(module_names(normalised(text)), UNTOLD), **binds}
+    return binds
 
 
 def span_of(node: Definition, kind: Kind, lines: list[str], written: str) -> Span:
     """Where a definition stands and what it promises; `written` are its tokens."""
-    first = first_line(node)
-    own = _indent(lines[first - 1])
+    first = first_line(node, lines)
+    own = indent_of(lines[first - 1])
     return Span(
         name=node.name,
         kind=kind,
         first=first,
-        last=last_line(node),
+        last=end_line(node, lines),
         indent=own,
         inner=_inner(node, own, lines),
         digest=digest_of(written),
@@ -151,14 +163,14 @@ def is_ellipsis(statement: ast.stmt) -> bool:
     return isinstance(value, ast.Constant) and value.value is Ellipsis
 
 
-def _conditional(body: list[ast.stmt]) -> Iterator[tuple[str, tuple[int, int, str]]]:
+def _conditional(body: list[ast.stmt], lines: list[str]) -> Iterator[tuple[str, tuple[int, int, str]]]:
     for statement in body:
         if isinstance(statement, COMPOUND):
             for part in branches(statement):
                 for n in part:
                     if isinstance(n, FUNCTIONS):
-                        yield n.name, (first_line(n), last_line(n), digest(n))
-                yield from _conditional(part)
+                        yield n.name, (first_line(n, lines), end_line(n, lines), digest(n))
+                yield from _conditional(part, lines)
 
 
 def _skeleton(node: ast.ClassDef, spans: tuple[Span, ...]) -> str:
@@ -177,11 +189,5 @@ def _is_empty(statement: ast.stmt) -> bool:
 
 
 def _inner(node: Definition, own: str, lines: list[str]) -> str:
-    line = lines[first_line(node.body[0]) - 1]
-    indent = _indent(line)
+    indent = block_indent(node, lines)
     return indent[len(own) :] if indent.startswith(own) and len(indent) > len(own) else ""
-
-
-def _indent(line: str) -> str:
-    line = line.lstrip("\x0c")
-    return line[: len(line) - len(line.lstrip(" \t"))]

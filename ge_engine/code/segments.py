@@ -7,6 +7,7 @@ looked at twice. Joined, the segments give the file's text back by construction.
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from functools import cached_property
 
 import libcst as cst
@@ -49,20 +50,27 @@ class Segment:
         return read_facts(tree, self.name, self.lines)
 
     @cached_property
+    def own_code(self) -> str:
+        """The code of the definition alone, without the comments that a patch put above it."""
+        if self.facts.outer is None:
+            return self.code
+        first, last = self.bounds(self.facts.outer)
+        return normalised(self.text[first:last])
+
+    @cached_property
+    def fault(self) -> SyntaxFault | None:
+        """Why neither the definition nor anything within it can be printed again; None when it can."""
+        tree = parse(self.code)
+        return tree if isinstance(tree, SyntaxFault) else None
+
+    @cached_property
     def module(self) -> cst.Module | SyntaxFault:
         """The libcst tree of the code, or where libcst cannot give the code back."""
-        tree = parse(self.code)
-        module = tree if isinstance(tree, SyntaxFault) else style.read(self.code)
+        module = self.fault or style.read(self.code)
         if isinstance(module, SyntaxFault):
             return module
         printed = style.restyle(module, module.body, module.default_indent)
-        if isinstance(printed, SyntaxFault):
-            return printed
-        printed, wanted = printed.replace("\x0c", ""), self.code.replace("\x0c", "")
-        if printed != wanted:
-            line = _first_difference(printed, wanted)
-            return SyntaxFault(line, "libcst does not give this line back unchanged")
-        return module
+        return _given_back(module, printed, self.own_code)
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -73,14 +81,41 @@ class Segment:
         return next((span for span in self.facts.methods if span.name == name), None)
 
     @cached_property
+    def _methods(self) -> dict[str, cst.Module | SyntaxFault]:
+        """Cache of `method_module`."""
+        return {}
+
+    def method_module(self, span: Span) -> cst.Module | SyntaxFault:
+        """The libcst tree of a class that holds this method: the class itself, or, where libcst cannot give
+        all of that back, one of this method alone."""
+        if span.name not in self._methods:
+            self._methods[span.name] = self._method_module(span)
+        return self._methods[span.name]
+
+    def _method_module(self, span: Span) -> cst.Module | SyntaxFault:
+        if self.fault is not None:
+            return self.fault
+        module = self.module
+        first, last = self.bounds(span)
+        wanted = normalised(self.text[first:last])
+        if isinstance(module, SyntaxFault):
+            module = style.read(f"class {self.name}:\n{span.indent}{wanted}\n")
+            if isinstance(module, SyntaxFault):
+                return replace(module, line=max(0, module.line + span.first - 2))
+        method = style.definition(module, f"{self.name}.{span.name}")
+        printed = style.nest(module, method, span.indent, module.default_indent)
+        return _given_back(module, printed, wanted, span.first - 1)
+
+    @cached_property
     def method_codes(self) -> dict[str, str | SyntaxFault]:
         """Cache of `method_code`."""
         return {}
 
     def method_code(self, name: str) -> str | SyntaxFault:
-        """The code at column 0 of a method of this class."""
+        """The code at column 0 of a method of this class, the last of that name."""
         if name not in self.method_codes:
-            module = self.module
+            span = next(span for span in reversed(self.facts.methods) if span.name == name)
+            module = self.method_module(span)
             address = f"{self.name}.{name}"
             found = module if isinstance(module, SyntaxFault) else style.unnest(module, address)
             self.method_codes[name] = found
@@ -99,8 +134,28 @@ def _line_end(line: str) -> int:
     return len(line) - len(line.rstrip("\r\n"))
 
 
+def _given_back(
+    module: cst.Module, printed: str | SyntaxFault, wanted: str, above: int = 0
+) -> cst.Module | SyntaxFault:
+    """The tree if what it prints is the code that is wanted, spaces in blank lines apart; `above` lines stand
+    in front of the code."""
+    if isinstance(printed, SyntaxFault):
+        return printed
+    if printed == wanted or _unblank(printed) == _unblank(wanted):
+        return module
+    printed, wanted = _unblank(printed), _unblank(wanted)
+    return SyntaxFault(
+        _first_difference(printed, wanted) + above, "libcst does not give this line back unchanged"
+    )
+
+
 def _first_difference(a: str, b: str) -> int:
     for number, (one, other) in enumerate(zip(a.split("\n"), b.split("\n")), 1):
         if one != other:
             return number
     return min(a.count("\n"), b.count("\n")) + 1
+
+
+def _unblank(code: str) -> str:
+    """The code without form feeds and without what stands in its blank lines."""
+    return "\n".join(line if line.strip() else "" for line in code.replace("\x0c", "").split("\n"))

@@ -1,6 +1,7 @@
 """Untrusted text -> syntax tree, safely; and the digest of a tree.
 
-`compile()` looks first, because libcst accepts code that Python refuses and overflows the C stack on
+Python's parser looks first: it bounds its own depth, while `compile()` may write a text of one kilobyte out
+into gigabytes. Then `compile()`, because libcst accepts code that Python refuses and overflows the C stack on
 deep nesting. What compiles but nests too deeply to be printed again is refused with its own reason.
 """
 
@@ -11,10 +12,14 @@ import hashlib
 import re
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import lru_cache
 from types import MappingProxyType
+from typing import TypeVar
+
+from ge_engine.code.expansion import expansive
 
 MAX_DEPTH = 100
 """Levels of nested syntax that a block may have. libcst needs up to four Python frames a level."""
@@ -22,6 +27,10 @@ MAX_DEPTH = 100
 MAX_BRACKETS = 50
 """Brackets within brackets that a block may have: the parser of libcst recurses on the C stack."""
 
+T = TypeVar("T")
+DIGEST_LENGTH = 32
+"""Characters of a digest."""
+BLANKS = " \t\x0c\r\n"
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 _BRACKET = re.compile(r"[()\[\]{}]")
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -45,36 +54,54 @@ class SyntaxFault:
 @lru_cache(maxsize=16)
 def parse(text: str) -> ast.Module | SyntaxFault:
     """The tree of `text` (do not change it), or why there is none. Never raises on any text."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            compile(text, "<block>", "exec", dont_inherit=True)
-            tree = ast.parse(text)
-        except SyntaxError as error:
-            return SyntaxFault(error.lineno or 0, error.msg or "invalid syntax")
-        except ValueError as error:
-            return SyntaxFault(0, f"the text holds a character that Python refuses ({_reason(error)})")
-        except (RecursionError, MemoryError):
-            return SyntaxFault(0, "the code nests too deeply for Python to compile it")
+    tree = _attempt(lambda: ast.parse(text))
+    if isinstance(tree, SyntaxFault):
+        return tree
     if _bracket_depth(text) > MAX_BRACKETS:
         return SyntaxFault(0, f"more than {MAX_BRACKETS} brackets stand within one another")
     deep = too_deep(tree)
-    return SyntaxFault(deep, f"the code nests deeper than {MAX_DEPTH} levels") if deep else tree
+    if deep:
+        return SyntaxFault(deep, f"the code nests deeper than {MAX_DEPTH} levels")
+    return _too_large(tree, text) or compiles(text) or tree
 
 
 def compiles(text: str) -> SyntaxFault | None:
-    """None when Python compiles `text`."""
+    """None when Python compiles `text`, whose definitions `parse` or `tree_of` has accepted."""
+    code = _attempt(lambda: compile(text, "<file>", "exec", dont_inherit=True))
+    return code if isinstance(code, SyntaxFault) else None
+
+
+def tree_of(text: str) -> ast.Module | SyntaxFault:
+    """The tree of a whole file, which may hold blocks that `parse` refuses. Never raises on any text."""
+    tree = _attempt(lambda: ast.parse(text))
+    fault = tree if isinstance(tree, SyntaxFault) else _too_large(tree, text)
+    return fault or compiles(text) or tree
+
+
+def _attempt(work: Callable[[], T]) -> T | SyntaxFault:
+    """What `work` gives; else why Python refuses the text."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            compile(text, "<file>", "exec", dont_inherit=True)
+            return work()
         except SyntaxError as error:
             return SyntaxFault(error.lineno or 0, error.msg or "invalid syntax")
         except ValueError as error:
             return SyntaxFault(0, f"the text holds a character that Python refuses ({_reason(error)})")
         except (RecursionError, MemoryError):
             return SyntaxFault(0, "the code nests too deeply for Python to compile it")
-    return None
+
+
+def _too_large(tree: ast.Module, text: str) -> SyntaxFault | None:
+    """A fault where compiling would write out too much. Without the word `finally` nothing does."""
+    if "finally" not in text:
+        return None
+    line = expansive(tree)
+    return (
+        SyntaxFault(line, "this `finally` is compiled too many times over: leave it by fewer ways")
+        if line
+        else None
+    )
 
 
 def too_deep(tree: ast.AST) -> int:
@@ -131,19 +158,74 @@ def newline_of(text: str, default: str) -> str:
     return ends.most_common(1)[0][0] if ends else default
 
 
+def with_line_ends(text: str, old: str, default: str) -> str:
+    """`text` (LF) with the line ends of `old`, which it replaces. Where those are mixed, a line that stays
+    keeps its own; a new one gets the most common."""
+    common = newline_of(old, default)
+    before = split_lines(old)
+    bare, lines = [line.rstrip("\r\n") for line in before], text.split("\n")
+    if all(line in (same, same + common) for line, same in zip(before, bare, strict=True)):
+        return text.replace("\n", common)
+    ends = [common] * len(lines)
+    for match in SequenceMatcher(None, bare, lines, autojunk=False).get_matching_blocks():
+        for step in range(match.size):
+            kept = before[match.a + step]
+            ends[match.b + step] = kept[len(bare[match.a + step]) :] or common
+    return "".join(line + end for line, end in zip(lines, [*ends[:-1], ""], strict=True))
+
+
 def split_lines(text: str) -> list[str]:
     """Lines with their ends, cut where Python's tokenizer cuts (not at form feeds or U+2028)."""
     return _LINE.findall(text)
 
 
-def first_line(node: ast.stmt) -> int:
-    """The line on which a statement begins, its decorators included."""
+def first_line(node: ast.stmt, lines: Sequence[str]) -> int:
+    """The line on which a statement begins, the `@` of its first decorator included."""
     decorators = getattr(node, "decorator_list", None)
-    return min([node.lineno, *(d.lineno for d in decorators)]) if decorators else node.lineno
+    if not decorators:
+        return node.lineno
+    line: int = decorators[0].lineno
+    while line > 1 and not lines[line - 1].lstrip(" \t\x0c").startswith("@"):
+        line -= 1
+    return line
 
 
 def last_line(node: ast.stmt) -> int:
     return node.end_lineno or node.lineno
+
+
+def block_indent(node: Definition, lines: Sequence[str]) -> str:
+    """The indent of a definition's body, "" when it stands on the line of the `def` or `class`."""
+    first = node.body[0]
+    line = first_line(first, lines)
+    text = lines[line - 1]
+    decorated = text.lstrip(" \t\x0c").startswith("@")
+    header = (
+        "" if decorated else text.encode("utf-8", "replace")[: first.col_offset].decode("utf-8", "replace")
+    )
+    joined = line > 1 and lines[line - 2].rstrip("\r\n").endswith("\\")
+    return "" if joined or header.strip(BLANKS) else indent_of(text)
+
+
+def end_line(node: Definition, lines: Sequence[str]) -> int:
+    """The last line of a definition with the comments that end its body: of the comments and blank lines
+    after its code, those up to the last comment that is indented as the body is, as libcst divides them.
+    """
+    end = last_line(node)
+    indent = block_indent(node, lines)
+    for at in range(end, len(lines) if indent else end):
+        text = lines[at].strip(BLANKS)
+        if text and not text.startswith("#"):
+            break
+        if text and lines[at].startswith(indent):
+            end = at + 1
+    return end
+
+
+def indent_of(line: str) -> str:
+    """The spaces and tabs in front of a line, form feeds before them left out."""
+    line = line.lstrip("\x0c")
+    return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def digest(*nodes: ast.AST) -> str:
@@ -153,7 +235,7 @@ def digest(*nodes: ast.AST) -> str:
 
 def digest_of(*texts: str) -> str:
     """The digest of nodes whose tokens are known."""
-    state = hashlib.blake2b(digest_size=16)
+    state = hashlib.blake2b(digest_size=DIGEST_LENGTH // 2)
     for text in texts:
         state.update(text.encode("utf-8", "surrogatepass"))
         state.update(b"\x01")
