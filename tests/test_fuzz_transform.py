@@ -7,8 +7,10 @@ GE_FUZZ_EXAMPLES sets how many inputs each test draws (`make fuzz` draws many mo
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import warnings
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -178,3 +180,88 @@ def test_no_record_breaks_from_delta(delta: dict[str, object]) -> None:
     except SeedError:
         return
     assert isinstance(genome, Genome)
+
+
+# --- lines that Python compiles and that libcst may refuse ----------------------------------------------
+
+ATOMS = st.sampled_from(["x", "1", ".5", "'s'", "f'{x}'", "...", "None", "(lambda:0)", "lambda:0", "[x]", "{x:1}", "()", "(x,)", "b''", "0x1", "1j", "{*x}", "(yield)", "*x", "(y:=1)", "[i for i in x]"])  # fmt: skip
+WORDS = st.sampled_from(["not", "if", "else", "and", "or", "in", "is", "is not", "not in", "lambda:", "await", "return", "yield", "yield from", "assert", "del", "raise", "from", "for i in", "while", "with", "as y", "global z", "import os", "pass", "async", "print"])  # fmt: skip
+MARKS = st.sampled_from([" ", "", "  ", "\t", "\\\n", "+", "-", "~", "*", "**", "@", "=", "==", "<", ":=", ",", ";", ":", ".a", "(", ")", "[", "]", "->", "# c", "\x0c", "\n    ", "\n        "])  # fmt: skip
+TEMPLATES = st.sampled_from([
+    "return{0}", "x=1 if{0}else{1}", "assert{0},{1}", "not{0}", "x = {0} if {1}else{2}", "yield{0}", "del{0},{1}", "raise{0}from{1}",
+    "for i in{0}:pass", "while{0}:pass", "with{0}as y:pass", "if{0}:pass\n    elif{1}:pass", "[i for i in{0}if{1}]", "x={0}and{1}or{2}",
+    "x={0}in{1}", "x={0}is not{1}", "x={0}not in{1}", "lambda:{0}", "try:pass\n    except{0}:pass", "x=await{0}", "f({0},*{1})", "x[{0}:{1},{2}]",
+    "@{0}\n    def g(a={1}):pass", "class C({0},m={1}):pass", "match{0}:\n        case 1 if{1}:pass", "x:{0}={1}", "print({0}for i in{1})",
+    "async def g():\n        async with{0}as z:pass", "x=yield{0}", "yield from{0}", "import os;x={0};y={1}", "global x;x={0}", "x={0}\\\n    +{1}",
+])  # fmt: skip
+SPACES = st.sampled_from(["", "", " ", "\t", "\\\n", "(", "\x0c"])
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> str:
+    """A line, or some, made of what Python allows to stand close together."""
+    if draw(st.booleans()):
+        pieces = draw(st.lists(st.one_of(ATOMS, WORDS, MARKS), min_size=1, max_size=8))
+        return "".join(pieces)
+    filled = [draw(SPACES) + draw(ATOMS) + draw(SPACES.filter(lambda s: s != "(")) for _ in range(3)]
+    return draw(TEMPLATES).format(
+        *(f + ")" if f.startswith("(") and f.count("(") > f.count(")") else f for f in filled)
+    )
+
+
+def compilable(line: str, keyword: str) -> str | None:
+    """A function that holds the line, if Python compiles it."""
+    code = f"{keyword} f(x):\n    y = 1\n    {line}\n    return y\n"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compile(code, "f", "exec", dont_inherit=True)
+        except (SyntaxError, ValueError):
+            return None
+    return code
+
+
+@given(st.lists(lines(), min_size=8, max_size=8), st.sampled_from(["def", "async def"]))
+@fuzz
+def test_no_line_that_compiles_breaks_a_seed_or_a_patch(drawn: list[str], keyword: str) -> None:
+    """In a seed it costs that block at most, in a reply that reply; what is supported comes back unchanged."""
+    for code in filter(None, (compilable(line, keyword) for line in drawn)):
+        method = "".join(f"    {line}\n" for line in code.replace("f(x)", "m(self, x)").splitlines())
+        seed = f"{code}\n\nclass A:\n{method}    def good(self):\n        return 1\n"
+        try:
+            genome = Seed.from_bytes(seed.encode()).genome
+        except SeedError:
+            assert not compiles_alone(seed), code
+            continue
+        assert genome.source == seed.encode()
+        assert "A.good" in genome.evolvable, code
+        for address in genome.evolvable:
+            block = genome.blocks[address].code
+            for changed in (block, block.replace("y = 1", "y = 2")):
+                patch = parse_patch(genome, address, changed)
+                if isinstance(patch, Rejected):
+                    assert "left out" in patch.reason, (address, patch)
+                    continue
+                child = apply(genome, patch)
+                assert isinstance(child, Genome), (address, child)
+                compile(child.source, "child", "exec", dont_inherit=True)
+                assert child.source == genome.source or changed != block
+        host = genome_of(
+            "def f(x):\n    y = 3\n    return y\n" if keyword == "def" else "async def f(x):\n    return 3\n"
+        )
+        patch = parse_patch(host, "f", code)
+        if isinstance(patch, Rejected):
+            assert patch.stage in ("compile", "contract")
+            continue
+        child = apply(host, patch)
+        assert isinstance(child, Rejected) or ast.dump(ast.parse(child.text)) == ast.dump(ast.parse(code)), (
+            code
+        )
+
+
+def compiles_alone(text: str) -> bool:
+    try:
+        compile(text, "f", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False
+    return True

@@ -13,30 +13,9 @@ from ge_engine.code.names import read_names
 from ge_engine.code.syntax import DEFINITIONS, Definition, unparsed
 
 MUTATORS = frozenset(
-    [
-        "append",
-        "appendleft",
-        "insert",
-        "extend",
-        "extendleft",
-        "add",
-        "update",
-        "setdefault",
-        "register",
-        "pop",
-        "popleft",
-        "popitem",
-        "remove",
-        "discard",
-        "clear",
-        "sort",
-        "reverse",
-        "intersection_update",
-        "difference_update",
-        "__setitem__",
-        "__setattr__",
-        "__delitem__",
-    ]
+    {"append", "appendleft", "insert", "extend", "extendleft", "add", "update", "setdefault", "register"}
+    | {"pop", "popleft", "popitem", "remove", "discard", "clear", "sort", "reverse", "intersection_update"}
+    | {"difference_update", "__setitem__", "__setattr__", "__delitem__"}
 )
 """Methods that change their object, also where somebody takes what they return."""
 _HARMLESS = frozenset(
