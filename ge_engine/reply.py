@@ -1,28 +1,40 @@
 """The text of a reply -> the code that it meant. Pure; says what it did; never guesses between two.
 
-In order: reasoning is dropped; an edit (SEARCH/REPLACE, diff) is applied; else the last fence that
-defines the block counts; else code within JSON, a string or tags; else the code between the prose.
+In order: reasoning is dropped; an answer in the form that was asked for is read; else a whole block, which
+is the last fence that defines the block and changes it, else an edit (SEARCH/REPLACE, diff), else code within
+JSON, a string or tags, else the code between the prose. The first reason to refuse stands.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from ge_engine.code.addressing import contents, locate
-from ge_engine.code.asked import Asked
-from ge_engine.code.fences import Fence, fences
-from ge_engine.code.hunks import added_lines, apply_hunks, has_search_marks, hunks, looks_like_edit
-from ge_engine.code.reasoning import without_reasoning
-from ge_engine.code.syntax import SyntaxFault, normalised, parse
-from ge_engine.code.wrappers import prose_regions, wrapped_texts
+from ge_engine.code.asked import Asked, Found, TooMuch
+from ge_engine.code.fences import Fence, fences, heading, outside
+from ge_engine.code.hunks import OVERLAP, added_lines, apply_hunks, has_search_marks, hunks, looks_like_edit
+from ge_engine.code.reasoning import turns, without_reasoning
+from ge_engine.code.syntax import SyntaxFault, normalised
+from ge_engine.code.wrappers import (
+    Region,
+    announces_superseded,
+    is_superseded,
+    prose_regions,
+    superseded_spans,
+    without_superseded,
+    wrapped_texts,
+)
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 
 MAX_NESTING = 3
 """Wrappers within wrappers (a fence within JSON within a fence) that are opened."""
 MAX_CHARACTERS = 200_000
+MAX_LINES = 10_000
 BROKEN = "took code that does not compile"
 CUT_OFF = Rejected(
     "extract", "the reply was cut off at the token limit before the block was complete: answer more briefly."
@@ -40,71 +52,68 @@ class Extraction:
 Result = Extraction | Rejected | None
 
 
-def extract(text: str, finish: str, genome: Genome, address: str) -> Extraction | Rejected:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply less its reasoning, for the block that was `asked`; `cut` when it ended at the token limit.
+    `depth` counts the wrappers around it."""
+
+    text: str
+    found: Sequence[Fence]
+    asked: Asked
+    cut: bool
+    depth: int = 0
+
+
+class Form(Protocol):
+    """Reads an answer in the form that was asked for; None where the reply holds none."""
+
+    def __call__(self, answer: Answer, /) -> Result: ...
+
+
+def extract(
+    text: str, finish: str, genome: Genome, address: str, form: Form | None = None
+) -> Extraction | Rejected:
     """Find the code that a reply means for the block `address`.
 
-    `finish` is "stop" or "length" (the token limit). The code may hold helpers and imports beside the
-    block, and may fail to compile: that is for `parse_patch` to say. Never raises. Stage "extract",
-    or "contract" when there is no such block.
+    `finish` is "stop" or "length" (the token limit). `form` reads the form that was asked for; without it,
+    and where the reply is in another form, the whole block is looked for. The code may hold helpers and
+    imports beside the block, and may fail to compile: that is for `parse_patch` to say. Never raises. Stage
+    "extract", or "contract" when there is no such block.
     """
     target = locate(genome, address)
     if isinstance(target, Rejected):
         return target
-    if len(text) > MAX_CHARACTERS:
-        return Rejected("extract", f"the reply is longer than {MAX_CHARACTERS} characters.")
+    if (long := too_long(text)) is not None:
+        return long
     text, steps, unfinished = without_reasoning(normalised(text))
     if not text.strip():
         return _nothing(finish, unfinished)
-    result = _read(text, Asked(genome, address, target[1]), finish == "length", 0)
+    asked = Asked(genome, address, target[1])
+    try:
+        result = _asked_for(_answer(text, asked, finish == "length"), form)
+    except TooMuch:
+        return Rejected("extract", "the reply can be read in too many ways: answer with the code alone.")
     return Extraction(result.code, (*steps, *result.steps)) if isinstance(result, Extraction) else result
 
 
-def _nothing(finish: str, unfinished: bool) -> Rejected:
-    if finish == "length":
-        return Rejected(
-            "extract", "the reply was cut off at the token limit within its reasoning: no code came."
-        )
-    if unfinished:
-        return Rejected("extract", "the reasoning never ended and no code follows it.")
-    return Rejected("extract", "the reply is empty.")
+def too_long(text: str) -> Rejected | None:
+    """The rejection of a reply that is longer than any is read."""
+    if len(text) > MAX_CHARACTERS:
+        return Rejected("extract", f"the reply is longer than {MAX_CHARACTERS} characters.")
+    if text.count("\n") + text.count("\r") >= MAX_LINES:
+        return Rejected("extract", f"the reply has more than {MAX_LINES} lines.")
+    return None
 
 
-def _read(text: str, asked: Asked, cut: bool, depth: int) -> Extraction | Rejected:
-    found = fences(text, asked.complete)
-    return (
-        _fenced(found, asked, cut)
-        or _edit(text, found, asked, cut)
-        or _wrapped(text, found, asked, cut, depth)
-        or _between_prose(text, found, asked, cut)
-        or _refusal(text, found, asked, cut)
-    )
-
-
-def _fenced(found: list[Fence], asked: Asked, cut: bool) -> Result:
-    """The last fence that defines the block. One that the token limit cut off is not taken, nor is a
-    draft before it."""
-    if cut and found and not found[-1].closed and asked.mentions(found[-1].code):
-        return CUT_OFF
-    codes = [f.code for f in found]
-    usable = {at: one for at, code in enumerate(codes) if (one := asked.usable(code)) is not None}
-    best = asked.best(list(usable.values()))
-    if best is None:
+def edited(answer: Answer) -> Result:
+    """The block after an edit (SEARCH/REPLACE, a diff), each part of which fits exactly once."""
+    inner = [f.code for f in answer.found if f.info in ("diff", "patch") or looks_like_edit(f.code)]
+    if not inner and not looks_like_edit(answer.text):
         return None
-    at = next(at for at, one in usable.items() if one is best)
-    note = f"took fence {at + 1} of {len(codes)}" + ("" if found[at].closed else ", which is not closed")
-    whole = asked.joined(best, codes) if len(codes) > 1 else best
-    notes = [note, best.mend, "joined a helper from another fence" if whole is not best else ""]
-    return Extraction(whole.code, tuple(filter(None, notes)))
-
-
-def _edit(text: str, found: list[Fence], asked: Asked, cut: bool) -> Result:
-    """An edit of the block, applied if it fits exactly once."""
-    inner = [f.code for f in found if f.info in ("diff", "patch") or looks_like_edit(f.code)]
-    if not inner and not looks_like_edit(text):
-        return None
-    source = text if has_search_marks(text) or not inner else "\n".join(inner)
-    if cut:
+    source = answer.text if has_search_marks(answer.text) or not inner else "\n".join(inner)
+    if answer.cut:
         return CUT_OFF
+    asked = answer.asked
     added = asked.usable(added_lines(source))
     if added is not None:
         return Extraction(added.code, ("took the added lines of a diff",))
@@ -117,65 +126,176 @@ def _edit(text: str, found: list[Fence], asked: Asked, cut: bool) -> Result:
         if result == block:
             return Rejected("extract", "the edit changes nothing.")
         return Extraction(result, (f"applied {len(edits)} edits" if len(edits) > 1 else "applied an edit",))
+    if result == OVERLAP:
+        return Rejected("extract", "two parts of the edit overlap: replace each line once.")
     if result > 1:
         return Rejected("extract", f"the old text of an edit occurs {result} times in {asked.address}.")
-    return _edit_of_file(edits_of_file=apply_hunks(normalised(asked.genome.text), edits, ""), asked=asked)
+    return _edit_of_file(apply_hunks(normalised(asked.genome.text), edits, ""), asked)
 
 
-def _edit_of_file(edits_of_file: str | int, asked: Asked) -> Extraction | Rejected:
+def _answer(text: str, asked: Asked, cut: bool, depth: int = 0) -> Answer:
+    found = fences(text, asked.complete)
+    if found and asked.mentions(text):
+        found = _current(text, _undocumented(text, found, asked))
+    return Answer(text, found, asked, cut, depth)
+
+
+def _undocumented(text: str, found: list[Fence], asked: Asked) -> list[Fence]:
+    """The fences that do not stand within the docstring of code that is in no fence."""
+    if not asked.mentions("\n".join(text.split("\n")[: found[0].first])):
+        return found
+    regions = [r for r in prose_regions(text) if r.first < found[-1].first and asked.usable(r.text)]
+    return [f for f in found if not any(r.first < f.first and f.after < r.after for r in regions)]
+
+
+def _current(text: str, found: list[Fence]) -> list[Fence]:
+    """The fences that do not stand between tags such as <draft>."""
+    bare = outside(text, found)
+    spans = [(bare.count("\n", 0, start), bare.count("\n", 0, end)) for start, end in superseded_spans(bare)]
+    return [f for f in found if not any(first <= f.first and f.after <= last + 1 for first, last in spans)]
+
+
+def _asked_for(answer: Answer, form: Form | None) -> Extraction | Rejected:
+    first = form(answer) if form is not None else None
+    if isinstance(first, Extraction) and first.code != answer.asked.genome.blocks[answer.asked.address].code:
+        return first
+    whole = _read(answer)
+    if isinstance(whole, Rejected) and first is None:
+        whole = _of_first_turn(answer) or whole
+    if first is None or (isinstance(whole, Extraction) and BROKEN not in whole.steps):
+        return whole
+    return first
+
+
+def _of_first_turn(answer: Answer) -> Extraction | None:
+    """What stands before the mark of a chat template that ends a turn, in a reply that goes on after it."""
+    for text in turns(answer.text):
+        result = _read(_answer(text, answer.asked, False))
+        if isinstance(result, Extraction) and BROKEN not in result.steps:
+            return Extraction(result.code, ("took what stands before the end of the turn", *result.steps))
+    return None
+
+
+def _nothing(finish: str, unfinished: bool) -> Rejected:
+    if finish == "length":
+        return Rejected(
+            "extract", "the reply was cut off at the token limit within its reasoning: no code came."
+        )
+    if unfinished:
+        return Rejected("extract", "the reasoning never ended and no code follows it.")
+    return Rejected("extract", "the reply is empty.")
+
+
+def _read(answer: Answer) -> Extraction | Rejected:
+    return _fenced(answer) or edited(answer) or _wrapped(answer) or _between_prose(answer) or _refusal(answer)
+
+
+def _fenced(answer: Answer) -> Result:
+    """The last fence that defines the block. One that the token limit cut off is not taken, nor is a
+    draft before it, nor what a heading calls an original or a draft where there is another."""
+    found, asked = answer.found, answer.asked
+    if answer.cut and found and not found[-1].closed and asked.mentions(found[-1].code):
+        return CUT_OFF
+    codes = [f.code for f in found]
+    usable = {at: one for at, code in enumerate(codes) if (one := asked.usable(code)) is not None}
+    if len(usable) > 1:
+        named = {
+            at: one for at, one in usable.items() if not announces_superseded(heading(answer.text, found[at]))
+        }
+        usable = named or usable
+    best = asked.best(list(usable.values()))
+    if best is None:
+        return None
+    at = next(at for at, one in usable.items() if one is best)
+    note = f"took fence {at + 1} of {len(codes)}" + ("" if found[at].closed else ", which is not closed")
+    whole = asked.joined(best, codes) if len(codes) > 1 else best
+    notes = [note, best.mend, "joined a helper from another fence" if whole is not best else ""]
+    return Extraction(whole.code, tuple(filter(None, notes)))
+
+
+def _edit_of_file(file: str | int, asked: Asked) -> Extraction | Rejected:
     """An edit whose context reaches beyond the block: applied to the file, of which the block is taken."""
-    if isinstance(edits_of_file, int):
+    if isinstance(file, int):
         return Rejected("extract", f"the old text of an edit does not occur in {asked.address} as it stands.")
-    usable = asked.usable(edits_of_file)
+    usable = asked.usable(file)
     if usable is None or not asked.differs(usable):
         return Rejected("extract", f"the edit does not touch {asked.address}, or leaves no valid file.")
     return Extraction(usable.code, ("applied an edit to the file and took the block",))
 
 
-def _wrapped(text: str, found: list[Fence], asked: Asked, cut: bool, depth: int) -> Result:
-    if depth >= MAX_NESTING:
+def _wrapped(answer: Answer) -> Result:
+    """Of the versions within JSON, strings and tags, the last that changes the block."""
+    if answer.depth >= MAX_NESTING:
         return None
-    nested = (
-        (f.code, "opened a fence") for f in reversed(found) if re.search(r"^\s*(```|~~~)", f.code, re.M)
-    )
-    sources = [*(f.code for f in reversed(found)), text]
-    inside = (piece for source in sources if asked.name in source for piece in wrapped_texts(source))
-    for inner, step in (*nested, *inside):
-        result = _read(inner, asked, cut, depth + 1) if asked.mentions(inner) and inner != text else None
-        if isinstance(result, Extraction) and result.steps[-1] != BROKEN:
-            return Extraction(result.code, (step, *result.steps))
-    return None
+    read: list[tuple[Extraction, Found]] = []
+    for inner, step in _inside(answer):
+        if not answer.asked.mentions(inner) or inner == answer.text:
+            continue
+        result = _read(_answer(inner, answer.asked, answer.cut, answer.depth + 1))
+        found = answer.asked.usable(result.code) if isinstance(result, Extraction) else None
+        if isinstance(result, Extraction) and found is not None:
+            read.append((replace(result, steps=(step, *result.steps)), found))
+    best = answer.asked.best([found for _, found in read])
+    return next((result for result, found in read if found is best), None)
 
 
-def _between_prose(text: str, found: list[Fence], asked: Asked, cut: bool) -> Result:
+def _inside(answer: Answer) -> list[tuple[str, str]]:
+    """What the fences and the text wrap, in order, each with what was opened."""
+    codes = [f.code for f in answer.found]
+    pieces = [(code, "opened a fence") for code in codes if re.search(r"^[ \t]*(```|~~~)", code, re.M)]
+    sources = [*codes, outside(answer.text, list(answer.found))]
+    for source in sources:
+        if answer.asked.name in source:
+            pieces += [(one.text, one.step) for one in wrapped_texts(source) if not is_superseded(one.name)]
+    return pieces
+
+
+def _between_prose(answer: Answer) -> Result:
     """Code without a fence. Not looked for when a fence holds the block, in whatever state."""
-    broken = [f for f in found if asked.mentions(f.code)]
+    asked = answer.asked
+    broken = [f for f in answer.found if asked.mentions(f.code)]
     if any(f.closed for f in broken):
         return None
-    source = broken[-1].code if broken else text
+    source = broken[-1].code if broken else answer.text
     whole = asked.usable(source)
-    candidates = (
-        [whole] if whole else [u for r in prose_regions(source) if (u := asked.usable(r)) is not None]
-    )
-    best = asked.best(candidates)
+    best = whole or asked.best(_usable_regions(without_superseded(source), asked))
     if best is None:
         return None
     note = "took the whole reply" if best is whole else "took the code between the prose"
-    return CUT_OFF if cut else Extraction(best.code, tuple(filter(None, (note, best.mend))))
+    return CUT_OFF if answer.cut else Extraction(best.code, tuple(filter(None, (note, best.mend))))
 
 
-def _refusal(text: str, found: list[Fence], asked: Asked, cut: bool) -> Extraction | Rejected:
+def _usable_regions(text: str, asked: Asked) -> list[Found]:
+    """The code between the prose, less what a heading above it calls an original or a draft where there is
+    other code."""
+    lines = text.split("\n")
+
+    def above(region: Region) -> str:
+        return next(
+            (line for line in reversed(lines[max(0, region.first - 3) : region.first]) if line.strip()), ""
+        )
+
+    found = [
+        (region, one) for region in prose_regions(text) if (one := asked.usable(region.text)) is not None
+    ]
+    named = [one for region, one in found if not announces_superseded(above(region))]
+    return named or [one for _, one in found]
+
+
+def _refusal(answer: Answer) -> Extraction | Rejected:
     """Why no code was found; code of the right name that does not compile goes on to the compiler."""
-    if cut:
+    asked, found = answer.asked, answer.found
+    if answer.cut:
         return CUT_OFF
-    pieces = [f.code for f in found if f.code.strip()] or [text]
+    pieces = [f.code for f in found if f.code.strip()] or [answer.text]
     if found and not "".join(f.code for f in found).strip():
         return Rejected("extract", "the reply holds an empty code block.")
-    broken = [code for code in pieces if asked.mentions(code) and isinstance(parse(code), SyntaxFault)]
+    trees = [asked.parse(piece) for piece in pieces]
+    faults = zip(pieces, trees, strict=True)
+    broken = [code for code, tree in faults if asked.mentions(code) and isinstance(tree, SyntaxFault)]
     if broken:
         return Extraction(broken[-1].strip("\n"), (BROKEN,))
-    trees = [tree for tree in map(parse, pieces) if isinstance(tree, ast.Module)]
-    there = [what for what in map(contents, trees) if "defines" in what]
+    there = [what for tree in trees if isinstance(tree, ast.Module) and "defines" in (what := contents(tree))]
     if there:
         reason = f"{asked.address} was asked for and {there[-1]}: the name must stay {asked.name}."
         return Rejected("extract", reason)
