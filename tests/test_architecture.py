@@ -31,7 +31,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("addressing", "fences", "hunks", "reasoning", "wrappers", "mending"),
     ("asked",),
     ("reply",),
-    ("contract", "companions"),
+    ("elision", "contract", "companions"),
     ("patch",),
     ("changes",),
     ("population",),
