@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ge_engine.code.addressing import contents, locate
+from ge_engine.code.addressing import contents, definitions_of, locate
 from ge_engine.code.asked import Asked, Found, TooMuch
 from ge_engine.code.fences import Fence, fences, heading, outside
 from ge_engine.code.hunks import OVERLAP, added_lines, apply_hunks, has_search_marks, hunks, looks_like_edit
@@ -160,7 +160,7 @@ def _asked_for(answer: Answer, form: Form | None) -> Extraction | Rejected:
     if isinstance(first, Extraction) and first.code != answer.asked.genome.blocks[answer.asked.address].code:
         return first
     whole = _read(answer)
-    if isinstance(whole, Rejected) and first is None:
+    if first is None and (isinstance(whole, Rejected) or BROKEN in whole.steps):
         whole = _of_first_turn(answer) or whole
     if first is None or (isinstance(whole, Extraction) and BROKEN not in whole.steps):
         return whole
@@ -245,7 +245,7 @@ def _inside(answer: Answer) -> list[tuple[str, str]]:
     pieces = [(code, "opened a fence") for code in codes if re.search(r"^[ \t]*(```|~~~)", code, re.M)]
     sources = [*codes, outside(answer.text, list(answer.found))]
     for source in sources:
-        if answer.asked.name in source:
+        if answer.asked.name in source and answer.asked.usable(source) is None:
             pieces += [(one.text, one.step) for one in wrapped_texts(source) if not is_superseded(one.name)]
     return pieces
 
@@ -278,8 +278,18 @@ def _usable_regions(text: str, asked: Asked) -> list[Found]:
     found = [
         (region, one) for region in prose_regions(text) if (one := asked.usable(region.text)) is not None
     ]
+    found = [
+        (region, one) for region, one in found if not any(_quotes(other, region, asked) for other in found)
+    ]
     named = [one for region, one in found if not announces_superseded(above(region))]
     return named or [one for _, one in found]
+
+
+def _quotes(outer: tuple[Region, Found], inner: Region, asked: Asked) -> bool:
+    """The code of `outer` defines the block once and goes beyond `inner`, which so stands in a string."""
+    region, one = outer
+    around = region.first < inner.first and inner.after < region.after
+    return around and len(definitions_of(one.tree, asked.address)) == 1
 
 
 def _refusal(answer: Answer) -> Extraction | Rejected:

@@ -24,7 +24,7 @@ _TYPOGRAPHIC = {
 }  # fmt: skip
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _NUMBER = re.compile(
-    r"^[ \t]*+(?:(?:line|l)[ \t]?)?[\[(]?(\d{1,5})[\])]?(?:[ \t]*+[:|│→.)][ \t]?|[ \t]*+\t| {1,2}?(?=\S|  ))",
+    r"^[ \t]*+(?:(?:line|l)[ \t]?)?[\[(]?(\d{1,5})[\])]?(?:[ \t]*+[:|│→.)][ \t]?| *+\t| {1,2}?(?=\S|  ))",
     re.IGNORECASE,
 )
 _BARE_NUMBER = re.compile(r"^[ \t]*+\[?(\d{1,5})\]?[ \t]*+[:|│→.)]?[ \t]*+$")

@@ -73,12 +73,14 @@ def wrapped_texts(text: str) -> Iterator[Wrapped]:
     """Texts that `text` wraps, those of each kind in order."""
     for value in _json_values(text):
         yield from (Wrapped(inner, name, "opened a JSON string") for name, inner in _strings(value, ""))
-    yield from islice(_python_strings(text), MAX_PIECES)
+    tree = parse(text.strip())
+    if not isinstance(tree, SyntaxFault):
+        yield from islice(_python_strings(tree), MAX_PIECES)
     yield from islice(_elements(text), MAX_PIECES)
     ticks = re.fullmatch(r"\s*`([^`]+)`\s*", text)
     if ticks:
         yield Wrapped(ticks[1], "", "opened an inline code span")
-    quoted = _quoted(text.split("\n"))
+    quoted = _quoted(text.split("\n")) if isinstance(tree, SyntaxFault) else None
     if quoted:
         yield Wrapped(quoted, "", "opened a fence of quotes")
 
@@ -164,10 +166,7 @@ def _strings(value: Any, name: str) -> Iterator[tuple[str, str]]:
             stack.extend((f"{name} {key}", one) for key, one in reversed(item.items()))
 
 
-def _python_strings(text: str) -> Iterator[Wrapped]:
-    tree = parse(text.strip())
-    if isinstance(tree, SyntaxFault):
-        return
+def _python_strings(tree: ast.Module) -> Iterator[Wrapped]:
     names = dict(_named(tree))
     constants = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     for node in sorted(constants, key=lambda n: (n.lineno, n.col_offset)):

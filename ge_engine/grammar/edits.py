@@ -12,6 +12,7 @@ import ast
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
+from ge_engine.code.hunks import looks_like_edit
 from ge_engine.code.reasoning import without_reasoning
 from ge_engine.code.syntax import normalised
 from ge_engine.contracts import Constraint, Target
@@ -100,7 +101,7 @@ def _read(target: Target, shown: tuple[str, ...], answer: Answer) -> Extraction 
     widths = [pair for one, _ in pieces for pair in one.widths]
     if not widths:
         found = lines.rewritten(answer, numbers)
-        elsewhere = answer.cut or answer.asked.mentions(answer.text)
+        elsewhere = answer.cut or answer.asked.mentions(answer.text) or looks_like_edit(answer.text)
         return found if found is not None or elsewhere else lines.NO_LINES
     if lines.cut_off(answer, pieces):
         return CUT_OFF

@@ -9,12 +9,13 @@ from __future__ import annotations
 import ast
 import itertools
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ge_engine.code.asked import Asked
 from ge_engine.code.fences import outside
-from ge_engine.code.syntax import SyntaxFault, parse
+from ge_engine.code.syntax import SyntaxFault, digest, parse
 from ge_engine.code.wrappers import prose_regions
 from ge_engine.outcome import Rejected
 from ge_engine.reply import CUT_OFF, Answer, Extraction
@@ -196,13 +197,15 @@ def _going_on(one: Stated, fenced: bool) -> str | Rejected:
 def _with_statements(text: str, run: list[str], fenced: bool) -> str | None:
     """The code with the lines after it that are code, at the indent that makes it so; None when they must
     be code and are not, or can be read in two ways."""
+    if not any(map(str.strip, run)):
+        return text
     if fenced and all(not line.strip() or line.lstrip().startswith("#") for line in run):
         return "\n".join([text, *(line.strip() for line in run if line.strip())])
     read: dict[str, str] = {}
     for layout in _layouts(text, run):
-        tree = parse(layout)
-        if isinstance(tree, ast.Module) and (not all(map(_is_word, tree.body[1:])) or _is_compound(tree)):
-            read.setdefault(ast.dump(tree), layout)
+        tree = _tree(layout)
+        if tree is not None and (not all(map(_is_word, tree.body[1:])) or _is_compound(tree)):
+            read.setdefault(digest(tree), layout)
     if len(read) == 1:
         return next(iter(read.values()))
     return text if not read and not fenced and not any(map(_is_code, run)) else None
@@ -245,9 +248,9 @@ def _replaced(old: Sequence[str], tree: ast.Module, new: dict[int, str]) -> str:
 def _indented(text: str, indent: str) -> list[str]:
     """The lines of a statement at an indent, those within a string as they are."""
     lines = text.split("\n")
-    tree = parse(text.strip())
+    tree = _tree(text)
     within: set[int] = set()
-    for node in ast.walk(tree) if isinstance(tree, ast.Module) else ():
+    for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno:
             within.update(range(node.lineno, node.end_lineno))
     lines[0] = lines[0].lstrip()
@@ -259,7 +262,7 @@ def _last_line(tree: ast.AST, first: int, new: str) -> int:
     expression that begins the line, else the line itself."""
     nodes = [n for n in ast.walk(tree) if getattr(n, "lineno", 0) == first]
     statements = [n for n in nodes if isinstance(n, ast.stmt) and not hasattr(n, "body")]
-    if statements and _parses(new):
+    if statements and (written := _tree(new)) is not None and written.body:
         return max(n.end_lineno or first for n in statements)
     begin = min((n.col_offset for n in nodes if isinstance(n, ast.expr)), default=0)
     expressions = [n for n in nodes if isinstance(n, ast.expr) and n.col_offset == begin]
@@ -268,8 +271,8 @@ def _last_line(tree: ast.AST, first: int, new: str) -> int:
 
 def _has_body(text: str, tree: ast.Module, number: int) -> bool:
     """The text is a statement with lines of its own, and so is what stands in its line."""
-    new = parse(text.strip())
-    if "\n" not in text or isinstance(new, SyntaxFault) or not _is_compound(new):
+    new = _tree(text)
+    if "\n" not in text or new is None or not _is_compound(new):
         return False
     return any(
         hasattr(n, "body") and getattr(n, "lineno", 0) == number
@@ -282,15 +285,20 @@ def _is_compound(tree: ast.Module) -> bool:
     return any(hasattr(statement, "body") for statement in tree.body)
 
 
-def _parses(text: str) -> bool:
-    tree = parse(text.strip())
-    return isinstance(tree, ast.Module) and len(tree.body) > 0
+def _tree(text: str) -> ast.Module | None:
+    """The tree of statements, which may be such as only a function may hold."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(text.strip())
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            return None
 
 
 def _is_code(line: str) -> bool:
     """The line is a statement that does something: no words, no comment."""
-    tree = parse(line.strip())
-    return isinstance(tree, ast.Module) and not all(map(_is_word, tree.body))
+    tree = _tree(line)
+    return tree is not None and not all(map(_is_word, tree.body))
 
 
 def _is_code_or_broken(line: str) -> bool:
@@ -300,8 +308,8 @@ def _is_code_or_broken(line: str) -> bool:
 
 
 def _is_bare_word(text: str) -> bool:
-    tree = parse(text.strip())
-    return isinstance(tree, ast.Module) and all(map(_is_word, tree.body))
+    tree = _tree(text)
+    return tree is not None and all(map(_is_word, tree.body))
 
 
 def _is_word(statement: ast.stmt) -> bool:
