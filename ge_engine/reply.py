@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 from ge_engine.code.addressing import contents, definitions_of, locate
+from ge_engine.code.answer import CUT_OFF, Answer, Extraction, Form, Result, cut_into_fences, too_long
 from ge_engine.code.asked import Asked, Found, TooMuch
-from ge_engine.code.fences import Fence, fences, heading, outside
-from ge_engine.code.hunks import OVERLAP, added_lines, apply_hunks, has_search_marks, hunks, looks_like_edit
+from ge_engine.code.editing import edited
+from ge_engine.code.fences import heading, outside
 from ge_engine.code.reasoning import turns, without_reasoning
 from ge_engine.code.syntax import SyntaxFault, normalised
 from ge_engine.code.wrappers import (
@@ -24,50 +23,17 @@ from ge_engine.code.wrappers import (
     announces_superseded,
     is_superseded,
     prose_regions,
-    superseded_spans,
     without_superseded,
     wrapped_texts,
 )
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 
+__all__ = ["Extraction", "Form", "edited", "extract"]
+
 MAX_NESTING = 3
 """Wrappers within wrappers (a fence within JSON within a fence) that are opened."""
-MAX_CHARACTERS = 200_000
-MAX_LINES = 10_000
 BROKEN = "took code that does not compile"
-CUT_OFF = Rejected(
-    "extract", "the reply was cut off at the token limit before the block was complete: answer more briefly."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """`code` is what was meant; `steps` says what was done to find it."""
-
-    code: str
-    steps: tuple[str, ...]
-
-
-Result = Extraction | Rejected | None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A reply less its reasoning, for the block that was `asked`; `cut` when it ended at the token limit.
-    `depth` counts the wrappers around it."""
-
-    text: str
-    found: Sequence[Fence]
-    asked: Asked
-    cut: bool
-    depth: int = 0
-
-
-class Form(Protocol):
-    """Reads an answer in the form that was asked for; None where the reply holds none."""
-
-    def __call__(self, answer: Answer, /) -> Result: ...
 
 
 def extract(
@@ -90,69 +56,10 @@ def extract(
         return _nothing(finish, unfinished)
     asked = Asked(genome, address, target[1])
     try:
-        result = _asked_for(_answer(text, asked, finish == "length"), form)
+        result = _asked_for(cut_into_fences(text, asked, finish == "length"), form)
     except TooMuch:
         return Rejected("extract", "the reply can be read in too many ways: answer with the code alone.")
     return Extraction(result.code, (*steps, *result.steps)) if isinstance(result, Extraction) else result
-
-
-def too_long(text: str) -> Rejected | None:
-    """The rejection of a reply that is longer than any is read."""
-    if len(text) > MAX_CHARACTERS:
-        return Rejected("extract", f"the reply is longer than {MAX_CHARACTERS} characters.")
-    if text.count("\n") + text.count("\r") >= MAX_LINES:
-        return Rejected("extract", f"the reply has more than {MAX_LINES} lines.")
-    return None
-
-
-def edited(answer: Answer) -> Result:
-    """The block after an edit (SEARCH/REPLACE, a diff), each part of which fits exactly once."""
-    inner = [f.code for f in answer.found if f.info in ("diff", "patch") or looks_like_edit(f.code)]
-    if not inner and not looks_like_edit(answer.text):
-        return None
-    source = answer.text if has_search_marks(answer.text) or not inner else "\n".join(inner)
-    if answer.cut:
-        return CUT_OFF
-    asked = answer.asked
-    added = asked.usable(added_lines(source))
-    if added is not None:
-        return Extraction(added.code, ("took the added lines of a diff",))
-    edits = hunks(source)
-    if not edits:
-        return Rejected("extract", "the reply is an edit that cannot be read: answer with the whole block.")
-    block = asked.genome.blocks[asked.address].code
-    result = apply_hunks(block, edits, asked.span.indent)
-    if isinstance(result, str):
-        if result == block:
-            return Rejected("extract", "the edit changes nothing.")
-        return Extraction(result, (f"applied {len(edits)} edits" if len(edits) > 1 else "applied an edit",))
-    if result == OVERLAP:
-        return Rejected("extract", "two parts of the edit overlap: replace each line once.")
-    if result > 1:
-        return Rejected("extract", f"the old text of an edit occurs {result} times in {asked.address}.")
-    return _edit_of_file(apply_hunks(normalised(asked.genome.text), edits, ""), asked)
-
-
-def _answer(text: str, asked: Asked, cut: bool, depth: int = 0) -> Answer:
-    found = fences(text, asked.complete)
-    if found and asked.mentions(text):
-        found = _current(text, _undocumented(text, found, asked))
-    return Answer(text, found, asked, cut, depth)
-
-
-def _undocumented(text: str, found: list[Fence], asked: Asked) -> list[Fence]:
-    """The fences that do not stand within the docstring of code that is in no fence."""
-    if not asked.mentions("\n".join(text.split("\n")[: found[0].first])):
-        return found
-    regions = [r for r in prose_regions(text) if r.first < found[-1].first and asked.usable(r.text)]
-    return [f for f in found if not any(r.first < f.first and f.after < r.after for r in regions)]
-
-
-def _current(text: str, found: list[Fence]) -> list[Fence]:
-    """The fences that do not stand between tags such as <draft>."""
-    bare = outside(text, found)
-    spans = [(bare.count("\n", 0, start), bare.count("\n", 0, end)) for start, end in superseded_spans(bare)]
-    return [f for f in found if not any(first <= f.first and f.after <= last + 1 for first, last in spans)]
 
 
 def _asked_for(answer: Answer, form: Form | None) -> Extraction | Rejected:
@@ -162,15 +69,21 @@ def _asked_for(answer: Answer, form: Form | None) -> Extraction | Rejected:
     whole = _read(answer)
     if first is None and (isinstance(whole, Rejected) or BROKEN in whole.steps):
         whole = _of_first_turn(answer) or whole
-    if first is None or (isinstance(whole, Extraction) and BROKEN not in whole.steps):
+    if first is None or _changes(whole, answer.asked):
         return whole
     return first
+
+
+def _changes(whole: Extraction | Rejected, asked: Asked) -> bool:
+    """The whole block that was found is another than the genome's."""
+    found = asked.usable(whole.code) if isinstance(whole, Extraction) else None
+    return found is not None and asked.differs(found)
 
 
 def _of_first_turn(answer: Answer) -> Extraction | None:
     """What stands before the mark of a chat template that ends a turn, in a reply that goes on after it."""
     for text in turns(answer.text):
-        result = _read(_answer(text, answer.asked, False))
+        result = _read(cut_into_fences(text, answer.asked, False))
         if isinstance(result, Extraction) and BROKEN not in result.steps:
             return Extraction(result.code, ("took what stands before the end of the turn", *result.steps))
     return None
@@ -213,16 +126,6 @@ def _fenced(answer: Answer) -> Result:
     return Extraction(whole.code, tuple(filter(None, notes)))
 
 
-def _edit_of_file(file: str | int, asked: Asked) -> Extraction | Rejected:
-    """An edit whose context reaches beyond the block: applied to the file, of which the block is taken."""
-    if isinstance(file, int):
-        return Rejected("extract", f"the old text of an edit does not occur in {asked.address} as it stands.")
-    usable = asked.usable(file)
-    if usable is None or not asked.differs(usable):
-        return Rejected("extract", f"the edit does not touch {asked.address}, or leaves no valid file.")
-    return Extraction(usable.code, ("applied an edit to the file and took the block",))
-
-
 def _wrapped(answer: Answer) -> Result:
     """Of the versions within JSON, strings and tags, the last that changes the block."""
     if answer.depth >= MAX_NESTING:
@@ -231,7 +134,7 @@ def _wrapped(answer: Answer) -> Result:
     for inner, step in _inside(answer):
         if not answer.asked.mentions(inner) or inner == answer.text:
             continue
-        result = _read(_answer(inner, answer.asked, answer.cut, answer.depth + 1))
+        result = _read(cut_into_fences(inner, answer.asked, answer.cut, answer.depth + 1))
         found = answer.asked.usable(result.code) if isinstance(result, Extraction) else None
         if isinstance(result, Extraction) and found is not None:
             read.append((replace(result, steps=(step, *result.steps)), found))

@@ -30,6 +30,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("entry",),
     ("addressing", "fences", "hunks", "reasoning", "wrappers", "mending"),
     ("asked",),
+    ("answer",),
+    ("editing",),
     ("reply",),
     ("elision", "contract", "companions"),
     ("patch",),

@@ -10,13 +10,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
+from ge_engine.code.answer import Form
 from ge_engine.contracts import Constraint, Target
 from ge_engine.grammar import edits
 from ge_engine.grammar.drafts import LAYER_NAMES, Draft, Piece, draft_of, filled, named
 from ge_engine.grammar.making import make, rng_of, without
 from ge_engine.grammar.template import Part, either, longest
 from ge_engine.outcome import Rejected
-from ge_engine.reply import Form
 
 ATTEMPTS = 8
 MOST_CHARACTERS = 2400

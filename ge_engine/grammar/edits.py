@@ -12,6 +12,7 @@ import ast
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
+from ge_engine.code.answer import CUT_OFF, Answer, Extraction, Form, too_long
 from ge_engine.code.hunks import looks_like_edit
 from ge_engine.code.reasoning import without_reasoning
 from ge_engine.code.syntax import normalised
@@ -24,7 +25,6 @@ from ge_engine.grammar.signatures import bind
 from ge_engine.grammar.sites import Site
 from ge_engine.grammar.template import Part, either
 from ge_engine.outcome import Rejected
-from ge_engine.reply import CUT_OFF, Answer, Extraction, Form, too_long
 
 ATTEMPTS = 12
 WIDTH_FACTORS = (0.5, 0.67, 0.75, 0.84, 1.17, 1.25, 1.34, 1.5, 2.0)

@@ -9,16 +9,25 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ge_engine.code.answer import CUT_OFF, Answer, Extraction
 from ge_engine.code.asked import Asked
 from ge_engine.code.fences import outside
 from ge_engine.code.syntax import SyntaxFault, digest, parse
 from ge_engine.code.wrappers import prose_regions
+from ge_engine.grammar.placing import (
+    has_body,
+    is_bare_word,
+    is_code,
+    is_code_or_broken,
+    is_compound,
+    is_word,
+    replaced,
+    tree_of,
+)
 from ge_engine.outcome import Rejected
-from ge_engine.reply import CUT_OFF, Answer, Extraction
 
 _LEAD = r"[ \t>*`-]*+(?:lines?[ \t]++)?"
 LINE = re.compile(rf"{_LEAD}(\d{{1,5}})[*`]*[ \t]*+[:|](?:\*\*)?[ \t]?(.*)", re.IGNORECASE)
@@ -85,11 +94,11 @@ def rewritten(answer: Answer, numbers: frozenset[int]) -> Extraction | Rejected 
     if not versions:
         return NO_LINES
     tree = ast.parse(code)
-    inside = next((n for n, texts in versions.items() if any(_has_body(t, tree, n) for t in texts)), None)
+    inside = next((n for n, texts in versions.items() if any(has_body(t, tree, n) for t in texts)), None)
     if inside is not None:
         return Rejected("extract", f"line {inside} begins a block of lines: answer with that line alone")
     new = {number: _chosen(texts, old, tree, number) for number, texts in versions.items()}
-    code = _replaced(old, tree, new)
+    code = replaced(old, tree, new)
     return Extraction(code, ("took " + ("a line" if len(new) == 1 else f"{len(new)} lines"),))
 
 
@@ -97,7 +106,7 @@ def pieces_of(answer: Answer, numbers: frozenset[int]) -> list[tuple[Lines, bool
     """What each fence states, and that it is one; where none states a line, what the text states."""
     fenced = [stated(f.code) for f in answer.found if not _is_block(f.code, answer.asked, numbers, True)]
     fenced = [one for one in fenced if one.stated or one.widths]
-    pure = [one for one in fenced if not any(map(_is_code_or_broken, one.before))]
+    pure = [one for one in fenced if not any(map(is_code_or_broken, one.before))]
     if fenced:
         return [(one, True) for one in pure or fenced]
     text = outside(answer.text, list(answer.found))
@@ -126,18 +135,20 @@ def _versions(
     piece: Lines, fenced: bool, old: Sequence[str], numbers: frozenset[int]
 ) -> list[tuple[int, str]] | Rejected:
     """The statements for lines that were asked for; or why the piece cannot be taken."""
-    if fenced and any(map(_is_code_or_broken, piece.before)):
+    if fenced and any(map(is_code_or_broken, piece.before)):
         return Rejected("extract", "the reply mixes numbered lines with code without a number")
-    if not fenced and any(map(_is_code, piece.before)):
+    known_lines = {line.strip() for line in old}
+    others = [*piece.before, *itertools.chain.from_iterable(map(_later, piece.stated))]
+    if not fenced and any(line.strip() not in known_lines and is_code(line) for line in others):
         return Rejected("extract", "the reply holds code without the number of its line")
     found: list[tuple[int, str]] = []
     for one in _joined(piece.stated, old, numbers):
         known = 1 <= one.number <= len(old)
         if one.number not in numbers:
             same = (
-                known and one.text.strip() == old[one.number - 1].strip() and not any(map(_is_code, one.rest))
+                known and one.text.strip() == old[one.number - 1].strip() and not any(map(is_code, one.rest))
             )
-            if same or (not fenced and not _is_code(one.text)):
+            if same or (not fenced and not is_code(one.text)):
                 continue
             where = "which was not asked for" if known else f"but the block has {len(old)} lines"
             return Rejected("extract", f"the reply changes line {one.number}, {where}")
@@ -173,13 +184,10 @@ def unclosed(text: str) -> int:
 
 def _going_on(one: Stated, fenced: bool) -> str | Rejected:
     """The statement with the lines without a number that belong to it."""
-    run = list(itertools.takewhile(str.strip, one.rest)) if not fenced else one.rest
-    later = one.rest[len(run) :]
+    run = list(itertools.takewhile(str.strip, one.rest)) if not fenced else list(one.rest)
     refused = Rejected(
         "extract", f"what follows line {one.number} cannot be read: answer with whole statements"
     )
-    if any(map(_is_code, later[:MAX_GOING_ON])):
-        return Rejected("extract", "the reply holds code without the number of its line")
     while run and not run[-1].strip():
         run.pop()
     if not run:
@@ -194,6 +202,11 @@ def _going_on(one: Stated, fenced: bool) -> str | Rejected:
     return _with_statements(one.text, run, fenced) or refused
 
 
+def _later(one: Stated) -> list[str]:
+    """The lines without a number that do not stand right below the line."""
+    return list(itertools.dropwhile(str.strip, one.rest))
+
+
 def _with_statements(text: str, run: list[str], fenced: bool) -> str | None:
     """The code with the lines after it that are code, at the indent that makes it so; None when they must
     be code and are not, or can be read in two ways."""
@@ -203,12 +216,12 @@ def _with_statements(text: str, run: list[str], fenced: bool) -> str | None:
         return "\n".join([text, *(line.strip() for line in run if line.strip())])
     read: dict[str, str] = {}
     for layout in _layouts(text, run):
-        tree = _tree(layout)
-        if tree is not None and (not all(map(_is_word, tree.body[1:])) or _is_compound(tree)):
+        tree = tree_of(layout)
+        if tree is not None and (not all(map(is_word, tree.body[1:])) or is_compound(tree)):
             read.setdefault(digest(tree), layout)
     if len(read) == 1:
         return next(iter(read.values()))
-    return text if not read and not fenced and not any(map(_is_code, run)) else None
+    return text if not read and not fenced and not any(map(is_code, run)) else None
 
 
 def _layouts(text: str, run: list[str]) -> Iterator[str]:
@@ -230,94 +243,10 @@ def _chosen(texts: list[str], old: Sequence[str], tree: ast.Module, number: int)
         text
         for text in unique
         if text.strip() != before
-        and not isinstance(parse(_replaced(old, tree, {number: text})), SyntaxFault)
-        and not (_is_bare_word(text) and not _is_bare_word(before))
+        and not isinstance(parse(replaced(old, tree, {number: text})), SyntaxFault)
+        and not (is_bare_word(text) and not is_bare_word(before))
     ]
     return fitting[-1] if fitting else unique[-1]
-
-
-def _replaced(old: Sequence[str], tree: ast.Module, new: dict[int, str]) -> str:
-    lines = list(old)
-    for number in sorted(new, reverse=True):
-        last = _last_line(tree, number, new[number])
-        indent = old[number - 1][: len(old[number - 1]) - len(old[number - 1].lstrip())]
-        lines[number - 1 : last] = _indented(new[number], indent)
-    return "\n".join(lines)
-
-
-def _indented(text: str, indent: str) -> list[str]:
-    """The lines of a statement at an indent, those within a string as they are."""
-    lines = text.split("\n")
-    tree = _tree(text)
-    within: set[int] = set()
-    for node in ast.walk(tree) if tree is not None else ():
-        if isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno:
-            within.update(range(node.lineno, node.end_lineno))
-    lines[0] = lines[0].lstrip()
-    return [line if at in within or not line.strip() else indent + line for at, line in enumerate(lines)]
-
-
-def _last_line(tree: ast.AST, first: int, new: str) -> int:
-    """The last line of what `first: new` replaces: a simple statement by a statement, else the longest
-    expression that begins the line, else the line itself."""
-    nodes = [n for n in ast.walk(tree) if getattr(n, "lineno", 0) == first]
-    statements = [n for n in nodes if isinstance(n, ast.stmt) and not hasattr(n, "body")]
-    if statements and (written := _tree(new)) is not None and written.body:
-        return max(n.end_lineno or first for n in statements)
-    begin = min((n.col_offset for n in nodes if isinstance(n, ast.expr)), default=0)
-    expressions = [n for n in nodes if isinstance(n, ast.expr) and n.col_offset == begin]
-    return first if statements else max((n.end_lineno or first for n in expressions), default=first)
-
-
-def _has_body(text: str, tree: ast.Module, number: int) -> bool:
-    """The text is a statement with lines of its own, and so is what stands in its line."""
-    new = _tree(text)
-    if "\n" not in text or new is None or not _is_compound(new):
-        return False
-    return any(
-        hasattr(n, "body") and getattr(n, "lineno", 0) == number
-        for n in ast.walk(tree)
-        if isinstance(n, ast.stmt)
-    )
-
-
-def _is_compound(tree: ast.Module) -> bool:
-    return any(hasattr(statement, "body") for statement in tree.body)
-
-
-def _tree(text: str) -> ast.Module | None:
-    """The tree of statements, which may be such as only a function may hold."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return ast.parse(text.strip())
-        except (SyntaxError, ValueError, MemoryError, RecursionError):
-            return None
-
-
-def _is_code(line: str) -> bool:
-    """The line is a statement that does something: no words, no comment."""
-    tree = _tree(line)
-    return tree is not None and not all(map(_is_word, tree.body))
-
-
-def _is_code_or_broken(line: str) -> bool:
-    """Within a fence: anything but blanks, comments and words."""
-    bare = line.strip()
-    return bool(bare) and not bare.startswith("#") and not _is_bare_word(bare)
-
-
-def _is_bare_word(text: str) -> bool:
-    tree = _tree(text)
-    return tree is not None and all(map(_is_word, tree.body))
-
-
-def _is_word(statement: ast.stmt) -> bool:
-    """An expression that calls nothing, as words of prose are read."""
-    if isinstance(statement, ast.AnnAssign):
-        return statement.value is None
-    acts = (ast.Call, ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
-    return isinstance(statement, ast.Expr) and not any(isinstance(n, acts) for n in ast.walk(statement))
 
 
 def _unquoted(text: str) -> str:

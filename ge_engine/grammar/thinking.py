@@ -12,13 +12,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ge_engine.code.answer import too_long
 from ge_engine.code.reasoning import without_reasoning
 from ge_engine.code.syntax import normalised
 from ge_engine.contracts import Constraint, Grammar, Reply, Target
 from ge_engine.grammar.making import template
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
-from ge_engine.reply import too_long
 
 CHARACTERS = 2
 """Of code, a token has at least so many: 2.7 with the embedded model."""
