@@ -1,62 +1,92 @@
 """The text of a reply -> the code that it meant. Pure; says what it did; never guesses between two.
 
-In order: reasoning is dropped; an edit (SEARCH/REPLACE, diff) is applied; else the last fence that
-defines the block counts; else code within JSON, a string or tags; else the code between the prose.
+In order: reasoning is dropped; an answer in the form that was asked for is read; else a whole block, which
+is the last fence that defines the block and changes it, else an edit (SEARCH/REPLACE, diff), else code within
+JSON, a string or tags, else the code between the prose. The first reason to refuse stands.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 
-from ge_engine.code.addressing import contents, locate
-from ge_engine.code.asked import Asked
-from ge_engine.code.fences import Fence, fences
-from ge_engine.code.hunks import added_lines, apply_hunks, has_search_marks, hunks, looks_like_edit
-from ge_engine.code.reasoning import without_reasoning
-from ge_engine.code.syntax import SyntaxFault, normalised, parse
-from ge_engine.code.wrappers import prose_regions, wrapped_texts
+from ge_engine.code.addressing import contents, definitions_of, locate
+from ge_engine.code.answer import CUT_OFF, Answer, Extraction, Form, Result, cut_into_fences, too_long
+from ge_engine.code.asked import Asked, Found, TooMuch
+from ge_engine.code.editing import edited
+from ge_engine.code.fences import heading, outside
+from ge_engine.code.reasoning import turns, without_reasoning
+from ge_engine.code.syntax import SyntaxFault, normalised
+from ge_engine.code.wrappers import (
+    Region,
+    announces_superseded,
+    is_superseded,
+    prose_regions,
+    without_superseded,
+    wrapped_texts,
+)
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 
+__all__ = ["Extraction", "Form", "edited", "extract"]
+
 MAX_NESTING = 3
 """Wrappers within wrappers (a fence within JSON within a fence) that are opened."""
-MAX_CHARACTERS = 200_000
 BROKEN = "took code that does not compile"
-CUT_OFF = Rejected(
-    "extract", "the reply was cut off at the token limit before the block was complete: answer more briefly."
-)
 
 
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """`code` is what was meant; `steps` says what was done to find it."""
-
-    code: str
-    steps: tuple[str, ...]
-
-
-Result = Extraction | Rejected | None
-
-
-def extract(text: str, finish: str, genome: Genome, address: str) -> Extraction | Rejected:
+def extract(
+    text: str, finish: str, genome: Genome, address: str, form: Form | None = None
+) -> Extraction | Rejected:
     """Find the code that a reply means for the block `address`.
 
-    `finish` is "stop" or "length" (the token limit). The code may hold helpers and imports beside the
-    block, and may fail to compile: that is for `parse_patch` to say. Never raises. Stage "extract",
-    or "contract" when there is no such block.
+    `finish` is "stop" or "length" (the token limit). `form` reads the form that was asked for; without it,
+    and where the reply is in another form, the whole block is looked for. The code may hold helpers and
+    imports beside the block, and may fail to compile: that is for `parse_patch` to say. Never raises. Stage
+    "extract", or "contract" when there is no such block.
     """
     target = locate(genome, address)
     if isinstance(target, Rejected):
         return target
-    if len(text) > MAX_CHARACTERS:
-        return Rejected("extract", f"the reply is longer than {MAX_CHARACTERS} characters.")
+    if (long := too_long(text)) is not None:
+        return long
     text, steps, unfinished = without_reasoning(normalised(text))
     if not text.strip():
         return _nothing(finish, unfinished)
-    result = _read(text, Asked(genome, address, target[1]), finish == "length", 0)
+    asked = Asked(genome, address, target[1])
+    try:
+        result = _asked_for(cut_into_fences(text, asked, finish == "length"), form)
+    except TooMuch:
+        return Rejected("extract", "the reply can be read in too many ways: answer with the code alone.")
     return Extraction(result.code, (*steps, *result.steps)) if isinstance(result, Extraction) else result
+
+
+def _asked_for(answer: Answer, form: Form | None) -> Extraction | Rejected:
+    first = form(answer) if form is not None else None
+    if isinstance(first, Extraction) and first.code != answer.asked.genome.blocks[answer.asked.address].code:
+        return first
+    whole = _read(answer)
+    if first is None and (isinstance(whole, Rejected) or BROKEN in whole.steps):
+        whole = _of_first_turn(answer) or whole
+    if first is None or _changes(whole, answer.asked):
+        return whole
+    return first
+
+
+def _changes(whole: Extraction | Rejected, asked: Asked) -> bool:
+    """The whole block that was found is another than the genome's."""
+    found = asked.usable(whole.code) if isinstance(whole, Extraction) else None
+    return found is not None and asked.differs(found)
+
+
+def _of_first_turn(answer: Answer) -> Extraction | None:
+    """What stands before the mark of a chat template that ends a turn, in a reply that goes on after it."""
+    for text in turns(answer.text):
+        result = _read(cut_into_fences(text, answer.asked, False))
+        if isinstance(result, Extraction) and BROKEN not in result.steps:
+            return Extraction(result.code, ("took what stands before the end of the turn", *result.steps))
+    return None
 
 
 def _nothing(finish: str, unfinished: bool) -> Rejected:
@@ -69,24 +99,23 @@ def _nothing(finish: str, unfinished: bool) -> Rejected:
     return Rejected("extract", "the reply is empty.")
 
 
-def _read(text: str, asked: Asked, cut: bool, depth: int) -> Extraction | Rejected:
-    found = fences(text, asked.complete)
-    return (
-        _fenced(found, asked, cut)
-        or _edit(text, found, asked, cut)
-        or _wrapped(text, found, asked, cut, depth)
-        or _between_prose(text, found, asked, cut)
-        or _refusal(text, found, asked, cut)
-    )
+def _read(answer: Answer) -> Extraction | Rejected:
+    return _fenced(answer) or edited(answer) or _wrapped(answer) or _between_prose(answer) or _refusal(answer)
 
 
-def _fenced(found: list[Fence], asked: Asked, cut: bool) -> Result:
+def _fenced(answer: Answer) -> Result:
     """The last fence that defines the block. One that the token limit cut off is not taken, nor is a
-    draft before it."""
-    if cut and found and not found[-1].closed and asked.mentions(found[-1].code):
+    draft before it, nor what a heading calls an original or a draft where there is another."""
+    found, asked = answer.found, answer.asked
+    if answer.cut and found and not found[-1].closed and asked.mentions(found[-1].code):
         return CUT_OFF
     codes = [f.code for f in found]
     usable = {at: one for at, code in enumerate(codes) if (one := asked.usable(code)) is not None}
+    if len(usable) > 1:
+        named = {
+            at: one for at, one in usable.items() if not announces_superseded(heading(answer.text, found[at]))
+        }
+        usable = named or usable
     best = asked.best(list(usable.values()))
     if best is None:
         return None
@@ -97,85 +126,89 @@ def _fenced(found: list[Fence], asked: Asked, cut: bool) -> Result:
     return Extraction(whole.code, tuple(filter(None, notes)))
 
 
-def _edit(text: str, found: list[Fence], asked: Asked, cut: bool) -> Result:
-    """An edit of the block, applied if it fits exactly once."""
-    inner = [f.code for f in found if f.info in ("diff", "patch") or looks_like_edit(f.code)]
-    if not inner and not looks_like_edit(text):
+def _wrapped(answer: Answer) -> Result:
+    """Of the versions within JSON, strings and tags, the last that changes the block."""
+    if answer.depth >= MAX_NESTING:
         return None
-    source = text if has_search_marks(text) or not inner else "\n".join(inner)
-    if cut:
-        return CUT_OFF
-    added = asked.usable(added_lines(source))
-    if added is not None:
-        return Extraction(added.code, ("took the added lines of a diff",))
-    edits = hunks(source)
-    if not edits:
-        return Rejected("extract", "the reply is an edit that cannot be read: answer with the whole block.")
-    block = asked.genome.blocks[asked.address].code
-    result = apply_hunks(block, edits, asked.span.indent)
-    if isinstance(result, str):
-        if result == block:
-            return Rejected("extract", "the edit changes nothing.")
-        return Extraction(result, (f"applied {len(edits)} edits" if len(edits) > 1 else "applied an edit",))
-    if result > 1:
-        return Rejected("extract", f"the old text of an edit occurs {result} times in {asked.address}.")
-    return _edit_of_file(edits_of_file=apply_hunks(normalised(asked.genome.text), edits, ""), asked=asked)
+    read: list[tuple[Extraction, Found]] = []
+    for inner, step in _inside(answer):
+        if not answer.asked.mentions(inner) or inner == answer.text:
+            continue
+        result = _read(cut_into_fences(inner, answer.asked, answer.cut, answer.depth + 1))
+        found = answer.asked.usable(result.code) if isinstance(result, Extraction) else None
+        if isinstance(result, Extraction) and found is not None:
+            read.append((replace(result, steps=(step, *result.steps)), found))
+    best = answer.asked.best([found for _, found in read])
+    return next((result for result, found in read if found is best), None)
 
 
-def _edit_of_file(edits_of_file: str | int, asked: Asked) -> Extraction | Rejected:
-    """An edit whose context reaches beyond the block: applied to the file, of which the block is taken."""
-    if isinstance(edits_of_file, int):
-        return Rejected("extract", f"the old text of an edit does not occur in {asked.address} as it stands.")
-    usable = asked.usable(edits_of_file)
-    if usable is None or not asked.differs(usable):
-        return Rejected("extract", f"the edit does not touch {asked.address}, or leaves no valid file.")
-    return Extraction(usable.code, ("applied an edit to the file and took the block",))
+def _inside(answer: Answer) -> list[tuple[str, str]]:
+    """What the fences and the text wrap, in order, each with what was opened."""
+    codes = [f.code for f in answer.found]
+    pieces = [(code, "opened a fence") for code in codes if re.search(r"^[ \t]*(```|~~~)", code, re.M)]
+    sources = [*codes, outside(answer.text, list(answer.found))]
+    for source in sources:
+        if answer.asked.name in source and answer.asked.usable(source) is None:
+            pieces += [(one.text, one.step) for one in wrapped_texts(source) if not is_superseded(one.name)]
+    return pieces
 
 
-def _wrapped(text: str, found: list[Fence], asked: Asked, cut: bool, depth: int) -> Result:
-    if depth >= MAX_NESTING:
-        return None
-    nested = (
-        (f.code, "opened a fence") for f in reversed(found) if re.search(r"^\s*(```|~~~)", f.code, re.M)
-    )
-    sources = [*(f.code for f in reversed(found)), text]
-    inside = (piece for source in sources if asked.name in source for piece in wrapped_texts(source))
-    for inner, step in (*nested, *inside):
-        result = _read(inner, asked, cut, depth + 1) if asked.mentions(inner) and inner != text else None
-        if isinstance(result, Extraction) and result.steps[-1] != BROKEN:
-            return Extraction(result.code, (step, *result.steps))
-    return None
-
-
-def _between_prose(text: str, found: list[Fence], asked: Asked, cut: bool) -> Result:
+def _between_prose(answer: Answer) -> Result:
     """Code without a fence. Not looked for when a fence holds the block, in whatever state."""
-    broken = [f for f in found if asked.mentions(f.code)]
+    asked = answer.asked
+    broken = [f for f in answer.found if asked.mentions(f.code)]
     if any(f.closed for f in broken):
         return None
-    source = broken[-1].code if broken else text
+    source = broken[-1].code if broken else answer.text
     whole = asked.usable(source)
-    candidates = (
-        [whole] if whole else [u for r in prose_regions(source) if (u := asked.usable(r)) is not None]
-    )
-    best = asked.best(candidates)
+    best = whole or asked.best(_usable_regions(without_superseded(source), asked))
     if best is None:
         return None
     note = "took the whole reply" if best is whole else "took the code between the prose"
-    return CUT_OFF if cut else Extraction(best.code, tuple(filter(None, (note, best.mend))))
+    return CUT_OFF if answer.cut else Extraction(best.code, tuple(filter(None, (note, best.mend))))
 
 
-def _refusal(text: str, found: list[Fence], asked: Asked, cut: bool) -> Extraction | Rejected:
+def _usable_regions(text: str, asked: Asked) -> list[Found]:
+    """The code between the prose, less what a heading above it calls an original or a draft where there is
+    other code."""
+    lines = text.split("\n")
+
+    def above(region: Region) -> str:
+        return next(
+            (line for line in reversed(lines[max(0, region.first - 3) : region.first]) if line.strip()), ""
+        )
+
+    found = [
+        (region, one) for region in prose_regions(text) if (one := asked.usable(region.text)) is not None
+    ]
+    found = [
+        (region, one) for region, one in found if not any(_quotes(other, region, asked) for other in found)
+    ]
+    named = [one for region, one in found if not announces_superseded(above(region))]
+    return named or [one for _, one in found]
+
+
+def _quotes(outer: tuple[Region, Found], inner: Region, asked: Asked) -> bool:
+    """The code of `outer` defines the block once and goes beyond `inner`, which so stands in a string."""
+    region, one = outer
+    around = region.first < inner.first and inner.after < region.after
+    return around and len(definitions_of(one.tree, asked.address)) == 1
+
+
+def _refusal(answer: Answer) -> Extraction | Rejected:
     """Why no code was found; code of the right name that does not compile goes on to the compiler."""
-    if cut:
+    asked, found = answer.asked, answer.found
+    if answer.cut:
         return CUT_OFF
-    pieces = [f.code for f in found if f.code.strip()] or [text]
+    pieces = [f.code for f in found if f.code.strip()] or [answer.text]
     if found and not "".join(f.code for f in found).strip():
         return Rejected("extract", "the reply holds an empty code block.")
-    broken = [code for code in pieces if asked.mentions(code) and isinstance(parse(code), SyntaxFault)]
+    trees = [asked.parse(piece) for piece in pieces]
+    faults = zip(pieces, trees, strict=True)
+    broken = [code for code, tree in faults if asked.mentions(code) and isinstance(tree, SyntaxFault)]
     if broken:
         return Extraction(broken[-1].strip("\n"), (BROKEN,))
-    trees = [tree for tree in map(parse, pieces) if isinstance(tree, ast.Module)]
-    there = [what for what in map(contents, trees) if "defines" in what]
+    there = [what for tree in trees if isinstance(tree, ast.Module) and "defines" in (what := contents(tree))]
     if there:
         reason = f"{asked.address} was asked for and {there[-1]}: the name must stay {asked.name}."
         return Rejected("extract", reason)

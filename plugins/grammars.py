@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ge_engine.contracts import Constraint, Grammar, Reply, Target
-from ge_engine.grammar import block, diff, edits
+from ge_engine.grammar import block, diff, edits, thinking
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, parse_patch
-from ge_engine.reply import extract
+from ge_engine.reply import Form, edited, extract
 
 
 class Edits:
@@ -22,10 +22,7 @@ class Edits:
         return edits.constraint(target)
 
     def decode(self, reply: Reply, target: Target) -> Patch | Rejected:
-        code = edits.rewritten(reply.text, target)
-        if isinstance(code, Rejected):
-            return _whole_block(reply, target, code)
-        return parse_patch(target.genome, target.address, code)
+        return _decoded(reply, target, edits.form(target))
 
     def canonical(self, reply: Reply, target: Target) -> str:  # noqa: ARG002
         return edits.canonical(reply.text)
@@ -43,14 +40,10 @@ class Block:
         return block.constraint(target)
 
     def decode(self, reply: Reply, target: Target) -> Patch | Rejected:
-        found = _whole_block(reply, target, None)
-        if isinstance(found, Rejected) and edits.answers(reply.text):
-            code = edits.rewritten(reply.text, target)
-            return found if isinstance(code, Rejected) else parse_patch(target.genome, target.address, code)
-        return found
+        return _decoded(reply, target, block.form(target))
 
     def canonical(self, reply: Reply, target: Target) -> str:  # noqa: ARG002
-        return reply.text.strip("\n")
+        return _answer(reply).strip("\n")
 
 
 class Diff:
@@ -65,11 +58,10 @@ class Diff:
         return diff.constraint(target)
 
     def decode(self, reply: Reply, target: Target) -> Patch | Rejected:
-        code = diff.rewritten(reply.text, target)
-        return code if isinstance(code, Rejected) else parse_patch(target.genome, target.address, code)
+        return _decoded(reply, target, edited)
 
     def canonical(self, reply: Reply, target: Target) -> str:  # noqa: ARG002
-        return reply.text.strip()
+        return _answer(reply).strip()
 
 
 @hookimpl
@@ -77,9 +69,13 @@ def ge_grammars() -> list[Grammar]:
     return [Block(), Diff(), Edits()]
 
 
-def _whole_block(reply: Reply, target: Target, otherwise: Rejected | None) -> Patch | Rejected:
-    """The block that a reply means; `otherwise` is said when it means none."""
-    found = extract(reply.text, reply.finish, target.genome, target.address)
+def _decoded(reply: Reply, target: Target, form: Form | None) -> Patch | Rejected:
+    """The one way from a reply to a patch, whatever form was asked for."""
+    found = extract(reply.text, reply.finish, target.genome, target.address, form)
     if isinstance(found, Rejected):
-        return otherwise or found
+        return found
     return parse_patch(target.genome, target.address, found.code)
+
+
+def _answer(reply: Reply) -> str:
+    return thinking.answer_of(reply.text) or ""

@@ -16,7 +16,7 @@ from llguidance import LLMatcher
 
 from ge_engine.contracts import Grammar, Prompt, Reply, Request, Sampling, Target
 from ge_engine.genome import Genome, Seed
-from ge_engine.grammar import diff, edits, members
+from ge_engine.grammar import edits, members
 from ge_engine.grammar.block import MOST_CHARACTERS
 from ge_engine.grammar.drafts import Piece, draft_of, filled
 from ge_engine.grammar.making import template
@@ -27,6 +27,7 @@ from ge_engine.llm.local import LocalModel
 from ge_engine.llm.uniform import UniformModel, byte_tokenizer
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply
+from ge_engine.reply import Extraction, edited, extract
 from ge_engine.search.conversation import _with_room
 from ge_plugins.grammars import Block, Diff, Edits
 
@@ -298,13 +299,22 @@ def test_an_example_with_one_change_that_the_diff_grammar_refuses(genome: Genome
     for line in [line for line in lines if line.strip() and lines.count(line) == 1]:
         hunk = f"<<<<<<< SEARCH\n{line}\n=======\n{line}  # as it was\n>>>>>>> REPLACE\n"
         assert accepts(grammar, hunk), line
-        assert diff.rewritten(hunk, target) == "\n".join(
-            f"{one}  # as it was" if one == line else one for one in lines
-        )
+        read = extract(hunk, "stop", genome, address, edited)
+        assert isinstance(read, Extraction)
+        assert read.code == "\n".join(f"{one}  # as it was" if one == line else one for one in lines)
+
+
+def asking(address: str, key: str) -> Target:
+    """A target that asks for the line, or the width, `key`."""
+    for seed in range(500):
+        plan = edits.plan(target := Target(SEED, address, seed=seed))
+        if not isinstance(plan, Rejected) and key in [one.partition(":")[0] for one in plan.shown]:
+            return target
+    pytest.fail(f"{key} is never asked for")
 
 
 def test_a_width_that_is_changed_in_one_place_only() -> None:
-    target = Target(SEED, "ExquisiteNetV2")
+    target = asking("ExquisiteNetV2", "width 384")
     genome = child(Edits(), target, reply_of("width 384 = 256"))
     code = genome.blocks["ExquisiteNetV2"].code
     assert "384" not in code
@@ -312,18 +322,18 @@ def test_a_width_that_is_changed_in_one_place_only() -> None:
 
 
 def test_an_edit_of_a_line_in_a_long_call_leaves_its_neighbours() -> None:
-    target = Target(SEED, "ExquisiteNetV2")
-    lines = target.genome.blocks["ExquisiteNetV2"].code.split("\n")
+    lines = SEED.blocks["ExquisiteNetV2"].code.split("\n")
     number = next(i for i, line in enumerate(lines, 1) if "DFSEB(48)" in line)
+    target = asking("ExquisiteNetV2", str(number))
     genome = child(Edits(), target, reply_of(f"{number}: DFSEB(48), DFSEB(48),"))
     new = genome.blocks["ExquisiteNetV2"].code.split("\n")
     assert [a for a, b in zip(lines, new, strict=True) if a != b] == [lines[number - 1]]
 
 
 def test_a_statement_over_three_lines_is_replaced_as_one() -> None:
-    target = Target(SEED, "FCT.__init__")
-    lines = target.genome.blocks["FCT.__init__"].code.split("\n")
+    lines = SEED.blocks["FCT.__init__"].code.split("\n")
     number = next(i for i, line in enumerate(lines, 1) if "self.depthwise" in line)
+    target = asking("FCT.__init__", str(number))
     new = f"{number}: self.depthwise = nn.Conv2d(in_channels, in_channels, 2, stride=2, groups=in_channels)"
     genome = child(Edits(), target, reply_of(new))
     assert genome.blocks["FCT.__init__"].code.count("\n") == len(lines) - 3

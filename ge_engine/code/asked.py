@@ -25,13 +25,23 @@ class Found:
     mend: str = ""
 
 
+MAX_WORK = 3_000_000
+"""Characters that are given to the compiler for one reply, at most: some twenty times its length."""
+
+
+class TooMuch(Exception):
+    """A reply can be read in more ways than are tried."""
+
+
 class Asked:
-    """One block of one genome, as a reply was asked for it."""
+    """One block of one genome, as a reply was asked for it. `work` counts the characters compiled for it;
+    what would go beyond `MAX_WORK` raises TooMuch."""
 
     def __init__(self, genome: Genome, address: str, span: Span) -> None:
         self.genome = genome
         self.address = address
         self.span = span
+        self.work = 0
         self.name = address.rpartition(".")[2]
         keyword = "class" if span.kind == "class" else "def"
         self._header = re.compile(rf"\b{keyword}[\s\u200b-\u200d\u2060\ufeff]+{re.escape(self.name)}\b")
@@ -40,19 +50,26 @@ class Asked:
         """The text holds the first words of the block's definition."""
         return self._header.search(text) is not None
 
+    def parse(self, code: str) -> ast.Module | SyntaxFault:
+        """The code's tree, or why it has none."""
+        self.work += len(code)
+        if self.work > MAX_WORK:
+            raise TooMuch
+        return parse(code)
+
     def usable(self, code: str) -> Found | None:
         """The code, mended if need be, if it defines the block."""
         if not self.mentions(code):
             return None
-        tree = parse(code)
+        tree = self.parse(code)
         if isinstance(tree, SyntaxFault):
-            mend = mended(code, self.defined_in)
+            mend = mended(code, self.parse, self.defined_in)
             return Found(*mend) if mend else None
         return Found(code, tree) if self.defined_in(tree) else None
 
     def complete(self, code: str) -> bool:
         """The code compiles, as it is or mended, so a fence around it may end here."""
-        tree = parse(code)
+        tree = self.parse(code)
         if isinstance(tree, SyntaxFault):
             return self.usable(code) is not None
         return bool(tree.body)
@@ -75,14 +92,13 @@ class Asked:
         """The code with definitions in front that it needs and that another piece of the reply has."""
         for _ in others:
             missing = free_names(found.code) - set(self.genome.bound)
-            helper = next((code for code in others if code != found.code and _binds(code, missing)), None)
-            tree = parse(f"{helper}\n\n{found.code}") if missing and helper else None
+            helper = next((one for one in others if one != found.code and self._binds(one, missing)), None)
+            tree = self.parse(f"{helper}\n\n{found.code}") if missing and helper else None
             if not isinstance(tree, ast.Module):
                 break
             found = Found(f"{helper}\n\n{found.code}", tree, found.mend)
         return found
 
-
-def _binds(code: str, names: frozenset[str]) -> bool:
-    tree = parse(code)
-    return isinstance(tree, ast.Module) and bool(names & set(bound_names(tree.body)))
+    def _binds(self, code: str, names: frozenset[str]) -> bool:
+        tree = self.parse(code)
+        return isinstance(tree, ast.Module) and bool(names & set(bound_names(tree.body)))

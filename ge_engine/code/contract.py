@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import ast
-import io
-import re
-import tokenize
 from collections.abc import Iterator
 
+from ge_engine.code.addressing import definitions_of
 from ge_engine.code.bindings import bindings
-from ge_engine.code.facts import Signature, Span, is_ellipsis, is_stub, signature_of
+from ge_engine.code.elision import left_out
+from ge_engine.code.facts import Signature, Span, signature_of
 from ge_engine.code.segments import Segment
 from ge_engine.code.syntax import FUNCTIONS, Definition
 from ge_engine.outcome import Rejected
 
 MAX_REASONS = 3
-_LEFT_OUT = re.compile(
-    r"^\s*(\.\.\.|…)|(\.\.\.|…)\s*$"
-    r"|\b(rest|remainder|remaining)\b.*\b(unchanged|same|code|implementation|methods?|class|function)\b"
-    r"|\b(unchanged|omitted|same as (before|above|original)|as before|for brevity)\b"
-    r"|\b(existing|original|previous|other) (code|methods?|implementation|layers?)\b.*"
-    r"(\b(here|unchanged|remains?|stays?|same)\b|\.\.\.|…)"
-    r"|^\s*(your|add|insert) (code|implementation) here",
-    re.IGNORECASE,
-)
 
 
 def check_contract(segment: Segment, span: Span, new: Definition, code: str) -> Rejected | None:
@@ -39,14 +29,9 @@ def check_contract(segment: Segment, span: Span, new: Definition, code: str) -> 
         if isinstance(new, ast.AsyncFunctionDef) != span.awaited:
             reasons.append(f"{span.name} must {'stay' if span.awaited else 'not become'} async")
         reasons += _parameters(span.name, span.signature, signature_of(new.args))
-    reasons += dict.fromkeys(f"{what}: write the whole block" for what in _elisions(segment, span, new, code))
+    omitted = left_out(_old(segment, span), new, code, segment.code)
+    reasons += dict.fromkeys(f"{what}: write the whole block" for what in omitted)
     return Rejected("contract", "; ".join(reasons[:MAX_REASONS]) + ".") if reasons else None
-
-
-def comments(code: str) -> list[tuple[int, str]]:
-    """Comments of code that compiles, with their lines."""
-    tokens = tokenize.generate_tokens(io.StringIO(code).readline)
-    return [(t.start[0], t.string) for t in tokens if t.type == tokenize.COMMENT]
 
 
 def _members(segment: Segment, new: ast.ClassDef) -> Iterator[str]:
@@ -79,23 +64,7 @@ def _parameters(name: str, old: Signature, new: Signature) -> Iterator[str]:
         yield f"{name} must keep its parameters {old.text}, not {new.text}"
 
 
-def _elisions(segment: Segment, span: Span, new: Definition, code: str) -> Iterator[str]:
-    stubs = {s.name for s in (span, *segment.facts.methods) if s.stub}
-    if isinstance(new, ast.ClassDef) and is_stub(new):
-        if not span.stub:
-            yield f"the body of {new.name} is left out"
-        return
-    for node in ast.walk(new):
-        if isinstance(node, FUNCTIONS) and is_stub(node):
-            if node.name not in stubs:
-                yield f"the body of {node.name} is left out (line {node.lineno})"
-            continue
-        for part in (getattr(node, "body", None), getattr(node, "orelse", None)):
-            if isinstance(part, list):
-                yield from (f"code is left out in line {n.lineno}" for n in part if is_ellipsis(n))
-    if not any(_LEFT_OUT.search(line.partition("#")[2]) for line in code.split("\n") if "#" in line):
-        return
-    first, last = new.lineno, new.end_lineno or new.lineno
-    for line, comment in comments(code):
-        if first <= line <= last and _LEFT_OUT.search(comment.lstrip("# ")) and comment not in segment.code:
-            yield f"the comment in line {line} stands for code that is left out ({comment[:60]})"
+def _old(segment: Segment, span: Span) -> Definition:
+    """The definition as the genome has it. A segment compiles, so it is there."""
+    tree = ast.parse(segment.code)
+    return definitions_of(tree, f"{segment.name}.{span.name}" if span.kind == "method" else span.name)[-1]

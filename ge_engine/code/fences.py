@@ -21,11 +21,14 @@ _GLUED = re.compile(r"^(?:\w+[ \t]+)?((?:class|def|async def|import|from)\s.*|@\
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """One fenced text. `closed` is false when the reply ends within it."""
+    """One fenced text. `closed` is false when the reply ends within it. `first` and `after` are the lines
+    of the text, from 0, at which it begins and after which it has ended, its marks included."""
 
     code: str
     info: str
     closed: bool
+    first: int
+    after: int
 
 
 def fences(text: str, complete: Callable[[str], bool]) -> list[Fence]:
@@ -42,14 +45,26 @@ def fences(text: str, complete: Callable[[str], bool]) -> list[Fence]:
         if opening is None or (opening["marks"][0] == "`" and "`" in opening["info"]):
             at += 1
             continue
-        fence, at = _read(lines, at, opening, complete)
-        found.append(fence)
+        found.append(_read(lines, at, opening, complete))
+        at = found[-1].after
     return found
 
 
-def _read(
-    lines: list[str], start: int, opening: re.Match[str], complete: Callable[[str], bool]
-) -> tuple[Fence, int]:
+def outside(text: str, found: list[Fence]) -> str:
+    """The text with blank lines in place of each fence."""
+    lines = text.split("\n")
+    for fence in found:
+        lines[fence.first : fence.after] = [""] * (fence.after - fence.first)
+    return "\n".join(lines)
+
+
+def heading(text: str, fence: Fence) -> str:
+    """The last line above a fence that is not blank, "" where there is none."""
+    lines = text.split("\n")[max(0, fence.first - 4) : fence.first]
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _read(lines: list[str], start: int, opening: re.Match[str], complete: Callable[[str], bool]) -> Fence:
     info = opening["info"].strip()
     glued = _GLUED.match(info)
     quote = ">" in opening["indent"]
@@ -60,9 +75,9 @@ def _read(
     closing = (at for at in range(start + 1, len(lines)) if _closes(lines[at], opening["marks"]))
     ends = list(islice(closing, MAX_CLOSINGS))
     if not ends:
-        return Fence(code(len(lines)), info, False), len(lines)
+        return Fence(code(len(lines)), info, False, start, len(lines))
     end = next((end for end in ends if complete(code(end))), ends[0])
-    return Fence(code(end), info, True), end + 1
+    return Fence(code(end), info, True, start, end + 1)
 
 
 def _closes(line: str, marks: str) -> bool:

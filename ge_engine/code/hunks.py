@@ -5,16 +5,22 @@ A hunk is applied only where its old lines occur exactly once.
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-_SEARCH = re.compile(r"<{5,9} ?(?:SEARCH|ORIGINAL|HEAD|OLD)?\s*")
-_DIVIDE = re.compile(r"={5,9}\s*")
-_REPLACE = re.compile(r">{5,9}.*")
+_SEARCH = re.compile(r"[ \t]*+<{5,9} ?(?:SEARCH|ORIGINAL|HEAD|OLD)?\s*", re.IGNORECASE)
+_DIVIDE = re.compile(r"[ \t]*+={5,9}\s*")
+_REPLACE = re.compile(r"[ \t]*+>{5,9}(?: ?(?:REPLACE|UPDATED|NEW|HEAD|[\w./-]+))?[ \t`]*", re.IGNORECASE)
 _FILE = re.compile(
     r"^(?:diff --git |index [0-9a-f]+\.\.|--- |\+\+\+ |\*\*\* |\\ No newline|(?:new|deleted) file mode)"
 )
 _MARKS = re.compile(r"^@@.*@@|^\*\*\* (Begin Patch|Update File)|^diff --git ", re.MULTILINE)
+
+
+OVERLAP = -1
+"""Two edits replace the same line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,47 +39,81 @@ def looks_like_edit(text: str) -> bool:
 
 def has_search_marks(text: str) -> bool:
     """True for a text with the marks of SEARCH/REPLACE."""
-    marks = r"^<{5,9} ?(SEARCH|ORIGINAL|HEAD|OLD)\b|^>{5,9} ?(REPLACE|UPDATED|NEW)\b"
-    return re.search(marks, text, re.MULTILINE) is not None
+    marks = r"^[ \t]*+(?:<{5,9} ?(?:SEARCH|ORIGINAL|HEAD|OLD)\b|>{5,9} ?(?:REPLACE|UPDATED|NEW)\b)"
+    return re.search(marks, text, re.MULTILINE | re.IGNORECASE) is not None
 
 
 def hunks(text: str) -> list[Hunk]:
-    """The edits that a text holds, in order."""
-    return _search_replace(text) or _unified(text)
+    """The edits that a text holds, in order; none when one of them is not complete."""
+    return _search_replace(text) if has_search_marks(text) else _unified(text)
 
 
 def _search_replace(text: str) -> list[Hunk]:
     found: list[Hunk] = []
-    old: list[str] | None = None
-    new: list[str] | None = None
+    parts: list[list[str]] = []
     for line in text.split("\n"):
         if _SEARCH.fullmatch(line):
-            old, new = [], None
-        elif old is not None and new is None and _DIVIDE.fullmatch(line):
-            new = []
-        elif old is not None and new is not None and _REPLACE.fullmatch(line):
-            found.append(Hunk("\n".join(old), "\n".join(new)))
-            old = new = None
-        elif new is not None:
-            new.append(line)
-        elif old is not None:
-            old.append(line)
-    return found
+            if parts:
+                return []
+            parts = [[]]
+        elif len(parts) == 1 and _DIVIDE.fullmatch(line):
+            parts.append([])
+        elif len(parts) == 2 and _REPLACE.fullmatch(line):
+            found.append(Hunk(*map("\n".join, parts)))
+            parts = []
+        elif parts:
+            parts[-1].append(line)
+    return [] if parts else found
 
 
 def apply_hunks(code: str, edits: list[Hunk], indent: str) -> str | int:
-    """`code` with all edits made; or how often the old text of the first that does not fit occurs
-    (0, or 2 and more). Old text that is indented by `indent`, as in the file, is understood too."""
+    """`code` with all edits made; or how often the old text of one that does not fit occurs (0, or 2 and
+    more), or OVERLAP. Old text that is indented by `indent`, as in the file, is understood too.
+
+    Each is looked for in `code` as it stands, so that what one brings in is not what another means; only
+    where one does not occur there, one after the other.
+    """
+    fitted = [_fitted(code, hunk, indent) for hunk in edits]
+    found = [len(_places(code.split("\n"), old)) if old.strip() else 0 for old, _ in fitted]
+    worst = max(found, default=0)
+    if worst > 1:
+        return worst
+    return _together(code, fitted) if all(found) else _in_turn(code, edits, indent)
+
+
+def _in_turn(code: str, edits: list[Hunk], indent: str) -> str | int:
     for hunk in edits:
-        old, new = hunk.old.strip("\n"), hunk.new.strip("\n")
-        count = _occurrences(code, old)
-        if count == 0 and indent and _all_indented(old, indent) and _all_indented(new, indent):
-            old, new = _shifted(old, indent), _shifted(new, indent)
-            count = _occurrences(code, old)
-        if count != 1 or not old.strip():
-            return count if old.strip() else 0
+        old, new = _fitted(code, hunk, indent)
+        count = len(_places(code.split("\n"), old)) if old.strip() else 0
+        if count != 1:
+            return count
         code = f"\n{code}\n".replace(f"\n{old}\n", f"\n{new}\n" if new else "\n", 1)[1:-1]
     return code
+
+
+def _together(code: str, fitted: list[tuple[str, str]]) -> str | int:
+    """The code with all replacements, each of which occurs once; OVERLAP where two share a line."""
+    lines = code.split("\n")
+    spans = [(_places(lines, old)[0], old.count("\n") + 1, new) for old, new in fitted]
+    spans.sort(key=lambda span: span[0])
+    if any(a[0] + a[1] > b[0] for a, b in itertools.pairwise(spans)):
+        return OVERLAP
+    for at, count, new in reversed(spans):
+        lines[at : at + count] = new.split("\n") if new else []
+    return "\n".join(lines)
+
+
+def _fitted(code: str, hunk: Hunk, indent: str) -> tuple[str, str]:
+    """Old and new text of an edit, shifted to column 0 where it fits only so."""
+    old, new = hunk.old.strip("\n"), hunk.new.strip("\n")
+    if (
+        indent
+        and not _places(code.split("\n"), old)
+        and _all_indented(old, indent)
+        and _all_indented(new, indent)
+    ):
+        return _shifted(old, indent), _shifted(new, indent)
+    return old, new
 
 
 def added_lines(text: str) -> str:
@@ -92,28 +132,39 @@ def added_lines(text: str) -> str:
 
 def _unified(text: str) -> list[Hunk]:
     found: list[Hunk] = []
-    old: list[str] = []
-    new: list[str] = []
+    lines: list[str] = []
     for line in [*text.split("\n"), "@@"]:
         if line.startswith("@@") or _FILE.match(line):
-            if old != new:
-                found.append(Hunk("\n".join(old), "\n".join(new)))
-            old, new = [], []
-        elif line.startswith("-"):
-            old.append(line[1:])
-        elif line.startswith("+"):
-            new.append(line[1:])
+            found += _hunk(lines)
+            lines = []
         else:
-            context = line[1:] if line.startswith(" ") else line
-            old.append(context)
-            new.append(context)
+            lines.append(line)
     return found
 
 
-def _occurrences(code: str, old: str) -> int:
-    """How often whole lines of `code` are `old`, overlaps included."""
-    wanted, lines = old.split("\n"), code.split("\n")
-    return sum(lines[at : at + len(wanted)] == wanted for at in range(len(lines) - len(wanted) + 1))
+def _hunk(lines: list[str]) -> Iterator[Hunk]:
+    """The hunk that these lines are, with what is written after it left out."""
+    last = max((at for at, line in enumerate(lines) if line.startswith(("+", "-"))), default=-1)
+    ends = (at for at in range(last + 1, len(lines)) if lines[at] and not lines[at].startswith((" ", "\t")))
+    lines = lines[: next(ends, len(lines))]
+    old = [_bare(line) for line in lines if not line.startswith("+")]
+    new = [_bare(line) for line in lines if not line.startswith("-")]
+    if old != new:
+        yield Hunk("\n".join(old), "\n".join(new))
+
+
+def _bare(line: str) -> str:
+    return line[1:] if line.startswith((" ", "+", "-")) else line
+
+
+def _places(lines: list[str], old: str) -> list[int]:
+    """At which lines the whole lines of `old` stand, overlaps included."""
+    wanted = old.split("\n")
+    return [
+        at
+        for at in range(len(lines) - len(wanted) + 1)
+        if lines[at] == wanted[0] and lines[at : at + len(wanted)] == wanted
+    ]
 
 
 def _all_indented(text: str, indent: str) -> bool:

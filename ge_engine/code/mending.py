@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import html
+import itertools
 import re
 from collections.abc import Callable, Iterator
 
@@ -22,17 +23,29 @@ _TYPOGRAPHIC = {
     "\u200b": "", "\u200c": "", "\u200d": "", "\u2060": "", "\ufeff": "",
 }  # fmt: skip
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
-_NUMBER = re.compile(r"^\s*\d+\s*(?:[|:│→]|\t)\s?|^\s*\d+ {1,2}(?=\S|  )")
+_NUMBER = re.compile(
+    r"^[ \t]*+(?:(?:line|l)[ \t]?)?[\[(]?(\d{1,5})[\])]?(?:[ \t]*+[:|│→.)][ \t]?| *+\t| {1,2}?(?=\S|  ))",
+    re.IGNORECASE,
+)
+_BARE_NUMBER = re.compile(r"^[ \t]*+\[?(\d{1,5})\]?[ \t]*+[:|│→.)]?[ \t]*+$")
+MAX_CHARACTERS = 50_000
+"""Longer code is not mended."""
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "'": "'", "\\": "\\", "r": ""}
 
 
-def mended(code: str, wanted: Callable[[ast.Module], bool]) -> tuple[str, ast.Module, str] | None:
-    """The first mend after which the code compiles and is what is `wanted`: code, tree, what was done."""
-    for mend, step in _MENDS:
+Reader = Callable[[str], ast.Module | SyntaxFault]
+
+
+def mended(
+    code: str, read: Reader, wanted: Callable[[ast.Module], bool]
+) -> tuple[str, ast.Module, str] | None:
+    """The first mend after which `read` accepts the code and it is what is `wanted`: code, tree, what was
+    done."""
+    for mend, step in _MENDS if len(code) <= MAX_CHARACTERS else ():
         for attempt in mend(code):
             if attempt == code:
                 continue
-            tree = parse(attempt)
+            tree = read(attempt)
             if not isinstance(tree, SyntaxFault) and wanted(tree):
                 return attempt, tree, step
     return None
@@ -125,8 +138,18 @@ def _without_line_prefix(code: str) -> Iterator[str]:
         yield "\n".join(re.sub(r"^ ?> ?", "", line) for line in lines)
     if full and all(line.startswith("+") for line in full):
         yield "\n".join(line[1:] for line in lines)
-    if full and all(_NUMBER.match(line) or line.strip().isdigit() for line in full):
-        yield "\n".join("" if line.strip().isdigit() else _NUMBER.sub("", line) for line in lines)
+    yield from _without_numbers(lines)
+
+
+def _without_numbers(lines: list[str]) -> Iterator[str]:
+    """The lines less the numbers in front, where each has one and they count up."""
+    found = [_BARE_NUMBER.match(line) or _NUMBER.match(line) for line in lines if line.strip()]
+    numbers = [int(match[1]) for match in found if match is not None]
+    if not found or len(numbers) < len(found) or any(b <= a for a, b in itertools.pairwise(numbers)):
+        return
+    bare = ["" if _BARE_NUMBER.match(line) else _NUMBER.sub("", line) for line in lines]
+    yield "\n".join(bare)
+    yield from _dedented("\n".join(bare))
 
 
 _MENDS: tuple[tuple[Callable[[str], Iterator[str]], str], ...] = (

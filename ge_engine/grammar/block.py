@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
+from ge_engine.code.answer import Form
 from ge_engine.contracts import Constraint, Target
 from ge_engine.grammar import edits
 from ge_engine.grammar.drafts import LAYER_NAMES, Draft, Piece, draft_of, filled, named
@@ -92,6 +93,12 @@ def constraint(target: Target) -> Constraint | Rejected:
         if draft is not None and without(filled(code, 0, len(code), draft.pieces), barred) is not None:
             return Rewriting(draft, barred)
     return Rejected("grammar", f"the block {target.address} offers nothing that could be rewritten anew")
+
+
+def form(target: Target) -> Form | None:
+    """The form that was asked for where the block is too long for one reply; else the whole block."""
+    code = target.genome.blocks[target.address].code
+    return edits.form(target) if len(code) > MOST_CHARACTERS else None
 
 
 def instructions(target: Target) -> str:

@@ -9,9 +9,7 @@ new lines
 
 from __future__ import annotations
 
-import itertools
 import json
-import re
 
 from ge_engine.contracts import Constraint, Target
 from ge_engine.grammar.making import Parts, make
@@ -21,10 +19,6 @@ INSTRUCTIONS = (
     "Answer with one or more replacements and nothing else, each in this form:\n"
     "<<<<<<< SEARCH\nlines of the code, exactly as they are\n=======\nthe new lines\n>>>>>>> REPLACE\n"
     "The lines to search must occur exactly once in the code."
-)
-HUNK = re.compile(
-    r"^[ \t]*<{5,9} ?SEARCH[ \t]*\n(.*?)^[ \t]*={5,9}[ \t]*\n(.*?)^[ \t]*>{5,9} ?REPLACE[ \t]*$",
-    re.MULTILINE | re.DOTALL,
 )
 
 
@@ -36,26 +30,3 @@ def constraint(target: Target) -> Constraint | Rejected:
         return Rejected("grammar", f"the block {target.address} has no line that occurs only once")
     search = "(" + " | ".join(json.dumps(line, ensure_ascii=False) for line in unique) + ")"
     return Parts((make("diff", {"SEARCH": search}),))
-
-
-def rewritten(text: str, target: Target) -> str | Rejected:
-    """The block's code after all replacements of a reply, each of which must match exactly once."""
-    code = f"\n{target.genome.blocks[target.address].code}\n"
-    hunks = HUNK.findall(text.replace("\r\n", "\n"))
-    if not hunks:
-        return Rejected("extract", "the reply holds no SEARCH/REPLACE")
-    places: list[tuple[int, int, str]] = []
-    for search, replace in hunks:
-        if not search.strip():
-            return Rejected("extract", "a SEARCH is empty")
-        times = code.count("\n" + search)
-        if times != 1:
-            return Rejected("extract", f"a SEARCH matches {times} times, not once: {search.strip()[:80]!r}")
-        start = code.index("\n" + search) + 1
-        places.append((start, start + len(search), replace))
-    places.sort(reverse=True)
-    if any(after[0] < before[1] for after, before in itertools.pairwise(places)):
-        return Rejected("extract", "two replacements overlap")
-    for start, end, replace in places:
-        code = code[:start] + replace + code[end:]
-    return code[1:-1]

@@ -9,10 +9,15 @@ The second shape changes one width wherever the block uses it, so that layers st
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
+from ge_engine.code.answer import CUT_OFF, Answer, Extraction, Form, too_long
+from ge_engine.code.hunks import looks_like_edit
+from ge_engine.code.reasoning import without_reasoning
+from ge_engine.code.syntax import normalised
 from ge_engine.contracts import Constraint, Target
+from ge_engine.grammar import lines
 from ge_engine.grammar.families import CHANNEL_ARGUMENTS
 from ge_engine.grammar.making import Parts, changed_only, disjoint, make, rng_of, sites_of, without
 from ge_engine.grammar.scope import Scope, scope_of
@@ -22,8 +27,6 @@ from ge_engine.grammar.template import Part, either
 from ge_engine.outcome import Rejected
 
 ATTEMPTS = 12
-LINE = re.compile(r"^[ \t>*`-]*(\d{1,5})[ \t]*[:|][ \t]?(.*?)[ \t]*$")
-WIDTH = re.compile(r"^[ \t>*`-]*width[ \t]+(\d{1,5})[ \t]*(?:=|->|to)[ \t]*(\d{1,5})[ \t`]*$", re.IGNORECASE)
 WIDTH_FACTORS = (0.5, 0.67, 0.75, 0.84, 1.17, 1.25, 1.34, 1.5, 2.0)
 
 
@@ -37,6 +40,7 @@ class Plan:
     terminal: str
 
 
+@lru_cache(maxsize=16)
 def plan(target: Target) -> Plan | Rejected:
     """Choose by `target.seed` what is open; choose again when all of it was tried."""
     code = target.genome.blocks[target.address].code
@@ -51,11 +55,11 @@ def plan(target: Target) -> Plan | Rejected:
             sites = disjoint(sites_of(target, rng), rng, rng.choice((1, 1, 2, 2, 3)), by_lines=True)
             if not sites:
                 continue
-            lines = [_line(code, site) for site in sites]
-            shown = tuple(old for old, _, _ in lines)
-            new = [changed_only(part, same) for _, part, same in lines]
+            opened = [_line(code, site) for site in sites]
+            shown = tuple(old for old, _, _ in opened)
+            new = [changed_only(part, same) for _, part, same in opened]
             changed = tuple(part for part in new if part is not None)
-            if len(changed) < len(lines):
+            if len(changed) < len(opened):
                 continue
         terminal = _terminal(changed, target)
         if terminal is not None:
@@ -79,54 +83,44 @@ def instructions(target: Target) -> str:
             "Answer with one line: the word width, the old number of channels, an equals sign, the new one. "
             f"Change {made.shown[0]}."
         )
-    lines = "\n".join(made.shown)
     return (
         "Change only the lines below. Answer with each of them: its number, a colon, and the new code.\n"
-        + lines
+        + "\n".join(made.shown)
     )
 
 
-def rewritten(text: str, target: Target) -> str | Rejected:
-    """The block's code after the edits that `text` states."""
-    code = target.genome.blocks[target.address].code
-    lines, edits = code.split("\n"), answers(text)
-    if not edits:
-        return Rejected("extract", "the reply holds no line of the form `number: code`")
-    tree = ast.parse(code)
-    for key, new in edits.items():
-        if key.startswith("width "):
-            code_or_no = _with_width(code, key, new, target)
-            if isinstance(code_or_no, Rejected) or len(edits) == 1:
-                return code_or_no
-            return Rejected("extract", "a width and single lines cannot be changed in one answer")
-        first = int(key)
-        if not 1 <= first <= len(lines):
-            return Rejected("extract", f"the reply changes line {first}; the block has {len(lines)} lines")
-    for key in sorted(edits, key=int, reverse=True):
-        first = int(key)
-        last = _last_line(tree, first, edits[key])
-        indent = lines[first - 1][: len(lines[first - 1]) - len(lines[first - 1].lstrip())]
-        lines[first - 1 : last] = [indent + edits[key].lstrip()]
-    return "\n".join(lines)
+def form(target: Target) -> Form:
+    """Reads the lines, or the width, that a target asks for."""
+    made = plan(target)
+    return partial(_read, target, () if isinstance(made, Rejected) else made.shown)
 
 
-def answers(text: str) -> dict[str, str]:
-    """Line number (or "width N") -> new text, of every line of a reply that has the form."""
-    found: dict[str, str] = {}
-    for line in text.replace("\r\n", "\n").split("\n"):
-        if (match := WIDTH.match(line)) is not None:
-            found[f"width {int(match[1])}"] = match[2]
-        elif (match := LINE.match(line)) is not None:
-            found[str(int(match[1]))] = match[2]
-    return found
+def _read(target: Target, shown: tuple[str, ...], answer: Answer) -> Extraction | Rejected | None:
+    numbers = frozenset(int(line.partition(":")[0]) for line in shown if not line.startswith("width "))
+    pieces = lines.pieces_of(answer, numbers)
+    widths = [pair for one, _ in pieces for pair in one.widths]
+    if not widths:
+        found = lines.rewritten(answer, numbers)
+        elsewhere = answer.cut or answer.asked.mentions(answer.text) or looks_like_edit(answer.text)
+        return found if found is not None or elsewhere else lines.NO_LINES
+    if lines.cut_off(answer, pieces):
+        return CUT_OFF
+    if any(one.stated for one, _ in pieces) or len({old for old, _ in widths}) > 1:
+        return Rejected("extract", "a width and other lines cannot be changed in one answer")
+    changes = [pair for pair in widths if pair[0] != pair[1]]
+    return _with_width(*(changes or widths)[-1], shown, target)
 
 
 def canonical(text: str) -> str:
-    """The answer with layout and order taken out, as the grammar itself would spell it."""
-    found = answers(text)
+    """The answer with layout and order taken out, as the grammar itself would spell it; "" for a reply that
+    is too long to be read."""
+    if too_long(text) is not None:
+        return ""
+    found = lines.stated(without_reasoning(normalised(text))[0])
+    kept = {one.number: one.text for one in found.stated}
     return "\n".join(
-        f"{key} = {new}" if key.startswith("width ") else f"{key}: {new}"
-        for key, new in sorted(found.items(), key=lambda item: (not item[0].isdigit(), item[0].zfill(6)))
+        [*(f"{number}: {kept[number]}" for number in sorted(kept))]
+        + [f"width {old} = {new}" for old, new in sorted(dict(found.widths).items())]
     )
 
 
@@ -144,8 +138,8 @@ def _line(code: str, site: Site) -> tuple[str, Part, tuple[str, ...]]:
     )
 
 
-def _terminal(lines: tuple[Part, ...], target: Target) -> str | None:
-    whole: Part = tuple(piece for part in lines for piece in ("\n", part))[1:]
+def _terminal(parts: tuple[Part, ...], target: Target) -> str | None:
+    whole: Part = tuple(piece for part in parts for piece in ("\n", part))[1:]
     return without(whole, target.tried)
 
 
@@ -155,15 +149,17 @@ def _width_part(width: int) -> tuple[int, Part]:
     return width, (f"width {width} = ", either([str(n) for n in near]))
 
 
-def _with_width(code: str, key: str, new: str, target: Target) -> str | Rejected:
-    old = int(key.removeprefix("width "))
+def _with_width(old: int, new: int, shown: tuple[str, ...], target: Target) -> Extraction | Rejected:
+    code = target.genome.blocks[target.address].code
     places = _width_places(code, scope_of(target.genome, target.address))
-    if old not in places or not 1 <= int(new) <= 65536:
+    if old not in places or not 1 <= new <= 65536:
         return Rejected("extract", f"the width {old} cannot be changed to {new} in this block")
-    lines = [line.encode() for line in code.split("\n")]
+    if f"width {old}" not in shown:
+        return Rejected("extract", f"the reply changes the width {old}, which was not asked for")
+    encoded = [line.encode() for line in code.split("\n")]
     for number, start, end in sorted(places[old], reverse=True):
-        lines[number - 1] = lines[number - 1][:start] + new.encode() + lines[number - 1][end:]
-    return b"\n".join(lines).decode()
+        encoded[number - 1] = encoded[number - 1][:start] + str(new).encode() + encoded[number - 1][end:]
+    return Extraction(b"\n".join(encoded).decode(), (f"changed the width {old}",))
 
 
 def _widths(code: str, scope: Scope) -> list[int]:
@@ -203,22 +199,3 @@ def _width_nodes(call: ast.Call, scope: Scope) -> list[ast.expr]:
     names = list(bound)
     given = dict(zip(names, call.args, strict=False)) | {k.arg: k.value for k in call.keywords if k.arg}
     return [node for name, node in given.items() if name in CHANNEL_ARGUMENTS]
-
-
-def _last_line(tree: ast.AST, first: int, new: str) -> int:
-    """The last line of what `first: new` replaces: a simple statement by a statement, else the longest
-    expression that begins the line, else the line itself."""
-    nodes = [n for n in ast.walk(tree) if getattr(n, "lineno", 0) == first]
-    statements = [n for n in nodes if isinstance(n, ast.stmt) and not hasattr(n, "body")]
-    if statements and _is_statement(new):
-        return max(n.end_lineno or first for n in statements)
-    begin = min((n.col_offset for n in nodes if isinstance(n, ast.expr)), default=0)
-    expressions = [n for n in nodes if isinstance(n, ast.expr) and n.col_offset == begin]
-    return first if statements else max((n.end_lineno or first for n in expressions), default=first)
-
-
-def _is_statement(text: str) -> bool:
-    try:
-        return len(ast.parse(text.strip()).body) > 0
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return False

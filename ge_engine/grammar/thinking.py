@@ -12,6 +12,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ge_engine.code.answer import too_long
+from ge_engine.code.reasoning import without_reasoning
+from ge_engine.code.syntax import normalised
 from ge_engine.contracts import Constraint, Grammar, Reply, Target
 from ge_engine.grammar.making import template
 from ge_engine.outcome import Rejected
@@ -23,9 +26,6 @@ OPEN, CLOSE = "<think>", "</think>"
 MARKS = 16
 """Tokens of both marks and the lines around them, at most."""
 UNFINISHED = Rejected("extract", "the thought never ended and no answer follows it.")
-_LEADING = re.compile(rf"\s*{OPEN}(.*?){CLOSE}", re.DOTALL | re.IGNORECASE)
-_OPENING = re.compile(rf"\s*{OPEN}", re.IGNORECASE)
-_CLOSING = re.compile(CLOSE, re.IGNORECASE)
 _START = re.compile(r"^start[ \t]*:", re.MULTILINE)
 
 
@@ -40,20 +40,15 @@ def room(tokens: int) -> int:
 
 
 def answer_of(text: str) -> str | None:
-    """What follows the thoughts at the start of a reply; None when one of them never ends.
+    """What follows the thoughts of a reply; None when one of them never ends and nothing stands before it.
 
-    A reply that begins within a thought, since its chat template opened it, has a closing mark alone.
+    A reply that begins within a thought, since its chat template opened it, has a closing mark alone. A reply
+    that is too long to be read is given back as it is.
     """
-    found = _LEADING.match(text)
-    while found is not None:
-        text = text[found.end() :]
-        found = _LEADING.match(text)
-    if _OPENING.match(text):
-        return None
-    closing = _CLOSING.search(text)
-    if closing is not None and OPEN not in text[: closing.start()].lower():
-        text = text[closing.end() :]
-    return text.lstrip("\n")
+    if too_long(text) is not None:
+        return text
+    answer, _, unfinished = without_reasoning(normalised(text))
+    return None if unfinished and not answer.strip() else answer.lstrip("\n")
 
 
 @dataclass(frozen=True, slots=True)
