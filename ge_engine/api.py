@@ -25,7 +25,8 @@ from ge_engine.events import Observe
 from ge_engine.genome import Block, Genome, Seed, select_addresses
 from ge_engine.loop import rescore as rescore_run
 from ge_engine.loop import run as run_engine
-from ge_engine.population import Direction, Individual, pareto_front
+from ge_engine.pareto import Direction, pareto_front
+from ge_engine.population import Individual
 from ge_engine.registry import load_registry
 from ge_engine.store.history import History
 from ge_engine.store.rescored import Rescored, spreads

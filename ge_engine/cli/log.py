@@ -18,7 +18,8 @@ from ge_engine.cli.outcomes import describe, number
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
 from ge_engine.outcome import Failed, Rejected, Scored
-from ge_engine.population import SEED_ID, Individual, pareto_front
+from ge_engine.pareto import pareto_front
+from ge_engine.population import SEED_ID, Individual
 from ge_engine.store.audit import check as audit
 from ge_engine.store.rescored import as_data, spreads
 from ge_engine.store.statistics import repairs, statistics
