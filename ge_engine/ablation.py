@@ -75,6 +75,8 @@ def ablate(
     arms: Sequence[str],
     repeats: int,
     observe: Callable[[str, int, str, Mapping[str, Any]], None],
+    *,
+    allow_changes: bool = False,
 ) -> list[Arm]:
     """Run every arm `repeats` times in `folder`/ARM-REPEAT; what is there already is resumed.
 
@@ -100,7 +102,8 @@ def ablate(
             def tell(event: str, data: Mapping[str, Any], name: str = name, repeat: int = repeat) -> None:
                 observe(name, repeat, event, data)
 
-            loop.run(seed, _settings(config, name, repeat), registry, run, tell)
+            settings = _settings(config, name, repeat)
+            loop.run(seed, settings, registry, run, tell, allow_changes=allow_changes)
             points.setdefault(name, []).append(_points(run))
     return compare(points)
 

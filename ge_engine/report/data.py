@@ -13,6 +13,7 @@ from ge_engine.pareto import Direction, improves, pareto_front
 from ge_engine.population import SEED_ID, Individual, Step
 from ge_engine.report.texts import SourceTable
 from ge_engine.store.history import History
+from ge_engine.store.parts import parts_of
 from ge_engine.store.records import Call
 from ge_engine.store.rescored import plain, spreads
 
@@ -134,6 +135,11 @@ def read_run(history: History, rungs: Iterable[str]) -> RunData:
 def _settings(history: History) -> Mapping[str, Any]:
     config = history.config
     islands = {"islands": config.islands} if config.islands > 1 else {}
+    made = (
+        {"made with": "; then ".join(str(one.making) for one in parts_of(history))}
+        if parts_of(history)
+        else {}
+    )
     return {
         "task": config.task,
         "language model": ", ".join(config.models),
@@ -143,6 +149,7 @@ def _settings(history: History) -> Mapping[str, Any]:
         "epochs": config.recipe.epochs,
         "random seed": config.random_seed,
         **islands,
+        **made,
     }
 
 
