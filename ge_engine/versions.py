@@ -60,7 +60,7 @@ def made_with(registry: Registry, config: RunConfig) -> Making:
             hook for hook, name in in_use(registry, config) if registry.owners[hook, name] == origin.name
         }
         if hooks:
-            (others if hooks <= ASKED_FOR else versions).update([_named(origin)])
+            (others if hooks <= ASKED_FOR else versions).setdefault(*_named(origin))
     checks = tuple(sorted(set(config.checks)))
     return Making(versions, checks, {name: v for name, v in others.items() if name not in versions})
 
