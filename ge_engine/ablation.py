@@ -13,9 +13,8 @@ from ge_engine import loop
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Seed
-from ge_engine.population import losses
+from ge_engine.pareto import Point, box, growth, losses
 from ge_engine.registry import Registry
-from ge_engine.search.hypervolume import box, normalised
 from ge_engine.store.history import History
 
 SIGNIFICANT = 0.05
@@ -76,6 +75,8 @@ def ablate(
     arms: Sequence[str],
     repeats: int,
     observe: Callable[[str, int, str, Mapping[str, Any]], None],
+    *,
+    allow_changes: bool = False,
 ) -> list[Arm]:
     """Run every arm `repeats` times in `folder`/ARM-REPEAT; what is there already is resumed.
 
@@ -93,7 +94,7 @@ def ablate(
             f"There is no arm {unknown[0]!r}." if unknown else "At least one arm and one repeat are needed."
         )
         raise ConfigError(said, f"Arms are: {', '.join(ARMS)}.")
-    points: dict[str, list[list[tuple[float, ...]]]] = {}
+    points: dict[str, list[list[Point]]] = {}
     for name in dict.fromkeys(arms):
         for repeat in range(repeats):
             run = folder / f"{name}-{repeat}"
@@ -101,21 +102,20 @@ def ablate(
             def tell(event: str, data: Mapping[str, Any], name: str = name, repeat: int = repeat) -> None:
                 observe(name, repeat, event, data)
 
-            loop.run(seed, _settings(config, name, repeat), registry, run, tell)
+            settings = _settings(config, name, repeat)
+            loop.run(seed, settings, registry, run, tell, allow_changes=allow_changes)
             points.setdefault(name, []).append(_points(run))
     return compare(points)
 
 
-def compare(points: Mapping[str, Sequence[Sequence[tuple[float, ...]]]]) -> list[Arm]:
+def compare(points: Mapping[str, Sequence[Sequence[Point]]]) -> list[Arm]:
     """Arms from the losses of their repeats, in the order in which they were scored; the first is the
     one that the others are tested against."""
     tests = max(1, len(points) - 1)
     ideal, reference = box([point for runs in points.values() for run in runs for point in run])
     arms: list[Arm] = []
     for name, runs in points.items():
-        traces = tuple(
-            tuple(normalised(run[: n + 1], ideal, reference) for n in range(len(run))) for run in runs
-        )
+        traces = tuple(tuple(growth(run, ideal, reference)) for run in runs)
         finals = [trace[-1] for trace in traces]
         p_value = min(1.0, tests * rank_sum(arms[0].finals, finals)) if arms else None
         arms.append(Arm(name, traces, p_value))
@@ -157,7 +157,7 @@ def _settings(config: RunConfig, arm: str, repeat: int) -> RunConfig:
     return ARMS[arm](replace(plain, random_seed=config.random_seed + repeat))
 
 
-def _points(run: Path) -> list[tuple[float, ...]]:
+def _points(run: Path) -> list[Point]:
     with History(run) as history:
         directions = history.directions
         return [losses(values, directions) for _, _, values in history.scored_points()]

@@ -14,7 +14,7 @@ from typing import Any, TypedDict, Unpack, overload
 
 from ge_engine.changes import Change, diff_genomes, unified
 from ge_engine.cli import markup
-from ge_engine.cli.export import rescored_line, with_header, write_whole
+from ge_engine.cli.export import with_header, write_whole
 from ge_engine.cli.notebook import in_notebook, open_notebook
 from ge_engine.cli.outcomes import number
 from ge_engine.cli.refs import find_individual, load_side, require_genome
@@ -25,7 +25,8 @@ from ge_engine.events import Observe
 from ge_engine.genome import Block, Genome, Seed, select_addresses
 from ge_engine.loop import rescore as rescore_run
 from ge_engine.loop import run as run_engine
-from ge_engine.population import Direction, Individual, pareto_front
+from ge_engine.pareto import Direction, pareto_front
+from ge_engine.population import Individual
 from ge_engine.registry import load_registry
 from ge_engine.store.history import History
 from ge_engine.store.rescored import Rescored, spreads
@@ -88,6 +89,7 @@ class Settings(TypedDict, total=False):
     dead_blocks: bool
     operators: str | Sequence[str]
     personas: str | Sequence[str]
+    checks: str | Sequence[str]
     parent_selector: str
     elite_selector: str
     grammar: str
@@ -131,6 +133,7 @@ def evolve(
     plugins: Iterable[str] = (),
     no_plugins: Iterable[str] = (),
     observe: Observe | None = None,
+    allow_changes: bool = False,
     **settings: Unpack[Settings],
 ) -> Run:
     """Evolve a model file, as `ge evolve` does, and return the run.
@@ -144,6 +147,8 @@ def evolve(
         no_plugins: plugins to leave out.
         observe: is told every event (`ge_engine.events`) in place of the progress display, which is one
             display that changes in place in a notebook, a live panel on a terminal, lines elsewhere.
+        allow_changes: go on with an existing run also where other versions or checks than it was made with
+            could change its results.
         **settings: fields of `ge_engine.config.RunConfig`, which win over `config`.
 
     Raises:
@@ -155,10 +160,10 @@ def evolve(
     if folder.is_file():
         raise ConfigError(f"{folder} is a file.", "Name a folder with run=.")
     if observe is not None:
-        run_engine(Seed.load(seed), made, registry, folder, observe)
+        run_engine(Seed.load(seed), made, registry, folder, observe, allow_changes=allow_changes)
     else:
         with (open_notebook if in_notebook() else open_view)(folder, made) as view:
-            run_engine(Seed.load(seed), made, registry, folder, view.observe)
+            run_engine(Seed.load(seed), made, registry, folder, view.observe, allow_changes=allow_changes)
     return Run(folder)
 
 
@@ -289,13 +294,17 @@ class Run:
         with History(self.folder) as history:
             return spreads(history)
 
-    def rescore(self, seeds: int = 3, observe: Observe | None = None) -> dict[str, Rescored]:
+    def rescore(
+        self, seeds: int = 3, observe: Observe | None = None, *, allow_changes: bool = False
+    ) -> dict[str, Rescored]:
         """Train the finalists of a run that has ended with further seeds, as `ge rescore` does.
 
         Raises:
-            ConfigError: the run goes on, or was cut off.
+            ConfigError: the run goes on, or was cut off; or other versions or checks than it was made with
+                could change its results (`allow_changes` goes on all the same).
         """
-        rescore_run(self.folder, seeds, load_registry(), observe or (lambda *_: None))
+        told = observe or (lambda *_: None)
+        rescore_run(self.folder, seeds, load_registry(), told, allow_changes=allow_changes)
         return self.rescored
 
     def diff(self, identity: str, against: str = "seed") -> Changes:
@@ -314,8 +323,7 @@ class Run:
             raise ConfigError(f"The file {path} exists.", "Choose another name, or overwrite it with force.")
         with History(self.folder) as history:
             one = find_individual(history, identity)
-            remark = rescored_line(history, identity)
-            source = with_header(require_genome(one).source, one, self.folder, history.seed.newline, remark)
+            source = with_header(require_genome(one).source, one, history)
         write_whole(path, source)
         return path
 

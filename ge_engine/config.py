@@ -12,6 +12,12 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from ge_engine.errors import ConfigError
 
+CHECKS = (
+    *("unchanged", "names", "duplicate"),
+    *("build", "shape", "finite", "gradient", "registered", "same function"),
+)
+"""The checks that are built in. In a run's settings, "built-in" stands for them all."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -61,7 +67,7 @@ class RunConfig:
     "auto" by the strongest there is, "bwrap" (bubblewrap, and Landlock in it), "landlock", "none".
     `start_method` begins a candidate's process: "fork" from a warm one, "spawn" anew, "auto" by the system.
     `adaptive` draws what worked more often. `trackers` are accelerate's, which get curves and figures
-    besides the ledger.
+    besides the ledger. `checks` are those in force, of which "built-in" names all that come with the engine.
     `max_slowdown` ends a training whose quickest step takes more than so many times the seed's (0: none
     does). `halving` trains children in stages, of which each time the better of `halving_rate` go on.
     `rescore_seeds` trains the finalists again with so many further seeds each.
@@ -107,6 +113,7 @@ class RunConfig:
     personas: tuple[str, ...] = ("none", "expert", "eccentric", "innovator")
     parent_selector: str = "nsga2"
     elite_selector: str = "spea2"
+    checks: tuple[str, ...] = CHECKS
     grammar: str = ""
     temperature: tuple[float, float] = (0.05, 0.4)
     max_tokens: tuple[int, int] = (600, 1400)
@@ -213,7 +220,11 @@ def config_from_dict(data: Mapping[str, Any]) -> RunConfig:
     island = _islands(values.pop("island", ()))
     if island:
         values.setdefault("islands", len(island))
-    config = RunConfig(**_typed(RunConfig, values, ""), recipe=recipe, island=island)
+    typed = _typed(RunConfig, values, "")
+    if "checks" in typed:
+        named = (CHECKS if name == "built-in" else (name,) for name in typed["checks"])
+        typed["checks"] = tuple(dict.fromkeys(name for several in named for name in several))
+    config = RunConfig(**typed, recipe=recipe, island=island)
     _check_ranges(config)
     return config
 

@@ -6,7 +6,6 @@ survivor points are synchronous and survive the loss of power.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,63 +24,19 @@ from ge_engine.store.audit import check
 from ge_engine.store.history import (
     FILE,
     MEND,
-    SCHEMA_VERSION,
     GenerationRecord,
     History,
     connect_to_read,
     read_replies,
     reporting,
 )
+from ge_engine.store.parts import OF_0_1_0, parts_of
 from ge_engine.store.records import Call, outcome_to_json, probe_to_json, steps_to_json, to_json
 from ge_engine.store.runlock import RunLock
+from ge_engine.store.schema import SCHEMA_VERSION, STATEMENTS, TABLES, upgrade
+from ge_engine.versions import Making
 
 __all__ = ["GenerationRecord", "History", "Ledger", "Settled", "check", "read_replies"]
-
-SCHEMA = """
-CREATE TABLE seed (source BLOB NOT NULL, path TEXT NOT NULL);
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE calls (
-  key TEXT PRIMARY KEY, individual TEXT NOT NULL, generation INTEGER NOT NULL, system TEXT NOT NULL,
-  user TEXT NOT NULL, address TEXT NOT NULL, grammar_asked TEXT, intent TEXT NOT NULL,
-  temperature REAL NOT NULL, max_tokens INTEGER NOT NULL, seed INTEGER NOT NULL, text TEXT NOT NULL,
-  finish TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
-  seconds REAL NOT NULL, model TEXT NOT NULL, error TEXT NOT NULL, digest TEXT NOT NULL,
-  grammar TEXT NOT NULL, canonical TEXT NOT NULL, at REAL NOT NULL);
-CREATE INDEX calls_individual ON calls (individual);
-CREATE INDEX calls_tried ON calls (digest, address, grammar);
-CREATE TABLE individuals (
-  id TEXT PRIMARY KEY, generation INTEGER NOT NULL, slot INTEGER NOT NULL, parents TEXT NOT NULL,
-  steps TEXT NOT NULL, digest TEXT, fingerprint TEXT NOT NULL, delta TEXT, stage TEXT, reason TEXT,
-  at REAL NOT NULL, island INTEGER NOT NULL DEFAULT 0);
-CREATE INDEX individuals_order ON individuals (generation, slot);
-CREATE INDEX individuals_digest ON individuals (digest);
-CREATE INDEX individuals_fingerprint ON individuals (fingerprint) WHERE fingerprint <> '';
-CREATE TABLE probes (digest TEXT PRIMARY KEY, probe TEXT NOT NULL);
-CREATE TABLE scores (
-  digest TEXT NOT NULL, split TEXT NOT NULL, outcome TEXT NOT NULL, at REAL NOT NULL,
-  PRIMARY KEY (digest, split));
-CREATE TABLE generations (
-  generation INTEGER PRIMARY KEY, size INTEGER NOT NULL, finished INTEGER NOT NULL, at REAL NOT NULL);
-CREATE TABLE survivors (
-  generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, island INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (generation, rank)) WITHOUT ROWID;
-CREATE TABLE merged (
-  generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, rank))
-  WITHOUT ROWID;
-CREATE TABLE fronts (
-  generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, rank))
-  WITHOUT ROWID;
-CREATE TABLE moves (
-  generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, source INTEGER NOT NULL,
-  target INTEGER NOT NULL, PRIMARY KEY (generation, rank)) WITHOUT ROWID;
-"""
-UPGRADE = (
-    "ALTER TABLE individuals ADD COLUMN island INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE survivors ADD COLUMN island INTEGER NOT NULL DEFAULT 0",
-    SCHEMA[SCHEMA.index("CREATE TABLE moves") :].rstrip(";\n"),
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
-TABLES = re.findall(r"CREATE TABLE (\w+)", SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +50,8 @@ class Settled:
 
 class Ledger(History):
     """The one writer of a run. Holds RUN/lock until `close`."""
+
+    _part = 0
 
     def __init__(self, folder: Path) -> None:
         self._lock = RunLock(folder)
@@ -144,12 +101,14 @@ class Ledger(History):
             )
 
     def _upgrade(self) -> None:
-        """A ledger of schema 1 becomes one of this version's, all or nothing."""
-        if self._schema < SCHEMA_VERSION:
+        """A ledger of an older schema becomes one of this version's, all or nothing."""
+        if self.schema < SCHEMA_VERSION:
+            begun = Making(OF_0_1_0, tuple(sorted(self.config.checks)), {})
             with self._synchronous() as db:
-                for statement in UPGRADE:
+                for statement in upgrade(self.schema):
                     db.execute(statement)
-            self._schema = SCHEMA_VERSION
+                db.execute("INSERT INTO parts VALUES (?,?,?,?,?)", (0, *_making_row(begun), 0.0))
+            self.schema = SCHEMA_VERSION
 
     def close(self) -> None:
         super().close()
@@ -206,6 +165,17 @@ class Ledger(History):
         with self._transaction() as db:
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
+    def begin_part(self, making: Making) -> None:
+        """All that is written from here on was made so; a part that goes on stays the same part."""
+        before = parts_of(self)
+        if before and before[-1].making == making:
+            self._part = before[-1].number
+            return
+        self._part = before[-1].number + 1 if before else 1
+        with self._synchronous() as db:
+            row = (self._part, *_making_row(making), time.time())
+            db.execute("INSERT INTO parts VALUES (?,?,?,?,?)", row)
+
     def set_stopped(self, reason: str) -> None:
         with self._synchronous() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES ('stopped_because', ?)", (reason,))
@@ -228,14 +198,17 @@ class Ledger(History):
         Raises ValueError when an objective is not finite: such an outcome is `Failed`.
         """
         text = outcome_to_json(outcome)
-        self._write("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)", digest, split, text, time.time())
+        row = (digest, split, text, time.time(), self._part)
+        self._write("INSERT OR REPLACE INTO scores VALUES (?,?,?,?,?)", *row)
 
     def settle(self, settled: Iterable[Settled], void: Iterable[str] = ()) -> None:
-        """Record who was admitted and who was not; scores of the digests in `void` belong to nobody."""
+        """Record who was admitted and who was not; scores of the digests in `void` belong to nobody. Who was
+        settled before stays in the part that bred it."""
+        rows = [(*_individual_row(one), one.individual.id, self._part) for one in settled]
+        bred = "coalesce((SELECT part FROM individuals WHERE id = ?), ?)"
         with self._transaction() as db:
             db.executemany(
-                "INSERT OR REPLACE INTO individuals VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-                [_individual_row(one) for one in settled],
+                f"INSERT OR REPLACE INTO individuals VALUES (?,?,?,?,?,?,?,?,?,?,?,?,{bred})", rows
             )
             db.executemany("DELETE FROM scores WHERE digest = ?", [(digest,) for digest in void])
 
@@ -333,6 +306,10 @@ def _seed_row(seed: Seed) -> tuple[bytes, str]:
     return seed.source, str(seed.path or "")
 
 
+def _making_row(making: Making) -> tuple[str, str, str]:
+    return to_json(dict(making.versions)), to_json(dict(making.others)), to_json(list(making.checks))
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -353,7 +330,7 @@ def _write_schema(path: Path, seed: Seed, config: RunConfig) -> None:
                 )
             db.execute("PRAGMA synchronous = FULL")
             db.execute("BEGIN IMMEDIATE")
-            for statement in SCHEMA.split(";\n"):
+            for statement in STATEMENTS:
                 db.execute(statement)
             db.execute("INSERT INTO seed VALUES (?, ?)", _seed_row(seed))
             db.execute("INSERT INTO meta VALUES ('config', ?)", (to_json(config_to_dict(config)),))

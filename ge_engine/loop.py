@@ -29,7 +29,7 @@ from ge_engine.search.breeding import Shop
 from ge_engine.search.chosen import objectives_of, require_names
 from ge_engine.search.halving import stages_of
 from ge_engine.search.models import opened_models
-from ge_engine.search.opening import opened_run
+from ge_engine.search.opening import Opened, opened_run
 from ge_engine.search.schedule import SCHEDULES, Standing, front_data
 from ge_engine.search.scoring import Inbox, Scoring
 from ge_engine.search.selection import Selection
@@ -56,27 +56,42 @@ class Result:
     message: str
 
 
-def run(seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe: Observe) -> Result:
+def run(
+    seed: Seed,
+    config: RunConfig,
+    registry: Registry,
+    folder: Path,
+    observe: Observe,
+    *,
+    allow_changes: bool = False,
+) -> Result:
     """Evolve `seed` in `folder`, or go on with the run that is there; one whose seed was refused begins anew.
 
     Raises:
-        LedgerError: the run is locked, damaged, of another seed or other settings, or the disk is full.
-        ConfigError: a name that no plugin registers.
+        LedgerError: the run is locked, damaged or of another seed, or the disk is full.
+        ConfigError: a name that no plugin registers, or other settings than the run's; or other versions or
+            checks, by which its results could change, without `allow_changes`.
         SeedError: the seed does not build, run or train, or no block may be rewritten.
         ModelError: the language model cannot be opened or reached.
         PluginError: a selector failed.
     """
-    with _session(seed, config, registry, folder, observe) as session:
+    with _session(seed, config, registry, folder, observe, allow_changes) as session:
         return session.run()
 
 
 def rescore(
-    folder: Path, seeds: int, registry: Registry, observe: Observe, workers: int | None = None
+    folder: Path,
+    seeds: int,
+    registry: Registry,
+    observe: Observe,
+    workers: int | None = None,
+    *,
+    allow_changes: bool = False,
 ) -> Result:
     """Train the finalists of a run that has ended with `seeds` further seeds, those left out that it holds.
 
     Raises:
-        ConfigError: the run goes on, or was cut off.
+        ConfigError: the run goes on, or was cut off; or other versions than made it, without `allow_changes`.
         LedgerError, SeedError, PluginError: as `run`.
     """
     with History(folder) as history:
@@ -84,24 +99,24 @@ def rescore(
     if not ended:
         raise ConfigError(f"The run {folder} has not ended.", "Go on with it by `ge evolve`.")
     config = replace(config, rescore_seeds=seeds, workers=config.workers if workers is None else workers)
-    with _session(seed, config, registry, folder, observe) as session:
+    with _session(seed, config, registry, folder, observe, allow_changes) as session:
         return session.rescore(ended)
 
 
 @contextmanager
 def _session(
-    seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe: Observe
+    seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe: Observe, allow_changes: bool
 ) -> Iterator[_Session]:
     require_names(config, registry)
     directions = objectives_of(config, registry)
     with (
         tracked(config.trackers, folder, observe) as told,
-        opened_run(folder, seed, config, registry, directions) as ledger,
+        opened_run(folder, seed, config, registry, directions, allow_changes) as opened,
         Interrupts() as interrupts,
     ):
-        limits = Limits(config, directions, ledger, interrupts)
+        limits = Limits(config, directions, opened.ledger, interrupts)
         announce = Announcer(told, registry)
-        yield _Session(ledger.seed, config, registry, ledger, announce, directions, limits)
+        yield _Session(opened.ledger.seed, config, registry, opened, announce, directions, limits)
 
 
 class _Session:
@@ -112,14 +127,15 @@ class _Session:
         seed: Seed,
         config: RunConfig,
         registry: Registry,
-        ledger: Ledger,
+        opened: Opened,
         announce: Announcer,
         directions: Mapping[str, Direction],
         limits: Limits,
     ) -> None:
         self._config = config
         self._registry = registry
-        self._ledger = ledger
+        self._ledger: Ledger = opened.ledger
+        self._changes = opened.changes
         self._announce = announce
         self._directions = directions
         self._limits = limits
@@ -141,7 +157,8 @@ class _Session:
             chance = 1 / probe.output_shape[-1] if len(probe.output_shape) == 2 else 0.0
             self._announce("seed_scored", objectives=dict(self._seed.objectives), chance=chance)
             breeders = self._breeders(Addresses(genome, config, probe).of)
-            ladder = Ladder(registry.checks.values(), probe, lambda name: self._blame("ge_checks", name))
+            checks = [choose(registry.checks, name, "check") for name in config.checks]
+            ladder = Ladder(checks, probe, lambda name: self._blame("ge_checks", name))
             self._limits.when_interrupted(lambda: self._inbox.put(scoring.halt))
             stopped = self._evolve(breeders, ladder, scoring)
             self._limits.when_interrupted(lambda: None)
@@ -240,6 +257,7 @@ class _Session:
             "run_started",
             folder=str(self._ledger.folder),
             resumed=generation > 0 or self._ledger.seed_is_scored,
+            changes=self._changes,
             generation=generation,
             generations=self._config.generations,
             population=self._config.population,

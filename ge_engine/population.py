@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, overload
+from typing import overload
 
 from ge_engine.genome import Genome
 from ge_engine.outcome import Outcome, Scored
+from ge_engine.pareto import Direction, dominates, pareto_front
 
-Direction = Literal["min", "max"]
+__all__ = [
+    "SEED_ID",
+    "Direction",
+    "Individual",
+    "Move",
+    "Population",
+    "Step",
+    "dominates",
+    "individual_id",
+    "pareto_front",
+]
+
 SEED_ID = "seed"
 
 
@@ -63,51 +75,6 @@ class Move:
 
 def individual_id(generation: int, slot: int) -> str:
     return f"g{generation}s{slot}"
-
-
-def dominates(a: Mapping[str, float], b: Mapping[str, float], directions: Mapping[str, Direction]) -> bool:
-    """Pareto dominance: `a` is nowhere worse than `b` and somewhere better."""
-    better = False
-    for name, direction in directions.items():
-        gain = a[name] - b[name] if direction == "max" else b[name] - a[name]
-        if gain < 0:
-            return False
-        better = better or gain > 0
-    return better
-
-
-def improves(
-    child: Mapping[str, float], parents: Sequence[Mapping[str, float]], directions: Mapping[str, Direction]
-) -> bool:
-    """Whether a child dominates one of its parents and none of them dominates it."""
-    return any(dominates(child, parent, directions) for parent in parents) and not any(
-        dominates(parent, child, directions) for parent in parents
-    )
-
-
-def losses(objectives: Mapping[str, float], directions: Mapping[str, Direction]) -> tuple[float, ...]:
-    """The objectives in the order of `directions`, signed so that less is better."""
-    return tuple(-objectives[n] if d == "max" else objectives[n] for n, d in directions.items())
-
-
-def non_dominated(points: Sequence[tuple[float, ...]]) -> list[int]:
-    """Indices, rising, of the points (less is better) that no other dominates; of equals the first.
-
-    In lexicographic order a point can only be dominated by one before it (Kung, Luccio and Preparata,
-    1975), so each is compared with the front found so far alone.
-    """
-    front: list[int] = []
-    for index in sorted(range(len(points)), key=lambda i: (points[i], i)):
-        point = points[index]
-        if not any(all(a <= b for a, b in zip(points[kept], point, strict=True)) for kept in front):
-            front.append(index)
-    return sorted(front)
-
-
-def pareto_front(individuals: Iterable[Individual], directions: Mapping[str, Direction]) -> list[Individual]:
-    """The scored individuals that no other dominates; of equal scores, the earliest stays."""
-    scored = [one for one in individuals if one.scored]
-    return [scored[i] for i in non_dominated([losses(one.objectives, directions) for one in scored])]
 
 
 class Population(Sequence[Individual]):

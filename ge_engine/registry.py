@@ -93,14 +93,14 @@ def choose(table: Mapping[str, T], name: str, what: str) -> T:
 
 
 def in_use(registry: Registry, config: RunConfig) -> frozenset[tuple[str, str]]:
-    """The (hook, name) pairs that a run with `config` would use. Checks and grammars are used all, unless
-    the run holds every prompt to one grammar. Names that nothing registers are left out."""
+    """The (hook, name) pairs that a run with `config` would use. Grammars are used all, unless the run holds
+    every prompt to one. Names that nothing registers are left out."""
     islands = [config.on_island(number) for number in range(config.islands)]
     chosen: Mapping[str, Iterable[str]] = {
         "ge_operators": config.operators,
         "ge_personas": [name for one in islands for name in one.personas],
         "ge_selectors": (config.parent_selector, config.elite_selector),
-        "ge_checks": registry.checks,
+        "ge_checks": config.checks,
         "ge_objectives": list(config.objective_names),
         "ge_evaluators": (config.evaluator,),
         "ge_tasks": (config.task.partition(":")[0],),

@@ -15,7 +15,8 @@ from ge_engine.contracts import Context, Operator, Prompt, Proposal, Reply
 from ge_engine.genome import Genome, differing
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Skipped
-from ge_engine.population import Direction, Individual, dominates
+from ge_engine.pareto import Direction, dominates, gains
+from ge_engine.population import Individual
 from ge_plugins.intents import INTENTS, RULES, Intent
 
 SYSTEM = "You improve PyTorch code. You answer with code that runs."
@@ -156,14 +157,9 @@ def _helpful(
         e for e in elites if e.scored and e.genome and seed.genome and differing(seed.genome, e.genome)
     ]
     better = [e for e in changed if dominates(e.objectives, seed.objectives, directions)]
-    gained = [e for e in changed if _gains(e, seed, directions)]
+    gained = [e for e in changed if gains(e.objectives, seed.objectives, directions)]
     pool = better or gained
     return rng.choice(pool) if pool else None
-
-
-def _gains(one: Individual, seed: Individual, directions: Mapping[str, Direction]) -> bool:
-    single = [{name: direction} for name, direction in directions.items()]
-    return any(dominates(one.objectives, seed.objectives, alone) for alone in single)
 
 
 def _overlap(a: str, b: str) -> bool:

@@ -1,4 +1,5 @@
-"""NSGA-II for parents, SPEA-2 for elites, on DEAP's functions with plain data around them.
+"""NSGA-II for parents, SPEA-2 for elites, on the engine's fronts and crowding distances. What truncates a
+front is DEAP's, with plain data around it.
 
 No `creator` class and no global random state: an individual's losses are wrapped for one call.
 """
@@ -8,66 +9,52 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
 from deap.tools import emo
 
 from ge_engine.contracts import Direction, Individual, Selector
 from ge_engine.hookspecs import hookimpl
-
-Point = tuple[float, ...]
-LARGEST = 1e150
+from ge_engine.pareto import Point, clipped, crowding, fronts, losses, strengths
 
 
 @dataclass(slots=True, eq=False)
 class Fitness:
-    """What DEAP reads of a fitness. `values` are losses, `wvalues` gains; equal and hashed by value."""
+    """What DEAP reads of a fitness when it truncates a front."""
 
     values: Point
-    wvalues: Point = field(init=False)
-    crowding_dist: float = 0.0
 
-    def __post_init__(self) -> None:
-        self.wvalues = tuple(-value for value in self.values)
-
-    def dominates(self, other: Fitness) -> bool:
-        return self.values != other.values and all(
-            a <= b for a, b in zip(self.values, other.values, strict=True)
-        )
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Fitness) and self.values == other.values
-
-    def __hash__(self) -> int:
-        return hash(self.values)
+    def dominates(self, _: Fitness) -> bool:
+        """Nobody on a front dominates another."""
+        return False
 
 
 @dataclass(slots=True, eq=False)
-class Ranked:
-    """A place in a population, with its fitness and, after sorting, the number of its front."""
+class Wrapped:
+    """One of a front, as DEAP wants it."""
 
     index: int
     fitness: Fitness
-    front: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A place in a population, with the number of its front and its crowding distance there."""
+
+    index: int
+    front: int
+    crowding: float
 
 
 def ranked(points: Sequence[Point]) -> list[Ranked]:
-    """Fronts and crowding distances of `points` (less is better), in their own order.
-
-    Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II",
-    IEEE Transactions on Evolutionary Computation 6(2), 2002, sections III-A and III-B.
-    """
-    all_ranked = [Ranked(index, Fitness(point)) for index, point in enumerate(points)]
-    one_objective = bool(points) and len(points[0]) == 1
-    sort = emo.sortNondominated if one_objective else emo.sortLogNondominated
-    fronts = sort(all_ranked, len(all_ranked)) if all_ranked else []
-    for number, front in enumerate(fronts):
-        front.sort(key=lambda one: one.index)
-        emo.assignCrowdingDist(front)
-        for one in front:
-            one.front = number
-    return all_ranked
+    """Fronts and crowding distances of `points` (less is better), in their own order."""
+    numbers = fronts(points)
+    distances = [0.0] * len(points)
+    for number in set(numbers):
+        mine = [index for index, one in enumerate(numbers) if one == number]
+        for index, distance in zip(mine, crowding([points[index] for index in mine]), strict=True):
+            distances[index] = distance
+    return [Ranked(index, *pair) for index, pair in enumerate(zip(numbers, distances, strict=True))]
 
 
 class Nsga2:
@@ -125,26 +112,16 @@ class Spea2:
 
 def environmental_selection(points: Sequence[Point], k: int) -> list[int]:
     """Indices, rising, of the `k` points (less is better, scaled) that SPEA-2 keeps."""
-    raw = raw_fitness(points)
+    raw = strengths(points)
     front = [index for index, value in enumerate(raw) if value == 0]
     if len(front) == k or k == 0:
         return front if k else []
     if len(front) > k:
-        wrapped = [Ranked(index, Fitness(points[index])) for index in front]
+        wrapped = [Wrapped(index, Fitness(points[index])) for index in front]
         return sorted(one.index for one in emo.selSPEA2(wrapped, k))
     rest = [index for index, value in enumerate(raw) if value > 0]
     rest.sort(key=lambda index: (raw[index] + density(points, index), index))
     return sorted(front + rest[: k - len(front)])
-
-
-def raw_fitness(points: Sequence[Point]) -> list[int]:
-    """R(i): the summed strengths of those that dominate i; the strength is how many one dominates."""
-    if not points:
-        return []
-    losses = np.asarray(points, dtype=np.float64)
-    no_worse = (losses[:, None, :] <= losses[None, :, :]).all(axis=2)
-    beats = no_worse & ~no_worse.T
-    return [int(value) for value in beats.sum(axis=1) @ beats]
 
 
 def density(points: Sequence[Point], index: int) -> float:
@@ -174,20 +151,15 @@ def finite_losses(individuals: Sequence[Individual], directions: Mapping[str, Di
     for one in individuals:
         if not one.scored or not all(math.isfinite(one.objectives[name]) for name in directions):
             raise ValueError(f"{one.id} has no finite score and cannot be compared")
-        points.append(tuple(_bounded(one.objectives[n], d) for n, d in directions.items()))
+        points.append(clipped(losses(one.objectives, directions)))
     return points
-
-
-def _bounded(value: float, direction: Direction) -> float:
-    """The loss, far enough from the largest float that a difference of two stays finite."""
-    return max(-LARGEST, min(LARGEST, -value if direction == "max" else value))
 
 
 def _winner(first: Ranked, second: Ranked, rng: random.Random) -> Ranked:
     if first.front != second.front:
         return first if first.front < second.front else second
-    if first.fitness.crowding_dist != second.fitness.crowding_dist:
-        return first if first.fitness.crowding_dist > second.fitness.crowding_dist else second
+    if first.crowding != second.crowding:
+        return first if first.crowding > second.crowding else second
     return first if rng.random() < 0.5 else second
 
 

@@ -84,7 +84,14 @@ def registry(*modules: str) -> Registry:
 
 def config(**settings: Any) -> RunConfig:
     """Small, quick and with every operator; `settings` win."""
-    base = {"llm": "scripted:mixed", "evaluator": "instant", "generations": 3, "population": 6, "elites": 6}
+    base: dict[str, Any] = {
+        "llm": "scripted:mixed",
+        "evaluator": "instant",
+        "generations": 3,
+        "population": 6,
+        "elites": 6,
+    }
+    base |= {"checks": ("seen", "seen-function")}
     return config_from_dict({**base, **settings})
 
 

@@ -19,7 +19,8 @@ from ge_engine.contracts import Prompt, Reply, Sampling
 from ge_engine.genome import Genome, Seed
 from ge_engine.ledger import Ledger, Settled
 from ge_engine.outcome import Failed, Rejected, Scored
-from ge_engine.population import SEED_ID, Direction, Individual, Step, individual_id, losses, non_dominated
+from ge_engine.pareto import Direction, losses, non_dominated
+from ge_engine.population import SEED_ID, Individual, Step, individual_id
 from ge_engine.store.records import Call
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "exquisitenet_v2.py"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,13 @@ import doubles
 import pytest
 
 from ge_engine import loop
-from ge_engine.contracts import Context
+from ge_engine.contracts import Context, Probe
 from ge_engine.errors import ConfigError, LedgerError, ModelError, PluginError, SeedError
 from ge_engine.events import EVENTS
-from ge_engine.genome import differing
+from ge_engine.genome import Genome, differing
 from ge_engine.outcome import Failed, Rejected, Scored, Skipped
 from ge_engine.population import Individual, pareto_front
+from ge_engine.store.audit import check
 from ge_engine.store.history import History
 
 REGISTRY = doubles.registry()
@@ -442,3 +445,42 @@ def test_an_objective_whose_direction_cannot_be_turned(tmp_path: Path) -> None:
         front = pareto_front(history.individuals(), directions)  # type: ignore[arg-type]
     assert {one.id for one in result.front} == {one.id for one in front}
     assert max(one.objectives["parameters"] for one in result.front) >= result.seed.objectives["parameters"]
+
+
+class LateFirst(doubles.Instant):
+    """All children do the same, and the first one's probe comes when another has been scored."""
+
+    held: Future[Probe] | None = None
+
+    def probe(self, genome: Genome) -> Future[Probe]:
+        alike = replace(super().probe(genome).result(), fingerprint=f"f{min(len(self.probed), 2)}")
+        answer: Future[Probe] = Future()
+        if len(self.probed) == 2:
+            type(self).held = answer
+            self.late = alike
+        else:
+            answer.set_result(alike)
+        return answer
+
+
+def test_a_score_that_stays_of_a_quicker_twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was trained as nobody had been seen to do the same, and then one of an earlier slot did."""
+    monkeypatch.setattr(doubles, "Instant", LateFirst)
+    quicker: list[str] = []
+
+    def observe(name: str, data: Mapping[str, Any]) -> None:
+        if name == "outcome" and data["individual"] != "seed" and not quicker:
+            quicker.append(data["individual"])
+            assert LateFirst.held is not None
+            LateFirst.held.set_result(doubles.INSTANT.opened[-1].late)  # type: ignore[attr-defined]
+
+    config = doubles.config(llm="scripted:good", generations=1, population=5)
+    loop.run(doubles.seed(), config, doubles.registry(), tmp_path / "run", observe)
+    with History(tmp_path / "run") as history:
+        (twin,) = [one for one in history.individuals() if one.id in quicker]
+        assert isinstance(twin.outcome, Rejected)
+        assert twin.outcome.stage == "seen-function"
+        assert twin.genome is not None
+        assert twin.genome.digest not in history.scores("validation")
+        assert history.evaluations() == 2, "the seed and the first child"
+    assert check(tmp_path / "run") == []

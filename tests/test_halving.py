@@ -21,7 +21,8 @@ from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
 from ge_engine.outcome import Failed, Outcome, Scored
-from ge_engine.search.halving import ranked, stages_of, survivors
+from ge_engine.pareto import best_first
+from ge_engine.search.halving import stages_of, survivors
 from ge_engine.store.history import History
 from ge_engine.store.splits import at_epochs
 from ge_engine.training.command import CommandEvaluation
@@ -37,7 +38,7 @@ def test_a_dominated_one_that_goes_on_in_place_of_what_dominates_it(
 ) -> None:
     chosen = survivors(points, rate)
     assert len(chosen) == -(-len(points) // rate)
-    assert sorted(ranked(points)) == list(range(len(points)))
+    assert sorted(best_first(points)) == list(range(len(points)))
     for kept in chosen:
         for index, other in enumerate(points):
             better = other != points[kept] and all(a <= b for a, b in zip(other, points[kept], strict=True))
@@ -46,7 +47,7 @@ def test_a_dominated_one_that_goes_on_in_place_of_what_dominates_it(
 
 def test_a_front_that_is_thinned_at_its_ends() -> None:
     front = [(0.0, 10.0), (1.0, 9.0), (1.1, 8.9), (5.0, 5.0), (10.0, 0.0)]
-    assert ranked(front)[:3] == [0, 4, 3]
+    assert best_first(front)[:3] == [0, 4, 3]
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,8 @@ def test_ge_checks(plugin: Plugin, tmp_path: Path) -> None:
         def check(self, candidate: Any) -> Any:
             return Rejected("never", "nothing is good enough")
 
-    with ledger_of(tmp_path, plugin(ge_checks=lambda: [Never()])) as history:
+    registry = plugin(ge_checks=lambda: [Never()])
+    with ledger_of(tmp_path, registry, checks=("never",)) as history:
         assert history.rejections() == {"never": 3}
 
 
@@ -155,6 +156,7 @@ def test_ge_tasks(tmp_path: Path) -> None:
             task="asking:here:and there",
             evaluator="train",
             llm="uniform",
+            checks=("built-in",),
         )
 
 

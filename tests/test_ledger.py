@@ -107,6 +107,21 @@ def test_a_rejected_individual_that_has_a_score(ledger: Ledger) -> None:
     assert list(ledger.scored_points()) == []
 
 
+def test_scores_of_nobody_that_stay(ledger: Ledger) -> None:
+    """A child was trained before another turned out to do the same: what it scored goes, on every split."""
+    kept, gone = child(0), child(1)
+    assert kept.genome is not None
+    assert gone.genome is not None
+    for one in (kept.genome, gone.genome):
+        for split in ("validation", "validation/1 epoch"):
+            ledger.add_score(one.digest, split, Scored({"accuracy": 0.5}))
+    twin = Rejected("seen-function", "it computes the same as g0s0")
+    ledger.settle([Settled(kept, "f", None), Settled(gone, "", twin)], void=[gone.genome.digest])
+    found = {digest for split in ("validation", "validation/1 epoch") for digest in ledger.scores(split)}
+    assert found == {kept.genome.digest}
+    assert ledger.evaluations() == 1
+
+
 def test_what_was_tried_that_leaks_from_this_generation(ledger: Ledger) -> None:
     for generation, canonical in ((0, "a"), (1, "b"), (2, "c")):
         ledger.add_call(call(f"g{generation}s0/0", generation, canonical))

@@ -1,16 +1,9 @@
-"""Dominance and fronts of individuals."""
+"""The set of all that a run has bred."""
 
 from __future__ import annotations
 
-import moocore
-import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
-
-from ge_engine.outcome import Failed, Outcome, Rejected, Scored
-from ge_engine.population import Direction, Individual, Population, dominates, non_dominated, pareto_front
-
-DIRECTIONS: dict[str, Direction] = {"accuracy": "max", "parameters": "min"}
+from ge_engine.outcome import Outcome, Scored
+from ge_engine.population import Individual, Population
 
 
 def individual(number: int, outcome: Outcome | None) -> Individual:
@@ -19,42 +12,6 @@ def individual(number: int, outcome: Outcome | None) -> Individual:
 
 def scored(number: int, accuracy: float, parameters: float) -> Individual:
     return individual(number, Scored({"accuracy": accuracy, "parameters": parameters}))
-
-
-def test_a_direction_that_is_turned_around() -> None:
-    good, bad = {"accuracy": 0.9, "parameters": 10.0}, {"accuracy": 0.8, "parameters": 10.0}
-    assert dominates(good, bad, DIRECTIONS)
-    assert not dominates(bad, good, DIRECTIONS)
-    assert not dominates(good, good, DIRECTIONS)
-    assert not dominates({"accuracy": 0.9, "parameters": 11.0}, bad, DIRECTIONS)
-
-
-def test_a_front_with_twins_or_the_unscored() -> None:
-    everybody = [
-        scored(0, 0.5, 100),
-        individual(1, Failed("train", "crash", "it died")),
-        scored(2, 0.7, 100),
-        scored(3, 0.7, 100),
-        scored(4, 0.4, 50),
-        individual(5, Rejected("names", "undefined")),
-        individual(6, None),
-    ]
-    assert [one.id for one in pareto_front(everybody, DIRECTIONS)] == ["g0s2", "g0s4"]
-
-
-@given(st.lists(st.tuples(*[st.integers(0, 6).map(float)] * 3), max_size=25))
-def test_a_front_that_another_library_disagrees_with(points: list[tuple[float, ...]]) -> None:
-    expected = moocore.is_nondominated(np.array(points).reshape(-1, 3)) if points else []
-    assert non_dominated(points) == [index for index, kept in enumerate(expected) if kept]
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 50).map(float)), max_size=20), st.integers(0, 20))
-def test_a_front_kept_up_to_date_that_differs_from_the_whole(
-    points: list[tuple[float, float]], cut: int
-) -> None:
-    everybody = [scored(number, *point) for number, point in enumerate(points)]
-    early = pareto_front(everybody[:cut], DIRECTIONS)
-    assert pareto_front([*early, *everybody[cut:]], DIRECTIONS) == pareto_front(everybody, DIRECTIONS)
 
 
 def test_a_population_that_loses_somebody() -> None:

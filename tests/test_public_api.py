@@ -22,6 +22,10 @@ WHOLE = ("errors", "outcome", "contracts", "hookspecs", "testing")
 CHOSEN = {
     "genome": ("Block", "Genome", "Seed", "differing"),
     "patch": ("Patch", "apply", "parse_patch", "transplant"),
+    "pareto": (
+        *("clipped", "crowding", "dominates", "fronts", "gains", "hypervolume", "improves", "losses"),
+        *("non_dominated", "pareto_front", "strengths"),
+    ),
     "population": ("Individual", "Step", "dominates", "pareto_front"),
     "config": ("Recipe", "RunConfig", "load_config"),
 }

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 import synthetic
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ge_engine.population import pareto_front
+from ge_engine.pareto import pareto_front
 from ge_engine.report import RunData, read_run
 from ge_engine.report.counts import (
     GROUPS,
@@ -25,12 +23,12 @@ from ge_engine.report.counts import (
     reasons,
     success,
 )
-from ge_engine.report.data import read_curve
+from ge_engine.report.data import Row, read_curve
 from ge_engine.report.drawing import written
 from ge_engine.report.figures import success as success_figure
-from ge_engine.report.growth import growth
-from ge_engine.search.hypervolume import box, normalised
+from ge_engine.search.experience import trials_of
 from ge_engine.store.history import History
+from ge_engine.store.statistics import statistics
 
 RUNGS = ("extract", "compile", "contract", "names", "unchanged", "seen", "build", "shape", "gradient")
 
@@ -97,6 +95,37 @@ def test_a_group_that_counts_children_twice_or_not(run: RunData, group: str) -> 
     assert [tally.total for tally in tallies] == sorted((tally.total for tally in tallies), reverse=True)
 
 
+def test_a_report_whose_every_child_is_better(run: RunData) -> None:
+    """Better than its parents by the definition, written out, and mates count with both parents."""
+    rows = {row.id: row for row in run.rows}
+
+    def beats(a: Row, b: Row) -> bool:
+        mine = (-a.objectives["accuracy"], a.objectives["parameters"])
+        theirs = (-b.objectives["accuracy"], b.objectives["parameters"])
+        return mine != theirs and all(x <= y for x, y in zip(mine, theirs, strict=True))
+
+    for row in run.children:
+        parents = [rows[name] for name in row.parents if rows[name].state == "scored"]
+        wanted = row.state == "scored" and any(beats(row, one) for one in parents)
+        assert row.better == (wanted and not any(beats(one, row) for one in parents)), row.id
+    found = [row.better for row in run.children if row.state == "scored"]
+    assert 0 < sum(found) < len(found)
+    second = [row for row in run.children if row.better and len(row.parents) == 2]
+    assert any(not beats(row, rows[row.parents[0]]) for row in second), "better than the second parent alone"
+    rungs = {rung.name: rung for rung in ladder(run)}
+    assert 0 < rungs["improved"].lost < rungs["trained and scored"].passed
+
+
+def test_better_that_log_and_report_and_the_draw_mean_differently(run: RunData, history: History) -> None:
+    counted = {row.value: row.better for row in statistics(history) if row.dimension == "operator"}
+    drawn = trials_of(history, len(history.generations()))
+    for name, better in counted.items():
+        mine = [row for row in run.children if any(step.operator == name for step in row.steps)]
+        assert sum(row.better for row in mine) == better
+        assert drawn["operator", name].better == better
+    assert sum(counted.values()) > 0
+
+
 def test_reasons_that_do_not_add_up(run: RunData, history: History) -> None:
     lost = sum(row.state in ("rejected", "failed") for row in run.children)
     assert sum(reason.count for reason in reasons(run, most=1000)) == lost
@@ -118,17 +147,6 @@ def test_a_hypervolume_that_shrinks_or_misses_evaluations(run: RunData) -> None:
     assert list(grown.volumes) == sorted(grown.volumes)
     assert 0 < grown.volumes[0] <= grown.volumes[-1] <= 1
     assert [generation for _, generation in grown.starts] == [0, 1, 2, 3, 4]
-
-
-@pytest.mark.parametrize("dimensions", [1, 2, 3, 4])
-@given(data=st.data())
-def test_growth_that_differs_from_the_hypervolume(dimensions: int, data: st.DataObject) -> None:
-    value = st.integers(0, 6).map(float) | st.floats(0, 6)
-    points = data.draw(st.lists(st.tuples(*[value] * dimensions), min_size=1, max_size=14))
-    ideal, reference = box(points)
-    grown = growth(points, ideal, reference)
-    wanted = [normalised(points[: n + 1], ideal, reference) for n in range(len(points))]
-    assert grown == pytest.approx(wanted, abs=1e-9)
 
 
 def test_a_lineage_with_a_parent_missing_or_below_its_child(run: RunData) -> None:

@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 from ge_engine import loop
 from ge_engine.cli.app import app
 from ge_engine.outcome import Rejected
-from ge_engine.population import losses
-from ge_engine.search.hypervolume import box, normalised
+from ge_engine.pareto import box, losses, normalised
 from ge_engine.store.history import History
 from ge_engine.store.statistics import DIMENSIONS, gained, repairs, statistics, trace
 

@@ -52,6 +52,7 @@ def ablate(
     max_evaluations: o.MaxEvaluations = None,
     plugin: o.PluginModules = None,
     no_plugin: o.BlockedPlugins = None,
+    allow_changes: o.AllowChanges = False,
 ) -> None:
     """Run arms of the method under equal budgets; print hypervolume over evaluations and a rank test.
 
@@ -60,7 +61,8 @@ def ablate(
     settings = o.settings_of(context.params)
     registry = load_registry(plugin or (), no_plugin or ())
     names = [name.strip() for name in arms.split(",") if name.strip()]
-    result = run_arms(Seed.load(seed_file), settings, registry, folder, names, repeats, _tell)
+    parsed = Seed.load(seed_file)
+    result = run_arms(parsed, settings, registry, folder, names, repeats, _tell, allow_changes=allow_changes)
     print_arms(result)
 
 

@@ -33,6 +33,7 @@ NEEDED = (
     "llguidance",
     "gguf",
     "deap",
+    "moocore",
 )
 
 

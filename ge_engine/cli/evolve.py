@@ -50,6 +50,7 @@ def evolve(
     population: o.PopulationSize = None,
     seed: o.RandomSeed = None,
     operators: o.Operators = None,
+    checks: o.Checks = None,
     no_eot: o.NoEot = False,
     no_personas: o.NoPersonas = False,
     no_mating: o.NoMating = False,
@@ -91,6 +92,7 @@ def evolve(
     run: RunFolder = None,
     plugin: o.PluginModules = None,
     no_plugin: o.BlockedPlugins = None,
+    allow_changes: o.AllowChanges = False,
 ) -> None:
     """Evolve the blocks of a model file and print the Pareto front.
 
@@ -109,7 +111,7 @@ def evolve(
     again = f"The same command goes on with it{'' if run else f', given --run {folder}'}."
     try:
         with open_view(folder, settings) as view:
-            result = engine.run(parsed, settings, registry, folder, view.observe)
+            result = engine.run(parsed, settings, registry, folder, view.observe, allow_changes=allow_changes)
     except KeyboardInterrupt:
         err.print(f"The run was ended at once. {again}")
         raise typer.Exit(130) from None

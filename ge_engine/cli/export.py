@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
-from ge_engine import __version__
 from ge_engine.cli.console import out
 from ge_engine.cli.refs import find_individual, require_genome, split_reference
 from ge_engine.errors import ConfigError
 from ge_engine.ledger import History
 from ge_engine.population import Individual
+from ge_engine.store.parts import part_of
 from ge_engine.store.rescored import plain, spreads
+from ge_engine.versions import ENGINE
 
 
 def export(
@@ -35,7 +36,7 @@ def export(
         one = find_individual(history, identity)
         source = require_genome(one).source
         if header:
-            source = with_header(source, one, folder, history.seed.newline, rescored_line(history, identity))
+            source = with_header(source, one, history)
     if output.exists() and not force:
         raise ConfigError(f"The file {output} exists.", "Choose another name, or overwrite it with --force.")
     write_whole(output, source)
@@ -71,11 +72,12 @@ def rescored_line(history: History, identity: str) -> str:
     return f"With further seeds: {plain(found)}." if found and plain(found) else ""
 
 
-def with_header(source: bytes, one: Individual, folder: Path, newline: str, remark: str = "") -> bytes:
+def with_header(source: bytes, one: Individual, history: History) -> bytes:
     """A comment after the byte order mark, the interpreter line and the encoding line, where they stand."""
+    newline, remark = history.seed.newline, rescored_line(history, one.id)
     scores = ", ".join(f"{name} {value:g}" for name, value in one.objectives.items())
     how = "; ".join(f"{s.operator} ({s.intent}) of {s.address}" for s in one.steps)
-    lines = [f"# Evolved by ge_engine {__version__}: {folder.name}:{one.id}"]
+    lines = [f"# Evolved by {_engine_of(history, one)}: {history.folder.name}:{one.id}"]
     lines += [f"# Parents: {', '.join(one.parents)}. {how}."] if one.parents else []
     lines += [f"# Validation: {scores}."] if scores else []
     lines += [f"# {remark}"] if remark else []
@@ -89,3 +91,9 @@ def with_header(source: bytes, one: Individual, folder: Path, newline: str, rema
     if top == 0 and source.startswith(b"\xef\xbb\xbf"):
         before, kept[0] = b"\xef\xbb\xbf", kept[0][3:]
     return before + "".join(line + newline for line in lines).encode() + b"".join(kept[top:])
+
+
+def _engine_of(history: History, one: Individual) -> str:
+    """The engine with the version that bred the individual, which need not be this one."""
+    part = part_of(history, one.id)
+    return f"ge_engine {part.making.versions.get(ENGINE, '')}".rstrip() if part else "ge_engine"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,8 +18,10 @@ from ge_engine.cli.outcomes import describe, number
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
 from ge_engine.outcome import Failed, Rejected, Scored
-from ge_engine.population import SEED_ID, Individual, pareto_front
+from ge_engine.pareto import pareto_front
+from ge_engine.population import SEED_ID, Individual
 from ge_engine.store.audit import check as audit
+from ge_engine.store.parts import changed, first_of, part_of, parts_of
 from ge_engine.store.rescored import as_data, spreads
 from ge_engine.store.statistics import repairs, statistics
 
@@ -62,11 +64,14 @@ def log(
             again = spreads(history)
             for one in shown:
                 record = as_record(one, best)
+                part = part_of(history, one.id)
+                record |= {"made_with": dict(part.making.versions)} if part else {}
                 record |= {"rescored": as_data(again[one.id])} if one.id in again else {}
                 typer.echo(json.dumps(record, allow_nan=False))
             return
         _print_table(shown, best, history.config.islands > 1)
         _print_moves(history)
+        _print_parts(history)
         out.print()
         print_rescored(history)
         _print_summary(history)
@@ -160,6 +165,17 @@ def _print_moves(history: History) -> None:
     for generation, moves in groupby(history.moves(), key=lambda pair: pair[0]):
         told = ", ".join(f"{move.id} from island {move.source} to {move.target}" for _, move in moves)
         out.print(f"migrated after generation {generation}: {told}")
+
+
+def _print_parts(history: History) -> None:
+    """With what a run was made that was not made with one and the same."""
+    parts = parts_of(history)
+    if len(parts) < 2:
+        return
+    out.print(Text(f"begun with {parts[0].making}"))
+    for before, after in pairwise(parts):
+        first = first_of(history, after) or "here, before the next child,"
+        out.print(Text(f"from {first} on with {changed(before, after)}"))
 
 
 def _print_summary(history: History) -> None:

@@ -26,6 +26,10 @@ PluginModules = Annotated[
 BlockedPlugins = Annotated[
     list[str] | None, _option(RUN, "Leave this plugin out (repeatable).", "--no-plugin", metavar="NAME")
 ]
+AllowChanges = Annotated[
+    bool,
+    _option(RUN, "Go on with other versions or checks than the run was made with.", "--allow-changes"),
+]
 Preset = Annotated[str, _option(SEARCH, f"Sets the defaults: {' or '.join(PRESETS)}.", "--preset")]
 ConfigFile = Annotated[
     Path | None, _option(SEARCH, "Settings in TOML; flags win over it.", "--config", metavar="FILE")
@@ -82,6 +86,15 @@ PopulationSize = Annotated[int | None, _option(SEARCH, "Children in each generat
 RandomSeed = Annotated[int | None, _option(SEARCH, "Seed of every random choice.", "--seed")]
 Operators = Annotated[
     list[str] | None, _option(SEARCH, "Use these operators (repeatable).", "--operators", metavar="NAME")
+]
+Checks = Annotated[
+    list[str] | None,
+    _option(
+        SEARCH,
+        "Checks in force; built-in stands for the engine's own (repeatable).",
+        "--checks",
+        metavar="NAME",
+    ),
 ]
 NoEot = Annotated[bool, _option(SEARCH, "Without Evolution of Thought.", "--no-eot")]
 NoPersonas = Annotated[bool, _option(SEARCH, "Without personas.", "--no-personas")]
@@ -157,7 +170,8 @@ Stall = Annotated[int | None, _option(BUDGET, "Stop after so many generations of
 SETTINGS: Mapping[str, str] = {
     **dict.fromkeys(("task", "entry", "blocks", "dead_blocks", "llm", "generations", "population"), ""),
     **dict.fromkeys(
-        ("operators", "grammar", "repairs", "think", "workers", "timeout", "sandbox", "schedule"), ""
+        ("operators", "checks", "grammar", "repairs", "think", "workers", "timeout", "sandbox", "schedule"),
+        "",
     ),
     **dict.fromkeys(("threads", "adaptive", "max_evaluations", "max_seconds", "price_in", "price_out"), ""),
     **dict.fromkeys(("stop_when", "stall", "max_slowdown", "halving", "halving_rate", "rescore_seeds"), ""),
@@ -193,8 +207,9 @@ def settings_of(options: Mapping[str, Any]) -> RunConfig:
     """
     given = {name: value for name, value in options.items() if value not in ([], ())}
     flags = {setting or name: given.get(name) for name, setting in SETTINGS.items()}
-    if given.get("operators"):
-        flags["operators"] = [name for several in given["operators"] for name in several.split(",")]
+    for listed in ("operators", "checks"):
+        if given.get(listed):
+            flags[listed] = [name.strip() for several in given[listed] for name in several.split(",")]
     if options.get("no_eot"):
         flags["p_eot"] = 0.0
     if options.get("no_mating"):

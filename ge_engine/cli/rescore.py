@@ -21,6 +21,7 @@ def rescore(
     workers: o.Workers = None,
     plugin: o.PluginModules = None,
     no_plugin: o.BlockedPlugins = None,
+    allow_changes: o.AllowChanges = False,
 ) -> None:
     """Train the Pareto front and the seed model again, and show mean and spread.
 
@@ -30,5 +31,5 @@ def rescore(
     with History(run) as history:
         config = history.config
     with open_view(run, config) as view:
-        engine.rescore(run, seeds, registry, view.observe, workers)
+        engine.rescore(run, seeds, registry, view.observe, workers, allow_changes=allow_changes)
     print_summary(run)

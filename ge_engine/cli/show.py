@@ -12,6 +12,7 @@ from ge_engine.cli.outcomes import describe, describe_outcome
 from ge_engine.cli.refs import find_individual, split_reference
 from ge_engine.ledger import History
 from ge_engine.population import SEED_ID, Individual
+from ge_engine.store.parts import changed, part_of, parts_of, scored_in
 from ge_engine.store.records import Call
 from ge_engine.store.rescored import plain, spreads
 
@@ -36,6 +37,7 @@ def show(
         again = spreads(history).get(one.id)
         if again is not None:
             out.print(Text(f"further seeds  {plain(again)}"))
+        _print_making(history, one)
         _print_lineage(history, one)
         for call in history.calls(one.id):
             _print_call(call)
@@ -49,6 +51,17 @@ def _print_islands(history: History, one: Individual) -> None:
     moves = (move for _, move in history.moves() if move.id == one.id)
     went = "".join(f", migrated from {move.source} to {move.target}" for move in moves)
     out.print(Text(("all islands" if one.id == SEED_ID else f"island {one.island}") + went))
+
+
+def _print_making(history: History, one: Individual) -> None:
+    """With what it was bred, and scored, in a run that was not made with one and the same."""
+    if len(parts_of(history)) < 2:
+        return
+    bred, scored = part_of(history, one.id), scored_in(history, one.id)
+    if bred is not None:
+        out.print(Text(f"made with {bred.making}"))
+    if bred is not None and scored is not None and scored != bred:
+        out.print(Text(f"scored with {changed(bred, scored)}"))
 
 
 def _print_lineage(history: History, one: Individual) -> None:

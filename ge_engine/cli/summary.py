@@ -15,7 +15,8 @@ from ge_engine.cli.outcomes import number
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
 from ge_engine.outcome import Failed, Scored
-from ge_engine.population import SEED_ID, Direction, Individual, dominates, pareto_front
+from ge_engine.pareto import Direction, dominates, pareto_front
+from ge_engine.population import SEED_ID, Individual
 
 
 def print_summary(folder: Path) -> None:

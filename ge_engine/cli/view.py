@@ -92,7 +92,9 @@ def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
     match name:
         case "run_started":
             how = "going on" if data["resumed"] else "starting"
-            return Text(f"{how}, {data['generation']} of {counted(data['generations'], 'generation')} done")
+            made = f"; made with {data['changes']}" if data["changes"] else ""
+            done = counted(data["generations"], "generation")
+            return Text(f"{how}, {data['generation']} of {done} done{made}")
         case "seed_scored":
             return Text(f"  {'seed':8} {_scores(data['objectives'])}").append_text(_remark(data))
         case "asked":

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ge_engine.contracts import Check
-from ge_engine.population import SEED_ID, Direction, Step, losses
+from ge_engine.pareto import Direction, box, growth, losses
+from ge_engine.population import SEED_ID, Step
 from ge_engine.report.data import Row, RunData
-from ge_engine.report.growth import growth
-from ge_engine.search.hypervolume import box
 
 BEFORE_CHECKS = ("skipped", "model", "plugin", "extract", "compile", "contract")
 Group = Literal["operator", "intent", "persona", "block"]
 GROUPS: tuple[Group, ...] = ("operator", "intent", "persona", "block")
-FATES = ("on the front", "better than its parent", "trained", "failed in training", "rejected")
+FATES = ("on the front", "better than its parents", "trained", "failed in training", "rejected")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
-from ge_engine.population import SEED_ID, Direction, Individual, Step, dominates, pareto_front
+from ge_engine.pareto import Direction, improves, pareto_front
+from ge_engine.population import SEED_ID, Individual, Step
 from ge_engine.report.texts import SourceTable
 from ge_engine.store.history import History
+from ge_engine.store.parts import parts_of
 from ge_engine.store.records import Call
 from ge_engine.store.rescored import plain, spreads
 
@@ -51,7 +53,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An individual. `better`: it dominates its first parent; `curve`: one mapping an epoch;
+    """An individual. `better`: it dominates a parent and none dominates it; `curve`: one mapping an epoch;
     `test`: its objectives on the test split, empty when it was no finalist; `further`: what trainings with
     further seeds gave, in words; `island`: where it was bred, None in a run of one population."""
 
@@ -133,6 +135,11 @@ def read_run(history: History, rungs: Iterable[str]) -> RunData:
 def _settings(history: History) -> Mapping[str, Any]:
     config = history.config
     islands = {"islands": config.islands} if config.islands > 1 else {}
+    made = (
+        {"made with": "; then ".join(str(one.making) for one in parts_of(history))}
+        if parts_of(history)
+        else {}
+    )
     return {
         "task": config.task,
         "language model": ", ".join(config.models),
@@ -142,6 +149,7 @@ def _settings(history: History) -> Mapping[str, Any]:
         "epochs": config.recipe.epochs,
         "random seed": config.random_seed,
         **islands,
+        **made,
     }
 
 
@@ -154,12 +162,12 @@ def _rows(
     several = history.config.islands > 1
     again = {identity: plain(found) for identity, found in spreads(history).items()}
     for one in individuals:
-        parent = known.get(one.parents[0]) if one.parents else None
+        parents = [known[name] for name in one.parents if name in known]
         stage, reason = _explained(one.outcome)
         yield Row(
             id=one.id,
             generation=one.generation,
-            parents=tuple(p for p in one.parents if p in known),
+            parents=tuple(parent.id for parent in parents),
             steps=one.steps,
             state=_state(one.outcome),
             stage=stage,
@@ -167,7 +175,7 @@ def _rows(
             objectives=one.objectives,
             test=_objectives(tests.get(one.id)),
             curve=read_curve(one.outcome.details) if isinstance(one.outcome, Scored) else (),
-            better=_better(one, parent, directions),
+            better=_better(one, parents, directions),
             front=one.id in best,
             parts=_parts(one, sources),
             exchanges=tuple(_exchange(call, sources) for call in history.calls(one.id)),
@@ -202,10 +210,9 @@ def _objectives(outcome: Outcome | None) -> Mapping[str, float]:
     return outcome.objectives if isinstance(outcome, Scored) else {}
 
 
-def _better(one: Individual, parent: Individual | None, directions: Mapping[str, Direction]) -> bool:
-    if parent is None or not (one.scored and parent.scored):
-        return False
-    return dominates(one.objectives, parent.objectives, directions)
+def _better(one: Individual, parents: Iterable[Individual], directions: Mapping[str, Direction]) -> bool:
+    scores = [parent.objectives for parent in parents if parent.scored]
+    return one.scored and improves(one.objectives, scores, directions)
 
 
 def read_curve(details: Mapping[str, Any]) -> Curve:

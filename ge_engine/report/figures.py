@@ -94,7 +94,7 @@ def ladder(run: RunData) -> Drawing:
     figure.update_layout(margin={"t": 16, "b": 16})
     lost = ", ".join(f"{rung.lost:,} at {rung.name}" for rung in rungs[1:-3] if rung.lost) or "none"
     summary = f"Of {rungs[0].passed:,} children {rungs[-3].passed:,} were scored; out: {lost}. "
-    summary += "Improved: better than the parent, or on the front."
+    summary += "Improved: better than its parents, or on the front."
     return Drawing("From children to the front", summary, figure)
 
 
@@ -133,10 +133,10 @@ def _most_successful(tallies: Sequence[counts.Tally]) -> str:
         return f"Too few children to compare: fewer than two of these have {FEWEST} or more."
     best = max(enough, key=_gains)
     if not _gains(best):
-        return "No child was better than its parent."
+        return "No child was better than its parents."
     number = best.fates[0] + best.fates[1]
     share = f"{number:,} of {best.total:,} ({_gains(best):.0%})"
-    return f"Most often better than the parent or on the front: {best.name or 'none'}, {share}."
+    return f"Most often better than its parents or on the front: {best.name or 'none'}, {share}."
 
 
 def _gains(tally: counts.Tally) -> float:

@@ -28,6 +28,8 @@ def require_names(config: RunConfig, registry: Registry) -> None:
         choose(registry.selectors, name, "selector")
     for spec, _ in chain.from_iterable(shares_of(config)):
         factory_of(spec, registry)
+    for name in config.checks:
+        choose(registry.checks, name, "check")
     if config.grammar:
         choose(registry.grammars, config.grammar, "grammar")
     evaluator = choose(registry.evaluators, config.evaluator, "evaluator")

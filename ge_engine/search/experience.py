@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Trials, evenly
-from ge_engine.population import improves
+from ge_engine.pareto import improves
 from ge_engine.store.history import History
 from ge_engine.store.records import from_json
 

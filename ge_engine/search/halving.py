@@ -8,18 +8,16 @@ what does not go on at once is stopped, so that no worker waits and no place is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Job
 from ge_engine.ledger import Ledger
 from ge_engine.outcome import Outcome, Scored
-from ge_engine.population import Direction, Individual, losses, non_dominated
+from ge_engine.pareto import Direction, Point, best_first, losses
+from ge_engine.population import Individual
 from ge_engine.search.scoring import Scoring
 from ge_engine.store.splits import at_epochs
-
-Point = tuple[float, ...]
 
 
 def stages_of(config: RunConfig) -> tuple[int, ...]:
@@ -32,37 +30,9 @@ def stages_of(config: RunConfig) -> tuple[int, ...]:
     return tuple(sorted(stages - {config.recipe.epochs}))
 
 
-def ranked(points: Sequence[Point]) -> list[int]:
-    """Indices, best first: by non-dominated fronts, within one by crowding distance (Deb et al., 2002), then
-    by order. Less is better; of equal points the earlier stands in the better front."""
-    left = list(range(len(points)))
-    order: list[int] = []
-    while left:
-        front = [left[i] for i in non_dominated([points[i] for i in left])]
-        distance = _crowding([points[i] for i in front])
-        order += [
-            i for _, i in sorted(zip(distance, front, strict=True), key=lambda pair: (-pair[0], pair[1]))
-        ]
-        left = [i for i in left if i not in set(front)]
-    return order
-
-
-def _crowding(points: Sequence[Point]) -> list[float]:
-    distance = [0.0] * len(points)
-    for axis in range(len(points[0])):
-        order = sorted(range(len(points)), key=lambda i: (points[i][axis], i))
-        span = points[order[-1]][axis] - points[order[0]][axis]
-        for place, i in enumerate(order):
-            if place in (0, len(order) - 1):
-                distance[i] = math.inf
-            elif span:
-                distance[i] += (points[order[place + 1]][axis] - points[order[place - 1]][axis]) / span
-    return distance
-
-
 def survivors(points: Sequence[Point], rate: int) -> list[int]:
     """Indices, rising, of the better `1 / rate` of the points, rounded up."""
-    return sorted(ranked(points)[: -(-len(points) // rate)])
+    return sorted(best_first(points)[: -(-len(points) // rate)])
 
 
 class Halving:

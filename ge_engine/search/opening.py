@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ge_engine.config import RunConfig, config_to_dict
@@ -15,10 +15,14 @@ from ge_engine.ledger import History, Ledger, exists
 from ge_engine.population import Direction
 from ge_engine.registry import Registry
 from ge_engine.search.models import check_models
+from ge_engine.store.parts import parts_of
+from ge_engine.versions import Making, differences, made_with, sentence
 
-# What a later session of a run may change: how much and how fast, never what is compared.
+# What a later session of a run may change: how much and how fast, never what is compared. `checks` are among
+# what it was made with, beside the versions, which may change on demand.
 CHANGEABLE = frozenset(
     {
+        "checks",
         "generations",
         "workers",
         "memory_gib",
@@ -38,46 +42,91 @@ CHANGEABLE = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run's ledger, and in words what it was made with until now and is no longer ("" where that is all the
+    same)."""
+
+    ledger: Ledger
+    changes: str
+
+
 @contextmanager
 def opened_run(
-    folder: Path, seed: Seed, config: RunConfig, registry: Registry, directions: Mapping[str, Direction]
-) -> Iterator[Ledger]:
+    folder: Path,
+    seed: Seed,
+    config: RunConfig,
+    registry: Registry,
+    directions: Mapping[str, Direction],
+    allow_changes: bool,
+) -> Iterator[Opened]:
     """The run's ledger. Where no seed was trained yet, the language models are checked before one is, and
     before a new run leaves anything on the disk. A folder that was made here for a seed that is then refused
-    goes again.
+    goes again. A ledger of an older version is brought up to date once the run may go on.
 
     Raises:
-        ConfigError: the run has other settings.
+        ConfigError: the run has other settings; or it was made with other versions or checks, by which its
+            results could change, without `allow_changes`.
         LedgerError: the run has another seed, or its folder or database cannot be used.
         ModelError: a language model that can be checked will not do.
     """
     fresh, made = not exists(folder), not folder.exists()
+    making = made_with(registry, config)
     if fresh:
         check_models(config, registry)
+    else:
+        with History(folder) as history:
+            _require_same(history, seed, config, making, allow_changes)
     with (
         _gone_when_refused(folder) if made else nullcontext(),
         Ledger.create(folder, seed, config) if fresh else Ledger.open(folder) as ledger,
     ):
+        changes = _require_same(ledger, seed, config, making, allow_changes)
         if not ledger.seed_is_scored:
             if not fresh:
                 check_models(config, registry)
             ledger.begin_anew(seed, config)
-        if ledger.seed.source != seed.source:
-            raise LedgerError(
-                f"The run {folder} was made from another seed ({ledger.seed.path or 'unnamed'}), "
-                f"not from {seed.path or 'this one'} as it is now.",
-                "Give that seed, or choose another folder with --run.",
-            )
-        before, now = _compared(ledger.config), _compared(config)
-        changed = [key for key in now if now[key] != before[key]]
-        if changed:
-            key = changed[0]
-            raise ConfigError(
-                f"The run {folder} was made with {key} = {before[key]!r}; it cannot go on with {now[key]!r}.",
-                f"Take the old setting, or another folder with --run. Differing: {', '.join(changed)}.",
-            )
         ledger.set_config(config, directions)
-        yield ledger
+        ledger.begin_part(making)
+        yield Opened(ledger, changes)
+
+
+def _require_same(
+    history: History, seed: Seed, config: RunConfig, making: Making, allow_changes: bool
+) -> str:
+    """Refuse what a run cannot go on with; in words what changes. A run without a scored seed begins anew."""
+    if not history.seed_is_scored:
+        return ""
+    if history.seed.source != seed.source:
+        raise LedgerError(
+            f"The run {history.folder} was made from another seed ({history.seed.path or 'unnamed'}), "
+            f"not from {seed.path or 'this one'} as it is now.",
+            "Give that seed, or choose another folder with --run.",
+        )
+    before, now = _compared(history.config), _compared(config)
+    changed = [key for key in now if now[key] != before[key]]
+    if changed:
+        key = changed[0]
+        raise ConfigError(
+            f"The run {history.folder} was made with {key} = {before[key]!r}; "
+            f"it cannot go on with {now[key]!r}.",
+            f"Take the old setting, or another folder with --run. Differing: {', '.join(changed)}.",
+        )
+    return _changes(history, making, allow_changes)
+
+
+def _changes(history: History, making: Making, allow_changes: bool) -> str:
+    parts = parts_of(history)
+    found = list(differences(parts[-1].making, making)) if parts else []
+    graver = [one for one in found if one.matters]
+    if graver and not allow_changes:
+        raise ConfigError(
+            f"The run {history.folder} was made with {', '.join(one.was for one in graver)}; going on with "
+            f"{', '.join(one.now for one in graver)} can change its results.",
+            "Put back what it was made with, or go on all the same with --allow-changes "
+            "(allow_changes=True from Python).",
+        )
+    return sentence(found) if found else ""
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from ge_engine.config import RunConfig
 from ge_engine.errors import LedgerError
 from ge_engine.ledger import History, Ledger
 from ge_engine.outcome import Outcome
-from ge_engine.population import SEED_ID, Direction, Individual, Move, pareto_front
+from ge_engine.pareto import Direction, pareto_front
+from ge_engine.population import SEED_ID, Individual, Move
 from ge_engine.search.breeding import Breeding, Shop
 from ge_engine.search.experience import experience_of
 from ge_engine.search.halving import Halving, as_recorded

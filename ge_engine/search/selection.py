@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from ge_engine.blaming import blaming
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Selector
-from ge_engine.population import SEED_ID, Direction, Individual, dominates
+from ge_engine.pareto import Direction, gains
+from ge_engine.population import SEED_ID, Individual
 from ge_engine.registry import Registry, choose
 from ge_engine.search.islands import share
 from ge_engine.search.slots import Pool
@@ -37,7 +38,11 @@ class Selection:
         if number == 0:
             return Pool(0, (seed,), ())
         parents = self._select(self._parents, population, 2 * size, number, island, "parents")
-        gained = [one for one in population if one.id != SEED_ID and self._gained(one, seed)]
+        gained = [
+            one
+            for one in population
+            if one.id != SEED_ID and gains(one.objectives, seed.objectives, self._directions)
+        ]
         thought = max(min(1, self._config.eot_elites), self._share(self._config.eot_elites, island))
         helpful = self._select(self._elites, gained, thought, number, island, "eot")
         return Pool(number, tuple(parents), tuple(helpful))
@@ -52,13 +57,6 @@ class Selection:
 
     def _share(self, total: int, island: int) -> int:
         return share(total, island, self._config.islands)
-
-    def _gained(self, one: Individual, seed: Individual) -> bool:
-        """Better than the seed in some objective."""
-        return any(
-            dominates(one.objectives, seed.objectives, {name: direction})
-            for name, direction in self._directions.items()
-        )
 
     def _select(
         self,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ge_engine.errors import GeError
 from ge_engine.outcome import Rejected, Scored
+from ge_engine.pareto import fronts, losses
 from ge_engine.population import SEED_ID, Individual, Move, individual_id
 from ge_engine.search.islands import island_of, travels
 from ge_engine.store.history import History
@@ -179,17 +180,14 @@ class _Audit:
         recorded = set(self._history.fronts(number))
         for identity in sorted(recorded - set(known)):
             yield f"{identity} is on its front and has no score"
-        signs = {n: -1.0 if d == "max" else 1.0 for n, d in self._directions().items()}
-        losses = {i: tuple(signs[n] * p[n] for n in signs) for i, p in known.items()}
-        for identity, mine in losses.items():
-            beaten = any(other != mine and _no_worse(other, mine) for other in losses.values())
-            if beaten and identity in recorded:
+        points = {i: losses(values, self._history.directions) for i, values in known.items()}
+        numbers = fronts(list(points.values()))
+        told = {points[identity] for identity in recorded & set(points)}
+        for (identity, mine), number in zip(points.items(), numbers, strict=True):
+            if number and identity in recorded:
                 yield f"{identity} is on its front and is dominated"
-            if not beaten and not any(losses.get(other) == mine for other in recorded):
+            if not number and mine not in told:
                 yield f"{identity} is not dominated and not on its front"
-
-    def _directions(self) -> Mapping[str, str]:
-        return self._history.directions
 
     def _strays(self) -> Iterator[str]:
         sql = (
@@ -199,7 +197,3 @@ class _Audit:
         unfinished = any(not record.finished for record in self._records)
         for digest, split in [] if unfinished else self._history.query(sql):
             yield f"score of {digest[:12]} ({split}): it belongs to no individual that was admitted"
-
-
-def _no_worse(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-    return all(x <= y for x, y in zip(a, b, strict=True))

@@ -17,10 +17,9 @@ from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Outcome, Rejected, Scored
 from ge_engine.population import Direction, Individual, Move
 from ge_engine.store.records import Call, from_json, outcome_from_json, probe_from_json, steps_from_json
+from ge_engine.store.schema import SCHEMA_VERSION
 
 FILE = "ledger.sqlite"
-SCHEMA_VERSION = 2
-"""1: islands were not known. A reader takes it as a run of one; a writer brings it up to date."""
 MEND = "Put back a copy of it, or save what `sqlite3 ledger.sqlite .recover` finds and start a new run."
 INDIVIDUAL = """
 SELECT i.id, i.generation, i.slot, i.parents, i.steps, i.delta, i.stage, i.reason, s.outcome, {island}
@@ -69,7 +68,7 @@ class History:
             raise LedgerError(f"There is no run in {folder}.", "`ge evolve SEED --run DIR` makes one.")
         with reporting(self.path):
             self._db = self._connect()
-            self._schema = self._version()
+            self.schema = self._version()
             row = self._one("SELECT source, path FROM seed")
         if row is None:
             raise LedgerError(f"The ledger {self.path} holds no seed.", "It is damaged; start a new run.")
@@ -137,7 +136,7 @@ class History:
 
     @property
     def _select(self) -> str:
-        return INDIVIDUAL.format(island="i.island" if self._schema > 1 else "0")
+        return INDIVIDUAL.format(island="i.island" if self.schema > 1 else "0")
 
     def individual(self, identity: str) -> Individual | None:
         """One individual with its genome and its outcome on the validation split."""
@@ -251,7 +250,7 @@ class History:
 
     def populations(self, generation: int) -> tuple[tuple[str, ...], ...]:
         """The survivors of a generation by island, those that have just arrived last."""
-        column = "island" if self._schema > 1 else "0"
+        column = "island" if self.schema > 1 else "0"
         sql = f"SELECT {column}, id FROM survivors WHERE generation = ? ORDER BY rank"
         rows = self._all(sql, generation)
         islands = range(max((island for island, _ in rows), default=-1) + 1)
@@ -260,7 +259,7 @@ class History:
     def moves(self) -> tuple[tuple[int, Move], ...]:
         """Who travelled from one island to another, and after which generation."""
         sql = "SELECT generation, id, source, target FROM moves ORDER BY generation, rank"
-        rows = self._all(sql) if self._schema > 1 else []
+        rows = self._all(sql) if self.schema > 1 else []
         return tuple((generation, Move(*move)) for generation, *move in rows)
 
     def score(self, digest: str, split: str) -> Outcome | None:
@@ -307,6 +306,7 @@ CONTENT: Mapping[str, str] = {
     "moves": "SELECT generation, rank, id, source, target FROM moves",
     "fronts": "SELECT generation, rank, id FROM fronts",
     "merged": "SELECT generation, rank, id FROM merged",
+    "parts": "SELECT number, versions, others, checks FROM parts",
 }
 
 

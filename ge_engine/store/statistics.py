@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ge_engine.outcome import Rejected
-from ge_engine.population import SEED_ID, Individual, improves, losses, non_dominated
-from ge_engine.search.hypervolume import box, normalised
+from ge_engine.pareto import Point, box, growth, improves, losses
+from ge_engine.population import SEED_ID, Individual
 from ge_engine.store.history import History
 
 REPAIRED = re.compile(r"\brepaired ([\w-]+)")
@@ -74,36 +75,21 @@ def repairs(history: History) -> Mapping[str, tuple[int, int]]:
     return {stage: (sent, saved) for stage, (sent, saved) in sorted(counts.items())}
 
 
-def gained(points: Mapping[str, tuple[float, ...]]) -> dict[str, float]:
+def gained(points: Mapping[str, Point]) -> dict[str, float]:
     """The normalised hypervolume that each point added to those before it."""
-    if not points:
-        return {}
-    ideal, reference = box(list(points.values()))
-    front: list[tuple[float, ...]] = []
-    before = 0.0
-    gains: dict[str, float] = {}
-    for identity, point in points.items():
-        front = _with(front, point)
-        now = normalised(front, ideal, reference)
-        gains[identity] = max(0.0, now - before)
-        before = now
-    return gains
+    volumes = [0.0, *_volumes(points)]
+    return dict(zip(points, (now - before for before, now in pairwise(volumes)), strict=True))
 
 
 def trace(history: History) -> list[tuple[int, float]]:
     """(evaluations so far, normalised hypervolume) after each scored individual, the seed first."""
     directions = history.directions
     points = {i: losses(values, directions) for i, _, values in history.scored_points()}
-    total, steps = 0.0, []
-    for number, gain in enumerate(gained(points).values(), 1):
-        total += gain
-        steps.append((number, total))
-    return steps
+    return list(enumerate(_volumes(points), 1))
 
 
-def _with(front: Sequence[tuple[float, ...]], point: tuple[float, ...]) -> list[tuple[float, ...]]:
-    joined = [*front, point]
-    return [joined[index] for index in non_dominated(joined)]
+def _volumes(points: Mapping[str, Point]) -> list[float]:
+    return growth(points.values(), *box(list(points.values()))) if points else []
 
 
 def _values(one: Individual, models: Iterable[str]) -> Iterator[tuple[str, str]]:
