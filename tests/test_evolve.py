@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,13 +181,17 @@ def test_a_model_that_never_answers(tmp_path: Path) -> None:
 
 
 def test_two_equal_parents_that_cost_a_call(tmp_path: Path) -> None:
-    """With mating alone from generation 1 on, and a population of twins by design, no prompt is sent."""
-    result, observer = watched(
-        tmp_path / "run", llm="scripted:same", generations=3, p_mating=1.0, p_mutation=0.0, population=4
-    )
-    asked = {data["generation"]: data["count"] for data in observer.of("asked")}
-    assert asked[0] == 4
-    assert result.population[0].id == "seed"
+    """Twins of the seed, which no check keeps out, and mating alone: no prompt from generation 1 on."""
+    observer = doubles.Observer()
+    settings = {"llm": "scripted:same", "p_mating": 1.0, "p_mutation": 0.0, "population": 4}
+    registry = replace(REGISTRY, checks={})
+    config = doubles.config(**settings, generations=3)
+    result = loop.run(doubles.seed(), config, registry, tmp_path / "run", observer)
+    assert len({one.id for one in result.population}) == 5
+    assert len({one.genome.digest for one in result.population if one.genome}) == 1
+    assert [(data["generation"], data["count"]) for data in observer.of("asked")] == [(0, 4)]
+    assert {data["individual"][:2] for data in observer.of("reply")} == {"g0"}
+    assert result.rejections == {"skipped": 8}
 
 
 def test_a_block_with_braces_that_a_template_eats(tmp_path: Path) -> None:

@@ -64,6 +64,19 @@ def test_a_tournament_that_lets_the_worst_win() -> None:
     assert counts == sorted(counts, reverse=True)
 
 
+def test_a_tournament_that_prefers_the_crowded() -> None:
+    """One front; 2 and 3 stand close together, 1 and 4 have room, the ends have endless room."""
+    points = [(0.0, 10.0), (2.0, 7.0), (4.0, 5.0), (4.5, 4.5), (7.0, 2.0), (10.0, 0.0)]
+    room = [one.fitness.crowding_dist for one in ranked(points)]
+    chosen = numbers(Nsga2().select(population(points), 600, DIRECTIONS, random.Random(0)))
+    wins = [chosen.count(n) for n in sorted(range(6), key=lambda n: room[n])]
+    assert min(room) in (room[2], room[3])
+    assert max(room) == room[0] == room[5] == math.inf
+    assert wins[0] == 0
+    assert wins == sorted(wins)
+    assert sum(wins[4:]) > 300
+
+
 def test_a_choice_that_ignores_its_random_numbers() -> None:
     everybody = population([(float(n), -float(n)) for n in range(10)])
     once = Nsga2().select(everybody, 20, DIRECTIONS, random.Random(3))
