@@ -324,6 +324,46 @@ def test_an_objective_that_is_missing_or_not_finite(tmp_path: Path, monkeypatch:
     assert "no objective 'parameters'" in second.outcome.reason
 
 
+@pytest.mark.parametrize(
+    ("given", "kind", "reason"),
+    [
+        (10**400, "not finite", "the objective 'accuracy' is inf"),
+        (-(10**5000), "not finite", "the objective 'accuracy' is inf"),
+        (float("-inf"), "not finite", "the objective 'accuracy' is -inf"),
+        (True, "error", "the objective 'accuracy' is a bool, no number"),
+        ("0.9", "error", "the objective 'accuracy' is a str, no number"),
+        (None, "error", "the objective 'accuracy' is a NoneType, no number"),
+        ({"mean": 0.9}, "error", "the objective 'accuracy' is a dict, no number"),
+    ],
+    ids=["400 digits", "5000 digits", "infinite", "a truth value", "text", "nothing", "nested"],
+)
+def test_an_evaluators_figure_that_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any, kind: str, reason: str
+) -> None:
+    plain = doubles._score
+
+    def score(job: Any) -> Any:
+        return Scored({"accuracy": given, "parameters": 1.0}) if job.key == "g0s0" else plain(job)
+
+    monkeypatch.setattr(doubles, "_score", score)
+    run(tmp_path / "run", llm="scripted:good", generations=1)
+    with History(tmp_path / "run") as history:
+        one = history.individual("g0s0")
+    assert one is not None
+    assert isinstance(one.outcome, Failed)
+    assert (one.outcome.kind, one.outcome.reason) == (kind, reason)
+
+
+def test_an_evaluator_that_gives_no_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = doubles._score
+    monkeypatch.setattr(doubles, "_score", lambda job: None if job.key == "g0s0" else plain(job))
+    run(tmp_path / "run", llm="scripted:good", generations=1)
+    with History(tmp_path / "run") as history:
+        one = history.individual("g0s0")
+    assert one is not None
+    assert one.outcome == Failed("evaluate", "error", "the evaluator gave a NoneType", "engine")
+
+
 class Lazy:
     name = "mutation"
     kind = "mutation"

@@ -204,6 +204,18 @@ def test_a_probe_that_loses_a_field() -> None:
     assert records.probe_from_json(records.probe_to_json(plain)) == plain
 
 
+@pytest.mark.parametrize(
+    "large",
+    [10**400, -(10**400), 10**5000, [10**400], {"a": {"b": 10**5000}}],
+    ids=["400 digits", "below zero", "5000 digits", "in a list", "nested"],
+)
+def test_a_number_in_the_details_that_cannot_be_written(large: object) -> None:
+    outcome = records.outcome_from_json(records.outcome_to_json(Scored({"a": 1.0}, {"steps": 7, "x": large})))
+    assert isinstance(outcome, Scored)
+    assert outcome.details["steps"] == 7
+    assert "0000" not in str(outcome.details)
+
+
 def test_nan_in_the_file_that_is_read() -> None:
     with pytest.raises(LedgerError, match="NaN is not a number"):
         records.from_json('{"a": NaN}')
