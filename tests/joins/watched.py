@@ -55,14 +55,16 @@ def get_optimizer(model, lr, weight_decay):
 
 @dataclass
 class Seen:
-    """`images`, `logits` and `dtypes` are those of the training steps, one entry each; `rates`, `decays` and
-    `optimizers` what each step used. `refreshed` counts passes that gave batch normalisation statistics
-    after the last step; `trained` are the head's weights after each step, `answering` those that answered
-    the held-out images, `answered`."""
+    """`images`, `logits`, `dtypes` and `weights` (the head's, before it) are those of the training steps, one
+    entry each; `rates`, `decays`, `optimizers` and `gradients` (the head's) what each step used. `refreshed`
+    counts passes that gave batch normalisation statistics after the last step; `trained` are the head's
+    weights after each step, `answering` those that answered the held-out images, `answered`."""
 
     images: list[Tensor] = field(default_factory=list)
     logits: list[Tensor] = field(default_factory=list)
     dtypes: list[torch.dtype] = field(default_factory=list)
+    weights: list[Tensor] = field(default_factory=list)
+    gradients: list[Tensor] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     decays: list[float] = field(default_factory=list)
     optimizers: list[str] = field(default_factory=list)
@@ -77,6 +79,7 @@ class Seen:
             self.images.append(images.detach().clone())
             self.logits.append(logits.detach().float().clone())
             self.dtypes.append(inner.dtype)
+            self.weights.append(network.head.weight.detach().clone())
         elif network.norm.training:
             self.refreshed += 1
         elif len(images) > 1:
@@ -87,10 +90,14 @@ class Seen:
         self.optimizers.append(type(optimizer).__name__)
         self.rates.append(float(optimizer.param_groups[0]["lr"]))
         self.decays.append(float(optimizer.param_groups[0]["weight_decay"]))
+        self.gradients += [p.grad.clone() for p in _matrices(optimizer) if p.grad is not None]
 
     def after_step(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
-        weights = [p for group in optimizer.param_groups for p in group["params"]]
-        self.trained += [p.detach().clone() for p in weights if p.dim() == 2]
+        self.trained += [p.detach().clone() for p in _matrices(optimizer)]
+
+
+def _matrices(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [p for group in optimizer.param_groups for p in group["params"] if p.dim() == 2]
 
 
 class _Current:
@@ -106,7 +113,9 @@ class _Current:
 SEEN = _Current()
 
 
-def trained(data: Dataset, split: str = "validation", frozen: bool = False, **recipe: Any) -> Seen:
+def trained(
+    data: Dataset, split: str = "validation", rng_seed: int = 0, frozen: bool = False, **recipe: Any
+) -> Seen:
     """What a training on `data` was seen to do. `frozen`: its optimizer holds no weight of the network."""
     plain = {"epochs": 1, "batch_size": 8, "lr": 0.05, "augment": False, "norm_batches": 0}
     config = config_from_dict({"recipe": {**plain, **recipe}})
@@ -118,7 +127,8 @@ def trained(data: Dataset, split: str = "validation", frozen: bool = False, **re
             name: torch.from_numpy(np.frombuffer(array, block.dtype).reshape(block.shape).copy())
             for (name, block), array in zip(setup.blocks.items(), arrays, strict=True)
         }
-        order = Order(secrets.token_hex(4), "train", seed.source.decode(), seed.digest, 0, split, 60.0, "00")
+        code, key = seed.source.decode(), secrets.token_hex(4)
+        order = Order(key, "train", code, seed.digest, rng_seed, split, 60.0, "00")
         seen.report = run(order, setup, named)
     assert not seen.report.stage, seen.report.error
     return seen

@@ -1,0 +1,155 @@
+"""Breaks the engine on purpose, one line at a time, and reports what the tests do not notice.
+
+    python -m benchmarks.mutants [--jobs N] [WORD ...]      default: one job, all of mutants.toml
+
+A WORD takes the mutants whose name or file contains it. Each is made in a copy of the tree, and the tests
+that are named for it run there. Leaves with 1 when a mutant survives, or when its tests do not run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+ROOT = Path(__file__).resolve().parent.parent
+LIST = Path(__file__).with_name("mutants.toml")
+PACKAGES = {"ge_plugins": "plugins", "ge_grammars": "grammars"}
+"""Import names of the tree's packages whose folders have other names."""
+SECONDS = 600
+KILLED, SURVIVED, BROKEN = "killed", "SURVIVED", "TESTS DO NOT RUN"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`old` stands once in `file` and becomes `new`; `tests` are pytest's ids; `why` is what is lost."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    why: str
+
+    def made(self, text: str) -> str:
+        """`text` of the file with the line broken. Raises ValueError: the old text does not stand once."""
+        count = text.count(self.old)
+        if count != 1:
+            raise ValueError(f"{self.name}: its old text stands {count} times in {self.file}")
+        return text.replace(self.old, self.new)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    mutant: Mutant
+    result: str
+    seconds: float
+    said: str
+
+
+def mutants() -> list[Mutant]:
+    """All of mutants.toml, in its order."""
+    tables = tomllib.loads(LIST.read_text("utf-8"))["mutant"]
+    return [Mutant(**{**table, "tests": tuple(table["tests"])}) for table in tables]
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("words", nargs="*")
+    given = parser.parse_args(arguments)
+    chosen = [
+        one for one in mutants() if not given.words or any(w in f"{one.name} {one.file}" for w in given.words)
+    ]
+    count = {KILLED: 0, SURVIVED: 0, BROKEN: 0}
+    for verdict in run(chosen, given.jobs):
+        count[verdict.result] += 1
+        print(
+            f"{verdict.result:9} {verdict.seconds:5.1f} s  {verdict.mutant.name}: {verdict.said}", flush=True
+        )
+    print(", ".join(f"{number} {result.lower()}" for result, number in count.items()))
+    return 0 if chosen and count[KILLED] == len(chosen) else 1
+
+
+def run(chosen: Sequence[Mutant], jobs: int) -> Iterator[Verdict]:
+    """The verdict on each, in order; `jobs` at once, each in a copy of its own."""
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copies: SimpleQueue[Path] = SimpleQueue()
+        for number in range(jobs):
+            copies.put(copied(Path(folder, str(number))))
+
+        def judged(mutant: Mutant) -> Verdict:
+            copy = copies.get()
+            try:
+                return judge(mutant, copy)
+            finally:
+                copies.put(copy)
+
+        with ThreadPoolExecutor(jobs) as pool:
+            yield from pool.map(judged, chosen)
+
+
+def copied(folder: Path) -> Path:
+    """A copy of the tree without what git ignores, in which its packages are found by their import names."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    for name, place in PACKAGES.items():
+        (folder / name).symlink_to(place)
+    return folder
+
+
+def judge(mutant: Mutant, copy: Path) -> Verdict:
+    """Break the line, run the tests, put the line back."""
+    file = copy / mutant.file
+    text = file.read_text("utf-8")
+    file.write_text(mutant.made(text), "utf-8")
+    began = time.monotonic()
+    try:
+        code, output = tested(mutant.tests, copy)
+    finally:
+        file.write_text(text, "utf-8")
+    seconds = time.monotonic() - began
+    failed = re.findall(r"^FAILED (\S+?)(?: - .*)?$", output, re.MULTILINE)
+    if code == 1 and failed:
+        return Verdict(mutant, KILLED, seconds, failed[0])
+    if code == 0:
+        return Verdict(mutant, SURVIVED, seconds, mutant.why)
+    return Verdict(mutant, BROKEN, seconds, " ".join(output.split())[-300:])
+
+
+def tested(tests: Sequence[str], copy: Path) -> tuple[int, str]:
+    """pytest's exit status and output; a run without an end is none of the two that count."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", *tests]
+    path = os.pathsep.join(filter(None, (str(copy), os.environ.get("PYTHONPATH", ""))))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return -1, f"still running after {SECONDS} s"
+    return done.returncode, done.stdout + done.stderr
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
