@@ -9,9 +9,12 @@ that are named for it run there. Leaves with 1 when a mutant survives, or when i
 from __future__ import annotations
 
 import argparse
+import importlib
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +22,7 @@ import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -27,6 +31,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LIST = Path(__file__).with_name("mutants.toml")
 PACKAGES = {"ge_plugins": "plugins", "ge_grammars": "grammars"}
 """Import names of the tree's packages whose folders have other names."""
+PRELOADED = ("torch", "accelerate", "hypothesis", "libcst", "numpy", "pytest")
+"""What most tests import, and what imports nothing of the tree."""
+SERVE = "--serve"
 SECONDS = 600
 KILLED, SURVIVED, BROKEN = "killed", "SURVIVED", "TESTS DO NOT RUN"
 
@@ -84,17 +91,17 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(chosen: Sequence[Mutant], jobs: int) -> Iterator[Verdict]:
     """The verdict on each, in order; `jobs` at once, each in a copy of its own."""
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        copies: SimpleQueue[Path] = SimpleQueue()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ExitStack() as stack:
+        copies: SimpleQueue[Tester] = SimpleQueue()
         for number in range(jobs):
-            copies.put(copied(Path(folder, str(number))))
+            copies.put(stack.enter_context(Tester(copied(Path(folder, str(number))))))
 
         def judged(mutant: Mutant) -> Verdict:
-            copy = copies.get()
+            tester = copies.get()
             try:
-                return judge(mutant, copy)
+                return judge(mutant, tester)
             finally:
-                copies.put(copy)
+                copies.put(tester)
 
         with ThreadPoolExecutor(jobs) as pool:
             yield from pool.map(judged, chosen)
@@ -118,18 +125,51 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def judge(mutant: Mutant, copy: Path) -> Verdict:
+class Tester:
+    """Runs tests in a copy of the tree, each time in a new fork of a process that has imported PRELOADED."""
+
+    def __init__(self, copy: Path) -> None:
+        self.copy = copy
+        path = os.pathsep.join(filter(None, (str(copy), os.environ.get("PYTHONPATH", ""))))
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        self._server = subprocess.Popen(
+            [sys.executable, str(copy / "benchmarks" / "mutants.py"), SERVE],
+            cwd=copy,
+            env={**environment, "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Tester:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._server.stdin is not None
+        self._server.stdin.close()
+        self._server.wait()
+
+    def tested(self, tests: Sequence[str]) -> tuple[int, str]:
+        """pytest's exit status and output; -1 where it did not end in time."""
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        print(json.dumps(list(tests)), file=self._server.stdin, flush=True)
+        code, output = json.loads(self._server.stdout.readline())
+        return code, output
+
+
+def judge(mutant: Mutant, tester: Tester) -> Verdict:
     """Break the line, run the tests, put the line back."""
-    file = copy / mutant.file
+    file = tester.copy / mutant.file
     text = file.read_text("utf-8")
     file.write_text(mutant.made(text), "utf-8")
     began = time.monotonic()
     try:
-        code, output = tested(mutant.tests, copy)
+        code, output = tester.tested(mutant.tests)
     finally:
         file.write_text(text, "utf-8")
     seconds = time.monotonic() - began
-    failed = re.findall(r"^FAILED (\S+?)(?: - .*)?$", output, re.MULTILINE)
+    failed = re.findall(r"^(?:FAILED|ERROR) (\S+::.+?)(?: - .*)?$", output, re.MULTILINE)
     if code == 1 and failed:
         return Verdict(mutant, KILLED, seconds, failed[0])
     if code == 0:
@@ -137,19 +177,37 @@ def judge(mutant: Mutant, copy: Path) -> Verdict:
     return Verdict(mutant, BROKEN, seconds, " ".join(output.split())[-300:])
 
 
-def tested(tests: Sequence[str], copy: Path) -> tuple[int, str]:
-    """pytest's exit status and output; a run without an end is none of the two that count."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", *tests]
-    path = os.pathsep.join(filter(None, (str(copy), os.environ.get("PYTHONPATH", ""))))
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(
-            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return -1, f"still running after {SECONDS} s"
-    return done.returncode, done.stdout + done.stderr
+def serve() -> None:
+    """For each line of standard input, a list of tests, a line of output: pytest's status and its output."""
+    for name in PRELOADED:
+        importlib.import_module(name)
+    for line in sys.stdin:
+        with tempfile.TemporaryFile() as held:
+            code = forked(json.loads(line), held.fileno())
+            held.seek(0)
+            print(json.dumps([code, held.read().decode("utf-8", "replace")]), flush=True)
+
+
+def forked(tests: Sequence[str], output: int) -> int:
+    """pytest's exit status in a fork of this process, whose output goes to the descriptor `output`."""
+    child = os.fork()
+    if not child:
+        os.setsid()
+        for descriptor in (1, 2):
+            os.dup2(output, descriptor)
+        import pytest
+
+        os._exit(int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--tb=no", *tests])))
+    began = time.monotonic()
+    while time.monotonic() - began < SECONDS:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.1)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return -1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(serve() if sys.argv[1:] == [SERVE] else main(sys.argv[1:]))

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from ge_engine.contracts import Direction, Individual
 from ge_engine.outcome import Failed, Outcome, Scored
-from ge_plugins.selectors import Nsga2, Point, Spea2, density, environmental_selection, ranked, raw_fitness
+from ge_plugins.selectors import (
+    Nsga2,
+    Point,
+    Spea2,
+    _winner,
+    density,
+    environmental_selection,
+    ranked,
+    raw_fitness,
+)
 
 DIRECTIONS: dict[str, Direction] = {"a": "max", "b": "min"}
 VALUES = st.one_of(st.integers(-5, 5).map(float), st.floats(-1e6, 1e6))
@@ -75,6 +84,13 @@ def test_a_tournament_that_prefers_the_crowded() -> None:
     assert wins[0] == 0
     assert wins == sorted(wins)
     assert sum(wins[4:]) > 300
+
+
+def test_equals_of_which_the_first_always_wins() -> None:
+    """Two ends of a front, none more crowded: the pairing is even, so the coin is what gives both half."""
+    first, second = ranked([(0.0, 1.0), (1.0, 0.0)])
+    winners = [_winner(first, second, random.Random(n)).index for n in range(200)]
+    assert 70 < winners.count(0) < 130
 
 
 def test_a_choice_that_ignores_its_random_numbers() -> None:

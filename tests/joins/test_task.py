@@ -116,6 +116,8 @@ def test_digits_that_are_mirrored() -> None:
         )
 
     assert all(near(image) for image in seen.images[0])
+    moved = [image for image in seen.images[0] if not any(torch.equal(image, one) for one in originals)]
+    assert len(moved) > 16, "digits bear a shift"
     bears = {task.name: task.mirror for task in ge_tasks() if isinstance(task, Downloaded)}
     assert bears == {"cifar10": True, "cifar100": True, "mnist": False, "fashion-mnist": True}
     assert Folder.name == "folder"
