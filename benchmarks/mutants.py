@@ -26,6 +26,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 LIST = Path(__file__).with_name("mutants.toml")
@@ -34,7 +35,9 @@ PACKAGES = {"ge_plugins": "plugins", "ge_grammars": "grammars"}
 PRELOADED = ("torch", "accelerate", "hypothesis", "libcst", "numpy", "pytest")
 """What most tests import, and what imports nothing of the tree."""
 SERVE = "--serve"
+OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "--tb=no")
 SECONDS = 600
+FAULT = 70
 KILLED, SURVIVED, BROKEN = "killed", "SURVIVED", "TESTS DO NOT RUN"
 
 
@@ -182,22 +185,17 @@ def serve() -> None:
     for name in PRELOADED:
         importlib.import_module(name)
     for line in sys.stdin:
-        with tempfile.TemporaryFile() as held:
-            code = forked(json.loads(line), held.fileno())
+        with tempfile.TemporaryDirectory(prefix="mutants-") as folder, tempfile.TemporaryFile() as held:
+            code = forked(json.loads(line), Path(folder), held.fileno())
             held.seek(0)
             print(json.dumps([code, held.read().decode("utf-8", "replace")]), flush=True)
 
 
-def forked(tests: Sequence[str], output: int) -> int:
+def forked(tests: Sequence[str], folder: Path, output: int) -> int:
     """pytest's exit status in a fork of this process, whose output goes to the descriptor `output`."""
     child = os.fork()
     if not child:
-        os.setsid()
-        for descriptor in (1, 2):
-            os.dup2(output, descriptor)
-        import pytest
-
-        os._exit(int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--tb=no", *tests])))
+        run_pytest([*OPTIONS, f"--basetemp={folder / 'tests'}", *tests], output)
     began = time.monotonic()
     while time.monotonic() - began < SECONDS:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -207,6 +205,20 @@ def forked(tests: Sequence[str], output: int) -> int:
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return -1
+
+
+def run_pytest(arguments: list[str], output: int) -> NoReturn:
+    """Run pytest in a session of its own, and leave with its status whatever happens."""
+    code = FAULT
+    try:
+        os.setsid()
+        for descriptor in (1, 2):
+            os.dup2(output, descriptor)
+        import pytest
+
+        code = int(pytest.main(arguments))
+    finally:
+        os._exit(code)
 
 
 if __name__ == "__main__":
