@@ -1,8 +1,8 @@
 """Breaks the engine on purpose, one line at a time, and reports what the tests do not notice.
 
-    python -m benchmarks.mutants [--jobs N] [WORD ...]      default: one job, all of mutants.toml
+    python -m benchmarks.mutants [--jobs N] [--after NAME] [WORD ...]      default: one job, all of mutants.toml
 
-A WORD takes the mutants whose name or file contains it. Each is made in a copy of the tree, and the tests
+NAME is the mutant after which to go on. A WORD takes the mutants whose name or file contains it. Each is made in a copy of the tree, and the tests
 that are named for it run there. Leaves with 1 when a mutant survives, or when its tests do not run.
 """
 
@@ -77,10 +77,15 @@ def mutants() -> list[Mutant]:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--after", default="")
     parser.add_argument("words", nargs="*")
     given = parser.parse_args(arguments)
+    listed = mutants()
+    first = 1 + [one.name for one in listed].index(given.after) if given.after else 0
     chosen = [
-        one for one in mutants() if not given.words or any(w in f"{one.name} {one.file}" for w in given.words)
+        one
+        for one in listed[first:]
+        if not given.words or any(word in f"{one.name} {one.file}" for word in given.words)
     ]
     count = {KILLED: 0, SURVIVED: 0, BROKEN: 0}
     for verdict in run(chosen, given.jobs):
