@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report gpu spawn corpus crash fuzz zoo repeat browser docs docs-commands dist clean
+.PHONY: demo test check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report gpu spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --run runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -40,6 +40,10 @@ docs-commands: $(STAMP)
 # Real trainings twice, with one worker and with two: the same figures to the last digit.
 repeat: $(STAMP)
 	$(BIN)/python -m pytest -m slow tests/test_repeat.py
+
+# Breaks a line of the engine at a time and runs the tests that shall notice; a long while.
+mutants: $(STAMP)
+	$(BIN)/python -m benchmarks.mutants
 
 # A wheel and an sdist in dist/ that the package index would take.
 dist: $(STAMP)

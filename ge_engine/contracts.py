@@ -275,7 +275,7 @@ class Candidate:
     """What a check may look at. `probe` is None for checks of kind "static".
 
     `seen(digest)` gives the id of the individual of this run that has this digest, else None;
-    `seen_function(fingerprint)` likewise.
+    `seen_function(fingerprint)` that of one that computes this function and has not failed in training.
     """
 
     genome: Genome

@@ -12,13 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Probe
 from ge_engine.errors import LedgerError
 from ge_engine.genome import Genome, Seed
-from ge_engine.outcome import Outcome, Rejected
+from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import Direction, Individual, Move
 from ge_engine.store.audit import check
 from ge_engine.store.history import (
@@ -37,6 +36,10 @@ from ge_engine.store.schema import SCHEMA_VERSION, STATEMENTS, TABLES, upgrade
 from ge_engine.versions import Making
 
 __all__ = ["GenerationRecord", "History", "Ledger", "Settled", "check", "read_replies"]
+
+UNJUDGED = frozenset({"probe", "plugin"})
+"""Stages of rejections that say nothing about the code: the engine or a plugin failed."""
+BEFORE = "(generation < ? OR slot < 0) ORDER BY generation, slot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,20 +261,32 @@ class Ledger(History):
         return frozenset(row[0] for row in self._all(sql, digest, address, grammar, before))
 
     def seen(self, digest: str, before: int) -> str | None:
-        """The first individual with this digest, of the generations before `before` or the seed."""
-        return self._first("digest", digest, before)
+        """The first individual with this digest, of the generations before `before` or the seed, that would
+        fare no better a second time. One that was refused because of another of its function stands for its
+        code no longer than that other does; one that the engine or a plugin could not judge, not at all."""
+        sql = f"SELECT id, stage, fingerprint FROM individuals WHERE digest = ? AND {BEFORE}"
+        for identity, stage, fingerprint in self._all(sql, digest, before):
+            judged = stage not in UNJUDGED
+            if judged and (stage is None or not fingerprint or self.seen_function(fingerprint, before)):
+                return str(identity)
+        return None
 
     def seen_function(self, fingerprint: str, before: int) -> str | None:
-        return self._first("fingerprint", fingerprint, before) if fingerprint else None
-
-    def _first(self, column: Literal["digest", "fingerprint"], value: str, before: int) -> str | None:
+        """The first admitted individual of this function, of the generations before `before` or the seed. One
+        whose training had failed by then stands for none: want of memory or time is not the function's."""
         sql = (
-            f"SELECT id FROM individuals WHERE {column} = ? AND (generation < ? OR slot < 0)"
-            " ORDER BY generation, slot LIMIT 1"
+            "SELECT id, digest, (SELECT generation FROM merged WHERE merged.id = individuals.id)"
+            f" FROM individuals WHERE fingerprint = ? AND stage IS NULL AND {BEFORE}"
         )
-        with reporting(self.path):
-            row = self._one(sql, value, before)
-        return None if row is None else str(row[0])
+        for identity, digest, ended in self._all(sql, fingerprint, before) if fingerprint else ():
+            if ended is None or ended >= before or _was_scored(self.score(digest, "validation")):
+                return str(identity)
+        return None
+
+
+def _was_scored(outcome: Outcome | None) -> bool:
+    """Whether it has figures: those of the whole training, or of the stage after which it was stopped."""
+    return isinstance(outcome, Scored) or (isinstance(outcome, Failed) and outcome.kind == "stopped")
 
 
 def _write_ranked(

@@ -106,6 +106,7 @@ def test_a_function_that_is_called_with_something_else(
         "    said = f\"{budget['split']} {budget['seed']}\"\n"
         "    return {'accuracy': budget['seconds'] / 100, 'parameters': lines}, said\n"
         "def broken(path, budget):\n    raise ValueError('no data')\n"
+        "def huge(path, budget):\n    return {'accuracy': 10**400, 'parameters': 1}\n"
     )
     monkeypatch.chdir(tmp_path)
     with opened(tmp_path, "function", "my_job:score") as evaluation:
@@ -117,8 +118,11 @@ def test_a_function_that_is_called_with_something_else(
         failed = result(evaluation, genome())
         assert isinstance(failed, Failed)
         assert "ValueError: no data" in failed.reason
+    with opened(tmp_path, "function", "my_job:huge") as evaluation:
+        assert result(evaluation, genome()) == Failed("command", "not finite", "accuracy is inf")
 
 
+ENDLESS = ("inf", "-inf")
 ANSWERS: dict[str, tuple[str, Callable[[Outcome], bool]]] = {
     "nothing": ("", lambda o: isinstance(o, Failed) and "no JSON object" in o.reason),
     "text": ("accuracy 0.9", lambda o: isinstance(o, Failed) and "accuracy 0.9" in o.reason),
@@ -130,6 +134,50 @@ ANSWERS: dict[str, tuple[str, Callable[[Outcome], bool]]] = {
     ),
     "a truth value": ('{"accuracy": true, "parameters": 1}', lambda o: isinstance(o, Failed)),
     "NaN": ('{"accuracy": NaN, "parameters": 1}', lambda o: isinstance(o, Failed) and o.kind == "not finite"),
+    **{
+        name: (
+            '{"accuracy": 1, "parameters": ' + number + "}",
+            lambda o: (
+                isinstance(o, Failed)
+                and (o.kind, o.fault, o.reason)
+                in [("not finite", "candidate", f"parameters is {v}") for v in ENDLESS]
+            ),
+        )
+        for name, number in {
+            "400 digits": "7" * 400,
+            "5000 digits": "7" * 5000,
+            "400 digits below zero": "-" + "7" * 400,
+            "a huge exponent": "1e999",
+            "infinity": "-Infinity",
+        }.items()
+    },
+    **{
+        f"{name} for a number": (
+            '{"accuracy": 1, "parameters": ' + value + "}",
+            lambda o: (
+                isinstance(o, Failed) and o.kind == "error" and "no number for 'parameters'" in o.reason
+            ),
+        )
+        for name, value in {
+            "text": '"0.5"',
+            "nothing": "null",
+            "a nested object": '{"mean": 0.5}',
+            "a list": "[0.5]",
+            "false": "false",
+        }.items()
+    },
+    "a whole number": (
+        '{"accuracy": 1, "parameters": 518230}',
+        lambda o: o == Scored({"accuracy": 1.0, "parameters": 518230.0}),
+    ),
+    "half a character of feedback": (
+        '{"accuracy": 1, "parameters": 1, "feedback": "a \\ud800"}',
+        lambda o: isinstance(o, Scored) and o.details["feedback"] == "a ?",
+    ),
+    "feedback that is no text": (
+        '{"accuracy": 1, "parameters": 1, "feedback": ["a"]}',
+        lambda o: o == Scored({"accuracy": 1.0, "parameters": 1.0}),
+    ),
     "a score before the last line": (
         '{"accuracy": 1, "parameters": 1}\n{"accuracy": 0.5, "parameters": 2}\n\n',
         lambda o: o == Scored({"accuracy": 0.5, "parameters": 2.0}),

@@ -82,6 +82,25 @@ def test_a_stage_that_goes_on_as_if_there_had_been_a_break(
     assert_equal(trained(made, Stage(checkpoint=checkpoint)), trained(made))
 
 
+def test_a_stage_that_begins_again_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its result would be the same: only the steps that are done again tell."""
+    passes: list[bool] = []
+    plain = Dicey.forward
+
+    def forward(self: Dicey, x: torch.Tensor) -> torch.Tensor:
+        passes.append(self.training)
+        return plain(self, x)
+
+    monkeypatch.setattr(Dicey, "forward", forward)
+    made = recipe(epochs=5, norm_batches=0)
+    first = trained(made, Stage(epochs=3, keep=True))
+    assert sum(passes) == 3 * 3
+    passes.clear()
+    second = trained(made, Stage(checkpoint=first.checkpoint))
+    assert sum(passes) == 2 * 3
+    assert (first.steps, second.steps) == (9, 15)
+
+
 @pytest.mark.parametrize("spoilt", [b"no checkpoint", b"short"])
 def test_a_lost_checkpoint_that_changes_the_result(spoilt: bytes) -> None:
     made = recipe(epochs=2)

@@ -183,13 +183,17 @@ def test_a_model_that_never_answers(tmp_path: Path) -> None:
 
 
 def test_two_equal_parents_that_cost_a_call(tmp_path: Path) -> None:
-    """With mating alone from generation 1 on, and a population of twins by design, no prompt is sent."""
-    result, observer = watched(
-        tmp_path / "run", llm="scripted:same", generations=3, p_mating=1.0, p_mutation=0.0, population=4
-    )
-    asked = {data["generation"]: data["count"] for data in observer.of("asked")}
-    assert asked[0] == 4
-    assert result.population[0].id == "seed"
+    """Twins of the seed, which no check keeps out, and mating alone: no prompt from generation 1 on."""
+    observer = doubles.Observer()
+    settings = {"llm": "scripted:same", "p_mating": 1.0, "p_mutation": 0.0, "population": 4}
+    registry = replace(REGISTRY, checks={})
+    config = doubles.config(**settings, generations=3)
+    result = loop.run(doubles.seed(), config, registry, tmp_path / "run", observer)
+    assert len({one.id for one in result.population}) == 5
+    assert len({one.genome.digest for one in result.population if one.genome}) == 1
+    assert [(data["generation"], data["count"]) for data in observer.of("asked")] == [(0, 4)]
+    assert {data["individual"][:2] for data in observer.of("reply")} == {"g0"}
+    assert result.rejections == {"skipped": 8}
 
 
 def test_a_block_with_braces_that_a_template_eats(tmp_path: Path) -> None:
@@ -320,6 +324,46 @@ def test_an_objective_that_is_missing_or_not_finite(tmp_path: Path, monkeypatch:
     assert first.outcome == Failed("evaluate", "not finite", "the objective 'accuracy' is nan")
     assert isinstance(second.outcome, Failed)
     assert "no objective 'parameters'" in second.outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "reason"),
+    [
+        (10**400, "not finite", "the objective 'accuracy' is inf"),
+        (-(10**5000), "not finite", "the objective 'accuracy' is inf"),
+        (float("-inf"), "not finite", "the objective 'accuracy' is -inf"),
+        (True, "error", "the objective 'accuracy' is a bool, no number"),
+        ("0.9", "error", "the objective 'accuracy' is a str, no number"),
+        (None, "error", "the objective 'accuracy' is a NoneType, no number"),
+        ({"mean": 0.9}, "error", "the objective 'accuracy' is a dict, no number"),
+    ],
+    ids=["400 digits", "5000 digits", "infinite", "a truth value", "text", "nothing", "nested"],
+)
+def test_an_evaluators_figure_that_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any, kind: str, reason: str
+) -> None:
+    plain = doubles._score
+
+    def score(job: Any) -> Any:
+        return Scored({"accuracy": given, "parameters": 1.0}) if job.key == "g0s0" else plain(job)
+
+    monkeypatch.setattr(doubles, "_score", score)
+    run(tmp_path / "run", llm="scripted:good", generations=1)
+    with History(tmp_path / "run") as history:
+        one = history.individual("g0s0")
+    assert one is not None
+    assert isinstance(one.outcome, Failed)
+    assert (one.outcome.kind, one.outcome.reason) == (kind, reason)
+
+
+def test_an_evaluator_that_gives_no_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = doubles._score
+    monkeypatch.setattr(doubles, "_score", lambda job: None if job.key == "g0s0" else plain(job))
+    run(tmp_path / "run", llm="scripted:good", generations=1)
+    with History(tmp_path / "run") as history:
+        one = history.individual("g0s0")
+    assert one is not None
+    assert one.outcome == Failed("evaluate", "error", "the evaluator gave a NoneType", "engine")
 
 
 class Lazy:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import doubles
@@ -197,10 +198,37 @@ def test_an_outcome_that_changes_its_kind(outcome: Outcome) -> None:
 
 def test_a_probe_that_loses_a_field() -> None:
     probe = Probe(
-        "forward", "boom", (2, 10), False, frozenset({"a"}), ("l",), frozenset({"Net"}), {"p": 1.0}, "f"
+        stage="forward",
+        error="boom",
+        output_shape=(2, 10),
+        finite=False,
+        without_gradient=frozenset({"a"}),
+        unregistered=("l",),
+        executed=frozenset({"Net"}),
+        facts={"p": 1.0},
+        class_parameters={"Net": 7},
+        fingerprint="f",
+        graph="g",
     )
-    assert records.probe_from_json(records.probe_to_json(probe)) == probe
-    assert records.probe_from_json(records.probe_to_json(Probe())) == Probe()
+    plain, back = Probe(), records.probe_from_json(records.probe_to_json(probe))
+    for one in fields(Probe):
+        given = getattr(probe, one.name)
+        assert given != getattr(plain, one.name), f"{one.name} is not given"
+        assert getattr(back, one.name) == given
+        assert type(getattr(back, one.name)) is type(given), one.name
+    assert records.probe_from_json(records.probe_to_json(plain)) == plain
+
+
+@pytest.mark.parametrize(
+    "large",
+    [10**400, -(10**400), 10**5000, [10**400], {"a": {"b": 10**5000}}],
+    ids=["400 digits", "below zero", "5000 digits", "in a list", "nested"],
+)
+def test_a_number_in_the_details_that_cannot_be_written(large: object) -> None:
+    outcome = records.outcome_from_json(records.outcome_to_json(Scored({"a": 1.0}, {"steps": 7, "x": large})))
+    assert isinstance(outcome, Scored)
+    assert outcome.details["steps"] == 7
+    assert "0000" not in str(outcome.details)
 
 
 def test_nan_in_the_file_that_is_read() -> None:

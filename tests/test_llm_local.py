@@ -19,6 +19,8 @@ from transformers import (
     MistralConfig,
     MistralForCausalLM,
     PreTrainedConfig,
+    Qwen2Config,
+    Qwen2ForCausalLM,
     T5Config,
 )
 
@@ -28,7 +30,7 @@ from ge_engine.genome import Seed
 from ge_engine.llm import embedded
 from ge_engine.llm.batch import STEP_TOKENS, _shares
 from ge_engine.llm.checking import check_local
-from ge_engine.llm.local import LocalModel, load_local
+from ge_engine.llm.local import LocalModel, _layer_kinds, load_local
 from ge_engine.llm.precision import faster_dtype
 from ge_engine.llm.rows import common_prefix
 from ge_engine.outcome import Rejected
@@ -83,12 +85,18 @@ def tiny(smollm2: LocalModel, kind: str, rows: int) -> LocalModel:
     if kind in ("full", "eager"):
         model: Any = LlamaForCausalLM(LlamaConfig(**SHAPE, **tokens))
         model.set_attn_implementation({"full": "sdpa"}.get(kind, kind))
+    elif kind == "unused window":  # as in the configurations of models that were converted from Qwen
+        unused = {"sliding_window": 16, "use_sliding_window": False}
+        model = LlamaForCausalLM(LlamaConfig(**SHAPE, **tokens, **unused))
+    elif kind == "some layers":
+        some = {"sliding_window": 16, "use_sliding_window": True, "max_window_layers": 1}
+        model = Qwen2ForCausalLM(Qwen2Config(**SHAPE, **tokens, **some))
     else:
         model = MistralForCausalLM(MistralConfig(**SHAPE, **tokens, sliding_window=16))
     return LocalModel(kind, model.float().eval(), smollm2.tokenizer, rows)
 
 
-@pytest.mark.parametrize("kind", ["full", "eager", "sliding"])
+@pytest.mark.parametrize("kind", ["full", "eager", "sliding", "unused window", "some layers"])
 @pytest.mark.parametrize("rows", [2, 16])
 def test_a_batch_that_answers_otherwise_than_one_at_a_time(smollm2: LocalModel, kind: str, rows: int) -> None:
     model = tiny(smollm2, kind, rows)
@@ -97,9 +105,24 @@ def test_a_batch_that_answers_otherwise_than_one_at_a_time(smollm2: LocalModel, 
         ids = torch.tensor([model.encode(given.prompt)])
         limit = given.sampling.max_tokens
         plain = model.model.generate(
-            ids, attention_mask=torch.ones_like(ids), max_new_tokens=limit, do_sample=False
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=limit, do_sample=False, use_cache=False
         )
         assert reply.text == model.decode(plain[0, ids.shape[1] :].tolist())
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({}, {"full_attention"}),
+        ({"sliding_window": 16}, {"sliding_attention"}),
+        ({"sliding_window": 16, "use_sliding_window": True}, {"sliding_attention"}),
+        ({"sliding_window": 16, "use_sliding_window": False}, {"full_attention"}),
+        ({"sliding_window": None, "use_sliding_window": True}, {"full_attention"}),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, {"full_attention", "sliding_attention"}),
+    ],
+)
+def test_a_window_that_a_model_does_not_use(settings: dict[str, Any], wanted: set[str]) -> None:
+    assert _layer_kinds(PreTrainedConfig(**settings), "mine") == wanted
 
 
 def test_a_second_round_that_reads_stored_prefixes_answers_the_same(smollm2: LocalModel) -> None:

@@ -166,6 +166,21 @@ def test_a_thought_from_a_change_that_did_not_help(seed: Seed) -> None:
     assert isinstance(result, Skipped)
 
 
+def test_a_thought_from_an_elite_that_gained_nothing(seed: Seed) -> None:
+    """Of elites that are worse, equal or better in something, only the last is ever asked about."""
+    worse = scored("g0s0", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.ReLU()"), 0.5, 600_000)
+    same = scored("g0s1", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.Mish()"), 0.90, 518_230)
+    smaller = scored("g0s2", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()"), 0.5, 510_000)
+    for elites in ((worse,), (same,), (worse, same)):
+        prompts, result = converse(EvolutionOfThought(), context(seed, worse, elites=elites))
+        assert prompts == []
+        assert isinstance(result, Skipped)
+    for rng in range(20):
+        about = context(seed, worse, elites=(worse, same, smaller), rng=rng)
+        prompts, _ = converse(EvolutionOfThought(), about, REPLY, REPLY)
+        assert "nn.GELU()" in prompts[0].user
+
+
 def test_a_thought_without_the_measured_change(seed: Seed) -> None:
     helped = scored("g0s0", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()"), 0.95, 518_230)
     gained = scored(

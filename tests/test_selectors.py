@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from ge_engine.contracts import Direction, Individual
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.pareto import Point
-from ge_plugins.selectors import Nsga2, Spea2, density, environmental_selection, ranked
+from ge_plugins.selectors import (
+    Nsga2,
+    Spea2,
+    _winner,
+    density,
+    environmental_selection,
+    ranked,
+)
 
 DIRECTIONS: dict[str, Direction] = {"a": "max", "b": "min"}
 VALUES = st.one_of(st.integers(-5, 5).map(float), st.floats(-1e6, 1e6))
@@ -85,6 +92,13 @@ def test_a_choice_that_is_no_longer_the_one_of_version_0_1_0() -> None:
         15,
     ]
     assert numbers(Spea2().select(everybody, 3, DIRECTIONS, random.Random(3))) == [2, 3, 9]
+
+
+def test_equals_of_which_the_first_always_wins() -> None:
+    """Two ends of a front, none more crowded: the pairing is even, so the coin is what gives both half."""
+    first, second = ranked([(0.0, 1.0), (1.0, 0.0)])
+    winners = [_winner(first, second, random.Random(n)).index for n in range(200)]
+    assert 70 < winners.count(0) < 130
 
 
 def test_a_choice_that_ignores_its_random_numbers() -> None:

@@ -192,7 +192,7 @@ def loading(name: str) -> Iterator[None]:
 def _layer_kinds(config: Any, name: str) -> set[str]:
     kinds = set(getattr(config, "layer_types", None) or ())
     if not kinds:
-        windowed = getattr(config, "sliding_window", None) and getattr(config, "use_kinds_window", True)
+        windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
         kinds = {"sliding_attention"} if windowed else {"full_attention"}
     if kinds - ATTENTIONS or getattr(config, "is_encoder_decoder", False):
         raise ValueError(

@@ -104,7 +104,7 @@ class Breeding:
                 return
             sent = self._shop.ladder.static(want, self._seen if want.final else nobody)
             if sent is None and want.final:
-                slot.trial, slot.probe, slot.verdict = want, None, None
+                slot.trial, slot.probe, slot.verdict, slot.twin = want, None, None, False
                 stored = self._shop.ledger.probe(want.genome.digest) if self._resumed else None
                 self._shop.scoring.probe(slot.id, want.genome, stored, partial(self._probed, slot, want))
                 return
@@ -116,7 +116,7 @@ class Breeding:
             slot.verdict = seen
             return
         slot.probe = seen
-        slot.verdict = self._shop.ladder.probed(trial, seen, self._seen, self._seen_function)
+        slot.verdict = self._shop.ladder.probed(trial, seen, self._seen, partial(self._seen_function, slot))
         decided = self._resumed and self._shop.ledger.settled(slot.id)
         known = decided or self._twin_before(slot, seen.fingerprint)
         if slot.verdict is None and not known:
@@ -132,9 +132,11 @@ class Breeding:
     def _seen(self, digest: str) -> str | None:
         return self._digests.get(digest) or self._shop.ledger.seen(digest, self._generation)
 
-    def _seen_function(self, fingerprint: str) -> str | None:
+    def _seen_function(self, slot: Slot, fingerprint: str) -> str | None:
         known = self._functions.get(fingerprint)
-        return known or self._shop.ledger.seen_function(fingerprint, self._generation)
+        known = known or self._shop.ledger.seen_function(fingerprint, self._generation)
+        slot.twin = slot.twin or known is not None
+        return known
 
     def _settle(self) -> None:
         """Give every trial its verdict, in slot order, and record the slots that have ended."""
@@ -167,7 +169,7 @@ class Breeding:
         if trial.genome.digest not in self._digests and probe.fingerprint not in self._functions:
             return None
         return self._shop.ladder.static(trial, self._seen) or self._shop.ladder.probed(
-            trial, probe, self._seen, self._seen_function
+            trial, probe, self._seen, partial(self._seen_function, slot)
         )
 
     def _record(self, ended: list[Slot], functions: Mapping[str, str], void: set[str]) -> None:
@@ -176,7 +178,7 @@ class Breeding:
             bred = slot.bred
             assert bred is not None
             one = self._individual(slot, bred)
-            function = functions.get(slot.id, "") if bred.rejected is None else ""
+            function = functions.get(slot.id, "") if bred.rejected is None or slot.twin else ""
             rows.append(Settled(one, function, bred.rejected))
         self._shop.ledger.settle(rows, sorted(void))
         for slot, row in zip(ended, rows, strict=True):

@@ -17,6 +17,7 @@ from ge_engine.genome import Genome
 from ge_engine.ledger import Ledger
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import SEED_ID
+from ge_engine.store.records import as_number
 from ge_engine.store.splits import TEST, VALIDATION, at_epochs, counted, with_seed
 
 Split = Literal["validation", "test"]
@@ -259,17 +260,24 @@ class Scoring:
             raise
         except (Exception, CancelledError) as error:
             return Failed("evaluate", "error", f"the evaluator failed: {error!r}", "engine")
+        if not isinstance(outcome, Outcome):
+            return Failed("evaluate", "error", f"the evaluator gave a {type(outcome).__name__}", "engine")
         return self._complete(outcome) if isinstance(outcome, Scored) else outcome
 
     def _complete(self, outcome: Scored) -> Outcome:
         """Every objective is there and finite, or the individual is failed: nothing else is compared."""
+        figures: dict[str, float] = {}
         for name in self._objectives:
             if name not in outcome.objectives:
                 return Failed("evaluate", "error", f"the evaluator gave no objective {name!r}", "engine")
-            value = outcome.objectives[name]
+            value = as_number(outcome.objectives[name])
+            if value is None:
+                kind = type(outcome.objectives[name]).__name__
+                return Failed("evaluate", "error", f"the objective {name!r} is a {kind}, no number", "engine")
             if not math.isfinite(value):
                 return Failed("evaluate", "not finite", f"the objective {name!r} is {value}")
-        return Scored({name: float(outcome.objectives[name]) for name in self._objectives}, outcome.details)
+            figures[name] = value
+        return Scored(figures, outcome.details)
 
 
 def described(outcome: Outcome) -> Mapping[str, object]:

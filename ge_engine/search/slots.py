@@ -83,7 +83,8 @@ class Slot:
     """A chain and what it waits for: an answer (`ask`), a verdict (`trial`), or nothing (`bred`).
 
     `island` is the population that it breeds for, `odds` how well language models did there. `calls` counts
-    its prompts; `probe` and `verdict` are what is known of the trial so far.
+    its prompts; `probe` and `verdict` are what is known of the trial so far; `twin`: another child of its
+    function was found.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Slot:
     trial: Trial | None = None
     probe: Probe | None = None
     verdict: Rejected | None = None
+    twin: bool = False
     bred: Bred | None = None
     settled: bool = False
 

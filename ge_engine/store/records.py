@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, SupportsFloat
 
 from ge_engine.contracts import Probe, Prompt, Reply, Sampling
 from ge_engine.errors import LedgerError
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import Step
 
+LARGEST = int(sys.float_info.max)
 STEP_FIELDS = tuple(one.name for one in fields(Step))
 PROBE_DEFAULTS = {one.name: getattr(Probe(), one.name) for one in fields(Probe)}
 
@@ -51,15 +53,29 @@ def from_json(text: str) -> Any:
 
 
 def finite(value: Any) -> Any:
-    """`value` as JSON-able data, each number that is not finite replaced by None."""
+    """`value` as JSON-able data, each number that is not finite or too large for a float replaced by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return None
     if isinstance(value, Mapping):
         return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         ordered = sorted(value) if isinstance(value, (set, frozenset)) else value
         return [finite(item) for item in ordered]
     return value if value is None or isinstance(value, (str, int, bool)) else str(value)
+
+
+def as_number(value: object) -> float | None:
+    """A figure as a float, infinite where it is too large for one; None for what is no number."""
+    if isinstance(value, (bool, str, bytes)) or not isinstance(value, SupportsFloat):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
+        return None
 
 
 def outcome_to_json(outcome: Outcome) -> str:

@@ -25,7 +25,7 @@ from typing import Any
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Job, Probe
 from ge_engine.genome import Genome
-from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.outcome import Failed, Outcome, Scored, storable
 from ge_engine.training import limits
 from ge_engine.training.bubblewrap import around
 from ge_engine.training.constraints import parse_constraints
@@ -182,10 +182,11 @@ class CommandEvaluation:
 
 def read_scores(output: str, objectives: Sequence[str]) -> Outcome:
     """The outcome in the last line of a program's output: a JSON object with a number for each objective,
-    and "feedback" (text) if the program has something to say to the next prompt."""
+    and "feedback" (text) if the program has something to say to the next prompt. A number that no float can
+    hold, of however many digits, is as infinite as one that says so."""
     lines = output.strip().splitlines()
     try:
-        said: Any = json.loads(lines[-1]) if lines else None
+        said: Any = json.loads(lines[-1], parse_int=float) if lines else None
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, Mapping):
@@ -194,15 +195,15 @@ def read_scores(output: str, objectives: Sequence[str]) -> Outcome:
     scores = {}
     for name in objectives:
         value = said.get(name)
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
+        if not isinstance(value, float):
             return Failed(
                 "command", "error", f"its last line has no number for {name!r}: {lines[-1][:100]!r}"
             )
         if not math.isfinite(value):
             return Failed("command", "not finite", f"{name} is {value}")
-        scores[name] = float(value)
+        scores[name] = value
     feedback = said.get("feedback")
-    return Scored(scores, {"feedback": feedback[:2000]} if isinstance(feedback, str) else {})
+    return Scored(scores, {"feedback": storable(feedback[:2000])} if isinstance(feedback, str) else {})
 
 
 def confined(command: Sequence[str], folder: Path, memory: int) -> list[str]:

@@ -111,7 +111,7 @@ def probe_of(report: Report | Failed) -> Probe:
             fingerprint=str(seen["fingerprint"])[:64],
             graph=str(seen["graph"])[:64],
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         return Probe(stage="run", error=f"its report is malformed: {error!r}")
 
 

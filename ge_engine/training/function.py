@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
+from typing import SupportsFloat
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -24,7 +26,15 @@ def main(arguments: Sequence[str]) -> None:
     if not isinstance(scores, Mapping):
         raise TypeError(f"{target} returned a {type(scores).__name__}, not a mapping of objectives")
     print()
-    print(json.dumps({**{str(k): float(v) for k, v in scores.items()}, "feedback": str(feedback)}))
+    print(json.dumps({**{str(k): number(v) for k, v in scores.items()}, "feedback": str(feedback)}))
+
+
+def number(value: SupportsFloat) -> float:
+    """As a float; what is too large for one is infinite. Raises TypeError, ValueError: it is no number."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 if __name__ == "__main__":

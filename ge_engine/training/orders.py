@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ge_engine.outcome import storable
+
 TOKEN_BYTES = 16
 WORKER_FAULT = 70
 """The exit status of a process of the engine's that failed outside the candidate's code."""
@@ -156,14 +158,14 @@ def unpack_report(data: bytes, token: bytes) -> Report:
             logits=data[logits : logits + logits_length],
             checkpoint=data[logits + logits_length :],
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadReport(f"its report is malformed: {error!r}") from error
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("text expected")
-    return value[:2000]
+    return storable(value[:2000])
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

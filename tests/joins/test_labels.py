@@ -1,0 +1,68 @@
+"""README: a child trains "without the labels it is scored on". All that is handed to workers is searched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ge_engine import evaluate
+from ge_engine.contracts import Dataset, Job
+from ge_engine.outcome import Scored
+from ge_engine.training.executor import NurseryExecutor
+from ge_engine.training.orders import Order
+from tests.evaluation import data, genome, shop
+
+FORMS = ("int64", "int32", "int16", "int8", "float32", "float64", ">i8")
+
+
+class Handed(NurseryExecutor):
+    """The real executor, which remembers all that goes to the nursery."""
+
+    everything: list[bytes]
+    names: list[str]
+
+    def __init__(self, setup: Any, arrays: Sequence[memoryview], *rest: Any) -> None:
+        Handed.names = list(setup.blocks)
+        Handed.everything = [bytes(array) for array in arrays]
+        Handed.everything.append(json.dumps(asdict(setup)).encode())
+        super().__init__(setup, arrays, *rest)
+
+    def submit(self, order: Order) -> Any:
+        Handed.everything.append(json.dumps(asdict(order)).encode())
+        return super().submit(order)
+
+
+@pytest.fixture
+def handed(monkeypatch: pytest.MonkeyPatch) -> type[Handed]:
+    monkeypatch.setattr(evaluate, "NurseryExecutor", Handed)
+    return Handed
+
+
+def forms(labels: np.ndarray[Any, Any]) -> Iterator[bytes]:
+    """The labels as any of the usual numbers, one-hot, and as text."""
+    for kind in FORMS:
+        yield labels.astype(kind).tobytes()
+        yield np.eye(int(labels.max()) + 1)[labels].astype(kind).tobytes()
+    yield json.dumps(labels.tolist()).encode()
+    yield json.dumps(labels.tolist(), separators=(",", ":")).encode()
+
+
+def test_labels_that_are_scored_on_among_what_workers_get(tmp_path: Path, handed: type[Handed]) -> None:
+    dataset: Dataset = data()
+    seed = genome()
+    with shop(tmp_path, seed, dataset, workers=1) as evaluation:
+        for split in ("validation", "test", "both"):
+            outcome = evaluation.submit(Job(split, seed, 0, split)).result(120)  # type: ignore[arg-type]
+            assert isinstance(outcome, Scored), outcome
+    assert handed.names == ["train", "labels", "validation", "test"]
+    assert handed.everything[1] == dataset.train.labels.numpy().tobytes()
+    scratch = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+    for split in (dataset.validation, dataset.test):
+        for pattern in forms(split.labels.numpy()[:40]):
+            assert not [n for n, held in enumerate([*handed.everything, *scratch]) if pattern in held]

@@ -1,0 +1,50 @@
+"""The list of `make mutants` cannot rot: each line still stands, and its tests are there."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _benchmark() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("ge_mutants", ROOT / "benchmarks" / "mutants.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+MUTANTS = _benchmark().mutants()
+LEAST = 60
+
+
+def test_a_list_that_shrinks_or_names_one_twice() -> None:
+    assert len(MUTANTS) >= LEAST
+    assert len({one.name for one in MUTANTS}) == len(MUTANTS)
+    assert len({(one.file, one.old, one.new) for one in MUTANTS}) == len(MUTANTS)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
+def test_a_mutant_whose_line_or_tests_are_gone(mutant: object) -> None:
+    text = (ROOT / mutant.file).read_text("utf-8")
+    broken = mutant.made(text)
+    assert ast.dump(ast.parse(broken)) != ast.dump(ast.parse(text)), "it changes nothing"
+    assert mutant.why.strip()
+    assert mutant.tests
+    for test in mutant.tests:
+        path, _, name = test.partition("::")
+        there = {
+            node.name
+            for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8")))
+            if hasattr(node, "name")
+        }
+        assert not name or set(name.partition("[")[0].split("::")) <= there, test

@@ -1,0 +1,176 @@
+"""The chain of one slot: what it draws, by which rates, and how often it asks."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+import doubles
+import pytest
+
+from ge_engine.contracts import Prompt, Reply, Target
+from ge_engine.genome import Genome
+from ge_engine.outcome import Rejected, Scored
+from ge_engine.patch import Patch, apply
+from ge_engine.population import Direction, Individual
+from ge_engine.search.slots import Answer, Ask, Bred, Breeder, Pool
+from ge_engine.validate import Trial
+
+REGISTRY = doubles.registry()
+DIRECTIONS: dict[str, Direction] = {"accuracy": "max", "parameters": "min"}
+DRAWS = 600
+
+
+def individual(number: int) -> Individual:
+    genome: Genome | Rejected = doubles.seed().genome
+    if number >= 0:
+        code = doubles.seed().genome.blocks["Net.forward"].code.replace("5", str(6 + number))
+        genome = apply(doubles.seed().genome, Patch("Net.forward", code))
+    assert isinstance(genome, Genome)
+    scores = Scored({"accuracy": 0.5 + number / 100, "parameters": 100.0})
+    return Individual("seed" if number < 0 else f"g0s{number}", 0, number, (), (), genome, scores)
+
+
+SEED, ONE, TWO = individual(-1), individual(0), individual(1)
+
+
+def breeder(**settings: Any) -> Breeder:
+    config = doubles.config(**settings)
+    return Breeder(
+        config,
+        SEED,
+        [REGISTRY.operators[name] for name in config.operators],
+        [REGISTRY.personas["none"]],
+        REGISTRY.grammars,
+        DIRECTIONS,
+        lambda genome: genome.evolvable,
+        lambda hook, name: f"{hook} {name}",
+    )
+
+
+def pool(*parents: Individual, helpful: tuple[Individual, ...] = (), generation: int = 1) -> Pool:
+    return Pool(generation, parents, helpful)
+
+
+def drawn(made: Breeder, about: Pool) -> tuple[Counter[str], set[tuple[str, ...]]]:
+    """The kinds of operators drawn, "mating+mutation" where both, and the parents."""
+    kinds, parents = Counter[str](), set[tuple[str, ...]]()
+    for number in range(DRAWS):
+        operators, of = made._draw(about, random.Random(number))
+        kinds["+".join(operator.kind for operator in operators)] += 1
+        parents.add(tuple(one.id for one in of))
+    return kinds, parents
+
+
+def first_ask(made: Breeder, about: Pool, slot: int = 0) -> Ask:
+    asked = next(made.chain(about, slot))
+    assert isinstance(asked, Ask)
+    return asked
+
+
+def test_rates_of_mating_and_mutation_that_are_not_those_of_the_settings() -> None:
+    both = pool(ONE, TWO)
+    for p_mating, p_mutation in ((0.35, 0.8), (0.0, 1.0), (1.0, 0.0), (0.1, 0.3)):
+        kinds, _ = drawn(breeder(p_mating=p_mating, p_mutation=p_mutation), both)
+        some = 1 - (1 - p_mating) * (1 - p_mutation)
+        mated = sum(count for kind, count in kinds.items() if "mating" in kind) / DRAWS
+        mutated = sum(count for kind, count in kinds.items() if "mutation" in kind) / DRAWS
+        assert mated == pytest.approx(p_mating / some, abs=0.06)
+        assert mutated == pytest.approx(p_mutation / some, abs=0.06)
+
+
+def test_an_individual_that_is_mated_with_itself() -> None:
+    made = breeder(p_mating=1.0, p_mutation=0.5)
+    kinds, parents = drawn(made, pool(ONE, ONE, TWO))
+    assert kinds["mating"]
+    assert parents == {("g0s0", "g0s1"), ("g0s1", "g0s0")}
+    kinds, parents = drawn(made, pool(ONE, ONE))
+    assert set(kinds) == {"mutation"}
+    assert parents == {("g0s0",)}
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.25, 1.0])
+def test_a_rate_of_thoughts_that_is_not_that_of_the_settings(rate: float) -> None:
+    made = breeder(p_eot=rate, p_mating=0.0, p_mutation=1.0)
+    kinds, _ = drawn(made, pool(ONE, TWO, helpful=(TWO,)))
+    assert kinds["eot"] / DRAWS == pytest.approx(rate, abs=0.06)
+    assert set(drawn(made, pool(ONE, TWO))[0]) == {"mutation"}, "no elite has helped yet"
+
+
+def test_a_first_generation_that_is_not_the_seeds_mutation() -> None:
+    kinds, parents = drawn(breeder(), pool(ONE, TWO, helpful=(TWO,), generation=0))
+    assert set(kinds) == {"mutation"}
+    assert parents == {("seed",)}
+
+
+def test_a_temperature_or_a_limit_that_is_not_drawn_from_its_range() -> None:
+    made = breeder(temperature=(0.2, 0.6), max_tokens=(500, 900))
+    samplings = [first_ask(made, pool(SEED, generation=0), slot).sampling for slot in range(60)]
+    for values, low, high in (
+        ([one.temperature for one in samplings], 0.2, 0.6),
+        ([one.max_tokens for one in samplings], 500, 900),
+    ):
+        assert low <= min(values) < low + 0.2 * (high - low)
+        assert high - 0.2 * (high - low) < max(values) <= high
+        assert len(set(values)) > 40
+    assert len({one.seed for one in samplings}) == 60
+
+
+def test_a_thought_that_takes_as_many_tokens_as_code() -> None:
+    made = breeder(p_eot=1.0, p_mating=0.0, p_mutation=1.0, thought_tokens=77)
+    asked = first_ask(made, pool(TWO, helpful=(TWO,)))
+    assert asked.grammar is None
+    assert asked.sampling.max_tokens == 77
+    small = breeder(p_eot=1.0, p_mating=0.0, p_mutation=1.0, max_tokens=(50, 60), thought_tokens=77)
+    assert first_ask(small, pool(TWO, helpful=(TWO,))).sampling.max_tokens <= 60
+
+
+def test_a_generation_or_a_slot_that_draws_as_another_does() -> None:
+    asked = [
+        first_ask(breeder(random_seed=seed), pool(SEED, generation=generation), slot).sampling
+        for seed, generation, slot in ((0, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 0), (0, 0, 0))
+    ]
+    assert asked[0] == asked[4]
+    assert len(set(asked)) == 4
+
+
+def answered(chain: Any, text: str, verdict: Rejected | None) -> tuple[list[Prompt], Bred]:
+    """All prompts of a chain that is always answered `text`, its trials judged `verdict`."""
+    prompts: list[Prompt] = []
+    sent: Any = None
+    while True:
+        try:
+            want = chain.send(sent)
+        except StopIteration as end:
+            return prompts, end.value
+        if isinstance(want, Ask):
+            prompts.append(want.prompt)
+            target = Target(want.genome, want.prompt.address)
+            sent = Answer(Reply(text, "stop", 1, 1, 0.0, "test"), target)
+        else:
+            assert isinstance(want, Trial)
+            sent = verdict
+
+
+@pytest.mark.parametrize("repairs", [0, 1, 3])
+def test_repairs_that_are_not_as_many_as_allowed(repairs: int) -> None:
+    chain = breeder(repairs=repairs).chain(pool(SEED, generation=0), 0)
+    prompts, bred = answered(chain, "def broken(", None)
+    assert len(prompts) == 1 + repairs
+    assert isinstance(bred.rejected, Rejected)
+    assert bred.rejected.stage == "compile"
+    assert all("It was rejected (compile)" in prompt.user for prompt in prompts[1:])
+    assert bred.steps[-1].note.count("repaired compile") == repairs
+
+
+@pytest.mark.parametrize("stage", ["model", "plugin"])
+def test_a_fault_that_no_repair_can_mend_and_is_sent_back(stage: str) -> None:
+    made = breeder(repairs=3, operators=("mutation",))
+    chain = made.chain(pool(SEED, generation=0), 0)
+    asked = next(chain)
+    assert isinstance(asked, Ask)
+    code = asked.genome.blocks[asked.prompt.address].code
+    prompts, bred = answered(made.chain(pool(SEED, generation=0), 0), code, Rejected(stage, "no"))
+    assert len(prompts) == 1
+    assert bred.rejected == Rejected(stage, "no")
