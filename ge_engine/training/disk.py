@@ -13,7 +13,7 @@ from ge_engine.training.limits import LINUX
 
 DEEPEST = 64
 """Levels of folders. Nobody needs so many; counting further would cost more than killing."""
-ENTRY_BYTES = 16 * 2**10
+ENTRY_BYTES = 64 * 2**10
 """What a name costs at least: a million empty files are no small thing to remove."""
 HIDDEN_TICKS = 4
 """So often in a row a process may hide its descriptors, as one that begins or ends does."""
@@ -31,12 +31,12 @@ class DiskWatch:
     _hidden: dict[int, int] = field(default_factory=dict)
 
     def over(self, pid: int, folder: Path) -> bool:
-        """Whether the worker `pid`, with all that it started, stores too much in and besides `folder`."""
+        """Whether the worker `pid`, with all that it started, stores too much in `folder` and besides."""
         stored = stored_bytes(folder, self.limit)
         if stored > self.limit:
             return True
         try:
-            held = self._held_bytes(pid)
+            held = self.held_bytes(pid)
         except PermissionError:
             self._hidden[pid] = self._hidden.get(pid, 0) + 1
             return self._hidden[pid] >= HIDDEN_TICKS
@@ -47,8 +47,13 @@ class DiskWatch:
         """The worker `pid` is gone."""
         self._hidden.pop(pid, None)
 
-    def _held_bytes(self, pid: int) -> int:
-        """Bytes of all files without a name (memory files among them) that the processes hold (Linux)."""
+    def held_bytes(self, pid: int) -> int:
+        """Bytes of all files without a name, memory files among them, that `pid` and what it started hold
+        (Linux).
+
+        Raises:
+            PermissionError: a process does not show them.
+        """
         if not LINUX:
             return 0
         ours = self.known | {inode for inode, _ in _nameless_maps(os.getpid())}
