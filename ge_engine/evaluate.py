@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -35,6 +34,7 @@ from ge_engine.training.futures import chained, finished, forward
 from ge_engine.training.orders import CHECKPOINT_LIMIT, REPORT_LIMIT, Order, Report
 from ge_engine.training.pace import PACE_STEPS
 from ge_engine.training.preparing import prepare
+from ge_engine.training.removal import remove_tree
 
 PROBE_SECONDS, PROBE_SLOWDOWN = 5.0, 20.0
 
@@ -80,7 +80,7 @@ def open_training(
     finally:
         executor.close()
         limits.hide_memory(False)
-        shutil.rmtree(scratch / "jobs", ignore_errors=True)
+        remove_tree(scratch / "jobs")
 
 
 class TrainEvaluation:

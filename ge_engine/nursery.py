@@ -13,7 +13,6 @@ import gc
 import json
 import os
 import selectors
-import shutil
 import signal
 import socket
 import sys
@@ -27,7 +26,8 @@ import torch
 from ge_engine import worker
 from ge_engine.training import limits
 from ge_engine.training.channel import receive_frame, send_frame
-from ge_engine.training.loading import preload
+from ge_engine.training.disk import DiskWatch
+from ge_engine.training.loading import preload, see_only
 from ge_engine.training.orders import (
     WORKER_FAULT,
     Order,
@@ -38,6 +38,7 @@ from ge_engine.training.orders import (
 )
 from ge_engine.training.peers import forking
 from ge_engine.training.reaping import kill_children, kill_group
+from ge_engine.training.removal import remove_tree
 from ge_engine.training.sharing import map_blocks
 from ge_engine.training.spawning import START_SECONDS, spawn
 
@@ -68,6 +69,8 @@ class Nursery:
         self._setup = setup_from_json(self._body)
         self._selector = selectors.DefaultSelector()
         self._running: dict[int, Running] = {}
+        arrays = frozenset(os.fstat(file).st_ino for file in self._files)
+        self._disk = DiskWatch(FOLDER_BYTES, worker.FILE_BYTES, arrays)
         self._wake, wake_end = os.pipe()
         for end in (self._wake, wake_end):
             os.set_blocking(end, False)
@@ -102,6 +105,8 @@ class Nursery:
     def _warm(self) -> None:
         """Have all that forks share."""
         self._data = map_blocks(self._setup.blocks, self._files)
+        if self._setup.confined:
+            see_only(self._setup.readable)
         preload(self._setup.preload)
         torch.set_num_threads(1)
         gc.collect()
@@ -186,7 +191,8 @@ class Nursery:
                 self._greet(job)
                 kill_group(pid)
                 kill_children(keep=frozenset(self._running))
-                shutil.rmtree(Path(self._setup.scratch, "jobs", job.id), ignore_errors=True)
+                self._disk.forget(pid)
+                remove_tree(self._folder(job))
                 self._tell(id=job.id, status=os.waitstatus_to_exitcode(status), reason=job.reason)
 
     def _watch(self) -> None:
@@ -197,28 +203,16 @@ class Nursery:
             if now >= job.deadline:
                 late = f"spawn: it did not begin within {START_SECONDS:g} s"
                 job.reason = late if job.hello else "timeout"
-            elif folder_bytes(Path(self._setup.scratch, "jobs", job.id)) > FOLDER_BYTES:
+            elif self._disk.over(job.pid, self._folder(job)):
                 job.reason = "disk"
             if job.reason:
                 kill_group(job.pid)
 
+    def _folder(self, job: Running) -> Path:
+        return Path(self._setup.scratch, "jobs", job.id)
+
     def _tell(self, **message: object) -> None:
         send_frame(self._sock, json.dumps(message).encode())
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes of the files directly in `folder`, and of its subfolders down to three levels."""
-    total, pending = 0, [(str(folder), 0)]
-    while pending:
-        path, depth = pending.pop()
-        with suppress(OSError), os.scandir(path) as entries:
-            for entry in entries:
-                with suppress(OSError):
-                    if entry.is_dir(follow_symlinks=False):
-                        pending += [(entry.path, depth + 1)] if depth < 3 else []
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_blocks * 512
-    return total
 
 
 def main() -> None:

@@ -71,6 +71,8 @@ def _work(
         return pid, partial(await_ready, theirs)
 
     def begun() -> None:
+        if setup.confined:
+            loading.see_only(setup.readable)
         loading.preload(setup.preload)
         _ready(sock)
         for file in shared:
@@ -93,6 +95,8 @@ def _train_along(
         os.close(file)
 
     def recruit(_: int) -> peers.Team:
+        if setup.confined:
+            loading.see_only(setup.readable)
         loading.preload(setup.preload)
         _ready(sock)
         return peers.Team(rank, (), channel)

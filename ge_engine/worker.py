@@ -113,7 +113,7 @@ def _settle(order: Order, setup: Setup, folder: Path, log: int) -> Callable[[], 
     apart = setup.sandbox != "none" and setup.device == "cpu" and network.own_network()
     limits.drop_privileges()
     if setup.sandbox != "none" and limits.landlock_version():
-        limits.landlock(setup.readable, (str(folder), *_devices(setup)))
+        limits.landlock(setup.readable, (str(folder), *_devices(setup)), setup.listed)
     torch.set_num_threads(setup.threads if order.kind == "train" else 1)
     if setup.sandbox == "none":
         return _unconfined
@@ -149,7 +149,7 @@ def run(
 ) -> Report:
     """The report of `order`: what was found or trained, or the candidate's own error. Of several processes
     that train together, only that of `rank` 0 measures and answers."""
-    address = module_address(Path(setup.seed_path), order.digest)
+    address = module_address(Path(setup.seed_path), order.digest, setup.modules)
     if order.kind == "probe":
         return _probe(order, setup, address)
     stage = Stage(order.epochs, checkpoint, order.keep, order.step_seconds, order.steps)

@@ -54,6 +54,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("grammar",),
     ("llm",),
     ("limits", "network", "bubblewrap", "loading", "orders", "channel", "checkpoints", "reaping"),
+    ("removal", "disk", "importing", "packages", "system", "readable"),
     ("spawning", "sharing"),
     ("futures",),
     ("batches", "measuring", "optimizers", "pace", "rates", "peers", "devices"),

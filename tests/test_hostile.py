@@ -15,12 +15,13 @@ from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.training.bubblewrap import why_not
 from ge_engine.training.limits import landlock_version
 from tests.evaluation import data, genome, shop
-from tests.hostile.candidates import HOSTILE, Hostile
+from tests.hostile import ALL, files
+from tests.hostile.candidates import Hostile
 
 TIMEOUT = 9.0
 NAP = "86399"
 SANDBOXES = ["landlock"] * (landlock_version() > 0) + ["bwrap"] * (not why_not()) or ["auto"]
-RUNNABLE = [one for one in HOSTILE if landlock_version() >= one.landlock]
+RUNNABLE = [one for one in ALL if landlock_version() >= one.landlock]
 
 
 @pytest.fixture(scope="module", params=SANDBOXES)
@@ -32,23 +33,25 @@ def outcomes(
     secret = home / "id_ed25519"
     secret.write_text("a private key")
     os.environ["GE_TEST_API_KEY"] = "sk-very-secret"
+    scratch = tmp_path_factory.mktemp("scratch")
+    beside = files.lay_out(scratch / "seed", data().validation.labels.tolist())
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
-        shop(
-            tmp_path_factory.mktemp("scratch"), timeout=TIMEOUT, workers=6, sandbox=request.param
-        ) as evaluation,
+        shop(scratch, timeout=TIMEOUT, workers=6, sandbox=request.param) as evaluation,
     ):
         server.settimeout(0.1)
         datagrams.settimeout(0.1)
         datagrams.bind(server.getsockname())
         port = str(server.getsockname()[1])
         places = {"SECRET_FILE": str(secret), "PORT": port, "ENGINE_PID": str(os.getpid()), "NAP": NAP}
+        places |= beside
         jobs = {"before": genome(), **{one.name: built(one, places) for one in RUNNABLE}}
         futures = {name: evaluation.submit(Job(name, one, 0)) for name, one in jobs.items()}
         seen = {name: future.result(timeout=600) for name, future in futures.items()}
         seen["after"] = evaluation.submit(Job("after", genome(forward="y = 1"), 0)).result(timeout=60)
         seen["naps"] = Scored({"left": float(sleepers())})
+        seen["folders"] = Scored({"left": float(len(os.listdir(scratch / "jobs")))})
         with pytest.raises(TimeoutError):
             server.accept()
         with pytest.raises(TimeoutError):
@@ -92,6 +95,10 @@ def test_a_network_that_does_not_come_to_its_outcome(one: Hostile, outcomes: dic
 
 def test_a_process_that_outlives_its_candidate(outcomes: dict[str, Outcome]) -> None:
     assert outcomes["naps"] == Scored({"left": 0.0})
+
+
+def test_a_folder_that_outlives_its_candidate(outcomes: dict[str, Outcome]) -> None:
+    assert outcomes["folders"] == Scored({"left": 0.0})
 
 
 def test_a_score_that_hostile_neighbours_changed(outcomes: dict[str, Outcome]) -> None:

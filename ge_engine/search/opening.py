@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from ge_engine.population import Direction
 from ge_engine.registry import Registry
 from ge_engine.search.models import check_models
 from ge_engine.store.parts import parts_of
+from ge_engine.training.removal import remove_tree
 from ge_engine.versions import Making, differences, made_with, sentence
 
 # What a later session of a run may change: how much and how fast, never what is compared. `checks` are among
@@ -137,7 +137,7 @@ def _gone_when_refused(folder: Path) -> Iterator[None]:
         with History(folder) as history:
             scored = history.seed_is_scored
         if not scored:
-            shutil.rmtree(folder)
+            remove_tree(folder)
         raise
 
 

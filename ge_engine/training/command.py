@@ -11,7 +11,6 @@ import json
 import math
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from ge_engine.training.constraints import parse_constraints
 from ge_engine.training.devices import cores
 from ge_engine.training.endings import Kills
 from ge_engine.training.preparing import chosen_sandbox
+from ge_engine.training.removal import remove_tree
 from ge_engine.training.starting import clean_environment
 
 OUTPUT_BYTES = 256 * 2**20
@@ -77,8 +77,8 @@ class CommandEvaluation:
         self._confined = config.sandbox == "bwrap" and chosen_sandbox("bwrap") == "bwrap"
         self._kills = Kills()
         self._folder = scratch / "jobs"
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
+        remove_tree(self._folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._file = Path(seed.seed.path or "seed.py")
         self._pool = ThreadPoolExecutor(config.workers or cores(), thread_name_prefix="ge-command")
         self._lock = threading.Lock()
@@ -105,7 +105,7 @@ class CommandEvaluation:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
         self._pool.shutdown(wait=True, cancel_futures=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove_tree(self._folder)
 
     def _run(self, job: Job) -> Outcome:
         with self._lock:
@@ -119,7 +119,7 @@ class CommandEvaluation:
         except OSError as error:
             return Failed("command", "error", f"it cannot be started: {error}", "infrastructure")
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
 
     def _filled(self, job: Job, path: Path) -> list[str]:
         split = "test" if job.split == "test" else "validation"

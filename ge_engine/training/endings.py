@@ -62,7 +62,7 @@ def report_of(ending: Ending, order: Order, kills: Kills) -> Report | Failed:
     if ending.reason == "timeout":
         return Failed(stage, "timeout", f"still running after {order.timeout:g} s")
     if ending.reason == "disk":
-        return Failed(stage, "crash", "it filled its scratch folder")
+        return Failed(stage, "crash", "it filled its scratch folder, or memory files")
     if ending.reason == "result":
         return Failed(stage, "crash", "it sent more than the answers asked for")
     if ending.reason == "nursery":

@@ -99,8 +99,9 @@ def landlock_version() -> int:
     return max(0, int(_LIBC.syscall(_LANDLOCK_CREATE, None, 0, 1)))
 
 
-def landlock(readable: Iterable[str], writable: Iterable[str]) -> None:
-    """Confine this thread, and what it starts, to reading `readable` and changing `writable`.
+def landlock(readable: Iterable[str], writable: Iterable[str], listed: Iterable[str] = ()) -> None:
+    """Confine this thread, and what it starts, to reading `readable`, changing `writable` and seeing the
+    names of the files below `listed`.
 
     No signals to or abstract sockets of outsiders from ABI 6 on.
 
@@ -113,7 +114,7 @@ def landlock(readable: Iterable[str], writable: Iterable[str]) -> None:
     size = 24 if abi >= 6 else 8
     ruleset = _syscall(_LANDLOCK_CREATE, ctypes.create_string_buffer(attributes[:size]), size, 0)
     try:
-        for paths, rights in ((readable, _FS_READ), (writable, all_rights)):
+        for paths, rights in ((readable, _FS_READ), (writable, all_rights), (listed, _FS_READ_DIR)):
             for path in paths:
                 _allow(ruleset, path, rights & all_rights)
         _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

@@ -12,23 +12,27 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import linecache
+import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleAddress:
-    """Where a seed's module lives: the folder for `sys.path`, its dotted name, its pseudo-file."""
+    """Where a seed's module lives: the folder for `sys.path`, its dotted name, its pseudo-file, and the files
+    of `modules` that it imports, for a process that cannot list the folders they lie in."""
 
     root: str
     name: str
     file: str
+    modules: Mapping[str, str] = field(default_factory=dict)
 
 
-def module_address(path: Path, digest: str) -> ModuleAddress:
+def module_address(path: Path, digest: str, modules: Mapping[str, str] | None = None) -> ModuleAddress:
     """The address of the module at `path`, inside its package when the folder has an `__init__.py`.
 
     The pseudo-file stands beside the seed, so `__file__` leads to the seed's neighbours, and holds
@@ -45,7 +49,8 @@ def module_address(path: Path, digest: str) -> ModuleAddress:
         not name.isidentifier() or name in sys.stdlib_module_names or name in sys.modules
     ):
         name = "ge_candidate_" + "".join(c if c.isalnum() else "_" for c in name)
-    return ModuleAddress(str(folder), name, str(path.with_name(f"{path.stem}.{digest[:16]}.py")))
+    file = str(path.with_name(f"{path.stem}.{digest[:16]}.py"))
+    return ModuleAddress(str(folder), name, file, modules or {})
 
 
 def import_source(source: bytes, address: ModuleAddress) -> ModuleType:
@@ -54,6 +59,7 @@ def import_source(source: bytes, address: ModuleAddress) -> ModuleType:
     if stale is not None:
         importlib.invalidate_caches()
     sys.meta_path.insert(0, _GenomeFinder(source, address))
+    sys.meta_path.insert(_after_own_modules(), _FileFinder(address.modules))
     if address.root not in sys.path:
         sys.path.insert(0, address.root)
     return importlib.import_module(address.name)
@@ -92,6 +98,71 @@ class _GenomeFinder(importlib.abc.MetaPathFinder):
         if fullname != self._address.name:
             return None
         return importlib.machinery.ModuleSpec(fullname, self._loader, origin=self._address.file)
+
+
+class _FileFinder(importlib.abc.MetaPathFinder):
+    """Finds the modules of known files, without looking into any folder."""
+
+    def __init__(self, modules: Mapping[str, str]) -> None:
+        self._modules = modules
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> importlib.machinery.ModuleSpec | None:
+        place = self._modules.get(fullname)
+        if place is None:
+            return None
+        folder, name = os.path.split(place)
+        if os.path.isdir(place):
+            spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
+            spec.submodule_search_locations = [place]
+            return spec
+        inside = [folder] if name.startswith("__init__.") else None
+        return importlib.util.spec_from_file_location(fullname, place, submodule_search_locations=inside)
+
+
+class _ReadableFinder:
+    """Another finder, by which a package that may not be read is one that is not installed."""
+
+    def __init__(self, finder: Any, paths: Iterable[str]) -> None:
+        self._finder = finder
+        self._paths = frozenset(paths)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._finder, name)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        spec: importlib.machinery.ModuleSpec | None = self._finder.find_spec(fullname, path, target)
+        if spec is None or not spec.has_location or not spec.origin or self._is_readable(spec.origin):
+            return spec
+        return None
+
+    def _is_readable(self, file: str) -> bool:
+        path = os.path.realpath(file)
+        return path in self._paths or any(str(folder) in self._paths for folder in Path(path).parents)
+
+
+_BUILT_IN = (importlib.machinery.BuiltinImporter, importlib.machinery.FrozenImporter)
+
+
+def _after_own_modules() -> int:
+    """The place among the finders behind that of genomes and those of modules that are in the interpreter."""
+    known = [place for place, finder in enumerate(sys.meta_path) if finder in _BUILT_IN]
+    return max(known, default=0) + 1
+
+
+def see_only(paths: Iterable[str]) -> None:
+    """Have Python find only modules that may be read: a package that is there and cannot be opened would fail
+    with an error that nobody expects of an import."""
+    paths = tuple(paths)
+    sys.meta_path[:] = [
+        finder if finder in _BUILT_IN else _ReadableFinder(finder, paths) for finder in sys.meta_path
+    ]
 
 
 def error_line(error: BaseException, file: str) -> str:

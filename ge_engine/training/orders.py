@@ -37,7 +37,8 @@ class Setup:
     """What all jobs of one evaluation share. `blocks` are the arrays "train", "labels", "validation",
     "test", whose files come along in this order; `memory` is bytes, `readable` the paths that a
     candidate may read under the sandbox; `processes` is how many train one candidate together. `memory`
-    and `threads` are for each of them. `start_method` is how workers begin: "fork" or "spawn"."""
+    and `threads` are for each of them. `start_method` is how workers begin: "fork" or "spawn". `places`,
+    `hidden`, `listed` and `modules` are those of `readable.Readable`."""
 
     seed_path: str
     entry: str
@@ -58,6 +59,15 @@ class Setup:
     blocks: Mapping[str, Block] = field(default_factory=dict)
     processes: int = 1
     start_method: str = "fork"
+    places: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
+    modules: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def confined(self) -> bool:
+        """Whether candidates cannot read what is not `readable`."""
+        return self.sandbox in ("landlock", "bwrap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +121,8 @@ def to_json(record: Any) -> bytes:
 def setup_from_json(data: bytes) -> Setup:
     values = json.loads(data)
     blocks = {name: Block(tuple(b["shape"]), b["dtype"]) for name, b in values.pop("blocks").items()}
-    values |= {key: tuple(values[key]) for key in ("mean", "std", "readable", "preload")}
+    for key in ("mean", "std", "readable", "preload", "places", "hidden", "listed"):
+        values[key] = tuple(values[key])
     return Setup(**values, blocks=blocks)
 
 

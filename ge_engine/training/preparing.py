@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import shutil
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,8 @@ from ge_engine.training import bubblewrap, limits
 from ge_engine.training.devices import layout_of
 from ge_engine.training.loading import module_address
 from ge_engine.training.orders import Block, Setup
+from ge_engine.training.readable import readable_files
+from ge_engine.training.removal import remove_tree
 from ge_engine.training.spawning import chosen_start_method
 
 if TYPE_CHECKING:
@@ -28,33 +28,19 @@ if TYPE_CHECKING:
 
     from ge_engine.training.batches import Images
 
-_READABLE = [
-    "/usr",
-    "/lib",
-    "/lib64",
-    "/lib32",
-    "/bin",
-    "/sbin",
-    "/etc",
-    "/proc",
-    "/sys",
-    "/opt",
-    "/nix",
-    "/run/nvidia-persistenced",
-]
-
 
 def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tuple[Setup, list[memoryview]]:
     """The setup of all jobs, and the arrays that go with it (images as (n, height, width, channels))."""
     scratch = scratch.resolve()
-    shutil.rmtree(scratch / "jobs", ignore_errors=True)
-    (scratch / "jobs").mkdir(parents=True)
+    remove_tree(scratch / "jobs")
+    (scratch / "jobs").mkdir(parents=True, exist_ok=True)
     train = limited(data.train, config.recipe.train_limit, config.random_seed)
     channels, height = int(train.images.shape[1]), int(train.images.shape[2])
     size = config.recipe.image_size or height
     path = Path(seed.seed.path).resolve() if seed.seed.path else scratch / "seed" / "seed.py"
-    root = module_address(path, seed.digest).root
+    address = module_address(path, seed.digest)
     layout = layout_of(config)
+    readable = readable_files(seed.source, address, private_paths(config, scratch), bool(layout.devices))
     mean, std = channel_statistics(train.images)
     arrays = {
         "train": rows_last_channels(train.images),
@@ -76,14 +62,28 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
         memory=int(config.memory_gib * 2**30),
         device="cuda" if layout.devices else "cpu",
         sandbox=chosen_sandbox(config.sandbox),
-        readable=readable_paths(root),
-        preload=imports_to_preload(seed.source, Path(root)),
+        readable=readable.paths(),
+        preload=imports_to_preload(seed.source, Path(address.root)),
         scratch=str(scratch),
         processes=layout.processes,
         start_method=chosen_start_method(config.start_method),
+        places=readable.places,
+        hidden=readable.hidden,
+        listed=readable.listed,
+        modules=readable.modules,
         blocks={name: Block(array.shape, str(array.dtype)) for name, array in arrays.items()},
     )
     return setup, [np.ascontiguousarray(array).data.cast("B") for array in arrays.values()]
+
+
+def private_paths(config: RunConfig, scratch: Path) -> list[Path]:
+    """What no candidate may read, even where all around it may be: the task's data, the run's folder and
+    those of other runs beside it, and what was downloaded."""
+    argument = config.task.partition(":")[2]
+    data = Path(argument).expanduser() if argument else scratch
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    runs = [file.parent for file in scratch.parent.parent.glob("*/ledger.sqlite")]
+    return [path for path in (scratch, data, cache, *runs) if path.exists()]
 
 
 def chosen_sandbox(asked: str) -> str:
@@ -153,18 +153,6 @@ def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[f
     mean = counts @ values / total
     spread = np.sqrt(np.maximum(counts @ values**2 / total - mean**2, 1.0))
     return tuple(mean.tolist()), tuple(spread.tolist())
-
-
-def readable_paths(root: str) -> tuple[str, ...]:
-    """What a candidate may read: the system, Python and its packages, the engine, the seed's folder."""
-    engine = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    places = [*_READABLE, sys.prefix, sys.base_prefix, sys.exec_prefix, root, engine]
-    places += [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
-    places += os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    places += os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
-    return tuple(
-        dict.fromkeys(os.path.realpath(place) for place in places if place and os.path.exists(place))
-    )
 
 
 def imports_to_preload(source: bytes, root: Path) -> tuple[str, ...]:

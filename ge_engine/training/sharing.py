@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
 import os
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from ge_engine.training.orders import Block
+
+_DESCRIPTORS = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 
 
 def sealed_memory(data: memoryview) -> int:
@@ -33,10 +35,13 @@ def sealed_memory(data: memoryview) -> int:
 
 
 def map_blocks(blocks: Mapping[str, Block], files: Sequence[int]) -> dict[str, Tensor]:
-    """Tensors over the shared files, copy-on-write: what a worker writes, no other sees."""
+    """Tensors over the shared files, copy-on-write: what a worker writes, no other sees. The mapping holds no
+    descriptor (Python's own mmap would keep a copy of it), so that nothing but bytes is shared: a file's
+    offset, times and attributes would be a notice board."""
     tensors = {}
     for (name, block), file in zip(blocks.items(), files, strict=True):
-        memory = mmap.mmap(file, block.nbytes, access=mmap.ACCESS_COPY)
         kind = torch.int64 if block.dtype == "int64" else torch.uint8
-        tensors[name] = torch.frombuffer(memory, dtype=kind).view(block.shape)
+        count = block.nbytes // kind.itemsize
+        flat = torch.from_file(f"{_DESCRIPTORS}/{file}", shared=False, size=count, dtype=kind)
+        tensors[name] = flat.view(block.shape)
     return tensors

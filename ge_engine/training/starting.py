@@ -83,7 +83,7 @@ def _command(setup: Setup, descriptor: int) -> list[str]:
     if setup.sandbox != "bwrap":
         return command
     jobs = os.path.join(setup.scratch, "jobs")
-    return around([*setup.readable, setup.scratch], [jobs], setup.scratch, command)
+    return around([*setup.places, setup.scratch], [jobs], setup.scratch, command, setup.hidden)
 
 
 def clean_environment() -> dict[str, str]:

@@ -1,0 +1,119 @@
+"""Which files a seed imports, found by reading: its own module, its neighbours, and what those import."""
+
+from __future__ import annotations
+
+import ast
+import importlib.machinery
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+_LIBRARY = frozenset(sys.stdlib_module_names) | frozenset(sys.builtin_module_names)
+
+
+@dataclass(slots=True)
+class Imports:
+    """`files` are the modules found, by dotted name; a folder is a package without `__init__.py`. `outside`
+    are the top-level names of all others but Python's own."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    outside: set[str] = field(default_factory=set)
+
+
+def follow_imports(source: bytes, name: str, folder_of: Callable[[str], str]) -> Imports:
+    """What the module `name` imports, and so on. `folder_of` tells the folder that holds a top-level module
+    whose files are to be followed, "" where they are not.
+
+    Imports with a name that is computed are not seen. A file that cannot be read or parsed ends its branch:
+    it fails with its own error when it is imported.
+    """
+    found = Imports()
+    seen = {name}
+    pending = [*_parents(name), *imported_names(source, name, package=False)]
+    while pending:
+        one = pending.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        top = one.partition(".")[0]
+        folder = folder_of(top)
+        if not folder:
+            found.outside |= {top} - _LIBRARY
+            continue
+        pending += _parents(one)
+        file = module_file(folder, one)
+        if file and one != name:
+            found.files[one] = file
+            if file.endswith(".py"):
+                pending += imported_names(_read(file), one, package=_is_package(file))
+    return found
+
+
+def imported_names(source: bytes, name: str, *, package: bool) -> set[str]:
+    """Dotted names that the module `name` imports, and those that `from A import B` may mean."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    home = name if package else name.rpartition(".")[0]
+    return {one for node in ast.walk(tree) for one in _names_of(node, home, package) if one}
+
+
+def module_file(folder: str, name: str) -> str:
+    """The file of the module `name` below `folder`; the folder of a package without `__init__.py`, ""
+    where there is neither."""
+    place = os.path.join(folder, *name.split("."))
+    for suffix in importlib.machinery.all_suffixes():
+        for file in (os.path.join(place, f"__init__{suffix}"), place + suffix):
+            if os.path.isfile(file):
+                return file
+    return place if os.path.isdir(place) else ""
+
+
+def _names_of(node: ast.AST, home: str, package: bool) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield alias.name
+    elif isinstance(node, ast.ImportFrom):
+        base = node.module or ""
+        if node.level:
+            base = ".".join(filter(None, [_up(home, node.level - 1), base]))
+        yield base
+        for alias in node.names:
+            yield f"{base}.{alias.name}"
+    elif isinstance(node, ast.Call) and node.args and _called(node.func) in ("import_module", "__import__"):
+        said = node.args[0]
+        if isinstance(said, ast.Constant) and isinstance(said.value, str):
+            relative = said.value.lstrip(".")
+            dots = len(said.value) - len(relative)
+            yield ".".join(filter(None, [_up(home, dots - 1), relative])) if dots else relative
+    elif package and isinstance(node, ast.Assign) and any(_called(t) == "__all__" for t in node.targets):
+        for part in ast.walk(node.value):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                yield f"{home}.{part.value}"
+
+
+def _called(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _up(package: str, levels: int) -> str:
+    return ".".join(package.split(".")[: len(package.split(".")) - levels]) if levels else package
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def _is_package(file: str) -> bool:
+    return os.path.basename(file).startswith("__init__.")
+
+
+def _read(file: str) -> bytes:
+    try:
+        with open(file, "rb") as held:
+            return held.read()
+    except OSError:
+        return b""

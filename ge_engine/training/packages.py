@@ -1,0 +1,165 @@
+"""Installed packages: where they lie, what they need, and what in them is data and no code."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import os
+import site
+import sys
+import sysconfig
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from importlib import metadata
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+_SOURCES = """
+py pyi pyc so dylib typed toml yaml yml cfg ini c cc cpp cu cuh h hpp
+"""
+CODE = frozenset(f".{word}" for word in _SOURCES.split())
+"""What a package of the user's own shows of itself."""
+_BUNDLED = """
+arff bin bmp bz2 csv dat data db dta feather flac gif gz h5 hdf5 idx jpeg jpg jsonl mat mp3 ndjson npy npz
+parquet pgm pickle pkl png ppm rda rdata rds sas7bdat sav sqlite sqlite3 svm svmlight tar tif tiff tsv ubyte
+wav webp xls xlsx xz zip zst
+"""
+DATA = frozenset(f".{word}" for word in _BUNDLED.split())
+"""What an installed package may bundle as a data set."""
+_TESTS = frozenset(["tests", "test", "testing_data", "test_data", "testdata"])
+
+
+def is_data(name: str) -> bool:
+    """Whether a file of an installed package may be a data set."""
+    return os.path.splitext(name)[1].lower() in DATA
+
+
+def is_no_code(name: str) -> bool:
+    """Whether a file of the user's own package is something else than code or settings."""
+    return os.path.splitext(name)[1].lower() not in CODE
+
+
+def hidden_in(place: str, hides: Callable[[str], bool]) -> list[str]:
+    """Files of the folder `place` whose names `hides` tells, and folders in place of their files where
+    nothing else is in them or they hold tests."""
+    hidden: dict[str, list[str]] = {}
+    shown: set[str] = set()
+    for folder, inside, files in os.walk(place, topdown=False):
+        below = [os.path.join(folder, name) for name in inside]
+        mine = [os.path.join(folder, name) for name in files if hides(name)]
+        mine += [path for one in below for path in hidden.pop(one, ())]
+        if len(files) > sum(map(hides, files)) or any(one in shown for one in below):
+            shown.add(folder)
+        if not mine:
+            continue
+        alone = folder not in shown or os.path.basename(folder) in _TESTS
+        if alone and folder != place:
+            shown.discard(folder)
+            mine = [folder]
+        hidden[folder] = mine
+    return hidden.get(place, [])
+
+
+def is_library(name: str) -> bool:
+    """Whether the top-level module `name` is Python's own."""
+    return name in sys.stdlib_module_names or name in sys.builtin_module_names
+
+
+def spec_of(name: str) -> importlib.machinery.ModuleSpec | None:
+    """Where the top-level module `name` is, without importing it."""
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError):  # such as one that is loaded and has no spec
+        return None
+
+
+def places_of(name: str) -> list[str]:
+    """The folders or the file of the top-level module `name`; none for a built-in one."""
+    spec = spec_of(name)
+    if spec is None:
+        return []
+    if spec.submodule_search_locations is not None:
+        return [os.path.realpath(place) for place in spec.submodule_search_locations if os.path.isdir(place)]
+    return [os.path.realpath(spec.origin)] if spec.origin and os.path.isfile(spec.origin) else []
+
+
+@cache
+def package_folders() -> tuple[str, ...]:
+    """The folders that packages are installed into, of this Python and on its path."""
+    folders = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
+    folders += [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
+    return tuple(dict.fromkeys(os.path.realpath(one) for one in folders if os.path.isdir(one)))
+
+
+def is_installed(place: str) -> bool:
+    """Whether a file or folder lies where packages are installed, rather than among a user's own code."""
+    return any(place.startswith(folder + os.sep) for folder in package_folders())
+
+
+def needed(names: Iterable[str]) -> dict[str, metadata.Distribution]:
+    """The installed distributions of the top-level modules `names`, and all that those require, by name."""
+    found: dict[str, metadata.Distribution] = {}
+    seen: set[tuple[str, str]] = set()
+    pending = [(one, "") for name in names for one in _providers(name)]
+    while pending:
+        name, extra = pending.pop()
+        key = canonicalize_name(name)
+        if (key, extra) in seen:
+            continue
+        seen.add((key, extra))
+        held = found.get(key) or _installed(name)
+        if held is not None:
+            found[key] = held
+            pending += _requirements(held, extra)
+    return found
+
+
+def contents(held: metadata.Distribution) -> Iterator[str]:
+    """Paths of what a distribution has put into its folder: packages, modules, libraries, its own record."""
+    base = str(held.locate_file(""))
+    names = {line.split(",")[0].strip('"') for line in (held.read_text("RECORD") or "").splitlines()}
+    tops = {name.partition("/")[0] for name in names} | set((held.read_text("top_level.txt") or "").split())
+    for top in sorted(tops - {"", "..", "__pycache__"}):
+        path = os.path.join(base, top)
+        if os.path.isabs(top):
+            continue
+        if os.path.exists(path):
+            yield path
+        elif os.path.exists(path + ".py"):
+            yield path + ".py"
+    record = getattr(held, "_path", None)
+    if record is not None and os.path.exists(record):
+        yield str(record)
+
+
+def _requirements(held: metadata.Distribution, extra: str) -> Iterator[tuple[str, str]]:
+    for text in held.requires or ():
+        try:
+            wanted = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if wanted.marker is None or wanted.marker.evaluate({"extra": extra}):
+            yield wanted.name, ""
+            for further in wanted.extras:
+                yield wanted.name, further
+
+
+def _providers(name: str) -> list[str]:
+    """The distributions that bring the top-level module `name`: most have its name."""
+    held = _installed(name)
+    if held is not None and any(os.path.basename(path).partition(".")[0] == name for path in contents(held)):
+        return [name]
+    return _by_module().get(name, [])
+
+
+@cache
+def _by_module() -> dict[str, list[str]]:
+    return {name: list(names) for name, names in metadata.packages_distributions().items()}
+
+
+def _installed(name: str) -> metadata.Distribution | None:
+    try:
+        return metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return None
