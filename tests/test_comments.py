@@ -91,19 +91,31 @@ def lines_of(text: str) -> list[str]:
     return [line.strip() if line.strip()[:1] in ("#", "") else line for line in text.split("\n")]
 
 
-@given(commented(), st.integers(0), st.sampled_from(["\n", "\r\n"]))
-@settings(deadline=None, max_examples=60)
-def test_a_comment_that_doubles_or_goes_with_each_rewrite(text: str, which: int, newline: str) -> None:
-    """Ten rewrites of a block that change one number change nothing else of the file."""
-    text = text.replace("\n", newline)
+def rewritten_ten_times(text: str, address: str) -> None:
+    """Each rewrite changes one number of the block and nothing else of the file."""
     child = genome_of(text)
-    assert {a for a in child.blocks if child.blocks[a].reason} == set()
-    address = child.evolvable[which % len(child.evolvable)]
+    assert child.blocks[address].reason == ""
     number = re.findall(r"\b1\d\d\b", child.blocks[address].code)[0]
     for step in range(10):
         old, new = (number, "7777") if step % 2 == 0 else ("7777", number)
         child = rewrite(child, address, child.blocks[address].code.replace(old, new))
         assert lines_of(child.text) == lines_of(text.replace(number, "7777") if step % 2 == 0 else text)
+
+
+@given(commented(), st.integers(0), st.sampled_from(["\n", "\r\n"]))
+@settings(deadline=None, max_examples=20)
+def test_a_comment_that_goes_or_doubles_with_each_rewrite(text: str, which: int, newline: str) -> None:
+    text = text.replace("\n", newline)
+    addresses = genome_of(text).evolvable
+    assert len(addresses) == len(genome_of("\n".join(CODE)).evolvable)
+    rewritten_ten_times(text, addresses[which % len(addresses)])
+
+
+@pytest.mark.parametrize("indent", [0, 2, 4, 8, 12])
+@pytest.mark.parametrize("address", ["first", "A", "A.a", "A.b", "A.c", "A.last", "g", "B.b", "end"])
+def test_a_comment_at_every_place_that_doubles_with_each_rewrite(address: str, indent: int) -> None:
+    lines = [part for n, line in enumerate(CODE) for part in (" " * indent + f"# c{n}-", line)]
+    rewritten_ten_times("\n".join([*lines, " " * indent + "# last-", ""]), address)
 
 
 @given(commented())
