@@ -34,7 +34,9 @@ def same(text: str, code: str, finish: str = "stop") -> Variant:
     return Variant(text, code, code, code, finish)
 
 
-def of_edits(text: str, code: str, elsewhere: str = "!no code in the reply defines SE", finish: str = "stop") -> Variant:
+def of_edits(
+    text: str, code: str, elsewhere: str = "!no code in the reply defines SE", finish: str = "stop"
+) -> Variant:
     """An answer in the form `edits`, which is none where another form was asked for."""
     return Variant(text, elsewhere, code, elsewhere, finish)
 
@@ -53,22 +55,36 @@ WITH_DICT = SE_WIDE.replace(
     '    """Gate."""\n\n    ACTIVATIONS = {\n        10: F.relu,\n        11: F.gelu,\n    }\n',
 )
 MARKS = SE_WIDE.replace(
-    '    """Gate."""\n', '    """Gate."""\n\n    tokens = ["<eos>", "[INST]", "<|endoftext|>", "</s>", "<|im_end|>"]\n'
+    '    """Gate."""\n',
+    '    """Gate."""\n\n    tokens = ["<eos>", "[INST]", "<|endoftext|>", "</s>", "<|im_end|>"]\n',
 )
-TAGGED = SE_WIDE.replace('    """Gate."""\n', '    """Gate."""\n\n    stop = "</think>"\n    start = "<think>"\n')
-TAG_IN_DOC = SE_WIDE.replace('"""Gate."""', '"""Gate.\n\n    <think>\n    how it is\n    </think>\n    </analysis>\n    """')
+TAGGED = SE_WIDE.replace(
+    '    """Gate."""\n', '    """Gate."""\n\n    stop = "</think>"\n    start = "<think>"\n'
+)
+TAG_IN_DOC = SE_WIDE.replace(
+    '"""Gate."""', '"""Gate.\n\n    <think>\n    how it is\n    </think>\n    </analysis>\n    """'
+)
 PROMPT = SE_WIDE.replace(
-    '    """Gate."""\n', '    """Gate."""\n\n    prompt = """<|im_start|>user\n<|im_end|>\n<|im_start|>assistant\n"""\n'
+    '    """Gate."""\n',
+    '    """Gate."""\n\n    prompt = """<|im_start|>user\n<|im_end|>\n<|im_start|>assistant\n"""\n',
 )
 LISTED = SE_WIDE.replace(
-    "        gate = F", "        reflection = 0\n        gate = [x][\n            reflection\n        ]\n        [reflection] = [1]\n        gate = F"
+    "        gate = F",
+    "        reflection = 0\n        gate = [x][\n            reflection\n        ]\n        [reflection] = [1]\n        gate = F",
 )
-DOC_OLD = SE_WIDE.replace('"""Gate."""', '"""Gate.\n\n```python\n' + DRAFT.replace('    """Gate."""\n\n', "") + '```\n    """')
+DOC_OLD = SE_WIDE.replace(
+    '"""Gate."""', '"""Gate.\n\n```python\n' + DRAFT.replace('    """Gate."""\n\n', "") + '```\n    """'
+)
 CALLED = "10: gate = F.silu(\n    self.down(\n        x.mean((2, 3))\n    )\n)"
-SE_CALLED = SE_OLD.replace("        gate = F.relu(self.down(x.mean((2, 3))))\n", shifted(CALLED[4:], "        "))
+SE_CALLED = SE_OLD.replace(
+    "        gate = F.relu(self.down(x.mean((2, 3))))\n", shifted(CALLED[4:], "        ")
+)
 THINKING = "<think>\n10: gate = F.elu(self.down(x.mean((2, 3))))\n</think>\n"
 HALF = SE_WIDE[: SE_WIDE.index("        gate")]
-TAGS = {name: f"<{name}>\n{{}}</{name}>\n" for name in ("original", "improved", "draft", "final", "code", "rejected")}
+TAGS = {
+    name: f"<{name}>\n{{}}</{name}>\n"
+    for name in ("original", "improved", "draft", "final", "code", "rejected")
+}
 
 
 def tagged(name: str, code: str) -> str:

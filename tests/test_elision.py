@@ -117,7 +117,11 @@ def test_a_method_alone_is_judged_against_that_method() -> None:
     assert "stands for code" in refusal(genome_of(TEXT), "SE.forward", forward).reason
     kept = SE_WIDE[SE_WIDE.index("    def __init__") : SE_WIDE.index("\n    def forward")]
     code = "\n".join(line[4:] for line in kept.split("\n"))
-    rewrite(genome_of(TEXT), "SE.__init__", code.replace("self.up", "# twice the size of before, bias omitted\n    self.up"))
+    rewrite(
+        genome_of(TEXT),
+        "SE.__init__",
+        code.replace("self.up", "# twice the size of before, bias omitted\n    self.up"),
+    )
 
 
 def test_a_long_comment_is_looked_at_in_no_time_that_grows_with_its_square() -> None:
