@@ -1,4 +1,4 @@
-"""The fuzz tests of the transformation with fresh random seeds for about a minute.
+"""The fuzz tests of the transformation and of long replies with fresh random seeds for about a minute.
 
     python -m benchmarks.fuzz [SECONDS]
 
@@ -31,7 +31,10 @@ def main() -> int:
             "-q",
             "-x",
             f"--hypothesis-seed={seed}",
+            "-m",
+            "not browser and not gpu",
             "tests/test_fuzz_transform.py",
+            "tests/test_fuzz_replies.py",
         ]
         code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
         if code:

@@ -14,6 +14,9 @@ def edited(answer: Answer) -> Result:
     inner = [f.code for f in answer.found if f.info in ("diff", "patch") or looks_like_edit(f.code)]
     if not inner and not looks_like_edit(answer.text):
         return None
+    bare = answer.asked.usable(answer.text)
+    if bare is not None and not bare.mend:
+        return None
     source = answer.text if has_search_marks(answer.text) or not inner else "\n".join(inner)
     if answer.cut:
         return CUT_OFF

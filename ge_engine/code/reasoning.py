@@ -16,7 +16,7 @@ _TAG = re.compile(
     rf"(?P<bracket>[<\[◁])(?P<slash>/?)(?P<name>{_NAMES})(?:\s[^<>\[\]\n]{{0,200}})?[>\]▷]", re.IGNORECASE
 )
 _FINAL = re.compile(
-    r"(?:\A\s*|^|<\|start\|>assistant)<\|channel\|>\s*final\b[^<]*<\|message\|>", re.MULTILINE
+    r"(?:\A\s*+|<\|end\|>\s*+|<\|start\|>assistant)<\|channel\|>\s*+final\b[^<]*+<\|message\|>"
 )
 _OTHER = re.compile(
     r"(?:\A\s*|^)(?:<\|start\|>assistant)?<\|channel\|>\s*(?:analysis|commentary)\b.*?(?:<\|end\|>|\Z)",
@@ -116,7 +116,7 @@ def turns(text: str) -> Iterator[str]:
 
 
 def _without_channels(text: str, steps: list[str]) -> str:
-    if "<|channel|>" not in text:
+    if "<|channel|>" not in text or _is_code(text.strip()):
         return text
     final = list(_FINAL.finditer(text))
     if final:
