@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import moocore
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
-from ge_engine.population import Direction, Individual, Population, dominates, non_dominated, pareto_front
+from ge_engine.population import (
+    Direction,
+    Individual,
+    Population,
+    dominates,
+    improves,
+    non_dominated,
+    pareto_front,
+)
 
 DIRECTIONS: dict[str, Direction] = {"accuracy": "max", "parameters": "min"}
 
@@ -27,6 +36,27 @@ def test_a_direction_that_is_turned_around() -> None:
     assert not dominates(bad, good, DIRECTIONS)
     assert not dominates(good, good, DIRECTIONS)
     assert not dominates({"accuracy": 0.9, "parameters": 11.0}, bad, DIRECTIONS)
+
+
+@pytest.mark.parametrize(
+    ("child", "parents", "better"),
+    [
+        ((0.9, 90.0), [(0.8, 100.0)], True),
+        ((0.8, 100.0), [(0.8, 100.0)], False),
+        ((0.9, 110.0), [(0.8, 100.0)], False),
+        ((0.7, 110.0), [(0.8, 100.0)], False),
+        ((0.9, 90.0), [(0.8, 100.0), (0.95, 120.0)], True),
+        ((0.9, 90.0), [(0.8, 100.0), (0.95, 80.0)], False),
+        ((0.9, 110.0), [(0.8, 100.0), (0.95, 120.0)], False),
+        ((0.9, 90.0), [], False),
+    ],
+)
+def test_a_child_that_counts_as_better_and_is_not(
+    child: tuple[float, float], parents: list[tuple[float, float]], better: bool
+) -> None:
+    """Better: it dominates a parent, and none dominates it."""
+    named = [dict(zip(DIRECTIONS, values, strict=True)) for values in (child, *parents)]
+    assert improves(named[0], named[1:], DIRECTIONS) is better
 
 
 def test_a_front_with_twins_or_the_unscored() -> None:
