@@ -1,9 +1,10 @@
 """Breaks the engine on purpose, one line at a time, and reports what the tests do not notice.
 
-    python -m benchmarks.mutants [--jobs N] [--after NAME] [WORD ...]      default: one job, all of mutants.toml
+    python -m benchmarks.mutants [--jobs N] [--after NAME] [WORD ...]      default: one job, all of them
 
-NAME is the mutant after which to go on. A WORD takes the mutants whose name or file contains it. Each is made in a copy of the tree, and the tests
-that are named for it run there. Leaves with 1 when a mutant survives, or when its tests do not run.
+They stand in mutants.toml. NAME is the one after which to go on; a WORD takes those whose name or file has
+it. Each is made in a copy of the tree, where the tests that are named for it run. Leaves with 1 when one
+survives, or when its tests do not run.
 """
 
 from __future__ import annotations

@@ -71,6 +71,8 @@ class Net(nn.Module):
 def get_optimizer(model, lr=0.1, weight_decay=0.0):
     return torch.optim.SGD(model.parameters(), lr=lr, momentum=90)
 '''
+STUCK = 600.0
+"""Seconds for which a language model that is stuck says nothing."""
 REPLACED = ("checks", "objectives", "tasks", "evaluators", "models", "grammars", "probe_checks")
 
 
@@ -135,7 +137,7 @@ class Scripted:
             random.Random(len(self.asked)).shuffle(order)
         for index in order:
             if self.manner == "stuck" and self.asked:
-                time.sleep(60)
+                time.sleep(STUCK)
             self.asked.append(requests[index].key)
             time.sleep(self.seconds)
             yield index, self._reply(requests[index])

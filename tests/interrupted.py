@@ -1,6 +1,6 @@
 """A run whose model takes its time, so that a signal finds prompts in flight.
 
-Prints a line at the first reply."""
+Prints a line at the first reply, and one when a slow run has taken an interrupt."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from ge_engine import loop
 def observe(name: str, data: Mapping[str, Any]) -> None:
     if name == "reply" and data["key"] == "g0s0/0":
         print("first reply", flush=True)
+    if name == "interrupted" and "slow" in sys.argv:
+        print("interrupted", flush=True)
 
 
 if __name__ == "__main__":

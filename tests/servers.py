@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,15 +15,19 @@ GOOD = {
 
 
 class Script:
-    """Behaviours by name, one a request, the last one for good. `bodies` are the requests that came."""
+    """Behaviours by name, one a request, the last one for good. `bodies` are the requests that came.
+
+    What hangs does so until `released`; "wordy" answers once two requests were there `together`.
+    """
 
     def __init__(self, *behaviours: str) -> None:
         self.behaviours = list(behaviours)
         self.bodies: list[dict[str, Any]] = []
-        self.times: list[float] = []
         self.keys: list[str] = []
         self.text = "good"
         self.most_at_once = 0
+        self.together = threading.Event()
+        self.released = threading.Event()
         self._now = 0
         self.lock = threading.Lock()
 
@@ -34,6 +37,8 @@ class Script:
         with self.lock:
             self._now += 1
             self.most_at_once = max(self.most_at_once, self._now)
+            if self._now > 1:
+                self.together.set()
         try:
             yield
         finally:
@@ -43,7 +48,6 @@ class Script:
     def next(self, body: dict[str, Any], key: str) -> str:
         with self.lock:
             self.bodies.append(body)
-            self.times.append(time.monotonic())
             self.keys.append(key)
             return self.behaviours.pop(0) if len(self.behaviours) > 1 else self.behaviours[0]
 
@@ -62,7 +66,10 @@ def misbehaving(script: Script) -> Iterator[str]:
             return
 
     with served(Handler) as url:
-        yield url
+        try:
+            yield url
+        finally:
+            script.released.set()
 
 
 @contextmanager
@@ -98,22 +105,21 @@ def _act(handler: BaseHTTPRequestHandler, script: Script, body: dict[str, Any], 
             limit = body["max_tokens"]
             read = sum(len(message["content"].encode()) for message in body["messages"])
             spent = {"prompt_tokens": read, "completion_tokens": limit, "total_tokens": read + limit}
-            time.sleep(0.02)
+            script.together.wait(30)
             _send(handler, 200, {**GOOD, "usage": spent})
         case ["status", code, *headers]:
             pairs = {k: v.replace("_", " ") for k, v in (header.split("=", 1) for header in headers)}
             said = {"error": {"message": f"no, {handler.headers.get('authorization')} is not welcome"}}
             _send(handler, int(code), said, pairs)
         case ["hang"]:
-            time.sleep(3)
+            script.released.wait(600)
         case ["trickle"]:
             handler.send_response(200)
             handler.send_header("content-length", "1000000")
             handler.end_headers()
-            for _ in range(40):
+            while not script.released.wait(0.1):
                 handler.wfile.write(b" ")
                 handler.wfile.flush()
-                time.sleep(0.1)
         case ["half"]:
             handler.send_response(200)
             handler.send_header("content-length", "4000")

@@ -7,11 +7,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import crashing
 import pytest
+from doubles import STUCK
 
 
 def test_a_killed_run_that_ends_differently(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_first_interrupt_that_loses_what_is_in_flight(tmp_path: Path, number: 
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(number)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert output.decode().strip() == f"interrupted by {number.name}"
     database = sqlite3.connect(tmp_path / "run" / "ledger.sqlite")
@@ -62,9 +62,7 @@ def test_a_second_interrupt_that_still_waits(tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        began = time.monotonic()
-        process.communicate(timeout=60)
-    assert time.monotonic() - began < 5
+        process.communicate(timeout=STUCK / 2)
     assert process.returncode != 0

@@ -71,7 +71,7 @@ def built(one: Hostile, places: dict[str, str]):  # type: ignore[no-untyped-def]
 
 
 def sleepers() -> int:
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
         if not (count := sum(line.strip() == f"sleep {NAP}" for line in listed.splitlines())):

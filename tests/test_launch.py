@@ -48,7 +48,7 @@ def test_two_processes_that_score_otherwise_than_one(images: Path, tmp_path: Pat
         "16",
     ]
     alone = train_file(file, config, Folder().load(str(images), config), "test")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     together = json.loads(done.stdout.strip().splitlines()[-1])
     assert (together["processes"], together["images"], alone["images"]) == (2, 97, 97)

@@ -181,6 +181,34 @@ def test_a_thought_from_an_elite_that_gained_nothing(seed: Seed) -> None:
         assert "nn.GELU()" in prompts[0].user
 
 
+def test_a_thought_that_is_carried_to_the_block_that_it_came_from(seed: Seed) -> None:
+    helped = scored("g0s0", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()"), 0.95, 518_230)
+    addresses = set()
+    for rng in range(120):
+        about = context(seed, helped, elites=(helped,), rng=rng)
+        prompts, _ = converse(EvolutionOfThought(), about, REPLY, REPLY)
+        addresses.add(prompts[1].address)
+    assert len(addresses) > 5
+    assert not addresses & {"DFSEB", "DFSEB.__init__"}
+    assert "DFSEB.forward" in addresses
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "parameters", "told"),
+    [
+        (0.95, 500_000, "accuracy 0.9 to 0.95 (better), parameters 518230 to 500000 (better)"),
+        (0.95, 600_000, "accuracy 0.9 to 0.95 (better), parameters 518230 to 600000 (worse)"),
+        (0.8, 500_000, "accuracy 0.9 to 0.8 (worse), parameters 518230 to 500000 (better)"),
+    ],
+)
+def test_a_change_that_is_told_the_wrong_way_round(
+    seed: Seed, accuracy: float, parameters: int, told: str
+) -> None:
+    gained = scored("g0s0", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()"), accuracy, parameters)
+    prompts, _ = converse(EvolutionOfThought(), context(seed, gained, elites=(gained,)), REPLY, REPLY)
+    assert told in prompts[0].user
+
+
 def test_a_thought_without_the_measured_change(seed: Seed) -> None:
     helped = scored("g0s0", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()"), 0.95, 518_230)
     gained = scored(

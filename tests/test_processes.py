@@ -57,7 +57,9 @@ def no_gpus() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainEvaluation]:
-    with shop(tmp_path_factory.mktemp("run"), plain(), timeout=8.0, memory_gib=1.0, **TOGETHER) as evaluation:
+    with shop(
+        tmp_path_factory.mktemp("run"), plain(), timeout=120.0, memory_gib=1.0, **TOGETHER
+    ) as evaluation:
         yield evaluation
 
 
@@ -121,15 +123,20 @@ def test_a_second_process_that_outlives_a_timeout(together: TrainEvaluation) -> 
     hang = f"""\
 if training:
     ctypes.CDLL(None).prctl(15, ({name!r} + os.environ["RANK"]).encode())
-    time.sleep(60)
+    time.sleep(900)
 """
-    waiting = together.submit(Job("hang", plain(top="import ctypes, os, time", forward=hang), 0))
-    deadline = time.monotonic() + 60
-    while len(processes_named(name)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert len(processes_named(name)) == 2
-    assert failed(waiting.result(timeout=30)).kind == "timeout"
-    assert processes_named(name) == []
+    hanging = plain(top="import ctypes, os, time", forward=hang)
+    for seconds in (4.0, 16.0, 64.0, 256.0):  # on a busy machine both are there later
+        order = together._order("train", hanging, 0, "validation", seconds)
+        waiting, most = together._executor.submit(order), 0
+        while not waiting.done():
+            most = max(most, len(processes_named(name)))
+            time.sleep(0.05)
+        assert waiting.result().reason == "timeout"
+        assert processes_named(name) == []
+        if most == 2:
+            return
+    pytest.fail("the two were never there together")
 
 
 def test_memory_that_the_second_process_may_take_without_limit(together: TrainEvaluation) -> None:
@@ -184,9 +191,12 @@ tried = []
     attack = f"""\
 if training:
     mine = int(os.environ["RANK"]) == {rank}
-    time.sleep(0 if mine else 1)
+    while not mine and not os.path.exists("ready"):
+        time.sleep(0.01)
     waiting = [torch.distributed.all_reduce(torch.ones(1), async_op=True).get_future() for _ in range(4)]
     waiting = [future.then(attempt) for future in waiting] if mine else waiting
+    if mine:
+        open("ready", "w").close()
     for future in waiting:
         future.wait()
     if mine:

@@ -168,7 +168,7 @@ def test_elites_that_lose_the_front(points: list[tuple[float, float]], k: int) -
 
 def test_a_distance_that_is_one_of_parameter_counts_alone() -> None:
     # Along 0..1000 parameters the third and fourth are neighbours; scaled, the first two are.
-    points = [(0.00, 1000.0), (0.01, 990.0), (0.50, 20.0), (1.00, 0.0)]
+    points = [(0.00, 1000.0), (0.01, 900.0), (0.50, 20.0), (1.00, 0.0)]
     assert numbers(Spea2().select(population(points), 3, DIRECTIONS, random.Random(0))) == [0, 2, 3]
 
 

@@ -76,6 +76,20 @@ def test_a_mirror_or_shift_that_never_happens() -> None:
     assert 20 < kinds["moved"] < 64
 
 
+def test_a_jitter_that_changes_no_brightness() -> None:
+    """Images of their channels' mean have no contrast: what is seen is brightness alone."""
+    data = Images(
+        torch.full((200, 4, 4, 3), 100, dtype=torch.uint8), torch.full((3,), 100.0), torch.ones(3), 4
+    )
+    generator = torch.Generator().manual_seed(0)
+    (batch, _), *_ = shuffled(data, torch.arange(200), 200, Augmentation(jitter=0.3), generator)
+    shifts = batch[:, 0, 0, 0]
+    assert torch.equal(batch, shifts[:, None, None, None].expand_as(batch))
+    assert 70 < int((shifts != 0).sum()) < 130
+    assert -0.3 <= float(shifts.min()) < -0.2
+    assert 0.2 < float(shifts.max()) <= 0.3
+
+
 def test_pixels_that_are_not_normalised_or_resized() -> None:
     data = Images(
         torch.full((2, 4, 4, 3), 100, dtype=torch.uint8),
