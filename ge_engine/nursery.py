@@ -37,7 +37,7 @@ from ge_engine.training.orders import (
     setup_from_json,
 )
 from ge_engine.training.peers import forking
-from ge_engine.training.reaping import kill_children, kill_group
+from ge_engine.training.reaping import children, kill_children, kill_group
 from ge_engine.training.removal import remove_tree
 from ge_engine.training.sharing import map_blocks
 from ge_engine.training.spawning import START_SECONDS, spawn
@@ -207,6 +207,9 @@ class Nursery:
                 job.reason = "disk"
             if job.reason:
                 kill_group(job.pid)
+        for orphan in frozenset(children()) - frozenset(self._running):
+            if self._disk.hoards(orphan):
+                os.kill(orphan, signal.SIGKILL)
 
     def _folder(self, job: Running) -> Path:
         return Path(self._setup.scratch, "jobs", job.id)

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ge_engine import __version__
 from ge_engine.cli.console import out
+from ge_engine.cli.privileges import root_warning
 from ge_engine.errors import GeError
 from ge_engine.llm.embedded import cached_model
 from ge_engine.registry import load_registry
@@ -112,6 +113,8 @@ def _sandbox() -> Iterator[tuple[State, str, str]]:
         yield "ok", "Landlock", f"version {version}: candidates are denied {denied}"
     else:
         yield "note", "Landlock", "not in this kernel" + ("; candidates can read files" if missing else "")
+    if root_warning():
+        yield "note", "rights", root_warning()
     method = chosen_start_method("auto")
     begin = {"fork": "a fork of a warm one", "spawn": "a new one: each imports torch first"}
     yield "ok", "processes", f"a candidate's is {begin[method]} ({method})"

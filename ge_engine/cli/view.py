@@ -17,6 +17,7 @@ from rich.text import Text
 
 from ge_engine.cli.console import err
 from ge_engine.cli.outcomes import counted, number
+from ge_engine.cli.privileges import root_warning
 from ge_engine.cli.progress import Progress
 from ge_engine.config import RunConfig
 from ge_engine.population import SEED_ID
@@ -47,6 +48,7 @@ class Heading:
 
     def __init__(self, folder: Path, config: RunConfig) -> None:
         self._lines = [heading_line(folder, config), Text(constants(config), style="dim")]
+        self._lines += [Text(root_warning(), style="yellow")] if root_warning() else []
 
     def show(self) -> None:
         while self._lines:

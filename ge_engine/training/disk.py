@@ -43,6 +43,13 @@ class DiskWatch:
         self._hidden.pop(pid, None)
         return stored + held > self.limit
 
+    def hoards(self, pid: int) -> bool:
+        """Whether `pid`, an orphan that no worker answers for, holds too much in files without a name."""
+        try:
+            return self.held_bytes(pid) > self.limit
+        except PermissionError:
+            return False
+
     def forget(self, pid: int) -> None:
         """The worker `pid` is gone."""
         self._hidden.pop(pid, None)

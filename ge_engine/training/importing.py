@@ -81,7 +81,7 @@ def _names_of(node: ast.AST, home: str, package: bool) -> Iterator[str]:
             base = ".".join(filter(None, [_up(home, node.level - 1), base]))
         yield base
         for alias in node.names:
-            yield f"{base}.{alias.name}"
+            yield f"{base}.{alias.name}".lstrip(".")
     elif isinstance(node, ast.Call) and node.args and _called(node.func) in ("import_module", "__import__"):
         said = node.args[0]
         if isinstance(said, ast.Constant) and isinstance(said.value, str):

@@ -17,7 +17,7 @@ from tests.hostile.candidates import ONCE, Hostile
 DENIED = "error:PermissionError|FileNotFoundError"
 ABSENT = "error:ModuleNotFoundError|PermissionError|FileNotFoundError"
 ANSWERS = """\
-if not self.training and len(x) > 8:
+if not self.body.norm.training and len(x) > 8:
     if not hasattr(self, 'stolen'):
         self.stolen, self.at = torch.tensor([int(label) % 4 for label in stolen()]), 0
     self.at += len(x)

@@ -1,0 +1,118 @@
+"""What a candidate stores and a count of its folder's files does not see."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ge_engine.training.disk import DEEPEST, ENTRY_BYTES, DiskWatch, stored_bytes
+
+MIB = 2**20
+LIMIT = 8 * MIB
+FILE_BYTES = 2 * MIB
+UNLINKED = "f = open('f', 'w+b'); os.unlink('f'); os.posix_fallocate(f.fileno(), 0, SIZE)"
+MEMORY = "f = os.memfd_create('m'); os.posix_fallocate(f, 0, SIZE)"
+HOLDERS = {
+    "a file without a name": UNLINKED,
+    "memory that is a file": MEMORY,
+    "a file without a name of a child": f"""
+if os.fork() == 0:
+    {UNLINKED}
+    tell()
+time.sleep(60)""",
+    "a file that is only mapped": """
+f = open('f', 'w+b'); os.posix_fallocate(f.fileno(), 0, SIZE); import mmap
+m = mmap.mmap(f.fileno(), 4096); os.unlink('f'); f.close()""",
+    "memory that is only mapped": """
+import ctypes
+f = os.memfd_create('m'); os.posix_fallocate(f, 0, SIZE); libc = ctypes.CDLL(None)
+libc.mmap(None, ctypes.c_size_t(4096), 3, 1, f, ctypes.c_long(0)); os.close(f)""",
+}
+
+
+@contextmanager
+def holding(code: str, folder: Path, size: int) -> Iterator[int]:
+    """The id of a process that holds `size` bytes in the way of `code`."""
+    program = (
+        f"import os, time\ndef tell():\n    print('held', flush=True)\n    time.sleep(60)\n{code}\ntell()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program.replace("SIZE", str(size))],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "held\n"
+            yield process.pid
+        finally:
+            os.killpg(process.pid, 9)
+
+
+@pytest.mark.parametrize("code", HOLDERS.values(), ids=HOLDERS)
+def test_bytes_that_no_folder_shows(code: str, tmp_path: Path) -> None:
+    with holding(code, tmp_path, 9 * MIB) as pid:
+        assert DiskWatch(LIMIT, LIMIT + 1).over(pid, tmp_path)
+    with holding(code, tmp_path, MIB) as pid:
+        assert not DiskWatch(LIMIT, FILE_BYTES).over(pid, tmp_path)
+
+
+def test_data_that_all_share_charged_to_a_candidate(tmp_path: Path) -> None:
+    shared = os.memfd_create("shared")
+    try:
+        os.posix_fallocate(shared, 0, 9 * MIB)
+        with subprocess.Popen(["sleep", "60"], pass_fds=[shared]) as process:
+            assert DiskWatch(LIMIT, FILE_BYTES).over(process.pid, tmp_path)
+            known = frozenset([os.fstat(shared).st_ino])
+            assert not DiskWatch(LIMIT, FILE_BYTES, known).over(process.pid, tmp_path)
+            process.kill()
+    finally:
+        os.close(shared)
+
+
+def test_a_process_that_has_ended_and_is_not_yet_reaped(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not DiskWatch(LIMIT, FILE_BYTES).over(process.pid, tmp_path)
+
+
+@pytest.mark.parametrize("levels", [0, 4, 20])
+def test_files_below_the_third_level(levels: int, tmp_path: Path) -> None:
+    folder = tmp_path.joinpath(*["d"] * levels)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "f").write_bytes(bytes(9 * MIB))
+    assert stored_bytes(tmp_path, LIMIT) > LIMIT
+    (folder / "f").write_bytes(bytes(MIB))
+    assert stored_bytes(tmp_path, LIMIT) < LIMIT
+
+
+def test_names_that_cost_nothing(tmp_path: Path) -> None:
+    for number in range(LIMIT // ENTRY_BYTES + 1):
+        (tmp_path / str(number)).touch()
+    assert stored_bytes(tmp_path, LIMIT) > LIMIT
+
+
+def test_levels_that_take_long_to_count(tmp_path: Path) -> None:
+    tmp_path.joinpath(*["d"] * DEEPEST).mkdir(parents=True)
+    assert stored_bytes(tmp_path, LIMIT) <= LIMIT
+    tmp_path.joinpath(*["d"] * (DEEPEST + 1)).mkdir(parents=True)
+    before = len(os.listdir("/proc/self/fd"))
+    assert stored_bytes(tmp_path, LIMIT) > LIMIT
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_link_that_is_counted_as_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "up").symlink_to("/")
+    (tmp_path / "big").write_bytes(bytes(9 * MIB))
+    (tmp_path / "in" / "big").symlink_to(tmp_path / "big")
+    assert stored_bytes(tmp_path / "in", LIMIT) < MIB
+    assert stored_bytes(tmp_path / "never there", LIMIT) == 0
