@@ -246,6 +246,28 @@ class Selector(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ModuleProfile:
+    """One module of a network, as the probe's forward pass of one batch saw it.
+
+    `path` is its place in the model ("features.3.pointwise1", "" for the model itself), `kind` its class, and
+    `block` the address of that class in the file, "" where it comes from elsewhere. `input` and `output`
+    are the shapes of the first tensor of its first call, batch included, () where it was never called. `own`
+    counts the parameters that it holds itself, one shared by several modules for the first; `parameters` adds
+    those of the modules within it. `flops` are per sample, all calls and all within it.
+    """
+
+    path: str
+    kind: str
+    block: str = ""
+    input: tuple[int, ...] = ()
+    output: tuple[int, ...] = ()
+    own: int = 0
+    parameters: int = 0
+    flops: float = 0.0
+    calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """What the isolated worker saw when it built a genome's model and ran one step.
 
@@ -255,6 +277,7 @@ class Probe:
     parameters in all modules of each class that torch does not bring. `fingerprint` is equal for two
     genomes that compute the same function after one training step. `graph` is equal for two whose forward
     passes differ in constants alone: the same operations on the same operands give the same shapes.
+    `modules` are those of the model in the order of its tree, the model itself first.
     """
 
     stage: str = ""
@@ -268,6 +291,7 @@ class Probe:
     class_parameters: Mapping[str, int] = field(default_factory=dict)
     fingerprint: str = ""
     graph: str = ""
+    modules: tuple[ModuleProfile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ge_engine.config import Recipe
+from ge_engine.profile import rows_of
 from ge_engine.trainer import Diverged, Lesson, NotFinite, Stage, train
 from ge_engine.training import limits, network
 from ge_engine.training.batches import Images
@@ -178,7 +179,9 @@ def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
     plain = {
         f.name: sorted(v) if isinstance(v := getattr(findings, f.name), (set, list)) else v
         for f in dataclasses.fields(findings)
+        if f.name != "modules"
     }
+    plain["modules"] = rows_of(findings.modules)
     return Report(stage=findings.stage, kind=kind, error=findings.error, facts=findings.facts, probe=plain)
 
 

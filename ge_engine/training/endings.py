@@ -10,6 +10,7 @@ from typing import Any
 
 from ge_engine.contracts import Probe
 from ge_engine.outcome import Failed, Fault
+from ge_engine.profile import MOST_MODULES, modules_of
 from ge_engine.training.executor import Ending
 from ge_engine.training.orders import BadReport, Order, Report, unpack_report
 
@@ -110,8 +111,9 @@ def probe_of(report: Report | Failed) -> Probe:
             class_parameters={str(name): int(n) for name, n in seen["class_parameters"].items()},
             fingerprint=str(seen["fingerprint"])[:64],
             graph=str(seen["graph"])[:64],
+            modules=modules_of(seen["modules"][:MOST_MODULES]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         return Probe(stage="run", error=f"its report is malformed: {error!r}")
 
 
