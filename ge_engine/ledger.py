@@ -81,6 +81,9 @@ UPGRADE = (
     SCHEMA[SCHEMA.index("CREATE TABLE moves") :].rstrip(";\n"),
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
+_FORGET_REJECTED = """
+DELETE FROM probes WHERE digest IN (SELECT digest FROM individuals WHERE generation = ? AND stage IS NOT NULL)
+AND NOT EXISTS (SELECT 1 FROM individuals WHERE individuals.digest = probes.digest AND stage IS NULL)"""
 TABLES = re.findall(r"CREATE TABLE (\w+)", SCHEMA)
 
 
@@ -266,7 +269,7 @@ class Ledger(History):
             _write_ranked(db, "merged", generation, [(identity,) for identity in merged])
             _write_ranked(db, "moves", generation, [(move.id, move.source, move.target) for move in moves])
             db.execute("UPDATE generations SET finished = 1 WHERE generation = ?", (generation,))
-            db.execute("DELETE FROM probes")
+            db.execute(_FORGET_REJECTED, (generation,))
 
     def reply(self, key: str) -> Call | None:
         """The answer that an earlier session already has, so that it is never asked again."""

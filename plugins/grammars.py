@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ge_engine.contracts import Constraint, Grammar, Reply, Target
-from ge_engine.grammar import block, diff, edits
+from ge_engine.grammar import block, diff, edits, moves
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, parse_patch
@@ -72,9 +72,30 @@ class Diff:
         return reply.text.strip()
 
 
+class Moves:
+    """Structural changes by name: widths, depth and topology, each known to run before it is offered."""
+
+    name = "moves"
+
+    def instructions(self, target: Target) -> str:
+        return moves.instructions(target)
+
+    def constraint(self, target: Target) -> Constraint | Rejected:
+        return moves.constraint(target)
+
+    def decode(self, reply: Reply, target: Target) -> Patch | Rejected:
+        code = moves.rewritten(reply.text, target)
+        if isinstance(code, Rejected):
+            return _whole_block(reply, target, code)
+        return parse_patch(target.genome, target.address, code)
+
+    def canonical(self, reply: Reply, target: Target) -> str:  # noqa: ARG002
+        return moves.canonical(reply.text)
+
+
 @hookimpl
 def ge_grammars() -> list[Grammar]:
-    return [Block(), Diff(), Edits()]
+    return [Block(), Diff(), Edits(), Moves()]
 
 
 def _whole_block(reply: Reply, target: Target, otherwise: Rejected | None) -> Patch | Rejected:

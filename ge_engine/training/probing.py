@@ -84,7 +84,7 @@ def probe(
     findings.stage = "import"
     module = load()
     findings.stage = "meta"
-    rehearsed = _refuse_giants(lambda: build(module), memory)
+    rehearsed = refuse_giants(lambda: build(module), memory)
     try:
         _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
     except (RuntimeError, NotImplementedError) as error:
@@ -95,7 +95,7 @@ def probe(
     findings.stage = ""
 
 
-def _refuse_giants(build: Callable[[], nn.Module], memory: int) -> bool:
+def refuse_giants(build: Callable[[], nn.Module], memory: int) -> bool:
     """Build on the meta device, where weights take no memory; a model that cannot be built there is
     judged by its real build. Returns whether it could."""
     try:
