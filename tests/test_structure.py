@@ -150,7 +150,8 @@ def test_a_layer_of_forward_that_no_move_drops_or_repeats() -> None:
 def test_a_layer_whose_attributes_are_used_that_is_dropped() -> None:
     code = (
         "class C(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
-        "        self.a = nn.Linear(8, 8)\n\n    def forward(self, x):\n        return self.a(x) + self.a.bias\n"
+        "        self.a = nn.Linear(8, 8)\n\n"
+        "    def forward(self, x):\n        return self.a(x) + self.a.bias\n"
     )
     assert not [text for text in texts(code) if text.startswith(("drop self.a", "repeat self.a"))]
 
