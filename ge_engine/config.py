@@ -109,7 +109,7 @@ class RunConfig:
     entry: str = ""
     blocks: tuple[str, ...] = ()
     dead_blocks: bool = False
-    operators: tuple[str, ...] = ("mutation", "mating", "eot")
+    operators: tuple[str, ...] = ("mutation", "redesign", "mating", "eot")
     personas: tuple[str, ...] = ("none", "expert", "eccentric", "innovator")
     parent_selector: str = "nsga2"
     elite_selector: str = "spea2"
@@ -165,6 +165,7 @@ class RunConfig:
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "demo": {"generations": 2, "population": 8, "elites": 8, "eot_elites": 4, "temperature": (0.6, 1.0)},
     "paper": {
+        "operators": ("mutation", "mating", "eot"),
         "generations": 30,
         "population": 44,
         "elites": 44,

@@ -5,6 +5,7 @@ A plugin author reads this file and `hookspecs.py`, and imports them, `outcome`,
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -27,11 +28,57 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    """What a network holds and costs: parameters, and FLOPs per sample."""
+
+    parameters: int
+    flops: float
+
+
+@dataclass(frozen=True, slots=True)
+class SizedMove:
+    """A structural change of a block: the line or lines that name it, its kinds ("width", "drop", ...), and
+    the network's parameters and FLOPs after it as shares of those before, NaN where nobody knows."""
+
+    text: str
+    kinds: tuple[str, ...]
+    parameters: float
+    flops: float
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a change is asked to do: the kinds of move that are meant (empty: any), bounds of the child's
+    parameters and FLOPs as shares of its parent's (0.95: at most 95 %), both ends included, and the share by
+    which one of the two differs at least (0.05: 5 % more or less)."""
+
+    kinds: tuple[str, ...] = ()
+    parameters: tuple[float, float] = (0.0, math.inf)
+    flops: tuple[float, float] = (0.0, math.inf)
+    change: float = 0.0
+
+    def broken(self, parameters: float, flops: float) -> str:
+        """Which bound these shares break, in words; "" for none. NaN breaks none."""
+        for name, value, (low, high) in (
+            ("parameters", parameters, self.parameters),
+            ("FLOPs", flops, self.flops),
+        ):
+            if value < low:
+                return f"{value:.1%} of the parent's {name}, where at least {low:.0%} are asked for"
+            if value > high:
+                return f"{value:.1%} of the parent's {name}, where at most {high:.0%} are asked for"
+        if max(abs(parameters - 1), abs(flops - 1)) < self.change:
+            return f"parameters and FLOPs within {self.change:.0%} of the parent's, where more is asked for"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """What an operator asks. `address` is the block that the reply rewrites, "" for prose.
 
     `grammar` names the form of the answer ("block", "edits", ...); None asks for free text. `material` is
-    code that the grammar may take statements from: another parent's version of the block.
+    code that the grammar may take statements from: another parent's version of the block. `goal` is what the
+    child must do to its parent's figures; the form "moves" offers nothing else.
     """
 
     system: str
@@ -40,6 +87,7 @@ class Prompt:
     grammar: str | None = None
     intent: str = ""
     material: str = ""
+    goal: Goal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +129,8 @@ class Target:
     """The block that a reply shall rewrite, and what must not come back.
 
     `tried` holds the answers (as the grammar's `canonical` gives them) already in the ledger for
-    this genome and address; `seed` lets a grammar vary what it leaves open; `material` is the prompt's.
+    this genome and address; `seed` lets a grammar vary what it leaves open; `material` and `goal` are the
+    prompt's. `survey()` gives the block's structural moves that build, with what each does to the network.
     """
 
     genome: Genome
@@ -89,6 +138,8 @@ class Target:
     tried: frozenset[str] = frozenset()
     seed: int = 0
     material: str = ""
+    goal: Goal | None = None
+    survey: Callable[[], Sequence[SizedMove]] = lambda: ()
 
 
 class Constraint(Protocol):
@@ -156,6 +207,28 @@ class LanguageModelFactory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ModuleProfile:
+    """One module of a network, as the probe's forward pass of one batch saw it.
+
+    `path` is its place in the model ("features.3.pointwise1", "" for the model itself), `kind` its class, and
+    `block` the address of that class in the file, "" where it comes from elsewhere. `input` and `output`
+    are the shapes of the first tensor of its first call, batch included, () where it was never called. `own`
+    counts the parameters that it holds itself, one shared by several modules for the first; `parameters` adds
+    those of the modules within it. `flops` are per sample, all calls and all within it.
+    """
+
+    path: str
+    kind: str
+    block: str = ""
+    input: tuple[int, ...] = ()
+    output: tuple[int, ...] = ()
+    own: int = 0
+    parameters: int = 0
+    flops: float = 0.0
+    calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Trials:
     """The children that something had a part in, and of them the `better`: not dominated by any parent
     and dominating one."""
@@ -195,6 +268,7 @@ class Context:
     directions: Mapping[str, Direction]
     addresses: tuple[str, ...]
     read: Callable[[Prompt, Reply], Patch | Rejected]
+    profile: tuple[ModuleProfile, ...] = ()
     draw: Draw = evenly
     trials: Callable[[str, str], Trials] = lambda _dimension, _name: Trials()
     prose: Callable[[str], Sequence[str]] = lambda _intent: ()
@@ -255,6 +329,7 @@ class Probe:
     parameters in all modules of each class that torch does not bring. `fingerprint` is equal for two
     genomes that compute the same function after one training step. `graph` is equal for two whose forward
     passes differ in constants alone: the same operations on the same operands give the same shapes.
+    `modules` are those of the model in the order of its tree, the model itself first.
     """
 
     stage: str = ""
@@ -268,6 +343,7 @@ class Probe:
     class_parameters: Mapping[str, int] = field(default_factory=dict)
     fingerprint: str = ""
     graph: str = ""
+    modules: tuple[ModuleProfile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,7 +453,8 @@ class Evaluation(Protocol):
     """An open evaluator: probes and scores genomes of one seed, several at once.
 
     One that keeps something between jobs of different `epochs` has a method `discard(genome)`, which is
-    called when no more will come.
+    called when no more will come. One that can build networks without training them has a method
+    `sizes(genomes)`: a future of a `Size` for each, None for one that does not run.
     """
 
     def probe(self, genome: Genome) -> Future[Probe]: ...

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Dataset, Job, Measurement, Objective, Probe
+from ge_engine.contracts import Dataset, Job, Measurement, Objective, Probe, Size
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored
@@ -28,7 +28,7 @@ from ge_engine.training import limits
 from ge_engine.training.checkpoints import Checkpoints
 from ge_engine.training.constraints import Constraint, parse_constraints
 from ge_engine.training.devices import layout_of
-from ge_engine.training.endings import Kills, WorkerLost, failed_probe, probe_of, report_of
+from ge_engine.training.endings import Kills, WorkerLost, failed_probe, probe_of, report_of, sizes_in
 from ge_engine.training.executor import Ending, Executor, NurseryExecutor
 from ge_engine.training.futures import chained, finished, forward
 from ge_engine.training.orders import CHECKPOINT_LIMIT, REPORT_LIMIT, Order, Report
@@ -37,6 +37,7 @@ from ge_engine.training.preparing import prepare
 from ge_engine.training.removal import remove_tree
 
 PROBE_SECONDS, PROBE_SLOWDOWN = 5.0, 20.0
+SIZING_SECONDS = 30.0
 
 
 @contextmanager
@@ -177,6 +178,20 @@ class TrainEvaluation:
             return finished(known)
         order = self._order("probe", genome, 0, "validation", self._probe_timeout)
         return chained(self._executor.submit(order), finish)
+
+    def sizes(self, genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
+        """Build each network in one isolated worker and run a batch through it, without training."""
+        if not genomes:
+            return finished(())
+        variants = tuple(genome.source.decode("latin-1") for genome in genomes)
+        timeout = min(SIZING_SECONDS, self._timeout)
+        order = replace(
+            self._order("size", genomes[0], 0, "validation", timeout), source="", variants=variants
+        )
+        return chained(
+            self._executor.submit(order),
+            lambda ending: sizes_in(report_of(ending, order, self._kills), len(variants)),
+        )
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Train and score. A genome that was not probed here is probed first: its figures are needed."""

@@ -40,6 +40,9 @@ __all__ = ["GenerationRecord", "History", "Ledger", "Settled", "check", "read_re
 UNJUDGED = frozenset({"probe", "plugin"})
 """Stages of rejections that say nothing about the code: the engine or a plugin failed."""
 BEFORE = "(generation < ? OR slot < 0) ORDER BY generation, slot"
+_FORGET_REJECTED = """
+DELETE FROM probes WHERE digest IN (SELECT digest FROM individuals WHERE generation = ? AND stage IS NOT NULL)
+AND NOT EXISTS (SELECT 1 FROM individuals WHERE individuals.digest = probes.digest AND stage IS NULL)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +245,7 @@ class Ledger(History):
             _write_ranked(db, "merged", generation, [(identity,) for identity in merged])
             _write_ranked(db, "moves", generation, [(move.id, move.source, move.target) for move in moves])
             db.execute("UPDATE generations SET finished = 1 WHERE generation = ?", (generation,))
-            db.execute("DELETE FROM probes")
+            db.execute(_FORGET_REJECTED, (generation,))
 
     def reply(self, key: str) -> Call | None:
         """The answer that an earlier session already has, so that it is never asked again."""

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 
 from ge_engine.blaming import blamed_objective, blamed_tasks, blaming
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Evaluation, Probe
+from ge_engine.contracts import Evaluation, ModuleProfile, Probe
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.events import Announcer, Observe
 from ge_engine.genome import Genome, Seed
@@ -35,6 +35,7 @@ from ge_engine.search.scoring import Inbox, Scoring
 from ge_engine.search.selection import Selection
 from ge_engine.search.slots import Breeder
 from ge_engine.search.stopping import Interrupts, Limits
+from ge_engine.search.survey import Surveys
 from ge_engine.store.rescored import rescored
 from ge_engine.tracking import tracked
 from ge_engine.validate import Ladder
@@ -160,7 +161,8 @@ class _Session:
             checks = [choose(registry.checks, name, "check") for name in config.checks]
             ladder = Ladder(checks, probe, lambda name: self._blame("ge_checks", name))
             self._limits.when_interrupted(lambda: self._inbox.put(scoring.halt))
-            stopped = self._evolve(breeders, ladder, scoring)
+            surveys = Surveys(getattr(evaluation, "sizes", None))
+            stopped = self._evolve(breeders, ladder, scoring, surveys)
             self._limits.when_interrupted(lambda: None)
             if not self._limits.interrupted:
                 self._test_finalists(scoring)
@@ -235,6 +237,7 @@ class _Session:
                 f"The seed does not run ({probe.stage}): {probe.error}", "Mend it; see also --entry."
             )
         self._ledger.settle([Settled(self._seed, probe.fingerprint, None)])
+        self._ledger.add_probe(genome.digest, probe)
         scoring.score(SEED_ID, genome)
         scoring.drain()
         outcome = self._ledger.score(genome.digest, "validation")
@@ -288,11 +291,16 @@ class _Session:
                 directions=self._directions,
                 addresses=addresses,
                 blame=self._blame,
+                profile=self._profile,
             )
             for number in range(config.islands)
         ]
 
-    def _evolve(self, breeders: Sequence[Breeder], ladder: Ladder, scoring: Scoring) -> str:
+    def _profile(self, genome: Genome) -> tuple[ModuleProfile, ...]:
+        probe = self._ledger.probe(genome.digest)
+        return probe.modules if probe else ()
+
+    def _evolve(self, breeders: Sequence[Breeder], ladder: Ladder, scoring: Scoring, surveys: Surveys) -> str:
         """Breed generations until something says stop; the reason, told when work in flight has ended."""
         if reason := self._reason_at_start():
             return reason
@@ -303,6 +311,7 @@ class _Session:
                 ladder,
                 scoring,
                 models,
+                surveys,
                 self._inbox,
                 self._announce,
                 self._limits,

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ge_engine.config import Recipe
+from ge_engine.profile import rows_of
 from ge_engine.trainer import Diverged, Lesson, NotFinite, Stage, train
 from ge_engine.training import limits, network
 from ge_engine.training.batches import Images
@@ -39,9 +40,12 @@ from ge_engine.training.orders import CHECKPOINT_LIMIT, Order, Report, Setup, pa
 from ge_engine.training.pace import TooSlow
 from ge_engine.training.peers import Recruit, gather
 from ge_engine.training.probing import Findings, Shape, executed_functions, probe
+from ge_engine.training.sizing import sizes_of
 
 _GPU_LOST = ("uncorrectable ECC", "GPU is lost", "busy or unavailable", "fallen off the bus")
 FILE_BYTES = 256 * 2**20
+SHARE = 0.8
+"""Of the time for a job of kind "size", after which no further variant is built."""
 _write, _exit, _pack, _now = os.write, os._exit, pack_report, time.monotonic
 
 
@@ -152,6 +156,8 @@ def run(
     address = module_address(Path(setup.seed_path), order.digest, setup.modules)
     if order.kind == "probe":
         return _probe(order, setup, address)
+    if order.kind == "size":
+        return _sizes(order, setup, address)
     stage = Stage(order.epochs, checkpoint, order.keep, order.step_seconds, order.steps)
     return _train(order, setup, data, address, stage, rank)
 
@@ -178,8 +184,19 @@ def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
     plain = {
         f.name: sorted(v) if isinstance(v := getattr(findings, f.name), (set, list)) else v
         for f in dataclasses.fields(findings)
+        if f.name != "modules"
     }
+    plain["modules"] = rows_of(findings.modules)
     return Report(stage=findings.stage, kind=kind, error=findings.error, facts=findings.facts, probe=plain)
+
+
+def _sizes(order: Order, setup: Setup, address: ModuleAddress) -> Report:
+    shape = Shape(setup.channels, setup.size, setup.classes)
+    sources = [variant.encode("latin-1") for variant in order.variants]
+    sizes = sizes_of(
+        sources, address, lambda m: _build(m, setup.entry), shape, setup.memory, SHARE * order.timeout
+    )
+    return Report(probe={"sizes": sizes})
 
 
 def _train(

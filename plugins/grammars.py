@@ -1,9 +1,9 @@
-"""The built-in forms of an answer: "block", "edits" and "diff"."""
+"""The built-in forms of an answer: "block", "edits", "diff" and "moves"."""
 
 from __future__ import annotations
 
 from ge_engine.contracts import Constraint, Grammar, Reply, Target
-from ge_engine.grammar import block, diff, edits, thinking
+from ge_engine.grammar import block, diff, edits, moves, thinking
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, parse_patch
@@ -64,9 +64,27 @@ class Diff:
         return _answer(reply).strip()
 
 
+class Moves:
+    """Structural changes by name: widths, depth and topology, each known to run before it is offered."""
+
+    name = "moves"
+
+    def instructions(self, target: Target) -> str:
+        return moves.instructions(target)
+
+    def constraint(self, target: Target) -> Constraint | Rejected:
+        return moves.constraint(target)
+
+    def decode(self, reply: Reply, target: Target) -> Patch | Rejected:
+        return _decoded(reply, target, moves.form(target))
+
+    def canonical(self, reply: Reply, target: Target) -> str:  # noqa: ARG002
+        return moves.canonical(_answer(reply))
+
+
 @hookimpl
 def ge_grammars() -> list[Grammar]:
-    return [Block(), Diff(), Edits()]
+    return [Block(), Diff(), Edits(), Moves()]
 
 
 def _decoded(reply: Reply, target: Target, form: Form | None) -> Patch | Rejected:

@@ -80,6 +80,21 @@ class Replay:
         return ReplayModel(f"replay:{argument}", read_replies(Path(argument)))
 
 
+class Manual:
+    """A person or a program that answers by files: each prompt is written to a folder and answered there."""
+
+    name = "manual"
+
+    def check(self, argument: str, config: RunConfig) -> None:
+        self.open(argument, config)
+
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
+        _require(argument, "The model manual wants a folder.", "Give --llm manual:DIR.")
+        from ge_engine.llm.manual import ManualModel
+
+        return ManualModel(f"manual:{argument}", Path(argument))
+
+
 class Server:
     """Any server that speaks the OpenAI protocol: OpenAI, vLLM, Ollama, llama.cpp, `transformers serve`."""
 
@@ -113,4 +128,4 @@ def _weights(argument: str) -> Path:
 
 @hookimpl
 def ge_language_models() -> list[LanguageModelFactory]:
-    return [Embedded(), HuggingFace(), Replay(), Server(), Uniform()]
+    return [Embedded(), HuggingFace(), Manual(), Replay(), Server(), Uniform()]

@@ -41,7 +41,7 @@ class Mutation:
         intent = yield from self.worded(context, intent)
         code = context.genome.blocks[address].code
         prompt = Prompt(
-            SYSTEM, _paragraphs(intent.text, _fence(code), RULES), address, intent.grammar, intent.name
+            SYSTEM, paragraphs(intent.text, fenced(code), RULES), address, intent.grammar, intent.name
         )
         reply = yield prompt
         return context.read(prompt, reply)
@@ -68,14 +68,14 @@ class Mating:
         address = context.draw(context.rng, "block", shared)
         prompt = Prompt(
             SYSTEM,
-            _paragraphs(
+            paragraphs(
                 "Two versions of one piece of code, from two models that were trained and measured. "
                 "Combine their strengths into one new version.",
                 "First version:",
-                _fence(context.genome.blocks[address].code),
+                fenced(context.genome.blocks[address].code),
                 _measured(context.parents[0], context.directions),
                 "Second version:",
-                _fence(mate.blocks[address].code),
+                fenced(mate.blocks[address].code),
                 _measured(context.parents[1], context.directions),
                 RULES,
             ),
@@ -111,11 +111,11 @@ class EvolutionOfThought:
         thought = yield question
         prompt = Prompt(
             SYSTEM,
-            _paragraphs(
+            paragraphs(
                 "A change of another part of this model was measured and helped. Why it helped:",
                 thought.text.strip(),
                 "Apply the same principle to this code:",
-                _fence(context.genome.blocks[address].code),
+                fenced(context.genome.blocks[address].code),
                 RULES,
             ),
             address,
@@ -137,11 +137,11 @@ def _ask_why(
     assert source.genome is not None
     return Prompt(
         EXPLAIN_SYSTEM,
-        _paragraphs(
+        paragraphs(
             "This code:",
-            _fence(before.blocks[address].code),
+            fenced(before.blocks[address].code),
             "was changed into:",
-            _fence(source.genome.blocks[address].code),
+            fenced(source.genome.blocks[address].code),
             "Measured change: " + _change(seed, source, directions),
             "Say in two or three sentences which principle made the change help.",
         ),
@@ -187,11 +187,11 @@ def _number(value: float) -> str:
     return str(int(value)) if value == int(value) and abs(value) >= 10 else f"{value:.4g}"
 
 
-def _fence(code: str) -> str:
+def fenced(code: str) -> str:
     longest = max((len(run) for run in re.findall("`+", code)), default=0)
     fence = "`" * max(3, longest + 1)
     return fence + "python\n" + code.rstrip("\n") + "\n" + fence
 
 
-def _paragraphs(*parts: str) -> str:
+def paragraphs(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part)

@@ -319,6 +319,29 @@ def test_a_dead_block_that_is_shown_as_live(ge: Ge, tmp_path: Path) -> None:
     assert set(live.values()) == {True}
 
 
+def test_a_profile_without_the_figures_of_a_module_or_a_block(ge: Ge, tmp_path: Path) -> None:
+    code, out, _ = ge("blocks", PLAIN, "--profile")
+    assert code == 0
+    head = next(line for line in out.splitlines() if "out: Linear" in line)
+    assert head.split()[-4:] == ["1,290", "3.9%", "0.00256", "0.0%"], head
+    _, out, _ = ge("blocks", PLAIN, "--profile", "--json")
+    records = [json.loads(line) for line in out.splitlines()]
+    modules = [record["module"] for record in records if "module" in record]
+    blocks = [record["block"] for record in records if "block" in record]
+    assert modules[0]["parameters"] == blocks[0]["parameters"] == sum(m["own_parameters"] for m in modules)
+    assert blocks[0]["parameter_share"] == 1.0
+
+
+def test_a_profile_of_a_file_that_is_not_run(ge: Ge, tmp_path: Path) -> None:
+    file = tmp_path / "seed.py"
+    file.write_text("def helper(x):\n    return x\n")
+    for words in ((PLAIN, "--static"), (file,)):
+        code, _, err = ge("blocks", *words, "--profile")
+        assert code == 2
+        assert "error: " in err
+        assert "Traceback" not in err
+
+
 def test_a_file_that_does_not_run_and_lists_no_blocks(ge: Ge, tmp_path: Path) -> None:
     file = tmp_path / "seed.py"
     file.write_text("def helper(x):\n    return x\n")

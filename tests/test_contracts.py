@@ -49,7 +49,7 @@ def each(table: str) -> Any:
 
 
 def test_a_grammar_that_no_contract_covers() -> None:
-    assert set(REGISTRY.grammars) == {"block", "edits", "diff"}
+    assert set(REGISTRY.grammars) == {"block", "edits", "diff", "moves"}
 
 
 class TestOperators(OperatorContract):

@@ -11,11 +11,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.cli.console import err, print_error, print_table
+from ge_engine.cli.console import err, out, print_error, print_table
 from ge_engine.cli.options import BlockedPlugins, PluginModules
+from ge_engine.cli.profile import print_profile, profile_records
 from ge_engine.cli.trial import probe_genome
 from ge_engine.config import load_config
-from ge_engine.errors import SeedError
+from ge_engine.contracts import Probe
+from ge_engine.errors import ConfigError, SeedError
 from ge_engine.genome import Block, Seed, select_addresses
 from ge_engine.registry import load_registry
 
@@ -43,6 +45,12 @@ def blocks(
     task: Annotated[str | None, typer.Option(metavar="NAME[:ARG]", help="The data to run it on.")] = None,
     entry: Annotated[str | None, typer.Option(help="What builds the model.")] = None,
     static: Annotated[bool, typer.Option("--static", help="Do not run the file: no live and dead.")] = False,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile", help="Also each module's shapes, parameters and FLOPs, and each block's sums."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     plugin: PluginModules = None,
     no_plugin: BlockedPlugins = None,
@@ -57,23 +65,35 @@ def blocks(
       ge blocks model.py
 
       ge blocks examples/exquisitenet_v2.py --blocks 'DFSEB*' --blocks '!*.__init__'
+
+      ge blocks examples/exquisitenet_v2.py --profile
     """
+    if profile and static:
+        raise ConfigError("--profile needs what --static leaves out: a run of the model.", "Leave one out.")
     genome = Seed.load(seed_file).genome
     chosen = frozenset(select_addresses(genome, tuple(patterns or ())))
-    executed: frozenset[str] | None = None
+    probe: Probe | SeedError | None = None
     if not static:
         config = load_config("demo", None, {"task": task, "entry": entry})
         probe = probe_genome(genome, config, load_registry(plugin or (), no_plugin or ()))
-        executed = None if isinstance(probe, SeedError) else probe.executed
         if isinstance(probe, SeedError):
+            if profile:
+                raise probe
             err.print("live and dead are unknown, for one step of training does not run:")
             print_error(probe)
+    seen = probe if isinstance(probe, Probe) else None
+    executed = seen.executed if seen else None
     rows = [_row(block, chosen, executed) for block in genome.blocks.values()]
     if as_json:
         for row in rows:
             typer.echo(json.dumps(asdict(row)))
-    else:
-        _print_table(rows)
+        for record in profile_records(seen.modules) if seen and profile else ():
+            typer.echo(json.dumps(record))
+        return
+    _print_table(rows)
+    if seen and profile:
+        out.print()
+        print_profile(seen.modules)
 
 
 def _row(block: Block, chosen: frozenset[str], executed: frozenset[str] | None) -> Row:

@@ -23,6 +23,7 @@ from ge_engine.search.models import Models
 from ge_engine.search.scoring import Inbox, Scoring
 from ge_engine.search.slots import Answer, Ask, Bred, Breeder, Pool, Slot
 from ge_engine.search.stopping import Limits
+from ge_engine.search.survey import Surveys
 from ge_engine.validate import Ladder, Trial, nobody
 
 
@@ -35,6 +36,7 @@ class Shop:
     ladder: Ladder
     scoring: Scoring
     models: Models
+    surveys: Surveys
     inbox: Inbox
     announce: Announcer
     limits: Limits
@@ -52,6 +54,7 @@ class Breeding:
         self._talk = Conversation(
             shop.ledger,
             shop.models,
+            shop.surveys,
             shop.inbox,
             shop.announce,
             shop.breeders[0].blame,

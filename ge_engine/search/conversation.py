@@ -17,6 +17,7 @@ from ge_engine.search.models import Models
 from ge_engine.search.scoring import Inbox
 from ge_engine.search.slots import Answer, Ask, Slot
 from ge_engine.search.stopping import Limits
+from ge_engine.search.survey import Surveys
 from ge_engine.store.records import Call
 
 Question = tuple[str, str, str]
@@ -44,6 +45,7 @@ class Conversation:
         self,
         ledger: Ledger,
         models: Models,
+        surveys: Surveys,
         inbox: Inbox,
         announce: Announcer,
         blame: Callable[[str, str], str],
@@ -53,6 +55,7 @@ class Conversation:
     ) -> None:
         self._ledger = ledger
         self._models = models
+        self._surveys = surveys
         self._inbox = inbox
         self._announce = announce
         self._blame = blame
@@ -106,7 +109,16 @@ class Conversation:
         question = (ask.genome.digest, ask.prompt.address, ask.grammar.name)
         before = self._ledger.tried(*question, self._generation)
         tried = before | self._answers.get(question, set())
-        return Target(ask.genome, ask.prompt.address, tried, ask.seed, ask.prompt.material)
+        genome, prompt = ask.genome, ask.prompt
+        return Target(
+            genome,
+            prompt.address,
+            tried,
+            ask.seed,
+            prompt.material,
+            prompt.goal,
+            partial(self._surveys.of, genome, prompt.address),
+        )
 
     def _request(self, slot: Slot, ask: Ask, target: Target | None) -> Request | Rejected:
         key = f"{slot.id}/{slot.calls}"

@@ -12,7 +12,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Context, Grammar, Operator, Persona, Probe, Prompt, Reply, Sampling, Target
+from ge_engine.contracts import (
+    Context,
+    Grammar,
+    ModuleProfile,
+    Operator,
+    Persona,
+    Probe,
+    Prompt,
+    Reply,
+    Sampling,
+    Target,
+)
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome
 from ge_engine.grammar.thinking import room
@@ -118,6 +129,7 @@ class Breeder:
     directions: Mapping[str, Direction]
     addresses: Callable[[Genome], tuple[str, ...]]
     blame: Callable[[str, str], str]
+    profile: Callable[[Genome], tuple[ModuleProfile, ...]] = lambda _: ()
     _kinds: Mapping[str, tuple[Operator, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -205,6 +217,7 @@ class Breeder:
             directions=self.directions,
             addresses=self.addresses(genome),
             read=_unread,
+            profile=self.profile(parents[0].genome or genome),
             draw=pool.experience.draw,
             trials=pool.experience.trials,
             prose=pool.experience.prose,

@@ -13,6 +13,7 @@ from ge_engine.contracts import Probe, Prompt, Reply, Sampling
 from ge_engine.errors import LedgerError
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import Step
+from ge_engine.profile import modules_of, rows_of
 
 LARGEST = int(sys.float_info.max)
 STEP_FIELDS = tuple(one.name for one in fields(Step))
@@ -103,8 +104,13 @@ def steps_from_json(text: str) -> tuple[Step, ...]:
 
 def probe_to_json(probe: Probe) -> str:
     """Fields at their default are left out: most are empty for a candidate that runs."""
-    pairs = ((name, getattr(probe, name), default) for name, default in PROBE_DEFAULTS.items())
-    return to_json({name: finite(value) for name, value, default in pairs if value != default})
+    pairs = (
+        (name, getattr(probe, name), default) for name, default in PROBE_DEFAULTS.items() if name != "modules"
+    )
+    values = {name: finite(value) for name, value, default in pairs if value != default}
+    if probe.modules:
+        values["modules"] = rows_of(probe.modules)
+    return to_json(values)
 
 
 def probe_from_json(text: str) -> Probe:
@@ -113,6 +119,7 @@ def probe_from_json(text: str) -> Probe:
         data[name] = frozenset(data.get(name, ()))
     for name in ("output_shape", "unregistered"):
         data[name] = tuple(data.get(name, ()))
+    data["modules"] = modules_of(data.get("modules", ()))
     return Probe(**data)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ge_engine.contracts import Probe
+from ge_engine.contracts import Probe, Size
 from ge_engine.outcome import Failed, Fault
+from ge_engine.profile import MOST_MODULES, modules_of
 from ge_engine.training.executor import Ending
 from ge_engine.training.orders import BadReport, Order, Report, unpack_report
 
@@ -110,9 +112,33 @@ def probe_of(report: Report | Failed) -> Probe:
             class_parameters={str(name): int(n) for name, n in seen["class_parameters"].items()},
             fingerprint=str(seen["fingerprint"])[:64],
             graph=str(seen["graph"])[:64],
+            modules=modules_of(seen["modules"][:MOST_MODULES]),
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         return Probe(stage="run", error=f"its report is malformed: {error!r}")
+
+
+def sizes_in(report: Report | Failed, count: int) -> tuple[Size | None, ...]:
+    """The `count` sizes that a report holds; all None where it holds something else or the worker died."""
+    none: tuple[Size | None, ...] = (None,) * count
+    if isinstance(report, Failed):
+        return none
+    try:
+        sizes = tuple(_size(row) for row in report.probe["sizes"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return none
+    return sizes if len(sizes) == count else none
+
+
+def _size(row: Any) -> Size | None:
+    if row is None:
+        return None
+    parameters, flops = row
+    if type(parameters) is not int or not 0 <= parameters < 2**63:
+        raise ValueError(f"{parameters!r} parameters")
+    if isinstance(flops, bool) or not math.isfinite(flops) or flops < 0:
+        raise ValueError(f"{flops!r} FLOPs")
+    return Size(parameters, float(flops))
 
 
 def failed_probe(probe: Probe) -> Failed:

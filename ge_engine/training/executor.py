@@ -113,7 +113,7 @@ class NurseryExecutor:
             os.close(file)
 
     def _enqueue(self, work: _Work) -> None:
-        urgency = 0 if work.order.kind == "probe" else 1
+        urgency = 1 if work.order.kind == "train" else 0
         heapq.heappush(self._queue, (urgency, next(self._counter), work))
 
     def _wake(self) -> None:
@@ -170,7 +170,7 @@ class NurseryExecutor:
     def _fits(self, work: _Work) -> bool:
         if work.deaths or any(other.deaths for other in self._running.values()):
             return not self._running
-        limit = self._slots + (1 if work.order.kind == "probe" else 0)
+        limit = self._slots + (0 if work.order.kind == "train" else 1)
         return len(self._running) < limit
 
     def _start(self, work: _Work, nursery: NurseryProcess) -> None:

@@ -72,12 +72,13 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One job: `kind` is "probe" or "train". `source` is latin-1 text of the genome's bytes; `token`
+    """One job: `kind` is "probe", "train" or "size". `source` is latin-1 text of the genome's bytes; `token`
     (hex) marks the report of this job; `sent` is the engine's monotonic clock when it was ordered.
     `devices` is the CUDA_VISIBLE_DEVICES of a training, "" for none of its own.
 
     `split` is "validation", "test" or "both" (validation, then test). `epochs`, `keep`, `step_seconds` and
-    `steps` are those of `trainer.Stage`; `checkpoint` is the path of the file to go on from, "" for none."""
+    `steps` are those of `trainer.Stage`; `checkpoint` is the path of the file to go on from, "" for none.
+    `variants` are sources like `source`, for a job of kind "size"."""
 
     id: str
     kind: str
@@ -94,6 +95,7 @@ class Order:
     checkpoint: str = ""
     step_seconds: float = 0.0
     steps: int = 0
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils.flop_counter import FlopCounterMode
 
+from ge_engine.contracts import ModuleProfile
 from ge_engine.trainer import logits_of
 from ge_engine.training.measuring import (
     OperandWatch,
@@ -31,6 +32,7 @@ from ge_engine.training.measuring import (
     walk,
 )
 from ge_engine.training.optimizers import OptimizerFactory
+from ge_engine.training.profiling import ModuleWatch
 
 PROBE_SEED = 20_240_714
 BYTES_PER_WEIGHT_IN_TRAINING = 16
@@ -66,6 +68,7 @@ class Findings:
     class_parameters: dict[str, int] = field(default_factory=dict)
     fingerprint: str = ""
     graph: str = ""
+    modules: list[ModuleProfile] = field(default_factory=list)
 
 
 def probe(
@@ -81,7 +84,7 @@ def probe(
     findings.stage = "import"
     module = load()
     findings.stage = "meta"
-    rehearsed = _refuse_giants(lambda: build(module), memory)
+    rehearsed = refuse_giants(lambda: build(module), memory)
     try:
         _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
     except (RuntimeError, NotImplementedError) as error:
@@ -92,7 +95,7 @@ def probe(
     findings.stage = ""
 
 
-def _refuse_giants(build: Callable[[], nn.Module], memory: int) -> bool:
+def refuse_giants(build: Callable[[], nn.Module], memory: int) -> bool:
     """Build on the meta device, where weights take no memory; a model that cannot be built there is
     judged by its real build. Returns whether it could."""
     try:
@@ -122,7 +125,7 @@ def _probe_module(
     if not isinstance(model, nn.Module):
         raise TypeError(f"the entry gives a {type(model).__name__} instead of a torch.nn.Module")
     step = Step(model, make_optimizer, shape, recipe)
-    order = _first_step(step, findings)
+    order = _first_step(step, module.__name__, findings)
     findings.executed |= _classes_in(model, module)
     if findings.finite and findings.output_shape == (shape.batch, shape.classes):
         _fingerprint(step, order, findings)
@@ -157,7 +160,7 @@ class Step:
         return logits_of(self.model(images), self.shape.classes)
 
 
-def _first_step(step: Step, findings: Findings) -> list[nn.Parameter]:
+def _first_step(step: Step, file_module: str, findings: Findings) -> list[nn.Parameter]:
     """Forward, backward, optimizer, one step. Returns the parameters in order of first use."""
     model, (images, targets) = step.model, step.batch()
     findings.stage = "forward"
@@ -166,8 +169,10 @@ def _first_step(step: Step, findings: Findings) -> list[nn.Parameter]:
     flops = FlopCounterMode(display=False)
     weights = [*registered_parameters(model).values(), *_buffers(model)]
     watch = OperandWatch([images, targets], [t for t in weights if not _lazy(t)])
-    with flops, watch:
+    modules = ModuleWatch(flops.get_total_flops)
+    with modules, flops, watch:
         logits = step.forward(images)
+    findings.modules = modules.rows(model, file_module, len(images))
     findings.output_shape = tuple(logits.shape)
     findings.finite = bool(torch.isfinite(logits).all())
     parameters = registered_parameters(model)

@@ -1,0 +1,112 @@
+"""What each structural move of a block does to the network: built once, before a prompt offers it."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+from ge_engine.contracts import Size, SizedMove
+from ge_engine.genome import Genome
+from ge_engine.outcome import Rejected
+from ge_engine.patch import apply, parse_patch
+from ge_engine.structure.moves import Move, module_classes, moves_of, together
+
+Measure = Callable[[Sequence[Genome]], Future[tuple[Size | None, ...]]]
+
+SINGLES = 64
+"""Moves of a block that are built; of more, as many of each kind."""
+COMBINED = 24
+"""Pairs and triples of moves that are built besides."""
+
+
+class Surveys:
+    """The moves of blocks, with their effect. `measure` builds genomes in isolation; without it moves are
+    listed without figures."""
+
+    def __init__(self, measure: Measure | None) -> None:
+        self._measure = measure
+        self._known: dict[tuple[str, str], tuple[SizedMove, ...]] = {}
+
+    def of(self, genome: Genome, address: str) -> tuple[SizedMove, ...]:
+        """The moves of a block that build: single ones, and some of two or three at once. Equal genomes have
+        equal ones."""
+        key = genome.digest, address
+        if key not in self._known:
+            self._known[key] = self._survey(genome, address)
+        return self._known[key]
+
+    def _survey(self, genome: Genome, address: str) -> tuple[SizedMove, ...]:
+        code = genome.blocks[address].code
+        rng = random.Random(f"{genome.digest}/{address}/survey")
+        moves = sampled(moves_of(code, module_classes(genome)), rng, SINGLES)
+        singles = [(move,) for move in moves]
+        if self._measure is None:
+            return tuple(_sized(together_, math.nan, math.nan) for together_ in singles)
+        whole, *sizes = self._sizes([genome, *self._children(genome, address, singles)])
+        if whole is None:
+            return ()
+        working = [
+            made for made, size in zip(singles, sizes, strict=True) if size is not None and size != whole
+        ]
+        several = combined([move for (move,) in working], rng)
+        more = self._sizes(self._children(genome, address, several)) if several else []
+        found = [*zip(singles, sizes, strict=True), *zip(several, more, strict=True)]
+        return tuple(
+            _sized(made, size.parameters / max(1, whole.parameters), size.flops / max(1.0, whole.flops))
+            for made, size in found
+            if size is not None and size != whole
+        )
+
+    def _children(
+        self, genome: Genome, address: str, made: Sequence[tuple[Move, ...]]
+    ) -> list[Genome | None]:
+        return [_child(genome, address, moves) for moves in made]
+
+    def _sizes(self, wanted: Sequence[Genome | None]) -> list[Size | None]:
+        """The size of each; None for one that is none or does not run."""
+        assert self._measure is not None
+        there = [one for one in wanted if one is not None]
+        sizes = iter(self._measure(there).result())
+        return [None if one is None else next(sizes) for one in wanted]
+
+
+def sampled(moves: Sequence[Move], rng: random.Random, most: int) -> list[Move]:
+    """At most `most` moves, of each kind as many as of the others where there are, in a fixed order."""
+    if len(moves) <= most:
+        return list(moves)
+    kinds: dict[str, list[Move]] = {}
+    for move in rng.sample(list(moves), len(moves)):
+        kinds.setdefault(move.kind, []).append(move)
+    chosen: set[str] = set()
+    while len(chosen) < most:
+        for waiting in kinds.values():
+            if waiting and len(chosen) < most:
+                chosen.add(waiting.pop().text)
+    return [move for move in moves if move.text in chosen]
+
+
+def combined(moves: Sequence[Move], rng: random.Random) -> list[tuple[Move, ...]]:
+    """Pairs and triples of moves that each work alone, different ones, at most `COMBINED`."""
+    if len(moves) < 2:
+        return []
+    drawn = (
+        tuple(sorted(rng.sample(list(moves), min(len(moves), rng.choice((2, 2, 3)))), key=lambda m: m.text))
+        for _ in range(COMBINED)
+    )
+    return list({tuple(move.text for move in made): made for made in drawn}.values())
+
+
+def _child(genome: Genome, address: str, moves: Sequence[Move]) -> Genome | None:
+    code = together(genome.blocks[address].code, moves)
+    patch = parse_patch(genome, address, code) if code is not None else None
+    if patch is None or isinstance(patch, Rejected):
+        return None
+    child = apply(genome, patch)
+    return None if isinstance(child, Rejected) else child
+
+
+def _sized(moves: Sequence[Move], parameters: float, flops: float) -> SizedMove:
+    kinds = tuple(sorted({move.kind for move in moves}))
+    return SizedMove("\n".join(sorted(move.text for move in moves)), kinds, parameters, flops)

@@ -1,0 +1,1 @@
+"""Structural moves: changes of a block's widths, depth and topology, read off its syntax tree."""

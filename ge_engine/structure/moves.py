@@ -1,0 +1,74 @@
+"""The structural moves of a block: every change of one idea, in words and as edits, and moves together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+
+from ge_engine.genome import Genome
+from ge_engine.structure.numbers import number_changes
+from ge_engine.structure.sequences import sequence_changes
+from ge_engine.structure.text import Code, Edit
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One structural change. `kind` is "width", "depth", "number", "drop", "repeat", "swap" or "replace",
+    `text` what it does in one line that no other move of the block has, `code` the block after its edits."""
+
+    kind: str
+    text: str
+    edits: tuple[Edit, ...]
+    code: str
+
+
+@lru_cache(maxsize=256)
+def moves_of(code: str, classes: tuple[str, ...] = ()) -> tuple[Move, ...]:
+    """All moves of a block's code, each result once, in a fixed order; `classes` may replace others.
+
+    Nothing is run: whether a move builds, and what it changes, is found by building it.
+    """
+    block = Code(code)
+    results: set[str] = {code}
+    found: dict[str, Move] = {}
+    for change in chain(sequence_changes(block, classes), number_changes(block)):
+        new = block.edited(change.edits)
+        if new is None or new in results:
+            continue
+        results.add(new)
+        text = _unused(change.text, found)
+        found[text] = Move(change.kind, text, change.edits, new)
+    return tuple(found.values())
+
+
+def together(code: str, moves: Sequence[Move]) -> str | None:
+    """The code after several moves at once; None where they touch the same place."""
+    return Code(code).edited(chain.from_iterable(move.edits for move in moves))
+
+
+def by_text(code: str, classes: tuple[str, ...], texts: Iterable[str]) -> list[Move] | str:
+    """The moves that `texts` name, or the first text that names none."""
+    known = {move.text: move for move in moves_of(code, classes)}
+    wanted = list(dict.fromkeys(texts))
+    missing = next((text for text in wanted if text not in known), None)
+    return missing if missing is not None else [known[text] for text in wanted]
+
+
+def module_classes(genome: Genome) -> tuple[str, ...]:
+    """Names of the file's classes that look like modules: they have a `forward`."""
+    return tuple(
+        address
+        for address, block in genome.blocks.items()
+        if block.kind == "class" and f"{address}.forward" in genome.blocks
+    )
+
+
+def _unused(text: str, taken: Iterable[str]) -> str:
+    """The text, numbered where another move is called so."""
+    names = set(taken)
+    number, free = 2, text
+    while free in names:
+        free, number = f"{text} [{number}]", number + 1
+    return free

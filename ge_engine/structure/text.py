@@ -1,0 +1,82 @@
+"""Edits of code by place: where a node of its syntax tree stands, and the text with places rewritten."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Edit:
+    """Characters `start` to `end` of a text become `new`."""
+
+    start: int
+    end: int
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of one idea: its kind ("width", "drop", ...), what it does in words, and its edits."""
+
+    kind: str
+    text: str
+    edits: tuple[Edit, ...]
+
+
+class Code:
+    """The source of one block with its syntax tree and the places of the tree's nodes."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+    @cached_property
+    def _lines(self) -> list[tuple[int, str]]:
+        starts, at = [], 0
+        for line in self.text.split("\n"):
+            starts.append((at, line))
+            at += len(line) + 1
+        return starts
+
+    def offset(self, line: int, column: int) -> int:
+        """The index of the character at `line` (from 1) and `column` (UTF-8 bytes, as `ast` counts)."""
+        start, text = self._lines[line - 1]
+        return start + (column if text.isascii() else len(text.encode()[:column].decode()))
+
+    def span(self, node: ast.expr | ast.stmt | ast.arg | ast.keyword) -> tuple[int, int]:
+        """Where the node begins and ends, as indices of characters."""
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        return self.offset(node.lineno, node.col_offset), self.offset(node.end_lineno, node.end_col_offset)
+
+    def of(self, node: ast.expr | ast.stmt) -> str:
+        """The node's own text."""
+        start, end = self.span(node)
+        return self.text[start:end]
+
+    def lines_of(self, node: ast.stmt) -> tuple[int, int]:
+        """Where the lines of a statement begin and end, the last line end included."""
+        first, _ = self._lines[node.lineno - 1]
+        last, text = self._lines[(node.end_lineno or node.lineno) - 1]
+        return first, min(last + len(text) + 1, len(self.text))
+
+    def edited(self, edits: Iterable[Edit]) -> str | None:
+        """The text after `edits`; None where two overlap or the result is no Python."""
+        ordered = sorted(edits)
+        if any(one.end > two.start for one, two in pairwise(ordered)):
+            return None
+        text = self.text
+        for edit in reversed(ordered):
+            text = text[: edit.start] + edit.new + text[edit.end :]
+        try:
+            ast.parse(text)
+        except (SyntaxError, ValueError):
+            return None
+        return text

@@ -1,0 +1,110 @@
+"""Redesign: changes of a network's structure, as large as the idea: widths, depth, stages, kinds of block."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from ge_engine.contracts import Context, Goal, Operator, Prompt, Proposal
+from ge_engine.genome import Genome
+from ge_engine.hookspecs import hookimpl
+from ge_engine.outcome import Skipped
+from ge_engine.profile import block_profiles
+from ge_engine.structure.moves import module_classes, moves_of
+from ge_plugins.operators import SYSTEM, fenced, paragraphs
+
+FEWEST_MOVES = 4
+"""Moves that a block must offer to be worth a redesign."""
+EVEN = 0.25
+"""How often a block is drawn evenly, and not by its share of the network's parameters and FLOPs."""
+AFFORDABLE = (0.0, 3.0)
+"""FLOPs of a child as a share of its parent's: what costs more is seldom worth its training."""
+LARGEST = (0.0, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """A kind of redesign: its name, what the model is asked for, and what the child's figures must show."""
+
+    name: str
+    text: str
+    goal: Goal
+
+
+DIRECTIONS = (
+    Direction(
+        "rescale",
+        "Change the widths or the depth of this network where you expect it to pay.",
+        Goal(("width", "depth"), LARGEST, AFFORDABLE, 0.05),
+    ),
+    Direction(
+        "restructure",
+        "Change the order or the number of this network's stages where you expect it to pay.",
+        Goal(("drop", "repeat", "swap", "replace", "depth"), LARGEST, AFFORDABLE, 0.05),
+    ),
+    Direction(
+        "replace",
+        "Put blocks or layers of another kind where you expect it to pay.",
+        Goal(("replace", "number", "swap"), LARGEST, AFFORDABLE),
+    ),
+    Direction(
+        "simplify",
+        "Make this network smaller where it costs no accuracy: stages that see one position only, "
+        "widths that nothing needs.",
+        Goal((), (0.0, 0.95), (0.0, 1.5)),
+    ),
+)
+
+
+class Redesign:
+    """Changes the structure of one block that makes others: a network's class, its factory."""
+
+    name = "redesign"
+    kind: Literal["mutation"] = "mutation"
+
+    def propose(self, context: Context) -> Proposal:
+        addresses = structured(context.genome, context.addresses)
+        if not addresses:
+            return Skipped("the parent has no block whose structure this run may change")
+        address = by_share(context, addresses)
+        directions = {direction.name: direction for direction in DIRECTIONS}
+        direction = directions[context.draw(context.rng, "intent", list(directions))]
+        prompt = Prompt(
+            SYSTEM,
+            paragraphs(direction.text, fenced(context.genome.blocks[address].code)),
+            address,
+            "moves",
+            direction.name,
+            goal=direction.goal,
+        )
+        reply = yield prompt
+        return context.read(prompt, reply)
+
+
+def structured(genome: Genome, addresses: tuple[str, ...]) -> list[str]:
+    """The top-level blocks among `addresses` that offer structural moves."""
+    classes = module_classes(genome)
+    return [
+        address
+        for address in addresses
+        if "." not in address and len(moves_of(genome.blocks[address].code, classes)) >= FEWEST_MOVES
+    ]
+
+
+def by_share(context: Context, addresses: list[str]) -> str:
+    """One of `addresses`, by its share of the network's parameters and FLOPs, now and then evenly."""
+    profiles = block_profiles(context.profile)
+    shares = [
+        (profiles[a].parameter_share + profiles[a].flop_share) / 2 if a in profiles else 0.0
+        for a in addresses
+    ]
+    even = context.rng.random() < EVEN
+    if even or math.isclose(sum(shares), 0.0):
+        return context.draw(context.rng, "block", addresses)
+    return context.rng.choices(addresses, shares)[0]
+
+
+@hookimpl
+def ge_operators() -> list[Operator]:
+    return [Redesign()]
