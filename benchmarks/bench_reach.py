@@ -7,7 +7,7 @@ and run by the isolated probe, and in place of a training get an accuracy drawn 
 
 Printed per seed: children that passed all checks, those whose parameters differ from the seed's by 5 % or
 more, those with at most half, those whose depth or topology differs from their parent's (number or kinds of
-modules), the spread of log2(parameters), and of children asked to be smaller how many are, by 5 % and by 20 %.
+modules), the spread of log2(parameters), and of children asked to be smaller how many are, by 5 % and 20 %.
 """
 
 from __future__ import annotations

@@ -7,13 +7,33 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from ge_engine.contracts import ModuleProfile
-
 MOST_MODULES = 2000
 """Modules of a network that are listed; the rest counts in those around them."""
 
 LONGEST_NAME = 300
 MOST_DIMENSIONS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleProfile:
+    """One module of a network, as the probe's forward pass of one batch saw it.
+
+    `path` is its place in the model ("features.3.pointwise1", "" for the model itself), `kind` its class, and
+    `block` the address of that class in the file, "" where it comes from elsewhere. `input` and `output`
+    are the shapes of the first tensor of its first call, batch included, () where it was never called. `own`
+    counts the parameters that it holds itself, one shared by several modules for the first; `parameters` adds
+    those of the modules within it. `flops` are per sample, all calls and all within it.
+    """
+
+    path: str
+    kind: str
+    block: str = ""
+    input: tuple[int, ...] = ()
+    output: tuple[int, ...] = ()
+    own: int = 0
+    parameters: int = 0
+    flops: float = 0.0
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)

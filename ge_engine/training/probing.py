@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils.flop_counter import FlopCounterMode
 
-from ge_engine.contracts import ModuleProfile
+from ge_engine.profile import ModuleProfile
 from ge_engine.trainer import logits_of
 from ge_engine.training.measuring import (
     OperandWatch,

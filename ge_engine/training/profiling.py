@@ -13,8 +13,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils._pytree import tree_leaves
 from torch.utils.hooks import RemovableHandle
 
-from ge_engine.contracts import ModuleProfile
-from ge_engine.profile import MOST_MODULES
+from ge_engine.profile import MOST_MODULES, ModuleProfile
 from ge_engine.training.measuring import numbers_in, registered_parameters, walk
 
 
