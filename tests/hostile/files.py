@@ -110,7 +110,9 @@ LABELS = [
         "opens the labels by half",
         "half = os.open('BESIDE/labels.txt', os.O_PATH)\nreturn open(f'/proc/self/fd/{half}').read().split()",
     ),
-    thief("goes by the root of a process", "return open('/proc/self/root/BESIDE/labels.txt').read().split()"),
+    thief(
+        "goes by the root of a process", "return open('/proc/self/root' + 'BESIDE/labels.txt').read().split()"
+    ),
     thief(
         "reads the ledger of another run",
         "import sqlite3\nledger = sqlite3.connect('file:LEDGER?mode=ro&immutable=1', uri=True)\n"
