@@ -42,12 +42,7 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
     layout = layout_of(config)
     readable = readable_files(seed.source, address, private_paths(config, scratch), bool(layout.devices))
     mean, std = channel_statistics(train.images)
-    arrays = {
-        "train": rows_last_channels(train.images),
-        "labels": train.labels.numpy().astype(np.int64),
-        "validation": rows_last_channels(data.validation.images),
-        "test": rows_last_channels(data.test.images),
-    }
+    arrays = shared_arrays(data, train)
     setup = Setup(
         seed_path=str(path),
         entry=resolve_entry(seed, task_facts(data, size), config.entry),
@@ -74,6 +69,16 @@ def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tu
         blocks={name: Block(array.shape, str(array.dtype)) for name, array in arrays.items()},
     )
     return setup, [np.ascontiguousarray(array).data.cast("B") for array in arrays.values()]
+
+
+def shared_arrays(data: Dataset, train: Split) -> dict[str, np.ndarray[Any, Any]]:
+    """What all workers get, in the order in which they expect it: of what they answer, only the images."""
+    return {
+        "train": rows_last_channels(train.images),
+        "labels": train.labels.numpy().astype(np.int64),
+        "validation": rows_last_channels(data.validation.images),
+        "test": rows_last_channels(data.test.images),
+    }
 
 
 def private_paths(config: RunConfig, scratch: Path) -> list[Path]:

@@ -110,7 +110,9 @@ LABELS = [
         "opens the labels by half",
         "half = os.open('BESIDE/labels.txt', os.O_PATH)\nreturn open(f'/proc/self/fd/{half}').read().split()",
     ),
-    thief("goes by the root of a process", "return open('/proc/self/root/BESIDE/labels.txt').read().split()"),
+    thief(
+        "goes by the root of a process", "return open('/proc/self/root' + 'BESIDE/labels.txt').read().split()"
+    ),
     thief(
         "reads the ledger of another run",
         "import sqlite3\nledger = sqlite3.connect('file:LEDGER?mode=ro&immutable=1', uri=True)\n"
@@ -175,21 +177,6 @@ DISK = [
         forward="if training and not hasattr(self, 'made'):\n    self.made = True\n"
         "    for name in (b'\\xff\\xfe', b'\\n', b'-rf', b'.removed-1-0'):\n        os.mkdir(name)\n"
         "        os.chdir(name)\n        open(b'\\xe9', 'wb').close()",
-    ),
-    Hostile(
-        "leaves folders that cannot be listed",
-        "scored",
-        top="import os",
-        forward="if training and not hasattr(self, 'made'):\n    self.made = True\n"
-        "    for _ in range(20):\n        os.mkdir('d', 0o300)\n        open('d/f', 'w').close()\n"
-        "        os.chdir('d')",
-    ),
-    Hostile(
-        "makes a million empty files",
-        "crash:filled its scratch folder",
-        top="import os, time",
-        forward=ONCE + "for number in range(40_000):\n        os.close(os.open(str(number), os.O_CREAT))\n"
-        "    time.sleep(60)",
     ),
     hoard(
         "fills folders in folders",
