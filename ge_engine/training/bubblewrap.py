@@ -11,9 +11,11 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 
-_APART = ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent"]
+_APART = ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--cap-drop", "ALL"]
 _KERNEL = ("/proc", "/dev")
+_SOCKET_FOLDERS = ("/tmp", "/var/tmp", "/run", "/var/run")
 
 
 @cache
@@ -33,22 +35,58 @@ def why_not() -> str:
 
 
 def around(
-    readable: Iterable[str], writable: Iterable[str], folder: str, command: Sequence[str]
+    readable: Iterable[str],
+    writable: Iterable[str],
+    folder: str,
+    command: Sequence[str],
+    hidden: Iterable[str] = (),
 ) -> list[str]:
-    """`command` where only `readable` is to be seen, only `writable` to be changed, and the GPUs are there;
-    its working directory is `folder`."""
+    """`command` where only `readable` is to be seen, without what is `hidden` in it, only `writable` to be
+    changed, and the GPUs are there; its working directory is `folder`. What is readable in something hidden
+    is to be seen."""
     places = [path for path in readable if not path.startswith(_KERNEL)]
     files: list[str] = []
     if "/" not in places:
         files += ["--tmpfs", "/tmp", *_links(places)]
-    for path in sorted(places, key=len):
-        files += ["--ro-bind", path, path]
+    covers = [path for path in hidden if os.path.lexists(path)]
+    for path in sorted({*places, *covers}, key=len):
+        files += _cover(path) if path in covers else []
+        files += ["--ro-bind", path, path] if path in places else []
+    for path in filter(os.path.isdir, covers):
+        files += ["--remount-ro", path] if path not in places else []
     files += ["--dev", "/dev", "--proc", "/proc"]
     for device in sorted(name for name in os.listdir("/dev") if name.startswith(("nvidia", "dri", "kfd"))):
         files += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     for path in writable:
         files += ["--bind", path, path]
     return ["bwrap", *_APART, *files, "--chdir", folder, "--", *command]
+
+
+def socket_folders() -> list[str]:
+    """Where daemons and agents have their sockets. To connect to one needs no right to write."""
+    return [path for path in _SOCKET_FOLDERS if os.path.isdir(path) and not os.path.islink(path)]
+
+
+def sockets(places: Iterable[str]) -> list[str]:
+    """The sockets with a path that this process can see, those outside the folders of `socket_folders` or in
+    `places`."""
+    try:
+        lines = Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()[1:]
+    except OSError:
+        return []
+    listed = dict.fromkeys(words[7] for line in lines if len(words := line.split(None, 7)) == 8)
+    paths = [path for path in listed if path.startswith("/") and os.path.exists(path)]
+    return [path for path in paths if below(path, places) or not below(path, socket_folders())]
+
+
+def below(path: str, folders: Iterable[str]) -> bool:
+    """Whether `path` lies in one of `folders`."""
+    return any(path.startswith(folder.rstrip("/") + "/") for folder in folders)
+
+
+def _cover(path: str) -> list[str]:
+    """An empty folder in place of a folder, an empty file in place of a file."""
+    return ["--tmpfs", path] if os.path.isdir(path) else ["--ro-bind", "/dev/null", path]
 
 
 def _links(places: Sequence[str]) -> list[str]:

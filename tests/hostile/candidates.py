@@ -159,7 +159,7 @@ HOSTILE = [
         "error:PermissionError|ProcessLookupError",
         landlock=6,
         top="import os",
-        forward=ONCE + "os.kill(os.getppid(), 9)",
+        forward=ONCE + "os.kill(os.getppid() or ENGINE_PID, 9)",
     ),
     Hostile(
         "kills the engine",
