@@ -3,6 +3,7 @@
 `expect` is "scored", or the kind of `Failed`, optionally with a part of its reason after a colon, of which
 there may be several, divided by "|": what is denied by one sandbox is not to be seen in another.
 `landlock` is the version from which the kernel denies it; on an older one it would do harm, and is not run.
+`modes` are those of `hostile.modes` in which it holds.
 PLACES in the code (SECRET_FILE, PORT, ...) are filled in by the test.
 """
 
@@ -19,6 +20,7 @@ class Hostile:
     init: str = "pass"
     forward: str = "pass"
     landlock: int = 0
+    modes: tuple[str, ...] = ("bwrap", "landlock")
 
 
 ONCE = "if training:\n    "
