@@ -225,6 +225,7 @@ def confined(command: Sequence[str], folder: Path, memory: int, places: Iterable
     named += [sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable)), str(folder)]
     folders = socket_folders()
     seen = [place for place in named if below(place, folders) and os.path.exists(place)]
+    seen = [place for place in seen if not Path(place).is_socket()]
     return around(["/", *seen], [str(folder)], os.getcwd(), inside, [*folders, *sockets(seen)])
 
 
