@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report gpu spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist clean
+.PHONY: demo test hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-reach gpu spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --run runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -20,7 +20,12 @@ browser: $(STAMP)
 
 # The tests of isolation where a candidate's process is spawned, not forked, as on macOS.
 spawn: $(STAMP)
-	GE_TEST_START_METHOD=spawn $(BIN)/python -m pytest -n auto --dist loadfile tests/test_spawning.py tests/test_worker.py tests/test_hostile.py tests/test_processes.py tests/test_sandbox.py
+	GE_TEST_START_METHOD=spawn $(BIN)/python -m pytest -n auto --dist loadfile tests/test_spawning.py tests/test_worker.py tests/test_hostile.py tests/test_processes.py tests/test_sandbox.py tests/test_confining.py
+
+# Attacks by modes of confinement as a table, as this user and as nobody, forked and spawned.
+hostile: $(STAMP)
+	.ci/sandbox
+	$(BIN)/python -m benchmarks.hostile
 
 # What needs a CUDA device: training, bfloat16, out of memory, the language model.
 gpu: $(STAMP)
@@ -62,7 +67,7 @@ types: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.bench_transform
 
-bench-llm bench-train bench-loop bench-schedule bench-report: $(STAMP)
+bench-llm bench-train bench-loop bench-schedule bench-report bench-reach: $(STAMP)
 	$(BIN)/python -m benchmarks.$(subst -,_,$@)
 
 corpus crash fuzz zoo: $(STAMP)

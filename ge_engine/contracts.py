@@ -19,7 +19,7 @@ from ge_engine.genome import Genome
 from ge_engine.outcome import Outcome, Rejected, Skipped
 from ge_engine.patch import Patch
 from ge_engine.population import Direction, Individual
-from ge_engine.profile import ModuleProfile
+from ge_engine.profile import ModuleProfile as ModuleProfile
 
 if TYPE_CHECKING:
     import numpy as np

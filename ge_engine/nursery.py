@@ -24,9 +24,11 @@ from pathlib import Path
 import torch
 
 from ge_engine import worker
-from ge_engine.training import limits
+from ge_engine.training import limits, namespaces
 from ge_engine.training.channel import receive_frame, send_frame
+from ge_engine.training.confining import FILE_BYTES
 from ge_engine.training.disk import DiskWatch
+from ge_engine.training.limits import PROCESSES
 from ge_engine.training.loading import preload, see_only
 from ge_engine.training.orders import (
     WORKER_FAULT,
@@ -37,20 +39,20 @@ from ge_engine.training.orders import (
     setup_from_json,
 )
 from ge_engine.training.peers import forking
-from ge_engine.training.reaping import children, kill_children, kill_group
+from ge_engine.training.reaping import children, descendants, kill, kill_children, kill_group
 from ge_engine.training.removal import remove_tree
 from ge_engine.training.sharing import map_blocks
 from ge_engine.training.spawning import START_SECONDS, spawn
 
 FOLDER_BYTES = 2 * 2**30
-PROCESSES = 128
 WATCH_SECONDS = 0.5
 
 
 @dataclass(slots=True)
 class Running:
     """A worker: the job's id, its process, its deadline on the monotonic clock, and why it was killed. One
-    that is spawned tells on `hello` that it begins; the `seconds` that it may take count from then."""
+    that is spawned tells on `hello` that it begins; the `seconds` that it may take count from then. `first`
+    is the first process of its namespace, 0 where it has none of its own."""
 
     id: str
     pid: int
@@ -58,6 +60,13 @@ class Running:
     seconds: float
     hello: socket.socket | None = None
     reason: str = ""
+    first: int = 0
+
+    def kill(self) -> None:
+        """Kill it with all that it started; orphans of one without a namespace are adopted, and killed when
+        it is reaped."""
+        kill_group(self.pid)
+        kill(self.first)
 
 
 class Nursery:
@@ -67,10 +76,15 @@ class Nursery:
         self._sock = sock
         self._body, self._files = receive_frame(sock)
         self._setup = setup_from_json(self._body)
+        self._apart: namespaces.Namespaces | None = None
+        if self._setup.sandbox != "none" and self._setup.device == "cpu" and namespaces.settle_apart():
+            self._apart = namespaces.Namespaces()
+        limits.adopt_orphans()
+        limits.hide_memory(True)
         self._selector = selectors.DefaultSelector()
         self._running: dict[int, Running] = {}
         arrays = frozenset(os.fstat(file).st_ino for file in self._files)
-        self._disk = DiskWatch(FOLDER_BYTES, worker.FILE_BYTES, arrays)
+        self._disk = DiskWatch(FOLDER_BYTES, FILE_BYTES, arrays)
         self._wake, wake_end = os.pipe()
         for end in (self._wake, wake_end):
             os.set_blocking(end, False)
@@ -99,7 +113,7 @@ class Nursery:
                     self._accept()
         except (EOFError, ConnectionError):
             for job in self._running.values():
-                kill_group(job.pid)
+                job.kill()
             kill_children(keep=frozenset())
 
     def _warm(self) -> None:
@@ -122,6 +136,8 @@ class Nursery:
         body, ends = receive_frame(self._sock)
         order = order_from_json(body)
         try:
+            if self._apart:
+                self._apart.make_ready()
             job = self._spawn(order, body, ends) if self._spawns else self._fork(order, ends)
         except OSError as error:
             method = self._setup.start_method
@@ -132,6 +148,10 @@ class Nursery:
                 os.close(end)
         self._running[job.pid] = job
         self._tell(id=order.id, pid=job.pid)
+        if self._apart:
+            job.first = self._apart.take()
+            with suppress(OSError):  # tried again, and told, when there is an order
+                self._apart.make_ready()
 
     @property
     def _spawns(self) -> bool:
@@ -186,14 +206,26 @@ class Nursery:
                 return
             if pid == 0:
                 return
+            self._forget_first(pid)
             job = self._running.pop(pid, None)
             if job is not None:
                 self._greet(job)
-                kill_group(pid)
-                kill_children(keep=frozenset(self._running))
+                job.kill()
+                if job.first:
+                    os.waitpid(job.first, 0)
+                if self._apart is None:
+                    kill_children(keep=frozenset(self._running))
                 self._disk.forget(pid)
                 remove_tree(self._folder(job))
                 self._tell(id=job.id, status=os.waitstatus_to_exitcode(status), reason=job.reason)
+
+    def _forget_first(self, pid: int) -> None:
+        """The first process of a namespace has ended, and all in it."""
+        if self._apart:
+            self._apart.lost(pid)
+        for job in self._running.values():
+            if job.first == pid:
+                job.first = 0
 
     def _watch(self) -> None:
         now = time.monotonic()
@@ -205,11 +237,15 @@ class Nursery:
                 job.reason = late if job.hello else "timeout"
             elif self._disk.over(job.pid, self._folder(job)):
                 job.reason = "disk"
+            elif descendants([job.pid, job.first]) > PROCESSES:
+                job.reason = "processes"
             if job.reason:
-                kill_group(job.pid)
+                job.kill()
+        if self._apart is None and len(children()) > len(self._running) + PROCESSES:
+            kill_children(keep=frozenset(self._running))
         for orphan in frozenset(children()) - frozenset(self._running):
             if self._disk.hoards(orphan):
-                os.kill(orphan, signal.SIGKILL)
+                kill(orphan)
 
     def _folder(self, job: Running) -> Path:
         return Path(self._setup.scratch, "jobs", job.id)
@@ -220,8 +256,6 @@ class Nursery:
 
 def main() -> None:
     limits.die_with_parent()
-    limits.adopt_orphans()
-    limits.hide_memory(True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sock = socket.socket(fileno=int(sys.argv[1]))
     sock.set_inheritable(False)

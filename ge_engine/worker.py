@@ -15,6 +15,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from ge_engine.config import Recipe
 from ge_engine.profile import rows_of
 from ge_engine.trainer import Diverged, Lesson, NotFinite, Stage, train
-from ge_engine.training import limits, network
+from ge_engine.training import confining
 from ge_engine.training.batches import Images
 from ge_engine.training.loading import ModuleAddress, error_line, import_source, module_address
 from ge_engine.training.measuring import (
@@ -43,7 +44,6 @@ from ge_engine.training.probing import Findings, Shape, executed_functions, prob
 from ge_engine.training.sizing import sizes_of
 
 _GPU_LOST = ("uncorrectable ECC", "GPU is lost", "busy or unavailable", "fallen off the bus")
-FILE_BYTES = 256 * 2**20
 SHARE = 0.8
 """Of the time for a job of kind "size", after which no further variant is built."""
 _write, _exit, _pack, _now = os.write, os._exit, pack_report, time.monotonic
@@ -64,7 +64,7 @@ def work(
     result, log = ends
     folder = _folder(order, setup)
     folder.mkdir(parents=True)
-    confine = _settle(order, setup, folder, log)
+    confine = confining.settle(order, setup, folder, log)
     count = setup.processes if order.kind == "train" else 1
     team = gather(recruit, count, setup.threads, folder, order.timeout, confine)
     begun()
@@ -87,57 +87,13 @@ def train_along(
     """The part of a process that the first one has started anew, and not as a copy of itself: what that one
     has settled holds here as well. Never returns."""
     torch.set_num_threads(setup.threads)
-    confine = _unconfined if setup.sandbox == "none" else _without_network
+    confine = partial(confining.close, setup, False)
     team = gather(recruit, setup.processes, setup.threads, _folder(order, setup), order.timeout, confine)
     team.leave(run(order, setup, data, checkpoint, team.rank))
 
 
 def _folder(order: Order, setup: Setup) -> Path:
     return Path(setup.scratch, "jobs", order.id)
-
-
-def _settle(order: Order, setup: Setup, folder: Path, log: int) -> Callable[[], object]:
-    """Take from this process what it does not need; returns what takes connections from it, when it has those
-    that it needs."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (log, 1), (log, 2)):
-        os.dup2(source, target)
-    os.chdir(folder)
-    os.environ.update(HOME=str(folder), TMPDIR=str(folder))
-    if order.devices:
-        os.environ["CUDA_VISIBLE_DEVICES"] = order.devices
-    limits.hide_memory(False)
-    limits.prefer_to_kill()
-    limits.set_limits(
-        memory=setup.memory,
-        cpu_seconds=order.timeout * (setup.threads + 1) + 10,
-        file_bytes=FILE_BYTES,
-        cuda=setup.device == "cuda" and order.kind == "train",
-    )
-    apart = setup.sandbox != "none" and setup.device == "cpu" and network.own_network()
-    limits.drop_privileges()
-    if setup.sandbox != "none" and limits.landlock_version():
-        limits.landlock(setup.readable, (str(folder), *_devices(setup)), setup.listed)
-    torch.set_num_threads(setup.threads if order.kind == "train" else 1)
-    if setup.sandbox == "none":
-        return _unconfined
-    return limits.landlock_network if apart else _without_network
-
-
-def _without_network() -> None:
-    limits.landlock_network()
-    network.refuse_sockets()
-
-
-def _unconfined() -> None:
-    """Without a sandbox."""
-
-
-def _devices(setup: Setup) -> list[str]:
-    """Device files; nccl also keeps shared memory of its processes there."""
-    wanted = ["null", "zero", "full", "random", "urandom", "dri", "kfd"]
-    wanted += ["shm"] if setup.device == "cuda" and setup.processes > 1 else []
-    return [f"/dev/{name}" for name in os.listdir("/dev") if name in wanted or name.startswith("nvidia")]
 
 
 def stored(order: Order) -> bytes:

@@ -6,59 +6,104 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+from pathlib import Path
 
 import pytest
 
 from ge_engine.contracts import Job
 from ge_engine.outcome import Failed, Outcome, Scored
-from ge_engine.training.bubblewrap import why_not
 from ge_engine.training.limits import landlock_version
 from tests.evaluation import data, genome, shop
 from tests.hostile import ALL, files
 from tests.hostile.candidates import Hostile
+from tests.hostile.modes import MODES, confined_by
 
 TIMEOUT = 9.0
 NAP = "86399"
-SANDBOXES = ["landlock"] * (landlock_version() > 0) + ["bwrap"] * (not why_not()) or ["auto"]
 RUNNABLE = [one for one in ALL if landlock_version() >= one.landlock]
+CASES = [(mode, one) for mode in MODES for one in RUNNABLE if mode in one.modes]
 
 
-@pytest.fixture(scope="module", params=SANDBOXES)
-def outcomes(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Outcome]]:
-    """All hostile networks trained side by side, and an honest one before and after."""
-    home = tmp_path_factory.mktemp("home")
-    secret = home / "id_ed25519"
+Seen = Callable[[str], dict[str, Outcome]]
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """The outcomes of all hostile networks in a mode, by name."""
+    return cache(partial(trained, tmp_path_factory))
+
+
+def trained(folders: pytest.TempPathFactory, mode: str) -> dict[str, Outcome]:
+    """All hostile networks of `mode` trained side by side, and an honest one before and after."""
+    secret = folders.mktemp("home") / "id_ed25519"
     secret.write_text("a private key")
-    os.environ["GE_TEST_API_KEY"] = "sk-very-secret"
-    scratch = tmp_path_factory.mktemp("scratch")
+    secret.chmod(0o600)
+    scratch = folders.mktemp("scratch")
     beside = files.lay_out(scratch / "seed", data().validation.labels.tolist())
     with (
+        pytest.MonkeyPatch.context() as patch,
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
-        shop(scratch, timeout=TIMEOUT, workers=6, sandbox=request.param) as evaluation,
+        agents(folders.mktemp("agent")) as (agent, heard),
+        confined_by(mode) as sandbox,
     ):
-        server.settimeout(0.1)
-        datagrams.settimeout(0.1)
+        patch.setenv("GE_TEST_API_KEY", "sk-very-secret")
         datagrams.bind(server.getsockname())
         port = str(server.getsockname()[1])
         places = {"SECRET_FILE": str(secret), "PORT": port, "ENGINE_PID": str(os.getpid()), "NAP": NAP}
-        places |= beside
-        jobs = {"before": genome(), **{one.name: built(one, places) for one in RUNNABLE}}
-        futures = {name: evaluation.submit(Job(name, one, 0)) for name, one in jobs.items()}
-        seen = {name: future.result(timeout=600) for name, future in futures.items()}
-        seen["after"] = evaluation.submit(Job("after", genome(forward="y = 1"), 0)).result(timeout=60)
-        seen["naps"] = Scored({"left": float(sleepers())})
-        seen["folders"] = Scored({"left": float(len(os.listdir(scratch / "jobs")))})
+        places |= {"SOCKET": agent, **beside}
+        jobs = {one.name: built(one, places) for one in RUNNABLE if mode in one.modes}
+        with shop(scratch, timeout=TIMEOUT, workers=6, sandbox=sandbox) as evaluation:
+            before = evaluation.submit(Job("before", genome(), 0))
+            futures = {name: evaluation.submit(Job(name, one, 0)) for name, one in jobs.items()}
+            outcomes = {name: future.result(timeout=600) for name, future in futures.items()}
+            after = evaluation.submit(Job("after", genome(forward="y = 1"), 0))
+            outcomes |= {"before": before.result(60), "after": after.result(60)}
+            outcomes["folders"] = Scored({"left": float(len(os.listdir(scratch / "jobs")))})
+        outcomes["naps"] = Scored({"left": float(sleepers())})
+        for one in (server, datagrams):
+            one.settimeout(0.1)
         with pytest.raises(TimeoutError):
             server.accept()
         with pytest.raises(TimeoutError):
             datagrams.recv(100)
-        assert secret.read_text() == "a private key"
-        yield seen
-    del os.environ["GE_TEST_API_KEY"]
+        assert heard() == []
+    assert secret.read_text() == "a private key"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    return outcomes
+
+
+@contextmanager
+def agents(folder: Path) -> Iterator[tuple[str, Callable[[], list[str]]]]:
+    """Sockets as of an agent: the path of those that have one, and what anybody has said to any."""
+    path = str(folder / "agent")
+    with (
+        socket.socket(socket.AF_UNIX) as named,
+        socket.socket(socket.AF_UNIX) as nameless,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mailbox,
+    ):
+        named.bind(path)
+        nameless.bind(f"\0ge-{path}")
+        mailbox.bind(path + ".mail")
+
+        def heard() -> list[str]:
+            said = []
+            for one, listen in (
+                (named, named.accept),
+                (nameless, nameless.accept),
+                (mailbox, lambda: mailbox.recv(9)),
+            ):
+                one.setblocking(False)
+                with suppress(BlockingIOError):
+                    said.append(repr(listen()))
+            return said
+
+        named.listen()
+        nameless.listen()
+        yield path, heard
 
 
 def built(one: Hostile, places: dict[str, str]):  # type: ignore[no-untyped-def]
@@ -80,9 +125,9 @@ def sleepers() -> int:
     return count
 
 
-@pytest.mark.parametrize("one", RUNNABLE, ids=lambda one: one.name)
-def test_a_network_that_does_not_come_to_its_outcome(one: Hostile, outcomes: dict[str, Outcome]) -> None:
-    outcome = outcomes[one.name]
+@pytest.mark.parametrize(("mode", "one"), CASES, ids=[f"{mode}: {one.name}" for mode, one in CASES])
+def test_a_network_that_does_not_come_to_its_outcome(mode: str, one: Hostile, seen: Seen) -> None:
+    outcome = seen(mode)[one.name]
     kind, _, part = one.expect.partition(":")
     if kind == "scored":
         assert isinstance(outcome, Scored), outcome
@@ -93,23 +138,32 @@ def test_a_network_that_does_not_come_to_its_outcome(one: Hostile, outcomes: dic
     assert outcome.fault == "candidate"
 
 
-def test_a_process_that_outlives_its_candidate(outcomes: dict[str, Outcome]) -> None:
-    assert outcomes["naps"] == Scored({"left": 0.0})
+def test_two_hostile_networks_of_one_name() -> None:
+    names = [one.name for one in ALL]
+    assert len(set(names)) == len(names)
 
 
-def test_a_folder_that_outlives_its_candidate(outcomes: dict[str, Outcome]) -> None:
-    assert outcomes["folders"] == Scored({"left": 0.0})
+@pytest.mark.parametrize("mode", MODES)
+def test_a_folder_that_outlives_its_candidate(mode: str, seen: Seen) -> None:
+    assert seen(mode)["folders"] == Scored({"left": 0.0})
 
 
-def test_a_score_that_hostile_neighbours_changed(outcomes: dict[str, Outcome]) -> None:
-    before, after = outcomes["before"], outcomes["after"]
+@pytest.mark.parametrize("mode", MODES)
+def test_a_process_that_outlives_its_candidate(mode: str, seen: Seen) -> None:
+    assert seen(mode)["naps"] == Scored({"left": 0.0})
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_score_that_hostile_neighbours_changed(mode: str, seen: Seen) -> None:
+    before, after = seen(mode)["before"], seen(mode)["after"]
     assert isinstance(before, Scored)
     assert isinstance(after, Scored)
     assert before.objectives == after.objectives
     assert before.objectives["accuracy"] > 0.6
 
 
-def test_an_accuracy_that_the_candidate_computed(outcomes: dict[str, Outcome]) -> None:
-    liar = outcomes["rewrites the trainer's loss and accuracy"]
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode in ("bwrap", "landlock")])
+def test_an_accuracy_that_the_candidate_computed(mode: str, seen: Seen) -> None:
+    liar = seen(mode)["rewrites the trainer's loss and accuracy"]
     assert isinstance(liar, Scored)
     assert liar.objectives["accuracy"] == pytest.approx(float((data().validation.labels == 0).float().mean()))

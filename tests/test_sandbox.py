@@ -83,39 +83,6 @@ def test_a_packet_that_leaves_a_closed_network(closing: str) -> None:
                 listening()
 
 
-def test_the_filter_lets_only_local_sockets_through() -> None:
-    """The jumps of the program, followed as the kernel would."""
-    program = network._filter(7, 41)
-    steps = [
-        (
-            int.from_bytes(program[i : i + 2], "little"),
-            program[i + 2],
-            program[i + 3],
-            int.from_bytes(program[i + 4 : i + 8], "little"),
-        )
-        for i in range(0, len(program), 8)
-    ]
-
-    def verdict(architecture: int, number: int, argument: int) -> bool:
-        fields, place, value = {0: number, 4: architecture, 16: argument}, 0, 0
-        while True:
-            code, jump, fall, constant = steps[place]
-            place += 1
-            if code == 0x20:
-                value = fields[constant]
-            elif code == 0x06:
-                return constant == 0x7FFF_0000
-            else:
-                place += jump if (value == constant if code == 0x15 else value >= constant) else fall
-
-    assert [verdict(7, 41, family) for family in (1, 16)] == [True, True]
-    assert not any(verdict(7, 41, family) for family in (0, 2, 10, 17, 40))
-    assert not verdict(8, 41, 1)
-    assert not verdict(7, 0x4000_0000 + 41, 1)
-    assert not verdict(7, 425, 0)
-    assert verdict(7, 0, 2)
-
-
 def test_a_command_line_that_leaves_something_open(tmp_path: Path) -> None:
     data, jobs = str(tmp_path / "data"), str(tmp_path / "data" / "jobs")
     words = bubblewrap.around([data, "/usr", "/proc", "/dev/null"], [jobs], data, ["python", "-c", "pass"])

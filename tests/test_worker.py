@@ -159,13 +159,23 @@ def test_a_full_disk_that_counts_against_the_candidate(evaluation: TrainEvaluati
 
 
 def test_a_candidate_that_takes_its_neighbours_along(tmp_path: Path) -> None:
+    """No candidate can kill the process that started it; here this one does whenever the `killer` runs."""
+    note = tmp_path / "parent"
     slow = genome(forward="if training:\n    import time\n    time.sleep(0.05)")
-    killer = genome(top="import os", forward="if training:\n    os.kill(os.getppid(), 9)")
-    with shop(tmp_path, sandbox="none", workers=3) as unconfined:
+    tell = f"if training:\n    open({str(note)!r}, 'w').write(f'{{os.getppid()}}\\n')\n    time.sleep(60)"
+    killer = genome(top="import os, time", forward=tell)
+    with shop(tmp_path / "run", sandbox="none", workers=3, timeout=60.0) as unconfined:
         unconfined.probe(slow).result(60)
         unconfined.probe(killer).result(60)
         jobs = [Job("a", slow, 0), Job("killer", killer, 0), Job("b", slow, 1)]
-        one, blamed, two = [future.result(120) for future in [unconfined.submit(job) for job in jobs]]
+        futures = [unconfined.submit(job) for job in jobs]
+        for _ in range(2):
+            while not (note.exists() and note.read_text().endswith("\n")):
+                time.sleep(0.01)
+            parent = int(note.read_text())
+            note.unlink()
+            os.kill(parent, signal.SIGKILL)
+        one, blamed, two = [future.result(120) for future in futures]
     assert isinstance(one, Scored)
     assert isinstance(two, Scored)
     assert isinstance(blamed, Failed)

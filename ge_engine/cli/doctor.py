@@ -18,7 +18,7 @@ from ge_engine.cli.privileges import root_warning
 from ge_engine.errors import GeError
 from ge_engine.llm.embedded import cached_model
 from ge_engine.registry import load_registry
-from ge_engine.training import bubblewrap, network
+from ge_engine.training import bubblewrap, confining, network
 from ge_engine.training.limits import landlock_version
 from ge_engine.training.spawning import chosen_start_method
 
@@ -102,6 +102,20 @@ def _plugins() -> Iterator[tuple[State, str, str]]:
     yield "ok", "plugins", f"{len(registry.origins) - len(foreign)} built in{extra}"
 
 
+def _kernel() -> Iterator[tuple[State, str, str]]:
+    if os.getuid() == 0:
+        yield "note", "user", "root: candidates run with root's files; take an ordinary user where you can"
+    have = confining.in_force()
+    if "filter" in have:
+        yield "ok", "system calls", "one filter refuses what touches other processes, in every mode"
+    else:
+        yield "note", "system calls", f"no filter for this system ({platform.machine()})"
+    if "processes" in have:
+        yield "ok", "process list", "each candidate sees and reaches its own processes only (not on a GPU)"
+    else:
+        yield "note", "process list", "no process namespaces here; Landlock hides other processes' files"
+
+
 def _sandbox() -> Iterator[tuple[State, str, str]]:
     version, missing, closed = landlock_version(), bubblewrap.why_not(), network.closed_by()
     if missing:
@@ -115,6 +129,7 @@ def _sandbox() -> Iterator[tuple[State, str, str]]:
         yield "note", "Landlock", "not in this kernel" + ("; candidates can read files" if missing else "")
     if root_warning():
         yield "note", "rights", root_warning()
+    yield from _kernel()
     method = chosen_start_method("auto")
     begin = {"fork": "a fork of a warm one", "spawn": "a new one: each imports torch first"}
     yield "ok", "processes", f"a candidate's is {begin[method]} ({method})"

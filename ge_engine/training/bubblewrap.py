@@ -11,9 +11,11 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 
-_APART = ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent"]
+_APART = ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--cap-drop", "ALL"]
 _KERNEL = ("/proc", "/dev")
+_SOCKET_FOLDERS = ("/tmp", "/var/tmp", "/run", "/var/run")
 
 
 @cache
@@ -58,6 +60,28 @@ def around(
     for path in writable:
         files += ["--bind", path, path]
     return ["bwrap", *_APART, *files, "--chdir", folder, "--", *command]
+
+
+def socket_folders() -> list[str]:
+    """Where daemons and agents have their sockets. To connect to one needs no right to write."""
+    return [path for path in _SOCKET_FOLDERS if os.path.isdir(path) and not os.path.islink(path)]
+
+
+def sockets(places: Iterable[str]) -> list[str]:
+    """The sockets with a path that this process can see, those outside the folders of `socket_folders` or in
+    `places`."""
+    try:
+        lines = Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()[1:]
+    except OSError:
+        return []
+    listed = dict.fromkeys(words[7] for line in lines if len(words := line.split(None, 7)) == 8)
+    paths = [path for path in listed if path.startswith("/") and os.path.exists(path)]
+    return [path for path in paths if below(path, places) or not below(path, socket_folders())]
+
+
+def below(path: str, folders: Iterable[str]) -> bool:
+    """Whether `path` lies in one of `folders`."""
+    return any(path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
 def _cover(path: str) -> list[str]:

@@ -7,15 +7,17 @@ system is read-only to it, all but that folder, and there is no network.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,11 +28,12 @@ from ge_engine.contracts import Job, Probe
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored, storable
 from ge_engine.training import limits
-from ge_engine.training.bubblewrap import around
+from ge_engine.training.bubblewrap import around, below, socket_folders, sockets
 from ge_engine.training.constraints import parse_constraints
 from ge_engine.training.devices import cores
 from ge_engine.training.endings import Kills
 from ge_engine.training.preparing import chosen_sandbox
+from ge_engine.training.program import behind_filter
 from ge_engine.training.removal import remove_tree
 from ge_engine.training.starting import clean_environment
 
@@ -136,10 +139,12 @@ class CommandEvaluation:
         places = [str(self._file.resolve().parent), os.getcwd(), os.environ.get("PYTHONPATH", "")]
         environment = clean_environment() | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
         environment |= {"TMPDIR": str(folder), "HOME": str(folder), "PATH": program_places()}
+        if shutil.which(command[0], path=environment["PATH"]) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
         out, err = folder / "stdout", folder / "stderr"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
-                confined(command, folder, self._memory) if self._confined else command,
+                confined(command, folder, self._memory, places) if self._confined else started(command),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -206,10 +211,24 @@ def read_scores(output: str, objectives: Sequence[str]) -> Outcome:
     return Scored(scores, {"feedback": storable(feedback[:2000])} if isinstance(feedback, str) else {})
 
 
-def confined(command: Sequence[str], folder: Path, memory: int) -> list[str]:
-    """`command` in bubblewrap, with the limits that others get from outside: `memory` bytes of data."""
+def started(command: Sequence[str]) -> list[str]:
+    """`command` as the user's own program, which reaches no process but those that it starts."""
+    return behind_filter("none", list(command)) if limits.LINUX else list(command)
+
+
+def confined(command: Sequence[str], folder: Path, memory: int, places: Iterable[str] = ()) -> list[str]:
+    """`command` in bubblewrap, with the limits that others get from outside: `memory` bytes of data. Of what
+    lies in folders that are hidden for the sockets in them, it sees `places`, Python and its packages, and
+    what it names itself."""
     limited = f'ulimit -c 0; ulimit -f {OUTPUT_BYTES // 512}; ulimit -d {memory // 1024}; exec "$@"'
-    return around(["/"], [str(folder)], os.getcwd(), ["/bin/sh", "-c", limited, "sh", *command])
+    inside = behind_filter("bwrap", ["/bin/sh", "-c", limited, "sh", *command])
+    named = [place for word in command for place in (word, os.path.dirname(word)) if os.path.isabs(word)]
+    named += [*places, *program_places().split(os.pathsep), *sys.path]
+    named += [sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable)), str(folder)]
+    folders = socket_folders()
+    seen = [place for place in named if below(place, folders) and os.path.exists(place)]
+    seen = [place for place in seen if not Path(place).is_socket()]
+    return around(["/", *seen], [str(folder)], os.getcwd(), inside, [*folders, *sockets(seen)])
 
 
 def _limit(pid: int, memory: int) -> None:

@@ -13,6 +13,7 @@ from ge_engine.contracts import Probe, Size
 from ge_engine.outcome import Failed, Fault
 from ge_engine.profile import MOST_MODULES, modules_of
 from ge_engine.training.executor import Ending
+from ge_engine.training.limits import PROCESSES
 from ge_engine.training.orders import BadReport, Order, Report, unpack_report
 
 _LOG_TAIL = 400
@@ -65,6 +66,8 @@ def report_of(ending: Ending, order: Order, kills: Kills) -> Report | Failed:
         return Failed(stage, "timeout", f"still running after {order.timeout:g} s")
     if ending.reason == "disk":
         return Failed(stage, "crash", "it filled its scratch folder, or memory files")
+    if ending.reason == "processes":
+        return Failed(stage, "crash", f"it started more than {PROCESSES} processes")
     if ending.reason == "result":
         return Failed(stage, "crash", "it sent more than the answers asked for")
     if ending.reason == "nursery":

@@ -2,7 +2,8 @@
 
 Landlock (Linux 5.13 and later, no privilege needed) denies files outside an allow-list, TCP, signals
 to processes outside and reading their memory; https://docs.kernel.org/userspace-api/landlock.html.
-It knows nothing of UDP: `network.py` closes the rest.
+It knows nothing of UDP, of modes and times of files, or of priorities: `network.py` and `seccomp.py` close
+the rest.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _PR_SET_CHILD_SUBREAPER, _PR_CAPBSET_DROP = 36, 24
@@ -22,9 +23,14 @@ _FS_EXECUTE, _FS_WRITE_FILE, _FS_READ_FILE, _FS_READ_DIR = 1, 2, 4, 8
 _FS_READ = _FS_EXECUTE | _FS_READ_FILE | _FS_READ_DIR
 _FS_RIGHTS_BY_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 _FS_IOCTL_DEV = 1 << 15
+_SCOPE_SIGNALS = 2
 _FILE_RIGHTS = _FS_EXECUTE | _FS_WRITE_FILE | _FS_READ_FILE | (1 << 14) | _FS_IOCTL_DEV
 _LIBC = ctypes.CDLL(None, use_errno=True)
 LINUX = sys.platform == "linux"
+PROCESSES = 128
+"""So many may stem from a candidate's at once."""
+TASKS = 1024
+"""Processes and threads of a candidate at once, where its user namespace counts them."""
 
 
 def set_limits(*, memory: int, cpu_seconds: float, file_bytes: int, cuda: bool) -> None:
@@ -42,6 +48,12 @@ def set_limits(*, memory: int, cpu_seconds: float, file_bytes: int, cuda: bool) 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
+def limit_tasks() -> None:
+    """Limit the processes and threads in this process's own user namespace to `TASKS` (Linux). The system's
+    administrator is exempt."""
+    _lower(resource.RLIMIT_NPROC, TASKS)
+
+
 def _lower(which: int, value: int) -> None:
     hard = resource.getrlimit(which)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
@@ -52,6 +64,17 @@ def mapped_bytes() -> int:
     """The size of this process's address space in bytes (Linux)."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def succeeds(act: Callable[[], bool]) -> bool:
+    """Whether `act` comes true without an OSError, tried in a process of its own that then ends."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if act() else 1)
+        finally:
+            os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
 
 
 def die_with_parent() -> None:
@@ -99,6 +122,16 @@ def landlock_version() -> int:
     return max(0, int(_LIBC.syscall(_LANDLOCK_CREATE, None, 0, 1)))
 
 
+def hold_signals() -> None:
+    """Refuse this thread, and what it starts, signals to all but what they start, from ABI 6 on.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    if landlock_version() >= 6:
+        _restrict(struct.pack("QQQ", 0, 0, _SCOPE_SIGNALS))
+
+
 def landlock(readable: Iterable[str], writable: Iterable[str], listed: Iterable[str] = ()) -> None:
     """Confine this thread, and what it starts, to reading `readable`, changing `writable` and seeing the
     names of the files below `listed`.
@@ -132,7 +165,10 @@ def landlock_network() -> None:
     """
     if landlock_version() < 4:
         return
-    attributes = struct.pack("QQ", 0, 3)
+    _restrict(struct.pack("QQ", 0, 3))
+
+
+def _restrict(attributes: bytes) -> None:
     ruleset = _syscall(_LANDLOCK_CREATE, ctypes.create_string_buffer(attributes), len(attributes), 0)
     try:
         _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import sys
 import threading
 import time
@@ -34,13 +33,14 @@ from ge_engine.training.orders import (
     pack_report,
     unpack_report,
 )
+from ge_engine.training.reaping import end_like
 
 PATIENCE = 5.0
 LAST_WORDS = 0.5
 """Seconds after a failure in which that of a peer, where it was the cause, comes through its pipe."""
 _MARK = bytes(TOKEN_BYTES)
 _now, _write, _read, _pack, _unpack = time.monotonic, os.write, os.read, pack_report, unpack_report
-_exit, _kill, _waitpid, _getpid, _select = os._exit, os.kill, os.waitpid, os.getpid, select.select
+_exit, _select = os._exit, select.select
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +84,11 @@ class Team:
         with contextlib.suppress(BlockingIOError):
             data = _read(peer.channel, 2**16)
             if not data:
-                _end_like(peer.pid)
+                end_like(peer.pid)
             with contextlib.suppress(BadReport):
                 report = _unpack(data, _MARK)
                 return report if "failed" in report.facts else None
         return None
-
-
-def _end_like(pid: int) -> None:
-    """End this process as `pid`, which is at its end, was ended."""
-    _, status = _waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    if code < 0:
-        with contextlib.suppress(OSError):  # SIGKILL has no handler to take away
-            signal.signal(-code, signal.SIG_DFL)
-        _kill(_getpid(), -code)
-    _exit(code)
 
 
 Recruit = Callable[[int], Team]

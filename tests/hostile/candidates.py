@@ -3,6 +3,7 @@
 `expect` is "scored", or the kind of `Failed`, optionally with a part of its reason after a colon, of which
 there may be several, divided by "|": what is denied by one sandbox is not to be seen in another.
 `landlock` is the version from which the kernel denies it; on an older one it would do harm, and is not run.
+`modes` are those of `hostile.modes` in which it holds.
 PLACES in the code (SECRET_FILE, PORT, ...) are filled in by the test.
 """
 
@@ -19,6 +20,7 @@ class Hostile:
     init: str = "pass"
     forward: str = "pass"
     landlock: int = 0
+    modes: tuple[str, ...] = ("bwrap", "landlock")
 
 
 ONCE = "if training:\n    "
@@ -159,7 +161,7 @@ HOSTILE = [
         "error:PermissionError|ProcessLookupError",
         landlock=6,
         top="import os",
-        forward=ONCE + "os.kill(os.getppid(), 9)",
+        forward=ONCE + "os.kill(os.getppid() or ENGINE_PID, 9)",
     ),
     Hostile(
         "kills the engine",

@@ -1,0 +1,50 @@
+"""The ways in which a machine can confine a candidate, strongest first, and how to have each here.
+
+"landlock alone" and "filter alone" are what is left where the system forbids namespaces, as in a container.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from ge_engine.training import starting
+from ge_engine.training.bubblewrap import why_not
+from ge_engine.training.limits import landlock_version
+from ge_engine.training.orders import Setup
+
+MODES = (
+    *["bwrap"] * (not why_not()),
+    *["landlock", "landlock alone"] * (landlock_version() > 0),
+    "filter alone",
+    "none",
+)
+_WITHOUT_NAMESPACES = """\
+import os, sys
+from ge_engine.training import seccomp
+rules = {**seccomp.OTHERS, "clone": seccomp.WITHIN["clone"]}
+assert seccomp.hold(seccomp.of_program(rules, seccomp.NAMESPACES))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@contextmanager
+def confined_by(mode: str) -> Iterator[str]:
+    """While this is open, an evaluation with the sandbox that it yields confines by `mode`."""
+    name, _, alone = mode.partition(" ")
+    with pytest.MonkeyPatch.context() as patch:
+        if alone:
+            patch.setattr(starting, "_command", _without_namespaces)
+        if name == "filter":
+            patch.setattr("ge_engine.training.preparing.chosen_sandbox", lambda asked: "network")
+        yield "auto" if name == "filter" else name
+
+
+_begun = starting._command
+
+
+def _without_namespaces(setup: Setup, descriptor: int) -> list[str]:
+    return [sys.executable, "-P", "-c", _WITHOUT_NAMESPACES, *_begun(setup, descriptor)]
