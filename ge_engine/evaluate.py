@@ -26,15 +26,17 @@ from ge_engine.errors import ConfigError, SeedError
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.training import limits
-from ge_engine.training.checkpoints import Checkpoints
+from ge_engine.training.checkpoints import Checkpoints, room_for
 from ge_engine.training.constraints import Constraint, parse_constraints
 from ge_engine.training.devices import layout_of
 from ge_engine.training.endings import Kills, WorkerLost, failed_probe, probe_of, report_of
 from ge_engine.training.executor import Ending, Executor, NurseryExecutor
+from ge_engine.training.figures import figures, within
 from ge_engine.training.futures import chained, finished, forward
-from ge_engine.training.orders import CHECKPOINT_LIMIT, REPORT_LIMIT, Order, Report
+from ge_engine.training.orders import REPORT_LIMIT, Order, Report
 from ge_engine.training.pace import PACE_STEPS
 from ge_engine.training.preparing import prepare
+from ge_engine.training.surroundings import Surroundings, surroundings_of
 
 PROBE_SECONDS, PROBE_SLOWDOWN = 5.0, 20.0
 
@@ -58,7 +60,6 @@ def open_training(
     layout = layout_of(config)
     labels["both"] = np.concatenate([labels["validation"], labels["test"]])
     limit = REPORT_LIMIT + 4 * len(data.names) * len(labels["both"])
-    limit += CHECKPOINT_LIMIT if config.halving else 0
     limits.hide_memory(True)
     executor = NurseryExecutor(setup, arrays, layout.slots, layout.devices, limit)
     try:
@@ -74,6 +75,8 @@ def open_training(
             checkpoints,
             config.max_slowdown,
             f"{setup.channels}x{setup.size}x{setup.size}",
+            surroundings_of(scratch, setup.device),
+            setup.memory,
         )
         evaluation.admit(seed)
         yield evaluation
@@ -97,6 +100,8 @@ class TrainEvaluation:
         checkpoints: Checkpoints,
         max_slowdown: float,
         image: str,
+        surroundings: Surroundings,
+        memory: int,
     ) -> None:
         self._executor = executor
         self._objectives = tuple(objectives)
@@ -107,6 +112,8 @@ class TrainEvaluation:
         self._checkpoints = checkpoints
         self._slowdown = max_slowdown
         self._image = image
+        self._surroundings = surroundings
+        self._memory = memory
         self._kills = Kills()
         self._seed_step = 0.0
         self._seed_digest = ""
@@ -153,7 +160,7 @@ class TrainEvaluation:
 
     def _time_steps(self, seed: Genome) -> None:
         order = replace(self._order("train", seed, 0, "validation", self._timeout), steps=PACE_STEPS)
-        report = report_of(self._executor.submit(order).result(), order, self._kills)
+        report = self._report(self._executor.submit(order).result(), order)
         if isinstance(report, Failed) or report.stage:
             reason = report.reason if isinstance(report, Failed) else report.error
             raise SeedError(f"The seed does not train: {reason}.", "Mend the file and try again.")
@@ -168,7 +175,7 @@ class TrainEvaluation:
         the candidate's; trying again may help."""
 
         def finish(ending: Ending) -> Probe:
-            probe = probe_of(report_of(ending, order, self._kills))
+            probe = within(probe_of(self._report(ending, order)), self._memory)
             self._probes[genome.digest] = probe
             return probe
 
@@ -206,10 +213,10 @@ class TrainEvaluation:
             return finished(broken)
         order = self._order("train", job.genome, job.rng_seed, job.split, self._timeout)
         if job.split == "validation":
-            order = self._staged(order, job)
+            order = self._staged(order, job, probe)
         return chained(self._executor.submit(order), lambda ending: self._outcome(ending, order, probe))
 
-    def _staged(self, order: Order, job: Job) -> Order:
+    def _staged(self, order: Order, job: Job, probe: Probe) -> Order:
         """Train as far as the job asks, from where an earlier one stopped, and no slower than allowed."""
         known = self._checkpoints.latest(order.digest, job.rng_seed)
         slowest = self._slowdown * self._seed_step if order.digest != self._seed_digest else 0.0
@@ -218,6 +225,7 @@ class TrainEvaluation:
             epochs=job.epochs,
             keep=job.epochs > 0,
             checkpoint=str(known.resolve()) if known else "",
+            room=room_for(probe.facts["size_on_disk"]) if job.epochs else 0,
             step_seconds=slowest,
         )
 
@@ -235,7 +243,7 @@ class TrainEvaluation:
         )
 
     def _outcome(self, ending: Ending, order: Order, probe: Probe) -> Outcome:
-        report = report_of(ending, order, self._kills)
+        report = self._report(ending, order)
         if isinstance(report, Failed):
             return report
         if report.stage:
@@ -243,16 +251,15 @@ class TrainEvaluation:
         if report.checkpoint:
             self._checkpoints.put(order.digest, order.rng_seed, report.checkpoint)
         labels = self._labels[order.split]
-        logits = np.frombuffer(report.logits, np.float32)
-        if logits.size != labels.size * self._classes:
-            wanted = f"{labels.size} x {self._classes}"
-            return Failed("predict", "error", f"it answered with {logits.size} numbers; {wanted} are wanted")
-        logits = logits.reshape(labels.size, self._classes)
+        wanted = labels.size * self._classes
+        if len(report.logits) != 4 * wanted:
+            answered = f"it answered with {len(report.logits) / 4:g} numbers"
+            return Failed("predict", "error", f"{answered}; {labels.size} x {self._classes} are wanted")
+        logits = np.frombuffer(report.logits, np.float32).reshape(labels.size, self._classes)
         wrong = int((~np.isfinite(logits).all(axis=1)).sum())
         if wrong:
             return Failed("predict", "not finite", f"{wrong} of {labels.size} answers are NaN or infinite")
-        facts = {**probe.facts, **report.facts}
-        facts["parameters"] = max(probe.facts["parameters"], report.facts.get("registered", 0.0))
+        facts = figures(probe.facts, report.facts)
         if order.split != "both":
             return self._score(Measurement(logits, labels, facts), report)
         first = len(self._labels["validation"])
@@ -261,6 +268,9 @@ class TrainEvaluation:
         if isinstance(outcome, Scored) and isinstance(tested, Scored):
             return Scored(outcome.objectives, {**outcome.details, "test": dict(tested.objectives)})
         return tested if isinstance(outcome, Scored) else outcome
+
+    def _report(self, ending: Ending, order: Order) -> Report | Failed:
+        return report_of(ending, order, self._kills, self._surroundings)
 
     def _explained(self, report: Report) -> str:
         if report.kind != "too slow":

@@ -25,22 +25,16 @@ from ge_engine.config import Recipe
 from ge_engine.trainer import Diverged, Lesson, NotFinite, Stage, train
 from ge_engine.training import limits, network
 from ge_engine.training.batches import Images
+from ge_engine.training.claims import GPU_LOST, finite
 from ge_engine.training.loading import ModuleAddress, error_line, import_source, module_address
-from ge_engine.training.measuring import (
-    buffers_as_weights,
-    bytes_on_disk,
-    latency,
-    numbers_in,
-    peak_memory,
-    registered_parameters,
-)
 from ge_engine.training.optimizers import optimizer_of
-from ge_engine.training.orders import CHECKPOINT_LIMIT, Order, Report, Setup, pack_report
+from ge_engine.training.orders import BEGUN, Order, Report, Setup, pack_report
 from ge_engine.training.pace import TooSlow
 from ge_engine.training.peers import Recruit, gather
 from ge_engine.training.probing import Findings, Shape, executed_functions, probe
+from ge_engine.training.sealing import seal
+from ge_engine.training.witness import Witness
 
-_GPU_LOST = ("uncorrectable ECC", "GPU is lost", "busy or unavailable", "fallen off the bus")
 FILE_BYTES = 256 * 2**20
 _write, _exit, _pack, _now = os.write, os._exit, pack_report, time.monotonic
 
@@ -64,6 +58,8 @@ def work(
     count = setup.processes if order.kind == "train" else 1
     team = gather(recruit, count, setup.threads, folder, order.timeout, confine)
     begun()
+    _write(result, BEGUN)
+    seal(module_address(Path(setup.seed_path), order.digest).file)
     report = run(order, setup, data, checkpoint, team.rank)
     if team.rank:
         team.leave(report)
@@ -85,6 +81,7 @@ def train_along(
     torch.set_num_threads(setup.threads)
     confine = _unconfined if setup.sandbox == "none" else _without_network
     team = gather(recruit, setup.processes, setup.threads, _folder(order, setup), order.timeout, confine)
+    seal(module_address(Path(setup.seed_path), order.digest).file)
     team.leave(run(order, setup, data, checkpoint, team.rank))
 
 
@@ -205,16 +202,16 @@ def _train(
             order.rng_seed,
             lambda: facts.update(start_seconds=_now() - order.sent),
             part,
+            Witness,
         )
         if rank:
             return Report()
         stage = "measure"
-        facts.update(_figures(training.model, setup))
-        facts.update(train_seconds=training.seconds, steps=float(training.steps))
+        facts.update(training.facts, train_seconds=training.seconds, steps=float(training.steps))
         facts.update(step_seconds=training.step_seconds)
         logits = training.logits.contiguous().numpy().tobytes()
-        checkpoint = training.checkpoint if len(training.checkpoint) <= CHECKPOINT_LIMIT else b""
-        return Report(facts=facts, curve=tuple(training.curve), logits=logits, checkpoint=checkpoint)
+        checkpoint = training.checkpoint if len(training.checkpoint) <= order.room else b""
+        return Report(facts=finite(facts), curve=tuple(training.curve), logits=logits, checkpoint=checkpoint)
     except NotFinite as error:
         return Report(stage="train", kind="not finite", error=str(error))
     except Diverged as error:
@@ -230,7 +227,7 @@ def _kind(error: BaseException) -> str:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in text:
         return "out of memory"
     lost = isinstance(error, OSError) and error.errno == errno.ENOSPC
-    return "infrastructure" if lost or any(sign in text for sign in _GPU_LOST) else "error"
+    return "infrastructure" if lost or any(sign in text for sign in GPU_LOST) else "error"
 
 
 def _build(module: ModuleType, entry: str) -> nn.Module:
@@ -251,15 +248,3 @@ def _lesson(order: Order, setup: Setup, data: Mapping[str, Tensor]) -> Lesson:
 def _held_out(order: Order, data: Mapping[str, Tensor]) -> Tensor:
     both = order.split == "both"
     return torch.cat([data["validation"], data["test"]]) if both else data[order.split]
-
-
-def _figures(model: nn.Module, setup: Setup) -> dict[str, float]:
-    weights = [*registered_parameters(model).values(), *buffers_as_weights(model).values()]
-    device = weights[0].device if weights else torch.device("cpu")
-    image = torch.zeros(1, setup.channels, setup.size, setup.size, device=device)
-    return {
-        "registered": float(numbers_in(weights)),
-        "latency": latency(model, image),
-        "peak_memory": float(peak_memory()),
-        "size_on_disk": float(bytes_on_disk(model)),
-    }

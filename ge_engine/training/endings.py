@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ge_engine.contracts import Probe
 from ge_engine.outcome import Failed, Fault
+from ge_engine.training import claims
 from ge_engine.training.executor import Ending
-from ge_engine.training.orders import BadReport, Order, Report, unpack_report
+from ge_engine.training.orders import BadReport, Order, Report, after_mark, unpack_report
+from ge_engine.training.surroundings import Surroundings
 
 _LOG_TAIL = 400
 
@@ -56,8 +57,11 @@ def killed_for_memory() -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
-def report_of(ending: Ending, order: Order, kills: Kills) -> Report | Failed:
-    """The worker's report, or how the worker failed to give one."""
+def report_of(
+    ending: Ending, order: Order, kills: Kills, surroundings: Surroundings | None = None
+) -> Report | Failed:
+    """The worker's report, or how the worker failed to give one. That the surroundings are to blame is taken
+    from a worker only before the candidate's code begins; after that, `surroundings` are looked at."""
     stage = order.kind
     if ending.reason == "timeout":
         return Failed(stage, "timeout", f"still running after {order.timeout:g} s")
@@ -73,17 +77,38 @@ def report_of(ending: Ending, order: Order, kills: Kills) -> Report | Failed:
         return kills.judge(stage, order.digest)
     if ending.status < 0:
         return _killed(stage, -ending.status, ending)
+    begun, result = after_mark(ending.result)
     try:
-        report = unpack_report(ending.result, bytes.fromhex(order.token))
+        report = unpack_report(result, bytes.fromhex(order.token))
+        _require_what_was_asked(report, order)
     except BadReport as error:
-        reason = f"exited with status {ending.status} and {error}" if ending.result else _silent(ending)
+        reason = f"exited with status {ending.status} and {error}" if result else _silent(ending)
         return Failed(stage, "crash", reason + _printed(ending))
     if report.stage == "worker":
         fault: Fault = "infrastructure" if report.kind == "infrastructure" else "engine"
-        return Failed(stage, "crash", report.error, fault)
+        return Failed(stage, "crash", report.error, "candidate" if begun else fault)
     if report.kind == "infrastructure":
-        return Failed(report.stage, "error", report.error, "infrastructure")
+        shown = surroundings is not None and surroundings.at_fault(report.error)
+        return Failed(report.stage, "error", report.error, "infrastructure" if shown else "candidate")
     return report
+
+
+def _require_what_was_asked(report: Report, order: Order) -> None:
+    """All figures of a job that went through, and no checkpoint larger than there is room for.
+
+    Raises:
+        BadReport: not so.
+    """
+    if len(report.checkpoint) > order.room:
+        raise BadReport("it holds a checkpoint that nobody asked for")
+    if report.stage or report.kind:
+        if not (report.stage and report.kind):
+            raise BadReport("its report is malformed: it failed, and does not say where and how")
+        return
+    try:
+        claims.require(report.facts, claims.PROBED if order.kind == "probe" else claims.TRAINED)
+    except ValueError as error:
+        raise BadReport(f"its report is malformed: {error}") from error
 
 
 def probe_of(report: Report | Failed) -> Probe:
@@ -101,18 +126,18 @@ def probe_of(report: Report | Failed) -> Probe:
         return Probe(
             stage=report.stage,
             error=report.error,
-            output_shape=tuple(int(side) for side in seen["output_shape"]),
-            finite=seen["finite"] is True,
-            without_gradient=_names(seen, "without_gradient"),
-            unregistered=tuple(sorted(_names(seen, "unregistered"))),
-            executed=_names(seen, "executed"),
+            output_shape=claims.shape(seen["output_shape"]),
+            finite=claims.truth(seen["finite"]),
+            without_gradient=claims.names(seen["without_gradient"]),
+            unregistered=tuple(sorted(claims.names(seen["unregistered"]))),
+            executed=claims.names(seen["executed"]),
             facts=dict(report.facts),
-            class_parameters={str(name): int(n) for name, n in seen["class_parameters"].items()},
-            fingerprint=str(seen["fingerprint"])[:64],
-            graph=str(seen["graph"])[:64],
+            class_parameters=claims.counts(seen["class_parameters"]),
+            fingerprint=claims.digest(seen["fingerprint"]),
+            graph=claims.digest(seen["graph"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return Probe(stage="run", error=f"its report is malformed: {error!r}")
+    except (KeyError, TypeError, ValueError) as error:
+        return Probe(stage="run", error=f"its report is malformed: {claims.text(repr(error), 200)}")
 
 
 def failed_probe(probe: Probe) -> Failed:
@@ -121,10 +146,6 @@ def failed_probe(probe: Probe) -> Failed:
     if probe.error.startswith("MemoryError") or "allocate memory" in probe.error:
         kind = "out of memory"
     return Failed(probe.stage, kind, probe.error)
-
-
-def _names(seen: Mapping[str, Any], key: str) -> frozenset[str]:
-    return frozenset(str(name)[:300] for name in seen[key][:100_000])
 
 
 def _killed(stage: str, number: int, ending: Ending) -> Failed:

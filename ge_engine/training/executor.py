@@ -206,7 +206,7 @@ class NurseryExecutor:
                 _keep_ends(work, part)
             elif part:
                 work.result += part
-                work.overflow = len(work.result) > self._result_limit
+                work.overflow = len(work.result) > self._result_limit + work.order.room
             if not part or work.overflow:
                 self._close_end(work, end)
 

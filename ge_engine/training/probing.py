@@ -15,15 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
-from torch.utils.flop_counter import FlopCounterMode
 
 from ge_engine.trainer import logits_of
 from ge_engine.training.measuring import (
-    OperandWatch,
-    buffers_as_weights,
+    buffers_of,
     bytes_on_disk,
-    numbers_in,
     parameters_by_class,
     registered_parameters,
     storage_of,
@@ -31,10 +27,14 @@ from ge_engine.training.measuring import (
     walk,
 )
 from ge_engine.training.optimizers import OptimizerFactory
+from ge_engine.training.watching import GraphWatch, LeavingWatch
+from ge_engine.training.weighing import is_lazy, weights_of, what_weighs
 
 PROBE_SEED = 20_240_714
 BYTES_PER_WEIGHT_IN_TRAINING = 16
 FEWEST_FOR_SPREAD = 256
+OTHER_BATCHES = (1, 3)
+"""Numbers of images that are answered after the step: neither a training's batch nor the probe's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,16 +162,17 @@ def _first_step(step: Step, findings: Findings) -> list[nn.Parameter]:
     model, (images, targets) = step.model, step.batch()
     findings.stage = "forward"
     model.train()
-    step.fresh_buffers = [(b, b.detach().clone()) for b in _buffers(model) if not _lazy(b)]
-    flops = FlopCounterMode(display=False)
-    weights = [*registered_parameters(model).values(), *_buffers(model)]
-    watch = OperandWatch([images, targets], [t for t in weights if not _lazy(t)])
-    with flops, watch:
+    step.fresh_buffers = [(b, b.detach().clone()) for b in buffers_of(model).values() if not is_lazy(b)]
+    watch = GraphWatch(*what_weighs(model))
+    with watch.over(images):
         logits = step.forward(images)
     findings.output_shape = tuple(logits.shape)
     findings.finite = bool(torch.isfinite(logits).all())
+    findings.graph, flops = watch.graph, watch.flops / len(images)
     parameters = registered_parameters(model)
-    _weigh(model, watch, flops, len(images), findings)
+    order = {storage: place for place, storage in enumerate(watch.order)}
+    _answer_others(step, watch, findings)
+    _weigh(model, watch, flops, findings)
     if findings.output_shape != (step.shape.batch, step.shape.classes):
         return []
     findings.stage = "backward"
@@ -179,37 +180,33 @@ def _first_step(step: Step, findings: Findings) -> list[nn.Parameter]:
     findings.without_gradient = _without_gradient(parameters)
     findings.stage = "optimizer"
     step.optimizer().step()
-    places = {storage: place for place, storage in enumerate(watch.order)}
-    return sorted(parameters.values(), key=lambda p: places.get(storage_of(p), len(places)))
+    return sorted(parameters.values(), key=lambda p: order.get(storage_of(p), len(order)))
 
 
-def _buffers(model: nn.Module) -> list[Tensor]:
-    return [b for _, m in walk(model) for b in vars(m)["_buffers"].values() if isinstance(b, Tensor)]
+def _answer_others(step: Step, watch: GraphWatch, findings: Findings) -> None:
+    """Have other numbers of images answered: weights may act in their passes alone."""
+    if not findings.finite or findings.output_shape != (step.shape.batch, step.shape.classes):
+        return
+    images, _ = step.batch()
+    step.model.eval()
+    with torch.no_grad():
+        for count in OTHER_BATCHES:
+            with LeavingWatch(watch), watch.over(images[:count]):
+                step.forward(images[:count])
+    step.model.train()
 
 
-def _lazy(tensor: Tensor) -> bool:
-    return isinstance(tensor, (UninitializedParameter, UninitializedBuffer))
-
-
-def _weigh(
-    model: nn.Module, watch: OperandWatch, flops: FlopCounterMode, images: int, findings: Findings
-) -> None:
-    parameters, buffers = registered_parameters(model), buffers_as_weights(model)
-    registered = {storage_of(t) for t in (*parameters.values(), *_buffers(model))}
-    foreign = [tensor for storage, tensor in watch.foreign.items() if storage not in registered]
-    hidden = [*buffers.values(), *foreign]
+def _weigh(model: nn.Module, watch: GraphWatch, flops: float, findings: Findings) -> None:
+    weights = weights_of(model, watch)
     findings.unregistered = unregistered_modules(model)
     findings.unregistered += [
-        f"a trainable tensor of shape {tuple(t.shape)}"
-        for t in foreign
-        if t.requires_grad and not findings.unregistered
+        f"a trainable tensor of shape {shape}" for shape in weights.trainable if not findings.unregistered
     ]
     findings.class_parameters = parameters_by_class(model)
-    findings.graph = watch.graph
     findings.facts = {
-        "parameters": float(numbers_in([*parameters.values(), *hidden])),
-        "hidden_weights": float(numbers_in(hidden)),
-        "flops": float(flops.get_total_flops()) / images,
+        "parameters": float(weights.total),
+        "hidden_weights": float(weights.hidden),
+        "flops": flops,
         "size_on_disk": float(bytes_on_disk(model)),
     }
 
