@@ -28,7 +28,7 @@ from ge_engine.training.batches import Images
 from ge_engine.training.claims import GPU_LOST, finite
 from ge_engine.training.loading import ModuleAddress, error_line, import_source, module_address
 from ge_engine.training.optimizers import optimizer_of
-from ge_engine.training.orders import BEGUN, Order, Report, Setup, pack_report
+from ge_engine.training.orders import BEGUN, TOKEN_BYTES, Order, Report, Setup, pack_report
 from ge_engine.training.pace import TooSlow
 from ge_engine.training.peers import Recruit, gather
 from ge_engine.training.probing import Findings, Shape, executed_functions, probe
@@ -36,7 +36,7 @@ from ge_engine.training.sealing import seal
 from ge_engine.training.witness import Witness
 
 FILE_BYTES = 256 * 2**20
-_write, _exit, _pack, _now = os.write, os._exit, pack_report, time.monotonic
+_write, _read, _exit, _pack, _now = os.write, os.read, os._exit, pack_report, time.monotonic
 
 
 def work(
@@ -44,21 +44,22 @@ def work(
     setup: Setup,
     data: Mapping[str, Tensor],
     checkpoint: bytes,
-    ends: tuple[int, int],
+    ends: tuple[int, int, int],
     recruit: Recruit,
     begun: Callable[[], object],
 ) -> None:
     """Run `order`, write its report to the first of the descriptors `ends`, what is printed to the second,
-    and end this process. `begun` is called before anything of the candidate runs. Never returns."""
-    token = bytes.fromhex(order.token)
-    result, log = ends
+    and end this process. The token waits in the third, and is in no memory before the report is made. `begun`
+    is called before anything of the candidate runs. Never returns."""
+    result, log, token = ends
     folder = _folder(order, setup)
     folder.mkdir(parents=True)
     confine = _settle(order, setup, folder, log)
     count = setup.processes if order.kind == "train" else 1
     team = gather(recruit, count, setup.threads, folder, order.timeout, confine)
     begun()
-    _write(result, BEGUN)
+    if not team.rank:
+        _write(result, BEGUN)
     seal(module_address(Path(setup.seed_path), order.digest).file)
     report = run(order, setup, data, checkpoint, team.rank)
     if team.rank:
@@ -67,7 +68,7 @@ def work(
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # the candidate may have closed or replaced it
             stream.flush()
-    message = memoryview(_pack(report, token))
+    message = memoryview(_pack(report, _read(token, TOKEN_BYTES)))
     while message:
         message = message[_write(result, message) :]
     _exit(0)

@@ -50,7 +50,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("llm",),
     ("limits", "network", "bubblewrap", "loading", "claims", "orders", "channel", "checkpoints", "reaping"),
     ("spawning", "sharing"),
-    ("futures",),
+    ("futures", "portions"),
     (
         "batches",
         "measuring",

@@ -15,12 +15,13 @@ from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.training.bubblewrap import why_not
 from ge_engine.training.limits import landlock_version
 from tests.evaluation import data, genome, shop
-from tests.hostile.candidates import HOSTILE, Hostile
+from tests.hostile import ALL
+from tests.hostile.candidates import Hostile
 
 TIMEOUT = 9.0
 NAP = "86399"
 SANDBOXES = ["landlock"] * (landlock_version() > 0) + ["bwrap"] * (not why_not()) or ["auto"]
-RUNNABLE = [one for one in HOSTILE if landlock_version() >= one.landlock]
+RUNNABLE = [one for one in ALL if landlock_version() >= one.landlock]
 
 
 @pytest.fixture(scope="module", params=SANDBOXES)

@@ -254,7 +254,8 @@ def _fingerprint(step: Step, order: list[nn.Parameter], findings: Findings) -> N
 def _initialised(parameter: nn.Parameter) -> str:
     """How a parameter was initialised, up to chance: its constant, or its spread in half powers of two,
     placed so that torch's default (1 / sqrt(3 fan_in)) lies between two steps for a fan-in of 2^k."""
-    values = parameter.detach().float()
+    values = parameter.detach()
+    values = torch.view_as_real(values) if values.is_complex() else values.float()
     low, high = float(values.min()), float(values.max())
     if low == high:
         return f"{low:.4g}"
