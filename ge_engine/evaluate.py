@@ -7,11 +7,10 @@ it was, objectives turn logits and figures into scores.
 from __future__ import annotations
 
 import math
-import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +25,7 @@ from ge_engine.errors import ConfigError, SeedError
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.training import limits
+from ge_engine.training.admitting import require_usable
 from ge_engine.training.checkpoints import Checkpoints, room_for
 from ge_engine.training.constraints import Constraint, parse_constraints
 from ge_engine.training.devices import layout_of
@@ -127,36 +127,13 @@ class TrainEvaluation:
             SeedError: it does not go through one training step.
         """
         probe = self.probe(seed).result()
-        wanted = (probe.output_shape[:1] or (0,))[0], self._classes
-        if probe.stage:
-            raise SeedError(
-                f"The seed stops at {probe.stage}: {probe.error}.",
-                self._advice(probe.error),
-            )
-        if probe.output_shape != wanted:
-            raise SeedError(
-                f"The seed returns a tensor of shape {probe.output_shape}; the task wants {wanted}.",
-                f"Let its last layer give {self._classes} numbers for each image, in the file or by an entry "
-                f"such as --entry 'Net(num_classes={self._classes})'.",
-            )
-        if not probe.finite:
-            raise SeedError("The seed returns NaN or infinity before any training.")
+        require_usable(probe, self._classes, self._image)
         self._probe_timeout = min(
             self._timeout, max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))
         )
         self._seed_digest = seed.digest
         if self._slowdown:
             self._time_steps(seed)
-
-    def _advice(self, error: str) -> str:
-        missing = re.match(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
-        if missing:
-            return f"Install {missing[1].partition('.')[0]} where ge runs, or mend the file."
-        return (
-            f"Mend the file, or choose what fits it: the task gives images of {self._image} and wants "
-            f"{self._classes} numbers for each. --task, --image-size and --entry choose others; a training "
-            "of your own goes with --command."
-        )
 
     def _time_steps(self, seed: Genome) -> None:
         order = replace(self._order("train", seed, 0, "validation", self._timeout), steps=PACE_STEPS)
@@ -189,21 +166,21 @@ class TrainEvaluation:
         """Train and score. A genome that was not probed here is probed first: its figures are needed."""
         known = self._probes.get(job.genome.digest)
         if known is not None:
-            return self._train(job, known)
-        outcome: Future[Outcome] = Future()
+            return self._go_on(job, known)
+        return _after(self.probe(job.genome), lambda probe: self._go_on(job, probe))
 
-        def go_on(probed: Future[Probe]) -> None:
-            if not outcome.set_running_or_notify_cancel():
-                return
-            try:
-                forward(self._train(job, probed.result()), outcome)
-            except WorkerLost as error:
-                outcome.set_result(error.failed)
-            except BaseException as error:
-                outcome.set_exception(error)
+    def _go_on(self, job: Job, probe: Probe) -> Future[Outcome]:
+        """A finalist's figures are measured once more, in a process that does not train it."""
+        if job.split == "validation" or probe.stage:
+            return self._train(job, probe)
+        order = self._order("again", job.genome, 0, "validation", self._timeout)
 
-        self.probe(job.genome).add_done_callback(go_on)
-        return outcome
+        def sterner(ending: Ending) -> Probe:
+            again = within(probe_of(self._report(ending, order)), self._memory)
+            return again if again.stage else replace(probe, facts=figures(probe.facts, again.facts))
+
+        measured = chained(self._executor.submit(order), sterner)
+        return _after(measured, lambda again: self._train(job, again))
 
     def _train(self, job: Job, probe: Probe) -> Future[Outcome]:
         if probe.stage:
@@ -293,6 +270,24 @@ class TrainEvaluation:
             return broken
         finite = {name: value for name, value in measurement.facts.items() if math.isfinite(value)}
         return Scored(scores, {"curve": [dict(point) for point in report.curve], "facts": finite})
+
+
+def _after(probed: Future[Probe], go_on: Callable[[Probe], Future[Outcome]]) -> Future[Outcome]:
+    """What `go_on` makes of a probe to come."""
+    outcome: Future[Outcome] = Future()
+
+    def begin(ended: Future[Probe]) -> None:
+        if not outcome.set_running_or_notify_cancel():
+            return
+        try:
+            forward(go_on(ended.result()), outcome)
+        except WorkerLost as error:
+            outcome.set_result(error.failed)
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    probed.add_done_callback(begin)
+    return outcome
 
 
 def task_name(task: str) -> tuple[str, str]:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -20,14 +19,15 @@ from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ge_engine.config import Recipe
+from ge_engine.training.answering import logits_of, predict
 from ge_engine.training.averaging import Average
-from ge_engine.training.batches import PREDICT_BATCH, Augmentation, Images, Share, batch_bounds, shuffled
+from ge_engine.training.batches import Augmentation, Images, Share, batch_bounds, shuffled
 from ge_engine.training.course import Course, Unfit
 from ge_engine.training.optimizers import OptimizerFactory
 from ge_engine.training.pace import Pace
 from ge_engine.training.rates import Schedule
 from ge_engine.training.stepping import OwnSteps
-from ge_engine.training.witness import UNWATCHED, Unwatched, unwatched
+from ge_engine.training.witness import Unwatched, unwatched
 
 DIVERGED = 3.0
 """An epoch, neither the first nor the last, whose mean loss is so many times that of the first step and of
@@ -272,37 +272,6 @@ def refresh_statistics(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]
         model(images)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-
-
-@torch.no_grad()
-def predict(model: nn.Module, images: Images, classes: int, witness: Unwatched = UNWATCHED) -> Tensor:
-    """Logits (m, classes) float32 on the CPU for all images in order."""
-    model.eval()
-    answers = []
-    for batch in images.in_order(PREDICT_BATCH):
-        with witness.answer(batch):
-            logits = logits_of(model(batch), classes)
-        answers.append(logits.float().cpu())
-    return torch.cat(answers)
-
-
-def logits_of(output: Any, classes: int) -> Tensor:
-    """The tensor (n, classes) in what a model returned: a tensor, tuple, dict, namedtuple or ModelOutput.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if isinstance(output, Tensor):
-        return output
-    named = getattr(output, "logits", None)
-    if isinstance(named, Tensor):
-        return named
-    parts = list(output.values()) if isinstance(output, Mapping) else output
-    if isinstance(parts, (tuple, list)):
-        for part in parts:
-            if isinstance(part, Tensor) and part.dim() == 2 and part.shape[1] == classes:
-                return part
-    raise ValueError(f"the model returned a {type(output).__name__} without a tensor of shape (n, {classes})")
 
 
 def choose_precision(asked: str) -> str:

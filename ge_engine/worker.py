@@ -24,14 +24,16 @@ from torch import Tensor, nn
 from ge_engine.config import Recipe
 from ge_engine.trainer import Diverged, Lesson, NotFinite, Stage, train
 from ge_engine.training import limits, network
-from ge_engine.training.batches import Images
+from ge_engine.training.answering import costs_of
+from ge_engine.training.batches import PREDICT_BATCH, Images
 from ge_engine.training.claims import GPU_LOST, finite
+from ge_engine.training.living import executed_functions
 from ge_engine.training.loading import ModuleAddress, error_line, import_source, module_address
 from ge_engine.training.optimizers import optimizer_of
 from ge_engine.training.orders import BEGUN, TOKEN_BYTES, Order, Report, Setup, pack_report
 from ge_engine.training.pace import TooSlow
 from ge_engine.training.peers import Recruit, gather
-from ge_engine.training.probing import Findings, Shape, executed_functions, probe
+from ge_engine.training.probing import Findings, Shape, probe
 from ge_engine.training.sealing import seal
 from ge_engine.training.witness import Witness
 
@@ -149,12 +151,19 @@ def run(
     that train together, only that of `rank` 0 measures and answers."""
     address = module_address(Path(setup.seed_path), order.digest)
     if order.kind == "probe":
-        return _probe(order, setup, address)
+        return _probe(order, setup, address, lambda _: {})
+    if order.kind == "again":
+        return _probe(order, setup, address, lambda model: _costs(model, setup, data["validation"]))
     stage = Stage(order.epochs, checkpoint, order.keep, order.step_seconds, order.steps)
     return _train(order, setup, data, address, stage, rank)
 
 
-def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
+def _probe(
+    order: Order,
+    setup: Setup,
+    address: ModuleAddress,
+    measure: Callable[[nn.Module], Mapping[str, float]],
+) -> Report:
     findings = Findings()
     shape = Shape(setup.channels, setup.size, setup.classes)
     kind = ""
@@ -169,6 +178,7 @@ def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
                 setup.recipe,
                 setup.memory,
                 findings,
+                lambda model: findings.facts.update(measure(model)),
             )
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
         kind, findings.error = _kind(error), error_line(error, address.file)
@@ -178,6 +188,14 @@ def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
         for f in dataclasses.fields(findings)
     }
     return Report(stage=findings.stage, kind=kind, error=findings.error, facts=findings.facts, probe=plain)
+
+
+def _costs(model: nn.Module, setup: Setup, pixels: Tensor) -> Mapping[str, float]:
+    """Of answers to some of the images, with the threads of a training. A CPU's time tells no GPU's."""
+    torch.set_num_threads(setup.threads)
+    costs = costs_of(model, _images(pixels[:PREDICT_BATCH], setup), setup.classes)
+    unknown = ("peak_memory", "latency") if setup.device == "cuda" else ("peak_memory",)
+    return {name: cost for name, cost in costs.items() if name not in unknown}
 
 
 def _train(
@@ -236,14 +254,17 @@ def _build(module: ModuleType, entry: str) -> nn.Module:
 
 
 def _lesson(order: Order, setup: Setup, data: Mapping[str, Tensor]) -> Lesson:
-    mean, std = torch.tensor(setup.mean), torch.tensor(setup.std)
     return Lesson(
-        train=Images(data["train"], mean, std, setup.size),
+        train=_images(data["train"], setup),
         labels=data["labels"],
-        held_out=Images(_held_out(order, data), mean, std, setup.size),
+        held_out=_images(_held_out(order, data), setup),
         classes=setup.classes,
         mirror=setup.mirror,
     )
+
+
+def _images(pixels: Tensor, setup: Setup) -> Images:
+    return Images(pixels, torch.tensor(setup.mean), torch.tensor(setup.std), setup.size)
 
 
 def _held_out(order: Order, data: Mapping[str, Tensor]) -> Tensor:

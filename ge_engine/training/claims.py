@@ -30,6 +30,7 @@ PROBED = frozenset(["parameters", "hidden_weights", "flops", "size_on_disk", "pr
 TRAINED = frozenset(
     ["registered", "latency", "peak_memory", "size_on_disk", "train_seconds", "steps", "start_seconds"]
 )
+AGAIN = PROBED | {"registered"}
 FACTS = PROBED | TRAINED | {"step_seconds", "failed"}
 _WHOLE = frozenset(["parameters", "hidden_weights", "registered", "size_on_disk", "peak_memory", "steps"])
 _POINT = frozenset(["epoch", "loss", "accuracy", "lr"])

@@ -15,6 +15,7 @@ from ge_engine.training.orders import BadReport, Order, Report, after_mark, unpa
 from ge_engine.training.surroundings import Surroundings
 
 _LOG_TAIL = 400
+_FIGURES = {"probe": claims.PROBED, "again": claims.AGAIN, "train": claims.TRAINED}
 
 
 class WorkerLost(Exception):
@@ -106,7 +107,7 @@ def _require_what_was_asked(report: Report, order: Order) -> None:
             raise BadReport("its report is malformed: it failed, and does not say where and how")
         return
     try:
-        claims.require(report.facts, claims.PROBED if order.kind == "probe" else claims.TRAINED)
+        claims.require(report.facts, _FIGURES[order.kind])
     except ValueError as error:
         raise BadReport(f"its report is malformed: {error}") from error
 

@@ -11,13 +11,14 @@ from dataclasses import replace
 
 from ge_engine.contracts import Probe
 
-_COSTS = ("parameters", "hidden_weights", "flops", "size_on_disk")
+_COSTS = ("parameters", "hidden_weights", "flops", "size_on_disk", "latency")
 
 
 def figures(probed: Mapping[str, float], trained: Mapping[str, float]) -> dict[str, float]:
     """All that objectives are computed from, by name."""
     found = {**probed, **trained}
-    counted = {**trained, "parameters": trained.get("registered", 0.0)}
+    seen = max(trained.get("registered", 0.0), trained.get("parameters", 0.0))
+    counted = {**trained, "parameters": seen}
     return found | {name: max(probed[name], counted.get(name, 0.0)) for name in _COSTS if name in probed}
 
 

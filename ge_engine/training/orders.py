@@ -65,10 +65,10 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One job: `kind` is "probe" or "train". `source` is latin-1 text of the genome's bytes; `token` (hex)
-    marks the report of this job, and comes to the worker through a pipe, not in here; `sent` is the engine's
-    monotonic clock when it was ordered. `devices` is the CUDA_VISIBLE_DEVICES of a training, "" for none of
-    its own.
+    """One job: `kind` is "probe", "train", or "again" (a probe that also measures answers to real images,
+    untrained). `source` is latin-1 text of the genome's bytes; `token` (hex) marks the report of this job,
+    and comes to the worker through a pipe, not in here; `sent` is the engine's monotonic clock when it was
+    ordered. `devices` is the CUDA_VISIBLE_DEVICES of a training, "" for none of its own.
 
     `split` is "validation", "test" or "both" (validation, then test). `epochs`, `keep`, `step_seconds` and
     `steps` are those of `trainer.Stage`; `checkpoint` is the path of the file to go on from, "" for none, and

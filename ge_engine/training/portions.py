@@ -14,7 +14,8 @@ _HELD_OUT = {"validation": ("validation",), "test": ("test",), "both": ("validat
 
 def portion_of(order: Order) -> tuple[str, ...]:
     """The names of the arrays that `order` needs; a probe needs none."""
-    return ("train", "labels", *_HELD_OUT[order.split]) if order.kind == "train" else ()
+    learned = ("train", "labels") if order.kind == "train" else ()
+    return () if order.kind == "probe" else (*learned, *_HELD_OUT[order.split])
 
 
 def mapped_for(order: Order, blocks: Mapping[str, Block], files: Sequence[int]) -> dict[str, Tensor]:

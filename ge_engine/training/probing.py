@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import math
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import CodeType, FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ge_engine.trainer import logits_of
+from ge_engine.training.answering import logits_of
+from ge_engine.training.living import classes_in
 from ge_engine.training.measuring import (
     buffers_of,
     bytes_on_disk,
@@ -24,7 +22,6 @@ from ge_engine.training.measuring import (
     registered_parameters,
     storage_of,
     unregistered_modules,
-    walk,
 )
 from ge_engine.training.optimizers import OptimizerFactory
 from ge_engine.training.watching import GraphWatch, LeavingWatch
@@ -76,19 +73,22 @@ def probe(
     recipe: Mapping[str, Any],
     memory: int,
     findings: Findings,
+    measure: Callable[[nn.Module], None] = lambda _: None,
 ) -> None:
-    """Fill `findings`. An exception of the candidate comes out; `findings.stage` tells where it was."""
+    """Fill `findings`, and have the network measured. An exception of the candidate comes out;
+    `findings.stage` tells where it was."""
     findings.stage = "import"
     module = load()
     findings.stage = "meta"
     rehearsed = _refuse_giants(lambda: build(module), memory)
     try:
-        _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
+        model = _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
     except (RuntimeError, NotImplementedError) as error:
         if not (rehearsed and "meta" in str(error)):
             raise
         module = load()  # the rehearsal left a meta tensor in a cache of the module: start afresh without it
-        _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
+        model = _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
+    measure(model)
     findings.stage = ""
 
 
@@ -115,7 +115,7 @@ def _probe_module(
     shape: Shape,
     recipe: Mapping[str, Any],
     findings: Findings,
-) -> None:
+) -> nn.Module:
     findings.stage = "build"
     torch.manual_seed(PROBE_SEED)
     model = build(module)
@@ -123,9 +123,10 @@ def _probe_module(
         raise TypeError(f"the entry gives a {type(model).__name__} instead of a torch.nn.Module")
     step = Step(model, make_optimizer, shape, recipe)
     order = _first_step(step, findings)
-    findings.executed |= _classes_in(model, module)
+    findings.executed |= classes_in(model, module)
     if findings.finite and findings.output_shape == (shape.batch, shape.classes):
         _fingerprint(step, order, findings)
+    return model
 
 
 @dataclass(slots=True)
@@ -289,41 +290,3 @@ def _rounded(logits: Tensor) -> bytes:
     values = logits.detach().double()
     largest = float(values.abs().max()) + 1e-12
     return f"{largest:.3g}".encode() + (values / largest * 1e4).round().to(torch.int32).numpy().tobytes()
-
-
-@contextmanager
-def executed_functions(file: str, addresses: set[str]) -> Iterator[None]:
-    """While open, collect the addresses of functions and methods of the module at `file` that run, and
-    of their classes (also of a dataclass, whose `__init__` has no text of its own)."""
-    seen: set[CodeType] = set()
-
-    def note(frame: FrameType, event: str, argument: Any) -> None:  # noqa: ARG001
-        code = frame.f_code
-        if (
-            code in seen
-            or not code.co_flags & inspect.CO_OPTIMIZED
-            or frame.f_globals.get("__file__") != file
-        ):
-            return
-        seen.add(code)
-        name = code.co_qualname.split(".<locals>")[0]
-        if code.co_filename.startswith("<") and code.co_argcount:
-            name = type(frame.f_locals.get(code.co_varnames[0])).__qualname__
-        parts = name.split(".")
-        addresses.update(".".join(parts[: end + 1]) for end in range(len(parts)))
-
-    before = sys.gettrace()
-    sys.settrace(note)
-    try:
-        yield
-    finally:
-        sys.settrace(before)
-
-
-def _classes_in(model: nn.Module, module: ModuleType) -> set[str]:
-    return {
-        kind.__qualname__
-        for _, part in walk(model)
-        for kind in type(part).__mro__
-        if kind.__module__ == module.__name__
-    }

@@ -137,15 +137,18 @@ ITSELF = (
     "    self(x).logsumexp(1).mean().backward()\n    STEP\n    self.busy = False"
 )
 FORGED = (
-    "if training:\n    import json, os, struct\n    listed = [int(n) for n in os.listdir('/proc/self/fd')]\n"
+    "if training:\n    import json, os, struct\n"
+    "    listed = [int(n) for n in os.listdir('/proc/self/fd') if int(n) > 2]\n"
     "    text = TEXT\n    logits = LOGITS\n"
-    "    for token in [os.read(n, 16) for n in listed if n > 2 and READABLE(n)]:\n"
+    "    for token in [os.read(n, 16) for n in listed if READABLE(n)]:\n"
     "        for n in listed:\n            try:\n"
     "                os.write(n, token + struct.pack('>QQQ', len(text), len(logits), 0) + text + logits)\n"
     "            except OSError:\n                continue\n    os._exit(0)"
 )
 READABLE = (
-    "import select\ndef READABLE(n):\n    try:\n        return bool(select.select([n], [], [], 0)[0])\n"
+    "import os, select, stat\ndef READABLE(n):\n    try:\n"
+    "        pipe = stat.S_ISFIFO(os.fstat(n).st_mode)\n"
+    "        return pipe and bool(select.select([n], [], [], 0)[0])\n"
     "    except OSError:\n        return False\n"
 )
 FACTS = (
@@ -155,12 +158,14 @@ FACTS = (
 POINTS = '[{"epoch": 1, "loss": 1, "accuracy": 1, "lr": 1}]'
 
 
-def forged(facts: str = FACTS, curve: str = POINTS, error: str = '""', logits: str = "bytes(97 * 16)") -> str:
-    """Code of `forward` that reads the token where it waits and writes a report of its own."""
-    report = (
-        f'{{"stage": "", "kind": "", "error": {error}, "facts": {facts}, "curve": {curve}, "probe": {{}}}}'
-    )
-    return FORGED.replace("TEXT", repr(report.encode())).replace("LOGITS", logits)
+def forged(
+    facts: str = FACTS, curve: str = repr(POINTS), error: str = '""', logits: str = "bytes(1552)"
+) -> str:
+    """Code of `forward` that reads the token where it waits and writes a report of its own. `curve` and
+    `logits` are expressions."""
+    before = f'{{"stage": "", "kind": "", "error": {error}, "facts": {facts}, "probe": {{}}, "curve": '
+    text = f"({before!r} + {curve} + '}}').encode()"
+    return FORGED.replace("TEXT", text).replace("LOGITS", logits)
 
 
 def _forgery(name: str, expect: str, **parts: str) -> Hostile:
@@ -236,8 +241,8 @@ HOSTILE = [
         "rebinds the trainer by its frames at import",
         "error:may not look",
         top="import sys",
-        init="f = sys._getframe()\n        while 'training' not in f.f_locals:\n            f = f.f_back\n"
-        "        f.f_globals['_train'] = None",
+        init="f = sys._getframe()\nwhile f is not None and '_train' not in f.f_globals:\n    f = f.f_back\n"
+        "f.f_globals['_train'] = None",
     ),
     Hostile(
         "finds the engine as the main module",
@@ -286,13 +291,15 @@ HOSTILE = [
     _forgery("with an infinite figure", "crash:malformed", facts=FACTS.replace("0.001", "Infinity")),
     _forgery("with a latency of nothing", "crash:malformed", facts=FACTS.replace("0.001", "1e-12")),
     _forgery("with a figure that nobody knows", "crash:malformed", facts=FACTS[:-1] + ', "score": 1}'),
-    _forgery("with a curve of a million points", "crash:report has room", curve="[" + "{}," * 10**6 + "{}]"),
     _forgery(
-        "with a curve that goes back", "crash:malformed", curve=POINTS.replace('"epoch": 1', '"epoch": 7')
+        "with a curve of a million points",
+        "crash:malformed|more than the answers",
+        curve="'[' + '{},' * 10**6 + '{}]'",
     ),
-    _forgery("with a deep list", "crash:malformed", curve="[" * 100_000),
+    _forgery("with a curve that goes back", "crash:malformed", curve=repr(POINTS.replace("1", "7"))),
+    _forgery("with a deep list", "crash:malformed", curve="'[' * 100_000"),
     _forgery("with 5 bytes of answers", "error:1.25 numbers", logits="bytes(5)"),
-    _forgery("with answers that are no numbers", "not finite", logits="bytes([255] * 97 * 16)"),
+    _forgery("with answers that are no numbers", "not finite", logits="bytes([255] * 1552)"),
     Hostile(
         "forges a fault of the engine",
         "crash:the engine's fault",
@@ -305,7 +312,7 @@ HOSTILE = [
         "forges a fault in words that UTF-8 cannot hold",
         "error:a ? b",
         top=READABLE,
-        forward=forged(error='"a \\\\ud800 b"').replace(
+        forward=forged(error='"a \\ud800 b"').replace(
             '"stage": "", "kind": ""', '"stage": "train", "kind": "error"'
         ),
     ),
