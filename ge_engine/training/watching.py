@@ -172,7 +172,7 @@ class OperandWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """A storage's number is not given again while a weak reference to it is held."""
         storage = storage_of(tensor)
         if storage not in self._alive:
-            self._alive[storage] = StorageWeakRef(tensor.untyped_storage())
+            self._alive[storage] = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
         self._learned[storage] = learned
 
     def _judge_places(self, name: str, storages: list[int], whole: set[int]) -> None:
@@ -202,7 +202,7 @@ class OperandWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._settled.add(storage)
 
 
-class GraphWatch(OperandWatch):
+class GraphWatch(OperandWatch):  # type: ignore[no-untyped-call]
     """`graph` is a digest of the operations with their operands and the shapes of their results, without any
     constant."""
 

@@ -76,19 +76,19 @@ HIDERS = {
         "z = self.store(torch.zeros(2, 20000)).sum() * 0\n"
         "return self.head(self.body(x)) + (flat @ y)[:, :4] * 1e-3 + z",
     ),
-    "thousands of single numbers": (
+    "hundreds of single numbers": (
         "",
-        "self.w = [torch.randn(()) for _ in range(4000)]",
-        IMAGES + SMALL.format("torch.stack(self.w).view(400, 10)"),
+        "self.w = [torch.randn(()) for _ in range(600)]",
+        IMAGES + SMALL.format("torch.stack(self.w[:400]).view(400, 1) + torch.stack(self.w[400:]).sum()"),
     ),
-    "thousands of slices that are taken before": (
+    "hundreds of slices that are taken before": (
         "",
-        "self.w = list(torch.randn(4000).split(1))",
-        IMAGES + SMALL.format("torch.cat(self.w).view(400, 10)"),
+        "self.w = list(torch.randn(800).split(1))",
+        IMAGES + SMALL.format("torch.cat(self.w).view(400, 2)"),
     ),
-    "thousands of numbers in the code": (
+    "hundreds of numbers in the code": (
         "",
-        "self.w = torch.randn(400).tolist()",
+        "self.w = torch.randn(300).tolist()",
         "y = x.flatten(1)\nz = sum(y[:, i % 768] * w for i, w in enumerate(self.w))\n"
         "return self.head(self.body(x)) + z[:, None] * 1e-3",
     ),
@@ -111,9 +111,9 @@ HIDERS = {
 """Name: top, init, forward of a network that hides at least SEEN[name] or LARGE weights."""
 
 SEEN = {
-    "thousands of single numbers": 4000,
-    "thousands of slices that are taken before": 4000,
-    "thousands of numbers in the code": 400,
+    "hundreds of single numbers": 600,
+    "hundreds of slices that are taken before": 800,
+    "hundreds of numbers in the code": 300,
 }
 SEEN |= {"statistics that normalise nothing": 60_000}
 
