@@ -7,10 +7,9 @@ it was, objectives turn logits and figures into scores.
 from __future__ import annotations
 
 import math
-import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,16 +24,19 @@ from ge_engine.errors import ConfigError, SeedError
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.training import limits
-from ge_engine.training.checkpoints import Checkpoints
+from ge_engine.training.admitting import require_usable
+from ge_engine.training.checkpoints import Checkpoints, room_for
 from ge_engine.training.constraints import Constraint, parse_constraints
 from ge_engine.training.devices import layout_of
 from ge_engine.training.endings import Kills, WorkerLost, failed_probe, probe_of, report_of, sizes_in
 from ge_engine.training.executor import Ending, Executor, NurseryExecutor
+from ge_engine.training.figures import figures, within
 from ge_engine.training.futures import chained, finished, forward
-from ge_engine.training.orders import CHECKPOINT_LIMIT, REPORT_LIMIT, Order, Report
+from ge_engine.training.orders import REPORT_LIMIT, Order, Report
 from ge_engine.training.pace import PACE_STEPS
 from ge_engine.training.preparing import prepare
 from ge_engine.training.removal import remove_tree
+from ge_engine.training.surroundings import Surroundings, surroundings_of
 
 PROBE_SECONDS, PROBE_SLOWDOWN = 5.0, 20.0
 SIZING_SECONDS = 30.0
@@ -59,7 +61,6 @@ def open_training(
     layout = layout_of(config)
     labels["both"] = np.concatenate([labels["validation"], labels["test"]])
     limit = REPORT_LIMIT + 4 * len(data.names) * len(labels["both"])
-    limit += CHECKPOINT_LIMIT if config.halving else 0
     limits.hide_memory(True)
     executor = NurseryExecutor(setup, arrays, layout.slots, layout.devices, limit)
     try:
@@ -75,6 +76,8 @@ def open_training(
             checkpoints,
             config.max_slowdown,
             f"{setup.channels}x{setup.size}x{setup.size}",
+            surroundings_of(scratch, setup.device),
+            setup.memory,
         )
         evaluation.admit(seed)
         yield evaluation
@@ -98,6 +101,8 @@ class TrainEvaluation:
         checkpoints: Checkpoints,
         max_slowdown: float,
         image: str,
+        surroundings: Surroundings,
+        memory: int,
     ) -> None:
         self._executor = executor
         self._objectives = tuple(objectives)
@@ -108,6 +113,8 @@ class TrainEvaluation:
         self._checkpoints = checkpoints
         self._slowdown = max_slowdown
         self._image = image
+        self._surroundings = surroundings
+        self._memory = memory
         self._kills = Kills()
         self._seed_step = 0.0
         self._seed_digest = ""
@@ -121,20 +128,7 @@ class TrainEvaluation:
             SeedError: it does not go through one training step.
         """
         probe = self.probe(seed).result()
-        wanted = (probe.output_shape[:1] or (0,))[0], self._classes
-        if probe.stage:
-            raise SeedError(
-                f"The seed stops at {probe.stage}: {probe.error}.",
-                self._advice(probe.error),
-            )
-        if probe.output_shape != wanted:
-            raise SeedError(
-                f"The seed returns a tensor of shape {probe.output_shape}; the task wants {wanted}.",
-                f"Let its last layer give {self._classes} numbers for each image, in the file or by an entry "
-                f"such as --entry 'Net(num_classes={self._classes})'.",
-            )
-        if not probe.finite:
-            raise SeedError("The seed returns NaN or infinity before any training.")
+        require_usable(probe, self._classes, self._image)
         self._probe_timeout = min(
             self._timeout, max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))
         )
@@ -142,19 +136,9 @@ class TrainEvaluation:
         if self._slowdown:
             self._time_steps(seed)
 
-    def _advice(self, error: str) -> str:
-        missing = re.match(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
-        if missing:
-            return f"Install {missing[1].partition('.')[0]} where ge runs, or mend the file."
-        return (
-            f"Mend the file, or choose what fits it: the task gives images of {self._image} and wants "
-            f"{self._classes} numbers for each. --task, --image-size and --entry choose others; a training "
-            "of your own goes with --command."
-        )
-
     def _time_steps(self, seed: Genome) -> None:
         order = replace(self._order("train", seed, 0, "validation", self._timeout), steps=PACE_STEPS)
-        report = report_of(self._executor.submit(order).result(), order, self._kills)
+        report = self._report(self._executor.submit(order).result(), order)
         if isinstance(report, Failed) or report.stage:
             reason = report.reason if isinstance(report, Failed) else report.error
             raise SeedError(f"The seed does not train: {reason}.", "Mend the file and try again.")
@@ -169,7 +153,7 @@ class TrainEvaluation:
         the candidate's; trying again may help."""
 
         def finish(ending: Ending) -> Probe:
-            probe = probe_of(report_of(ending, order, self._kills))
+            probe = within(probe_of(self._report(ending, order)), self._memory)
             self._probes[genome.digest] = probe
             return probe
 
@@ -197,21 +181,21 @@ class TrainEvaluation:
         """Train and score. A genome that was not probed here is probed first: its figures are needed."""
         known = self._probes.get(job.genome.digest)
         if known is not None:
-            return self._train(job, known)
-        outcome: Future[Outcome] = Future()
+            return self._go_on(job, known)
+        return _after(self.probe(job.genome), lambda probe: self._go_on(job, probe))
 
-        def go_on(probed: Future[Probe]) -> None:
-            if not outcome.set_running_or_notify_cancel():
-                return
-            try:
-                forward(self._train(job, probed.result()), outcome)
-            except WorkerLost as error:
-                outcome.set_result(error.failed)
-            except BaseException as error:
-                outcome.set_exception(error)
+    def _go_on(self, job: Job, probe: Probe) -> Future[Outcome]:
+        """A finalist's figures are measured once more, in a process that does not train it."""
+        if job.split == "validation" or probe.stage:
+            return self._train(job, probe)
+        order = self._order("again", job.genome, 0, "validation", self._timeout)
 
-        self.probe(job.genome).add_done_callback(go_on)
-        return outcome
+        def sterner(ending: Ending) -> Probe:
+            again = within(probe_of(self._report(ending, order)), self._memory)
+            return again if again.stage else replace(probe, facts=figures(probe.facts, again.facts))
+
+        measured = chained(self._executor.submit(order), sterner)
+        return _after(measured, lambda again: self._train(job, again))
 
     def _train(self, job: Job, probe: Probe) -> Future[Outcome]:
         if probe.stage:
@@ -221,10 +205,10 @@ class TrainEvaluation:
             return finished(broken)
         order = self._order("train", job.genome, job.rng_seed, job.split, self._timeout)
         if job.split == "validation":
-            order = self._staged(order, job)
+            order = self._staged(order, job, probe)
         return chained(self._executor.submit(order), lambda ending: self._outcome(ending, order, probe))
 
-    def _staged(self, order: Order, job: Job) -> Order:
+    def _staged(self, order: Order, job: Job, probe: Probe) -> Order:
         """Train as far as the job asks, from where an earlier one stopped, and no slower than allowed."""
         known = self._checkpoints.latest(order.digest, job.rng_seed)
         slowest = self._slowdown * self._seed_step if order.digest != self._seed_digest else 0.0
@@ -233,6 +217,7 @@ class TrainEvaluation:
             epochs=job.epochs,
             keep=job.epochs > 0,
             checkpoint=str(known.resolve()) if known else "",
+            room=room_for(probe.facts["size_on_disk"]) if job.epochs else 0,
             step_seconds=slowest,
         )
 
@@ -250,7 +235,7 @@ class TrainEvaluation:
         )
 
     def _outcome(self, ending: Ending, order: Order, probe: Probe) -> Outcome:
-        report = report_of(ending, order, self._kills)
+        report = self._report(ending, order)
         if isinstance(report, Failed):
             return report
         if report.stage:
@@ -258,16 +243,15 @@ class TrainEvaluation:
         if report.checkpoint:
             self._checkpoints.put(order.digest, order.rng_seed, report.checkpoint)
         labels = self._labels[order.split]
-        logits = np.frombuffer(report.logits, np.float32)
-        if logits.size != labels.size * self._classes:
-            wanted = f"{labels.size} x {self._classes}"
-            return Failed("predict", "error", f"it answered with {logits.size} numbers; {wanted} are wanted")
-        logits = logits.reshape(labels.size, self._classes)
+        wanted = labels.size * self._classes
+        if len(report.logits) != 4 * wanted:
+            answered = f"it answered with {len(report.logits) / 4:g} numbers"
+            return Failed("predict", "error", f"{answered}; {labels.size} x {self._classes} are wanted")
+        logits = np.frombuffer(report.logits, np.float32).reshape(labels.size, self._classes)
         wrong = int((~np.isfinite(logits).all(axis=1)).sum())
         if wrong:
             return Failed("predict", "not finite", f"{wrong} of {labels.size} answers are NaN or infinite")
-        facts = {**probe.facts, **report.facts}
-        facts["parameters"] = max(probe.facts["parameters"], report.facts.get("registered", 0.0))
+        facts = figures(probe.facts, report.facts)
         if order.split != "both":
             return self._score(Measurement(logits, labels, facts), report)
         first = len(self._labels["validation"])
@@ -276,6 +260,9 @@ class TrainEvaluation:
         if isinstance(outcome, Scored) and isinstance(tested, Scored):
             return Scored(outcome.objectives, {**outcome.details, "test": dict(tested.objectives)})
         return tested if isinstance(outcome, Scored) else outcome
+
+    def _report(self, ending: Ending, order: Order) -> Report | Failed:
+        return report_of(ending, order, self._kills, self._surroundings)
 
     def _explained(self, report: Report) -> str:
         if report.kind != "too slow":
@@ -298,6 +285,24 @@ class TrainEvaluation:
             return broken
         finite = {name: value for name, value in measurement.facts.items() if math.isfinite(value)}
         return Scored(scores, {"curve": [dict(point) for point in report.curve], "facts": finite})
+
+
+def _after(probed: Future[Probe], go_on: Callable[[Probe], Future[Outcome]]) -> Future[Outcome]:
+    """What `go_on` makes of a probe to come."""
+    outcome: Future[Outcome] = Future()
+
+    def begin(ended: Future[Probe]) -> None:
+        if not outcome.set_running_or_notify_cancel():
+            return
+        try:
+            forward(go_on(ended.result()), outcome)
+        except WorkerLost as error:
+            outcome.set_result(error.failed)
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    probed.add_done_callback(begin)
+    return outcome
 
 
 def task_name(task: str) -> tuple[str, str]:

@@ -1,10 +1,10 @@
 """The warm process that begins a worker for each job: `python -m ge_engine.nursery DESCRIPTOR`.
 
 It never runs generated code and never touches the GPU. Workers are forks of it, for which it imports torch
-and maps the data once, or new processes where a fork will not do. It is the only parent of all workers,
-adopts whatever they leave behind, and kills it. The first frame is the
-`Setup` with the arrays' files; every further one is an `Order` with a result and a log descriptor. It
-answers "ready", and {"id", "pid"} and {"id", "status", "reason"} for each job.
+once, or new processes where a fork will not do. It is the only parent of all workers, adopts whatever they
+leave behind, and kills it. The first frame is the `Setup` with the arrays' files; every further one is an
+`Order` with the descriptors of its result, its log and its token. It answers "ready", and {"id", "pid"} and
+{"id", "status", "reason"} for each job.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from ge_engine.training.disk import DiskWatch
 from ge_engine.training.limits import PROCESSES
 from ge_engine.training.loading import preload, see_only
 from ge_engine.training.orders import (
+    TOKEN_BYTES,
     WORKER_FAULT,
     Order,
     order_from_json,
@@ -39,9 +40,9 @@ from ge_engine.training.orders import (
     setup_from_json,
 )
 from ge_engine.training.peers import forking
+from ge_engine.training.portions import mapped_for
 from ge_engine.training.reaping import children, descendants, kill, kill_children, kill_group
 from ge_engine.training.removal import remove_tree
-from ge_engine.training.sharing import map_blocks
 from ge_engine.training.spawning import START_SECONDS, spawn
 
 FOLDER_BYTES = 2 * 2**30
@@ -118,7 +119,6 @@ class Nursery:
 
     def _warm(self) -> None:
         """Have all that forks share."""
-        self._data = map_blocks(self._setup.blocks, self._files)
         if self._setup.confined:
             see_only(self._setup.readable)
         preload(self._setup.preload)
@@ -181,22 +181,31 @@ class Nursery:
             job.deadline = time.monotonic() + job.seconds
 
     def _become_worker(self, order: Order, ends: list[int]) -> None:
-        result, log = ends
+        result, log, token = ends
         try:
             os.setsid()
             limits.die_with_parent()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._selector.close()
+            data = mapped_for(order, self._setup.blocks, self._files)
             for descriptor in (self._sock.fileno(), self._wake, self._wake_end, *self._files):
                 os.close(descriptor)
             checkpoint = worker.stored(order)
             worker.work(
-                order, self._setup, self._data, checkpoint, (result, log), forking(result), lambda: None
+                order,
+                self._setup,
+                data,
+                checkpoint,
+                (result, log, token),
+                forking(result, token),
+                lambda: None,
             )
         except BaseException as error:
-            os.write(result, pack_report(own_fault(error), bytes.fromhex(order.token)))
-        os._exit(WORKER_FAULT)
+            with suppress(OSError):  # the candidate may have closed them
+                os.write(result, pack_report(own_fault(error), os.read(token, TOKEN_BYTES)))
+        finally:
+            os._exit(WORKER_FAULT)
 
     def _reap(self) -> None:
         while True:

@@ -1,7 +1,7 @@
 """A worker that is a process of its own, or one that trains along: `python -m ge_engine.spawned SOCKET RANK`.
 
 On the socket come a frame with the setup and the files of the arrays (and of the checkpoint to go on
-from), and one with the order and a descriptor: of the result and of the log for the process of rank 0,
+from), and one with the order and descriptors: of the result, the log and the token for the process of rank 0,
 of the channel to that one for another. A frame goes back before anything of the candidate runs.
 """
 
@@ -16,6 +16,7 @@ from functools import partial
 from ge_engine.training import limits, loading
 from ge_engine.training.channel import receive_frame, send_frame
 from ge_engine.training.orders import (
+    TOKEN_BYTES,
     WORKER_FAULT,
     Order,
     Setup,
@@ -44,7 +45,7 @@ def main() -> None:
             _work(order, setup, files, sock, (setup_body, order_body), ends)
     except BaseException as error:
         if rank == 0:
-            os.write(ends[0], pack_report(own_fault(error), bytes.fromhex(order.token)))
+            os.write(ends[0], pack_report(own_fault(error), os.read(ends[2], TOKEN_BYTES)))
         else:
             print(f"process {rank}: {error}", file=sys.stderr, flush=True)
     os._exit(WORKER_FAULT)
@@ -59,9 +60,9 @@ def _work(
     ends: Sequence[int],
 ) -> None:
     from ge_engine import worker
-    from ge_engine.training import peers, sharing
+    from ge_engine.training import peers, portions, sharing
 
-    result, log = ends
+    result, log, token = ends
     checkpoint = worker.stored(order)
     peers_read = checkpoint if setup.processes > 1 else b""
     shared = [*files, sharing.sealed_memory(memoryview(peers_read))]
@@ -78,19 +79,19 @@ def _work(
         for file in shared:
             os.close(file)
 
-    data = sharing.map_blocks(setup.blocks, files)
-    worker.work(order, setup, data, checkpoint, (result, log), peers.spawning(begin), begun)
+    data = portions.mapped_for(order, setup.blocks, files)
+    worker.work(order, setup, data, checkpoint, (result, log, token), peers.spawning(begin), begun)
 
 
 def _train_along(
     order: Order, setup: Setup, files: Sequence[int], sock: socket.socket, rank: int, channel: int
 ) -> None:
     from ge_engine import worker
-    from ge_engine.training import peers, sharing
+    from ge_engine.training import peers, portions
 
     *arrays, stored = files
     checkpoint = os.pread(stored, os.fstat(stored).st_size, 0)
-    data = sharing.map_blocks(setup.blocks, arrays)
+    data = portions.mapped_for(order, setup.blocks, arrays)
     for file in files:
         os.close(file)
 

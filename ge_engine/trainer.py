@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -20,14 +19,16 @@ from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ge_engine.config import Recipe
+from ge_engine.training.answering import logits_of, predict
 from ge_engine.training.averaging import Average
 from ge_engine.training.batches import Augmentation, Images, Share, batch_bounds, shuffled
 from ge_engine.training.course import Course, Unfit
 from ge_engine.training.optimizers import OptimizerFactory
 from ge_engine.training.pace import Pace
 from ge_engine.training.rates import Schedule
+from ge_engine.training.stepping import OwnSteps
+from ge_engine.training.witness import Unwatched, unwatched
 
-PREDICT_BATCH = 256
 DIVERGED = 3.0
 """An epoch, neither the first nor the last, whose mean loss is so many times that of the first step and of
 guessing (the logarithm of the number of classes) will not come back."""
@@ -55,7 +56,8 @@ class Lesson:
 @dataclass(slots=True)
 class Training:
     """What a training gave: `logits` (m, classes) float32 on the CPU, the curve and the clock. `step_seconds`
-    is the quickest step (`Pace`); `checkpoint` what a later call goes on from, b"" unless asked for."""
+    is the quickest step (`Pace`); `checkpoint` what a later call goes on from, b"" unless asked for; `facts`
+    are the network's costs, where a `Witness` watched it."""
 
     model: nn.Module
     logits: Tensor
@@ -64,6 +66,7 @@ class Training:
     steps: int = 0
     step_seconds: float = 0.0
     checkpoint: bytes = b""
+    facts: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ def train(
     rng_seed: int,
     on_first_step: Callable[[], None] = lambda: None,
     stage: Stage = WHOLE,
+    witness_of: Callable[[nn.Module, int], Unwatched] = unwatched,
 ) -> Training:
     """Build, train by `recipe`, answer the held-out images. Same seed and threads: same figures on a CPU,
     also in several stages: a stage that goes on from a checkpoint ends as if there had been no break.
@@ -100,6 +104,7 @@ def train(
         NotFinite: the loss or the logits are NaN or infinite.
         Diverged: the loss of an epoch lies far above that of the first step and above chance.
         TooSlow: no step was as quick as `stage.step_seconds`.
+        StepsItself: the network ran an optimizer of its own.
         Exception: whatever the network itself raises.
     """
     accelerator = Accelerator(
@@ -116,36 +121,60 @@ def train(
         shift=recipe.augment,
         jitter=recipe.jitter if recipe.augment else 0.0,
     )
-    pace = Pace(device, stage.step_seconds)
+    witness = witness_of(course.network, steps_an_epoch)
     curve = course.curve
     last = min(stage.epochs or recipe.epochs, recipe.epochs)
     highest = DIVERGED * math.log(max(lesson.classes, 2))
     started = time.perf_counter()
     on_first_step()
-    while len(curve) < last and not course.ended:
-        epoch = len(curve)
-        batches = shuffled(data, labels, recipe.batch_size, augmentation, course.order, share)
-        loss, right = _epoch(course, accelerator, batches, lesson.classes, recipe, pace, stage.steps)
-        pace.require()
-        rate = course.schedule.rate()
-        if 0 < epoch < recipe.epochs - 1:
-            require_sane(loss, max(highest, DIVERGED * course.first_loss), epoch)
-        curve.append({"epoch": epoch + 1, "loss": loss, "accuracy": right, "lr": rate})
-        course.ended = course.schedule.after_epoch(loss) or course.steps == stage.steps
-    course.seconds += time.perf_counter() - started
-    checkpoint = course.saved() if stage.keep else b""
-    if course.average is not None:
-        course.average.apply()
-    if recipe.norm_batches:
-        batches = shuffled(data, labels, recipe.batch_size, augmentation, course.order)
-        refresh_statistics(course.network, islice(batches, recipe.norm_batches))
-    logits = _answers(course.model, accelerator, lesson, share)
-    return Training(course.network, logits, curve, course.seconds, course.steps, pace.best, checkpoint)
+    with OwnSteps() as own:
+        watch = Oversight(Pace(device, stage.step_seconds), own, witness)
+        while len(curve) < last and not course.ended:
+            epoch = len(curve)
+            batches = shuffled(data, labels, recipe.batch_size, augmentation, course.order, share)
+            loss, right = _epoch(course, accelerator, batches, lesson.classes, recipe, watch, stage.steps)
+            watch.require()
+            rate = course.schedule.rate()
+            if 0 < epoch < recipe.epochs - 1:
+                require_sane(loss, max(highest, DIVERGED * course.first_loss), epoch)
+            curve.append({"epoch": epoch + 1, "loss": loss, "accuracy": right, "lr": rate})
+            course.ended = course.schedule.after_epoch(loss) or course.steps == stage.steps
+        course.seconds += time.perf_counter() - started
+        checkpoint = course.saved() if stage.keep else b""
+        if course.average is not None:
+            course.average.apply()
+        if recipe.norm_batches:
+            batches = shuffled(data, labels, recipe.batch_size, augmentation, course.order)
+            refresh_statistics(course.network, islice(batches, recipe.norm_batches))
+        logits = _answers(course.model, accelerator, lesson, share, witness)
+        watch.require()
+    facts = witness.facts(logits, lesson.held_out.to(device)) if share.rank == 0 else {}
+    best = watch.pace.best
+    return Training(course.network, logits, curve, course.seconds, course.steps, best, checkpoint, facts)
 
 
-def _answers(model: nn.Module, accelerator: Accelerator, lesson: Lesson, share: Share) -> Tensor:
+@dataclass(frozen=True, slots=True)
+class Oversight:
+    """What watches over the steps of a training."""
+
+    pace: Pace
+    own: OwnSteps
+    witness: Unwatched
+
+    def require(self) -> None:
+        """Raises TooSlow, StepsItself."""
+        self.pace.require()
+        self.own.require()
+
+
+def _answers(
+    model: nn.Module, accelerator: Accelerator, lesson: Lesson, share: Share, witness: Unwatched
+) -> Tensor:
     """Logits (m, classes) of the held-out images, of which every process answers its share."""
-    mine = predict(model, lesson.held_out.every(share).to(accelerator.device), lesson.classes)
+    if share.rank == 0:
+        witness.alone(lesson.held_out.to(accelerator.device))
+    accelerator.wait_for_everyone()
+    mine = predict(model, lesson.held_out.every(share).to(accelerator.device), lesson.classes, witness)
     gathered: Tensor = accelerator.gather(mine.to(accelerator.device)).cpu().view(share.of, len(mine), -1)
     return gathered.transpose(0, 1).flatten(0, 1)[: len(lesson.held_out)]
 
@@ -156,31 +185,32 @@ def _epoch(
     batches: Iterable[tuple[Tensor, Tensor]],
     classes: int,
     recipe: Recipe,
-    pace: Pace,
+    watch: Oversight,
     steps: int,
 ) -> tuple[float, float]:
     """Mean loss and share of right answers over the batches of all processes, up to step `steps` at most.
 
-    Raises NotFinite, TooSlow.
+    Raises NotFinite, TooSlow, StepsItself.
     """
     device, epoch = accelerator.device, len(course.curve)
     course.model.train()
     total, right, seen = (torch.zeros((), device=device) for _ in range(3))
     for images, targets in batches:
-        pace.begin()
-        logits = logits_of(course.model(images), classes).float()
+        watch.pace.begin()
+        with watch.witness.step(images):
+            logits = logits_of(course.model(images), classes).float()
         loss = cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
         course.optimizer.zero_grad()
         accelerator.backward(loss)
         course.schedule.before_step(course.steps)
-        course.optimizer.step()
+        watch.own.step(course.optimizer)
         if course.average is not None:
             course.average.update()
         total += loss.detach() * len(targets)
         right += (logits.detach().argmax(1) == targets).sum()
         seen += len(targets)
         course.steps += 1
-        pace.end()
+        watch.pace.end()
         if device.type == "cpu":
             require_finite(loss, epoch)
         if course.steps == 1:
@@ -242,33 +272,6 @@ def refresh_statistics(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]
         model(images)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-
-
-@torch.no_grad()
-def predict(model: nn.Module, images: Images, classes: int) -> Tensor:
-    """Logits (m, classes) float32 on the CPU for all images in order."""
-    model.eval()
-    answers = [logits_of(model(batch), classes).float().cpu() for batch in images.in_order(PREDICT_BATCH)]
-    return torch.cat(answers)
-
-
-def logits_of(output: Any, classes: int) -> Tensor:
-    """The tensor (n, classes) in what a model returned: a tensor, tuple, dict, namedtuple or ModelOutput.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if isinstance(output, Tensor):
-        return output
-    named = getattr(output, "logits", None)
-    if isinstance(named, Tensor):
-        return named
-    parts = list(output.values()) if isinstance(output, Mapping) else output
-    if isinstance(parts, (tuple, list)):
-        for part in parts:
-            if isinstance(part, Tensor) and part.dim() == 2 and part.shape[1] == classes:
-                return part
-    raise ValueError(f"the model returned a {type(output).__name__} without a tensor of shape (n, {classes})")
 
 
 def choose_precision(asked: str) -> str:

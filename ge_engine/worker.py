@@ -26,27 +26,23 @@ from ge_engine.config import Recipe
 from ge_engine.profile import rows_of
 from ge_engine.trainer import Diverged, Lesson, NotFinite, Stage, train
 from ge_engine.training import confining
-from ge_engine.training.batches import Images
+from ge_engine.training.answering import costs_of
+from ge_engine.training.batches import PREDICT_BATCH, Images
+from ge_engine.training.claims import GPU_LOST, finite
+from ge_engine.training.living import executed_functions
 from ge_engine.training.loading import ModuleAddress, error_line, import_source, module_address
-from ge_engine.training.measuring import (
-    buffers_as_weights,
-    bytes_on_disk,
-    latency,
-    numbers_in,
-    peak_memory,
-    registered_parameters,
-)
 from ge_engine.training.optimizers import optimizer_of
-from ge_engine.training.orders import CHECKPOINT_LIMIT, Order, Report, Setup, pack_report
+from ge_engine.training.orders import BEGUN, TOKEN_BYTES, Order, Report, Setup, pack_report
 from ge_engine.training.pace import TooSlow
 from ge_engine.training.peers import Recruit, gather
-from ge_engine.training.probing import Findings, Shape, executed_functions, probe
+from ge_engine.training.probing import Findings, Shape, probe
+from ge_engine.training.sealing import seal
 from ge_engine.training.sizing import sizes_of
+from ge_engine.training.witness import Witness
 
-_GPU_LOST = ("uncorrectable ECC", "GPU is lost", "busy or unavailable", "fallen off the bus")
 SHARE = 0.8
 """Of the time for a job of kind "size", after which no further variant is built."""
-_write, _exit, _pack, _now = os.write, os._exit, pack_report, time.monotonic
+_write, _read, _exit, _pack, _now = os.write, os.read, os._exit, pack_report, time.monotonic
 
 
 def work(
@@ -54,20 +50,23 @@ def work(
     setup: Setup,
     data: Mapping[str, Tensor],
     checkpoint: bytes,
-    ends: tuple[int, int],
+    ends: tuple[int, int, int],
     recruit: Recruit,
     begun: Callable[[], object],
 ) -> None:
     """Run `order`, write its report to the first of the descriptors `ends`, what is printed to the second,
-    and end this process. `begun` is called before anything of the candidate runs. Never returns."""
-    token = bytes.fromhex(order.token)
-    result, log = ends
+    and end this process. The token waits in the third, and is in no memory before the report is made. `begun`
+    is called before anything of the candidate runs. Never returns."""
+    result, log, token = ends
     folder = _folder(order, setup)
     folder.mkdir(parents=True)
     confine = confining.settle(order, setup, folder, log)
     count = setup.processes if order.kind == "train" else 1
     team = gather(recruit, count, setup.threads, folder, order.timeout, confine)
     begun()
+    if not team.rank:
+        _write(result, BEGUN)
+    seal(module_address(Path(setup.seed_path), order.digest).file)
     report = run(order, setup, data, checkpoint, team.rank)
     if team.rank:
         team.leave(report)
@@ -75,7 +74,7 @@ def work(
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # the candidate may have closed or replaced it
             stream.flush()
-    message = memoryview(_pack(report, token))
+    message = memoryview(_pack(report, _read(token, TOKEN_BYTES)))
     while message:
         message = message[_write(result, message) :]
     _exit(0)
@@ -89,6 +88,7 @@ def train_along(
     torch.set_num_threads(setup.threads)
     confine = partial(confining.close, setup, False)
     team = gather(recruit, setup.processes, setup.threads, _folder(order, setup), order.timeout, confine)
+    seal(module_address(Path(setup.seed_path), order.digest).file)
     team.leave(run(order, setup, data, checkpoint, team.rank))
 
 
@@ -111,14 +111,21 @@ def run(
     that train together, only that of `rank` 0 measures and answers."""
     address = module_address(Path(setup.seed_path), order.digest, setup.modules)
     if order.kind == "probe":
-        return _probe(order, setup, address)
+        return _probe(order, setup, address, lambda _: {})
+    if order.kind == "again":
+        return _probe(order, setup, address, lambda model: _costs(model, setup, data["validation"]))
     if order.kind == "size":
         return _sizes(order, setup, address)
     stage = Stage(order.epochs, checkpoint, order.keep, order.step_seconds, order.steps)
     return _train(order, setup, data, address, stage, rank)
 
 
-def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
+def _probe(
+    order: Order,
+    setup: Setup,
+    address: ModuleAddress,
+    measure: Callable[[nn.Module], Mapping[str, float]],
+) -> Report:
     findings = Findings()
     shape = Shape(setup.channels, setup.size, setup.classes)
     kind = ""
@@ -133,6 +140,7 @@ def _probe(order: Order, setup: Setup, address: ModuleAddress) -> Report:
                 setup.recipe,
                 setup.memory,
                 findings,
+                lambda model: findings.facts.update(measure(model)),
             )
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
         kind, findings.error = _kind(error), error_line(error, address.file)
@@ -153,6 +161,14 @@ def _sizes(order: Order, setup: Setup, address: ModuleAddress) -> Report:
         sources, address, lambda m: _build(m, setup.entry), shape, setup.memory, SHARE * order.timeout
     )
     return Report(probe={"sizes": sizes})
+
+
+def _costs(model: nn.Module, setup: Setup, pixels: Tensor) -> Mapping[str, float]:
+    """Of answers to some of the images, with the threads of a training. A CPU's time tells no GPU's."""
+    torch.set_num_threads(setup.threads)
+    costs = costs_of(model, _images(pixels[:PREDICT_BATCH], setup), setup.classes)
+    unknown = ("peak_memory", "latency") if setup.device == "cuda" else ("peak_memory",)
+    return {name: cost for name, cost in costs.items() if name not in unknown}
 
 
 def _train(
@@ -178,16 +194,16 @@ def _train(
             order.rng_seed,
             lambda: facts.update(start_seconds=_now() - order.sent),
             part,
+            Witness,
         )
         if rank:
             return Report()
         stage = "measure"
-        facts.update(_figures(training.model, setup))
-        facts.update(train_seconds=training.seconds, steps=float(training.steps))
+        facts.update(training.facts, train_seconds=training.seconds, steps=float(training.steps))
         facts.update(step_seconds=training.step_seconds)
         logits = training.logits.contiguous().numpy().tobytes()
-        checkpoint = training.checkpoint if len(training.checkpoint) <= CHECKPOINT_LIMIT else b""
-        return Report(facts=facts, curve=tuple(training.curve), logits=logits, checkpoint=checkpoint)
+        checkpoint = training.checkpoint if len(training.checkpoint) <= order.room else b""
+        return Report(facts=finite(facts), curve=tuple(training.curve), logits=logits, checkpoint=checkpoint)
     except NotFinite as error:
         return Report(stage="train", kind="not finite", error=str(error))
     except Diverged as error:
@@ -203,7 +219,7 @@ def _kind(error: BaseException) -> str:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in text:
         return "out of memory"
     lost = isinstance(error, OSError) and error.errno == errno.ENOSPC
-    return "infrastructure" if lost or any(sign in text for sign in _GPU_LOST) else "error"
+    return "infrastructure" if lost or any(sign in text for sign in GPU_LOST) else "error"
 
 
 def _build(module: ModuleType, entry: str) -> nn.Module:
@@ -211,28 +227,19 @@ def _build(module: ModuleType, entry: str) -> nn.Module:
 
 
 def _lesson(order: Order, setup: Setup, data: Mapping[str, Tensor]) -> Lesson:
-    mean, std = torch.tensor(setup.mean), torch.tensor(setup.std)
     return Lesson(
-        train=Images(data["train"], mean, std, setup.size),
+        train=_images(data["train"], setup),
         labels=data["labels"],
-        held_out=Images(_held_out(order, data), mean, std, setup.size),
+        held_out=_images(_held_out(order, data), setup),
         classes=setup.classes,
         mirror=setup.mirror,
     )
 
 
+def _images(pixels: Tensor, setup: Setup) -> Images:
+    return Images(pixels, torch.tensor(setup.mean), torch.tensor(setup.std), setup.size)
+
+
 def _held_out(order: Order, data: Mapping[str, Tensor]) -> Tensor:
     both = order.split == "both"
     return torch.cat([data["validation"], data["test"]]) if both else data[order.split]
-
-
-def _figures(model: nn.Module, setup: Setup) -> dict[str, float]:
-    weights = [*registered_parameters(model).values(), *buffers_as_weights(model).values()]
-    device = weights[0].device if weights else torch.device("cpu")
-    image = torch.zeros(1, setup.channels, setup.size, setup.size, device=device)
-    return {
-        "registered": float(numbers_in(weights)),
-        "latency": latency(model, image),
-        "peak_memory": float(peak_memory()),
-        "size_on_disk": float(bytes_on_disk(model)),
-    }

@@ -16,9 +16,10 @@ from ge_engine.contracts import Dataset, Job, Split
 from ge_engine.evaluate import TrainEvaluation, open_training
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Outcome
+from ge_engine.training.living import executed_functions
 from ge_engine.training.loading import import_source, module_address
 from ge_engine.training.optimizers import default_optimizer
-from ge_engine.training.probing import Findings, Shape, executed_functions, probe
+from ge_engine.training.probing import Findings, Shape, probe
 from ge_plugins.objectives import ge_objectives
 
 CLASSES = 4

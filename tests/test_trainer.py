@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ge_engine.config import Recipe
-from ge_engine.trainer import Lesson, NotFinite, logits_of, predict, refresh_statistics, train
+from ge_engine.trainer import Lesson, NotFinite, refresh_statistics, train
+from ge_engine.training.answering import logits_of, predict
 from ge_engine.training.batches import Augmentation, Images, batch_bounds, shuffled
 from ge_engine.training.optimizers import default_optimizer, optimizer_of
 from ge_engine.training.rates import Schedule

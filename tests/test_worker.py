@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 
 from ge_engine.contracts import Job
 from ge_engine.errors import GeError, SeedError
@@ -18,9 +19,10 @@ from ge_engine.evaluate import TrainEvaluation
 from ge_engine.genome import Seed
 from ge_engine.outcome import Failed, Scored
 from ge_engine.training import starting
-from ge_engine.training.endings import Kills, WorkerLost, killed_for_memory, report_of
+from ge_engine.training.endings import Kills, killed_for_memory, report_of
 from ge_engine.training.executor import LOG_BYTES, NurseryExecutor
 from ge_engine.training.starting import clean_environment
+from ge_engine.training.surroundings import Surroundings, gpus_answer
 from tests.evaluation import data, genome, outcome_of, shop, source
 
 TRAINED = 161
@@ -132,12 +134,28 @@ def test_a_kill_for_want_of_memory_that_is_blamed_on_the_candidate() -> None:
     assert killed_for_memory() >= 0
 
 
-def test_a_lost_gpu_that_counts_against_the_candidate(evaluation: TrainEvaluation) -> None:
-    words = "CUDA error: GPU is lost. Reboot the system to recover this GPU"
-    lost = genome(forward=f"if training:\n    raise RuntimeError({words!r})")
-    outcome = outcome_of(evaluation, lost)
+GPU_WORDS = "CUDA error: GPU is lost. Reboot the system to recover this GPU"
+
+
+def test_a_lost_gpu_that_is_believed_of_a_candidate_on_a_cpu(evaluation: TrainEvaluation) -> None:
+    outcome = outcome_of(evaluation, genome(forward=f"if training:\n    raise RuntimeError({GPU_WORDS!r})"))
     assert isinstance(outcome, Failed)
-    assert (outcome.fault, "GPU is lost" in outcome.reason) == ("infrastructure", True)
+    assert (outcome.fault, "GPU is lost" in outcome.reason) == ("candidate", True)
+
+
+@pytest.mark.parametrize("error", [GPU_WORDS, "OSError: [Errno 28] No space left on device"])
+def test_a_broken_machine_that_counts_against_the_candidate(error: str) -> None:
+    broken = Surroundings(free=lambda: 2**20, gpus_answer=lambda: False)
+    whole = Surroundings(free=lambda: 2**40, gpus_answer=lambda: True)
+    assert broken.at_fault(error)
+    assert not whole.at_fault(error)
+
+
+def test_a_gpu_that_is_taken_for_one_that_answers_where_there_is_none() -> None:
+    if torch.cuda.is_available():
+        assert gpus_answer()
+    else:
+        assert not gpus_answer()
 
 
 def test_a_nursery_that_does_not_start_and_does_not_say_why(
@@ -149,13 +167,13 @@ def test_a_nursery_that_does_not_start_and_does_not_say_why(
         pass
 
 
-def test_a_full_disk_that_counts_against_the_candidate(evaluation: TrainEvaluation) -> None:
+def test_a_full_disk_that_is_believed_of_a_candidate_while_there_is_room(evaluation: TrainEvaluation) -> None:
     full = genome(forward="if training:\n    raise OSError(28, 'No space left on device')")
     outcome = outcome_of(evaluation, full)
     assert isinstance(outcome, Failed)
-    assert outcome.fault == "infrastructure"
-    with pytest.raises(WorkerLost):
-        evaluation.probe(genome(forward="raise OSError(28, 'No space left on device')")).result(60)
+    assert outcome.fault == "candidate"
+    probe = evaluation.probe(genome(forward="raise OSError(28, 'No space left on device')")).result(60)
+    assert "No space left" in probe.error
 
 
 def test_a_candidate_that_takes_its_neighbours_along(tmp_path: Path) -> None:

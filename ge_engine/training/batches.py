@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 SHIFT = 0.05
+PREDICT_BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import signal
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ge_engine.contracts import Probe, Size
 from ge_engine.outcome import Failed, Fault
 from ge_engine.profile import MOST_MODULES, modules_of
+from ge_engine.training import claims
 from ge_engine.training.executor import Ending
 from ge_engine.training.limits import PROCESSES
-from ge_engine.training.orders import BadReport, Order, Report, unpack_report
+from ge_engine.training.orders import BadReport, Order, Report, after_mark, unpack_report
+from ge_engine.training.surroundings import Surroundings
 
 _LOG_TAIL = 400
+_FIGURES = {"probe": claims.PROBED, "again": claims.AGAIN, "train": claims.TRAINED}
 
 
 class WorkerLost(Exception):
@@ -59,8 +60,11 @@ def killed_for_memory() -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
-def report_of(ending: Ending, order: Order, kills: Kills) -> Report | Failed:
-    """The worker's report, or how the worker failed to give one."""
+def report_of(
+    ending: Ending, order: Order, kills: Kills, surroundings: Surroundings | None = None
+) -> Report | Failed:
+    """The worker's report, or how the worker failed to give one. That the surroundings are to blame is taken
+    from a worker only before the candidate's code begins; after that, `surroundings` are looked at."""
     stage = order.kind
     if ending.reason == "timeout":
         return Failed(stage, "timeout", f"still running after {order.timeout:g} s")
@@ -78,17 +82,38 @@ def report_of(ending: Ending, order: Order, kills: Kills) -> Report | Failed:
         return kills.judge(stage, order.digest)
     if ending.status < 0:
         return _killed(stage, -ending.status, ending)
+    begun, result = after_mark(ending.result)
     try:
-        report = unpack_report(ending.result, bytes.fromhex(order.token))
+        report = unpack_report(result, bytes.fromhex(order.token))
+        _require_what_was_asked(report, order)
     except BadReport as error:
-        reason = f"exited with status {ending.status} and {error}" if ending.result else _silent(ending)
+        reason = f"exited with status {ending.status} and {error}" if result else _silent(ending)
         return Failed(stage, "crash", reason + _printed(ending))
     if report.stage == "worker":
         fault: Fault = "infrastructure" if report.kind == "infrastructure" else "engine"
-        return Failed(stage, "crash", report.error, fault)
+        return Failed(stage, "crash", report.error, "candidate" if begun else fault)
     if report.kind == "infrastructure":
-        return Failed(report.stage, "error", report.error, "infrastructure")
+        shown = surroundings is not None and surroundings.at_fault(report.error)
+        return Failed(report.stage, "error", report.error, "infrastructure" if shown else "candidate")
     return report
+
+
+def _require_what_was_asked(report: Report, order: Order) -> None:
+    """All figures of a job that went through, and no checkpoint larger than there is room for.
+
+    Raises:
+        BadReport: not so.
+    """
+    if len(report.checkpoint) > order.room:
+        raise BadReport("it holds a checkpoint that nobody asked for")
+    if report.stage or report.kind:
+        if not (report.stage and report.kind):
+            raise BadReport("its report is malformed: it failed, and does not say where and how")
+        return
+    try:
+        claims.require(report.facts, _FIGURES[order.kind])
+    except ValueError as error:
+        raise BadReport(f"its report is malformed: {error}") from error
 
 
 def probe_of(report: Report | Failed) -> Probe:
@@ -106,19 +131,19 @@ def probe_of(report: Report | Failed) -> Probe:
         return Probe(
             stage=report.stage,
             error=report.error,
-            output_shape=tuple(int(side) for side in seen["output_shape"]),
-            finite=seen["finite"] is True,
-            without_gradient=_names(seen, "without_gradient"),
-            unregistered=tuple(sorted(_names(seen, "unregistered"))),
-            executed=_names(seen, "executed"),
+            output_shape=claims.shape(seen["output_shape"]),
+            finite=claims.truth(seen["finite"]),
+            without_gradient=claims.names(seen["without_gradient"]),
+            unregistered=tuple(sorted(claims.names(seen["unregistered"]))),
+            executed=claims.names(seen["executed"]),
             facts=dict(report.facts),
-            class_parameters={str(name): int(n) for name, n in seen["class_parameters"].items()},
-            fingerprint=str(seen["fingerprint"])[:64],
-            graph=str(seen["graph"])[:64],
+            class_parameters=claims.counts(seen["class_parameters"]),
+            fingerprint=claims.digest(seen["fingerprint"]),
+            graph=claims.digest(seen["graph"]),
             modules=modules_of(seen["modules"][:MOST_MODULES]),
         )
-    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        return Probe(stage="run", error=f"its report is malformed: {error!r}")
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return Probe(stage="run", error=f"its report is malformed: {claims.text(repr(error), 200)}")
 
 
 def sizes_in(report: Report | Failed, count: int) -> tuple[Size | None, ...]:
@@ -133,15 +158,13 @@ def sizes_in(report: Report | Failed, count: int) -> tuple[Size | None, ...]:
     return sizes if len(sizes) == count else none
 
 
-def _size(row: Any) -> Size | None:
+def _size(row: Sequence[object] | None) -> Size | None:
     if row is None:
         return None
     parameters, flops = row
-    if type(parameters) is not int or not 0 <= parameters < 2**63:
-        raise ValueError(f"{parameters!r} parameters")
-    if isinstance(flops, bool) or not math.isfinite(flops) or flops < 0:
+    if claims.number(flops) < 0:
         raise ValueError(f"{flops!r} FLOPs")
-    return Size(parameters, float(flops))
+    return Size(claims.count(parameters), claims.number(flops))
 
 
 def failed_probe(probe: Probe) -> Failed:
@@ -150,10 +173,6 @@ def failed_probe(probe: Probe) -> Failed:
     if probe.error.startswith("MemoryError") or "allocate memory" in probe.error:
         kind = "out of memory"
     return Failed(probe.stage, kind, probe.error)
-
-
-def _names(seen: Mapping[str, Any], key: str) -> frozenset[str]:
-    return frozenset(str(name)[:300] for name in seen[key][:100_000])
 
 
 def _killed(stage: str, number: int, ending: Ending) -> Failed:

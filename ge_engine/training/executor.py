@@ -176,6 +176,7 @@ class NurseryExecutor:
     def _start(self, work: _Work, nursery: NurseryProcess) -> None:
         work.result_end, result = os.pipe()
         work.log_end, log = os.pipe()
+        token = _filled_pipe(bytes.fromhex(work.order.token))
         for end in (work.result_end, work.log_end):
             os.set_blocking(end, False)
             self._selector.register(end, selectors.EVENT_READ, work)
@@ -183,11 +184,11 @@ class NurseryExecutor:
         self._running[work.order.id] = work
         try:
             with contextlib.suppress(BrokenPipeError, ConnectionError):  # its end is seen by the next turn
-                order = dataclasses.replace(work.order, devices=work.devices)
-                send_frame(nursery.socket, to_json(order), (result, log))
+                order = dataclasses.replace(work.order, devices=work.devices, token="")
+                send_frame(nursery.socket, to_json(order), (result, log, token))
         finally:
-            os.close(result)
-            os.close(log)
+            for sent in (result, log, token):
+                os.close(sent)
 
     def _free_devices(self) -> str:
         taken = [other.devices for other in self._running.values()]
@@ -206,7 +207,7 @@ class NurseryExecutor:
                 _keep_ends(work, part)
             elif part:
                 work.result += part
-                work.overflow = len(work.result) > self._result_limit
+                work.overflow = len(work.result) > self._result_limit + work.order.room
             if not part or work.overflow:
                 self._close_end(work, end)
 
@@ -265,6 +266,14 @@ class NurseryExecutor:
             if work.order.id in self._running:
                 self._drain(self._running.pop(work.order.id))
         return [work.future for work in waiting if not work.future.done()]
+
+
+def _filled_pipe(content: bytes) -> int:
+    """The end of a pipe in which `content` waits, in no process's memory, to be read once."""
+    reading, writing = os.pipe()
+    os.write(writing, content)
+    os.close(writing)
+    return reading
 
 
 def _keep_ends(work: _Work, part: bytes) -> None:

@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ge_engine.outcome import storable
+from ge_engine.training import claims
 
 TOKEN_BYTES = 16
+BEGUN = b"candidate begins"
+"""Stands before a report where the candidate's code had begun before it was made: what comes after it,
+whatever it says, may be the candidate's word."""
 WORKER_FAULT = 70
 """The exit status of a process of the engine's that failed outside the candidate's code."""
 REPORT_LIMIT = 4 * 2**20
@@ -72,13 +75,15 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One job: `kind` is "probe", "train" or "size". `source` is latin-1 text of the genome's bytes; `token`
-    (hex) marks the report of this job; `sent` is the engine's monotonic clock when it was ordered.
-    `devices` is the CUDA_VISIBLE_DEVICES of a training, "" for none of its own.
+    """One job: `kind` is "probe", "train", "again" (a probe that also measures answers to real images,
+    untrained), or "size" (building the `variants`, sources like `source`). `source` is latin-1 text of the
+    genome's bytes; `token` (hex) marks the report of this job, and comes to the worker through a pipe, not in
+    here; `sent` is the engine's monotonic clock when it was ordered. `devices` is the CUDA_VISIBLE_DEVICES of
+    a training, "" for none of its own.
 
     `split` is "validation", "test" or "both" (validation, then test). `epochs`, `keep`, `step_seconds` and
-    `steps` are those of `trainer.Stage`; `checkpoint` is the path of the file to go on from, "" for none.
-    `variants` are sources like `source`, for a job of kind "size"."""
+    `steps` are those of `trainer.Stage`; `checkpoint` is the path of the file to go on from, "" for none, and
+    `room` the most bytes of the one to keep."""
 
     id: str
     kind: str
@@ -93,6 +98,7 @@ class Order:
     epochs: int = 0
     keep: bool = False
     checkpoint: str = ""
+    room: int = 0
     step_seconds: float = 0.0
     steps: int = 0
     variants: tuple[str, ...] = ()
@@ -146,11 +152,17 @@ def own_fault(error: BaseException) -> Report:
     return Report(stage="worker", kind=kind, error=f"{type(error).__name__}: {error}")
 
 
+def after_mark(data: bytes) -> tuple[bool, bytes]:
+    """Whether the candidate's code had begun when `data` was written, and what follows the mark."""
+    begun = data.startswith(BEGUN)
+    return begun, data[len(BEGUN) :] if begun else data
+
+
 def unpack_report(data: bytes, token: bytes) -> Report:
     """The one report that `data` is.
 
     Raises:
-        BadReport: no bytes, a wrong token, other lengths than told, or fields of a wrong type.
+        BadReport: no bytes, a wrong token, other lengths than told, or fields of a wrong type or range.
     """
     head = TOKEN_BYTES + _HEAD.size
     if len(data) < head or data[:TOKEN_BYTES] != token:
@@ -158,34 +170,20 @@ def unpack_report(data: bytes, token: bytes) -> Report:
     text_length, logits_length, checkpoint_length = _HEAD.unpack(data[TOKEN_BYTES:head])
     if len(data) != head + text_length + logits_length + checkpoint_length:
         raise BadReport("it holds more or less than one report")
+    if text_length > REPORT_LIMIT:
+        raise BadReport("it says more than a report has room for")
+    logits = head + text_length
     try:
-        values = json.loads(data[head : head + text_length])
-        logits = head + text_length
+        values = claims.parsed(data[head:logits])
         return Report(
-            stage=_text(values["stage"]),
-            kind=_text(values["kind"]),
-            error=_text(values["error"]),
-            facts=_numbers(values["facts"]),
-            curve=tuple(_numbers(point) for point in values["curve"][:10_000]),
-            probe=_mapping(values["probe"]),
+            stage=claims.one_of(values["stage"], claims.STAGES),
+            kind=claims.one_of(values["kind"], claims.KINDS),
+            error=claims.text(values["error"]),
+            facts=claims.facts(values["facts"]),
+            curve=claims.curve(values["curve"]),
+            probe=claims.mapping(values["probe"]),
             logits=data[logits : logits + logits_length],
             checkpoint=data[logits + logits_length :],
         )
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise BadReport(f"its report is malformed: {error!r}") from error
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("text expected")
-    return storable(value[:2000])
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError("an object expected")
-    return value
-
-
-def _numbers(value: Any) -> Mapping[str, float]:
-    return {_text(name): float(number) for name, number in _mapping(value).items()}
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadReport(f"its report is malformed: {claims.text(repr(error), 200)}") from error

@@ -125,8 +125,8 @@ def gather(
     return team
 
 
-def forking(kept: int) -> Recruit:
-    """Peers are copies of this process. They lose the descriptor `kept`: only the first process reports."""
+def forking(*kept: int) -> Recruit:
+    """Peers are copies of this process. They lose the descriptors `kept`: only the first process reports."""
     return partial(_fork, kept)
 
 
@@ -150,14 +150,14 @@ def _spawn(begin: Callable[[int, int], tuple[int, Callable[[], None]]], count: i
     return Team(0, tuple(peers))
 
 
-def _fork(kept: int, count: int) -> Team:
+def _fork(kept: tuple[int, ...], count: int) -> Team:
     peers: list[Peer] = []
     for rank in range(1, count):
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
             limits.die_with_parent()
-            for end in (kept, reading, *(peer.channel for peer in peers)):
+            for end in (*kept, reading, *(peer.channel for peer in peers)):
                 os.close(end)
             return Team(rank, (), writing)
         os.close(writing)

@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import math
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import CodeType, FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
-from torch.utils.flop_counter import FlopCounterMode
 
 from ge_engine.profile import ModuleProfile
-from ge_engine.trainer import logits_of
+from ge_engine.training.answering import logits_of
+from ge_engine.training.living import classes_in
 from ge_engine.training.measuring import (
-    OperandWatch,
-    buffers_as_weights,
+    buffers_of,
     bytes_on_disk,
-    numbers_in,
     parameters_by_class,
     registered_parameters,
     storage_of,
     unregistered_modules,
-    walk,
 )
 from ge_engine.training.optimizers import OptimizerFactory
 from ge_engine.training.profiling import ModuleWatch
+from ge_engine.training.watching import GraphWatch, LeavingWatch
+from ge_engine.training.weighing import is_lazy, weights_of, what_weighs
 
 PROBE_SEED = 20_240_714
 BYTES_PER_WEIGHT_IN_TRAINING = 16
 FEWEST_FOR_SPREAD = 256
+OTHER_BATCHES = (1, 3)
+"""Numbers of images that are answered after the step: neither a training's batch nor the probe's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +76,22 @@ def probe(
     recipe: Mapping[str, Any],
     memory: int,
     findings: Findings,
+    measure: Callable[[nn.Module], None] = lambda _: None,
 ) -> None:
-    """Fill `findings`. An exception of the candidate comes out; `findings.stage` tells where it was."""
+    """Fill `findings`, and have the network measured. An exception of the candidate comes out;
+    `findings.stage` tells where it was."""
     findings.stage = "import"
     module = load()
     findings.stage = "meta"
     rehearsed = refuse_giants(lambda: build(module), memory)
     try:
-        _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
+        model = _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
     except (RuntimeError, NotImplementedError) as error:
         if not (rehearsed and "meta" in str(error)):
             raise
         module = load()  # the rehearsal left a meta tensor in a cache of the module: start afresh without it
-        _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
+        model = _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
+    measure(model)
     findings.stage = ""
 
 
@@ -118,7 +118,7 @@ def _probe_module(
     shape: Shape,
     recipe: Mapping[str, Any],
     findings: Findings,
-) -> None:
+) -> nn.Module:
     findings.stage = "build"
     torch.manual_seed(PROBE_SEED)
     model = build(module)
@@ -126,9 +126,10 @@ def _probe_module(
         raise TypeError(f"the entry gives a {type(model).__name__} instead of a torch.nn.Module")
     step = Step(model, make_optimizer, shape, recipe)
     order = _first_step(step, module.__name__, findings)
-    findings.executed |= _classes_in(model, module)
+    findings.executed |= classes_in(model, module)
     if findings.finite and findings.output_shape == (shape.batch, shape.classes):
         _fingerprint(step, order, findings)
+    return model
 
 
 @dataclass(slots=True)
@@ -165,18 +166,19 @@ def _first_step(step: Step, file_module: str, findings: Findings) -> list[nn.Par
     model, (images, targets) = step.model, step.batch()
     findings.stage = "forward"
     model.train()
-    step.fresh_buffers = [(b, b.detach().clone()) for b in _buffers(model) if not _lazy(b)]
-    flops = FlopCounterMode(display=False)
-    weights = [*registered_parameters(model).values(), *_buffers(model)]
-    watch = OperandWatch([images, targets], [t for t in weights if not _lazy(t)])
-    modules = ModuleWatch(flops.get_total_flops)
-    with modules, flops, watch:
+    step.fresh_buffers = [(b, b.detach().clone()) for b in buffers_of(model).values() if not is_lazy(b)]
+    watch = GraphWatch(*what_weighs(model))
+    modules = ModuleWatch(lambda: watch.flops)
+    with modules, watch.over(images):
         logits = step.forward(images)
     findings.modules = modules.rows(model, file_module, len(images))
     findings.output_shape = tuple(logits.shape)
     findings.finite = bool(torch.isfinite(logits).all())
+    findings.graph, flops = watch.graph, watch.flops / len(images)
     parameters = registered_parameters(model)
-    _weigh(model, watch, flops, len(images), findings)
+    order = {storage: place for place, storage in enumerate(watch.order)}
+    _answer_others(step, watch, findings)
+    _weigh(model, watch, flops, findings)
     if findings.output_shape != (step.shape.batch, step.shape.classes):
         return []
     findings.stage = "backward"
@@ -184,37 +186,33 @@ def _first_step(step: Step, file_module: str, findings: Findings) -> list[nn.Par
     findings.without_gradient = _without_gradient(parameters)
     findings.stage = "optimizer"
     step.optimizer().step()
-    places = {storage: place for place, storage in enumerate(watch.order)}
-    return sorted(parameters.values(), key=lambda p: places.get(storage_of(p), len(places)))
+    return sorted(parameters.values(), key=lambda p: order.get(storage_of(p), len(order)))
 
 
-def _buffers(model: nn.Module) -> list[Tensor]:
-    return [b for _, m in walk(model) for b in vars(m)["_buffers"].values() if isinstance(b, Tensor)]
+def _answer_others(step: Step, watch: GraphWatch, findings: Findings) -> None:
+    """Have other numbers of images answered: weights may act in their passes alone."""
+    if not findings.finite or findings.output_shape != (step.shape.batch, step.shape.classes):
+        return
+    images, _ = step.batch()
+    step.model.eval()
+    with torch.no_grad():
+        for count in OTHER_BATCHES:
+            with LeavingWatch(watch), watch.over(images[:count]):
+                step.forward(images[:count])
+    step.model.train()
 
 
-def _lazy(tensor: Tensor) -> bool:
-    return isinstance(tensor, (UninitializedParameter, UninitializedBuffer))
-
-
-def _weigh(
-    model: nn.Module, watch: OperandWatch, flops: FlopCounterMode, images: int, findings: Findings
-) -> None:
-    parameters, buffers = registered_parameters(model), buffers_as_weights(model)
-    registered = {storage_of(t) for t in (*parameters.values(), *_buffers(model))}
-    foreign = [tensor for storage, tensor in watch.foreign.items() if storage not in registered]
-    hidden = [*buffers.values(), *foreign]
+def _weigh(model: nn.Module, watch: GraphWatch, flops: float, findings: Findings) -> None:
+    weights = weights_of(model, watch)
     findings.unregistered = unregistered_modules(model)
     findings.unregistered += [
-        f"a trainable tensor of shape {tuple(t.shape)}"
-        for t in foreign
-        if t.requires_grad and not findings.unregistered
+        f"a trainable tensor of shape {shape}" for shape in weights.trainable if not findings.unregistered
     ]
     findings.class_parameters = parameters_by_class(model)
-    findings.graph = watch.graph
     findings.facts = {
-        "parameters": float(numbers_in([*parameters.values(), *hidden])),
-        "hidden_weights": float(numbers_in(hidden)),
-        "flops": float(flops.get_total_flops()) / images,
+        "parameters": float(weights.total),
+        "hidden_weights": float(weights.hidden),
+        "flops": flops,
         "size_on_disk": float(bytes_on_disk(model)),
     }
 
@@ -262,7 +260,8 @@ def _fingerprint(step: Step, order: list[nn.Parameter], findings: Findings) -> N
 def _initialised(parameter: nn.Parameter) -> str:
     """How a parameter was initialised, up to chance: its constant, or its spread in half powers of two,
     placed so that torch's default (1 / sqrt(3 fan_in)) lies between two steps for a fan-in of 2^k."""
-    values = parameter.detach().float()
+    values = parameter.detach()
+    values = torch.view_as_real(values) if values.is_complex() else values.float()
     low, high = float(values.min()), float(values.max())
     if low == high:
         return f"{low:.4g}"
@@ -296,41 +295,3 @@ def _rounded(logits: Tensor) -> bytes:
     values = logits.detach().double()
     largest = float(values.abs().max()) + 1e-12
     return f"{largest:.3g}".encode() + (values / largest * 1e4).round().to(torch.int32).numpy().tobytes()
-
-
-@contextmanager
-def executed_functions(file: str, addresses: set[str]) -> Iterator[None]:
-    """While open, collect the addresses of functions and methods of the module at `file` that run, and
-    of their classes (also of a dataclass, whose `__init__` has no text of its own)."""
-    seen: set[CodeType] = set()
-
-    def note(frame: FrameType, event: str, argument: Any) -> None:  # noqa: ARG001
-        code = frame.f_code
-        if (
-            code in seen
-            or not code.co_flags & inspect.CO_OPTIMIZED
-            or frame.f_globals.get("__file__") != file
-        ):
-            return
-        seen.add(code)
-        name = code.co_qualname.split(".<locals>")[0]
-        if code.co_filename.startswith("<") and code.co_argcount:
-            name = type(frame.f_locals.get(code.co_varnames[0])).__qualname__
-        parts = name.split(".")
-        addresses.update(".".join(parts[: end + 1]) for end in range(len(parts)))
-
-    before = sys.gettrace()
-    sys.settrace(note)
-    try:
-        yield
-    finally:
-        sys.settrace(before)
-
-
-def _classes_in(model: nn.Module, module: ModuleType) -> set[str]:
-    return {
-        kind.__qualname__
-        for _, part in walk(model)
-        for kind in type(part).__mro__
-        if kind.__module__ == module.__name__
-    }

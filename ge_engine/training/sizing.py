@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ge_engine.trainer import logits_of
+from ge_engine.training.answering import logits_of
 from ge_engine.training.loading import ModuleAddress, import_source
 from ge_engine.training.measuring import numbers_in, registered_parameters
 from ge_engine.training.probing import Shape, refuse_giants

@@ -228,7 +228,7 @@ HOSTILE = [
     ),
     Hostile(
         "wipes the shared data",
-        "scored",
+        "error:may not look",
         top="import gc",
         forward="if training:\n    for thing in gc.get_objects():\n"
         "        if type(thing) is torch.Tensor and thing.dtype == torch.uint8:\n            thing.zero_()",

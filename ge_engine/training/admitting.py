@@ -1,0 +1,40 @@
+"""Whether a seed can be evolved: it goes through a step and answers as the task wants."""
+
+from __future__ import annotations
+
+import re
+
+from ge_engine.contracts import Probe
+from ge_engine.errors import SeedError
+
+
+def require_usable(probe: Probe, classes: int, image: str) -> None:
+    """The seed's `probe` on images such as "3x32x32".
+
+    Raises:
+        SeedError: it does not go through one training step, or answers in another shape.
+    """
+    wanted = (probe.output_shape[:1] or (0,))[0], classes
+    if probe.stage:
+        raise SeedError(
+            f"The seed stops at {probe.stage}: {probe.error}.", _advice(probe.error, classes, image)
+        )
+    if probe.output_shape != wanted:
+        raise SeedError(
+            f"The seed returns a tensor of shape {probe.output_shape}; the task wants {wanted}.",
+            f"Let its last layer give {classes} numbers for each image, in the file or by an entry "
+            f"such as --entry 'Net(num_classes={classes})'.",
+        )
+    if not probe.finite:
+        raise SeedError("The seed returns NaN or infinity before any training.")
+
+
+def _advice(error: str, classes: int, image: str) -> str:
+    missing = re.match(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
+    if missing:
+        return f"Install {missing[1].partition('.')[0]} where ge runs, or mend the file."
+    return (
+        f"Mend the file, or choose what fits it: the task gives images of {image} and wants "
+        f"{classes} numbers for each. --task, --image-size and --entry choose others; a training "
+        "of your own goes with --command."
+    )

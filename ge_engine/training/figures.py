@@ -1,0 +1,33 @@
+"""The figures of a network that is scored: what its probe saw and what its training saw, weighed together.
+
+Both are said by processes that the candidate's code runs in. The larger of two costs is taken, so that a
+network has to hide them from both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ge_engine.contracts import Probe
+
+_COSTS = ("parameters", "hidden_weights", "flops", "size_on_disk", "latency")
+
+
+def figures(probed: Mapping[str, float], trained: Mapping[str, float]) -> dict[str, float]:
+    """All that objectives are computed from, by name."""
+    found = {**probed, **trained}
+    seen = max(trained.get("registered", 0.0), trained.get("parameters", 0.0))
+    counted = {**trained, "parameters": seen}
+    return found | {name: max(probed[name], counted.get(name, 0.0)) for name in _COSTS if name in probed}
+
+
+def within(probe: Probe, memory: int) -> Probe:
+    """`probe`, or one that stops where it says what cannot be: more weights than bytes of `memory`, or fewer
+    than it hides."""
+    if probe.stage:
+        return probe
+    parameters = probe.facts["parameters"]
+    if parameters > memory or parameters < probe.facts["hidden_weights"]:
+        return replace(probe, stage="run", error=f"it says that it has {parameters:g} parameters")
+    return probe
