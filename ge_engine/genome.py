@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from textwrap import wrap
 from types import MappingProxyType
 from typing import Any
 
@@ -20,9 +19,7 @@ from ge_engine.code import cutting
 from ge_engine.code.bindings import UNTOLD, imported, merge
 from ge_engine.code.facts import Kind, Signature, Span
 from ge_engine.code.listing import Block, conditional_reason, list_blocks, method_reason, own_reason
-from ge_engine.code.names import read_names
 from ge_engine.code.segments import Segment
-from ge_engine.code.syntax import DIGEST_LENGTH
 from ge_engine.errors import SeedError
 
 __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "differing", "select_addresses"]
@@ -129,18 +126,6 @@ class Genome:
             if segment.text and not segment.text.isspace():
                 merge(bound, segment.facts.binds)
         return {**dict.fromkeys(self.seed.cut.names, UNTOLD), **bound}
-
-    @cached_property
-    def statements(self) -> frozenset[str]:
-        """The digests of the module's statements."""
-        return frozenset(part for one in self.segments for part in wrap(one.digest, DIGEST_LENGTH))
-
-    def reads(self, name: str, replaced: str = "") -> bool:
-        """A definition other than `replaced`, or a statement between them, reads `name` from the module."""
-        loading = (s for s in self.segments if s.text and not s.text.isspace() and name in s.facts.loads)
-        return any(
-            s.facts.outer is None or (s.name != replaced and name in read_names(s.code)) for s in loading
-        )
 
     def segment(self, name: str) -> Segment | None:
         """The segment that holds the top-level definition `name`."""

@@ -46,9 +46,10 @@ class Patch:
 def parse_patch(genome: Genome, address: str, code: str) -> Patch | Rejected:
     """Validate `code` as a rewrite of the block `address`.
 
-    `code` may hold more than the block: imports and definitions that the block uses come along,
-    anything else is left behind. Decorators and bases that it leaves out are put back; comments above
-    the block stay those of the file. Never raises; stages are "compile" and "contract".
+    `code` may hold more than the block: imports and definitions that the block uses come along, whole or not
+    at all; anything else is left behind. Decorators and bases that it leaves out are put back; comments above
+    the block stay those of the file, those after it go to its end. Never raises; stages are "compile" and
+    "contract".
     """
     target = locate(genome, address)
     if isinstance(target, Rejected):

@@ -17,6 +17,7 @@ from ge_engine.code import style
 from ge_engine.code.bindings import bound_names, import_statements, scope_names
 from ge_engine.code.effects import changed_names, decorated_by, is_main_guard
 from ge_engine.code.names import BUILTINS, read_names
+from ge_engine.code.segments import Segment, reads, statement_digests
 from ge_engine.code.style import Statement
 from ge_engine.code.syntax import DEFINITIONS, FUNCTIONS, SyntaxFault, digest, unparsed
 from ge_engine.outcome import Rejected
@@ -37,8 +38,7 @@ class Known(Protocol):
     @property
     def bound(self) -> Mapping[str, str]: ...
     @property
-    def statements(self) -> frozenset[str]: ...
-    def reads(self, name: str, replaced: str = "") -> bool: ...
+    def segments(self) -> tuple[Segment, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _chosen(offer: Offer, needed: set[str], genome: Known, replaced: str) -> Com
     for name, meaning in offer.meanings.items():
         if name not in needed or known.get(name) == meaning or _imported(name, offer.meanings, known):
             continue
-        taken = name in known or name in BUILTINS or genome.reads(name, replaced)
+        taken = name in known or name in BUILTINS or reads(genome.segments, name, replaced)
         if name not in offer.imports and not offer.sources[name]:
             return Rejected("contract", f"the helper {name} must be one definition or one plain assignment.")
         if taken:
@@ -154,16 +154,12 @@ def _unfilled(
 def _left_behind(offer: Offer, chosen: Companions, genome: Known) -> Iterator[ast.stmt]:
     """Statements of the reply that would run in its file and that do not come along."""
     carried = {*chosen.helpers.values()}
+    known = statement_digests(genome.segments)
     for at, statement in enumerate(offer.tree.body):
         idle = isinstance(statement, (ast.Import, ast.ImportFrom, ast.Pass)) or is_main_guard(statement)
         if isinstance(statement, DEFINITIONS):
             idle = not statement.decorator_list or statement.name in genome.bound
-        if (
-            not idle
-            and at not in carried
-            and statement is not offer.block
-            and digest(statement) not in genome.statements
-        ):
+        if not idle and at not in carried and statement is not offer.block and digest(statement) not in known:
             yield statement
 
 

@@ -7,14 +7,17 @@ looked at twice. Joined, the segments give the file's text back by construction.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
+from textwrap import wrap
 
 import libcst as cst
 
 from ge_engine.code import style
 from ge_engine.code.facts import Facts, Span, read_facts
-from ge_engine.code.syntax import SyntaxFault, normalised, parse, split_lines
+from ge_engine.code.names import read_names
+from ge_engine.code.syntax import DIGEST_LENGTH, SyntaxFault, normalised, parse, split_lines
 
 
 class Segment:
@@ -132,6 +135,17 @@ class Segment:
 
 def _line_end(line: str) -> int:
     return len(line) - len(line.rstrip("\r\n"))
+
+
+def statement_digests(segments: Iterable[Segment]) -> frozenset[str]:
+    """The digests of the statements that the segments hold."""
+    return frozenset(part for one in segments for part in wrap(one.digest, DIGEST_LENGTH))
+
+
+def reads(segments: Iterable[Segment], name: str, replaced: str) -> bool:
+    """A definition other than `replaced`, or a statement between them, reads `name` from the module."""
+    loading = (s for s in segments if s.text and not s.text.isspace() and name in s.facts.loads)
+    return any(s.facts.outer is None or (s.name != replaced and name in read_names(s.code)) for s in loading)
 
 
 def _given_back(
