@@ -89,6 +89,7 @@ def config(**settings: Any) -> RunConfig:
     base: dict[str, Any] = {
         "llm": "scripted:mixed",
         "evaluator": "instant",
+        "operators": ["mutation", "mating", "eot"],
         "generations": 3,
         "population": 6,
         "elites": 6,

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import doubles
@@ -20,9 +21,12 @@ from ge_engine import loop
 from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
+from ge_engine.ledger import Ledger
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.pareto import best_first
-from ge_engine.search.halving import stages_of, survivors
+from ge_engine.population import Direction
+from ge_engine.search.halving import Halving, stages_of, survivors
+from ge_engine.search.scoring import Scoring
 from ge_engine.store.history import History
 from ge_engine.store.splits import at_epochs
 from ge_engine.training.command import CommandEvaluation
@@ -116,6 +120,19 @@ def test_a_brood_that_is_trained_to_the_end_or_a_score_of_a_stage_in_the_populat
             assert len(ended) == -(-len(second) // 2)
             assert all(kind[at_epochs(0)] == "stopped" for kind in healthy if kind not in ended)
     assert len(evaluation.scored) == len(set(evaluation.scored))
+
+
+def test_a_training_that_competes_with_itself(tmp_path: Path) -> None:
+    """A resumed run decides again on a stage that the ledger holds: the best is not second to itself."""
+    seed = doubles.seed()
+    with Ledger.create(tmp_path / "run", seed, doubles.config()) as ledger:
+        mine = Scored({"accuracy": 0.5, "parameters": 3.0})
+        ledger.add_score("another", at_epochs(1), Scored({"accuracy": 0.4, "parameters": 3.0}))
+        ledger.add_score(seed.genome.digest, at_epochs(1), mine)
+        scoring = Scoring(doubles.Instant(), ledger, (), 0, SimpleQueue(), lambda *_, **__: None)
+        directions: dict[str, Direction] = {"accuracy": "max", "parameters": "min"}
+        halving = Halving(doubles.config(halving_rate=3), ledger, scoring, directions)
+        assert halving.one_by_one(Job("g0s0", seed.genome, 0, epochs=1), mine)
 
 
 def test_a_stopped_training_that_does_not_say_where_it_stood(tmp_path: Path, evaluation: InStages) -> None:

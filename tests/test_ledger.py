@@ -236,6 +236,34 @@ def test_nan_in_the_file_that_is_read() -> None:
         records.from_json('{"a": NaN}')
 
 
+def test_half_a_survivor_point(ledger: Ledger) -> None:
+    """The survivors are written, the front cannot be: neither is there."""
+    ledger.start_generation(0, 1)
+    with pytest.raises(LedgerError):
+        ledger.finish_generation(0, [["seed"]], [["no", "name"]], [])  # type: ignore[list-item]
+    assert ledger.survivors(0) == ()
+    assert not ledger.generations()[0].finished
+    ledger.finish_generation(0, [["seed"]], ["seed"], [])
+    assert (ledger.survivors(0), ledger.fronts(0)) == (("seed",), ("seed",))
+
+
+def test_a_survivor_point_that_the_loss_of_power_takes(ledger: Ledger) -> None:
+    """What SQLite is asked to wait for: each survivor point and each end is on the disk when it is left."""
+    said: list[str] = []
+    ledger._db.set_trace_callback(said.append)
+    for write in (
+        lambda: ledger.finish_generation(0, [["seed"]], ["seed"], []),
+        lambda: ledger.set_stopped("all generations are done"),
+    ):
+        said.clear()
+        write()
+        modes = [line.rpartition(" ")[2] for line in said if line.startswith("PRAGMA synchronous")]
+        kinds = [line.split()[0] for line in said]
+        assert modes == ["FULL", "NORMAL"]
+        assert kinds[:2] == ["PRAGMA", "BEGIN"]
+        assert kinds[-2:] == ["COMMIT", "PRAGMA"]
+
+
 # --- who may write ------------------------------------------------------------------------------
 
 

@@ -65,6 +65,10 @@ def test_figures_that_are_not_those_by_hand(tmp_path: Path, evaluation: Noisy) -
         seeds = doubles.figures(history.seed.genome)["accuracy"]
         spread = spreads(history)[child.id].validation["accuracy"]
         tested = spreads(history)[child.id].test["accuracy"]
+        size = spreads(history)[child.id].validation["parameters"]
+        fewer = (
+            doubles.figures(history.seed.genome)["parameters"] - doubles.figures(child.genome)["parameters"]
+        )
     values = [own + noise for noise in Noisy.noise[1:]]
     gains = [own - seeds + 2 * noise for noise in Noisy.noise[1:]]
     assert spread.count == 3
@@ -75,6 +79,8 @@ def test_figures_that_are_not_those_by_hand(tmp_path: Path, evaluation: Noisy) -
     assert spread.gain_error == pytest.approx(statistics.stdev(gains) / math.sqrt(3))
     assert spread.claimed == pytest.approx(own - seeds)
     assert tested.deviation == pytest.approx(2 * statistics.stdev(values))
+    assert fewer
+    assert (size.gain, size.claimed, size.deviation) == (fewer, fewer, 0.0), "fewer parameters are a gain"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from ge_engine import loop
 from ge_engine.errors import ConfigError
 from ge_engine.ledger import check
-from ge_engine.search.stopping import growth
+from ge_engine.search.stopping import Interrupts, Limits, growth
 from ge_engine.store.history import History
 
 REGISTRY = doubles.registry()
@@ -35,6 +35,16 @@ def test_more_evaluations_than_were_granted(tmp_path: Path) -> None:
     again = run(tmp_path / "run", max_evaluations=20)
     assert again.stopped_because == "all 20 evaluations are used"
     assert evaluations(tmp_path / "run") == 20
+
+
+def test_trainings_that_run_and_do_not_count_as_evaluations(tmp_path: Path) -> None:
+    run(tmp_path / "run", max_evaluations=4)
+    with History(tmp_path / "run") as history:
+        limits = Limits(doubles.config(max_evaluations=10), {}, history, Interrupts())
+        assert limits.evaluations_left() == 6
+        assert [limits.slots(8, running) for running in (0, 2, 5, 9)] == [6, 4, 1, 1]
+        assert limits.slots(3, 1) == 3
+        assert Limits(doubles.config(), {}, history, Interrupts()).slots(8, 99) == 8
 
 
 def test_a_token_budget_that_is_overlooked(tmp_path: Path) -> None:

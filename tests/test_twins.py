@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,33 @@ def test_a_twin_that_failed_and_stands_for_a_good_child(tmp_path: Path, schedule
             failed |= {function(one.genome)} if isinstance(one.outcome, Failed) else set()
     assert revived
     assert refused
+
+
+def test_code_that_was_refused_for_a_twin_that_failed_and_is_never_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """g0s1 is refused as g0s0's twin, which then fails; the same code comes again in the next generation."""
+    numbers = {"g0s0/0": "11", "g0s1/0": "12", "g1s0/0": "12", "g1s1/0": "11"}
+
+    def text(model: doubles.Scripted, request: Any) -> str:
+        return SEED.genome.blocks["Net.forward"].code.replace("5", numbers[request.key])
+
+    def probe(genome: Genome) -> Probe:
+        return replace(alike(genome), fingerprint="seed" if genome.digest == SEED.genome.digest else "child")
+
+    def score(job: Any) -> Outcome:
+        return MEMORY if job.key == "g0s0" else Scored(doubles.figures(job.genome))
+
+    monkeypatch.setattr(doubles.Scripted, "_text", text)
+    monkeypatch.setattr(doubles, "_probe", probe)
+    monkeypatch.setattr(doubles, "_score", score)
+    run(tmp_path / "run", generations=2, population=2, blocks=["Net.forward"], p_mating=0.0, p_mutation=1.0)
+    with History(tmp_path / "run") as history:
+        outcomes = {one.id: one.outcome for one in history.individuals()}
+    assert outcomes["g0s0"] == MEMORY
+    assert outcomes["g0s1"] == Rejected("seen-function", "it computes the same as g0s0")
+    assert isinstance(outcomes["g1s0"], Scored)
+    assert outcomes["g1s1"] == Rejected("seen", "it is the same as g0s0")
 
 
 class Stop(Exception):

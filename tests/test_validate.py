@@ -44,6 +44,13 @@ def test_rungs_that_run_in_the_order_of_registration() -> None:
     assert not late.calls
 
 
+def test_rungs_that_run_in_the_order_of_their_names() -> None:
+    """Cheap ones first; the name decides only between equals."""
+    cheap, dear = Rung("z", 10, says="cheap"), Rung("a", 20, says="dear")
+    assert ladder(dear, cheap).static(trial(), nobody) == Rejected("z", "cheap")
+    assert ladder(Rung("z", 20, says="cheap"), dear).static(trial(), nobody) == Rejected("a", "dear")
+
+
 def test_a_ladder_that_goes_on_after_a_rejection() -> None:
     first, second = Rung("first", 1), Rung("second", 2, says="no")
     third = Rung("third", 3)

@@ -88,7 +88,7 @@ def test_an_error_without_the_line_where_it_was(evaluation: TrainEvaluation) -> 
 
 
 def test_a_system_kill_that_counts_against_the_candidate(evaluation: TrainEvaluation) -> None:
-    """Killed from outside once, a training is tried again by the loop, and succeeds."""
+    """Killed from outside once, it is the machine's fault; tried again, the same genome succeeds."""
     waits = genome(
         top="import time", forward="if training and torch.initial_seed() == 99:\n    time.sleep(900)"
     )

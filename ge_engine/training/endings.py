@@ -17,7 +17,12 @@ from ge_engine.training.orders import BadReport, Order, Report, after_mark, unpa
 from ge_engine.training.surroundings import Surroundings
 
 _LOG_TAIL = 400
-_FIGURES = {"probe": claims.PROBED, "again": claims.AGAIN, "train": claims.TRAINED}
+_FIGURES: dict[str, frozenset[str]] = {
+    "probe": claims.PROBED,
+    "again": claims.AGAIN,
+    "train": claims.TRAINED,
+    "size": frozenset(),
+}
 
 
 class WorkerLost(Exception):
