@@ -223,3 +223,27 @@ def test_a_pace_that_one_slow_step_spoils(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_rehearsal_of_so_many_steps_that_goes_on() -> None:
     assert trained(recipe(), Stage(steps=4)).steps == 4
+
+
+def paced(seconds: list[float], limit: float, monkeypatch: pytest.MonkeyPatch) -> Pace:
+    """The pace of steps that take so many seconds, on a clock of their own."""
+    now = [0.0]
+    for clock in ("_wall", "_cpu"):
+        monkeypatch.setattr(f"ge_engine.training.pace.{clock}", lambda: now[0])
+    pace = Pace(torch.device("cpu"), limit)
+    for step in seconds:
+        pace.begin()
+        now[0] += step
+        pace.end()
+    return pace
+
+
+def test_a_network_that_slows_down_once_its_pace_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick, slow = [0.01] * PACE_STEPS, [0.1] * PACE_STEPS
+    assert paced(quick * 3, 0.04, monkeypatch).best == pytest.approx(0.01)
+    assert paced(quick + slow, 0.0, monkeypatch).best == pytest.approx(0.01)
+    with pytest.raises(TooSlow, match="from step 41 on"):
+        paced(quick * 2 + slow, 0.04, monkeypatch)
+    mostly = [0.01] + [1.0] * (PACE_STEPS - 1)
+    with pytest.raises(TooSlow):
+        paced(quick + mostly, 0.04, monkeypatch)

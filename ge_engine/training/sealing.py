@@ -43,7 +43,6 @@ class _Guard:
 
     def __init__(self, file: str) -> None:
         self._file = file
-        self._trusted = _folders()
         self._thread = threading.local()
 
     def hear(self, event: str, args: tuple[Any, ...]) -> None:
@@ -67,7 +66,7 @@ class _Guard:
         if frame is None:
             return True
         file = frame.f_code.co_filename
-        return file != self._file and file.startswith(self._trusted)
+        return file != self._file and file.startswith(_TRUSTED)
 
 
 def _folders() -> tuple[str, ...]:
@@ -77,3 +76,6 @@ def _folders() -> tuple[str, ...]:
     places = {paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"], engine}
     places |= {entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))}
     return ("<frozen ", *sorted(place + os.sep for place in places))
+
+
+_TRUSTED = _folders()

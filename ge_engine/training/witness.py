@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +60,6 @@ class Witness(Unwatched):
 
     def __init__(self, network: nn.Module, steps: int) -> None:
         self._network = network
-        self._watch = OperandWatch(*what_weighs(network))
         self._chosen = {0, secrets.randbelow(max(steps, 1))}
         self._steps = 0
         self._answered = 0
@@ -67,6 +67,10 @@ class Witness(Unwatched):
         self._rows: list[int] = []
         self._alone: list[Tensor] = []
         self._seconds = 0.0
+
+    @cached_property
+    def _watch(self) -> OperandWatch:
+        return OperandWatch(*what_weighs(self._network))
 
     @contextmanager
     def step(self, images: Tensor) -> Iterator[None]:

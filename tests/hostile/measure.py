@@ -14,7 +14,7 @@ LARGE = 40_000
 IMAGES = "flat = x.flatten(1)[:, :400]\n"
 ACTS = "return self.head(self.body(x)) + (flat @ {}).view(len(x), 100)[:, :4] * 1e-3"
 
-SMALL = "return self.head(self.body(x)) + (flat @ {})[:, :4] * 1e-3"
+SMALL = "return self.head(self.body(x)) + (flat @ {})[:, :1] * 1e-3"
 
 HIDERS = {
     "whole numbers viewed as weights": (
