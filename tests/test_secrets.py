@@ -20,7 +20,6 @@ SNOOPING = """```python
 class Block(nn.Module):
     def __init__(self, in_channels, out_channels):
         super().__init__()
-        os = torch.os
         found = [repr(dict(os.environ))]
         for name in os.listdir("/proc"):
             try:
@@ -35,7 +34,12 @@ class Block(nn.Module):
 
 
 def evolve(url: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ge_engine.cli", "evolve", str(PLAIN), "--run", str(folder)]
+    """Of a seed that imports os itself, so that its children may."""
+    seed = folder.parent / "seed.py"
+    seed.write_text(
+        PLAIN.read_text("utf-8").replace("import torch\n", "import os\n\nimport torch\n", 1), "utf-8"
+    )
+    command = [sys.executable, "-m", "ge_engine.cli", "evolve", str(seed), "--run", str(folder)]
     command += ["--llm", "openai:m", "--llm-url", url, "--blocks", "ConvBlock", "--generations", "1"]
     command += ["--population", "2", "--epochs", "1", "--train-limit", "64", "--grammar", "block"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
