@@ -71,6 +71,9 @@ class RunConfig:
     `thought_tokens` bound a reply in prose (Evolution of Thought) besides `max_tokens`. `think` lets a model
     think in free text of at most so many tokens before it answers with code (0: it answers at once); they
     come on top of `max_tokens`.
+    `repairs` sends a rejected reply back so often. Of an error in a candidate's process the model is told the
+    type, the line and known messages; with `repair_texts` the error's own text, which may hold what was read
+    from files.
     `threads` are the cores that one training uses on a CPU; sums in another order give other last
     digits, so the number does not follow from the machine.
     Without a GPU, `processes_per_candidate` processes train one candidate together (gloo); with GPUs, one
@@ -113,6 +116,7 @@ class RunConfig:
     thought_tokens: int = 160
     think: int = 0
     repairs: int = 0
+    repair_texts: bool = False
     max_evaluations: int = 0
     max_seconds: float = 0.0
     token_budget: int = 0

@@ -45,6 +45,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("islands",),
     ("audit", "statistics", "experience", "rescored"),
     ("ledger",),
+    ("known_messages",),
+    ("telling",),
     ("validate",),
     ("grammar",),
     ("llm",),

@@ -69,6 +69,10 @@ Llm = Annotated[
 LlmUrl = Annotated[str | None, _option(LANGUAGE, "Server for openai:MODEL.", "--llm-url", metavar="URL")]
 Grammar = Annotated[str | None, _option(LANGUAGE, "One form of answer for all prompts.", "--grammar")]
 Repairs = Annotated[int | None, _option(LANGUAGE, "Send a rejected reply back so often.", "--repairs")]
+RepairTexts = Annotated[
+    bool | None,
+    _option(LANGUAGE, "With --repairs, also send the texts of a candidate's errors.", "--repair-texts"),
+]
 Think = Annotated[
     int | None, _option(LANGUAGE, "Tokens of free text that may come before the code.", "--think")
 ]
@@ -163,6 +167,7 @@ SETTINGS: Mapping[str, str] = {
     **dict.fromkeys(("stop_when", "stall", "max_slowdown", "halving", "halving_rate", "rescore_seeds"), ""),
     **dict.fromkeys(("islands", "migrate_every", "start_method"), ""),
     **dict.fromkeys(("processes_per_candidate", "gpus_per_candidate"), ""),
+    "repair_texts": "",
     "seed": "random_seed",
     "objective": "objectives",
     "constraint": "constraints",
