@@ -23,6 +23,7 @@ from ge_engine.config import load_config
 from ge_engine.errors import ConfigError, GeError
 from ge_engine.events import Observe
 from ge_engine.genome import Block, Genome, Seed, select_addresses
+from ge_engine.loop import Surroundings
 from ge_engine.loop import rescore as rescore_run
 from ge_engine.loop import run as run_engine
 from ge_engine.population import Direction, Individual, pareto_front
@@ -289,13 +290,22 @@ class Run:
         with History(self.folder) as history:
             return spreads(history)
 
-    def rescore(self, seeds: int = 3, observe: Observe | None = None) -> dict[str, Rescored]:
-        """Train the finalists of a run that has ended with further seeds, as `ge rescore` does.
+    def rescore(
+        self,
+        seeds: int = 3,
+        observe: Observe | None = None,
+        evaluator: str = "train",
+        evaluator_argument: str = "",
+        sandbox: str = "auto",
+    ) -> dict[str, Rescored]:
+        """Train the finalists of a run that has ended with further seeds, as `ge rescore` does. The evaluator
+        has to be that of the run: what the folder names is not started by itself.
 
         Raises:
-            ConfigError: the run goes on, or was cut off.
+            ConfigError: the run goes on, or was cut off, or has another evaluator.
         """
-        rescore_run(self.folder, seeds, load_registry(), observe or (lambda *_: None))
+        own = Surroundings(evaluator, evaluator_argument, sandbox)
+        rescore_run(self.folder, seeds, load_registry(), observe or (lambda *_: None), own)
         return self.rescored
 
     def diff(self, identity: str, against: str = "seed") -> Changes:

@@ -40,6 +40,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("hookspecs",),
     ("registry",),
     ("blaming",),
+    ("checked", "foreign"),
     ("records", "runlock", "splits"),
     ("history",),
     ("islands",),

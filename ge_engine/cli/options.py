@@ -206,15 +206,20 @@ def settings_of(options: Mapping[str, Any]) -> RunConfig:
         flags["p_mating"] = 0.0
     if options.get("no_personas"):
         flags["personas"] = ["none"]
-    if options.get("command"):
-        flags |= {"evaluator": "command", "evaluator_argument": options["command"]}
-    elif ":" in (options.get("evaluator") or ""):
-        flags |= {"evaluator": "function", "evaluator_argument": options["evaluator"]}
-    else:
-        flags["evaluator"] = options.get("evaluator")
+    name, argument = evaluator_of(options.get("evaluator"), options.get("command"))
+    flags |= {"evaluator": name, "evaluator_argument": argument or None}
     if options.get("llm_url"):
         flags["llm"] = [_with_url(spec, options["llm_url"]) for spec in flags.get("llm") or ()] or None
     return load_config(options["preset"], options["config"], flags)
+
+
+def evaluator_of(evaluator: str | None, command: str | None) -> tuple[str | None, str]:
+    """The evaluator that --evaluator or --command names, None for neither, and its argument."""
+    if command:
+        return "command", command
+    if ":" in (evaluator or ""):
+        return "function", evaluator or ""
+    return evaluator, ""
 
 
 def _with_url(spec: str, url: str) -> str:

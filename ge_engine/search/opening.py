@@ -22,6 +22,7 @@ CHANGEABLE = frozenset(
         "generations",
         "workers",
         "memory_gib",
+        "sandbox",
         "start_method",
         "llm",
         "max_evaluations",
@@ -42,9 +43,9 @@ CHANGEABLE = frozenset(
 def opened_run(
     folder: Path, seed: Seed, config: RunConfig, registry: Registry, directions: Mapping[str, Direction]
 ) -> Iterator[Ledger]:
-    """The run's ledger. Where no seed was trained yet, the language models are checked before one is, and
-    before a new run leaves anything on the disk. A folder that was made here for a seed that is then refused
-    goes again.
+    """The run's ledger, with this session's seed: a path that the ledger names opens no folder. Where no seed
+    was trained yet, the language models are checked before one is, and before a new run leaves anything on
+    the disk. A folder that was made here for a seed that is then refused goes again.
 
     Raises:
         ConfigError: the run has other settings.
@@ -68,6 +69,7 @@ def opened_run(
                 f"not from {seed.path or 'this one'} as it is now.",
                 "Give that seed, or choose another folder with --run.",
             )
+        ledger.seed = seed
         before, now = _compared(ledger.config), _compared(config)
         changed = [key for key in now if now[key] != before[key]]
         if changed:

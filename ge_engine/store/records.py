@@ -12,6 +12,7 @@ from ge_engine.contracts import Probe, Prompt, Reply, Sampling
 from ge_engine.errors import LedgerError
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import Step
+from ge_engine.store.checked import HINT, checked, reading
 
 STEP_FIELDS = tuple(one.name for one in fields(Step))
 PROBE_DEFAULTS = {one.name: getattr(Probe(), one.name) for one in fields(Probe)}
@@ -46,7 +47,7 @@ def from_json(text: str) -> Any:
     """Raises LedgerError when `text` is no strict JSON."""
     try:
         return json.loads(text, parse_constant=_refuse)
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise LedgerError(f"The ledger holds damaged JSON: {error}.", "See `ge log --check`.") from error
 
 
@@ -71,10 +72,22 @@ def outcome_to_json(outcome: Outcome) -> str:
 
 
 def outcome_from_json(text: str) -> Outcome:
-    data = from_json(text)
-    if "scored" in data:
-        return Scored(data["scored"], data["details"])
-    return Failed(**data["failed"]) if "failed" in data else Rejected(**data["rejected"])
+    with reading("outcome"):
+        data = from_json(text)
+        if "scored" in data:
+            return checked(Scored(data["scored"], data["details"]), "outcome")
+        return checked(
+            Failed(**data["failed"]) if "failed" in data else Rejected(**data["rejected"]), "outcome"
+        )
+
+
+def require_objectives(identity: str, scored: Scored, names: tuple[str, ...]) -> None:
+    """Raises LedgerError where an individual's score lacks one of the run's objectives."""
+    for name in names:
+        if name not in scored.objectives:
+            raise LedgerError(
+                f"The ledger holds a damaged individual {identity!r}: its objective {name} is None.", HINT
+            )
 
 
 def steps_to_json(steps: tuple[Step, ...]) -> str:
@@ -82,7 +95,8 @@ def steps_to_json(steps: tuple[Step, ...]) -> str:
 
 
 def steps_from_json(text: str) -> tuple[Step, ...]:
-    return tuple(Step(**step) for step in from_json(text))
+    with reading("step"):
+        return tuple(checked(Step(**step), "step") for step in from_json(text))
 
 
 def probe_to_json(probe: Probe) -> str:
@@ -92,12 +106,14 @@ def probe_to_json(probe: Probe) -> str:
 
 
 def probe_from_json(text: str) -> Probe:
-    data = from_json(text)
-    for name in ("without_gradient", "executed"):
-        data[name] = frozenset(data.get(name, ()))
-    for name in ("output_shape", "unregistered"):
-        data[name] = tuple(data.get(name, ()))
-    return Probe(**data)
+    with reading("probe"):
+        data = from_json(text)
+        for name in ("without_gradient", "executed"):
+            data[name] = frozenset(data.get(name, ()))
+        for name in ("output_shape", "unregistered"):
+            data[name] = tuple(data.get(name, ()))
+        data["facts"] = {name: value for name, value in data.get("facts", {}).items() if value is not None}
+        return checked(Probe(**data), "probe")
 
 
 def _refuse(constant: str) -> Any:
