@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ge_engine.errors import ConfigError
+from ge_engine.places import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,8 +224,12 @@ def config_from_dict(data: Mapping[str, Any]) -> RunConfig:
 
 
 def config_to_dict(config: RunConfig) -> dict[str, Any]:
-    """Plain data for JSON; `config_from_dict` gives the same configuration back."""
-    return dataclasses.asdict(config)
+    """Plain data for JSON; `config_from_dict` gives the same configuration back, but for the passwords and
+    keys in addresses of servers: they are not stored."""
+    data = dataclasses.asdict(config)
+    for part in (data, *data["island"]):
+        part["llm"] = tuple(map(shown, part["llm"]))
+    return data
 
 
 def _islands(tables: Any) -> tuple[Island, ...]:

@@ -17,6 +17,7 @@ ENGINE = ROOT / "ge_engine"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("outcome",),
+    ("places",),
     ("config",),
     ("syntax",),
     ("style", "names"),

@@ -274,7 +274,7 @@ VALUES = {
     "seconds of text": "UPDATE calls SET seconds = 'long'",
     "a call of numbers": "UPDATE calls SET user = 1.5, system = 2",
     "a huge reply": "UPDATE calls SET text = hex(zeroblob(40000000)) WHERE key = (SELECT min(key) FROM calls)",
-    "individuals without an id": f"UPDATE individuals SET id = x'00' WHERE id = 'g0s1'",
+    "individuals without an id": "UPDATE individuals SET id = x'00' WHERE id = 'g0s1'",
     "generations of text": "UPDATE generations SET size = 'x'",
     "a reason that ended it of bytes": "UPDATE meta SET value = x'00' WHERE key = 'stopped_because'",
     "no seed among the individuals": "DELETE FROM individuals WHERE id = 'seed'",

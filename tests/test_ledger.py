@@ -182,7 +182,8 @@ def test_an_outcome_that_changes_its_kind(outcome: Outcome) -> None:
 
 def test_a_probe_that_loses_a_field() -> None:
     probe = Probe(
-        "forward", "boom", (2, 10), False, frozenset({"a"}), ("l",), frozenset({"Net"}), {"p": 1.0}, {"Net": 3}, "f"
+        *("forward", "boom", (2, 10), False, frozenset({"a"}), ("l",), frozenset({"Net"})),
+        *({"p": 1.0}, {"Net": 3}, "f"),
     )
     assert records.probe_from_json(records.probe_to_json(probe)) == probe
     assert records.probe_from_json(records.probe_to_json(Probe())) == Probe()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
+from ge_engine.places import shown
 from ge_engine.population import SEED_ID, Direction, Individual, Step, dominates, pareto_front
 from ge_engine.report.texts import SourceTable
 from ge_engine.store.history import History
@@ -139,7 +140,7 @@ def _settings(history: History) -> Mapping[str, Any]:
     islands = {"islands": config.islands} if config.islands > 1 else {}
     return {
         "task": config.task,
-        "language model": ", ".join(config.models),
+        "language model": ", ".join(map(shown, config.models)),
         "evaluator": config.evaluator,
         "population": config.population,
         "elites": config.elites,
