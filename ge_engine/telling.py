@@ -139,7 +139,7 @@ def _known() -> frozenset[str]:
 
     holders = (torch, torch.nn, torch.nn.functional, torch.Tensor, torch.nn.Module, torch.optim)
     names = frozenset(name for holder in holders for name in dir(holder))
-    makers = (one.__init__ if isinstance(one, type) else one for one in vars(torch.nn).values())
+    makers = (vars(one).get("__init__") if isinstance(one, type) else one for one in vars(torch.nn).values())
     called = (*makers, *vars(torch.nn.functional).values())
     codes = (one.__code__ for one in called if isinstance(one, FunctionType))
     names |= {

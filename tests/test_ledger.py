@@ -64,13 +64,14 @@ def test_an_individual_that_comes_back_changed(ledger: Ledger) -> None:
     one = child()
     assert one.genome is not None
     ledger.settle([Settled(one, "f", None)])
-    ledger.add_score(one.genome.digest, "validation", Scored({"accuracy": 0.5}, {"curve": [0.1, math.nan]}))
+    scores = {"accuracy": 0.5, "parameters": 7.0}
+    ledger.add_score(one.genome.digest, "validation", Scored(scores, {"curve": [0.1, math.nan]}))
     back = ledger.individual("g0s0")
     assert back is not None
     assert back.genome is not None
     assert back.genome.source == one.genome.source
     assert (back.parents, back.steps) == (one.parents, one.steps)
-    assert back.outcome == Scored({"accuracy": 0.5}, {"curve": [0.1, None]})
+    assert back.outcome == Scored(scores, {"curve": [0.1, None]})
     assert ledger.individual("g7s7") is None
 
 

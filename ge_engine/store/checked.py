@@ -28,16 +28,17 @@ def reading(what: str) -> Iterator[None]:
 
 def checked(value: T, what: str) -> T:
     """A dataclass whose fields have the types that it says, numbers finite. Raises LedgerError."""
-    for name, hint in _hints(type(value)):
+    cls: Any = type(value)
+    for name, hint in _hints(cls):
         if not _fits(hint, getattr(value, name)):
             raise LedgerError(f"The ledger holds a damaged {what}: its {name} is of a wrong type.", HINT)
     return value
 
 
 @cache
-def _hints(cls: type) -> tuple[tuple[str, Any], ...]:
+def _hints(cls: Any) -> tuple[tuple[str, Any], ...]:
     hints = get_type_hints(cls)
-    return tuple((field.name, hints[field.name]) for field in fields(cls))  # type: ignore[arg-type]
+    return tuple((field.name, hints[field.name]) for field in fields(cls))
 
 
 def _fits(hint: Any, value: object) -> bool:
