@@ -24,6 +24,8 @@ from ge_engine.errors import SeedError
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Rejected
 from ge_engine.patch import apply, parse_patch
+from ge_plugins.checks import FORBIDDEN
+from ge_plugins.reaching import builtins_read, reached
 
 SOURCES = (
     ("torchvision", "models/**/*.py"),
@@ -34,7 +36,8 @@ SOURCES = (
 
 @dataclass
 class Report:
-    """What one file gave. `faults` must stay empty: a byte lost, or an error that is not ours."""
+    """What one file gave. `faults` must stay empty: a byte lost, or an error that is not ours. `reaching` is
+    what the rung "names" would refuse in its classes and functions, were they answers for another file."""
 
     file: str
     top: int = 0
@@ -42,6 +45,7 @@ class Report:
     blocked: Counter[str] = field(default_factory=Counter)
     refused: str = ""
     faults: list[str] = field(default_factory=list)
+    reaching: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
 
@@ -90,6 +94,8 @@ def check_file(path: Path) -> Report:
             report.blocked[_kind_of(block.reason)] += 1
             continue
         report.top += block.kind != "method"
+        if block.kind != "method":
+            report.reaching.update(_refused(seed.genome, block.code))
         report.methods += block.kind == "method"
         fault = _identity(seed.genome, address, block.code)
         report.faults += [f"{address}: {fault}"] if fault else []
@@ -107,6 +113,11 @@ def _identity(genome: Genome, address: str, code: str) -> str:
     return "" if child.source == genome.source else "its identity rewrite changes bytes"
 
 
+def _refused(genome: Genome, code: str) -> frozenset[str]:
+    modules = (name for name, meaning in genome.bound.items() if meaning.startswith("@"))
+    return builtins_read([code], FORBIDDEN) | reached([code], modules)
+
+
 def _kind_of(reason: str) -> str:
     words = [w for w in reason.split(" (")[0].split() if not w.rstrip(":").isdigit()]
     return " ".join(words)
@@ -117,8 +128,10 @@ def table(reports: list[Report]) -> str:
     refused = [r for r in reports if r.refused]
     faults = [(r.file, fault) for r in reports for fault in r.faults]
     blocked: Counter[str] = Counter()
+    reaching: Counter[str] = Counter()
     for report in reports:
         blocked.update(report.blocked)
+        reaching.update(report.reaching)
     lines = [
         f"{'files':<40}{len(reports):>8}",
         f"{'files refused':<40}{len(refused):>8}",
@@ -126,6 +139,8 @@ def table(reports: list[Report]) -> str:
         f"{'methods, identity splice':<40}{sum(r.methods for r in reports):>8}",
         f"{'definitions that are not evolvable':<40}{sum(blocked.values()):>8}",
         *(f"    {reason:<60}{count:>6}" for reason, count in blocked.most_common()),
+        f"{'what the rung names would refuse':<40}{sum(reaching.values()):>8}",
+        *(f"    {name:<60}{count:>6}" for name, count in reaching.most_common()),
         f"{'bytes lost, or patches that failed':<40}{len(faults):>8}",
         *(f"    {file}: {fault}" for file, fault in faults),
     ]

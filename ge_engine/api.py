@@ -23,6 +23,7 @@ from ge_engine.config import load_config
 from ge_engine.errors import ConfigError, GeError
 from ge_engine.events import Observe
 from ge_engine.genome import Block, Genome, Seed, select_addresses
+from ge_engine.loop import Surroundings
 from ge_engine.loop import rescore as rescore_run
 from ge_engine.loop import run as run_engine
 from ge_engine.pareto import Direction, pareto_front
@@ -295,16 +296,25 @@ class Run:
             return spreads(history)
 
     def rescore(
-        self, seeds: int = 3, observe: Observe | None = None, *, allow_changes: bool = False
+        self,
+        seeds: int = 3,
+        observe: Observe | None = None,
+        evaluator: str = "train",
+        evaluator_argument: str = "",
+        sandbox: str = "auto",
+        *,
+        allow_changes: bool = False,
     ) -> dict[str, Rescored]:
-        """Train the finalists of a run that has ended with further seeds, as `ge rescore` does.
+        """Train the finalists of a run that has ended with further seeds, as `ge rescore` does. The evaluator
+        has to be that of the run: what the folder names is not started by itself.
 
         Raises:
-            ConfigError: the run goes on, or was cut off; or other versions or checks than it was made with
-                could change its results (`allow_changes` goes on all the same).
+            ConfigError: the run goes on, or was cut off, or has another evaluator; or other versions or
+                checks than it was made with could change its results (`allow_changes` goes on all the same).
         """
+        own = Surroundings(evaluator, evaluator_argument, sandbox)
         told = observe or (lambda *_: None)
-        rescore_run(self.folder, seeds, load_registry(), told, allow_changes=allow_changes)
+        rescore_run(self.folder, seeds, load_registry(), told, own, allow_changes=allow_changes)
         return self.rescored
 
     def diff(self, identity: str, against: str = "seed") -> Changes:

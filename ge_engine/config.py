@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ge_engine.errors import ConfigError
+from ge_engine.places import shown
 
 CHECKS = (
     *("unchanged", "names", "duplicate"),
@@ -77,6 +78,9 @@ class RunConfig:
     `thought_tokens` bound a reply in prose (Evolution of Thought) besides `max_tokens`. `think` lets a model
     think in free text of at most so many tokens before it answers with code (0: it answers at once); they
     come on top of `max_tokens`.
+    `repairs` sends a rejected reply back so often. Of an error in a candidate's process the model is told the
+    type, the line and known messages; with `repair_texts` the error's own text, which may hold what was read
+    from files.
     `threads` are the cores that one training uses on a CPU; sums in another order give other last
     digits, so the number does not follow from the machine.
     Without a GPU, `processes_per_candidate` processes train one candidate together (gloo); with GPUs, one
@@ -120,6 +124,7 @@ class RunConfig:
     thought_tokens: int = 160
     think: int = 0
     repairs: int = 0
+    repair_texts: bool = False
     max_evaluations: int = 0
     max_seconds: float = 0.0
     token_budget: int = 0
@@ -231,8 +236,12 @@ def config_from_dict(data: Mapping[str, Any]) -> RunConfig:
 
 
 def config_to_dict(config: RunConfig) -> dict[str, Any]:
-    """Plain data for JSON; `config_from_dict` gives the same configuration back."""
-    return dataclasses.asdict(config)
+    """Plain data for JSON; `config_from_dict` gives the same configuration back, but for the passwords and
+    keys in addresses of servers: they are not stored."""
+    data = dataclasses.asdict(config)
+    for part in (data, *data["island"]):
+        part["llm"] = tuple(map(shown, part["llm"]))
+    return data
 
 
 def _islands(tables: Any) -> tuple[Island, ...]:

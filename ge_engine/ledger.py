@@ -20,6 +20,7 @@ from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import Direction, Individual, Move
 from ge_engine.store.audit import check
+from ge_engine.store.foreign import harden
 from ge_engine.store.history import (
     FILE,
     MEND,
@@ -95,6 +96,7 @@ class Ledger(History):
         db = sqlite3.connect(self.path, isolation_level=None, timeout=10)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
+        harden(db)
         return db
 
     def _check_whole(self) -> None:

@@ -36,6 +36,7 @@ from ge_engine.search.selection import Selection
 from ge_engine.search.slots import Breeder
 from ge_engine.search.stopping import Interrupts, Limits
 from ge_engine.search.survey import Surveys
+from ge_engine.store.foreign import confirmed
 from ge_engine.store.rescored import rescored
 from ge_engine.tracking import tracked
 from ge_engine.validate import Ladder
@@ -80,28 +81,67 @@ def run(
         return session.run()
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a session decides for itself, and never the run's folder, which may be somebody else's: the
+    evaluator with its argument, the sandbox, and trainings at once (None: as the run had them)."""
+
+    evaluator: str = "train"
+    evaluator_argument: str = ""
+    sandbox: str = "auto"
+    workers: int | None = None
+
+
 def rescore(
     folder: Path,
     seeds: int,
     registry: Registry,
     observe: Observe,
-    workers: int | None = None,
+    own: Surroundings | None = None,
     *,
     allow_changes: bool = False,
 ) -> Result:
     """Train the finalists of a run that has ended with `seeds` further seeds, those left out that it holds.
 
     Raises:
-        ConfigError: the run goes on, or was cut off; or other versions than made it, without `allow_changes`.
+        ConfigError: the run goes on, or was cut off, or another evaluator than `own` scores it; or other
+            versions than made it, without `allow_changes`.
         LedgerError, SeedError, PluginError: as `run`.
     """
+    own = own or Surroundings()
     with History(folder) as history:
-        seed, config, ended = history.seed, history.config, history.stopped_because
+        seed, stored, ended = confirmed(history.seed), history.config, history.stopped_because
     if not ended:
         raise ConfigError(f"The run {folder} has not ended.", "Go on with it by `ge evolve`.")
-    config = replace(config, rescore_seeds=seeds, workers=config.workers if workers is None else workers)
+    if (stored.evaluator, stored.evaluator_argument) != (own.evaluator, own.evaluator_argument):
+        raise _unasked(folder, stored)
+    config = replace(
+        stored,
+        rescore_seeds=seeds,
+        workers=stored.workers if own.workers is None else own.workers,
+        sandbox=own.sandbox,
+        trackers=(),
+    )
     with _session(seed, config, registry, folder, observe, allow_changes) as session:
         return session.rescore(ended)
+
+
+def _unasked(folder: Path, stored: RunConfig) -> ConfigError:
+    """What the run's folder would have run, which a session must ask for itself."""
+    told = {
+        "train": ("training", "Leave --command and --evaluator out."),
+        "command": (
+            f"the program {stored.evaluator_argument!r}",
+            "If you know it, give it yourself: --command with the same words.",
+        ),
+        "function": (
+            f"the function {stored.evaluator_argument!r}",
+            f"If you know it, give it yourself: --evaluator {stored.evaluator_argument}",
+        ),
+    }
+    by = f"the evaluator {stored.evaluator!r}"
+    what, hint = told.get(stored.evaluator, (by, f"If you know it: --evaluator {stored.evaluator}"))
+    return ConfigError(f"The run {folder} is scored by {what}, which it cannot start by itself.", hint)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from ge_engine.contracts import Candidate, Check, Probe
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, storable
 from ge_engine.patch import Patch
+from ge_engine.telling import UNTOLD, tellable, words_of
 
 LookUp = Callable[[str], str | None]
 
@@ -25,6 +26,19 @@ class Trial:
     parent: Genome
     patch: Patch
     final: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A rejection, and what a language model is told of it: `told` never holds a candidate's own words."""
+
+    rejected: Rejected
+    told: Callable[[], str]
+
+    @classmethod
+    def plain(cls, rejected: Rejected) -> Verdict:
+        """Of a reason that was found without running anything."""
+        return cls(rejected, lambda: rejected.reason)
 
 
 class Ladder:
@@ -43,6 +57,24 @@ class Ladder:
     def probed(self, trial: Trial, probe: Probe, seen: LookUp, seen_function: LookUp) -> Rejected | None:
         """What a build, a forward, a backward and an optimizer step in the worker say."""
         return self._climb("probe", self._candidate(trial, probe, seen, seen_function))
+
+    def verdict(
+        self, trial: Trial, probe: Probe | None, rejected: Rejected, seen: LookUp, seen_function: LookUp
+    ) -> Verdict:
+        """What a language model may know of `rejected`: the rungs say it of a probe without the candidate's
+        words. Without a probe, that something failed."""
+
+        def told() -> str:
+            if self.static(trial, seen) == rejected:
+                return rejected.reason
+            if probe is not None:
+                clean = tellable(probe, words_of(trial.genome.text))
+                again = self.probed(trial, clean, seen, seen_function)
+                if again is not None and again.stage == rejected.stage:
+                    return again.reason
+            return f"it failed, and {UNTOLD}"
+
+        return Verdict(rejected, told)
 
     def _candidate(self, trial: Trial, probe: Probe | None, seen: LookUp, seen_function: LookUp) -> Candidate:
         return Candidate(

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from ge_engine.contracts import Candidate, Check
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, undefined_names
+from ge_plugins.reaching import builtins_read, reached
 
 ALLOWED = frozenset(
     {"abc", "collections", "contextlib", "copy", "dataclasses", "enum", "functools", "itertools", "math"}
@@ -65,7 +66,9 @@ class Names:
                 return Rejected(self.name, f"the import of {module} is not allowed; allowed are {allowed}.")
             if importlib.util.find_spec(module) is None:
                 return Rejected(self.name, f"the package {module} is not installed: do without it.")
-        used = (_names((patch.code, *patch.helpers)) - _names((before,))) & FORBIDDEN
+        used = _forbidden(candidate, (patch.code, *patch.helpers, *patch.imports)) - _forbidden(
+            candidate, (before,)
+        )
         if used:
             return Rejected(self.name, f"{', '.join(sorted(used))} must not be used in a block of a model.")
         return None
@@ -113,5 +116,7 @@ def _roots(meanings: Iterable[str]) -> set[str]:
     return {"." if path.startswith(".") else path.partition(".")[0] for path in paths}
 
 
-def _names(codes: Iterable[str]) -> set[str]:
-    return {node.id for code in codes for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+def _forbidden(candidate: Candidate, codes: Sequence[str]) -> frozenset[str]:
+    """Built-in functions that no model needs, and what leads to the same by another way."""
+    modules = (name for name, meaning in candidate.genome.bound.items() if meaning.startswith("@"))
+    return builtins_read(codes, FORBIDDEN) | reached(codes, modules)

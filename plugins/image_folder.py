@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import struct
 import sys
 import threading
-import zipfile
+import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +22,18 @@ from PIL import Image, UnidentifiedImageError
 
 from ge_engine.contracts import Split
 from ge_engine.errors import ConfigError
+from ge_plugins.archives import Directory, Zip
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
+"""What a file may hold, whatever its name says: others start programs or are no photographs."""
+MOST_PIXELS = 64 * 2**20
+DAMAGED_IMAGE = (
+    *(UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning, OSError),
+    *(ValueError, SyntaxError, TypeError, KeyError, IndexError, RuntimeError, OverflowError, EOFError),
+    *(MemoryError, ZeroDivisionError, AttributeError, struct.error, zlib.error),
+)
+"""What Pillow raises on files that are not what they say."""
 PARTS = {
     "train": "train",
     "training": "train",
@@ -49,20 +61,23 @@ def read_image_folder(source: Path, image_size: int) -> tuple[Mapping[str, Split
     `image_size` (shorter side, then the centre). A "val" part serves as the test where there is no other.
 
     Raises:
-        ConfigError: no such path, no images, sizes differ without `image_size`, or a damaged image.
+        ConfigError: no such path, no images, sizes differ without `image_size`, a damaged or giant image, or
+            an archive with entries that no honest one has.
     """
     if not source.exists():
         raise ConfigError(
             f"There is no folder or .zip {source}.", "Give --task folder:PATH with a directory or a .zip."
         )
-    opener = _Zip if source.is_file() else _Directory
+    opener = Zip if source.is_file() else Directory
     with opener(source) as files:
         key = hashlib.sha256(f"{files.stamp()} {image_size}".encode()).hexdigest()[:24]
         cached = cache_folder() / f"images-{key}.npz"
         if cached.exists():
             return _load(cached)
         entries = find_entries(files.names(), str(source))
-        parts, names = _decode_all(files.read, entries, image_size)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            parts, names = _decode_all(files.read, entries, image_size)
     _save(cached, parts, names)
     return parts, names
 
@@ -106,57 +121,6 @@ def cache_folder() -> Path:
     folder = Path(base, "ge_engine")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-class _Directory:
-    def __init__(self, root: Path) -> None:
-        self._root = root.resolve()
-
-    def __enter__(self) -> _Directory:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def names(self) -> list[str]:
-        return [p.relative_to(self._root).as_posix() for p in self._root.rglob("*") if p.is_file()]
-
-    def stamp(self) -> str:
-        stats = [(name, (self._root / name).stat()) for name in sorted(self.names())]
-        lines = [f"{name} {stat.st_mtime_ns} {stat.st_size}" for name, stat in stats]
-        return f"{self._root}\n" + "\n".join(lines)
-
-    def read(self, name: str) -> bytes:
-        return (self._root / name).read_bytes()
-
-
-class _Zip:
-    def __init__(self, path: Path) -> None:
-        self._path = path.resolve()
-        try:
-            self._archive = zipfile.ZipFile(self._path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise ConfigError(
-                f"{path} is neither a directory nor a readable .zip: {error}.", LAYOUT
-            ) from error
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> _Zip:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._archive.close()
-
-    def names(self) -> list[str]:
-        return [info.filename for info in self._archive.infolist() if not info.is_dir()]
-
-    def stamp(self) -> str:
-        stat = self._path.stat()
-        return f"{self._path} {stat.st_mtime_ns} {stat.st_size}"
-
-    def read(self, name: str) -> bytes:
-        with self._lock:
-            return self._archive.read(name)
 
 
 def _decode_all(
@@ -204,13 +168,15 @@ def _common_size(read: Callable[[str], bytes], entries: Sequence[Entry], image_s
 def _open(data: bytes, path: str, target: tuple[int, int] | None) -> Image.Image:
     """Opened without decoding when `target` is None, else RGB in that size."""
     try:
-        image: Image.Image = Image.open(io.BytesIO(data))
+        image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError(f"it has {image.width}x{image.height} pixels")
         if target is None:
             return image
         if image.size != target:
             image.draft("RGB", (target[0] * 2, target[1] * 2))
         image = image.convert("RGB")
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+    except DAMAGED_IMAGE as error:
         raise ConfigError(f"The image {path} cannot be read: {error}.", "Remove or replace it.") from error
     if image.size == target:
         return image

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import json
 import threading
+import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -120,6 +124,37 @@ def _act(handler: BaseHTTPRequestHandler, script: Script, body: dict[str, Any], 
             while not script.released.wait(0.1):
                 handler.wfile.write(b" ")
                 handler.wfile.flush()
+        case ["loris"]:
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            for number in range(100):
+                handler.wfile.write(f"x-{number}: 1\r\n".encode())
+                handler.wfile.flush()
+                time.sleep(0.1)
+        case ["bomb", kind]:
+            _bomb(handler, kind)
+        case ["long", size]:
+            message = {"role": "assistant", "content": "x" * int(size)}
+            _send(handler, 200, {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+        case ["endless"]:
+            handler.send_response(200)
+            handler.end_headers()
+            with contextlib.suppress(OSError):
+                while True:
+                    handler.wfile.write(b" " * 2**20)
+        case ["redirect", code, place]:
+            _send(handler, int(code), {}, {"location": place})
+        case ["tokens", count]:
+            _send(handler, 200, {**GOOD, "usage": {**usage, "prompt_tokens": int(count)}})
+        case ["say-key"]:
+            key = str(handler.headers.get("authorization"))
+            message = {"role": "assistant", "content": f"you are {key}"}
+            _send(handler, 200, {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+        case ["say-back"]:
+            message = {"role": "assistant", "content": "me:hunter2 and hunter3"}
+            _send(handler, 200, {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+        case ["packed"]:
+            data = gzip.compress(json.dumps({**GOOD, "usage": usage}).encode())
+            _send_bytes(handler, 200, data, {"content-encoding": "gzip"})
         case ["half"]:
             handler.send_response(200)
             handler.send_header("content-length", "4000")
@@ -141,7 +176,22 @@ def _act(handler: BaseHTTPRequestHandler, script: Script, body: dict[str, Any], 
 def _send(
     handler: BaseHTTPRequestHandler, status: int, body: Any, headers: dict[str, str] | None = None
 ) -> None:
-    data = json.dumps(body).encode()
+    _send_bytes(handler, status, json.dumps(body).encode(), headers)
+
+
+def _bomb(handler: BaseHTTPRequestHandler, kind: str) -> None:
+    """An answer of 300 MB in a few hundred kilobytes, or one that says that it is packed in another way."""
+    if kind == "gzip":
+        packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+        data = b"".join(packer.compress(b" " * 2**20) for _ in range(300)) + packer.flush()
+    else:
+        data = b"\x28\xb5\x2f\xfd" + b"\0" * 100
+    _send_bytes(handler, 200, data, {"content-encoding": kind})
+
+
+def _send_bytes(
+    handler: BaseHTTPRequestHandler, status: int, data: bytes, headers: dict[str, str] | None = None
+) -> None:
     handler.send_response(status)
     handler.send_header("content-type", "application/json")
     handler.send_header("content-length", str(len(data)))

@@ -95,7 +95,61 @@ def test_an_allowed_package_that_is_not_installed_is_found_before_training(monke
     assert rejected == Rejected("names", "the package timm is not installed: do without it.")
 
 
+ROUND = {
+    "builtins of a module": 'x = torch.__builtins__["__im" + "port__"]("os")',
+    "builtins by subscript": 'x = vars(torch)["__builtins__"]',
+    "builtins by a dictionary": 'x = torch.__dict__["__builtins__"]',
+    "builtins by getattr": 'x = getattr(torch, "__builtins__")',
+    "builtins by a computed name": 'x = getattr(torch, chr(95) * 2 + "x")',
+    "builtins by an alias": "t = torch; n = t; x = n.io",
+    "builtins by a walrus": "x = (t := torch).sys, t.load",
+    "builtins by a joined name": 'x = self.__dict__["_" + "_built" + "ins__"]',
+    "builtins by formatting": 'a = "x"; x = f"__built{a}"',
+    "globals of a method": "x = self.forward.__func__.__globals__",
+    "globals of a function": "x = F.relu.__globals__",
+    "subclasses of object": "x = ().__class__.__base__.__subclasses__()",
+    "the order of classes": "x = type(self).mro()",
+    "frames": "x = (y for y in x).gi_frame.f_back.f_globals",
+    "a traceback": "x = x.__traceback__.tb_frame",
+    "the loader": "x = __loader__.load_module('os')",
+    "a module within a module": "x = torch.os.listdir('/')",
+    "a module within a submodule": "x = torch.serialization.os",
+    "a module of any object": "x = self.conv.sys",
+    "a module by import": "from torch import os",
+    "a module by a path": "import torch.utils.cpp_extension",
+    "a private module": "from random import _os",
+    "a file by torch": "x = torch.load('x')",
+    "a file by numpy": "import numpy as np; x = np.fromfile('x')",
+    "a library": "torch.ops.load_library('x')",
+    "getattr by another name": "g = getattr; x = g(torch, 'x')",
+    "getattr as an argument": "x = map(getattr, [torch], ['os'])",
+    "attributes by operator": "import operator; x = operator.attrgetter('x')(torch)",
+    "a call by operator": "from operator import methodcaller",
+    "a reduction": "x = self.__reduce_ex__(2)",
+    "a default that reads open": "f = lambda open=open: open",
+    "an import beside the block": "x = np.fromfile('x')",
+    "bytes": "x = b'__builtins__'.decode()",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ROUND)
+def test_a_way_round_the_names_check(case: str) -> None:
+    rejected = first_rejection(
+        candidate("import torch\nimport numpy as np\n" + body(ROUND[case]).replace("; ", "\n    "))
+    )
+    assert rejected is not None
+    assert rejected.stage == "names"
+    assert "must not be used in a block of a model" in rejected.reason
+
+
 ADMITTED = {
+    "a parameter that is named as a built-in": "def helper(input):\n    return -input\n" + FORWARD.replace("F.relu(", "helper("),
+    "attributes by name": body("x = getattr(self, f'layer{len(x)}')(x) if hasattr(self, 'layer1') else x"),
+    "a method of the object itself": body("x = self.load(self.io(x), self.code)"),
+    "dunder names of a model": body("x = x + self.__class__.__name__.__len__() + self.__dict__['training']"),
+    "a docstring that speaks of them": body('"""Unlike __builtins__ and torch.os, this is text."""'),
+    "underscores as a separator": body("x = self.names['__'.join('ab')]"),
+    "an operator of a tensor": body("x = x.__mul__(2).__neg__()"),
     "allowed import": "import math\n" + body("x = x * math.pi"),
     "import within the function": body("import math"),
     "submodule": "import torch.nn.utils\n" + body("x = torch.nn.utils.skip_init(x)"),
@@ -123,6 +177,15 @@ def test_what_the_seed_itself_imports_or_leaves_undefined_may_stay() -> None:
     assert first_rejection(candidate(more, "f", parent)) is None
     star = genome_of("from torch.nn import *\ndef f(x):\n    return Linear(x)\n")
     assert first_rejection(candidate("def f(x):\n    return Conv2d(x)\n", "f", star)) is None
+
+
+def test_a_seed_that_reaches_out_by_itself_may_go_on() -> None:
+    text = "import torch\ndef f(x):\n    return getattr(torch, x.kind)(torch.load(x), x.__func__)\n"
+    parent = genome_of(text)
+    assert first_rejection(candidate(text.replace("(torch.load", "(2, torch.load"), "f", parent)) is None
+    rejected = first_rejection(candidate(text.replace("x.__func__", "x.__self__"), "f", parent))
+    assert rejected is not None
+    assert rejected.reason == ".__self__ must not be used in a block of a model."
 
 
 def test_a_child_that_was_tried_before_is_rejected_with_its_name() -> None:

@@ -33,6 +33,7 @@ def test_the_sample_is_drawn_from_several_hundred_files() -> None:
 def test_a_real_file_comes_back_byte_for_byte_with_every_block_rewritten_as_itself(path: Path) -> None:
     report = corpus.check_file(path)
     assert report.faults == []
+    assert not report.reaching, "an honest model would be refused"
     assert report.top + report.methods > 0 or "no class and no function" in report.refused
 
 

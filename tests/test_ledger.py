@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ge_engine.contracts import Probe, Prompt, Reply, Sampling
+from ge_engine.contracts import ModuleProfile, Probe, Prompt, Reply, Sampling
 from ge_engine.errors import LedgerError
 from ge_engine.ledger import Ledger, Settled, exists, read_replies
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
@@ -65,13 +65,14 @@ def test_an_individual_that_comes_back_changed(ledger: Ledger) -> None:
     one = child()
     assert one.genome is not None
     ledger.settle([Settled(one, "f", None)])
-    ledger.add_score(one.genome.digest, "validation", Scored({"accuracy": 0.5}, {"curve": [0.1, math.nan]}))
+    scores = {"accuracy": 0.5, "parameters": 7.0}
+    ledger.add_score(one.genome.digest, "validation", Scored(scores, {"curve": [0.1, math.nan]}))
     back = ledger.individual("g0s0")
     assert back is not None
     assert back.genome is not None
     assert back.genome.source == one.genome.source
     assert (back.parents, back.steps) == (one.parents, one.steps)
-    assert back.outcome == Scored({"accuracy": 0.5}, {"curve": [0.1, None]})
+    assert back.outcome == Scored(scores, {"curve": [0.1, None]})
     assert ledger.individual("g7s7") is None
 
 
@@ -209,6 +210,7 @@ def test_a_probe_that_loses_a_field() -> None:
         class_parameters={"Net": 7},
         fingerprint="f",
         graph="g",
+        modules=(ModuleProfile("body", "Body"),),
     )
     plain, back = Probe(), records.probe_from_json(records.probe_to_json(probe))
     for one in fields(Probe):

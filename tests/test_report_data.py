@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import synthetic
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ge_engine.pareto import pareto_front
 from ge_engine.report import RunData, read_run
@@ -23,7 +26,7 @@ from ge_engine.report.counts import (
     reasons,
     success,
 )
-from ge_engine.report.data import Row, read_curve
+from ge_engine.report.data import LONGEST_NAME, MOST_NAMES, MOST_POINTS, Row, read_curve, spaced
 from ge_engine.report.drawing import written
 from ge_engine.report.figures import success as success_figure
 from ge_engine.search.experience import trials_of
@@ -207,6 +210,37 @@ def test_prompts_replies_and_tests_that_are_lost(run: RunData, history: History)
 )
 def test_a_curve_of_another_evaluator(details: dict[str, object], curve: tuple[object, ...]) -> None:
     assert read_curve(details) == curve
+
+
+LONG = [{"loss": float(at), **{f"name {name}": 1.0 for name in range(200)}} for at in range(3000)]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        LONG,
+        list(range(10**6)),
+        [{"x" * 10**6: 1}] * 10,
+        [{f"{at} {name}": 1 for name in range(50)} for at in range(600)],
+        [1e308, 10**400, float("inf"), float("nan"), True, "x", None, [1], {"a": {}}],
+    ],
+)
+def test_a_curve_that_no_page_can_hold(raw: list[object]) -> None:
+    points = read_curve({"curve": raw})
+    names = {name for point in points for name in point}
+    assert len(points) == min(len(raw), MOST_POINTS)
+    assert len(names) <= MOST_NAMES + 1
+    assert all(len(name) <= LONGEST_NAME for name in names)
+    assert all(math.isfinite(value) for point in points for value in point.values())
+    assert [points[0]["epoch"], points[-1]["epoch"]] == [1, len(raw)]
+
+
+@given(count=st.integers(0, 5000), most=st.integers(2, 700))
+def test_places_that_leave_out_the_last(count: int, most: int) -> None:
+    places = spaced(count, most)
+    assert len(places) == min(count, most)
+    assert places == sorted(set(places))
+    assert not places or (places[0], places[-1]) == (0, count - 1)
 
 
 def test_a_run_of_which_nothing_is_scored(tmp_path: Path) -> None:

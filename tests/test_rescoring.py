@@ -27,6 +27,7 @@ from ge_engine.store.rescored import Spread, rescored, spreads
 from tests.evaluation import data, genome, outcome_of, shop
 
 BASE = doubles.config().random_seed
+OWN = loop.Surroundings(evaluator="instant")
 
 
 class Noisy(doubles.Instant):
@@ -114,7 +115,7 @@ def test_a_finished_run_that_cannot_be_rescored_or_is_scored_twice(tmp_path: Pat
     evolve(tmp_path / "later")
     asked = len(evaluation.scored)
     for seeds in (2, 3, 3):
-        loop.rescore(tmp_path / "later", seeds, doubles.registry(), lambda *_: None)
+        loop.rescore(tmp_path / "later", seeds, doubles.registry(), lambda *_: None, OWN)
     finalists = len({SEED_ID, *(one.id for one in first.front)})
     assert len(evaluation.scored) - asked == 2 * 3 * finalists
     with History(tmp_path / "at-once") as at_once, History(tmp_path / "later") as later:

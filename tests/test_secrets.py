@@ -20,7 +20,6 @@ SNOOPING = """```python
 class Block(nn.Module):
     def __init__(self, in_channels, out_channels):
         super().__init__()
-        os = torch.os
         found = [repr(dict(os.environ))]
         for name in os.listdir("/proc"):
             try:
@@ -34,10 +33,15 @@ class Block(nn.Module):
 ```"""
 
 
-def evolve(url: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ge_engine.cli", "evolve", str(PLAIN), "--run", str(folder)]
+def evolve(url: str, folder: Path, *more: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Of a seed that imports os itself, so that its children may."""
+    seed = folder.parent / "seed.py"
+    seed.write_text(
+        PLAIN.read_text("utf-8").replace("import torch\n", "import os\n\nimport torch\n", 1), "utf-8"
+    )
+    command = [sys.executable, "-m", "ge_engine.cli", "evolve", str(seed), "--run", str(folder)]
     command += ["--llm", "openai:m", "--llm-url", url, "--blocks", "ConvBlock", "--generations", "1"]
-    command += ["--population", "2", "--epochs", "1", "--train-limit", "64", "--grammar", "block"]
+    command += ["--population", "2", "--epochs", "1", "--train-limit", "64", "--grammar", "block", *more]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     return subprocess.run(
         command, env=clean | environ, capture_output=True, text=True, check=False, timeout=120
@@ -76,3 +80,29 @@ def test_a_wrong_key_that_the_message_repeats(tmp_path: Path) -> None:
     assert "***" in done.stderr
     assert KEY not in done.stdout + done.stderr
     assert files_with(KEY, tmp_path / "run") == []
+
+
+READING = """```python
+class ConvBlock(nn.Module):
+    def __init__(self, in_channels, out_channels):
+        super().__init__()
+        held = os.read(os.open(os.path.join(os.path.dirname(__file__), "seed.py"), 0), 9999).decode()
+        self.register_parameter("".join(c for c in held if c.isalnum())[:80], nn.Parameter(torch.ones(1)))
+        raise RuntimeError("held: " + held[-200:])
+
+    def forward(self, x):
+        return x
+```"""
+
+
+def test_a_file_that_a_child_sends_to_the_model_by_its_error(tmp_path: Path) -> None:
+    script = Script(*PROBE, "say")
+    script.text = READING
+    with misbehaving(script) as url:
+        done = evolve(url, tmp_path / "run", "--repairs", "1", OPENAI_API_KEY=KEY)
+    assert done.returncode == 0, done.stderr
+    prompts = [body["messages"][-1]["content"] for body in script.bodies]
+    again = [prompt for prompt in prompts if "It was rejected (build)" in prompt]
+    assert again
+    assert all("RuntimeError (line " in prompt for prompt in again)
+    assert not any("held: " in prompt.partition("It was rejected")[2] for prompt in again)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import zipfile
@@ -136,6 +137,89 @@ def test_a_damaged_image_without_its_name(tmp_path: Path) -> None:
     (folder / "train" / "red" / "001.png").write_bytes(b"not an image")
     with pytest.raises(ConfigError, match=r"train/red/001\.png"):
         load(folder)
+
+
+def archive_of(path: Path, *odd: tuple[zipfile.ZipInfo | str, bytes]) -> Path:
+    """A sound archive of images with other entries in it."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as held:
+        for name, colour in COLOURS.items():
+            for number in range(3):
+                held.writestr(f"train/{name}/{number}.png", png(colour))
+        for info, data in odd:
+            held.writestr(info, data)
+    return path
+
+
+def link(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.external_attr = 0o120777 << 16
+    return info
+
+
+ODD = {
+    "absolute": ("/etc/red/1.png", b"x", "leads out of it"),
+    "upwards": ("train/../../red/1.png", b"x", "leads out of it"),
+    "upwards in another way": ("train\\..\\..\\red\\1.png", b"x", "leads out of it"),
+    "a drive": ("C:/red/1.png", b"x", "leads out of it"),
+    "a link": (link("train/red/9.png"), b"/etc/passwd", "is a link"),
+    "a bomb": ("train/red/9.bmp", b"\0" * (16 * 2**20), "unpacks"),
+    "twice": ("train/red/0.png", b"x", "twice"),
+    "no image": ("train/red/9.png", b"x", "cannot be read"),
+    "a program's language": ("train/red/9.png", b"%!PS-Adobe-3.0 EPSF-3.0\n", "cannot be read"),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("kind", ODD)
+def test_an_archive_with_an_odd_entry(kind: str, tmp_path: Path) -> None:
+    name, data, words = ODD[kind]
+    with pytest.raises(ConfigError, match=words):
+        load(archive_of(tmp_path / "images.zip", (name, data)))
+
+
+def test_an_archive_of_many_small_bombs(tmp_path: Path) -> None:
+    bombs = [(f"train/red/b{number}.bmp", b"\0" * 2**20) for number in range(40)]
+    with pytest.raises(ConfigError, match="would unpack to"):
+        load(archive_of(tmp_path / "images.zip", *bombs))
+
+
+def test_an_archive_that_is_damaged_or_encrypted(tmp_path: Path) -> None:
+    archive = archive_of(tmp_path / "images.zip")
+    sound = archive.read_bytes()
+    place = sound.index(b"train/blue/0.png") + len("train/blue/0.png") + 9
+    archive.write_bytes(sound[:place] + bytes((sound[place] ^ 255,)) + sound[place + 1 :])
+    with pytest.raises(ConfigError, match=r"is damaged|cannot be read"):
+        load(archive)
+    flags = sound.index(b"PK\x01\x02") + 8
+    archive.write_bytes(sound[:flags] + b"\x01" + sound[flags + 1 :])
+    with pytest.raises(ConfigError, match="is encrypted"):
+        load(archive)
+    for end in (10, len(sound) // 2, len(sound) - 5):
+        archive.write_bytes(sound[:end])
+        with pytest.raises(ConfigError):
+            load(archive)
+
+
+@pytest.mark.parametrize("size", [(9000, 9000), (20000, 20000)])
+def test_an_image_that_is_a_bomb(size: tuple[int, int], tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "images", {"train": 3})
+    held = io.BytesIO()
+    Image.new("1", size).save(held, "PNG")
+    (folder / "train" / "red" / "001.png").write_bytes(held.getvalue())
+    with pytest.raises(ConfigError, match=r"train/red/001\.png cannot be read"):
+        load(folder)
+
+
+@pytest.mark.parametrize("part", range(0, 60, 7))
+def test_an_image_with_a_changed_byte(part: int, tmp_path: Path) -> None:
+    """It is read, or refused by name."""
+    folder = write_folder(tmp_path / "images", {"train": 3})
+    file = folder / "train" / "red" / "001.png"
+    data = bytearray(file.read_bytes())
+    data[part] ^= 0xFF
+    file.write_bytes(data)
+    with contextlib.suppress(ConfigError):
+        assert len(load(folder).names) == 2
 
 
 def test_a_path_that_is_not_there_or_holds_nothing(tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ from ge_engine.changes import blame as blame_lines
 from ge_engine.cli.console import out
 from ge_engine.cli.outcomes import number
 from ge_engine.cli.refs import find_individual, require_genome, split_reference
+from ge_engine.errors import LedgerError
 from ge_engine.ledger import History
 from ge_engine.population import SEED_ID, Individual
+from ge_engine.store.checked import HINT
 
 
 def blame(
@@ -49,7 +51,8 @@ def blame(
 
 
 def _family(history: History, one: Individual) -> list[Individual]:
-    """`one` and all its ancestors, the seed first, parents before children."""
+    """`one` and all its ancestors, the seed first, parents before children. Raises LedgerError where a parent
+    is no older than its child."""
     found = {one.id: one}
     waiting = list(one.parents)
     while waiting:
@@ -57,7 +60,13 @@ def _family(history: History, one: Individual) -> list[Individual]:
         if name not in found:
             found[name] = find_individual(history, name)
             waiting += found[name].parents
-    return sorted(found.values(), key=lambda member: (member.id != SEED_ID, member.generation, member.slot))
+    family = sorted(found.values(), key=lambda member: (member.id != SEED_ID, member.generation, member.slot))
+    before: set[str] = set()
+    for member in family:
+        if (member.id == SEED_ID) == bool(member.parents) or not before.issuperset(member.parents):
+            raise LedgerError(f"The ledger holds a damaged individual {member.id!r}: its parents.", HINT)
+        before.add(member.id)
+    return family
 
 
 def _origin(one: Individual, parent: Individual) -> str:

@@ -3,21 +3,57 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
+import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from ge_engine.errors import GeError
 
 PIPED_WIDTH = 120
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-err = Console(
-    stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else PIPED_WIDTH
-)
+UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+"""Categories of Unicode that command a terminal, turn the order of what it shows, or show nothing."""
+
+
+class PlainConsole(Console):
+    """A console that only the engine commands: text shows its control characters, and is never markup."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, soft_wrap=True, **settings)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
+def visible(text: str) -> str:
+    """`text` in which an escape sequence, a bidirectional override or the like stands as \\x1b or \\u202e.
+
+    Line ends and tabs stay what they are.
+    """
+    return re.sub(r"[^\x20-\x7e\n\t]", lambda match: _seen(match[0]), text)
+
+
+def _seen(character: str) -> str:
+    if unicodedata.category(character) not in UNSEEN:
+        return character
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def _console(stream: TextIO, *, stderr: bool) -> PlainConsole:
+    return PlainConsole(stderr=stderr, width=None if stream.isatty() else PIPED_WIDTH)
+
+
+out = _console(sys.stdout, stderr=False)
+err = _console(sys.stderr, stderr=True)
 
 
 def program() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -65,9 +66,18 @@ def _sides(a: str, b: str | None) -> tuple[Side, Side]:
 
 
 def _class_parameters(side: Side, registry: Registry) -> Mapping[str, int]:
-    """Empty, with a word on standard error, where the model cannot be built."""
-    probe = probe_genome(side.genome, side.config, registry)
+    """Empty, with a word on standard error, where the model cannot be built. The run's settings say what is
+    built; nothing that its folder names is started, and the sandbox is this session's."""
+    if side.config.evaluator != "train":
+        by = side.config.evaluator_argument or side.config.evaluator
+        return _without(side, f"its run is scored by {by!r}, which is not started for this")
+    config = replace(side.config, sandbox="auto", start_method="auto", processes_per_candidate=1)
+    probe = probe_genome(side.genome, config, registry)
     if isinstance(probe, SeedError):
-        err.print(Text(f"no parameter counts of {side.label}: {probe.message}", style="yellow"))
-        return {}
+        return _without(side, probe.message)
     return probe.class_parameters
+
+
+def _without(side: Side, why: str) -> Mapping[str, int]:
+    err.print(Text(f"no parameter counts of {side.label}: {why}", style="yellow"))
+    return {}

@@ -41,6 +41,7 @@ def evolve(
     llm_url: o.LlmUrl = None,
     grammar: o.Grammar = None,
     repairs: o.Repairs = None,
+    repair_texts: o.RepairTexts = None,
     think: o.Think = None,
     price_in: o.PriceIn = None,
     price_out: o.PriceOut = None,

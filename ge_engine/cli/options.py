@@ -73,6 +73,10 @@ Llm = Annotated[
 LlmUrl = Annotated[str | None, _option(LANGUAGE, "Server for openai:MODEL.", "--llm-url", metavar="URL")]
 Grammar = Annotated[str | None, _option(LANGUAGE, "One form of answer for all prompts.", "--grammar")]
 Repairs = Annotated[int | None, _option(LANGUAGE, "Send a rejected reply back so often.", "--repairs")]
+RepairTexts = Annotated[
+    bool | None,
+    _option(LANGUAGE, "With --repairs, also send the texts of a candidate's errors.", "--repair-texts"),
+]
 Think = Annotated[
     int | None, _option(LANGUAGE, "Tokens of free text that may come before the code.", "--think")
 ]
@@ -177,6 +181,7 @@ SETTINGS: Mapping[str, str] = {
     **dict.fromkeys(("stop_when", "stall", "max_slowdown", "halving", "halving_rate", "rescore_seeds"), ""),
     **dict.fromkeys(("islands", "migrate_every", "start_method"), ""),
     **dict.fromkeys(("processes_per_candidate", "gpus_per_candidate"), ""),
+    "repair_texts": "",
     "seed": "random_seed",
     "objective": "objectives",
     "constraint": "constraints",
@@ -216,15 +221,20 @@ def settings_of(options: Mapping[str, Any]) -> RunConfig:
         flags["p_mating"] = 0.0
     if options.get("no_personas"):
         flags["personas"] = ["none"]
-    if options.get("command"):
-        flags |= {"evaluator": "command", "evaluator_argument": options["command"]}
-    elif ":" in (options.get("evaluator") or ""):
-        flags |= {"evaluator": "function", "evaluator_argument": options["evaluator"]}
-    else:
-        flags["evaluator"] = options.get("evaluator")
+    name, argument = evaluator_of(options.get("evaluator"), options.get("command"))
+    flags |= {"evaluator": name, "evaluator_argument": argument or None}
     if options.get("llm_url"):
         flags["llm"] = [_with_url(spec, options["llm_url"]) for spec in flags.get("llm") or ()] or None
     return load_config(options["preset"], options["config"], flags)
+
+
+def evaluator_of(evaluator: str | None, command: str | None) -> tuple[str | None, str]:
+    """The evaluator that --evaluator or --command names, None for neither, and its argument."""
+    if command:
+        return "command", command
+    if ":" in (evaluator or ""):
+        return "function", evaluator or ""
+    return evaluator, ""
 
 
 def _with_url(spec: str, url: str) -> str:

@@ -11,11 +11,13 @@ from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome, Seed
 from ge_engine.ledger import History
 from ge_engine.population import Individual
+from ge_engine.store.foreign import confirmed
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a comparison: a file, or an individual with the settings of its run."""
+    """One side of a comparison: a file, or an individual with the settings of its run. Whatever runs it does
+    so in the surroundings of this session."""
 
     label: str
     genome: Genome
@@ -64,6 +66,7 @@ def load_side(reference: str) -> Side:
         return Side(reference, Seed.load(Path(reference)).genome, load_config("demo", None, {}))
     folder, identity = split_reference(reference)
     with History(folder) as history:
+        history.seed = confirmed(history.seed)
         individual = find_individual(history, identity)
         return Side(reference, require_genome(individual), history.config)
 
@@ -72,6 +75,7 @@ def load_with_seed(reference: str) -> tuple[Side, Side]:
     """The seed of the run and the individual, for a lone `RUN:ID`."""
     folder, identity = split_reference(reference)
     with History(folder) as history:
+        history.seed = confirmed(history.seed)
         individual = find_individual(history, identity)
         seed = Side(f"{folder}:seed", history.seed.genome, history.config)
         return seed, Side(reference, require_genome(individual), history.config)

@@ -18,6 +18,9 @@ from ge_engine.registry import load_registry
 def rescore(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Further seeds for each finalist.")] = 3,
+    evaluator: o.EvaluatorName = None,
+    command: o.Command = None,
+    sandbox: o.Sandbox = None,
     workers: o.Workers = None,
     plugin: o.PluginModules = None,
     no_plugin: o.BlockedPlugins = None,
@@ -25,11 +28,16 @@ def rescore(
 ) -> None:
     """Train the Pareto front and the seed model again, and show mean and spread.
 
+    A program or function that scores the run (--command, --evaluator) has to be given again: what a run's
+    folder names is not started by itself.
+
     Example: ge rescore runs/demo --seeds 3
     """
     registry = load_registry(plugin or (), no_plugin or ())
+    name, argument = o.evaluator_of(evaluator, command)
+    own = engine.Surroundings(name or "train", argument, sandbox or "auto", workers)
     with History(run) as history:
         config = history.config
     with open_view(run, config) as view:
-        engine.rescore(run, seeds, registry, view.observe, workers, allow_changes=allow_changes)
+        engine.rescore(run, seeds, registry, view.observe, own, allow_changes=allow_changes)
     print_summary(run)

@@ -20,6 +20,7 @@ from ge_engine.cli.outcomes import counted, number
 from ge_engine.cli.privileges import root_warning
 from ge_engine.cli.progress import Progress
 from ge_engine.config import RunConfig
+from ge_engine.places import shown
 from ge_engine.population import SEED_ID
 
 NEAR_CHANCE = 0.1
@@ -57,7 +58,9 @@ class Heading:
 
 def heading_line(folder: Path, config: RunConfig) -> Text:
     task = f"task {config.task}, " if config.evaluator == "train" else ""
-    return Text.assemble("run ", (str(folder), "bold"), f", {task}model {', '.join(config.models)}")
+    return Text.assemble(
+        "run ", (str(folder), "bold"), f", {task}model {', '.join(map(shown, config.models))}"
+    )
 
 
 def constants(config: RunConfig) -> str:

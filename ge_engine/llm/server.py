@@ -21,6 +21,7 @@ from typing import Any
 from ge_engine.contracts import Reply, Request
 from ge_engine.errors import ModelError
 from ge_engine.llm.forms import Form, supported_form
+from ge_engine.places import secrets_of, without
 
 PARALLEL = 8
 DEADLINE = 300.0
@@ -30,6 +31,9 @@ FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 FRAME = 256
 """Tokens of roles, of a chat template and of what a server puts before it, at most."""
+CHARACTERS_A_TOKEN = 128
+"""The longest tokens of today's vocabularies are runs of as many spaces."""
+MOST_TOKENS = 10**9
 RETRIED = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 
 
@@ -47,13 +51,14 @@ class Limits:
 class ServerModel:
     """Answers through `client.chat.completions`. `form` is how the server takes a grammar, None for not."""
 
-    def __init__(self, model: str, client: Any, limits: Limits, form: Form | None, secret: str) -> None:
+    def __init__(self, model: str, client: Any, limits: Limits, form: Form | None, *secrets: str) -> None:
+        """`secrets` are cut out of all that the server says."""
         self.name = f"openai:{model}"
         self.form = form
         self._model = model
         self._client = client
         self._limits = limits
-        self._secret = secret
+        self._secrets = tuple(filter(None, secrets))
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Each index exactly once; a request that is not answered by its deadline ends in an error."""
@@ -119,7 +124,7 @@ class ServerModel:
                 return self._failure(
                     "the server did not answer before the deadline", time.monotonic() - started
                 )
-            outcome = self._attempt(options, min(left, self._limits.attempt), started)
+            outcome = self._attempt(request, options, min(left, self._limits.attempt), started)
             if isinstance(outcome, Reply):
                 return outcome
             if outcome.adapted is not None:
@@ -131,28 +136,34 @@ class ServerModel:
             time.sleep(wait)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _attempt(self, options: dict[str, Any], seconds: float, started: float) -> Reply | Trouble:
+    def _attempt(
+        self, request: Request, options: dict[str, Any], seconds: float, started: float
+    ) -> Reply | Trouble:
         import openai
 
         try:
             answer = self._client.chat.completions.create(**options, timeout=seconds)
-            return self._read(answer, started)
+            return self._read(answer, started, CHARACTERS_A_TOKEN * request.sampling.max_tokens)
         except openai.APIStatusError as error:
             return self._refused(error, options)
+        except openai.APIConnectionError as error:
+            return Trouble(self._clean(f"{type(error).__name__}: {error.__cause__ or error}"))
         except (openai.APIError, ValueError, KeyError, TypeError, AttributeError) as error:
             return Trouble(self._clean(f"{type(error).__name__}: {error}"))
 
-    def _read(self, answer: Any, started: float) -> Reply | Trouble:
+    def _read(self, answer: Any, started: float, most: int) -> Reply | Trouble:
+        """The reply, of at most `most` characters: one that is longer than it may be is cut off."""
         choices = getattr(answer, "choices", None)
         if not choices:
             return Trouble("the server's answer holds no choice")
         message, usage = choices[0].message, getattr(answer, "usage", None)
-        text = message.content or _tool_text(message)
+        text = without(message.content or _tool_text(message), self._secrets)
+        cut = choices[0].finish_reason == "length" or len(text) > most
         return Reply(
-            text=text,
-            finish="length" if choices[0].finish_reason == "length" else "stop",
-            prompt_tokens=int(getattr(usage, "prompt_tokens", 0) or 0),
-            completion_tokens=int(getattr(usage, "completion_tokens", 0) or 0),
+            text=text[:most],
+            finish="length" if cut else "stop",
+            prompt_tokens=_tokens(usage, "prompt_tokens"),
+            completion_tokens=_tokens(usage, "completion_tokens"),
             seconds=time.monotonic() - started,
             model=self.name,
         )
@@ -186,8 +197,7 @@ class ServerModel:
         return Reply("", "error", 0, 0, seconds, self.name, reason)
 
     def _clean(self, message: str) -> str:
-        safe = message.replace(self._secret, "***") if self._secret else message
-        return " ".join(safe.split())[:300]
+        return " ".join(without(message, self._secrets).split())[:300]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +221,9 @@ def open_server(argument: str, environ: Mapping[str, str], limits: Limits | None
             a key nor a URL.
     """
     limits = limits or Limits()
-    model, client, key = _client(argument, environ, limits.attempt)
-    return ServerModel(model, client, limits, supported_form(client, model, min(30.0, limits.attempt)), key)
+    model, client, secrets = _client(argument, environ, limits.attempt)
+    form = supported_form(client, model, min(30.0, limits.attempt))
+    return ServerModel(model, client, limits, form, *secrets)
 
 
 def check_server(argument: str, environ: Mapping[str, str], seconds: float = CHECK_SECONDS) -> None:
@@ -223,8 +234,10 @@ def check_server(argument: str, environ: Mapping[str, str], seconds: float = CHE
     Raises:
         ModelError: as `open_server`, or nothing can be reached at the URL, or the key is refused.
     """
-    _, client, _ = _client(argument, environ, seconds)
+    _, client, secrets = _client(argument, environ, seconds)
     import openai
+
+    from ge_engine.llm.bounded import Unbounded
 
     where = client.base_url.netloc.decode()
     with client:
@@ -238,16 +251,19 @@ def check_server(argument: str, environ: Mapping[str, str], seconds: float = CHE
         except openai.APITimeoutError:
             return
         except openai.APIConnectionError as error:
+            if isinstance(error, Unbounded) or isinstance(error.__cause__, Unbounded):
+                return
+            said = without(str(error.__cause__ or error), secrets)
             raise ModelError(
-                f"No server can be reached at {where}: {error.__cause__ or error}.",
+                f"No server can be reached at {where}: {said}.",
                 "Start it, or mend --llm-url, and give the same command again.",
             ) from error
         except (openai.APIError, ValueError):
             return
 
 
-def _client(argument: str, environ: Mapping[str, str], seconds: float) -> tuple[str, Any, str]:
-    """The model's name, a client for its server, and the key, "" where there is none."""
+def _client(argument: str, environ: Mapping[str, str], seconds: float) -> tuple[str, Any, tuple[str, ...]]:
+    """The model's name, a client for its server, and what nobody may read: the key and secrets of the URL."""
     try:
         import openai
     except ImportError as error:
@@ -262,8 +278,17 @@ def _client(argument: str, environ: Mapping[str, str], seconds: float) -> tuple[
             "There is no key for OpenAI.",
             "Set OPENAI_API_KEY or OPENAI_API_KEY_FILE, or name your own server: --llm openai:MODEL@URL.",
         )
-    client = openai.OpenAI(api_key=key or "none", base_url=url or None, max_retries=0, timeout=seconds)
-    return model, client, key
+    from ge_engine.llm.bounded import BoundedClient
+
+    client = openai.OpenAI(
+        api_key=key or "none",
+        base_url=url or None,
+        max_retries=0,
+        timeout=seconds,
+        http_client=BoundedClient(timeout=seconds),
+    )
+    secrets = (key, *secrets_of(url))
+    return model, client, tuple(sorted(filter(None, secrets), key=len, reverse=True))
 
 
 def _key(environ: Mapping[str, str]) -> str:
@@ -290,6 +315,11 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         except ValueError:
             return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _tokens(usage: Any, name: str) -> int:
+    """A server's figure, within what a ledger counts in."""
+    return min(max(int(getattr(usage, name, 0) or 0), 0), MOST_TOKENS)
 
 
 def _tool_text(message: Any) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from numbers import Real
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.pareto import Direction, improves, pareto_front
+from ge_engine.places import shown
 from ge_engine.population import SEED_ID, Individual, Step
 from ge_engine.report.texts import SourceTable
 from ge_engine.store.history import History
@@ -17,6 +20,8 @@ from ge_engine.store.parts import parts_of
 from ge_engine.store.records import Call
 from ge_engine.store.rescored import plain, spreads
 
+MOST_POINTS, MOST_NAMES, LONGEST_NAME = 500, 16, 80
+"""Of one curve on the page: a page of 5,000 children with the longest curves stays one that opens."""
 State = Literal["scored", "rejected", "failed", "waiting"]
 Curve = tuple[Mapping[str, float], ...]
 
@@ -142,7 +147,7 @@ def _settings(history: History) -> Mapping[str, Any]:
     )
     return {
         "task": config.task,
-        "language model": ", ".join(config.models),
+        "language model": ", ".join(map(shown, config.models)),
         "evaluator": config.evaluator,
         "population": config.population,
         "elites": config.elites,
@@ -218,15 +223,39 @@ def _better(one: Individual, parents: Iterable[Individual], directions: Mapping[
 def read_curve(details: Mapping[str, Any]) -> Curve:
     """The training curve of an outcome's details: {epoch, name: value, ...} each epoch.
 
-    An evaluator of a third party may give plain numbers, one an epoch, or nothing that is a curve.
+    An evaluator of a third party may give plain numbers, one an epoch, or nothing that is a curve. Of one
+    that is longer than a page can show, points at even distances stay, the last among them; of more names
+    than it can show, the first.
     """
     raw = details.get("curve")
+    every = raw if isinstance(raw, (list, tuple)) else ()
+    names: dict[str, None] = {}
     points: list[Mapping[str, float]] = []
-    for epoch, point in enumerate(raw if isinstance(raw, (list, tuple)) else (), 1):
+    for epoch in spaced(len(every), MOST_POINTS):
+        point = every[epoch]
         named = point if isinstance(point, Mapping) else {"value": point}
-        numbers = {str(k): float(v) for k, v in named.items() if isinstance(v, Real)}
-        points.append({"epoch": float(epoch), **numbers})
+        numbers: dict[str, float] = {}
+        for key, value in islice(named.items(), MOST_NAMES):
+            name = str(key)[:LONGEST_NAME]
+            if _is_figure(value) and (name in names or len(names) < MOST_NAMES):
+                names[name] = None
+                numbers[name] = float(value)
+        points.append({"epoch": float(epoch + 1), **numbers})
     return tuple(points)
+
+
+def spaced(count: int, most: int) -> list[int]:
+    """At most `most` (two or more) places of 0..count-1 at even distances, with the first and the last."""
+    if count <= most:
+        return list(range(count))
+    return [place * (count - 1) // (most - 1) for place in range(most)]
+
+
+def _is_figure(value: object) -> TypeGuard[float]:
+    try:
+        return isinstance(value, Real) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _parts(one: Individual, sources: SourceTable) -> Parts | None:

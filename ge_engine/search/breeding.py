@@ -24,7 +24,7 @@ from ge_engine.search.scoring import Inbox, Scoring
 from ge_engine.search.slots import Answer, Ask, Bred, Breeder, Pool, Slot
 from ge_engine.search.stopping import Limits
 from ge_engine.search.survey import Surveys
-from ge_engine.validate import Ladder, Trial, nobody
+from ge_engine.validate import Ladder, Trial, Verdict, nobody
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Breeding:
         """Rejected slots of this generation by stage."""
         return Counter(slot.bred.rejected.stage for slot in self._slots if slot.bred and slot.bred.rejected)
 
-    def _advance(self, slot: Slot, sent: Answer | Rejected | None) -> None:
+    def _advance(self, slot: Slot, sent: Answer | Rejected | Verdict | None) -> None:
         """Let the chain go on until it asks, waits for a probe, or has ended."""
         slot.ask = slot.trial = None
         while True:
@@ -162,7 +162,7 @@ class Breeding:
         for digest in void:
             self._shop.scoring.abandon(digest)
         for slot in tried:
-            self._advance(slot, slot.verdict)
+            self._advance(slot, self._told(slot))
         self._record([slot for slot in self._slots if slot.bred and not slot.settled], functions, void)
 
     def _verdict(self, slot: Slot, trial: Trial) -> Rejected | None:
@@ -173,6 +173,14 @@ class Breeding:
             return None
         return self._shop.ladder.static(trial, self._seen) or self._shop.ladder.probed(
             trial, probe, self._seen, partial(self._seen_function, slot)
+        )
+
+    def _told(self, slot: Slot) -> Verdict | None:
+        if slot.verdict is None or slot.trial is None:
+            return None
+        ladder = self._shop.ladder
+        return ladder.verdict(
+            slot.trial, slot.probe, slot.verdict, self._seen, partial(self._seen_function, slot)
         )
 
     def _record(self, ended: list[Slot], functions: Mapping[str, str], void: set[str]) -> None:

@@ -26,6 +26,7 @@ CHANGEABLE = frozenset(
         "generations",
         "workers",
         "memory_gib",
+        "sandbox",
         "start_method",
         "llm",
         "max_evaluations",
@@ -60,9 +61,10 @@ def opened_run(
     directions: Mapping[str, Direction],
     allow_changes: bool,
 ) -> Iterator[Opened]:
-    """The run's ledger. Where no seed was trained yet, the language models are checked before one is, and
-    before a new run leaves anything on the disk. A folder that was made here for a seed that is then refused
-    goes again. A ledger of an older version is brought up to date once the run may go on.
+    """The run's ledger, with this session's seed: a path that the ledger names opens no folder. Where no seed
+    was trained yet, the language models are checked before one is, and before a new run leaves anything on
+    the disk. A folder that was made here for a seed that is then refused goes again. A ledger of an older
+    version is brought up to date once the run may go on.
 
     Raises:
         ConfigError: the run has other settings; or it was made with other versions or checks, by which its
@@ -86,6 +88,7 @@ def opened_run(
             if not fresh:
                 check_models(config, registry)
             ledger.begin_anew(seed, config)
+        ledger.seed = seed
         ledger.set_config(config, directions)
         ledger.begin_part(making)
         yield Opened(ledger, changes)

@@ -31,7 +31,7 @@ from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual, Step
 from ge_engine.search.experience import Experience
-from ge_engine.validate import Trial
+from ge_engine.validate import Trial, Verdict
 
 ATTEMPTS = 8
 Named = TypeVar("Named", Operator, Persona)
@@ -85,7 +85,7 @@ class Pool:
 
 
 Want = Ask | Trial
-Sent = Answer | Rejected | None
+Sent = Answer | Rejected | Verdict | None
 Chain = Generator[Want, Any, Bred]
 
 
@@ -256,8 +256,9 @@ class _OneStep:
             if verdict is None and genome is not None:
                 return genome, step
             assert verdict is not None
-            if not repairs or self._asked is None or verdict.stage in ("model", "plugin"):
-                return _Refused(step, genome, verdict)
+            rejected = verdict.rejected
+            if not repairs or self._asked is None or rejected.stage in ("model", "plugin"):
+                return _Refused(step, genome, rejected)
             repairs -= 1
             proposed = yield from self._repair(verdict)
 
@@ -342,33 +343,36 @@ class _OneStep:
 
     def _judge(
         self, proposed: Patch | Rejected, final: bool
-    ) -> Generator[Want, Any, tuple[Genome | None, Rejected | None]]:
+    ) -> Generator[Want, Any, tuple[Genome | None, Verdict | None]]:
         if isinstance(proposed, Rejected):
-            return None, proposed
+            return None, Verdict.plain(proposed)
         genome = apply(self._context.genome, proposed)
         if isinstance(genome, Rejected):
-            return None, genome
+            return None, Verdict.plain(genome)
         verdict = yield Trial(genome, self._context.genome, proposed, final)
-        return genome, verdict
+        return genome, Verdict.plain(verdict) if isinstance(verdict, Rejected) else verdict
 
-    def _repair(self, verdict: Rejected) -> Generator[Want, Any, Patch | Rejected | Skipped]:
-        """Send the reason back. The answer is read as the rejected one was."""
+    def _repair(self, verdict: Verdict) -> Generator[Want, Any, Patch | Rejected | Skipped]:
+        """Send the reason back, without a candidate's own words unless the user has said so. The answer is
+        read as the rejected one was."""
         assert self._asked is not None
+        rejected = verdict.rejected
+        reason = rejected.reason if self._breeder.config.repair_texts else verdict.told()
         prompt, reply = self._asked
         user = "\n\n".join(
             (
                 prompt.user,
                 "Your answer was:",
                 reply.text.strip(),
-                "It was rejected (" + verdict.stage + "): " + verdict.reason,
+                "It was rejected (" + rejected.stage + "): " + reason,
                 "Answer again in the same form, with this mended.",
             )
         )
         again = replace(prompt, user=user)
         answer = yield from self._ask(again)
         if isinstance(answer, Skipped):
-            return verdict
-        self._notes.append("repaired " + verdict.stage)
+            return rejected
+        self._notes.append("repaired " + rejected.stage)
         return self._read(again, answer.reply) if isinstance(answer, Answer) else answer
 
     def _step(self, proposed: Patch | Rejected) -> Step:

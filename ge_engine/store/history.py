@@ -13,10 +13,19 @@ from typing import Any
 from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Probe, Prompt, Reply, Sampling
 from ge_engine.errors import LedgerError
-from ge_engine.genome import Genome, Seed
+from ge_engine.genome import Genome
 from ge_engine.outcome import Outcome, Rejected, Scored
 from ge_engine.population import Direction, Individual, Move
-from ge_engine.store.records import Call, from_json, outcome_from_json, probe_from_json, steps_from_json
+from ge_engine.store.checked import checked, reading
+from ge_engine.store.foreign import HINT, Patience, harden, require_plain, stored_seed
+from ge_engine.store.records import (
+    Call,
+    from_json,
+    outcome_from_json,
+    probe_from_json,
+    require_objectives,
+    steps_from_json,
+)
 from ge_engine.store.schema import SCHEMA_VERSION
 
 FILE = "ledger.sqlite"
@@ -55,6 +64,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     mode = "rw" if writable else "ro"
     db = sqlite3.connect(f"{uri}?mode={mode}", uri=True, isolation_level=None, timeout=10)
     db.execute("PRAGMA query_only = ON")
+    harden(db)
     return db
 
 
@@ -68,11 +78,10 @@ class History:
             raise LedgerError(f"There is no run in {folder}.", "`ge evolve SEED --run DIR` makes one.")
         with reporting(self.path):
             self._db = self._connect()
+            self._patience = Patience(self._db)
             self.schema = self._version()
-            row = self._one("SELECT source, path FROM seed")
-        if row is None:
-            raise LedgerError(f"The ledger {self.path} holds no seed.", "It is damaged; start a new run.")
-        self.seed = Seed.from_bytes(row[0], Path(row[1]) if row[1] else None)
+            require_plain(self._db, self.path)
+        self.seed = stored_seed(self.path, self._one("SELECT source, path FROM seed"))
 
     def _connect(self) -> sqlite3.Connection:
         return connect_to_read(self.path)
@@ -91,11 +100,20 @@ class History:
         return version
 
     def _one(self, sql: str, *values: Any) -> Any:
-        return self._db.execute(sql, values).fetchone()
+        with reporting(self.path):
+            self._patience.renew()
+            return self._db.execute(sql, values).fetchone()
 
     def _all(self, sql: str, *values: Any) -> list[Any]:
         with reporting(self.path):
+            self._patience.renew()
             return self._db.execute(sql, values).fetchall()
+
+    def _meta(self, key: str) -> Any:
+        row = self._one("SELECT value FROM meta WHERE key = ?", key)
+        if row is None or not isinstance(row[0], str):
+            raise LedgerError(f"The ledger {self.path} holds no {key}.", HINT)
+        return from_json(row[0])
 
     def query(self, sql: str, *values: Any) -> list[Any]:
         """Rows of a question that no other method asks."""
@@ -113,15 +131,18 @@ class History:
     @property
     def config(self) -> RunConfig:
         """The settings of the latest start of the run."""
-        return config_from_dict(from_json(self._one("SELECT value FROM meta WHERE key = 'config'")[0]))
+        with reading("configuration"):
+            return config_from_dict(self._meta("config"))
 
     @property
     def directions(self) -> dict[str, Direction]:
         """The run's objectives, "min" or "max", in their order."""
-        directions: dict[str, Direction] = from_json(
-            self._one("SELECT value FROM meta WHERE key = 'directions'")[0]
-        )
-        return {name: directions[name] for name in self.config.objective_names}
+        with reading("direction of an objective"):
+            stored = self._meta("directions")
+            directions: dict[str, Direction] = {name: stored[name] for name in self.config.objective_names}
+            if not set(directions.values()) <= {"min", "max"}:
+                raise ValueError(directions)
+        return directions
 
     @property
     def stopped_because(self) -> str:
@@ -141,16 +162,16 @@ class History:
     def individual(self, identity: str) -> Individual | None:
         """One individual with its genome and its outcome on the validation split."""
         rows = self._all(self._select + " WHERE i.id = ?", identity)
-        return self._individual(rows[0]) if rows else None
+        return self._individual(rows[0], self.config.objective_names) if rows else None
 
     def individuals(self, generation: int | None = None) -> Iterator[Individual]:
         """All, or those of one generation, seed first, then in the order of generation and slot."""
-        numbers = [generation]
+        numbers, objectives = [generation], self.config.objective_names
         if generation is None:
             numbers = [row[0] for row in self._all("SELECT DISTINCT generation FROM individuals ORDER BY 1")]
         for number in numbers:
             for row in self._all(self._select + " WHERE i.generation = ? ORDER BY i.slot", number):
-                yield self._individual(row)
+                yield self._individual(row, objectives)
 
     def scored_points(self) -> Iterator[tuple[str, int, Mapping[str, float]]]:
         """(id, generation, objectives) of every scored individual, in order, without its genome."""
@@ -158,27 +179,33 @@ class History:
             "SELECT i.id, i.generation, s.outcome FROM individuals i JOIN scores s ON s.digest = i.digest"
             " WHERE s.split = 'validation' AND i.stage IS NULL ORDER BY i.generation, i.slot"
         )
+        objectives = self.config.objective_names
         for identity, generation, text in self._all(sql):
-            data = from_json(text)
-            if "scored" in data:
-                yield identity, generation, data["scored"]
+            outcome = outcome_from_json(text)
+            if isinstance(outcome, Scored):
+                require_objectives(identity, outcome, objectives)
+                yield identity, generation, outcome.objectives
 
-    def _individual(self, row: Any) -> Individual:
+    def _individual(self, row: Any, objectives: tuple[str, ...]) -> Individual:
         identity, generation, slot, parents, steps, delta, stage, reason, outcome, island = row
-        genome = None if delta is None else Genome.from_delta(self.seed, from_json(delta))
-        result: Outcome | None = Rejected(stage, reason) if stage is not None else None
-        if outcome is not None:
-            result = outcome_from_json(outcome)
-        return Individual(
-            identity,
-            generation,
-            slot,
-            tuple(from_json(parents)),
-            steps_from_json(steps),
-            genome,
-            result,
-            island,
-        )
+        with reading(f"individual {identity!r}"):
+            genome = None if delta is None else Genome.from_delta(self.seed, from_json(delta))
+            result: Outcome | None = Rejected(stage, reason) if stage is not None else None
+            if outcome is not None:
+                result = outcome_from_json(outcome)
+            one = Individual(
+                identity,
+                generation,
+                slot,
+                tuple(from_json(parents)),
+                steps_from_json(steps),
+                genome,
+                result,
+                island,
+            )
+        if isinstance(result, Scored):
+            require_objectives(identity, result, objectives)
+        return checked(one, f"individual {identity!r}")
 
     def calls(self, individual: str) -> list[Call]:
         """Prompts and replies of one individual, in the order they were asked."""
@@ -237,7 +264,8 @@ class History:
 
     def generations(self) -> list[GenerationRecord]:
         rows = self._all("SELECT generation, size, finished, at FROM generations ORDER BY generation")
-        return [GenerationRecord(g, size, bool(done), self.survivors(g), at) for g, size, done, at in rows]
+        records = [GenerationRecord(g, size, bool(done), self.survivors(g), at) for g, size, done, at in rows]
+        return [checked(record, "generation") for record in records]
 
     def next_generation(self) -> int:
         """The first generation that is not finished."""
@@ -253,6 +281,11 @@ class History:
         column = "island" if self.schema > 1 else "0"
         sql = f"SELECT {column}, id FROM survivors WHERE generation = ? ORDER BY rank"
         rows = self._all(sql, generation)
+        most = self.config.islands
+        if not all(type(island) is int and 0 <= island < most for island, _ in rows):
+            raise LedgerError(
+                f"The ledger {self.path} has survivors on an island that the run has not.", HINT
+            )
         islands = range(max((island for island, _ in rows), default=-1) + 1)
         return tuple(tuple(one for island, one in rows if island == number) for number in islands)
 
@@ -277,7 +310,12 @@ class History:
             "SELECT i.id, s.outcome FROM scores s JOIN individuals i ON i.digest = s.digest"
             " WHERE s.split = 'test' AND i.stage IS NULL ORDER BY i.generation, i.slot"
         )
-        return {identity: outcome_from_json(text) for identity, text in self._all(sql)}
+        objectives, outcomes = self.config.objective_names, {}
+        for identity, text in self._all(sql):
+            outcomes[identity] = outcome = outcome_from_json(text)
+            if isinstance(outcome, Scored):
+                require_objectives(identity, outcome, objectives)
+        return outcomes
 
     def probe(self, digest: str) -> Probe | None:
         rows = self._all("SELECT probe FROM probes WHERE digest = ?", digest)
@@ -322,11 +360,22 @@ def read_replies(folder: Path) -> Mapping[str, Reply]:
 
 
 def _call(row: Any) -> Call:
-    key, individual, generation, system, user, address, asked, intent, temperature, limit, seed = row[:11]
-    text, finish, prompt_tokens, completion_tokens, seconds, model, error, digest, grammar, canonical, at = (
-        row[11:]
-    )
-    return Call(
+    with reading("call"):
+        key, individual, generation, system, user, address, asked, intent, temperature, limit, seed = row[:11]
+        (
+            text,
+            finish,
+            prompt_tokens,
+            completion_tokens,
+            seconds,
+            model,
+            error,
+            digest,
+            grammar,
+            canonical,
+            at,
+        ) = row[11:]
+    call = Call(
         key,
         individual,
         generation,
@@ -338,6 +387,7 @@ def _call(row: Any) -> Call:
         canonical,
         at,
     )
+    return checked(call, f"call {key!r}")
 
 
 def _explained(path: Path, error: sqlite3.Error) -> LedgerError:
@@ -356,4 +406,6 @@ def _explained(path: Path, error: sqlite3.Error) -> LedgerError:
         return LedgerError(
             f"The ledger {path} cannot be opened for this ({error}).", "Check the folder's permissions."
         )
+    if name.startswith(("SQLITE_INTERRUPT", "SQLITE_TOOBIG")):
+        return LedgerError(f"The ledger {path} asks for more than any run needs ({error}).", HINT)
     return LedgerError(f"The ledger {path} cannot be used: {error} {name}.", f"Mend the cause and {again}")

@@ -14,6 +14,7 @@ from ge_engine.errors import LedgerError
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import Step
 from ge_engine.profile import modules_of, rows_of
+from ge_engine.store.checked import HINT, checked, reading
 
 LARGEST = int(sys.float_info.max)
 STEP_FIELDS = tuple(one.name for one in fields(Step))
@@ -49,7 +50,7 @@ def from_json(text: str) -> Any:
     """Raises LedgerError when `text` is no strict JSON."""
     try:
         return json.loads(text, parse_constant=_refuse)
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise LedgerError(f"The ledger holds damaged JSON: {error}.", "See `ge log --check`.") from error
 
 
@@ -88,10 +89,22 @@ def outcome_to_json(outcome: Outcome) -> str:
 
 
 def outcome_from_json(text: str) -> Outcome:
-    data = from_json(text)
-    if "scored" in data:
-        return Scored(data["scored"], data["details"])
-    return Failed(**data["failed"]) if "failed" in data else Rejected(**data["rejected"])
+    with reading("outcome"):
+        data = from_json(text)
+        if "scored" in data:
+            return checked(Scored(data["scored"], data["details"]), "outcome")
+        return checked(
+            Failed(**data["failed"]) if "failed" in data else Rejected(**data["rejected"]), "outcome"
+        )
+
+
+def require_objectives(identity: str, scored: Scored, names: tuple[str, ...]) -> None:
+    """Raises LedgerError where an individual's score lacks one of the run's objectives."""
+    for name in names:
+        if name not in scored.objectives:
+            raise LedgerError(
+                f"The ledger holds a damaged individual {identity!r}: its objective {name} is None.", HINT
+            )
 
 
 def steps_to_json(steps: tuple[Step, ...]) -> str:
@@ -99,7 +112,8 @@ def steps_to_json(steps: tuple[Step, ...]) -> str:
 
 
 def steps_from_json(text: str) -> tuple[Step, ...]:
-    return tuple(Step(**step) for step in from_json(text))
+    with reading("step"):
+        return tuple(checked(Step(**step), "step") for step in from_json(text))
 
 
 def probe_to_json(probe: Probe) -> str:
@@ -114,13 +128,15 @@ def probe_to_json(probe: Probe) -> str:
 
 
 def probe_from_json(text: str) -> Probe:
-    data = from_json(text)
-    for name in ("without_gradient", "executed"):
-        data[name] = frozenset(data.get(name, ()))
-    for name in ("output_shape", "unregistered"):
-        data[name] = tuple(data.get(name, ()))
-    data["modules"] = modules_of(data.get("modules", ()))
-    return Probe(**data)
+    with reading("probe"):
+        data = from_json(text)
+        for name in ("without_gradient", "executed"):
+            data[name] = frozenset(data.get(name, ()))
+        for name in ("output_shape", "unregistered"):
+            data[name] = tuple(data.get(name, ()))
+        data["modules"] = modules_of(data.get("modules", ()))
+        data["facts"] = {name: value for name, value in data.get("facts", {}).items() if value is not None}
+        return checked(Probe(**data), "probe")
 
 
 def _refuse(constant: str) -> Any:

@@ -1,0 +1,83 @@
+"""A ledger that somebody else may have made: plain tables alone, and bounds on what one question takes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+from ge_engine.errors import LedgerError
+from ge_engine.genome import Seed
+
+LONGEST_CELL = 64 * 2**20
+"""Bytes of one cell. The longest that a run writes is a prompt or a training's curve."""
+STEPS_BETWEEN, MOST_ROUNDS = 100_000, 20_000
+"""A question may take their product in steps of SQLite's machine: minutes."""
+STRANGE = """
+SELECT type, name FROM sqlite_master
+WHERE type NOT IN ('table', 'index') OR sql LIKE 'create virtual%' ORDER BY type DESC, name LIMIT 1
+"""
+HINT = "Somebody has changed it. Put back a copy of it, or start a new run."
+
+
+class Patience:
+    """Ends a question to the database that takes too long; each begins with `renew`."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._rounds = 0
+        db.set_progress_handler(self._go_on, STEPS_BETWEEN)
+
+    def renew(self) -> None:
+        """A new question is asked."""
+        self._rounds = 0
+
+    def _go_on(self) -> int:
+        self._rounds += 1
+        return int(self._rounds > MOST_ROUNDS)
+
+
+def harden(db: sqlite3.Connection) -> None:
+    """Let nothing in the database act: no functions from its schema, no endless cells, no other file."""
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_CELL)
+    db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
+        db.execute(f"PRAGMA {pragma}")
+
+
+def require_plain(db: sqlite3.Connection, path: Path) -> None:
+    """Raises LedgerError where the database has views, triggers, virtual tables or computed columns."""
+    found = db.execute(STRANGE).fetchone()
+    if found is not None:
+        raise LedgerError(f"The ledger {path} has a {found[0]} {found[1]!r}, which no run has.", HINT)
+    for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        computed = db.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden <> 0", (name,)).fetchone()
+        if computed is not None:
+            column = f"{name}.{computed[0]}"
+            raise LedgerError(f"The ledger {path} has a computed column {column!r}, which no run has.", HINT)
+
+
+def stored_seed(path: Path, row: object) -> Seed:
+    """The seed in a ledger's row (source, path). Raises LedgerError where it is none, SeedError where it
+    cannot be read."""
+    match row:
+        case (bytes() as source, str() as name) if "\0" not in name:
+            return Seed.from_bytes(source, Path(name) if name else None)
+    raise LedgerError(f"The ledger {path} holds no seed.", "It is damaged; start a new run.")
+
+
+def confirmed(seed: Seed) -> Seed:
+    """The seed as it may run: with its path where the file there is the seed, so that nothing but the folder
+    of a file that is known opens to it; else without."""
+    if seed.path is None or _holds(seed.path, seed.source):
+        return seed
+    return Seed.from_bytes(seed.source)
+
+
+def _holds(path: Path, source: bytes) -> bool:
+    """Whether a plain file holds `source`; one that is no file is not opened."""
+    try:
+        there = os.stat(path)
+        return stat.S_ISREG(there.st_mode) and there.st_size == len(source) and path.read_bytes() == source
+    except OSError:
+        return False

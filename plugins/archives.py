@@ -1,0 +1,140 @@
+"""The files of a directory or a .zip, by name: what is not what it seems is refused in one sentence."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import threading
+import zipfile
+import zlib
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+from ge_engine.errors import ConfigError
+
+LARGEST_FILE = 256 * 2**20
+MOST_FILES = 4_000_000
+MOST_RATIO = 200
+"""How much larger than packed a file, and all of an archive, may be; images are packed already."""
+FREE = 2**20
+"""Bytes of a file, or of all of them, that may be packed as well as they are."""
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError),
+    *(NotImplementedError, RuntimeError, KeyError, IndexError, MemoryError, OverflowError),
+)
+HINT = "Unpack it with a program that you trust, look at it, and give the folder."
+
+
+class Directory:
+    """The files below a folder. Paths have slashes and begin below it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+
+    def __enter__(self) -> Directory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def names(self) -> list[str]:
+        return [p.relative_to(self._root).as_posix() for p in self._root.rglob("*") if p.is_file()]
+
+    def stamp(self) -> str:
+        """Another one where a file has changed."""
+        stats = [(name, (self._root / name).stat()) for name in sorted(self.names())]
+        lines = [f"{name} {stat.st_mtime_ns} {stat.st_size}" for name, stat in stats]
+        return f"{self._root}\n" + "\n".join(lines)
+
+    def read(self, name: str) -> bytes:
+        """Raises ConfigError: it is too large, or cannot be read."""
+        try:
+            with open(self._root / name, "rb") as file:
+                return _bounded(file.read(LARGEST_FILE + 1), name)
+        except OSError as error:
+            raise ConfigError(
+                f"The file {name} cannot be read: {error.strerror}.", "Check its permissions."
+            ) from error
+
+
+class Zip:
+    """The files in an archive, read one at a time into memory; nothing is unpacked to the disk."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ConfigError: no archive, or one with entries that no honest one has."""
+        self._path = path.resolve()
+        try:
+            self._archive = zipfile.ZipFile(self._path)
+        except DAMAGED as error:
+            raise ConfigError(
+                f"{path} is neither a directory nor a readable .zip: {error}.", "See --task folder:PATH."
+            ) from error
+        self._lock = threading.Lock()
+        try:
+            self._refuse_odd()
+        except BaseException:
+            self._archive.close()
+            raise
+
+    def __enter__(self) -> Zip:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._archive.close()
+
+    def names(self) -> list[str]:
+        return [info.filename for info in self._archive.infolist() if not info.is_dir()]
+
+    def stamp(self) -> str:
+        """Another one where the archive has changed."""
+        stat = self._path.stat()
+        return f"{self._path} {stat.st_mtime_ns} {stat.st_size}"
+
+    def read(self, name: str) -> bytes:
+        """Raises ConfigError: damaged, or longer than it said."""
+        try:
+            with self._lock, self._archive.open(name) as file:
+                return _bounded(file.read(LARGEST_FILE + 1), name)
+        except DAMAGED as error:
+            raise ConfigError(f"The entry {name!r} of {self._path} is damaged: {error}.", HINT) from error
+
+    def _refuse_odd(self) -> None:
+        entries = self._archive.infolist()
+        if len(entries) > MOST_FILES:
+            raise ConfigError(f"The archive {self._path} has more than {MOST_FILES:,} entries.", HINT)
+        for info in entries:
+            if why := _odd(info):
+                raise ConfigError(
+                    f"The archive {self._path} has an entry {info.filename!r} that {why}.", HINT
+                )
+        twice = [name for name, count in Counter(info.filename for info in entries).items() if count > 1]
+        if twice:
+            raise ConfigError(f"The archive {self._path} has the entry {twice[0]!r} twice.", HINT)
+        whole = sum(info.file_size for info in entries)
+        if whole > FREE + MOST_RATIO * self._path.stat().st_size:
+            raise ConfigError(
+                f"The archive {self._path} would unpack to {whole:,} bytes: it is no archive of images.", HINT
+            )
+
+
+def _odd(info: zipfile.ZipInfo) -> str:
+    """What is wrong with an entry, "" for nothing."""
+    name = PurePosixPath(info.filename.replace("\\", "/"))
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if name.is_absolute() or ".." in name.parts or info.filename[1:2] == ":":
+        return "leads out of it"
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a device"
+    if info.flag_bits & 1:
+        return "is encrypted"
+    if info.file_size > LARGEST_FILE:
+        return f"has {info.file_size:,} bytes"
+    if info.file_size > FREE + MOST_RATIO * info.compress_size:
+        return f"unpacks {info.compress_size:,} bytes to {info.file_size:,}"
+    return ""
+
+
+def _bounded(data: bytes, name: str) -> bytes:
+    if len(data) > LARGEST_FILE:
+        raise ConfigError(f"The file {name!r} has more than {LARGEST_FILE:,} bytes.", "Remove or replace it.")
+    return data
