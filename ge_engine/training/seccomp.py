@@ -93,7 +93,8 @@ OTHERS: Rules = {
     "fcntl": [[but(1, _SET_OWNER, _SET_SIGNAL, _SET_OWNER_EX, _SET_LEASE)]],
 }
 """What may be done to the process itself, and not to another."""
-WITHIN: Rules = OTHERS | {
+WITHIN: Rules = {
+    **OTHERS,
     "sched_setaffinity": [[only(0, 0)]],
     "clone": [[only(0, 0, mask=_NAMESPACES | _CLONE_PARENT | _CLONE_PTRACE)]],
     "prctl": [[but(0, _DEATH_SIGNAL, _TRACER)]],
