@@ -23,12 +23,12 @@ def main() -> None:
     from ge_engine.training import limits, seccomp
 
     sandbox, *command = sys.argv[1:]
-    rules = dict(seccomp.OTHERS)
-    refused: tuple[str, ...] = tuple(seccomp.PROCESSES)
     if sandbox == "bwrap":
-        rules |= {"clone": seccomp.WITHIN["clone"]}
-        refused += tuple(seccomp.NAMESPACES)
-    seccomp.hold(seccomp.of_program(rules, refused))
+        rules = {**seccomp.OTHERS, "clone": seccomp.WITHIN["clone"]}
+        program = seccomp.of_program(rules, (*seccomp.PROCESSES, *seccomp.NAMESPACES))
+    else:
+        program = seccomp.of_program(seccomp.OTHERS, seccomp.PROCESSES)
+    seccomp.hold(program)
     limits.hold_signals()
     os.execvp(command[0], command)
 
