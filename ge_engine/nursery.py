@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 from ge_engine import worker
-from ge_engine.training import limits, namespaces
+from ge_engine.training import confining, limits, namespaces
 from ge_engine.training.channel import receive_frame, send_frame
 from ge_engine.training.confining import FILE_BYTES
 from ge_engine.training.disk import DiskWatch
@@ -121,6 +121,7 @@ class Nursery:
         """Have all that forks share."""
         if self._setup.confined:
             see_only(self._setup.readable)
+        confining.warm(self._setup)
         preload(self._setup.preload)
         torch.set_num_threads(1)
         gc.collect()

@@ -14,7 +14,8 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _PR_SET_CHILD_SUBREAPER, _PR_CAPBSET_DROP = 36, 24
@@ -29,6 +30,8 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 LINUX = sys.platform == "linux"
 PROCESSES = 128
 """So many may stem from a candidate's at once."""
+FILES = 1024
+"""Files that a candidate may have open."""
 TASKS = 1024
 """Processes and threads of a candidate at once, where its user namespace counts them."""
 
@@ -40,7 +43,7 @@ def set_limits(*, memory: int, cpu_seconds: float, file_bytes: int, cuda: bool) 
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
     seconds = int(cpu_seconds) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
-    _lower(resource.RLIMIT_NOFILE, 1024)
+    _lower(resource.RLIMIT_NOFILE, FILES)
     if LINUX:
         _lower(resource.RLIMIT_NPROC, 16_384)
         if not cuda:
@@ -58,6 +61,17 @@ def _lower(which: int, value: int) -> None:
     hard = resource.getrlimit(which)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(which, (value, value))
+
+
+def room_for_files(count: int) -> bool:
+    """Let this process have `count` more files open than now, if the system allows that many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + FILES
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        return False
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return True
 
 
 def mapped_bytes() -> int:
@@ -132,9 +146,29 @@ def hold_signals() -> None:
         _restrict(struct.pack("QQQ", 0, 0, _SCOPE_SIGNALS))
 
 
-def landlock(readable: Iterable[str], writable: Iterable[str], listed: Iterable[str] = ()) -> None:
-    """Confine this thread, and what it starts, to reading `readable`, changing `writable` and seeing the
-    names of the files below `listed`.
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What Landlock allows below the open path `handle`; `text` is that as the kernel takes it."""
+
+    handle: int
+    text: ctypes.Array[ctypes.c_char]
+
+
+def rules_to_read(paths: Iterable[str]) -> dict[str, Rule]:
+    """Rules to read `paths`, which stay open: a fork adds them to its ruleset without a look at the disk."""
+    abi = landlock_version()
+    found = ((path, _rule(path, _FS_READ & _all_rights(abi))) for path in paths)
+    return {path: rule for path, rule in found if rule is not None}
+
+
+def landlock(
+    readable: Iterable[str],
+    writable: Iterable[str],
+    listed: Iterable[str] = (),
+    known: Collection[Rule] = (),
+) -> None:
+    """Confine this thread, and what it starts, to reading `readable`, changing `writable`, seeing the names
+    of the files below `listed`, and what `known` rules allow, whose paths are closed.
 
     No signals to or abstract sockets of outsiders from ABI 6 on.
 
@@ -142,7 +176,7 @@ def landlock(readable: Iterable[str], writable: Iterable[str], listed: Iterable[
         OSError: the kernel refuses.
     """
     abi = landlock_version()
-    all_rights = (1 << _FS_RIGHTS_BY_ABI[min(abi, 5)]) - 1
+    all_rights = _all_rights(abi)
     attributes = struct.pack("QQQ", all_rights, 0, 3 if abi >= 6 else 0)
     size = 24 if abi >= 6 else 8
     ruleset = _syscall(_LANDLOCK_CREATE, ctypes.create_string_buffer(attributes[:size]), size, 0)
@@ -150,6 +184,9 @@ def landlock(readable: Iterable[str], writable: Iterable[str], listed: Iterable[
         for paths, rights in ((readable, _FS_READ), (writable, all_rights), (listed, _FS_READ_DIR)):
             for path in paths:
                 _allow(ruleset, path, rights & all_rights)
+        for rule in known:
+            _syscall(_LANDLOCK_ADD_RULE, ruleset, 1, rule.text, 0)
+            os.close(rule.handle)
         _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         _syscall(_LANDLOCK_RESTRICT, ruleset, 0)
     finally:
@@ -177,17 +214,27 @@ def _restrict(attributes: bytes) -> None:
         os.close(ruleset)
 
 
-def _allow(ruleset: int, path: str, rights: int) -> None:
+def _all_rights(abi: int) -> int:
+    return (1 << _FS_RIGHTS_BY_ABI[min(abi, 5)]) - 1
+
+
+def _rule(path: str, rights: int) -> Rule | None:
     try:
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:
+        return None
+    rights = rights if os.path.isdir(path) else rights & _FILE_RIGHTS
+    return Rule(handle, ctypes.create_string_buffer(struct.pack("=Qi", rights, handle)))
+
+
+def _allow(ruleset: int, path: str, rights: int) -> None:
+    rule = _rule(path, rights)
+    if rule is None:
         return
     try:
-        rights = rights if os.path.isdir(path) else rights & _FILE_RIGHTS
-        rule = struct.pack("=Qi", rights, handle)
-        _syscall(_LANDLOCK_ADD_RULE, ruleset, 1, ctypes.create_string_buffer(rule), 0)
+        _syscall(_LANDLOCK_ADD_RULE, ruleset, 1, rule.text, 0)
     finally:
-        os.close(handle)
+        os.close(rule.handle)
 
 
 def _syscall(number: int, *arguments: object) -> int:
