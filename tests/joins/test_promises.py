@@ -34,7 +34,7 @@ PROMISES, PLAIN = LIST["promise"], LIST["plain"]
 
 
 def sentences(document: str) -> Iterator[str]:
-    """The sentences of a document in one line each, without headings, code, tables and what names its test."""
+    """The sentences of a document in one line each, but headings, code, tables and what names its tests."""
     text = (ROOT / document).read_text("utf-8")
     text = re.sub(r"(?ms)^## What is not defended\n.*?(?=^[A-Z])", "", text)
     text = re.sub(r"(?m)^(#|\|).*$", "", re.sub(r"(?s)```.*?```", "", text))
