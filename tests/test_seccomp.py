@@ -6,14 +6,17 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import json
+import os
 import platform
 import struct
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from ge_engine.training import seccomp, syscalls
+from ge_engine.training import confining, seccomp, syscalls
 
 MACHINES = {"x86_64": (0xC000_003E, 0), "aarch64": (0xC000_00B7, 1)}
 ALLOWED, REFUSED, ABSENT = 0x7FFF_0000, 0x0005_0001, 0x0005_0026
@@ -117,6 +120,19 @@ def test_a_call_that_reaches_another_process(machine: str) -> None:
         REFUSED
     ] * 4
     assert [judge("ioctl", 3, command) for command in (0x5401, 0x5412, 0x8901)] == [ALLOWED, REFUSED, REFUSED]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_neighbour_that_is_killed_where_nothing_else_confines(
+    alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bytes] = []
+    monkeypatch.setattr(seccomp, "hold", held.append)
+    setup: Any = SimpleNamespace(sandbox="none", device="cpu")
+    confining.close(setup, alone)
+    judge = Judge(platform.machine(), held[0])
+    assert judge("kill", os.getpid(), 9) == ALLOWED
+    assert judge("kill", os.getpid() + 1, 9) == (ALLOWED if alone else REFUSED)
 
 
 def test_a_namespace_that_is_made_after_all(machine: str) -> None:
