@@ -36,8 +36,15 @@ _RULES: dict[str, limits.Rule] = {}
 """Rules that hold for all workers, opened by `warm` in the process that they are forks of."""
 
 
+_PROGRAMS: dict[str, bytes] = {}
+"""The filter over system calls by sandbox, made by `warm`."""
+
+
 def warm(setup: Setup) -> None:
-    """Open once what all forks of this process may read, to begin sooner; /proc is each one's own."""
+    """Make ready what confines all forks of this process, to begin them sooner: the filter, and paths that
+    they may read, opened once; /proc is each one's own."""
+    if limits.LINUX:
+        _PROGRAMS[setup.sandbox] = _program(setup, seccomp.WITHIN)
     if setup.sandbox not in _LANDLOCKED or not limits.landlock_version():
         return
     places = [path for path in setup.readable if path != "/proc" and not path.startswith("/proc/")]
@@ -82,10 +89,10 @@ def close(setup: Setup, alone: bool) -> None:
     landlocked = setup.sandbox in _LANDLOCKED
     if landlocked:
         limits.landlock_network()
-    rules = dict(seccomp.WITHIN)
-    if not alone and not (landlocked and limits.landlock_version() >= 6):
-        rules |= seccomp.signals_to(os.getpid())
-    seccomp.hold(_program(setup, rules))
+    if alone or (landlocked and limits.landlock_version() >= 6):
+        seccomp.hold(_PROGRAMS.get(setup.sandbox) or _program(setup, seccomp.WITHIN))
+    else:
+        seccomp.hold(_program(setup, {**seccomp.WITHIN, **seccomp.signals_to(os.getpid())}))
 
 
 def in_force() -> set[str]:
