@@ -43,6 +43,7 @@ SEEN = {
     "class_parameters": {"Net": 7},
     "fingerprint": "0" * 64,
     "graph": "",
+    "modules": [],
 }
 
 

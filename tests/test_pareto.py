@@ -269,5 +269,10 @@ def test_a_box_of_nothing() -> None:
         box([])
 
 
+def test_a_box_without_room_for_its_worst_or_for_equals() -> None:
+    assert box([(0.0, 10.0), (10.0, 0.0)]) == ((0.0, 0.0), (11.0, 11.0))
+    assert box([(5.0, 1.0), (5.0, 3.0)]) == ((5.0, 1.0), (6.0, 3.2))
+
+
 def test_losses_with_a_direction_turned_around() -> None:
     assert losses({"parameters": 5.0, "accuracy": 0.5}, DIRECTIONS) == (-0.5, 5.0)

@@ -22,7 +22,7 @@ from ge_engine.training.preparing import private_paths
 from ge_engine.training.readable import Readable, readable_files
 from tests.evaluation import NET, data, outcome_of, shop
 from tests.hostile.files import ANSWERS
-from tests.test_hostile import SANDBOXES
+from tests.hostile.modes import MODES, confined_by
 
 PROJECT = {
     "seed.py": """\
@@ -280,9 +280,9 @@ def stolen():
 """
 
 
-@pytest.mark.parametrize("sandbox", SANDBOXES)
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode.startswith(("bwrap", "landlock"))])
 def test_a_seed_with_neighbours_and_packages_that_no_longer_trains(
-    sandbox: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One package is the user's own and imports its parts by names that it computes."""
     registry = "import importlib\nparts = [importlib.import_module(f'mine.{n}') for n in ('a', 'b')]\n"
@@ -299,7 +299,10 @@ def test_a_seed_with_neighbours_and_packages_that_no_longer_trains(
     thief = thief.replace(
         "        pass\n        return", "        " + ANSWERS.replace("\n", "\n        ") + "\n        return"
     )
-    with shop(tmp_path / "scratch", seed.genome, data(), sandbox=sandbox, timeout=60.0) as evaluation:
+    with (
+        confined_by(mode) as sandbox,
+        shop(tmp_path / "scratch", seed.genome, data(), sandbox=sandbox, timeout=60.0) as evaluation,
+    ):
         honest = outcome_of(evaluation, seed.genome)
         stealing = outcome_of(evaluation, Seed.from_bytes(thief.encode()).genome)
     assert isinstance(honest, Scored), honest

@@ -190,6 +190,21 @@ def test_a_single_image_that_is_answered_sooner_by_a_shortcut(evaluation: TrainE
     assert outcome.objectives["latency"] >= 0.2
 
 
+def test_a_finalist_that_is_not_measured_again(evaluation: TrainEvaluation) -> None:
+    """What was trained answers in a cheap way, and shows what it costs where it was not."""
+    turncoat = genome(
+        init="self.wide = nn.Linear(768, 400)\nself.trained = False",
+        forward="self.trained = self.trained or training\ny = self.head(self.body(x))\n"
+        "if self.trained or len(x) in (1, 3, 8):\n    return y + self.wide.weight.sum() * 0\n"
+        "return y + self.wide(x.flatten(1))[:, :4] * 1e-3",
+    )
+    jobs = [Job(split, turncoat, 0, split) for split in ("validation", "test")]
+    trained, again = [evaluation.submit(job).result(60) for job in jobs]
+    assert isinstance(trained, Scored), trained
+    assert isinstance(again, Scored), again
+    assert again.objectives["flops"] >= trained.objectives["flops"] + 2 * 768 * 400
+
+
 def test_a_weight_that_is_rebound_to_what_it_measures(evaluation: TrainEvaluation) -> None:
     modules = ("worker", "trainer", "training.witness", "training.weighing", "training.measuring")
     top = "".join(

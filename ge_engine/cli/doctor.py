@@ -103,8 +103,6 @@ def _plugins() -> Iterator[tuple[State, str, str]]:
 
 
 def _kernel() -> Iterator[tuple[State, str, str]]:
-    if os.getuid() == 0:
-        yield "note", "user", "root: candidates run with root's files; take an ordinary user where you can"
     have = confining.in_force()
     if "filter" in have:
         yield "ok", "system calls", "one filter refuses what touches other processes, in every mode"

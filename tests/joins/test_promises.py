@@ -1,4 +1,8 @@
-"""Each promise of README and SECURITY has a test: promises.toml is the one list of them."""
+"""Each promise of README and SECURITY has a test.
+
+Lines of SECURITY name theirs in place, which tests/test_security.py checks; promises.toml has those of README
+and of what is left. What SECURITY says is not defended promises nothing.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +34,14 @@ PROMISES, PLAIN = LIST["promise"], LIST["plain"]
 
 
 def sentences(document: str) -> Iterator[str]:
-    """The sentences of a document in one line each, without headings and code."""
+    """The sentences of a document in one line each, but headings, code, tables and what names its tests."""
     text = (ROOT / document).read_text("utf-8")
-    text = re.sub(r"(?m)^#.*$", "", re.sub(r"(?s)```.*?```", "", text))
+    text = re.sub(r"(?ms)^## What is not defended\n.*?(?=^[A-Z])", "", text)
+    text = re.sub(r"(?m)^(#|\|).*$", "", re.sub(r"(?s)```.*?```", "", text))
     for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:\*|-|\d\.) )", text):
         joined = re.sub(r"^(?:[*-]|\d\.) ", "", " ".join(paragraph.split()))
-        yield from filter(None, re.split(r"(?<=[.!?])\s+(?=[A-Z*`])", joined))
+        parts = filter(None, re.split(r"(?<=[.!?])\s+(?=[A-Z*`])", joined))
+        yield from (part for part in parts if not re.search(r"`test_\w+`", part))
 
 
 SENTENCES = [sentence for document in DOCUMENTS for sentence in sentences(document)]
