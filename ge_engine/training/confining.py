@@ -83,7 +83,7 @@ def in_force() -> set[str]:
 
 def _program(setup: Setup, rules: seccomp.Rules) -> bytes:
     if setup.device == "cuda":
-        allowed = ("memfd_create",)
+        allowed, rules = ("memfd_create",), {**rules, **seccomp.DEVICES}
         if setup.sandbox == "none":
             return seccomp.of_candidate(rules, allowed=allowed)
         return seccomp.of_candidate({**rules, **seccomp.DRIVER}, refused=("connect",), allowed=allowed)

@@ -30,7 +30,8 @@ LINUX = sys.platform == "linux"
 PROCESSES = 128
 """So many may stem from a candidate's at once."""
 TASKS = 1024
-"""Processes and threads of a candidate at once, where its user namespace counts them."""
+"""Processes and threads of a candidate at once: counted by its user namespace, where it has one and is not
+root's, and by the nursery."""
 
 
 def set_limits(*, memory: int, cpu_seconds: float, file_bytes: int, cuda: bool) -> None:

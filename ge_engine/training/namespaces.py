@@ -56,6 +56,10 @@ class Namespaces:
         first, self._first = self._first, 0
         return first
 
+    def close(self) -> None:
+        """Leave this process no way to them."""
+        os.close(self._ours)
+
     def lost(self, pid: int) -> None:
         """The child `pid` has ended: where a namespace stood ready with it, that one is gone."""
         if pid == self._first:
