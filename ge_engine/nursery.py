@@ -80,6 +80,8 @@ class Nursery:
         self._apart: namespaces.Namespaces | None = None
         if self._setup.sandbox != "none" and self._setup.device == "cpu" and namespaces.settle_apart():
             self._apart = namespaces.Namespaces()
+            if self._setup.confined:
+                namespaces.read_only_but(os.path.join(self._setup.scratch, "jobs"))
         limits.adopt_orphans()
         limits.hide_memory(True)
         self._selector = selectors.DefaultSelector()

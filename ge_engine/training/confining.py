@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -40,6 +41,7 @@ def settle(order: Order, setup: Setup, folder: Path, log: int) -> Callable[[], o
         os.dup2(source, target)
     os.chdir(folder)
     os.environ.update(HOME=str(folder), TMPDIR=str(folder))
+    tempfile.tempdir = str(folder)
     if order.devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = order.devices
     limits.hide_memory(False)

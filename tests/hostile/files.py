@@ -149,4 +149,27 @@ MARKS = [
     ),
 ]
 
+MARKS += [
+    Hostile(
+        "leaves a mark in the times at which files were read",
+        "error:nothing has changed",
+        top="import glob, os",
+        forward="for name in glob.glob(os.path.dirname(os.__file__) + '/*.py'):\n"
+        "    before = os.stat(name).st_atime_ns\n    open(name, 'rb').read(1)\n"
+        "    assert os.stat(name).st_atime_ns == before, name\nraise OSError('nothing has changed')",
+    ),
+    Hostile(
+        "finds a way to the namespaces of the others",
+        "scored",
+        top="import os",
+        forward="for n in range(3, 256):\n    try:\n        name = os.readlink(f'/proc/self/fd/{n}')\n"
+        "    except OSError:\n        continue\n    assert ':[' not in name or name.startswith('pipe'), name",
+    ),
+    Hostile(
+        "asks for a temporary file",
+        "scored",
+        top="import tempfile",
+        forward="with tempfile.TemporaryFile() as file:\n    file.write(b'x')",
+    ),
+]
 HOSTILE = [*LABELS, *MARKS]
