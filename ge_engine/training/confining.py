@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -60,6 +61,7 @@ def settle(order: Order, setup: Setup, folder: Path, log: int) -> Callable[[], o
         os.dup2(source, target)
     os.chdir(folder)
     os.environ.update(HOME=str(folder), TMPDIR=str(folder))
+    tempfile.tempdir = str(folder)
     if order.devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = order.devices
     limits.hide_memory(False)
@@ -106,7 +108,7 @@ def in_force() -> set[str]:
 
 def _program(setup: Setup, rules: seccomp.Rules) -> bytes:
     if setup.device == "cuda":
-        allowed = ("memfd_create",)
+        allowed, rules = ("memfd_create",), {**rules, **seccomp.DEVICES}
         if setup.sandbox == "none":
             return seccomp.of_candidate(rules, allowed=allowed)
         return seccomp.of_candidate({**rules, **seccomp.DRIVER}, refused=("connect",), allowed=allowed)
