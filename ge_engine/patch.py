@@ -14,6 +14,7 @@ from ge_engine.code.bindings import bound_names, imported
 from ge_engine.code.companions import Companions, find_companions, print_helpers, renamed
 from ge_engine.code.contract import check_contract
 from ge_engine.code.facts import decorator_names
+from ge_engine.code.layout import with_blanks, with_line_ends
 from ge_engine.code.names import free_names
 from ge_engine.code.syntax import (
     Definition,
@@ -26,7 +27,6 @@ from ge_engine.code.syntax import (
     normalised,
     parse,
     split_lines,
-    with_line_ends,
 )
 from ge_engine.genome import Genome, Segment, Span
 from ge_engine.outcome import Rejected
@@ -204,6 +204,21 @@ def _rewritten(genome: Genome, segment: Segment, span: Span, code: str) -> Segme
     text = _nested(span, code, genome.seed.indent) if span.kind == "method" else code
     if isinstance(text, SyntaxFault):
         return Rejected("compile", f"{text}.")
+    made = _in_place(genome, segment, span, text)
+    if isinstance(made, Rejected):
+        return made
+    old = normalised(segment.text[slice(*segment.bounds(span))])
+    if (blanks := with_blanks(text, old)) != text:
+        kept = _in_place(genome, segment, span, blanks)
+        if isinstance(kept, Segment) and ast.dump(ast.parse(kept.code)) == ast.dump(ast.parse(made.code)):
+            made = kept
+    if span.kind == "method" and made.members != segment.members:
+        return Rejected("contract", f"the patch of {segment.name}.{span.name} must hold this method alone.")
+    return made
+
+
+def _in_place(genome: Genome, segment: Segment, span: Span, text: str) -> Segment | Rejected:
+    """The segment with `text` (LF) where the definition `span` stands, in that one's line ends."""
     first, last = segment.bounds(span)
     default = newline_of(segment.text, genome.seed.newline)
     text = with_line_ends(text, segment.text[first:last], default)
@@ -211,12 +226,10 @@ def _rewritten(genome: Genome, segment: Segment, span: Span, code: str) -> Segme
     tree = parse(normalised(whole))
     if isinstance(tree, SyntaxFault):
         return Rejected("compile", f"{tree}.")
-    if len(tree.body) != 1 or getattr(tree.body[0], "name", "") != segment.name or whole[-1:].isspace():
+    alone = len(tree.body) == 1 and getattr(tree.body[0], "name", "") == segment.name
+    if not alone or not split_lines(whole)[-1].strip() or whole.endswith(("\n", "\r")):
         return Rejected("contract", f"the patch of {segment.name} must hold this definition alone.")
-    made = Segment(whole, segment.name, tree)
-    if span.kind == "method" and made.members != segment.members:
-        return Rejected("contract", f"the patch of {segment.name}.{span.name} must hold this method alone.")
-    return made
+    return Segment(whole, segment.name, tree)
 
 
 def _nested(span: Span, code: str, indent: str) -> str | SyntaxFault:

@@ -17,6 +17,7 @@ from ge_engine.code.asked import Asked, Found, TooMuch
 from ge_engine.code.editing import edited
 from ge_engine.code.fences import heading, outside
 from ge_engine.code.reasoning import turns, without_reasoning
+from ge_engine.code.style import plain
 from ge_engine.code.syntax import SyntaxFault, normalised
 from ge_engine.code.wrappers import (
     Region,
@@ -148,7 +149,7 @@ def _inside(answer: Answer) -> list[tuple[str, str]]:
     pieces = [(code, "opened a fence") for code in codes if re.search(r"^[ \t]*(```|~~~)", code, re.M)]
     sources = [*codes, outside(answer.text, list(answer.found))]
     for source in sources:
-        if answer.asked.name in source and answer.asked.usable(source) is None:
+        if answer.asked.name in plain(source) and answer.asked.usable(source) is None:
             pieces += [(one.text, one.step) for one in wrapped_texts(source) if not is_superseded(one.name)]
     return pieces
 
