@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Files with blanks where nobody sees them, and names in unusual spellings: rewritten as any other."""
 
 from __future__ import annotations
