@@ -11,6 +11,7 @@ from transform_seed import FORWARD, SE_WIDE, genome_of, rewrite
 from ge_engine.code.editing import edited
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
+from ge_engine.patch import Patch, apply, parse_patch
 from ge_engine.reply import Extraction, extract
 
 SE = GENOME.blocks["SE"].code + "\n"
@@ -198,3 +199,43 @@ def test_a_name_that_is_bound_before_the_block_or_as_the_file_does_it() -> None:
     found = extract(fence(genome.text.replace("3", "4")), "stop", genome, "f")
     assert isinstance(found, Extraction)
     assert rewrite(genome, "f", found.code).text == genome.text.replace("3", "4")
+
+
+# --- comments above the block ----------------------------------------------------------------------
+
+METHOD = "    # {}\n    def forward(self, x):\n        return x\n"
+OWN = {
+    "another than the file's": ("# --- SE, wider ---\n" + SE_WIDE, "SE", "'# --- SE, wider ---'"),
+    "two lines": ("# one\n# two\n" + SE_WIDE, "SE", "'# one' and 1 more"),
+    "the file's and one more": ("# --- SE ---\n# wider\n" + SE_WIDE, "SE", "'# wider'"),
+    "a blank line below": ("# wider\n\n" + SE_WIDE, "SE", "'# wider'"),
+    "above a decorator": (
+        "# quick\n@torch.no_grad()\ndef make_norm(channels):\n    return 1\n",
+        "make_norm",
+        "'# quick'",
+    ),
+    "above a method": ("# quick\n" + FORWARD, "Net.forward", "'# quick'"),
+    "above a method in its class": ("class Net:\n" + METHOD.format("quick"), "Net.forward", "'# quick'"),
+    "behind an import": ("import torch\n\n# wider\n" + SE_WIDE, "SE", "'# wider'"),
+    "control characters": ("# \x1b[31mred\n" + SE_WIDE, "SE", "'# \\x1b[31mred'"),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_comment_above_the_block_that_goes_without_a_word(name: str) -> None:
+    code, address, told = OWN[name]
+    patch = parse_patch(GENOME, address, code)
+    assert isinstance(patch, Patch), patch
+    assert patch.notes == (f"the comment above {address} was left out: {told}",)
+    child = apply(GENOME, patch)
+    assert isinstance(child, Genome)
+    assert child.text.count("# --- SE ---") == 1
+
+
+@pytest.mark.parametrize(
+    "above", ["", "# --- SE ---\n", "# --- SE ---\n\n", "import torch\n\n\n# --- SE ---\n"]
+)
+def test_a_comment_that_the_file_has_and_that_is_told_of(above: str) -> None:
+    patch = parse_patch(GENOME, "SE", above + SE_WIDE)
+    assert isinstance(patch, Patch)
+    assert patch.notes == ()
