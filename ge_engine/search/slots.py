@@ -384,7 +384,7 @@ class _OneStep:
             intent=prompt.intent if prompt else "",
             address=address,
             grammar=(prompt.grammar or "") if prompt else "",
-            note="; ".join(self._notes),
+            note="; ".join([*self._notes, *(proposed.notes if isinstance(proposed, Patch) else ())]),
         )
 
     def _checked(self, value: object) -> Patch | Rejected | Skipped:
