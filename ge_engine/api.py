@@ -97,6 +97,7 @@ class Settings(TypedDict, total=False):
     temperature: tuple[float, float]
     max_tokens: tuple[int, int]
     repairs: int
+    repair_texts: bool
     max_evaluations: int
     max_seconds: float
     token_budget: int
