@@ -16,6 +16,7 @@ from ge_engine.entry import resolve_entry
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome
 from ge_engine.training import bubblewrap, limits
+from ge_engine.training.colours import in_channels
 from ge_engine.training.devices import layout_of
 from ge_engine.training.loading import module_address
 from ge_engine.training.orders import Block, Setup
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
 
 
 def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tuple[Setup, list[memoryview]]:
-    """The setup of all jobs, and the arrays that go with it (images as (n, height, width, channels))."""
+    """The setup of all jobs, and the arrays that go with it (images as (n, height, width, channels)).
+
+    Raises:
+        ConfigError: the images cannot be given with the recipe's channels.
+    """
+    data = in_channels(data, config.recipe.channels)
     scratch = scratch.resolve()
     remove_tree(scratch / "jobs")
     (scratch / "jobs").mkdir(parents=True, exist_ok=True)
