@@ -152,8 +152,15 @@ class Zip:
         try:
             with self._lock, self._archive.open(self._entries[name]) as file:
                 return file.read(length)
+        except NotImplementedError as error:
+            raise ConfigError(
+                f"The entry {name!r} of {self._path} cannot be unpacked: {error}.", HINT
+            ) from error
         except DAMAGED as error:
-            raise ConfigError(f"The entry {name!r} of {self._path} is damaged: {error}.", HINT) from error
+            raise ConfigError(
+                f"The entry {name!r} of {self._path} is damaged: {error}.",
+                f"{HINT} --skip-broken leaves damaged images out.",
+            ) from error
 
     def _refuse_odd(self) -> None:
         entries = self._archive.infolist()

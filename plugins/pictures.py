@@ -29,6 +29,8 @@ DAMAGED_IMAGE = (
 DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
 ORIENTATION = 0x0112
+PHOTOMETRIC, DEPTHS, SAMPLES = 262, 258, 277
+"""Tags of TIFF 6.0: whether zero is white, bits of each sample, samples of each pixel."""
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -47,8 +49,8 @@ Values = np.ndarray[Any, Any]
 @dataclass(frozen=True, slots=True)
 class Look:
     """What an image is like: its size upright in pixels, and its `kind`: "plain", "transparent", "integers"
-    or "numbers" (values that are not on the scale 0..255, from `low` to `high`), or "16-bit colour" (of which
-    the upper 8 bits are read)."""
+    or "numbers" (values that are not on the scale 0..255, from `low` to `high`), "16-bit colour" (the upper
+    8 bits are read), or "bands" (the first three are read)."""
 
     width: int
     height: int
@@ -83,8 +85,8 @@ def look_at(data: bytes, path: str) -> Look:
         width, height = image.size
         if _orientation(image, data) >= 5:
             width, height = height, width
-        if image.mode == "RGBX":
-            return Look(width, height, 4)
+        if getattr(image, "tag_v2", {}).get(SAMPLES, 1) > len(image.getbands()):
+            return Look(width, height, 3, "bands")
         if _loses_bits(image, data):
             high = float(np.asarray(image.convert("RGB")).max())
             return Look(width, height, 3, "16-bit colour", 0.0, high)
@@ -113,12 +115,10 @@ def pixels_of(
             return _in_channels(_scaled(_array(data), scales), target, channels)
         image = _opened(data)
         if image.mode in DEEP:
-            turned = getattr(image, "tag_v2", {}).get(262) == 0
+            turned = getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0
             values = _scaled(np.asarray(image), scales)
             return _in_channels(255 - values if turned else values, target, channels)
         orientation = _orientation(image, data)
-        if image.mode == "RGBX":
-            return _in_channels(np.asarray(image), target, channels)
         if image.size != target:
             image.draft("RGB", (target[0] * 2, target[1] * 2))
         colours = _on_white(image)
@@ -133,9 +133,11 @@ def reading(path: str) -> Iterator[None]:
     try:
         yield
     except DAMAGED_IMAGE as error:
+        unknown = isinstance(error, UnidentifiedImageError)
+        why = "it is no image of a kind that Pillow reads" if unknown else error or type(error).__name__
         raise ConfigError(
-            f"The image {path} cannot be read: {error}.",
-            "Remove or replace it, or leave damaged images out with --skip-broken.",
+            f"The image {path} cannot be read: {why}.",
+            "Remove or replace it (many channels: as .npy), or leave damaged images out with --skip-broken.",
         ) from error
 
 
@@ -160,7 +162,7 @@ def _loses_bits(image: Image.Image, data: bytes) -> bool:
     """Whether it has 16 bits for each of several colours, of which Pillow reads the upper 8."""
     if image.format == "PNG":
         return data[24] == 16 and data[25] in (2, 4, 6)
-    depths = getattr(image, "tag_v2", {}).get(258, ())
+    depths = getattr(image, "tag_v2", {}).get(DEPTHS, ())
     return isinstance(depths, tuple) and len(depths) > 1 and max(depths) > 8
 
 
@@ -173,8 +175,8 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _array(data: bytes) -> Values:
-    """The numbers of a .npy file as (h, w) or (h, w, channels): channels lie first where the first axis is
-    shorter than the last. Nothing is unpickled, and nothing larger made than the file is."""
+    """The numbers of a .npy file as (h, w) or (h, w, channels). Nothing is unpickled, nothing
+    larger made than the file is."""
     file = io.BytesIO(data)
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -186,11 +188,18 @@ def _array(data: bytes) -> Values:
         raise ValueError(f"it says {shape} of {dtype}, which it does not hold")
     file.seek(0)
     values: Values = np.load(file, allow_pickle=False)
-    if values.ndim == 3 and values.shape[0] < values.shape[2]:
+    if values.ndim == 3 and _channels_first(*values.shape):
         values = values.transpose(1, 2, 0)
     if values.ndim == 3 and values.shape[2] > MOST_CHANNELS:
         raise ValueError(f"an array of shape {shape} has more than {MOST_CHANNELS} channels")
     return values
+
+
+def _channels_first(first: int, second: int, third: int) -> bool:
+    """The other two are equal, or it is the shorter one of first and last."""
+    if (first == second) != (second == third):
+        return second == third
+    return first < third
 
 
 def _look_at_values(values: Values) -> Look:

@@ -126,7 +126,7 @@ def _images(files: Files) -> tuple[list[str], list[str]]:
     left_out = [f"{printable(name)} ({counted(count, 'file')})" for name, count in sorted(aside.items())]
     if others:
         kinds = ", ".join(printable(kind) for kind, _ in others.most_common(4))
-        left_out.append(f"{counted(others.total(), 'file')} that are no images ({kinds})")
+        left_out.append(f"{counted(others.total(), 'file')} of other kinds ({kinds})")
     return images, left_out
 
 
@@ -190,8 +190,8 @@ def _empty(folders: Sequence[str], entries: Sequence[Entry]) -> list[str]:
     used: set[str] = set()
     beside: set[str] = set()
     for nearest in {entry.path.rpartition("/")[0] for entry in entries}:
-        folders = nearest.split("/")
-        used |= {"/".join(folders[:count]) for count in range(1, len(folders) + 1)}
+        parts = nearest.split("/")
+        used |= {"/".join(parts[:count]) for count in range(1, len(parts) + 1)}
         beside.add(nearest.rpartition("/")[0])
     empty = [
         folder

@@ -74,6 +74,8 @@ def remarks(looks: Sequence[Look], form: Form) -> list[str]:
     ]
     if kinds["transparent"]:
         said.append(f"{counted(kinds['transparent'], 'image')} with transparency laid on white")
+    if kinds["bands"]:
+        said.append(f"{counted(kinds['bands'], 'image')} with more bands than the three that Pillow reads")
     return said
 
 

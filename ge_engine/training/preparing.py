@@ -91,10 +91,16 @@ def private_paths(config: RunConfig, scratch: Path) -> list[Path]:
     """What no candidate may read, even where all around it may be: the task's data, the run's folder and
     those of other runs beside it, and what was downloaded."""
     argument = config.task.partition(":")[2]
-    data = Path(argument).expanduser() if argument else scratch
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    data = Path(os.path.expanduser(argument)) if argument else scratch
+    cache = Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache"))
     runs = [file.parent for file in scratch.parent.parent.glob("*/ledger.sqlite")]
-    return [path for path in (scratch, data, cache, *runs) if path.exists()]
+    return [path for path in (scratch, data, *_linked(data), cache, *runs) if path.exists()]
+
+
+def _linked(data: Path) -> list[Path]:
+    """Where the folders of classes and parts lie that are links."""
+    near = [*data.glob("*"), *data.glob("*/*")] if data.is_dir() else []
+    return [path.resolve() for path in near if path.is_symlink() and path.is_dir()]
 
 
 def chosen_sandbox(asked: str) -> str:
