@@ -44,17 +44,30 @@ def _base() -> Path:
     return home / ".cache"
 
 
-def kept_in() -> Path | None:
-    """The cache folder, or None where there is none: that is said, and the images are read each time."""
-    try:
-        return cache_folder()
-    except ConfigError as error:
-        tell_unkept(f"{error.message} {error.hint}")
-        return None
+class Keeping:
+    """Where what was read is kept. Where that cannot be it is said once, and all goes on without it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._folder: Path | None = None
+        try:
+            self._folder = cache_folder()
+        except ConfigError as error:
+            _tell(f"{error.message} {error.hint}")
+
+    def file(self, name: str) -> Path | None:
+        """Where a file of this name is kept, None where nothing is."""
+        return self._folder and self._folder / name
+
+    def give_up(self, error: OSError) -> None:
+        """Say that nothing can be kept, and keep nothing more."""
+        with self._lock:
+            folder, self._folder = self._folder, None
+        if folder is not None:
+            _tell(f"{folder}: {error.strerror}. {SETTING}")
 
 
-def tell_unkept(why: str) -> None:
-    """Say on stderr that decoded images are not kept."""
+def _tell(why: str) -> None:
     print(f"The decoded images are not kept for the next run: {why}", file=sys.stderr)
 
 
@@ -63,8 +76,9 @@ class Pixels:
 
     A row that is not there, or whose checksum is not right, is None. What cannot be written is said once."""
 
-    def __init__(self, path: Path | None, count: int, row: int) -> None:
-        self._path, self._count, self._row = path, count, row
+    def __init__(self, keeping: Keeping, name: str, count: int, row: int) -> None:
+        self._keeping, self._count, self._row = keeping, count, row
+        self._path = path = keeping.file(name)
         self._lock = threading.Lock()
         self._file = self._handle = -1
         if path is not None:
@@ -131,7 +145,7 @@ class Pixels:
             path, self._path, self._file = self._path, None, -1
             if self._handle >= 0:
                 path.unlink(missing_ok=True)
-        tell_unkept(f"{path.parent}: {error.strerror}. {SETTING}")
+        self._keeping.give_up(error)
 
 
 def _opened(path: Path) -> int:

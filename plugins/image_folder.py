@@ -20,7 +20,7 @@ from PIL import Image
 from ge_engine.contracts import Split
 from ge_engine.errors import ConfigError
 from ge_plugins.archives import Directory, Zip
-from ge_plugins.image_cache import Pixels, kept_in
+from ge_plugins.image_cache import Keeping, Pixels
 from ge_plugins.pictures import pixels_of
 from ge_plugins.scanning import Files, counted, find_entries, printable, require_classes, scan
 from ge_plugins.splitting import Draw, Indices
@@ -74,9 +74,9 @@ def read_image_folder(
 
 def _read(files: Files, source: str, image_size: int, draw: Draw, broken: Broken) -> Folderful:
     found = scan(files, source)
-    kept = kept_in()
+    keeping = Keeping()
     key = hashlib.sha256(f"{VERSION} {files.stamp()}".encode("utf-8", "surrogateescape")).hexdigest()[:24]
-    looks = survey(files.read, found.entries, kept and kept / f"images-{key}.npz", broken)
+    looks = survey(files.read, found.entries, keeping, f"images-{key}.npz", broken)
     rows = [row for row, look in enumerate(looks) if look is not None]
     entries = [found.entries[row] for row in rows]
     sound = [look for look in looks if look is not None]
@@ -86,8 +86,8 @@ def _read(files: Files, source: str, image_size: int, draw: Draw, broken: Broken
     number = {name: index for index, name in enumerate(names)}
     labels = [number[entry.label] for entry in entries]
     shape = (form.channels, form.size[1], form.size[0])
-    stored = kept and kept / f"images-{key}-{'x'.join(map(str, shape))}.pixels"
-    pixels = Pixels(stored, len(looks), int(np.prod(shape)))
+    name = f"images-{key}-{'x'.join(map(str, shape))}.pixels"
+    pixels = Pixels(keeping, name, len(looks), int(np.prod(shape)))
     try:
         decoder = _Decoder(files.read, form, pixels, broken)
         splits = {

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ge_engine.errors import ConfigError
-from ge_plugins.image_cache import SETTING, tell_unkept
+from ge_plugins.image_cache import Keeping
 from ge_plugins.pictures import Look, Scale, look_at, scales_of
 from ge_plugins.scanning import Entry, counted
 
@@ -40,18 +40,19 @@ class Form:
 
 
 def survey(
-    read: Callable[[str], bytes], entries: Sequence[Entry], kept: Path | None, broken: Broken
+    read: Callable[[str], bytes], entries: Sequence[Entry], keeping: Keeping, name: str, broken: Broken
 ) -> list[Look | None]:
-    """A look at each image, from `kept` where that holds them all; None for one that cannot be read."""
-    known = _load(kept, len(entries)) if kept else None
+    """A look at each image, from the file `name` where that is kept; None for one that cannot be read."""
+    path = keeping.file(name)
+    known = _load(path, len(entries)) if path else None
     if known is not None:
         for entry, look in zip(entries, known):
             if look is None:
                 _look(read, entry.path, broken)
         return known
     looks = [_look(read, entry.path, broken) for entry in entries]
-    if kept:
-        _save(kept, looks)
+    if path:
+        _save(path, looks, keeping)
     return looks
 
 
@@ -124,7 +125,7 @@ def _scales(entries: Sequence[Entry], looks: Sequence[Look]) -> Mapping[str, Sca
     return scales_of(looks)
 
 
-def _save(path: Path, looks: Sequence[Look | None]) -> None:
+def _save(path: Path, looks: Sequence[Look | None], keeping: Keeping) -> None:
     columns = {
         name: np.array([getattr(look, name) if look else getattr(Look(0, 0), name) for look in looks])
         for name in FIELDS
@@ -136,7 +137,7 @@ def _save(path: Path, looks: Sequence[Look | None]) -> None:
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        tell_unkept(f"{path.parent}: {error.strerror}. {SETTING}")
+        keeping.give_up(error)
 
 
 def _load(path: Path, count: int) -> list[Look | None] | None:

@@ -57,8 +57,8 @@ def test_the_line_before_training(tmp_path: Path, capsys: pytest.CaptureFixture[
     (root / "c").mkdir()
     assert line(root, capsys) == (
         f"{root}: 2 classes, 20 to 30 images each, as 3x8x8; 32 to train, 8 to validate, 10 to test; "
-        "left out: @eaDir (1 file), 3 files of other kinds (hidden, .csv, .txt), 1 image in no folder of a class, "
-        "c/ (no images)"
+        "left out: @eaDir (1 file), 3 files of other kinds (hidden, .csv, .txt), "
+        "1 image in no folder of a class, c/ (no images)"
     )
 
 
@@ -212,7 +212,7 @@ def test_a_class_of_one_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_so_few_images_that_nothing_is_left(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="too few images for a (test|validation) part"):
+    with pytest.raises(ConfigError, match=r"too few images for a (test|validation) part"):
         load(plain(tmp_path / "x", a=1, b=1))
 
 
