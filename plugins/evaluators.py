@@ -50,11 +50,13 @@ class TrainEvaluator:
                     raise
                 given = in_channels(data, error.wanted)
                 evaluation = opened.enter_context(open_training(seed, config, objectives, scratch, given))
-                print(
-                    f"The images are given with {error.wanted} channels, as the seed takes them.",
-                    file=sys.stderr,
-                )
+                _tell_channels(error.wanted)
             yield evaluation
+
+
+def _tell_channels(channels: int) -> None:
+    counted = "1 channel" if channels == 1 else f"{channels} channels"
+    print(f"The images are grey and are given with {counted}, as the seed takes them.", file=sys.stderr)
 
 
 class CommandEvaluator:
