@@ -76,6 +76,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("futures", "portions"),
     (
         "batches",
+        "colours",
         "measuring",
         "watching",
         "weighing",
