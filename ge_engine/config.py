@@ -113,7 +113,7 @@ class RunConfig:
     entry: str = ""
     blocks: tuple[str, ...] = ()
     dead_blocks: bool = False
-    operators: tuple[str, ...] = ("mutation", "redesign", "mating", "eot")
+    operators: tuple[str, ...] = ("purposeful", "redesign", "mating", "eot")
     personas: tuple[str, ...] = ("none", "expert", "eccentric", "innovator")
     parent_selector: str = "nsga2"
     elite_selector: str = "spea2"

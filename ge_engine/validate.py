@@ -21,8 +21,8 @@ ProbeLookUp = Callable[[str], Probe | None]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A patched genome that asks to be admitted. `final` is False after the first of two steps; `goal` is what
-    the last prompt asked of its figures."""
+    """A patched genome that asks to be admitted. `final` is False after the first of two steps; `goal` is
+    what the last prompt asked of its figures."""
 
     genome: Genome
     parent: Genome

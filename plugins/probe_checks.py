@@ -1,4 +1,4 @@
-"""Rungs of the ladder that need the model: it builds, answers in shape, learns, hides nothing, does as asked."""
+"""Rungs of the ladder that need the model: it builds, keeps its shape, learns, does what was asked."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def is_new_function(candidate: Candidate, probe: Probe) -> str:
 
 
 def _share(probe: Probe, parent: Probe, fact: str) -> float:
-    """A figure as a share of the parent's; NaN where one of the two is unknown, or the parent's is nothing."""
+    """A figure as a share of the parent's; NaN where one of the two is unknown, or the parent's is 0."""
     figure, whole = (one.facts.get(fact, math.nan) for one in (probe, parent))
     return figure / whole if whole > 0 else math.nan
 

@@ -1,4 +1,4 @@
-"""What a prompt asks of a child's figures is held against the child, before it is trained, and told in a repair."""
+"""What a prompt asks of a child's figures is held against the child before it is trained, and told."""
 
 from __future__ import annotations
 
