@@ -39,7 +39,7 @@ from ge_engine.registry import load_registry
 from ge_engine.training.futures import chained
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-SEEDS = ("exquisitenet_v2.py", "plain_cnn.py")
+SEEDS = ("exquisitenet_v2.py", "plain_cnn.py", "resnet.py", "vit.py", "mlp_mixer.py")
 SMALLER = ("reduce", "simplify")
 
 

@@ -174,8 +174,9 @@ def _cut(code: Code, elements: Sequence[ast.expr], first: int, length: int) -> E
 
 
 def _repeated(code: Code, element: ast.expr) -> list[str]:
-    """The text of a further part behind this one: itself, or itself with its first width set to its last."""
-    if not isinstance(element, (ast.Call, ast.Constant)):
+    """The texts of a further part behind this one: itself with its first width set to its second, what it
+    gives being what the next one takes, and itself where names do not say whether the two are one."""
+    if not isinstance(element, (ast.Call, ast.Constant, ast.Tuple)):
         return []
     text = code.of(element)
     if not isinstance(element, ast.Call):
@@ -189,7 +190,8 @@ def _repeated(code: Code, element: ast.expr) -> list[str]:
     if code.of(first) == code.of(second):
         return [text]
     begin, end = (place - code.span(element)[0] for place in code.span(first))
-    return [text[:begin] + code.of(second) + text[end:]]
+    fitted = text[:begin] + code.of(second) + text[end:]
+    return [fitted] if first in widths and second in widths else [fitted, text]
 
 
 def _replaced(code: Code, element: ast.expr, classes: Sequence[str]) -> Iterator[tuple[str, Edit]]:
