@@ -15,7 +15,7 @@ from ge_engine.places import shown
 
 CHECKS = (
     *("unchanged", "names", "duplicate"),
-    *("build", "shape", "finite", "gradient", "registered", "same function"),
+    *("build", "shape", "finite", "gradient", "registered", "intent", "same function"),
 )
 """The checks that are built in. In a run's settings, "built-in" stands for them all."""
 
@@ -118,7 +118,7 @@ class RunConfig:
     entry: str = ""
     blocks: tuple[str, ...] = ()
     dead_blocks: bool = False
-    operators: tuple[str, ...] = ("mutation", "redesign", "mating", "eot")
+    operators: tuple[str, ...] = ("purposeful", "redesign", "mating", "eot")
     personas: tuple[str, ...] = ("none", "expert", "eccentric", "innovator")
     parent_selector: str = "nsga2"
     elite_selector: str = "spea2"
@@ -176,6 +176,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "demo": {"generations": 2, "population": 8, "elites": 8, "eot_elites": 4, "temperature": (0.6, 1.0)},
     "paper": {
         "operators": ("mutation", "mating", "eot"),
+        "checks": tuple(name for name in CHECKS if name != "intent"),
         "generations": 30,
         "population": 44,
         "elites": 44,
