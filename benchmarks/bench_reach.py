@@ -7,7 +7,9 @@ and run by the isolated probe, and in place of a training get an accuracy drawn 
 
 Printed per seed: children that passed all checks, those whose parameters differ from the seed's by 5 % or
 more, those with at most half, those whose depth or topology differs from their parent's (number or kinds of
-modules), the spread of log2(parameters), and of children asked to be smaller how many are, by 5 % and 20 %.
+modules), the spread of log2(parameters), of children asked to be smaller than a parent that was measured (no
+mating between) how many are, by 5 % and 20 %, how many compute different functions, and what the others were
+rejected for.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import hashlib
 import math
 import statistics
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -30,13 +33,13 @@ from ge_engine.contracts import Evaluation, Evaluator, Job, Objective, Probe, Si
 from ge_engine.genome import Genome, Seed
 from ge_engine.hookspecs import hookimpl
 from ge_engine.ledger import History
-from ge_engine.outcome import Outcome, Scored
+from ge_engine.outcome import Outcome, Rejected, Scored
 from ge_engine.population import SEED_ID, Individual
 from ge_engine.registry import load_registry
 from ge_engine.training.futures import chained
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-SEEDS = ("exquisitenet_v2.py", "plain_cnn.py")
+SEEDS = ("exquisitenet_v2.py", "plain_cnn.py", "resnet.py", "vit.py", "mlp_mixer.py")
 SMALLER = ("reduce", "simplify")
 
 
@@ -91,6 +94,8 @@ class Reach:
     sizes: tuple[float, ...]
     structure: int
     smaller: tuple[float, ...]
+    distinct: int
+    rejected: tuple[tuple[str, int], ...]
 
     def row(self) -> str:
         changed = sum(abs(size - 1) >= 0.05 for size in self.sizes)
@@ -101,6 +106,7 @@ class Reach:
         return (
             f"{len(self.sizes):4d}/{self.slots:<4d} {changed:6d} {halved:6d} {self.structure:9d}"
             f" {spread:7.2f} {cut[0]:5d}/{of:<3d} {cut[1]:5d}/{of:<3d}"
+            f" {self.distinct:8d}  {', '.join(f'{stage} {count}' for stage, count in self.rejected)}"
         )
 
 
@@ -131,12 +137,15 @@ def measured(history: History, slots: int) -> Reach:
     children = [one for one in everybody.values() if one.scored and one.id != SEED_ID]
     probes = {one.id: _probe(history, one) for one in children}
     parents = {one.id: _probe(history, everybody[one.parents[0]]) for one in children}
-    asked = [one for one in children if any(step.intent in SMALLER for step in one.steps)]
+    asked = [one for one in children if len(one.steps) == 1 and one.steps[0].intent in SMALLER]
+    rejected = Counter(one.outcome.stage for one in everybody.values() if isinstance(one.outcome, Rejected))
     return Reach(
         slots,
         tuple(_parameters(probes[one.id]) / _parameters(seed) for one in children),
         sum(_structure(probes[one.id]) != _structure(parents[one.id]) for one in children),
         tuple(_parameters(probes[one.id]) / _parameters(parents[one.id]) for one in asked),
+        len({probe.fingerprint for probe in probes.values()}),
+        tuple(rejected.most_common()),
     )
 
 
@@ -155,7 +164,7 @@ def _structure(probe: Probe) -> tuple[tuple[str, str], ...]:
     return tuple((module.path, module.kind) for module in probe.modules)
 
 
-HEAD = "passed     >=5 %  halved  structure  spread  cut 5 %   cut 20 %"
+HEAD = "passed     >=5 %  halved  structure  spread  cut 5 %   cut 20 %   distinct  rejected"
 
 
 def main() -> int:

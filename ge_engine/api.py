@@ -48,6 +48,7 @@ class RecipeSettings(TypedDict, total=False):
     image_size: int
     precision: str
     train_limit: int
+    channels: int
     validation_share: float
     norm_batches: int
     ema: float
@@ -64,6 +65,7 @@ class Settings(TypedDict, total=False):
     """What a run is made with: the fields of `ge_engine.config.RunConfig`."""
 
     task: str
+    skip_broken: bool
     llm: str | Sequence[str]
     evaluator: str
     evaluator_argument: str
@@ -97,6 +99,7 @@ class Settings(TypedDict, total=False):
     temperature: tuple[float, float]
     max_tokens: tuple[int, int]
     repairs: int
+    repair_texts: bool
     max_evaluations: int
     max_seconds: float
     token_budget: int

@@ -15,7 +15,7 @@ from ge_engine.places import shown
 
 CHECKS = (
     *("unchanged", "names", "duplicate"),
-    *("build", "shape", "finite", "gradient", "registered", "same function"),
+    *("build", "shape", "finite", "gradient", "registered", "intent", "same function"),
 )
 """The checks that are built in. In a run's settings, "built-in" stands for them all."""
 
@@ -23,7 +23,9 @@ CHECKS = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How a candidate is trained. `image_size` 0 keeps the task's own size (pixels);
-    `train_limit` 0 uses all training images. `optimizer` "seed" is the seed's `get_optimizer`, which gets
+    `train_limit` 0 uses all training images. `channels` 1 makes images grey and 3 gives grey ones three equal
+    channels; 0 leaves the task's own, or what the seed model takes where grey images can be given as that.
+    `optimizer` "seed" is the seed's `get_optimizer`, which gets
     `lr` and `weight_decay`, or "sgd" where it has none; "sgd" and "adamw" are used in its place.
     `norm_batches` is how many training batches give batch normalisation its statistics after the last step
     (0 keeps the running ones); `ema` is the decay of an exponential moving average of the weights, which is
@@ -41,6 +43,7 @@ class Recipe:
     image_size: int = 0
     precision: str = "auto"
     train_limit: int = 0
+    channels: int = 0
     norm_batches: int = 8
     ema: float = 0.0
     validation_share: float = 0.2
@@ -81,6 +84,7 @@ class RunConfig:
     `repairs` sends a rejected reply back so often. Of an error in a candidate's process the model is told the
     type, the line and known messages; with `repair_texts` the error's own text, which may hold what was read
     from files.
+    `skip_broken` leaves images out that are damaged, instead of refusing the data.
     `threads` are the cores that one training uses on a CPU; sums in another order give other last
     digits, so the number does not follow from the machine.
     Without a GPU, `processes_per_candidate` processes train one candidate together (gloo); with GPUs, one
@@ -89,6 +93,7 @@ class RunConfig:
     """
 
     task: str = "digits"
+    skip_broken: bool = False
     llm: tuple[str, ...] = ("smollm2",)
     evaluator: str = "train"
     evaluator_argument: str = ""
@@ -113,7 +118,7 @@ class RunConfig:
     entry: str = ""
     blocks: tuple[str, ...] = ()
     dead_blocks: bool = False
-    operators: tuple[str, ...] = ("mutation", "redesign", "mating", "eot")
+    operators: tuple[str, ...] = ("purposeful", "redesign", "mating", "eot")
     personas: tuple[str, ...] = ("none", "expert", "eccentric", "innovator")
     parent_selector: str = "nsga2"
     elite_selector: str = "spea2"
@@ -171,6 +176,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "demo": {"generations": 2, "population": 8, "elites": 8, "eot_elites": 4, "temperature": (0.6, 1.0)},
     "paper": {
         "operators": ("mutation", "mating", "eot"),
+        "checks": tuple(name for name in CHECKS if name != "intent"),
         "generations": 30,
         "population": 44,
         "elites": 44,
@@ -381,6 +387,7 @@ def _ranges(config: RunConfig) -> list[tuple[bool, str]]:
         (recipe.batch_size >= 1, "recipe.batch_size must be 1 or more"),
         (recipe.lr > 0, "recipe.lr must be more than 0"),
         (recipe.train_limit >= 0, "recipe.train_limit must be 0 (all) or more"),
+        (recipe.channels >= 0, "recipe.channels must be 0 (auto) or more"),
         (0 < recipe.validation_share < 1, "recipe.validation_share must lie between 0 and 1"),
         (
             recipe.schedule in ("cosine", "plateau", "constant"),

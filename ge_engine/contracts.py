@@ -331,6 +331,8 @@ class Candidate:
 
     `seen(digest)` gives the id of the individual of this run that has this digest, else None;
     `seen_function(fingerprint)` that of one that computes this function and has not failed in training.
+    `goal` is what the prompt asked of the child's figures, and `parent_probe` holds those of the parent; None
+    where nothing was asked, or where the parent was never probed: a step between two operators.
     """
 
     genome: Genome
@@ -340,6 +342,8 @@ class Candidate:
     probe: Probe | None
     seen: Callable[[str], str | None]
     seen_function: Callable[[str], str | None]
+    goal: Goal | None = None
+    parent_probe: Probe | None = None
 
 
 class Check(Protocol):

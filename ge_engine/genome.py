@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,7 @@ from ge_engine.code import cutting
 from ge_engine.code.bindings import UNTOLD, imported, merge
 from ge_engine.code.facts import Kind, Signature, Span
 from ge_engine.code.listing import Block, conditional_reason, list_blocks, method_reason, own_reason
-from ge_engine.code.segments import Segment
+from ge_engine.code.segments import Segment, defines
 from ge_engine.errors import SeedError
 
 __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "differing", "select_addresses"]
@@ -323,7 +322,7 @@ def _unpickled(seed: Seed, delta: Mapping[str, Any]) -> Genome:
 def _replacement(seed: Seed, at: int, text: Any) -> Segment:
     """The segment of a record; ValueError when it is not of the definition that stands at `at`."""
     name = seed.cut.segments[at].name
-    if not name or re.search(rf"\b(?:class|def)\s+{re.escape(name)}\b", _text(text)) is None:
+    if not name or not defines(_text(text), name):
         raise ValueError(name)
     return Segment(text, name)
 

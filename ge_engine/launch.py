@@ -25,6 +25,7 @@ from ge_engine.evaluate import task_name
 from ge_engine.genome import Seed
 from ge_engine.registry import choose, load_registry
 from ge_engine.trainer import Lesson, Training, train
+from ge_engine.training.colours import in_channels
 from ge_engine.training.loading import import_source, module_address
 from ge_engine.training.optimizers import optimizer_of
 from ge_engine.training.preparing import as_images, limited, task_facts
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def train_file(file: Path, config: Any, data: Dataset, split: str) -> Mapping[str, Any]:
     """Train the model of `file` by `config` and score it on `split`."""
     seed = Seed.load(file).genome
+    data = in_channels(data, config.recipe.channels)
     size = config.recipe.image_size or int(data.train.images.shape[2])
     entry = resolve_entry(seed, task_facts(data, size), config.entry)
     module = import_source(seed.source, module_address(file, seed.digest))

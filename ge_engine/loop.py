@@ -199,7 +199,7 @@ class _Session:
             self._announce("seed_scored", objectives=dict(self._seed.objectives), chance=chance)
             breeders = self._breeders(Addresses(genome, config, probe).of)
             checks = [choose(registry.checks, name, "check") for name in config.checks]
-            ladder = Ladder(checks, probe, lambda name: self._blame("ge_checks", name))
+            ladder = Ladder(checks, probe, lambda name: self._blame("ge_checks", name), self._ledger.probe)
             self._limits.when_interrupted(lambda: self._inbox.put(scoring.halt))
             surveys = Surveys(getattr(evaluation, "sizes", None))
             stopped = self._evolve(breeders, ladder, scoring, surveys)

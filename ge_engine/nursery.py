@@ -28,7 +28,7 @@ from ge_engine.training import confining, limits, namespaces
 from ge_engine.training.channel import receive_frame, send_frame
 from ge_engine.training.confining import FILE_BYTES
 from ge_engine.training.disk import DiskWatch
-from ge_engine.training.limits import PROCESSES
+from ge_engine.training.limits import PROCESSES, TASKS
 from ge_engine.training.loading import preload, see_only
 from ge_engine.training.orders import (
     TOKEN_BYTES,
@@ -41,7 +41,7 @@ from ge_engine.training.orders import (
 )
 from ge_engine.training.peers import forking
 from ge_engine.training.portions import mapped_for
-from ge_engine.training.reaping import children, descendants, kill, kill_children, kill_group
+from ge_engine.training.reaping import children, descendants, kill, kill_children, kill_group, threads
 from ge_engine.training.removal import remove_tree
 from ge_engine.training.spawning import START_SECONDS, spawn
 
@@ -80,11 +80,13 @@ class Nursery:
         self._apart: namespaces.Namespaces | None = None
         if self._setup.sandbox != "none" and self._setup.device == "cpu" and namespaces.settle_apart():
             self._apart = namespaces.Namespaces()
+            if self._setup.confined:
+                namespaces.read_only_but(os.path.join(self._setup.scratch, "jobs"))
         limits.adopt_orphans()
         limits.hide_memory(True)
         self._selector = selectors.DefaultSelector()
         self._running: dict[int, Running] = {}
-        arrays = frozenset(os.fstat(file).st_ino for file in self._files)
+        arrays = frozenset((found.st_dev, found.st_ino) for found in map(os.fstat, self._files))
         self._disk = DiskWatch(FOLDER_BYTES, FILE_BYTES, arrays)
         self._wake, wake_end = os.pipe()
         for end in (self._wake, wake_end):
@@ -192,6 +194,8 @@ class Nursery:
             data = mapped_for(order, self._setup.blocks, self._files)
             for descriptor in (self._sock.fileno(), self._wake, self._wake_end, *self._files):
                 os.close(descriptor)
+            if self._apart:
+                self._apart.close()
             checkpoint = worker.stored(order)
             worker.work(
                 order,
@@ -245,17 +249,23 @@ class Nursery:
             if now >= job.deadline:
                 late = f"spawn: it did not begin within {START_SECONDS:g} s"
                 job.reason = late if job.hello else "timeout"
-            elif self._disk.over(job.pid, self._folder(job)):
+            elif self._disk.over([job.pid, job.first], self._folder(job)):
                 job.reason = "disk"
             elif descendants([job.pid, job.first]) > PROCESSES:
                 job.reason = "processes"
+            elif threads([job.pid, job.first]) > TASKS:
+                job.reason = "threads"
             if job.reason:
                 job.kill()
-        if self._apart is None and len(children()) > len(self._running) + PROCESSES:
-            kill_children(keep=frozenset(self._running))
-        for orphan in frozenset(children()) - frozenset(self._running):
-            if self._disk.hoards(orphan):
-                kill(orphan)
+        if self._apart is None:
+            self._watch_orphans()
+
+    def _watch_orphans(self) -> None:
+        """Those of workers without a namespace: nobody knows whose they are."""
+        running = frozenset(self._running)
+        orphans = [pid for pid in children() if pid not in running]
+        if len(orphans) > PROCESSES or threads(orphans) > TASKS or self._disk.hoard(orphans):
+            kill_children(keep=running)
 
     def _folder(self, job: Running) -> Path:
         return Path(self._setup.scratch, "jobs", job.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import libcst as cst
 
@@ -14,6 +14,7 @@ from ge_engine.code.bindings import bound_names, imported
 from ge_engine.code.companions import Companions, find_companions, print_helpers, renamed
 from ge_engine.code.contract import check_contract
 from ge_engine.code.facts import decorator_names
+from ge_engine.code.layout import with_blanks, with_line_ends
 from ge_engine.code.names import free_names
 from ge_engine.code.syntax import (
     Definition,
@@ -26,7 +27,6 @@ from ge_engine.code.syntax import (
     normalised,
     parse,
     split_lines,
-    with_line_ends,
 )
 from ge_engine.genome import Genome, Segment, Span
 from ge_engine.outcome import Rejected
@@ -35,12 +35,14 @@ from ge_engine.outcome import Rejected
 @dataclass(frozen=True, slots=True)
 class Patch:
     """`code` replaces the block at `address` (column 0, LF, in the block's own indent). `helpers` are
-    definitions that go before it, `imports` statements that bind one name each."""
+    definitions that go before it, `imports` statements that bind one name each. `notes` say what of the code
+    that it was read from stays behind; they change nothing."""
 
     address: str
     code: str
     helpers: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
 
 def parse_patch(genome: Genome, address: str, code: str) -> Patch | Rejected:
@@ -48,8 +50,8 @@ def parse_patch(genome: Genome, address: str, code: str) -> Patch | Rejected:
 
     `code` may hold more than the block: imports and definitions that the block uses come along, whole or not
     at all; anything else is left behind. Decorators and bases that it leaves out are put back; comments above
-    the block stay those of the file, those after it go to its end. Never raises; stages are "compile" and
-    "contract".
+    the block stay those of the file, and the patch's notes tell of others; those after it go to its end.
+    Never raises; stages are "compile" and "contract".
     """
     target = locate(genome, address)
     if isinstance(target, Rejected):
@@ -153,7 +155,20 @@ def _assemble(
     if isinstance(code, SyntaxFault):
         return Rejected("compile", f"{code}.")
     helpers = print_helpers(module, companions, genome.seed.indent)
-    return helpers if isinstance(helpers, Rejected) else Patch(address, code, helpers, companions.imports)
+    if isinstance(helpers, Rejected):
+        return helpers
+    return Patch(address, code, helpers, companions.imports, _comments_left(genome, address, module, node))
+
+
+def _comments_left(genome: Genome, address: str, module: cst.Module, node: style.Defined) -> tuple[str, ...]:
+    """A note of the comments above the new definition that the file does not have."""
+    known = {line.strip() for line in split_lines(genome.text)}
+    lines = [*(module.header if node is module.body[0] else ()), *node.leading_lines]
+    left = [one.comment.value for one in lines if one.comment and one.comment.value.strip() not in known]
+    if not left:
+        return ()
+    more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    return (f"the comment above {address} was left out: {left[0][:60]!r}{more}",)
 
 
 def _alone(tree: ast.Module, new: Definition, text: str) -> bool:
@@ -204,6 +219,21 @@ def _rewritten(genome: Genome, segment: Segment, span: Span, code: str) -> Segme
     text = _nested(span, code, genome.seed.indent) if span.kind == "method" else code
     if isinstance(text, SyntaxFault):
         return Rejected("compile", f"{text}.")
+    made = _in_place(genome, segment, span, text)
+    if isinstance(made, Rejected):
+        return made
+    old = normalised(segment.text[slice(*segment.bounds(span))])
+    if (blanks := with_blanks(text, old)) != text:
+        kept = _in_place(genome, segment, span, blanks)
+        if isinstance(kept, Segment) and ast.dump(ast.parse(kept.code)) == ast.dump(ast.parse(made.code)):
+            made = kept
+    if span.kind == "method" and made.members != segment.members:
+        return Rejected("contract", f"the patch of {segment.name}.{span.name} must hold this method alone.")
+    return made
+
+
+def _in_place(genome: Genome, segment: Segment, span: Span, text: str) -> Segment | Rejected:
+    """The segment with `text` (LF) where the definition `span` stands, in that one's line ends."""
     first, last = segment.bounds(span)
     default = newline_of(segment.text, genome.seed.newline)
     text = with_line_ends(text, segment.text[first:last], default)
@@ -211,12 +241,10 @@ def _rewritten(genome: Genome, segment: Segment, span: Span, code: str) -> Segme
     tree = parse(normalised(whole))
     if isinstance(tree, SyntaxFault):
         return Rejected("compile", f"{tree}.")
-    if len(tree.body) != 1 or getattr(tree.body[0], "name", "") != segment.name or whole[-1:].isspace():
+    alone = len(tree.body) == 1 and getattr(tree.body[0], "name", "") == segment.name
+    if not alone or not split_lines(whole)[-1].strip() or whole.endswith(("\n", "\r")):
         return Rejected("contract", f"the patch of {segment.name} must hold this definition alone.")
-    made = Segment(whole, segment.name, tree)
-    if span.kind == "method" and made.members != segment.members:
-        return Rejected("contract", f"the patch of {segment.name}.{span.name} must hold this method alone.")
-    return made
+    return Segment(whole, segment.name, tree)
 
 
 def _nested(span: Span, code: str, indent: str) -> str | SyntaxFault:

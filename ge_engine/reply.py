@@ -16,7 +16,8 @@ from ge_engine.code.answer import CUT_OFF, Answer, Extraction, Form, Result, cut
 from ge_engine.code.asked import Asked, Found, TooMuch
 from ge_engine.code.editing import edited
 from ge_engine.code.fences import heading, outside
-from ge_engine.code.reasoning import turns, without_reasoning
+from ge_engine.code.reasoning import before_next_question, turns, without_reasoning
+from ge_engine.code.style import plain
 from ge_engine.code.syntax import SyntaxFault, normalised
 from ge_engine.code.wrappers import (
     Region,
@@ -51,14 +52,28 @@ def extract(
         return target
     if (long := too_long(text)) is not None:
         return long
-    text, steps, unfinished = without_reasoning(normalised(text))
-    if not text.strip():
-        return _nothing(finish, unfinished)
     asked = Asked(genome, address, target[1])
+    text = normalised(text)
     try:
-        result = _asked_for(cut_into_fences(text, asked, finish == "length"), form)
+        return _of_own_turn(text, asked, form) or _extracted(text, finish, asked, form)
     except TooMuch:
         return Rejected("extract", "the reply can be read in too many ways: answer with the code alone.")
+
+
+def _of_own_turn(text: str, asked: Asked, form: Form | None) -> Extraction | None:
+    """What a reply says before it goes on as the one who asks, where that changes the block."""
+    own = before_next_question(text)
+    result = _extracted(own, "stop", asked, form) if own is not None else None
+    if isinstance(result, Extraction) and BROKEN not in result.steps and _changes(result, asked):
+        return Extraction(result.code, ("took what stands before the next question", *result.steps))
+    return None
+
+
+def _extracted(text: str, finish: str, asked: Asked, form: Form | None) -> Extraction | Rejected:
+    text, steps, unfinished = without_reasoning(text)
+    if not text.strip():
+        return _nothing(finish, unfinished)
+    result = _asked_for(cut_into_fences(text, asked, finish == "length"), form)
     return Extraction(result.code, (*steps, *result.steps)) if isinstance(result, Extraction) else result
 
 
@@ -148,7 +163,7 @@ def _inside(answer: Answer) -> list[tuple[str, str]]:
     pieces = [(code, "opened a fence") for code in codes if re.search(r"^[ \t]*(```|~~~)", code, re.M)]
     sources = [*codes, outside(answer.text, list(answer.found))]
     for source in sources:
-        if answer.asked.name in source and answer.asked.usable(source) is None:
+        if answer.asked.name in plain(source) and answer.asked.usable(source) is None:
             pieces += [(one.text, one.step) for one in wrapped_texts(source) if not is_superseded(one.name)]
     return pieces
 

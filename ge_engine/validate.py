@@ -9,23 +9,26 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from ge_engine.contracts import Candidate, Check, Probe
+from ge_engine.contracts import Candidate, Check, Goal, Probe
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, storable
 from ge_engine.patch import Patch
 from ge_engine.telling import UNTOLD, tellable, words_of
 
 LookUp = Callable[[str], str | None]
+ProbeLookUp = Callable[[str], Probe | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A patched genome that asks to be admitted. `final` is False after the first of two steps."""
+    """A patched genome that asks to be admitted. `final` is False after the first of two steps; `goal` is
+    what the last prompt asked of its figures."""
 
     genome: Genome
     parent: Genome
     patch: Patch
     final: bool = True
+    goal: Goal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,19 @@ class Verdict:
 class Ladder:
     """Runs `checks` by kind and order. A check that raises costs its candidate, and names itself."""
 
-    def __init__(self, checks: Iterable[Check], seed_probe: Probe, blame: Callable[[str], str]) -> None:
-        """`blame(name)` says which plugin brought the check of that name."""
+    def __init__(
+        self,
+        checks: Iterable[Check],
+        seed_probe: Probe,
+        blame: Callable[[str], str],
+        probe_of: ProbeLookUp = lambda _: None,
+    ) -> None:
+        """`blame(name)` says which plugin brought the check of that name, `probe_of(digest)` what the worker
+        saw of a genome of this run."""
         self._rungs = sorted(checks, key=lambda check: (check.order, check.name))
         self._seed_probe = seed_probe
         self._blame = blame
+        self._probe_of = probe_of
 
     def static(self, trial: Trial, seen: LookUp) -> Rejected | None:
         """What can be said from the code alone. `seen` maps a digest to the individual that had it."""
@@ -77,8 +88,17 @@ class Ladder:
         return Verdict(rejected, told)
 
     def _candidate(self, trial: Trial, probe: Probe | None, seen: LookUp, seen_function: LookUp) -> Candidate:
+        compared = trial.goal is not None and probe is not None
         return Candidate(
-            trial.genome, trial.parent, trial.patch, self._seed_probe, probe, seen, seen_function
+            trial.genome,
+            trial.parent,
+            trial.patch,
+            self._seed_probe,
+            probe,
+            seen,
+            seen_function,
+            trial.goal,
+            self._probe_of(trial.parent.digest) if compared else None,
         )
 
     def _climb(self, kind: Literal["static", "probe"], candidate: Candidate) -> Rejected | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import stat
 import struct
 import threading
@@ -30,27 +32,67 @@ class Directory:
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
+        self._folders: list[str] = []
+        self._names: list[str] = []
 
     def __enter__(self) -> Directory:
+        """Links to folders are followed, each folder once on a way down.
+
+        Raises:
+            ConfigError: a folder cannot be listed.
+        """
+        self._walk("", frozenset())
         return self
 
     def __exit__(self, *_: object) -> None:
         return None
 
     def names(self) -> list[str]:
-        return [p.relative_to(self._root).as_posix() for p in self._root.rglob("*") if p.is_file()]
+        return self._names
+
+    def folders(self) -> list[str]:
+        """All folders below it, the empty ones too."""
+        return self._folders
 
     def stamp(self) -> str:
         """Another one where a file has changed."""
-        stats = [(name, (self._root / name).stat()) for name in sorted(self.names())]
+        stats = [(name, (self._root / name).stat()) for name in sorted(self._names)]
         lines = [f"{name} {stat.st_mtime_ns} {stat.st_size}" for name, stat in stats]
         return f"{self._root}\n" + "\n".join(lines)
 
+    def head(self, name: str, length: int) -> bytes:
+        """The first bytes. Raises ConfigError: it cannot be read."""
+        return self._read(name, length)
+
     def read(self, name: str) -> bytes:
         """Raises ConfigError: it is too large, or cannot be read."""
+        return _bounded(self._read(name, LARGEST_FILE + 1), name)
+
+    def _walk(self, folder: str, above: frozenset[tuple[int, int]]) -> None:
+        try:
+            status = (self._root / folder).stat()
+            here = (status.st_dev, status.st_ino)
+            if here in above:
+                return
+            with os.scandir(self._root / folder) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+        except OSError as error:
+            raise ConfigError(
+                f"The folder {folder or self._root} cannot be listed: {error.strerror}.",
+                "Check its permissions.",
+            ) from error
+        for entry in entries:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_dir():
+                self._folders.append(name)
+                self._walk(name, above | {here})
+            elif entry.is_file():
+                self._names.append(name)
+
+    def _read(self, name: str, length: int) -> bytes:
         try:
             with open(self._root / name, "rb") as file:
-                return _bounded(file.read(LARGEST_FILE + 1), name)
+                return file.read(length)
         except OSError as error:
             raise ConfigError(
                 f"The file {name} cannot be read: {error.strerror}.", "Check its permissions."
@@ -72,6 +114,7 @@ class Zip:
         self._lock = threading.Lock()
         try:
             self._refuse_odd()
+            self._entries = {_slashed(info): info for info in self._archive.infolist()}
         except BaseException:
             self._archive.close()
             raise
@@ -83,7 +126,14 @@ class Zip:
         self._archive.close()
 
     def names(self) -> list[str]:
-        return [info.filename for info in self._archive.infolist() if not info.is_dir()]
+        return [name for name, info in self._entries.items() if not (info.is_dir() or name.endswith("/"))]
+
+    def folders(self) -> list[str]:
+        """All folders that it names or that its files lie in."""
+        nearest = {name.rpartition("/")[0] for name in self._entries}
+        return sorted(
+            {"/".join(f.split("/")[:n]) for f in nearest for n in range(1, f.count("/") + 2)} - {""}
+        )
 
     def stamp(self) -> str:
         """Another one where the archive has changed."""
@@ -92,11 +142,25 @@ class Zip:
 
     def read(self, name: str) -> bytes:
         """Raises ConfigError: damaged, or longer than it said."""
+        return _bounded(self._read(name, LARGEST_FILE + 1), name)
+
+    def head(self, name: str, length: int) -> bytes:
+        """The first bytes. Raises ConfigError: damaged."""
+        return self._read(name, length)
+
+    def _read(self, name: str, length: int) -> bytes:
         try:
-            with self._lock, self._archive.open(name) as file:
-                return _bounded(file.read(LARGEST_FILE + 1), name)
+            with self._lock, self._archive.open(self._entries[name]) as file:
+                return file.read(length)
+        except NotImplementedError as error:
+            raise ConfigError(
+                f"The entry {name!r} of {self._path} cannot be unpacked: {error}.", HINT
+            ) from error
         except DAMAGED as error:
-            raise ConfigError(f"The entry {name!r} of {self._path} is damaged: {error}.", HINT) from error
+            raise ConfigError(
+                f"The entry {name!r} of {self._path} is damaged: {error}.",
+                f"{HINT} --skip-broken leaves damaged images out.",
+            ) from error
 
     def _refuse_odd(self) -> None:
         entries = self._archive.infolist()
@@ -107,7 +171,7 @@ class Zip:
                 raise ConfigError(
                     f"The archive {self._path} has an entry {info.filename!r} that {why}.", HINT
                 )
-        twice = [name for name, count in Counter(info.filename for info in entries).items() if count > 1]
+        twice = [name for name, count in Counter(map(_slashed, entries)).items() if count > 1]
         if twice:
             raise ConfigError(f"The archive {self._path} has the entry {twice[0]!r} twice.", HINT)
         whole = sum(info.file_size for info in entries)
@@ -115,6 +179,16 @@ class Zip:
             raise ConfigError(
                 f"The archive {self._path} would unpack to {whole:,} bytes: it is no archive of images.", HINT
             )
+
+
+def _slashed(info: zipfile.ZipInfo) -> str:
+    """An entry's path with slashes, also where Windows wrote it with backslashes; as UTF-8 where it is that
+    without saying so."""
+    name = info.filename
+    if not info.flag_bits & 0x800:
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/")
 
 
 def _odd(info: zipfile.ZipInfo) -> str:

@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ge_engine.config import RunConfig
@@ -17,6 +17,8 @@ from ge_engine.evaluate import open_training, task_name
 from ge_engine.genome import Genome
 from ge_engine.hookspecs import hookimpl
 from ge_engine.registry import choose, load_registry
+from ge_engine.training.admitting import ChannelsError
+from ge_engine.training.colours import in_channels, is_grey
 from ge_engine.training.command import open_command, program_places
 
 
@@ -35,11 +37,26 @@ class TrainEvaluator:
         scratch: Path,
         tasks: Mapping[str, Task] | None = None,
     ) -> Iterator[Evaluation]:
-        """Load the task's data and start the processes. Raises SeedError or ConfigError."""
+        """Load the task's data and start the processes. A seed that takes another number of channels than
+        grey images have gets them so, where no number is asked for. Raises SeedError or ConfigError."""
         name, argument = task_name(config.task)
         task = choose(tasks if tasks is not None else load_registry().tasks, name, "task")
-        with open_training(seed, config, objectives, scratch, task.load(argument, config)) as evaluation:
+        data = task.load(argument, config)
+        with ExitStack() as opened:
+            try:
+                evaluation = opened.enter_context(open_training(seed, config, objectives, scratch, data))
+            except ChannelsError as error:
+                if config.recipe.channels or error.wanted not in (1, 3) or not is_grey(data):
+                    raise
+                given = in_channels(data, error.wanted)
+                evaluation = opened.enter_context(open_training(seed, config, objectives, scratch, given))
+                _tell_channels(error.wanted)
             yield evaluation
+
+
+def _tell_channels(channels: int) -> None:
+    counted = "1 channel" if channels == 1 else f"{channels} channels"
+    print(f"The images are grey and are given with {counted}, as the seed takes them.", file=sys.stderr)
 
 
 class CommandEvaluator:

@@ -1,192 +1,172 @@
-"""Images in folders by class, from a directory or a .zip, decoded once and kept in the user's cache."""
+"""A folder or a .zip of images in folders of classes, as arrays of one size: found, read, split, and kept."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import struct
 import sys
 import threading
 import warnings
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ge_engine.contracts import Split
 from ge_engine.errors import ConfigError
 from ge_plugins.archives import Directory, Zip
+from ge_plugins.image_cache import Keeping, Pixels
+from ge_plugins.pictures import pixels_of
+from ge_plugins.scanning import Files, counted, find_entries, printable, require_classes, scan
+from ge_plugins.splitting import Draw, Indices
+from ge_plugins.surveying import Broken, Form, form_of, refuse, remarks, survey
 
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
-"""What a file may hold, whatever its name says: others start programs or are no photographs."""
-MOST_PIXELS = 64 * 2**20
-DAMAGED_IMAGE = (
-    *(UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning, OSError),
-    *(ValueError, SyntaxError, TypeError, KeyError, IndexError, RuntimeError, OverflowError, EOFError),
-    *(MemoryError, ZeroDivisionError, AttributeError, struct.error, zlib.error),
-)
-"""What Pillow raises on files that are not what they say."""
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "test": "test",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-}
-LAYOUT = "Wanted: train/CLASS/*.png and test/CLASS/*.png, or CLASS/*.png alone."
+__all__ = ["Folderful", "find_entries", "read_image_folder"]
+
+VERSION = 1
+"""Of how images are decoded: another one reads them anew."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """An image: its path inside the source, its part ("train", "test", "val" or "") and its class."""
+class Folderful:
+    """What a folder of images gives: its splits, the names of its classes, how many images each has by part,
+    what was left out and what was done to images, a phrase each."""
 
-    path: str
-    part: str
-    label: str
+    splits: Mapping[str, Split]
+    names: tuple[str, ...]
+    counts: Mapping[str, Counter[str]]
+    left_out: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
-def read_image_folder(source: Path, image_size: int) -> tuple[Mapping[str, Split], tuple[str, ...]]:
-    """The parts "train" and, where there is one, "test" as uint8 (n, 3, h, w), and the classes' names.
+def as_given(parts: Sequence[str], _labels: Sequence[int]) -> Mapping[str, Indices]:
+    """The parts "train" and, where there is one, "test", as they lie in the folder."""
+    return {part: np.flatnonzero(np.asarray(parts) == part) for part in sorted(set(parts))}
+
+
+def read_image_folder(
+    source: Path, image_size: int, draw: Draw = as_given, broken: Broken = refuse
+) -> Folderful:
+    """The splits that `draw` makes, as uint8 (n, channels, h, w); other images are not decoded.
 
     Images that are all of one size keep it, unless it is above `image_size`; others are brought to
-    `image_size` (shorter side, then the centre). A "val" part serves as the test where there is no other.
+    `image_size` (shorter side, then the centre). Images of one channel or with colours have 3 channels. A
+    "val" part serves as the test where there is no other.
 
     Raises:
-        ConfigError: no such path, no images, sizes differ without `image_size`, a damaged or giant image, or
-            an archive with entries that no honest one has.
+        ConfigError: no such path, no images, sizes differ without `image_size`, a damaged or giant image
+            (unless `broken` takes it), or an archive with entries that no honest one has.
     """
     if not source.exists():
         raise ConfigError(
             f"There is no folder or .zip {source}.", "Give --task folder:PATH with a directory or a .zip."
         )
     opener = Zip if source.is_file() else Directory
-    with opener(source) as files:
-        key = hashlib.sha256(f"{files.stamp()} {image_size}".encode()).hexdigest()[:24]
-        cached = cache_folder() / f"images-{key}.npz"
-        if cached.exists():
-            return _load(cached)
-        entries = find_entries(files.names(), str(source))
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            parts, names = _decode_all(files.read, entries, image_size)
-    _save(cached, parts, names)
-    return parts, names
+    with opener(source) as files, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return _read(files, str(source), image_size, draw, broken)
 
 
-def find_entries(paths: Iterable[str], source: str) -> list[Entry]:
-    """The images among `paths`, sorted, with part and class from the folders that hold them.
-
-    Raises:
-        ConfigError: none, fewer than two classes, or a test class that is not in the training part.
-    """
-    entries = []
-    for path in sorted(paths):
-        pure = PurePosixPath(path)
-        if pure.suffix.lower() in SUFFIXES and len(pure.parts) >= 2 and not pure.name.startswith("."):
-            part = PARTS.get(pure.parts[-3].lower(), "") if len(pure.parts) >= 3 else ""
-            entries.append(Entry(path, part, pure.parts[-2]))
-    if any(entry.part == "train" for entry in entries):
-        entries = [entry for entry in entries if entry.part]
-    kinds = {entry.part for entry in entries}
-    test = "test" if "test" in kinds else "val"
-    entries = [
-        Entry(e.path, "test" if e.part == test else "train", e.label)
-        for e in entries
-        if e.part != "val" or test == "val"
-    ]
-    names = {entry.label for entry in entries if entry.part == "train"}
-    strange = sorted({entry.label for entry in entries} - names)
-    if not names:
-        raise ConfigError(f"{source} holds no images in folders of classes.", LAYOUT)
-    if len(names) == 1:
-        only = f"{source} holds images of one class only, {min(names)!r}; a task needs two or more."
-        raise ConfigError(only, LAYOUT)
-    if strange:
-        raise ConfigError(f"{source} has the test class {strange[0]!r} without training images.", LAYOUT)
-    return entries
-
-
-def cache_folder() -> Path:
-    """The user's cache folder for ge_engine, made if need be."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base, "ge_engine")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _decode_all(
-    read: Callable[[str], bytes], entries: Sequence[Entry], image_size: int
-) -> tuple[dict[str, Split], tuple[str, ...]]:
-    target = _common_size(read, entries, image_size)
+def _read(files: Files, source: str, image_size: int, draw: Draw, broken: Broken) -> Folderful:
+    found = scan(files, source)
+    keeping = Keeping()
+    key = hashlib.sha256(f"{VERSION} {files.stamp()}".encode("utf-8", "surrogateescape")).hexdigest()[:24]
+    looks = survey(files.read, found.entries, keeping, f"images-{key}.npz", broken)
+    rows = [row for row, look in enumerate(looks) if look is not None]
+    entries = [found.entries[row] for row in rows]
+    sound = [look for look in looks if look is not None]
+    require_classes(entries, source)
+    form = form_of(entries, sound, image_size)
     names = tuple(sorted({entry.label for entry in entries}))
-    place = {name: index for index, name in enumerate(names)}
-    parts = {}
-    for part in sorted({entry.part for entry in entries}):
-        mine = [entry for entry in entries if entry.part == part]
-        images = np.empty((len(mine), 3, target[1], target[0]), np.uint8)
-        progress = _Progress(part, len(mine))
+    number = {name: index for index, name in enumerate(names)}
+    labels = [number[entry.label] for entry in entries]
+    shape = (form.channels, form.size[1], form.size[0])
+    name = f"images-{key}-{'x'.join(map(str, shape))}.pixels"
+    pixels = Pixels(keeping, name, len(looks), int(np.prod(shape)))
+    try:
+        decoder = _Decoder(files.read, form, pixels, broken)
+        splits = {
+            name: decoder.split(name, [(rows[i], entries[i].path, labels[i]) for i in chosen.tolist()])
+            for name, chosen in draw([entry.part for entry in entries], labels).items()
+        }
+    finally:
+        pixels.close()
+    counts = {part: Counter(e.label for e in entries if e.part == part) for part in ("train", "test")}
+    return Folderful(splits, names, counts, found.left_out, remarks(sound, form))
 
-        def decode(
-            index: int, mine: list[Entry] = mine, images: np.ndarray = images, tick: _Progress = progress
-        ) -> None:
-            pixels = _open(read(mine[index].path), mine[index].path, target)
-            images[index] = np.asarray(pixels).transpose(2, 0, 1)
-            tick.step()
 
+class LeftOut:
+    """Takes a note of images that cannot be read."""
+
+    def __init__(self) -> None:
+        self._paths: dict[str, None] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, path: str, _error: ConfigError) -> None:
+        with self._lock:
+            self._paths[path] = None
+
+    def phrases(self) -> list[str]:
+        """A phrase where there are any, with the names of the first three."""
+        if not self._paths:
+            return []
+        some = ", ".join(printable(path) for path in sorted(self._paths)[:3])
+        more = ", ..." if len(self._paths) > 3 else ""
+        return [f"{counted(len(self._paths), 'damaged image')} ({some}{more})"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoder:
+    read: Callable[[str], bytes]
+    form: Form
+    pixels: Pixels
+    broken: Broken
+
+    def split(self, name: str, wanted: Sequence[tuple[int, str, int]]) -> Split:
+        """The images `wanted`, each with its row in the cache, its path and its class. Damaged ones are left
+        out where `broken` does not raise."""
+        width, height = self.form.size
+        images = np.empty((len(wanted), self.form.channels, height, width), np.uint8)
+        sound = np.ones(len(wanted), bool)
+        progress = _Progress(name, len(wanted))
+
+        def decode(place: int) -> None:
+            row, path, _ = wanted[place]
+            sound[place] = self._decode(path, row, images[place])
+            progress.step()
+
+        missing = [place for place, (row, _, _) in enumerate(wanted) if not self._take(row, images[place])]
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for _ in pool.map(decode, range(len(mine)), chunksize=64):
+            for _ in pool.map(decode, missing, chunksize=64):
                 pass
         progress.end()
-        labels = torch.tensor([place[entry.label] for entry in mine])
-        parts[part] = Split(torch.from_numpy(images), labels)
-    return parts, names
+        labels = torch.tensor([label for _, _, label in wanted], dtype=torch.long)
+        if sound.all():
+            return Split(torch.from_numpy(images), labels)
+        return Split(torch.from_numpy(images[sound]), labels[torch.from_numpy(sound)])
 
+    def _take(self, row: int, into: np.ndarray) -> bool:  # type: ignore[type-arg]
+        """Whether it was kept."""
+        data = self.pixels.take(row)
+        if data is not None:
+            into[:] = np.frombuffer(data, np.uint8).reshape(into.shape)
+        return data is not None
 
-def _common_size(read: Callable[[str], bytes], entries: Sequence[Entry], image_size: int) -> tuple[int, int]:
-    """(width, height) of all decoded images."""
-    sizes = Counter(_open(read(entry.path), entry.path, None).size for entry in entries)
-    (width, height), _ = sizes.most_common(1)[0]
-    if len(sizes) == 1 and width == height and (not image_size or width <= image_size):
-        return width, height
-    if not image_size:
-        found = ", ".join(f"{w}x{h}" for w, h in list(sizes)[:3])
-        raise ConfigError(
-            f"The images are not squares of one size ({found}, ...).", "Give an image size: --image-size 64."
-        )
-    return image_size, image_size
-
-
-def _open(data: bytes, path: str, target: tuple[int, int] | None) -> Image.Image:
-    """Opened without decoding when `target` is None, else RGB in that size."""
-    try:
-        image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
-        if image.width * image.height > MOST_PIXELS:
-            raise ValueError(f"it has {image.width}x{image.height} pixels")
-        if target is None:
-            return image
-        if image.size != target:
-            image.draft("RGB", (target[0] * 2, target[1] * 2))
-        image = image.convert("RGB")
-    except DAMAGED_IMAGE as error:
-        raise ConfigError(f"The image {path} cannot be read: {error}.", "Remove or replace it.") from error
-    if image.size == target:
-        return image
-    scale = max(target[0] / image.width, target[1] / image.height)
-    large = image.resize(
-        (max(target[0], round(image.width * scale)), max(target[1], round(image.height * scale))),
-        Image.Resampling.BILINEAR,
-    )
-    left, top = (large.width - target[0]) // 2, (large.height - target[1]) // 2
-    return large.crop((left, top, left + target[0], top + target[1]))
+    def _decode(self, path: str, row: int, into: np.ndarray) -> bool:  # type: ignore[type-arg]
+        """Whether it could be read."""
+        try:
+            image = pixels_of(self.read(path), path, self.form.size, self.form.channels, self.form.scales)
+        except ConfigError as error:
+            self.broken(path, error)
+            return False
+        into[:] = image.transpose(2, 0, 1)
+        self.pixels.put(row, into.tobytes())
+        return True
 
 
 class _Progress:
@@ -206,26 +186,5 @@ class _Progress:
                 )
 
     def end(self) -> None:
-        if self._total > 5000:
+        if self._total > 5000 and self._done:
             print(file=sys.stderr)
-
-
-def _save(path: Path, parts: Mapping[str, Split], names: Sequence[str]) -> None:
-    arrays = {f"{part}_images": split.images.numpy() for part, split in parts.items()}
-    arrays |= {f"{part}_labels": split.labels.numpy() for part, split in parts.items()}
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    with open(partial, "wb") as file:
-        np.savez(file, names=np.array(names), **arrays)  # type: ignore[arg-type]
-    partial.replace(path)
-
-
-def _load(path: Path) -> tuple[dict[str, Split], tuple[str, ...]]:
-    with np.load(path, allow_pickle=False) as held:
-        parts = {
-            name.removesuffix("_images"): Split(
-                torch.from_numpy(held[name]), torch.from_numpy(held[name.replace("_images", "_labels")])
-            )
-            for name in held.files
-            if name.endswith("_images")
-        }
-        return parts, tuple(str(name) for name in held["names"])

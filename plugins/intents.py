@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ge_engine.contracts import Goal
+
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """`text` is what the model is asked to do; `grammar` the form of answer that suits it."""
+    """`text` is what the model is asked to do; `grammar` the form of answer that suits it; `goal` what the
+    child's figures must show, None where nothing is held against it."""
 
     name: str
     text: str
     grammar: str
+    goal: Goal | None = None
 
 
 INTENTS = (

@@ -36,13 +36,20 @@ class Mutation:
         if not context.addresses:
             return Skipped("the parent has no block that this run may rewrite")
         address = context.draw(context.rng, "block", context.addresses)
+        return (yield from self.asked(context, address, self.drawn(context)))
+
+    def drawn(self, context: Context) -> Intent:
+        """One of the intents."""
         intents = {intent.name: intent for intent in self._intents}
-        intent = intents[context.draw(context.rng, "intent", list(intents))]
+        return intents[context.draw(context.rng, "intent", list(intents))]
+
+    def asked(self, context: Context, address: str, intent: Intent) -> Proposal:
+        """The block at `address` rewritten as the intent says, in the form that suits it."""
         intent = yield from self.worded(context, intent)
         code = context.genome.blocks[address].code
-        prompt = Prompt(
-            SYSTEM, paragraphs(intent.text, fenced(code), RULES), address, intent.grammar, intent.name
-        )
+        rules = RULES if intent.grammar != "moves" else ""
+        text = paragraphs(intent.text, fenced(code), rules)
+        prompt = Prompt(SYSTEM, text, address, intent.grammar, intent.name, goal=intent.goal)
         reply = yield prompt
         return context.read(prompt, reply)
 

@@ -1,7 +1,8 @@
-"""Rungs of the ladder that need the model: it builds, answers in shape, is finite, learns, hides nothing."""
+"""Rungs of the ladder that need the model: it builds, keeps its shape, learns, does what was asked."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -60,10 +61,25 @@ def registers(candidate: Candidate, probe: Probe) -> str:
     return f"not registered as a submodule or parameter: {_listed(lost)}; use nn.ModuleList" if lost else ""
 
 
+def does_as_asked(candidate: Candidate, probe: Probe) -> str:
+    """Its parameters and FLOPs are to its parent's as the prompt's goal wants them. What nobody knows is not
+    held against it."""
+    goal, parent = candidate.goal, candidate.parent_probe
+    if goal is None or parent is None:
+        return ""
+    return goal.broken(*(_share(probe, parent, fact) for fact in ("parameters", "flops")))
+
+
 def is_new_function(candidate: Candidate, probe: Probe) -> str:
     """It computes something that no individual of this run computes."""
     twin = candidate.seen_function(probe.fingerprint) if probe.fingerprint else None
     return f"it computes the same function as {twin}, before and after a training step" if twin else ""
+
+
+def _share(probe: Probe, parent: Probe, fact: str) -> float:
+    """A figure as a share of the parent's; NaN where one of the two is unknown, or the parent's is 0."""
+    figure, whole = (one.facts.get(fact, math.nan) for one in (probe, parent))
+    return figure / whole if whole > 0 else math.nan
 
 
 def _listed(names: list[str]) -> str:
@@ -79,4 +95,5 @@ def ge_checks() -> Iterable[Check]:
     yield ProbeRung("finite", 30, is_finite)
     yield ProbeRung("gradient", 40, passes_gradient)
     yield ProbeRung("registered", 50, registers)
+    yield ProbeRung("intent", 55, does_as_asked)
     yield ProbeRung("same function", 60, is_new_function)

@@ -41,12 +41,12 @@ DIRECTIONS = (
     Direction(
         "restructure",
         "Change the order or the number of this network's stages where you expect it to pay.",
-        Goal(("drop", "repeat", "swap", "replace", "depth"), LARGEST, AFFORDABLE, 0.05),
+        Goal(("drop", "repeat", "swap", "replace", "insert", "depth"), LARGEST, AFFORDABLE, 0.05),
     ),
     Direction(
         "replace",
         "Put blocks or layers of another kind where you expect it to pay.",
-        Goal(("replace", "number", "swap"), LARGEST, AFFORDABLE),
+        Goal(("replace", "insert", "number", "swap"), LARGEST, AFFORDABLE),
     ),
     Direction(
         "simplify",

@@ -15,10 +15,12 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Split, Task
 from ge_engine.errors import ConfigError
 from ge_engine.hookspecs import hookimpl
-from ge_plugins.image_folder import cache_folder, read_image_folder
+from ge_plugins.folder_report import tell_folder
+from ge_plugins.image_cache import cache_folder
+from ge_plugins.image_folder import LeftOut, read_image_folder
+from ge_plugins.splitting import SPLIT_SEED, TEST_SHARE, drawing
+from ge_plugins.surveying import refuse
 
-SPLIT_SEED = 0
-TEST_SHARE = 0.2
 DIGIT_SIZE = 32
 
 
@@ -65,17 +67,23 @@ class Folder:
     name = "folder"
 
     def load(self, argument: str, config: RunConfig) -> Dataset:
-        """Without a test part a fifth of the images becomes one. Raises ConfigError without images."""
+        """Without a test part a fifth of the images becomes one; what is cut off has as much of each class.
+        What was found and what was left out is said on stderr. Raises ConfigError without images."""
         if not argument:
             raise ConfigError(
                 "The task folder needs a path.", "Give --task folder:PATH (a directory or a .zip)."
             )
-        parts, names = read_image_folder(Path(argument).expanduser(), config.recipe.image_size)
-        training = parts["train"]
-        test = parts.get("test")
-        if test is None:
-            training, test = cut(training.images, training.labels, TEST_SHARE)
-        return dataset(training, test, names, config)
+        left_out = LeftOut()
+        read = read_image_folder(
+            Path(argument).expanduser(),
+            config.recipe.image_size,
+            drawing(config),
+            left_out if config.skip_broken else refuse,
+        )
+        tell_folder(argument, read, left_out.phrases())
+        return Dataset(
+            read.splits["train"], read.splits["validation"], read.splits["test"], read.names, mirror=True
+        )
 
 
 @dataclass(frozen=True, slots=True)

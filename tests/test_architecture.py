@@ -21,7 +21,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("config",),
     ("expansion",),
     ("syntax",),
-    ("style", "names", "dynamic"),
+    ("layout", "style", "names", "dynamic"),
     ("bindings",),
     ("facts",),
     ("segments",),
@@ -76,6 +76,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("futures", "portions"),
     (
         "batches",
+        "colours",
         "measuring",
         "watching",
         "weighing",

@@ -11,13 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from ge_engine.training.disk import DEEPEST, ENTRY_BYTES, DiskWatch, stored_bytes
+from ge_engine.training.disk import DEEPEST, ENTRY_BYTES, HIDDEN_TICKS, DiskWatch, stored_bytes
 
 MIB = 2**20
 LIMIT = 8 * MIB
 FILE_BYTES = 2 * MIB
 UNLINKED = "f = open('f', 'w+b'); os.unlink('f'); os.posix_fallocate(f.fileno(), 0, SIZE)"
 MEMORY = "f = os.memfd_create('m'); os.posix_fallocate(f, 0, SIZE)"
+LEAVE = """\
+import ctypes, platform, threading
+def after_the_first():
+    while ') Z' not in open(f'/proc/{os.getpid()}/stat').read():
+        time.sleep(0.01)
+    tell()
+threading.Thread(target=after_the_first).start()
+ctypes.CDLL(None).syscall(60 if platform.machine() == 'x86_64' else 93, 0)"""
+"""Ends the first thread of a process alone; another one goes on."""
 HOLDERS = {
     "a file without a name": UNLINKED,
     "memory that is a file": MEMORY,
@@ -33,6 +42,17 @@ m = mmap.mmap(f.fileno(), 4096); os.unlink('f'); f.close()""",
 import ctypes
 f = os.memfd_create('m'); os.posix_fallocate(f, 0, SIZE); libc = ctypes.CDLL(None)
 libc.mmap(None, ctypes.c_size_t(4096), 3, 1, f, ctypes.c_long(0)); os.close(f)""",
+    "a file that is only mapped, in a folder that is named like memory": """
+os.makedirs('a /dev/zero', exist_ok=True)
+f = open('a /dev/zero/f', 'w+b'); os.posix_fallocate(f.fileno(), 0, SIZE)
+import ctypes; libc = ctypes.CDLL(None)
+libc.mmap(None, ctypes.c_size_t(4096), 1, 1, f.fileno(), ctypes.c_long(0)); os.unlink(f.name); f.close()""",
+    "a file without a name of a process whose first thread has ended": f"""
+{UNLINKED}
+{LEAVE}""",
+    "a file that is only mapped of a process whose first thread has ended": f"""
+{UNLINKED}; import mmap; m = mmap.mmap(f.fileno(), 4096); f.close()
+{LEAVE}""",
 }
 
 
@@ -60,9 +80,39 @@ def holding(code: str, folder: Path, size: int) -> Iterator[int]:
 @pytest.mark.parametrize("code", HOLDERS.values(), ids=HOLDERS)
 def test_bytes_that_no_folder_shows(code: str, tmp_path: Path) -> None:
     with holding(code, tmp_path, 9 * MIB) as pid:
-        assert DiskWatch(LIMIT, LIMIT + 1).over(pid, tmp_path)
+        assert DiskWatch(LIMIT, LIMIT + 1).over([pid], tmp_path)
     with holding(code, tmp_path, MIB) as pid:
-        assert not DiskWatch(LIMIT, FILE_BYTES).over(pid, tmp_path)
+        assert not DiskWatch(LIMIT, FILE_BYTES).over([pid], tmp_path)
+
+
+@pytest.mark.parametrize("code", HOLDERS.values(), ids=HOLDERS)
+def test_bytes_that_only_an_orphan_holds(code: str, tmp_path: Path) -> None:
+    """Whom the first process of a namespace has adopted, or the nursery itself."""
+    with subprocess.Popen(["sleep", "60"]) as worker, holding(code, tmp_path, 9 * MIB) as orphan:
+        assert DiskWatch(LIMIT, LIMIT + 1).over([worker.pid, orphan], tmp_path / "never there")
+        assert not DiskWatch(LIMIT, LIMIT + 1).over([worker.pid, 0], tmp_path / "never there")
+        assert DiskWatch(LIMIT, LIMIT + 1).hoard([worker.pid, orphan])
+        worker.kill()
+
+
+def test_orphans_that_each_hold_less_than_the_limit(tmp_path: Path) -> None:
+    with holding(UNLINKED, tmp_path, 5 * MIB) as one, holding(UNLINKED, tmp_path, 5 * MIB) as another:
+        watch = DiskWatch(LIMIT, FILE_BYTES)
+        assert not watch.hoard([one])
+        assert watch.hoard([one, another])
+
+
+def test_an_orphan_that_shows_nothing(tmp_path: Path) -> None:
+    code = f"import ctypes; {UNLINKED}; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)"
+    with holding(code, tmp_path, 9 * MIB) as pid:
+        watch = DiskWatch(LIMIT, FILE_BYTES)
+        assert any(watch.hoard([pid]) for _ in range(HIDDEN_TICKS))
+
+
+def test_a_file_whose_inode_is_that_of_shared_data_elsewhere(tmp_path: Path) -> None:
+    with holding(UNLINKED, tmp_path, 9 * MIB) as pid:
+        elsewhere = frozenset((-1, os.stat(f"/proc/{pid}/fd/{number}").st_ino) for number in (0, 1, 2, 3))
+        assert DiskWatch(LIMIT, FILE_BYTES, elsewhere).over([pid], tmp_path)
 
 
 def test_data_that_all_share_charged_to_a_candidate(tmp_path: Path) -> None:
@@ -70,9 +120,10 @@ def test_data_that_all_share_charged_to_a_candidate(tmp_path: Path) -> None:
     try:
         os.posix_fallocate(shared, 0, 9 * MIB)
         with subprocess.Popen(["sleep", "60"], pass_fds=[shared]) as process:
-            assert DiskWatch(LIMIT, FILE_BYTES).over(process.pid, tmp_path)
-            known = frozenset([os.fstat(shared).st_ino])
-            assert not DiskWatch(LIMIT, FILE_BYTES, known).over(process.pid, tmp_path)
+            assert DiskWatch(LIMIT, FILE_BYTES).over([process.pid], tmp_path)
+            found = os.fstat(shared)
+            known = frozenset([(found.st_dev, found.st_ino)])
+            assert not DiskWatch(LIMIT, FILE_BYTES, known).over([process.pid], tmp_path)
             process.kill()
     finally:
         os.close(shared)
@@ -81,7 +132,7 @@ def test_data_that_all_share_charged_to_a_candidate(tmp_path: Path) -> None:
 def test_a_process_that_has_ended_and_is_not_yet_reaped(tmp_path: Path) -> None:
     with subprocess.Popen(["true"]) as process:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert not DiskWatch(LIMIT, FILE_BYTES).over(process.pid, tmp_path)
+        assert not DiskWatch(LIMIT, FILE_BYTES).over([process.pid], tmp_path)
 
 
 @pytest.mark.parametrize("levels", [0, 4, 20])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
-from ge_engine.contracts import Candidate, Check, Probe
+from ge_engine.contracts import Candidate, Check, Goal, Probe
 from ge_engine.outcome import Rejected
 from ge_plugins.probe_checks import ge_checks
 
@@ -22,6 +24,13 @@ def candidate(seen: str | None = None, **probe: Any) -> Candidate:
     )
 
 
+def asked(parent: dict[str, float] | None, child: dict[str, float], **goal: Any) -> Candidate:
+    """A candidate with these facts of a parent with those, of which a goal was asked."""
+    known = Probe(facts=parent) if parent is not None else None
+    return replace(candidate(facts=child), goal=Goal(**goal), parent_probe=known)
+
+
+SMALLER = {"parameters": (0.0, 0.95)}
 BAD: dict[str, tuple[Candidate, str]] = {
     "build": (
         candidate(stage="forward", error="ValueError: no (line 3, in Net.forward)"),
@@ -31,6 +40,10 @@ BAD: dict[str, tuple[Candidate, str]] = {
     "finite": (candidate(finite=False), "NaN"),
     "gradient": (candidate(without_gradient=frozenset({"a", "head.weight"})), r"reaches head\.weight$"),
     "registered": (candidate(unregistered=("layers (Linear)",)), "layers"),
+    "intent": (
+        asked({"parameters": 100, "flops": 9}, {"parameters": 98, "flops": 9}, **SMALLER),
+        r"^98\.0% of the parent's parameters, where at most 95%",
+    ),
     "same function": (candidate(seen="g1s3"), "g1s3"),
 }
 
@@ -63,3 +76,30 @@ def test_a_reason_as_long_as_the_model() -> None:
     assert rejected is not None
     assert len(rejected.reason) < 120
     assert "495 more" in rejected.reason
+
+
+@pytest.mark.parametrize(
+    ("parent", "child"),
+    [
+        ({"parameters": 100, "flops": 9}, {"parameters": 95, "flops": 90}),
+        (None, {"parameters": 200, "flops": 9}),
+        ({}, {"parameters": 200, "flops": 9}),
+        ({"parameters": 100}, {}),
+        ({"parameters": 0.0}, {"parameters": 7.0}),
+        ({"parameters": math.nan}, {"parameters": 7.0}),
+        ({"parameters": 100}, {"parameters": math.nan}),
+    ],
+    ids=["as asked", "parent never probed", "parent unknown", "child unknown", "of none", "nan", "child nan"],
+)
+def test_a_figure_that_nobody_knows_held_against_a_child(
+    parent: dict[str, float] | None, child: dict[str, float]
+) -> None:
+    assert RUNGS["intent"].check(asked(parent, child, **SMALLER)) is None
+
+
+def test_a_bound_of_flops_that_only_parameters_are_held_to() -> None:
+    facts = {"parameters": 100.0, "flops": 10.0}
+    rejected = RUNGS["intent"].check(asked(facts, {**facts, "flops": 31.0}, flops=(0.0, 3.0)))
+    assert isinstance(rejected, Rejected)
+    assert "FLOPs" in rejected.reason
+    assert RUNGS["intent"].check(asked(facts, {**facts, "flops": 30.0}, flops=(0.0, 3.0))) is None

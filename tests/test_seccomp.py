@@ -116,7 +116,7 @@ def test_a_call_that_reaches_another_process(machine: str) -> None:
     further = ("pidfd_open", "pidfd_send_signal", "rt_sigqueueinfo", "perf_event_open")
     for name in (*seccomp.PROCESSES, *further):
         assert judge(name) == REFUSED, name
-    assert [judge("fcntl", 3, command) for command in (1, 3, 8, 10, 15, 1024)] == [ALLOWED] * 2 + [
+    assert [judge("fcntl", 3, command) for command in (1, 3, 1030, 8, 10, 15, 1024)] == [ALLOWED] * 3 + [
         REFUSED
     ] * 4
     assert [judge("ioctl", 3, command) for command in (0x5401, 0x5412, 0x8901)] == [ALLOWED, REFUSED, REFUSED]
@@ -135,6 +135,37 @@ def test_a_neighbour_that_is_killed_where_nothing_else_confines(
     assert judge("kill", os.getpid() + 1, 9) == (ALLOWED if alone else REFUSED)
 
 
+FLAGS, NEXT_FLAGS, VERSION, EXTENDED, VERITY = 0x4008_6602, 0x4004_6602, 0x4008_7602, 0x401C_5820, 0x4080_6685
+HINTS, READS_TERMINAL, KEEPS_ON_EXEC, OF_NVIDIA = (1036, 1038), 0x5401, 0x5451, 0xC020_462A
+
+
+def test_a_mark_that_is_left_at_a_file_without_a_right_to_write(machine: str) -> None:
+    """Who owns a file may set its flags, its version and its hints through a descriptor that only reads."""
+    for rules in (seccomp.WITHIN, {**seccomp.WITHIN, **seccomp.DEVICES}):
+        judge = Judge(machine, seccomp.of_candidate(rules))
+        for command in (FLAGS, NEXT_FLAGS, VERSION, EXTENDED, VERITY, 0x5412):
+            assert judge("ioctl", 3, command) == REFUSED, hex(command)
+        assert [judge("fcntl", 3, command) for command in HINTS] == [REFUSED] * 2
+        assert [judge("ioctl", 3, command) for command in (READS_TERMINAL, KEEPS_ON_EXEC)] == [ALLOWED] * 2
+    assert judge("ioctl", 3, OF_NVIDIA) == ALLOWED
+
+
+def test_files_that_are_kept_where_nobody_counts(machine: str) -> None:
+    """In a thread with descriptors of its own, on their way through a socket, or reserved at once."""
+    judge = Judge(machine, seccomp.of_candidate(seccomp.WITHIN, refused=seccomp.NO_SOCKETS))
+    vm, files, handlers, thread = 0x100, 0x400, 0x800, 0x1_0000
+    assert judge("clone", vm | handlers | thread) == REFUSED
+    assert judge("clone", vm | handlers | files | thread) == ALLOWED
+    assert judge("clone", vm | files | 17) == ALLOWED
+    assert [judge("sendmsg"), judge("sendmmsg"), judge("sendto")] == [REFUSED, REFUSED, ALLOWED]
+    assert judge("fallocate") == ABSENT
+
+
+def test_who_uses_a_file_that_may_not_be_read(machine: str) -> None:
+    judge = Judge(machine, seccomp.of_candidate(seccomp.WITHIN))
+    assert [judge(name) for name in ("inotify_init1", "inotify_add_watch")] == [REFUSED] * 2
+
+
 def test_a_namespace_that_is_made_after_all(machine: str) -> None:
     judge = Judge(machine, seccomp.of_candidate(seccomp.WITHIN))
     threads = 0x3D0F00
@@ -149,7 +180,7 @@ def test_a_namespace_that_is_made_after_all(machine: str) -> None:
 def test_a_socket_that_reaches_someone(machine: str) -> None:
     closed = Judge(machine, seccomp.of_candidate(seccomp.WITHIN, refused=seccomp.NO_SOCKETS))
     assert [closed("socket", family, STREAM) for family in (UNIX, INET, 10, NETLINK, 17, 40)] == [REFUSED] * 6
-    assert [closed("connect"), closed("bind"), closed("sendmsg")] == [REFUSED, REFUSED, ALLOWED]
+    assert [closed("connect"), closed("bind"), closed("sendto")] == [REFUSED, REFUSED, ALLOWED]
     kinds = (STREAM, STREAM | 0o2004000, 5, DATAGRAM, 3)
     assert [closed("socketpair", UNIX, kind) for kind in kinds] == [ALLOWED] * 3 + [REFUSED] * 2
     assert closed("socketpair", 30, STREAM) == REFUSED

@@ -9,6 +9,7 @@ from typing import Any
 import doubles
 import pytest
 
+from ge_engine.cli.show import _step
 from ge_engine.contracts import Prompt, Reply, Target
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, Scored
@@ -174,3 +175,18 @@ def test_a_fault_that_no_repair_can_mend_and_is_sent_back(stage: str) -> None:
     prompts, bred = answered(made.chain(pool(SEED, generation=0), 0), code, Rejected(stage, "no"))
     assert len(prompts) == 1
     assert bred.rejected == Rejected(stage, "no")
+
+
+def test_a_comment_of_a_reply_that_is_left_out_without_a_word() -> None:
+    """It stands in the step's note, which `ge show` prints."""
+    chain = breeder(operators=("mutation",)).chain(pool(SEED, generation=0), 0)
+    asked = next(chain)
+    assert isinstance(asked, Ask)
+    code = asked.genome.blocks[asked.prompt.address].code
+    bred = answered(
+        breeder().chain(pool(SEED, generation=0), 0), f"# wider\n{code}\n", Rejected("model", "no")
+    )[1]
+    assert f"the comment above {asked.prompt.address} was left out: '# wider'" in bred.steps[-1].note
+    assert bred.steps[-1].note in _step(bred.steps[-1])
+    plain = answered(breeder().chain(about, 0), code, no)[1]
+    assert plain.steps[-1].note == ""

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ge_engine.config import PRESETS, RunConfig, load_config
+from ge_engine.errors import ConfigError
 
 MODEL, SEARCH, TRAINING = "Model and task", "Search", "Training"
 BUDGET, LANGUAGE, RUN = "Budgets", "Language model", "Run"
@@ -119,6 +120,13 @@ BatchSize = Annotated[int | None, _option(TRAINING, "Images a step.", "--batch-s
 LearningRate = Annotated[float | None, _option(TRAINING, "Learning rate.", "--lr")]
 TrainLimit = Annotated[int | None, _option(TRAINING, "Train on so many images only.", "--train-limit")]
 ImageSize = Annotated[int | None, _option(TRAINING, "Resize images to so many pixels.", "--image-size")]
+Channels = Annotated[
+    str | None,
+    _option(TRAINING, "Channels of the images: auto, 1 (grey) or 3.", "--channels", metavar="auto|1|3"),
+]
+SkipBroken = Annotated[
+    bool | None, _option(MODEL, "Leave damaged images out instead of stopping.", "--skip-broken")
+]
 Precision = Annotated[str | None, _option(TRAINING, "auto, no, bf16 or fp16.", "--precision")]
 Optimizer = Annotated[str | None, _option(TRAINING, "seed (its get_optimizer), sgd or adamw.", "--optimizer")]
 WeightDecay = Annotated[float | None, _option(TRAINING, "Decay of weights.", "--weight-decay")]
@@ -182,6 +190,7 @@ SETTINGS: Mapping[str, str] = {
     **dict.fromkeys(("islands", "migrate_every", "start_method"), ""),
     **dict.fromkeys(("processes_per_candidate", "gpus_per_candidate"), ""),
     "repair_texts": "",
+    "skip_broken": "",
     "seed": "random_seed",
     "objective": "objectives",
     "constraint": "constraints",
@@ -199,6 +208,7 @@ SETTINGS: Mapping[str, str] = {
     "label_smoothing": "recipe.label_smoothing",
     "train_limit": "recipe.train_limit",
     "image_size": "recipe.image_size",
+    "channels": "recipe.channels",
     "precision": "recipe.precision",
     "ema": "recipe.ema",
 }
@@ -221,11 +231,24 @@ def settings_of(options: Mapping[str, Any]) -> RunConfig:
         flags["p_mating"] = 0.0
     if options.get("no_personas"):
         flags["personas"] = ["none"]
+    if given.get("channels"):
+        flags["recipe.channels"] = channels_of(given["channels"])
     name, argument = evaluator_of(options.get("evaluator"), options.get("command"))
     flags |= {"evaluator": name, "evaluator_argument": argument or None}
     if options.get("llm_url"):
         flags["llm"] = [_with_url(spec, options["llm_url"]) for spec in flags.get("llm") or ()] or None
     return load_config(options["preset"], options["config"], flags)
+
+
+def channels_of(asked: str) -> int:
+    """The setting of `--channels`. Raises ConfigError on anything but auto and whole numbers."""
+    if asked == "auto":
+        return 0
+    if not asked.isascii() or not asked.isdigit() or int(asked) == 0:
+        raise ConfigError(
+            f"--channels wants auto, 1 or 3 and got {asked!r}.", "For example --channels 1 for a grey model."
+        )
+    return int(asked)
 
 
 def evaluator_of(evaluator: str | None, command: str | None) -> tuple[str | None, str]:

@@ -11,7 +11,7 @@ from ge_engine.cli.console import out
 from ge_engine.cli.outcomes import describe, describe_outcome
 from ge_engine.cli.refs import find_individual, split_reference
 from ge_engine.ledger import History
-from ge_engine.population import SEED_ID, Individual
+from ge_engine.population import SEED_ID, Individual, Step
 from ge_engine.store.parts import changed, part_of, parts_of, scored_in
 from ge_engine.store.records import Call
 from ge_engine.store.rescored import plain, spreads
@@ -74,14 +74,15 @@ def _print_lineage(history: History, one: Individual) -> None:
             continue
         met.add(identity)
         ancestor = find_individual(history, identity)
-        steps = "; ".join(_step(s.operator, s.intent, s.persona, s.address) for s in ancestor.steps)
+        steps = "; ".join(_step(s) for s in ancestor.steps)
         out.print(Text("  " * depth + identity + (f"  {steps}" if steps else "")))
         waiting[:0] = [(parent, depth + 1) for parent in ancestor.parents]
 
 
-def _step(operator: str, intent: str, persona: str, address: str) -> str:
-    who = "" if persona in ("", "none") else f", as {persona}"
-    return f"{operator} of {address} ({intent}{who})"
+def _step(step: Step) -> str:
+    who = "" if step.persona in ("", "none") else f", as {step.persona}"
+    note = f" [{step.note}]" if step.note else ""
+    return f"{step.operator} of {step.address} ({step.intent}{who}){note}"
 
 
 def _print_call(call: Call) -> None:

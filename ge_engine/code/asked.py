@@ -12,6 +12,7 @@ from ge_engine.code.bindings import bound_names
 from ge_engine.code.facts import Span
 from ge_engine.code.mending import mended
 from ge_engine.code.names import free_names
+from ge_engine.code.style import plain
 from ge_engine.code.syntax import SyntaxFault, digest, parse
 from ge_engine.genome import Genome
 
@@ -44,11 +45,13 @@ class Asked:
         self.work = 0
         self.name = address.rpartition(".")[2]
         keyword = "class" if span.kind == "class" else "def"
-        self._header = re.compile(rf"\b{keyword}[\s\u200b-\u200d\u2060\ufeff]+{re.escape(self.name)}\b")
+        self._header = re.compile(
+            rf"\b{keyword}(?:[\s\u200b-\u200d\u2060\ufeff]|\\\n)+{re.escape(self.name)}\b"
+        )
 
     def mentions(self, text: str) -> bool:
         """The text holds the first words of the block's definition."""
-        return self._header.search(text) is not None
+        return self._header.search(plain(text)) is not None
 
     def parse(self, code: str) -> ast.Module | SyntaxFault:
         """The code's tree, or why it has none."""

@@ -135,6 +135,10 @@ def _unfilled(
     wanted = {*chosen.helpers, *own, *seeds}
     definitions = {n.name: n for n in offer.tree.body if isinstance(n, DEFINITIONS)}
     for statement in _left_behind(offer, chosen, genome):
+        again = own & {*scope_names(statement)} if statement.lineno > offer.block.lineno else frozenset()
+        if again and not isinstance(statement, DEFINITIONS):
+            what = f"{min(again)} is bound again in line {statement.lineno} of the reply"
+            return Rejected("contract", f"{what}, after the block: change it within the block.")
         changed = changed_names(statement, definitions) & wanted
         if changed:
             name = min(changed)

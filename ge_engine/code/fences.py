@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 MAX_CLOSINGS = 12
 """How many possible ends of a fence are tried; a docstring with many fences has as many."""
+
+MAX_GLUED = 4
+"""How many lines of code with the marks of an end after them are tried."""
 
 MAX_FENCES = 60
 """How many fences of a reply are looked at."""
@@ -16,6 +19,7 @@ MAX_FENCES = 60
 _FENCE = re.compile(
     r"^(?P<indent>(?:>\s?)*[ \t]*(?:[-*+]\s+|\d+[.)]\s+)?)(?P<marks>`{3,}|~{3,})(?P<info>.*)$"
 )
+_AFTER_PROSE = re.compile(r"^(?P<indent>)[^`]*[^`\s][ \t]+(?P<marks>`{3,})(?P<info>python3?|py)[ \t]*$")
 _GLUED = re.compile(r"^(?:\w+[ \t]+)?((?:class|def|async def|import|from)\s.*|@\w.*)$")
 
 
@@ -35,13 +39,14 @@ def fences(text: str, complete: Callable[[str], bool]) -> list[Fence]:
     """The outermost fences of a text in order, at most `MAX_FENCES`.
 
     A fence ends at the first closing line where `complete(code)` holds, so a fence within a docstring
-    does not end the one around it; if it holds nowhere, at the first closing line.
+    does not end the one around it; if it holds nowhere, where the marks follow a last line of complete code
+    on that line; else at the first closing line.
     """
     lines = text.split("\n")
     found: list[Fence] = []
     at = 0
     while at < len(lines) and len(found) < MAX_FENCES:
-        opening = _FENCE.match(lines[at])
+        opening = _FENCE.match(lines[at]) or _AFTER_PROSE.match(lines[at])
         if opening is None or (opening["marks"][0] == "`" and "`" in opening["info"]):
             at += 1
             continue
@@ -74,10 +79,23 @@ def _read(lines: list[str], start: int, opening: re.Match[str], complete: Callab
 
     closing = (at for at in range(start + 1, len(lines)) if _closes(lines[at], opening["marks"]))
     ends = list(islice(closing, MAX_CLOSINGS))
+    end = next((end for end in ends if complete(code(end))), None)
+    if end is None:
+        for at in islice(_ends_of_code(lines, start + 1, opening["marks"]), MAX_GLUED):
+            last = lines[at].partition(opening["marks"])[0]
+            if complete(whole := f"{code(at)}\n{last}"):
+                return Fence(whole, info, True, start, at + 1)
     if not ends:
         return Fence(code(len(lines)), info, False, start, len(lines))
-    end = next((end for end in ends if complete(code(end))), ends[0])
+    end = ends[0] if end is None else end
     return Fence(code(end), info, True, start, end + 1)
+
+
+def _ends_of_code(lines: list[str], start: int, marks: str) -> Iterator[int]:
+    """Lines of code, with the marks of a fence after it."""
+    return (
+        at for at in range(start, len(lines)) if lines[at].partition(marks)[0].strip() and marks in lines[at]
+    )
 
 
 def _closes(line: str, marks: str) -> bool:

@@ -25,8 +25,11 @@ OVERLAP = -1
 
 @dataclass(frozen=True, slots=True)
 class Hunk:
+    """Old and new text. `loose` are the same of a diff whose lines of context lost the space in front."""
+
     old: str
     new: str
+    loose: tuple[str, str] | None = None
 
 
 def looks_like_edit(text: str) -> bool:
@@ -104,16 +107,25 @@ def _together(code: str, fitted: list[tuple[str, str]]) -> str | int:
 
 
 def _fitted(code: str, hunk: Hunk, indent: str) -> tuple[str, str]:
-    """Old and new text of an edit, shifted to column 0 where it fits only so."""
-    old, new = hunk.old.strip("\n"), hunk.new.strip("\n")
-    if (
-        indent
-        and not _places(code.split("\n"), old)
-        and _all_indented(old, indent)
-        and _all_indented(new, indent)
-    ):
-        return _shifted(old, indent), _shifted(new, indent)
-    return old, new
+    """Old and new text of an edit in the first reading that fits: as it stands, shifted to column 0, with
+    other blanks at the ends of lines."""
+    lines = code.split("\n")
+    pairs = [(hunk.old.strip("\n"), hunk.new.strip("\n"))]
+    pairs += [(hunk.loose[0].strip("\n"), hunk.loose[1].strip("\n"))] if hunk.loose else []
+    pairs += [
+        (_shifted(old, indent), _shifted(new, indent))
+        for old, new in pairs
+        if indent and _all_indented(old, indent) and _all_indented(new, indent)
+    ]
+    exact = next((pair for pair in pairs if _places(lines, pair[0])), None)
+    if exact is not None:
+        return exact
+    bare = [line.rstrip() for line in lines]
+    for old, new in pairs:
+        found = _places(bare, "\n".join(line.rstrip() for line in old.split("\n")))
+        if len(found) == 1:
+            return "\n".join(lines[found[0] : found[0] + old.count("\n") + 1]), new
+    return pairs[0]
 
 
 def added_lines(text: str) -> str:
@@ -150,7 +162,11 @@ def _hunk(lines: list[str]) -> Iterator[Hunk]:
     old = [_bare(line) for line in lines if not line.startswith("+")]
     new = [_bare(line) for line in lines if not line.startswith("-")]
     if old != new:
-        yield Hunk("\n".join(old), "\n".join(new))
+        loose = (
+            "\n".join(line[line.startswith("-") :] for line in lines if not line.startswith("+")),
+            "\n".join(line[line.startswith("+") :] for line in lines if not line.startswith("-")),
+        )
+        yield Hunk("\n".join(old), "\n".join(new), loose)
 
 
 def _bare(line: str) -> str:

@@ -28,6 +28,7 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _BARE_NUMBER = re.compile(r"^[ \t]*+\[?(\d{1,5})\]?[ \t]*+[:|│→.)]?[ \t]*+$")
+_MAGIC = re.compile(r"(?:%{1,2}|!{1,2})[A-Za-z]\w*(?:\s|$)")
 MAX_CHARACTERS = 50_000
 """Longer code is not mended."""
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "'": "'", "\\": "\\", "r": ""}
@@ -141,6 +142,12 @@ def _without_line_prefix(code: str) -> Iterator[str]:
     yield from _without_numbers(lines)
 
 
+def _without_magics(code: str) -> Iterator[str]:
+    """Code without the commands of a notebook."""
+    kept = [line for line in code.split("\n") if not _MAGIC.match(line)]
+    yield "\n".join(kept)
+
+
 def _without_numbers(lines: list[str]) -> Iterator[str]:
     """The lines less the numbers in front, where each has one and they count up."""
     found = [_BARE_NUMBER.match(line) or _NUMBER.match(line) for line in lines if line.strip()]
@@ -160,4 +167,5 @@ _MENDS: tuple[tuple[Callable[[str], Iterator[str]], str], ...] = (
     (_unescaped_newlines, "turned escaped line ends into line ends"),
     (_unescaped_html, "turned HTML entities into characters"),
     (_without_line_prefix, "dropped what stood before each line"),
+    (_without_magics, "dropped commands of a notebook"),
 )  # fmt: skip

@@ -22,14 +22,23 @@ _OTHER = re.compile(
     r"(?:\A\s*|^)(?:<\|start\|>assistant)?<\|channel\|>\s*(?:analysis|commentary)\b.*?(?:<\|end\|>|\Z)",
     re.DOTALL | re.MULTILINE,
 )
-_WORDS = "im_end|im_start|endoftext|end_of_text|eot_id|eom_id|end|return|start|message|assistant|user|eos|pad"
-_MARK = rf"(?:<\|(?:{_WORDS})\|>|<(?:end_of_turn|start_of_turn|eos|bos)>|</?s>|<｜[^｜\n]{{1,40}}｜>)"
-_ROLE = rf"{_MARK}(?:assistant|model)[ \t]*(?=\n)"
+_THOUGHT = re.compile(r"\A\s*<\|begin_of_thought\|>.*?<\|end_of_thought\|>", re.DOTALL)
+_MARK = (
+    r"(?:<\|(?!channel\||begin_of_thought)\w{1,40}\|>|<(?:end_of_turn|start_of_turn|eos|bos|pad)>|</?s>"
+    r"|<｜[^｜\n]{1,40}｜>)"
+)
+_ROLE = rf"{_MARK}(?:assistant|model)(?:[ \t]*(?=\n)|{_MARK})"
 _LEADING = re.compile(rf"(?:\s*+(?:{_ROLE}|{_MARK}|\[/INST\](?=\s)|\[INST\](?=\n)))++", re.IGNORECASE)
 _TRAILING = re.compile(rf"(?:{_MARK}|(?<=\n)\[/?INST\]|\s)*\Z", re.IGNORECASE)
 _GLUED = re.compile(rf"^([ \t]*(?:`{{3,}}|~{{3,}})){_MARK}+[ \t]*$", re.MULTILINE)
 _BEFORE_FENCE = re.compile(rf"^{_MARK}+[ \t]*(?=```|~~~)", re.MULTILINE)
 _TURN = re.compile(r"<\|(?:im_end|endoftext|end_of_text|eot_id|eom_id|end|return)\|>|<end_of_turn>|</s>")
+_ASKS = re.compile(
+    r"(?:<\|(?:im_start|start|start_header_id|start_of_role)\|>|<start_of_turn>)user\b|<\|user\|>|<｜User｜>"
+    r"|(?<=</s>)\s*\[INST\]|^\[INST\]|^(?:\*\*|\#{1,4} )?(?:User|Human)(?:\*\*)?:"
+    r"|^\#{1,4} (?:User|Human|Instructions?):?[ \t]*$",
+    re.MULTILINE,
+)
 _INVISIBLE = re.compile(
     "\\A[\u200b\u200c\u200d\u2060\ufeff]+|^[\u200b\u200c\u200d\u2060\ufeff]+(?=```|~~~)", re.MULTILINE
 )
@@ -103,6 +112,7 @@ def without_reasoning(text: str) -> tuple[str, list[str], bool]:
     steps: list[str] = []
     text = _note(_INVISIBLE.sub("", text), text, steps, "dropped invisible characters")
     text = _without_channels(text, steps)
+    text = _note(_THOUGHT.sub("", text), text, steps, "dropped the reasoning")
     text = _note(_without_marks(text), text.rstrip(), steps, "dropped chat template marks")
     text, unfinished = _without_thoughts(text, steps)
     text = _note(_without_marks(text), text.rstrip(), steps, "dropped chat template marks")
@@ -113,6 +123,18 @@ def turns(text: str) -> Iterator[str]:
     """The text before each of the first marks that end a turn."""
     for mark in islice(_TURN.finditer(text), MAX_TURNS):
         yield text[: mark.start()]
+
+
+def before_next_question(text: str) -> str | None:
+    """What stands before the first place outside code where the model goes on as the one who asks; None where
+    it does not."""
+    asks = next(_ASKS.finditer(text), None)
+    if asks is None or _is_code(text.strip()):
+        return None
+    whole = _stretches(text)
+    outside = (m.start() for m in _ASKS.finditer(text) if not any(a <= m.start() < b for a, b in whole))
+    at = next(outside, 0)
+    return text[:at] if text[:at].strip() else None
 
 
 def _without_channels(text: str, steps: list[str]) -> str:

@@ -7,6 +7,7 @@ looked at twice. Joined, the segments give the file's text back by construction.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
@@ -131,6 +132,14 @@ class Segment:
         first = before + len(start) - len(start.lstrip(" \t\x0c"))
         end = before + sum(map(len, self.lines[span.first - 1 : span.last]))
         return first, end - _line_end(self.lines[span.last - 1])
+
+
+def defines(text: str, name: str) -> bool:
+    """The text of a segment defines `name`, however that is spelt: Python takes several spellings for one."""
+    if re.search(rf"\b(?:class|def)\s+{re.escape(name)}\b", text) is not None:
+        return True
+    tree = parse(normalised(text))
+    return isinstance(tree, ast.Module) and any(name == getattr(node, "name", "") for node in tree.body)
 
 
 def _line_end(line: str) -> int:

@@ -14,7 +14,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeVar
@@ -156,22 +155,6 @@ def newline_of(text: str, default: str) -> str:
     ends = Counter(line[len(line.rstrip("\r\n")) :] for line in split_lines(text))
     del ends[""]
     return ends.most_common(1)[0][0] if ends else default
-
-
-def with_line_ends(text: str, old: str, default: str) -> str:
-    """`text` (LF) with the line ends of `old`, which it replaces. Where those are mixed, a line that stays
-    keeps its own; a new one gets the most common."""
-    common = newline_of(old, default)
-    before = split_lines(old)
-    bare, lines = [line.rstrip("\r\n") for line in before], text.split("\n")
-    if all(line in (same, same + common) for line, same in zip(before, bare, strict=True)):
-        return text.replace("\n", common)
-    ends = [common] * len(lines)
-    for match in SequenceMatcher(None, bare, lines, autojunk=False).get_matching_blocks():
-        for step in range(match.size):
-            kept = before[match.a + step]
-            ends[match.b + step] = kept[len(bare[match.a + step]) :] or common
-    return "".join(line + end for line, end in zip(lines, [*ends[:-1], ""], strict=True))
 
 
 def split_lines(text: str) -> list[str]:

@@ -36,7 +36,9 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _HEADING = re.compile(
     r"\W*(?:(?:the|my|a|an|first|initial|here\s+is|this\s+is|from)\s+)*"
     r"(?:old|original|previous|rejected|discarded|draft|before|wrong)(?:\s+(?:code|version|block|class|method|"
-    r"function|draft|attempt|one|answer|implementation))*(?:\s+(?:was|is))?(?:\s*\([^()\n]{0,60}\))?\W*",
+    r"function|draft|attempt|one|answer|implementation))*(?:\s+(?:was|is))?(?:\s*\([^()\n]{0,60}\))?\W*"
+    r"|\W*(?:please\s+)?(?:do\s+not|don['\u2019]t|never)\s+use\s+(?:this|it|that|the\s+following)"
+    r"(?:\s+(?:code|version|block|class|method|function|one|variant|implementation))?(?:\s*[,;:.(\u2014-].*)?\W*",
     re.IGNORECASE,
 )
 

@@ -349,7 +349,8 @@ class _OneStep:
         genome = apply(self._context.genome, proposed)
         if isinstance(genome, Rejected):
             return None, Verdict.plain(genome)
-        verdict = yield Trial(genome, self._context.genome, proposed, final)
+        goal = self._asked[0].goal if self._asked else None
+        verdict = yield Trial(genome, self._context.genome, proposed, final, goal)
         return genome, Verdict.plain(verdict) if isinstance(verdict, Rejected) else verdict
 
     def _repair(self, verdict: Verdict) -> Generator[Want, Any, Patch | Rejected | Skipped]:
@@ -384,7 +385,7 @@ class _OneStep:
             intent=prompt.intent if prompt else "",
             address=address,
             grammar=(prompt.grammar or "") if prompt else "",
-            note="; ".join(self._notes),
+            note="; ".join([*self._notes, *(proposed.notes if isinstance(proposed, Patch) else ())]),
         )
 
     def _checked(self, value: object) -> Patch | Rejected | Skipped:

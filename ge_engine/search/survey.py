@@ -15,8 +15,10 @@ from ge_engine.structure.moves import Move, module_classes, moves_of, together
 
 Measure = Callable[[Sequence[Genome]], Future[tuple[Size | None, ...]]]
 
-SINGLES = 64
-"""Moves of a block that are built; of more, as many of each kind."""
+SINGLES = 80
+"""Moves of a block that are built; of more, a sample of each kind."""
+RESIZING = frozenset(("width", "depth", "drop"))
+"""Kinds of which twice as many are built: those that change a network's size most."""
 COMBINED = 24
 """Pairs and triples of moves that are built besides."""
 
@@ -73,7 +75,8 @@ class Surveys:
 
 
 def sampled(moves: Sequence[Move], rng: random.Random, most: int) -> list[Move]:
-    """At most `most` moves, of each kind as many as of the others where there are, in a fixed order."""
+    """At most `most` moves, of each kind as many as of the others where there are, of those that resize twice
+    as many, in a fixed order."""
     if len(moves) <= most:
         return list(moves)
     kinds: dict[str, list[Move]] = {}
@@ -81,9 +84,10 @@ def sampled(moves: Sequence[Move], rng: random.Random, most: int) -> list[Move]:
         kinds.setdefault(move.kind, []).append(move)
     chosen: set[str] = set()
     while len(chosen) < most:
-        for waiting in kinds.values():
-            if waiting and len(chosen) < most:
-                chosen.add(waiting.pop().text)
+        for kind, waiting in kinds.items():
+            for _ in range(2 if kind in RESIZING else 1):
+                if waiting and len(chosen) < most:
+                    chosen.add(waiting.pop().text)
     return [move for move in moves if move.text in chosen]
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import chain
 
 from ge_engine.genome import Genome
+from ge_engine.structure.library import library_changes
 from ge_engine.structure.numbers import number_changes
 from ge_engine.structure.sequences import sequence_changes
 from ge_engine.structure.text import Code, Edit
@@ -15,8 +16,9 @@ from ge_engine.structure.text import Code, Edit
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One structural change. `kind` is "width", "depth", "number", "drop", "repeat", "swap" or "replace",
-    `text` what it does in one line that no other move of the block has, `code` the block after its edits."""
+    """One structural change. `kind` is "width", "depth", "number", "drop", "repeat", "swap", "replace"
+    or "insert", `text` what it does in one line that no other move of the block has, `code` the block after
+    its edits, with what they bring along above it."""
 
     kind: str
     text: str
@@ -33,7 +35,9 @@ def moves_of(code: str, classes: tuple[str, ...] = ()) -> tuple[Move, ...]:
     block = Code(code)
     results: set[str] = {code}
     found: dict[str, Move] = {}
-    for change in chain(sequence_changes(block, classes), number_changes(block)):
+    for change in chain(
+        sequence_changes(block, classes), number_changes(block), library_changes(block, classes)
+    ):
         new = block.edited(change.edits)
         if new is None or new in results:
             continue
@@ -44,8 +48,11 @@ def moves_of(code: str, classes: tuple[str, ...] = ()) -> tuple[Move, ...]:
 
 
 def together(code: str, moves: Sequence[Move]) -> str | None:
-    """The code after several moves at once; None where they touch the same place."""
-    return Code(code).edited(chain.from_iterable(move.edits for move in moves))
+    """The code after several moves at once; None where they touch the same place. A helper that several of
+    them bring comes once."""
+    edits = [edit for move in moves for edit in move.edits]
+    brought = dict.fromkeys(edit for edit in edits if edit.end == 0)
+    return Code(code).edited([*brought, *(edit for edit in edits if edit.end > 0)])
 
 
 def by_text(code: str, classes: tuple[str, ...], texts: Iterable[str]) -> list[Move] | str:

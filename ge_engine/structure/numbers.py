@@ -24,6 +24,7 @@ TABLED: Mapping[str, tuple[int, ...]] = {
     "nhead": (1, 2, 4, 8),
     "n_head": (1, 2, 4, 8),
     "dilation": (1, 2),
+    "padding": (0, 1, 2, 3),
 }
 """Arguments whose values have a table of their own, by the name that a call or a signature gives them."""
 
@@ -157,6 +158,9 @@ def _visit(node: ast.AST, name: str, found: list[Number]) -> None:
         _visit_signature(node.args, found)
         for statement in node.body:
             _visit(statement, "", found)
+        return
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Pow, ast.Mod)):
+        _visit(node.left, "", found)
         return
     for child, inner in _children(node):
         _visit(child, inner or (name if isinstance(node, (ast.List, ast.Tuple)) else ""), found)

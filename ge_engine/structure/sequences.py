@@ -56,11 +56,11 @@ def _element_changes(code: Code, elements: Sequence[ast.expr], classes: Sequence
         for text in _repeated(code, element):
             yield Change(
                 "repeat",
-                f"repeat {_shown(code, [element])} as {_short(text)}",
+                f"repeat {_shown(code, [element])} as {shortened(text)}",
                 (Edit(end, end, f", {text}"),),
             )
         yield from (
-            Change("replace", f"replace {_shown(code, [element])} by {_short(text)}", (edit,))
+            Change("replace", f"replace {_shown(code, [element])} by {shortened(text)}", (edit,))
             for text, edit in _replaced(code, element, classes)
         )
         if at + 1 < count and code.of(element) != code.of(elements[at + 1]):
@@ -72,14 +72,14 @@ def _element_changes(code: Code, elements: Sequence[ast.expr], classes: Sequence
 def _layer_changes(code: Code, classes: Sequence[str]) -> Iterator[Change]:
     for layer in layers_of(code):
         made = layer.made.value
-        words = f"self.{layer.name} = {_short(code.of(made))}"
+        words = f"self.{layer.name} = {shortened(code.of(made))}"
         drop = [*_unwrapped(code, layer), Edit(*code.lines_of(layer.made), "")]
         for bridge in bridges(code, [made]):
             told = f"; width {bridge[0]} becomes {bridge[1]}" if bridge else ""
             yield Change("drop", f"drop {words}{told}", (*drop, *_bridged(code, [made], bridge)))
         yield from _layer_repeats(code, layer)
         yield from (
-            Change("replace", f"replace {words} by {_short(text)}", (edit,))
+            Change("replace", f"replace {words} by {shortened(text)}", (edit,))
             for text, edit in _replaced(code, made, classes)
         )
 
@@ -129,7 +129,7 @@ def _layer_repeats(code: Code, layer: Layer) -> Iterator[Change]:
         for call in layer.calls:
             first, last = code.span(call)
             edits += [Edit(first, first, f"self.{twin}("), Edit(last, last, ")")]
-        yield Change("repeat", f"repeat self.{layer.name} as {_short(text)}", tuple(edits))
+        yield Change("repeat", f"repeat self.{layer.name} as {shortened(text)}", tuple(edits))
 
 
 def _unwrapped(code: Code, layer: Layer) -> list[Edit]:
@@ -174,8 +174,9 @@ def _cut(code: Code, elements: Sequence[ast.expr], first: int, length: int) -> E
 
 
 def _repeated(code: Code, element: ast.expr) -> list[str]:
-    """The text of a further part behind this one: itself, or itself with its first width set to its last."""
-    if not isinstance(element, (ast.Call, ast.Constant)):
+    """The texts of a further part behind this one: itself with its first width set to its second, what it
+    gives being what the next one takes, and itself where names do not say whether the two are one."""
+    if not isinstance(element, (ast.Call, ast.Constant, ast.Tuple)):
         return []
     text = code.of(element)
     if not isinstance(element, ast.Call):
@@ -189,7 +190,8 @@ def _repeated(code: Code, element: ast.expr) -> list[str]:
     if code.of(first) == code.of(second):
         return [text]
     begin, end = (place - code.span(element)[0] for place in code.span(first))
-    return [text[:begin] + code.of(second) + text[end:]]
+    fitted = text[:begin] + code.of(second) + text[end:]
+    return [fitted] if first in widths and second in widths else [fitted, text]
 
 
 def _replaced(code: Code, element: ast.expr, classes: Sequence[str]) -> Iterator[tuple[str, Edit]]:
@@ -207,9 +209,10 @@ def _called(node: ast.Call) -> str:
 
 
 def _shown(code: Code, parts: Sequence[ast.expr]) -> str:
-    return ", ".join(_short(code.of(part)) for part in parts)
+    return ", ".join(shortened(code.of(part)) for part in parts)
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """The text on one line, at most `LONGEST_SHOWN` characters of it."""
     flat = " ".join(text.split())
     return flat if len(flat) <= LONGEST_SHOWN else flat[: LONGEST_SHOWN - 3] + "..."

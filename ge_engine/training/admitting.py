@@ -8,13 +8,31 @@ from ge_engine.contracts import Probe
 from ge_engine.errors import SeedError
 
 
+class ChannelsError(SeedError):
+    """The seed takes images of `wanted` channels, and the task gives others."""
+
+    def __init__(self, message: str, hint: str, wanted: int) -> None:
+        super().__init__(message, hint)
+        self.wanted = wanted
+
+
 def require_usable(probe: Probe, classes: int, image: str) -> None:
     """The seed's `probe` on images such as "3x32x32".
 
     Raises:
+        ChannelsError: its first layer takes another number of channels.
         SeedError: it does not go through one training step, or answers in another shape.
     """
     wanted = (probe.output_shape[:1] or (0,))[0], classes
+    channels = re.search(r"expected input\[.*?\] to have (\d+) channels, but got (\d+) channels", probe.error)
+    if channels and image.startswith(f"{channels[2]}x"):
+        raise ChannelsError(
+            f"The seed stops at {probe.stage}: it takes images of {channels[1]} channels, and the task gives "
+            f"images of {image}.",
+            f"Give --channels {channels[1]} where the images can be given so, or let the model take its "
+            "number of channels as an argument: in_channels.",
+            int(channels[1]),
+        )
     if probe.stage:
         raise SeedError(
             f"The seed stops at {probe.stage}: {probe.error}.", _advice(probe.error, classes, image)
@@ -35,6 +53,6 @@ def _advice(error: str, classes: int, image: str) -> str:
         return f"Install {missing[1].partition('.')[0]} where ge runs, or mend the file."
     return (
         f"Mend the file, or choose what fits it: the task gives images of {image} and wants "
-        f"{classes} numbers for each. --task, --image-size and --entry choose others; a training "
+        f"{classes} numbers for each. --task, --image-size, --channels and --entry choose others; a training "
         "of your own goes with --command."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -36,8 +37,15 @@ _RULES: dict[str, limits.Rule] = {}
 """Rules that hold for all workers, opened by `warm` in the process that they are forks of."""
 
 
+_PROGRAMS: dict[str, bytes] = {}
+"""The filter over system calls by sandbox, made by `warm`."""
+
+
 def warm(setup: Setup) -> None:
-    """Open once what all forks of this process may read, to begin sooner; /proc is each one's own."""
+    """Make ready what confines all forks of this process, to begin them sooner: the filter, and paths that
+    they may read, opened once; /proc is each one's own."""
+    if limits.LINUX:
+        _PROGRAMS[setup.sandbox] = _program(setup, seccomp.WITHIN)
     if setup.sandbox not in _LANDLOCKED or not limits.landlock_version():
         return
     places = [path for path in setup.readable if path != "/proc" and not path.startswith("/proc/")]
@@ -53,6 +61,7 @@ def settle(order: Order, setup: Setup, folder: Path, log: int) -> Callable[[], o
         os.dup2(source, target)
     os.chdir(folder)
     os.environ.update(HOME=str(folder), TMPDIR=str(folder))
+    tempfile.tempdir = str(folder)
     if order.devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = order.devices
     limits.hide_memory(False)
@@ -82,10 +91,10 @@ def close(setup: Setup, alone: bool) -> None:
     landlocked = setup.sandbox in _LANDLOCKED
     if landlocked:
         limits.landlock_network()
-    rules = dict(seccomp.WITHIN)
-    if not alone and not (landlocked and limits.landlock_version() >= 6):
-        rules |= seccomp.signals_to(os.getpid())
-    seccomp.hold(_program(setup, rules))
+    if alone or (landlocked and limits.landlock_version() >= 6):
+        seccomp.hold(_PROGRAMS.get(setup.sandbox) or _program(setup, seccomp.WITHIN))
+    else:
+        seccomp.hold(_program(setup, {**seccomp.WITHIN, **seccomp.signals_to(os.getpid())}))
 
 
 def in_force() -> set[str]:
@@ -99,7 +108,7 @@ def in_force() -> set[str]:
 
 def _program(setup: Setup, rules: seccomp.Rules) -> bytes:
     if setup.device == "cuda":
-        allowed = ("memfd_create",)
+        allowed, rules = ("memfd_create",), {**rules, **seccomp.DEVICES}
         if setup.sandbox == "none":
             return seccomp.of_candidate(rules, allowed=allowed)
         return seccomp.of_candidate({**rules, **seccomp.DRIVER}, refused=("connect",), allowed=allowed)

@@ -12,7 +12,7 @@ from ge_engine.outcome import Failed, Fault
 from ge_engine.profile import MOST_MODULES, modules_of
 from ge_engine.training import claims
 from ge_engine.training.executor import Ending
-from ge_engine.training.limits import PROCESSES
+from ge_engine.training.limits import PROCESSES, TASKS
 from ge_engine.training.orders import BadReport, Order, Report, after_mark, unpack_report
 from ge_engine.training.surroundings import Surroundings
 
@@ -77,6 +77,8 @@ def report_of(
         return Failed(stage, "crash", "it filled its scratch folder, or memory files")
     if ending.reason == "processes":
         return Failed(stage, "crash", f"it started more than {PROCESSES} processes")
+    if ending.reason == "threads":
+        return Failed(stage, "crash", f"it started more than {TASKS} threads")
     if ending.reason == "result":
         return Failed(stage, "crash", "it sent more than the answers asked for")
     if ending.reason == "nursery":

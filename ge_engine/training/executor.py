@@ -29,8 +29,9 @@ LOG_BYTES = 16 * 1024
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a worker ended. `status` is its exit status, or minus the signal's number; `reason` is "",
-    "timeout", "disk", "processes", "fork: ...", "spawn: ...", "result" (it wrote too much) or "nursery" (its
-    parent died, twice); `result` the bytes on its result channel, `log` the two ends of what it printed."""
+    "timeout", "disk", "processes", "threads", "fork: ...", "spawn: ...", "result" (it wrote too much) or
+    "nursery" (its parent died, twice); `result` the bytes on its result channel, `log` the two ends of what
+    it printed."""
 
     status: int
     reason: str

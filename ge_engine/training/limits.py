@@ -33,7 +33,8 @@ PROCESSES = 128
 FILES = 1024
 """Files that a candidate may have open."""
 TASKS = 1024
-"""Processes and threads of a candidate at once, where its user namespace counts them."""
+"""Processes and threads of a candidate at once: counted by its user namespace, where it has one and is not
+root's, and by the nursery."""
 
 
 def set_limits(*, memory: int, cpu_seconds: float, file_bytes: int, cuda: bool) -> None:

@@ -16,6 +16,7 @@ from ge_engine.entry import resolve_entry
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome
 from ge_engine.training import bubblewrap, limits
+from ge_engine.training.colours import in_channels
 from ge_engine.training.devices import layout_of
 from ge_engine.training.loading import module_address
 from ge_engine.training.orders import Block, Setup
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
 
 
 def prepare(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> tuple[Setup, list[memoryview]]:
-    """The setup of all jobs, and the arrays that go with it (images as (n, height, width, channels))."""
+    """The setup of all jobs, and the arrays that go with it (images as (n, height, width, channels)).
+
+    Raises:
+        ConfigError: the images cannot be given with the recipe's channels.
+    """
+    data = in_channels(data, config.recipe.channels)
     scratch = scratch.resolve()
     remove_tree(scratch / "jobs")
     (scratch / "jobs").mkdir(parents=True, exist_ok=True)
@@ -85,10 +91,16 @@ def private_paths(config: RunConfig, scratch: Path) -> list[Path]:
     """What no candidate may read, even where all around it may be: the task's data, the run's folder and
     those of other runs beside it, and what was downloaded."""
     argument = config.task.partition(":")[2]
-    data = Path(argument).expanduser() if argument else scratch
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    data = Path(os.path.expanduser(argument)) if argument else scratch
+    cache = Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache"))
     runs = [file.parent for file in scratch.parent.parent.glob("*/ledger.sqlite")]
-    return [path for path in (scratch, data, cache, *runs) if path.exists()]
+    return [path for path in (scratch, data, *_linked(data), cache, *runs) if path.exists()]
+
+
+def _linked(data: Path) -> list[Path]:
+    """Where the folders of classes and parts lie that are links."""
+    near = [*data.glob("*"), *data.glob("*/*")] if data.is_dir() else []
+    return [path.resolve() for path in near if path.is_symlink() and path.is_dir()]
 
 
 def chosen_sandbox(asked: str) -> str:

@@ -12,6 +12,7 @@ import sys
 import sysconfig
 import threading
 import traceback
+from collections.abc import Sequence
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -32,17 +33,18 @@ class LooksAround(Exception):
 def seal(file: str) -> None:
     """From now on in this process: an import of the engine gives a copy that nothing here uses, and code in
     `file` (a candidate's), or outside Python's and its packages' folders, gets no frames."""
-    for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
-        del sys.modules[name]
+    own = [name for name in sys.modules if name.partition(".")[0] in OWN]
+    kept = [sys.modules.pop(name) for name in own]
     sys.modules["__main__"] = ModuleType("__main__")
-    sys.addaudithook(_Guard(file).hear)
+    sys.addaudithook(_Guard(file, kept).hear)
 
 
 class _Guard:
     """Judges who asks. An audit hook cannot be taken away."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, kept: Sequence[ModuleType]) -> None:
         self._file = file
+        self._kept = kept  # to take them apart would cost a fork copies of their pages
         self._thread = threading.local()
 
     def hear(self, event: str, args: tuple[Any, ...]) -> None:

@@ -26,13 +26,17 @@ _WORD = 0xFFFF_FFFF
 
 _UNIX, _NETLINK, _STREAM, _SEQPACKET, _SOCKET_KIND = 1, 16, 1, 5, 0xF
 _NAMESPACES, _CLONE_PARENT, _CLONE_PTRACE = 0x7E02_0000, 0x8000, 0x2000
+_REACHING_OUT, _THREAD, _SAME_FILES = _NAMESPACES | _CLONE_PARENT | _CLONE_PTRACE, 0x1_0000, 0x400
 _SET_OWNER, _SET_SIGNAL, _SET_OWNER_EX, _SET_LEASE = 8, 10, 15, 1024
 _TYPE_INTO_TERMINAL, _LINUX_CONSOLE, _SET_SOCKET_OWNER, _SET_SOCKET_GROUP = 0x5412, 0x541C, 0x8901, 0x8902
+_COMMAND_KIND, _OF_TERMINALS = 0xFF00, 0x5400
+_OF_FILE_SYSTEMS = (0x1200, 0x5800, 0x6600, 0x7600, 0x9400, 0xF500)
+_OF_DESCRIPTORS = (*range(8), *range(36, 39), 1030, 1031, 1032, 1033, 1034)
 _DEATH_SIGNAL, _TRACER = 1, 0x5961_6D61
 _ACCESS_AND_TRUNCATE, _TRUNCATE = 0o1003, 0o1000
 _ONE_PROCESS = 0
 _IO_ONE_PROCESS = 1
-_IN_AN_OLDER_WAY = ("clone3", "openat2")
+_IN_AN_OLDER_WAY = ("clone3", "fallocate", "openat2")
 PROCESSES = (
     "kcmp",
     "pidfd_getfd",
@@ -82,6 +86,7 @@ def but(argument: int, *values: int, mask: int = _WORD) -> Condition:
 Rules = Mapping[str, Sequence[Sequence[Condition]]]
 """The name of a call -> the ways in which it is allowed, each of conditions that hold together."""
 
+_TO_OTHERS = but(1, _TYPE_INTO_TERMINAL, _LINUX_CONSOLE, _SET_SOCKET_OWNER, _SET_SOCKET_GROUP)
 OTHERS: Rules = {
     "prlimit64": [[only(0, 0)]],
     "setpriority": [[only(0, _ONE_PROCESS), only(1, 0)]],
@@ -89,22 +94,32 @@ OTHERS: Rules = {
     "sched_setscheduler": [[only(0, 0)]],
     "sched_setparam": [[only(0, 0)]],
     "sched_setattr": [[only(0, 0)]],
-    "ioctl": [[but(1, _TYPE_INTO_TERMINAL, _LINUX_CONSOLE, _SET_SOCKET_OWNER, _SET_SOCKET_GROUP)]],
+    "ioctl": [[_TO_OTHERS]],
     "fcntl": [[but(1, _SET_OWNER, _SET_SIGNAL, _SET_OWNER_EX, _SET_LEASE)]],
 }
 """What may be done to the process itself, and not to another."""
 WITHIN: Rules = {
     **OTHERS,
     "sched_setaffinity": [[only(0, 0)]],
-    "clone": [[only(0, 0, mask=_NAMESPACES | _CLONE_PARENT | _CLONE_PTRACE)]],
+    "clone": [
+        [only(0, 0, mask=_REACHING_OUT | _THREAD)],
+        [only(0, _THREAD | _SAME_FILES, mask=_REACHING_OUT | _THREAD | _SAME_FILES)],
+    ],
+    "ioctl": [[_TO_OTHERS, only(1, _OF_TERMINALS, mask=_COMMAND_KIND)]],
+    "fcntl": [[only(1, *_OF_DESCRIPTORS)]],
     "prctl": [[but(0, _DEATH_SIGNAL, _TRACER)]],
     "open": [[but(1, _TRUNCATE, mask=_ACCESS_AND_TRUNCATE)]],
     "openat": [[but(2, _TRUNCATE, mask=_ACCESS_AND_TRUNCATE)]],
     "socketpair": [[only(0, _UNIX), only(1, _STREAM, _SEQPACKET, mask=_SOCKET_KIND)]],
 }
 """A candidate makes no namespaces, outlives nobody, empties no file that it only reads (which Landlock does
-not know before version 3), and has no pair of datagram sockets, which can be sent from to any address."""
-NO_SOCKETS = ("socket", "connect", "bind", "listen")
+not know before version 3), and has no pair of datagram sockets, which can be sent from to any address. It
+hides no open file in a thread with descriptors of its own, and leaves nothing at a file that it only reads:
+who owns one may set its flags, its version or its hints for writing without a right to write."""
+NO_SOCKETS = ("socket", "connect", "bind", "listen", "sendmsg", "sendmmsg")
+"""A file on its way through a pair of sockets is in no process's hands: nobody would see what it takes."""
+DEVICES: Rules = {"ioctl": [[_TO_OTHERS, but(1, *_OF_FILE_SYSTEMS, mask=_COMMAND_KIND)]]}
+"""A driver is spoken to by commands of its own."""
 DRIVER: Rules = {
     "socket": [[only(0, _UNIX), only(1, _STREAM, _SEQPACKET, mask=_SOCKET_KIND)], [only(0, _NETLINK)]]
 }

@@ -48,7 +48,7 @@ class NurseryProcess:
             self._process = subprocess.Popen(
                 _command(setup, theirs.fileno()),
                 pass_fds=[theirs.fileno()],
-                env=clean_environment(),
+                env=clean_environment() | {"TMPDIR": os.path.join(setup.scratch, "jobs")},
                 cwd=setup.scratch,
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,

@@ -40,8 +40,17 @@ _IN_LIBRARIES = (
     "dri",
 )
 """Beginnings of the names of folders beside the libraries that belong to them."""
-_DEVICES = ("/usr/local/cuda*", "/opt/rocm*", "/opt/cuda*", "/opt/nvidia*", "/opt/intel*")
-_KERNEL = ("/proc", "/sys/devices/system", "/sys/kernel/mm", "/run/nvidia-persistenced")
+_DEVICES = (
+    "/sys/devices/pci*",
+    "/usr/local/cuda*",
+    "/opt/rocm*",
+    "/opt/cuda*",
+    "/opt/nvidia*",
+    "/opt/intel*",
+)
+_NETWORK = ("/sys/class/net", "/sys/devices/virtual/net", "/sys/bus/pci/devices")
+"""Names of network devices, which processes that train together (gloo) look for."""
+_KERNEL = ("/proc", "/sys/devices/system", "/sys/kernel/mm", "/run/nvidia-persistenced", *_NETWORK)
 _KERNEL_WITH_GPU = ("/sys/devices", "/sys/bus", "/sys/class", "/sys/module")
 
 

@@ -184,12 +184,11 @@ HOSTILE = [
         "        os.execvp('sleep', ['sleep', 'NAP'])\n    os._exit(0)",
     ),
     Hostile(
-        "forks a crowd",
-        "scored",
+        "forks a crowd and waits for it",
+        "timeout",
         top="import os",
-        forward="if training and not hasattr(self, 'crowd'):\n    self.crowd = True\n"
-        "    for _ in range(60):\n        if os.fork() == 0:\n"
-        "            os.execvp('sleep', ['sleep', 'NAP'])",
+        forward="if training:\n    for _ in range(60):\n        if os.fork() == 0:\n"
+        "            os.execvp('sleep', ['sleep', 'NAP'])\n    os.wait()",
     ),
     Hostile(
         "writes into every descriptor",

@@ -1,4 +1,4 @@
-"""Networks that read their answers from files, tell their successors something, or fill the disk.
+"""Networks that read their answers from files, or tell their successors something.
 
 Those that steal labels would reach 100 % where they succeed, or end as scored: only an error will do.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.hostile.candidates import ONCE, Hostile
+from tests.hostile.candidates import Hostile
 
 DENIED = "error:PermissionError|FileNotFoundError"
 ABSENT = "error:ModuleNotFoundError|PermissionError|FileNotFoundError"
@@ -47,13 +47,6 @@ def thief(name: str, read: str, expect: str = DENIED) -> Hostile:
     """A network that answers with the labels that the body of a function, `read`, returns."""
     body = read.strip("\n").replace("\n", "\n    ")
     return Hostile(name, expect, landlock=1, top=f"import os\ndef stolen():\n    {body}", forward=ANSWERS)
-
-
-def hoard(name: str, each: str) -> Hostile:
-    """A network that stores eleven times 200 MB in the way of `each`, and goes on until it is seen."""
-    body = each.strip("\n").replace("\n", "\n        ")
-    forward = f"{ONCE}kept = []\n    for number in range(11):\n        {body}\n    time.sleep(60)"
-    return Hostile(name, "crash:filled its scratch folder", top="import mmap, os, time", forward=forward)
 
 
 LABELS = [
@@ -156,41 +149,27 @@ MARKS = [
     ),
 ]
 
-DISK = [
+MARKS += [
     Hostile(
-        "nests folders without end",
-        "crash:filled its scratch folder",
-        top="import os",
-        forward=ONCE + "while True:\n        os.mkdir('d')\n        os.chdir('d')",
+        "leaves a mark in the times at which files were read",
+        "error:nothing has changed",
+        top="import glob, os",
+        forward="for name in glob.glob(os.path.dirname(os.__file__) + '/*.py'):\n"
+        "    before = os.stat(name).st_atime_ns\n    open(name, 'rb').read(1)\n"
+        "    assert os.stat(name).st_atime_ns == before, name\nraise OSError('nothing has changed')",
     ),
     Hostile(
-        "leaves a path that is too long",
+        "finds a way to the namespaces of the others",
         "scored",
         top="import os",
-        forward="if training and not hasattr(self, 'made'):\n    self.made = True\n"
-        "    for _ in range(40):\n        os.mkdir('d' * 200)\n        os.chdir('d' * 200)",
+        forward="for n in range(3, 256):\n    try:\n        name = os.readlink(f'/proc/self/fd/{n}')\n"
+        "    except OSError:\n        continue\n    assert ':[' not in name or name.startswith('pipe'), name",
     ),
     Hostile(
-        "leaves names that are no text",
+        "asks for a temporary file",
         "scored",
-        top="import os",
-        forward="if training and not hasattr(self, 'made'):\n    self.made = True\n"
-        "    for name in (b'\\xff\\xfe', b'\\n', b'-rf', b'.removed-1-0'):\n        os.mkdir(name)\n"
-        "        os.chdir(name)\n        open(b'\\xe9', 'wb').close()",
-    ),
-    hoard(
-        "fills folders in folders",
-        "os.mkdir('d')\nos.chdir('d')\nwith open('f', 'wb') as file:\n"
-        "    os.posix_fallocate(file.fileno(), 0, 200 * 2**20)",
-    ),
-    hoard(
-        "fills files that have lost their names",
-        "kept.append(open('f', 'wb'))\nos.unlink('f')\nos.posix_fallocate(kept[-1].fileno(), 0, 200 * 2**20)",
-    ),
-    hoard(
-        "fills files that are only mapped",
-        "with open('f', 'w+b') as file:\n    os.posix_fallocate(file.fileno(), 0, 200 * 2**20)\n"
-        "    kept.append(mmap.mmap(file.fileno(), 4096))\nos.unlink('f')",
+        top="import tempfile",
+        forward="with tempfile.TemporaryFile() as file:\n    file.write(b'x')",
     ),
 ]
-HOSTILE = [*LABELS, *MARKS, *DISK]
+HOSTILE = [*LABELS, *MARKS]

@@ -16,6 +16,7 @@ LIBC = """\
 import ctypes, fcntl, os, platform, resource, signal, socket, subprocess, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 FIRST = platform.machine() == "x86_64"
+READS = os.open(ctypes.__file__, os.O_RDONLY)
 
 def call(name, *arguments):
     answer = getattr(libc, name)(*arguments)
@@ -91,6 +92,29 @@ HOSTILE = [
     attack("keeps memory without a name", "os.memfd_create('ge-hostile')"),
     attack("goes around the filter by a ring", "call('syscall', 425, 4, bytes(120))"),
     attack("catches its own page faults", "call('syscall', 323 if FIRST else 282, 1)"),
+    attack("sets a flag of a library's file", "fcntl.ioctl(READS, 0x4008_6602, bytes([0x40] + [0] * 7))"),
+    attack("sets the version of a library's file", "fcntl.ioctl(READS, 0x4008_7602, bytes(8))"),
+    attack("leaves a hint at a library's file", "fcntl.fcntl(READS, 1036, bytes([3] + [0] * 7))"),
+    attack("makes a library's file unchangeable", "fcntl.ioctl(READS, 0x4080_6685, bytes(128))"),
+    attack("hears who uses the user's files", "call('inotify_init1', 0)"),
+    attack("hears what its neighbours do", "call('inotify_add_watch', 0, b'..', 0xfff)"),
+    attack(
+        "keeps descriptors in a thread of its own",
+        "libc.clone.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]\n"
+        "    room = ctypes.create_string_buffer(2**16)\n"
+        "    call('clone', ctypes.cast(libc.pause, ctypes.c_void_p), ctypes.addressof(room) + 2**15, "
+        "0x1_0900, None)",
+    ),
+    attack(
+        "is three thousand threads",
+        "libc.pthread_create.argtypes = [ctypes.c_void_p] * 4\n"
+        "    room = ctypes.create_string_buffer(64)\n    libc.pthread_attr_init(room)\n"
+        "    libc.pthread_attr_setstacksize(room, ctypes.c_size_t(2**17))\n"
+        "    for _ in range(3000):\n"
+        "        libc.pthread_create(bytes(8), room, ctypes.cast(libc.pause, ctypes.c_void_p), None)\n"
+        "    time.sleep(60)",
+        "crash:more than 1024 threads",
+    ),
     attack("types into a terminal", "fcntl.ioctl(0, 0x5412, b'x')"),
     attack("connects to an agent's socket", "socket.socket(socket.AF_UNIX).connect('SOCKET')"),
     attack(

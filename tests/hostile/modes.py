@@ -22,6 +22,8 @@ MODES = (
     "filter alone",
     "none",
 )
+ROOM = 300 * 2**20
+"""Bytes that a candidate may store here: more than one file can hold."""
 _WITHOUT_NAMESPACES = """\
 import os, sys
 from ge_engine.training import seccomp
@@ -36,15 +38,22 @@ def confined_by(mode: str) -> Iterator[str]:
     """While this is open, an evaluation with the sandbox that it yields confines by `mode`."""
     name, _, alone = mode.partition(" ")
     with pytest.MonkeyPatch.context() as patch:
-        if alone:
-            patch.setattr(starting, "_command", _without_namespaces)
+        patch.setattr(starting, "_command", _without_namespaces if alone else _with_little_room)
         if name == "filter":
             patch.setattr("ge_engine.training.preparing.chosen_sandbox", lambda asked: "network")
         yield "auto" if name == "filter" else name
 
 
 _begun = starting._command
+_LITTLE_ROOM = f"from ge_engine import nursery; nursery.FOLDER_BYTES = {ROOM}; nursery.main()"
+
+
+def _with_little_room(setup: Setup, descriptor: int) -> list[str]:
+    """Who stores too much need not store much, and be quick at it."""
+    command = _begun(setup, descriptor)
+    at = command.index("-m")
+    return [*command[:at], "-c", _LITTLE_ROOM, *command[at + 2 :]]
 
 
 def _without_namespaces(setup: Setup, descriptor: int) -> list[str]:
-    return [sys.executable, "-P", "-c", _WITHOUT_NAMESPACES, *_begun(setup, descriptor)]
+    return [sys.executable, "-P", "-c", _WITHOUT_NAMESPACES, *_with_little_room(setup, descriptor)]

@@ -111,6 +111,7 @@ CASES: dict[str, Case] = {
     "image_size": Case(lambda seen: seen.images[0].shape[-2:], [(0, (16, 16)), (24, (24, 24))]),
     "precision": Case(lambda seen: set(seen.dtypes), [("no", {torch.float32}), ("bf16", {torch.bfloat16})]),
     "train_limit": Case(lambda seen: sum(map(len, seen.images)), [(0, 32), (20, 20)]),
+    "channels": Case(lambda seen: seen.images[0].shape[1], [(0, 3), (1, 1), (3, 3)]),
     "norm_batches": Case(lambda seen: seen.refreshed, [(0, 0), (3, 3)]),
     "ema": Case(lambda seen: torch.equal(seen.answering, seen.trained[-1]), [(0.0, True), (0.9, False)]),
     "validation_share": Case(

@@ -35,9 +35,9 @@ from tests.joins.watched import SEEN
 
 
 class Net(nn.Module):
-    def __init__(self, num_classes=4):
+    def __init__(self, num_classes=4, in_channels=3):
         super().__init__()
-        self.conv = nn.Conv2d(3, 6, 3, padding=1)
+        self.conv = nn.Conv2d(in_channels, 6, 3, padding=1)
         self.norm = nn.BatchNorm2d(6)
         self.head = nn.Linear(6, num_classes)
 

@@ -1,0 +1,65 @@
+"""Purposeful mutation: the six intents, of which those about size have figures that a child must reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ge_engine.contracts import Context, Goal, Operator, Proposal
+from ge_engine.hookspecs import hookimpl
+from ge_engine.outcome import Skipped
+from ge_engine.profile import block_profiles
+from ge_plugins.intents import INTENTS
+from ge_plugins.operators import Mutation
+from ge_plugins.redesign import by_share, structured
+
+GOALS: Mapping[str, Goal] = {
+    "reduce": Goal(parameters=(0.0, 0.95), flops=(0.0, 1.5)),
+    "complex": Goal(parameters=(1.001, 2.0), flops=(0.0, 3.0)),
+}
+"""What a child of an intent must be, as shares of its parent."""
+
+PURPOSEFUL = tuple(replace(intent, goal=GOALS.get(intent.name)) for intent in INTENTS)
+
+
+class Purposeful(Mutation):
+    """Mutation in which an intent with a goal is asked of a block that can reach it, by the share of the
+    network's parameters and FLOPs. Where such a block has structural moves, these are what is asked for."""
+
+    name = "purposeful"
+
+    def __init__(self) -> None:
+        super().__init__(PURPOSEFUL)
+
+    def propose(self, context: Context) -> Proposal:
+        if not context.addresses:
+            return Skipped("the parent has no block that this run may rewrite")
+        intent = self.drawn(context)
+        if intent.goal is None:
+            address = context.draw(context.rng, "block", context.addresses)
+            return (yield from self.asked(context, address, intent))
+        able = reaching(context, context.addresses, intent.goal)
+        if not able:
+            return Skipped(f"no block is large enough for the intent {intent.name!r}")
+        if moving := structured(context.genome, able):
+            able, intent = tuple(moving), replace(intent, grammar="moves")
+        return (yield from self.asked(context, by_share(context, list(able)), intent))
+
+
+def reaching(context: Context, addresses: tuple[str, ...], goal: Goal) -> tuple[str, ...]:
+    """The blocks that hold at least the share of the parameters that the goal wants cut; all where that is
+    not known. A method counts with its class, and what has no module of its own with the network."""
+    profiles = block_profiles(context.profile)
+    wanted = 1 - min(1.0, goal.parameters[1])
+    whole = 1.0
+
+    def share(address: str) -> float:
+        held = profiles.get(address.partition(".")[0])
+        return held.parameter_share if held else whole
+
+    return tuple(address for address in addresses if share(address) >= wanted)
+
+
+@hookimpl
+def ge_operators() -> list[Operator]:
+    return [Purposeful()]
