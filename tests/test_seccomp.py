@@ -128,6 +128,7 @@ def test_a_neighbour_that_is_killed_where_nothing_else_confines(
 ) -> None:
     held: list[bytes] = []
     monkeypatch.setattr(seccomp, "hold", held.append)
+    monkeypatch.setattr(confining, "_PROGRAMS", {})
     setup: Any = SimpleNamespace(sandbox="none", device="cpu")
     confining.close(setup, alone)
     judge = Judge(platform.machine(), held[0])

@@ -188,5 +188,6 @@ def test_a_comment_of_a_reply_that_is_left_out_without_a_word() -> None:
     )[1]
     assert f"the comment above {asked.prompt.address} was left out: '# wider'" in bred.steps[-1].note
     assert bred.steps[-1].note in _step(bred.steps[-1])
-    plain = answered(breeder().chain(about, 0), code, no)[1]
+    again = breeder().chain(pool(SEED, generation=0), 0)
+    plain = answered(again, code, Rejected("model", "no"))[1]
     assert plain.steps[-1].note == ""
