@@ -43,6 +43,7 @@ SEEN = {
     "class_parameters": {"Net": 7},
     "fingerprint": "0" * 64,
     "graph": "",
+    "modules": [],
 }
 
 
@@ -168,6 +169,14 @@ def test_a_cost_that_the_later_of_two_processes_lowers() -> None:
 
 def test_more_weights_than_memory() -> None:
     probe = probe_of(judged(packed(said(facts=PROBED | {"parameters": 2.0**40}, probe=SEEN)), order("probe")))
+    assert within(probe, 2**41).stage == ""
+    assert within(probe, 2**30).stage == "run"
+
+
+def test_weights_that_take_more_bytes_than_there_is_memory() -> None:
+    """A checkpoint may be several times as large, and is kept."""
+    report = said(facts=PROBED | {"size_on_disk": 2.0**40}, probe=SEEN)
+    probe = probe_of(judged(packed(report), order("probe")))
     assert within(probe, 2**41).stage == ""
     assert within(probe, 2**30).stage == "run"
 
