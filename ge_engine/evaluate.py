@@ -174,7 +174,7 @@ class TrainEvaluation:
         )
         return chained(
             self._executor.submit(order),
-            lambda ending: sizes_in(report_of(ending, order, self._kills), len(variants)),
+            lambda ending: sizes_in(report_of(ending, order, Kills()), len(variants)),
         )
 
     def submit(self, job: Job) -> Future[Outcome]:

@@ -173,6 +173,14 @@ def test_more_weights_than_memory() -> None:
     assert within(probe, 2**30).stage == "run"
 
 
+def test_weights_that_take_more_bytes_than_there_is_memory() -> None:
+    """A checkpoint may be several times as large, and is kept."""
+    report = said(facts=PROBED | {"size_on_disk": 2.0**40}, probe=SEEN)
+    probe = probe_of(judged(packed(report), order("probe")))
+    assert within(probe, 2**41).stage == ""
+    assert within(probe, 2**30).stage == "run"
+
+
 def test_checkpoints_that_fill_the_disk(tmp_path: Path) -> None:
     kept = Checkpoints(tmp_path, limit=250)
     for number in range(4):

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ge_engine.contracts import Goal, Prompt, Reply, Size, SizedMove, Target
+from ge_engine.contracts import Goal, Job, Prompt, Reply, Size, SizedMove, Target
 from ge_engine.genome import Genome, Seed
 from ge_engine.grammar import moves as form
-from ge_engine.outcome import Rejected
+from ge_engine.outcome import Failed, Rejected
 from ge_engine.patch import Patch, apply
 from ge_engine.profile import modules_of, rows_of
 from ge_engine.search.survey import SINGLES, Surveys, combined, sampled
@@ -267,6 +267,17 @@ def test_several_moves_at_once_that_repeat_one() -> None:
     for made in combined(found, random.Random(0)):
         assert 2 <= len(set(made)) == len(made) <= 3
     assert combined(found[:1], random.Random(0)) == []
+
+
+def test_a_variant_whose_end_is_laid_to_its_parent(tmp_path: Path) -> None:
+    """A kill of the parent from outside is the first one of it still, and so not its own fault."""
+    kills = genome(forward="import os\nif len(x) == 2:\n    os.kill(os.getpid(), 9)")
+    killed = genome(forward="import os\nif training:\n    os.kill(os.getpid(), 9)")
+    with shop(tmp_path) as evaluation:
+        assert evaluation.sizes([killed, kills]).result(timeout=60) == (None, None)
+        outcome = evaluation.submit(Job("killed", killed, 0)).result(timeout=60)
+    assert isinstance(outcome, Failed)
+    assert outcome.fault == "infrastructure"
 
 
 def test_sizes_that_the_isolated_worker_does_not_measure(tmp_path: Path) -> None:

@@ -13,8 +13,13 @@ DESCRIPTORS = 16
 
 
 def send_frame(sock: socket.socket, body: bytes, descriptors: Sequence[int] = ()) -> None:
-    """Send `body`; copies of `descriptors` arrive in the other process."""
-    socket.send_fds(sock, [_LENGTH.pack(len(body))], list(descriptors))
+    """Send `body`; copies of `descriptors` arrive in the other process. Without any, it makes no call that
+    candidates may not make: a worker says that it begins when it is confined."""
+    head = _LENGTH.pack(len(body))
+    if descriptors:
+        socket.send_fds(sock, [head], list(descriptors))
+    else:
+        sock.sendall(head)
     sock.sendall(body)
 
 

@@ -24,10 +24,13 @@ def figures(probed: Mapping[str, float], trained: Mapping[str, float]) -> dict[s
 
 def within(probe: Probe, memory: int) -> Probe:
     """`probe`, or one that stops where it says what cannot be: more weights than bytes of `memory`, or fewer
-    than it hides."""
+    than it hides, or more bytes of them than memory."""
     if probe.stage:
         return probe
     parameters = probe.facts["parameters"]
     if parameters > memory or parameters < probe.facts["hidden_weights"]:
         return replace(probe, stage="run", error=f"it says that it has {parameters:g} parameters")
+    if probe.facts["size_on_disk"] > memory:
+        size = probe.facts["size_on_disk"]
+        return replace(probe, stage="run", error=f"it says that its weights take {size:g} bytes")
     return probe
