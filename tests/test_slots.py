@@ -183,9 +183,8 @@ def test_a_comment_of_a_reply_that_is_left_out_without_a_word() -> None:
     asked = next(chain)
     assert isinstance(asked, Ask)
     code = asked.genome.blocks[asked.prompt.address].code
-    bred = answered(
-        breeder().chain(pool(SEED, generation=0), 0), f"# wider\n{code}\n", Rejected("model", "no")
-    )[1]
+    no, about = Rejected("model", "no"), pool(SEED, generation=0)
+    bred = answered(breeder().chain(about, 0), f"# wider\n{code}\n", no)[1]
     assert f"the comment above {asked.prompt.address} was left out: '# wider'" in bred.steps[-1].note
     assert bred.steps[-1].note in _step(bred.steps[-1])
     again = breeder().chain(pool(SEED, generation=0), 0)

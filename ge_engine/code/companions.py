@@ -44,20 +44,23 @@ class Known(Protocol):
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What a reply's statements offer beside the block: by name what it means, the code that binds it alone
-    ("" when there is none of that kind), and an import that binds it."""
+    ("" when there is none of that kind), an import that binds it, and the number of that statement."""
 
     tree: ast.Module
     block: ast.stmt
     meanings: Mapping[str, str]
     sources: Mapping[str, str]
     imports: Mapping[str, str]
+    places: Mapping[str, int]
 
     @classmethod
     def of(cls, tree: ast.Module, block: ast.stmt, own: frozenset[str]) -> Offer:
         meanings = {name: m for name, m in bound_names(tree.body).items() if name not in own}
         imports = import_statements(tree.body)
-        sources = {name: _source(tree, name) for name in meanings if name not in imports}
-        return cls(tree, block, meanings, sources, imports)
+        places = _places(tree)
+        alone = {name: unparsed(tree.body[at]) for name, at in places.items() if name not in imports}
+        sources = {name: alone.get(name, "") for name in meanings if name not in imports}
+        return cls(tree, block, meanings, sources, imports, places)
 
 
 def find_companions(
@@ -114,7 +117,7 @@ def _chosen(offer: Offer, needed: set[str], genome: Known, replaced: str) -> Com
         if name in offer.imports:
             imports.append(_import_as(offer.imports[name], renamed.get(name)))
         else:
-            helpers[name] = _place(offer.tree, name)
+            helpers[name] = offer.places[name]
     return Companions(helpers, tuple(sorted(imports)), renamed)
 
 
@@ -218,23 +221,19 @@ def _reachable(code: str, offer: Offer) -> set[str]:
     return found
 
 
-def _source(tree: ast.Module, name: str) -> str:
-    """Code of the last statement that binds `name` alone, "" when there is none of that kind."""
-    at = _place(tree, name)
-    return unparsed(tree.body[at]) if at >= 0 else ""
-
-
-def _place(tree: ast.Module, name: str) -> int:
-    """The number of the last statement that defines `name` alone, -1 when there is none of that kind."""
-    for at in range(len(tree.body) - 1, -1, -1):
-        statement = tree.body[at]
-        if isinstance(statement, DEFINITIONS) and statement.name == name:
-            return at
+def _places(tree: ast.Module) -> dict[str, int]:
+    """The number of the last statement that defines each name alone, by definition or plain assignment."""
+    places: dict[str, int] = {}
+    for at, statement in enumerate(tree.body):
+        if isinstance(statement, DEFINITIONS):
+            places[statement.name] = at
+            continue
         assigned = isinstance(statement, ast.Assign) or type(statement).__name__ == "TypeAlias"
         assigned = assigned or (isinstance(statement, ast.AnnAssign) and statement.value is not None)
-        if assigned and {*scope_names(statement)} == {name}:
-            return at
-    return -1
+        names = {*scope_names(statement)} if assigned else set[str]()
+        if len(names) == 1:
+            places[names.pop()] = at
+    return places
 
 
 def _import_as(line: str, new: str | None) -> str:

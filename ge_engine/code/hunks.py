@@ -62,7 +62,7 @@ def _search_replace(text: str) -> list[Hunk]:
         elif len(parts) == 1 and _DIVIDE.fullmatch(line):
             parts.append([])
         elif len(parts) == 2 and _REPLACE.fullmatch(line):
-            found.append(Hunk(*map("\n".join, parts)))
+            found.append(Hunk("\n".join(parts[0]), "\n".join(parts[1])))
             parts = []
         elif parts:
             parts[-1].append(line)
