@@ -114,8 +114,7 @@ def test_a_grey_model_on_digits(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_a_model_for_colours_on_one_grey_channel(tmp_path: Path) -> None:
     """MNIST, whose images have one channel."""
-    digits = Digits().load("", RunConfig())
-    assert not probed(Given(in_channels(digits, 1)), 3, tmp_path).stage
+    assert not probed(Given(dataset(noise(1, 64))), 3, tmp_path).stage
 
 
 def test_a_grey_model_on_colours_without_being_asked(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
-
 from ge_engine.contracts import Dataset, Split
 from ge_engine.errors import ConfigError
 
@@ -46,11 +44,13 @@ def is_grey(data: Dataset) -> bool:
 
 
 def _converted(split: Split, channels: int) -> Split:
+    import torch
+
     if channels == 3:
         return Split(split.images.expand(-1, 3, -1, -1).contiguous(), split.labels)
     weights = torch.tensor(LUMA, dtype=torch.int32).view(1, 3, 1, 1)
     grey = [
         ((rows.int() * weights).sum(1, keepdim=True) + 0x8000 >> 16).to(torch.uint8)
-        for rows in split.images.split(ROWS)
+        for rows in torch.split(split.images, ROWS)
     ]
     return Split(torch.cat(grey), split.labels)
