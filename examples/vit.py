@@ -44,7 +44,15 @@ class Block(nn.Module):
 
 class ViT(nn.Module):
     def __init__(
-        self, num_classes=10, in_channels=3, image_size=32, patch=4, width=64, depth=4, heads=4, mlp_ratio=2
+        self,
+        num_classes=10,
+        in_channels=3,
+        image_size=32,
+        patch=4,
+        width=64,
+        depth=4,
+        heads=4,
+        mlp_ratio=2,
     ):
         super().__init__()
         self.patches = nn.Conv2d(in_channels, width, kernel_size=patch, stride=patch)

@@ -125,6 +125,8 @@ class Nursery:
             see_only(self._setup.readable)
         confining.warm(self._setup)
         preload(self._setup.preload)
+        for left in Path(self._setup.scratch, "jobs").iterdir():  # libraries make caches as they are imported
+            remove_tree(left)
         torch.set_num_threads(1)
         gc.collect()
         gc.freeze()

@@ -21,6 +21,8 @@ REPLACED = ("checks", "objectives", "tasks", "evaluators", "models", "grammars",
 QUICK: dict[str, Any] = {
     "llm": "scripted:good",
     "evaluator": "instant",
+    "operators": ["mutation", "mating", "eot"],
+    "checks": ["seen", "seen-function"],
     "generations": 2,
     "population": 6,
     "plugins": ["doubles"],

@@ -187,7 +187,7 @@ def test_two_equal_parents_that_cost_a_call(tmp_path: Path) -> None:
     observer = doubles.Observer()
     settings = {"llm": "scripted:same", "p_mating": 1.0, "p_mutation": 0.0, "population": 4}
     registry = replace(REGISTRY, checks={})
-    config = doubles.config(**settings, generations=3)
+    config = doubles.config(**settings, generations=3, checks=())
     result = loop.run(doubles.seed(), config, registry, tmp_path / "run", observer)
     assert len({one.id for one in result.population}) == 5
     assert len({one.genome.digest for one in result.population if one.genome}) == 1

@@ -28,7 +28,8 @@ sys.path.insert(0, {str(TESTS)!r})
 import marked
 from ge_engine import blocks, diff, evolve
 settings = dict(
-    llm="scripted:mixed,0.1", evaluator="marked", objectives=("accuracy", marked.NAME),
+    llm="scripted:mixed,0.1", evaluator="marked", operators=("mutation", "mating", "eot"),
+    checks=("seen", "seen-function"), objectives=("accuracy", marked.NAME),
     generations=2, population=8,
     plugins=["doubles", "marked"], no_plugins={REPLACED!r},
 )

@@ -29,7 +29,8 @@ SEEN: dict[str, Any] = {
     "fingerprint": "f",
     "graph": "g",
 }
-GOOD = Report(facts={"steps": 3.0}, curve=({"loss": 1.0},), probe=SEEN, logits=b"1234", checkpoint=b"56")
+CURVE = ({"epoch": 1.0, "loss": 1.0},)
+GOOD = Report(facts={"steps": 3.0}, curve=CURVE, probe=SEEN, logits=b"1234", checkpoint=b"56")
 HUGE = int("7" * 400)
 
 

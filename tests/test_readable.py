@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from ge_engine.training.importing import imported_names
 from ge_engine.training.limits import landlock_version
 from ge_engine.training.loading import module_address
 from ge_engine.training.preparing import private_paths
-from ge_engine.training.readable import Readable, readable_files
+from ge_engine.training.readable import Readable, _installed_places, readable_files
 from tests.evaluation import NET, data, outcome_of, shop
 from tests.hostile.files import ANSWERS
 from tests.hostile.modes import MODES, confined_by
@@ -312,3 +313,18 @@ def test_a_seed_with_neighbours_and_packages_that_no_longer_trains(
 
 def net_with(top: str) -> str:
     return NET.replace("TOP", top).replace("INIT", "pass").replace("FORWARD", "pass")
+
+
+def test_a_record_in_a_checkout_that_stands_for_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`pip install -e` leaves one beside the code; `python -m` puts that folder first."""
+    before = set(_installed_places(()))
+    record = tmp_path / "ge_engine.egg-info"
+    record.mkdir()
+    (record / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: ge-engine\nVersion: 9.9\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert metadata.version("ge-engine") == "9.9"
+    after = set(_installed_places(()))
+    assert before <= after
+    assert not [place for place in after if place.startswith(str(tmp_path))]

@@ -60,21 +60,6 @@ def test_a_front_that_is_not_the_loops(run: RunData, history: History) -> None:
     assert len(front) > 1
 
 
-def test_a_child_that_is_called_better_and_is_not(run: RunData) -> None:
-    """Better: nowhere worse than its first parent and somewhere better, by the scores alone."""
-    rows, better = {row.id: row for row in run.rows}, {}
-    for row in run.children:
-        parent = rows[row.parents[0]]
-        if row.state == parent.state == "scored":
-            one, other = row.objectives, parent.objectives
-            gains = one["accuracy"] - other["accuracy"], other["parameters"] - one["parameters"]
-            better[row.id] = min(gains) >= 0 < max(gains)
-    assert {row.id for row in run.rows if row.better} == {
-        identity for identity, is_so in better.items() if is_so
-    }
-    assert 0 < sum(better.values()) < len(better)
-
-
 def test_a_ladder_that_loses_children(run: RunData) -> None:
     rungs = ladder(run)
     assert rungs[0].passed == len(run.children) == 150

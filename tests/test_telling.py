@@ -207,7 +207,8 @@ def prompts_of(folder: Path, monkeypatch: pytest.MonkeyPatch, probe: Probe, **se
         return honest(genome) if genome.digest == seed else probe
 
     monkeypatch.setattr(doubles, "_probe", dishonest)
-    config = doubles.config(generations=1, repairs=1, operators=("mutation",), **settings)
+    checks = tuple(REGISTRY.checks)
+    config = doubles.config(generations=1, repairs=1, operators=("mutation",), checks=checks, **settings)
     loop.run(doubles.seed(), config, REGISTRY, folder, lambda *_: None)
     with History(folder) as history:
         calls = [call for one in history.individuals() for call in history.calls(one.id)]

@@ -276,9 +276,10 @@ def test_a_finalist_rescored_by_other_versions_in_silence(tmp_path: Path, pin: P
     folder, registry = tmp_path / "run", doubles.registry()
     run(folder, generations=2)
     pin(torch="2.10.0")
+    own = loop.Surroundings("instant")
     with pytest.raises(ConfigError, match=r"torch 2\.10"):
-        loop.rescore(folder, 1, registry, lambda *_: None)
-    loop.rescore(folder, 1, registry, lambda *_: None, allow_changes=True)
+        loop.rescore(folder, 1, registry, lambda *_: None, own)
+    loop.rescore(folder, 1, registry, lambda *_: None, own, allow_changes=True)
     with History(folder) as history:
         rows = history.query("SELECT DISTINCT part FROM scores WHERE split = 'validation/seed 1'")
         assert rows == [(2,)]
@@ -418,6 +419,7 @@ def go_on(old: Path, allow_changes: bool) -> Mapping[str, Any]:
     """Train what version 0.1.0 began with the command of then and one generation more."""
     events = doubles.Observer()
     settings: dict[str, Any] = {"llm": "uniform", "population": 2, "recipe": {"epochs": 1}}
+    settings["operators"] = ("mutation", "mating", "eot")
     evolve(
         old / "plain_cnn.py",
         run=old,

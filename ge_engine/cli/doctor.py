@@ -18,7 +18,7 @@ from ge_engine.cli.privileges import root_warning
 from ge_engine.errors import GeError
 from ge_engine.llm.embedded import cached_model
 from ge_engine.registry import load_registry
-from ge_engine.training import bubblewrap, confining, network
+from ge_engine.training import bubblewrap, network
 from ge_engine.training.limits import landlock_version
 from ge_engine.training.spawning import chosen_start_method
 
@@ -103,6 +103,8 @@ def _plugins() -> Iterator[tuple[State, str, str]]:
 
 
 def _kernel() -> Iterator[tuple[State, str, str]]:
+    from ge_engine.training import confining  # imports torch
+
     have = confining.in_force()
     if "filter" in have:
         yield "ok", "system calls", "one filter refuses what touches other processes, in every mode"

@@ -60,18 +60,12 @@ def settle(order: Order, setup: Setup, folder: Path, log: int) -> Callable[[], o
     for source, target in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
     os.chdir(folder)
-    os.environ.update(HOME=str(folder), TMPDIR=str(folder))
+    os.environ.update(HOME=str(folder), TMPDIR=str(folder), TORCHINDUCTOR_CACHE_DIR=str(folder / "compiled"))
     tempfile.tempdir = str(folder)
     if order.devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = order.devices
     limits.hide_memory(False)
     limits.prefer_to_kill()
-    limits.set_limits(
-        memory=setup.memory,
-        cpu_seconds=order.timeout * (setup.threads + 1) + 10,
-        file_bytes=FILE_BYTES,
-        cuda=setup.device == "cuda" and order.kind == "train",
-    )
     alone = _show_own_processes()
     if setup.sandbox != "none" and setup.device == "cpu" and network.own_network():
         limits.limit_tasks()
@@ -81,6 +75,12 @@ def settle(order: Order, setup: Setup, folder: Path, log: int) -> Callable[[], o
         other = [path for path in readable if path not in _RULES]
         limits.landlock(other, writable, setup.listed, _RULES.values())
         _RULES.clear()
+    limits.set_limits(
+        memory=setup.memory,
+        cpu_seconds=order.timeout * (setup.threads + 1) + 10,
+        file_bytes=FILE_BYTES,
+        cuda=setup.device == "cuda" and order.kind == "train",
+    )
     torch.set_num_threads(setup.threads if order.kind == "train" else 1)
     return partial(close, setup, alone)
 

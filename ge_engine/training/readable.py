@@ -121,10 +121,9 @@ def _installed_places(names: Iterable[str]) -> Iterator[str]:
         yield from packages.contents(held)
     for name in (*BASE, *sorted(names)):
         yield from packages.places_of(name)
-    try:
-        yield from packages.contents(metadata.distribution("ge-engine"))
-    except metadata.PackageNotFoundError:  # it runs from its own folder, which is allowed anyway
-        return
+    for held in metadata.distributions(name="ge-engine"):  # its checkout may hold a record of its own
+        if os.path.realpath(str(held.locate_file(""))) in packages.package_folders():
+            yield from packages.contents(held)
 
 
 def _existing(places: Iterable[str]) -> list[str]:
