@@ -82,9 +82,13 @@ class _OwnCode:
             self._folders[top] = self._find(top)
         return self._folders[top]
 
+    def _among_packages(self) -> bool:
+        """Whether the seed is a file of an installed package, so that what lies beside are other packages."""
+        return os.path.realpath(self.root) in packages.package_folders()
+
     def _find(self, top: str) -> str:
         beside = module_file(self.root, top)
-        if top == self.seed.partition(".")[0] or os.path.isfile(beside):
+        if top == self.seed.partition(".")[0] or (os.path.isfile(beside) and not self._among_packages()):
             return self.root
         if packages.is_library(top):
             return ""
