@@ -21,7 +21,11 @@ class Block(nn.Module):
     def __init__(self, in_channels, out_channels):
         super().__init__()
         found = [repr(dict(os.environ))]
-        for name in os.listdir("/proc"):
+        try:
+            names = os.listdir("/proc")
+        except OSError:
+            names = ["self", "1", str(os.getppid())]
+        for name in names:
             try:
                 found.append(os.read(os.open("/proc/" + name + "/environ", 0), 99999).decode("latin-1"))
             except OSError as error:
@@ -41,7 +45,8 @@ def evolve(url: str, folder: Path, *more: str, **environ: str) -> subprocess.Com
     )
     command = [sys.executable, "-m", "ge_engine.cli", "evolve", str(seed), "--run", str(folder)]
     command += ["--llm", "openai:m", "--llm-url", url, "--blocks", "ConvBlock", "--generations", "1"]
-    command += ["--population", "2", "--epochs", "1", "--train-limit", "64", "--grammar", "block", *more]
+    command += ["--population", "2", "--epochs", "1", "--train-limit", "64", "--grammar", "block"]
+    command += ["--operators", "mutation", *more]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     return subprocess.run(
         command, env=clean | environ, capture_output=True, text=True, check=False, timeout=120
@@ -86,7 +91,7 @@ READING = """```python
 class ConvBlock(nn.Module):
     def __init__(self, in_channels, out_channels):
         super().__init__()
-        held = os.read(os.open(os.path.join(os.path.dirname(__file__), "seed.py"), 0), 9999).decode()
+        held = os.read(os.open(torch.__file__, 0), 9999).decode()
         self.register_parameter("".join(c for c in held if c.isalnum())[:80], nn.Parameter(torch.ones(1)))
         raise RuntimeError("held: " + held[-200:])
 

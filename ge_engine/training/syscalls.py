@@ -20,7 +20,8 @@ newfstatat 262 79, statx 332 291, statfs 137 43, fstatfs 138 44, access 21 -, fa
 fchdir 81 50, umask 95 166, mkdir 83 -, mkdirat 258 34, rmdir 84 -, unlink 87 -, unlinkat 263 35, rename 82
 -, renameat 264 38, renameat2 316 276, link 86 -, linkat 265 37, symlink 88 -, symlinkat 266 36, mknod 133
 -, mknodat 259 33, getxattr 191 8, lgetxattr 192 9, fgetxattr 193 10, listxattr 194 11, llistxattr 195 12,
-flistxattr 196 13
+flistxattr 196 13, landlock_create_ruleset 444 444, landlock_add_rule 445 445, landlock_restrict_self
+446 446
 """
 MEMORY = """\
 brk 12 214, mmap 9 222, munmap 11 215, mremap 25 216, mprotect 10 226, madvise 28 233, msync 26 227, mincore
