@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -40,6 +41,9 @@ from ge_engine.store.foreign import confirmed
 from ge_engine.store.rescored import rescored
 from ge_engine.tracking import tracked
 from ge_engine.validate import Ladder
+
+PROFILES = 64
+"""Parents whose profiles are held, so that each draw does not read them anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +323,7 @@ class _Session:
         """One for each island: they differ in their personas."""
         config, registry = self._config, self._registry
         operators = [choose(registry.operators, name, "operator") for name in config.operators]
+        profile = lru_cache(maxsize=PROFILES)(self._profile)
         return [
             Breeder(
                 config=config,
@@ -331,7 +336,7 @@ class _Session:
                 directions=self._directions,
                 addresses=addresses,
                 blame=self._blame,
-                profile=self._profile,
+                profile=profile,
             )
             for number in range(config.islands)
         ]

@@ -11,11 +11,11 @@ from ge_engine.outcome import Skipped
 from ge_engine.profile import block_profiles
 from ge_plugins.intents import INTENTS
 from ge_plugins.operators import Mutation
-from ge_plugins.redesign import by_share, structured
+from ge_plugins.redesign import AFFORDABLE, LARGEST, SMALLER, by_share, structured
 
 GOALS: Mapping[str, Goal] = {
-    "reduce": Goal(parameters=(0.0, 0.95), flops=(0.0, 1.5)),
-    "complex": Goal(parameters=(1.001, 2.0), flops=(0.0, 3.0)),
+    "reduce": SMALLER,
+    "complex": Goal(parameters=(1.001, LARGEST[1]), flops=AFFORDABLE),
 }
 """What a child of an intent must be, as shares of its parent."""
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
-from ge_engine.contracts import Context, Goal, Operator, Prompt, Proposal
+from ge_engine.contracts import Context, Goal, Operator, Proposal
 from ge_engine.genome import Genome
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Skipped
 from ge_engine.profile import block_profiles
 from ge_engine.structure.moves import module_classes, moves_of
-from ge_plugins.operators import SYSTEM, fenced, paragraphs
+from ge_plugins.intents import Intent
+from ge_plugins.operators import Mutation
 
 FEWEST_MOVES = 4
 """Moves that a block must offer to be worth a redesign."""
@@ -23,63 +22,52 @@ AFFORDABLE = (0.0, 3.0)
 LARGEST = (0.0, 2.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Direction:
-    """A kind of redesign: its name, what the model is asked for, and what the child's figures must show."""
+SMALLER = Goal(parameters=(0.0, 0.95), flops=(0.0, 1.5))
+"""At least 5 % of the parameters fewer."""
 
-    name: str
-    text: str
-    goal: Goal
-
-
-DIRECTIONS = (
-    Direction(
+REDESIGNS = (
+    Intent(
         "rescale",
         "Change the widths or the depth of this network where you expect it to pay.",
+        "moves",
         Goal(("width", "depth"), LARGEST, AFFORDABLE, 0.05),
     ),
-    Direction(
+    Intent(
         "restructure",
         "Change the order or the number of this network's stages where you expect it to pay.",
+        "moves",
         Goal(("drop", "repeat", "swap", "replace", "insert", "depth"), LARGEST, AFFORDABLE, 0.05),
     ),
-    Direction(
+    Intent(
         "replace",
         "Put blocks or layers of another kind where you expect it to pay.",
+        "moves",
         Goal(("replace", "insert", "number", "swap"), LARGEST, AFFORDABLE),
     ),
-    Direction(
+    Intent(
         "simplify",
         "Make this network smaller where it costs no accuracy: stages that see one position only, "
         "widths that nothing needs.",
-        Goal((), (0.0, 0.95), (0.0, 1.5)),
+        "moves",
+        SMALLER,
     ),
 )
 
 
-class Redesign:
+class Redesign(Mutation):
     """Changes the structure of one block that makes others: a network's class, its factory."""
 
     name = "redesign"
-    kind: Literal["mutation"] = "mutation"
+
+    def __init__(self) -> None:
+        super().__init__(REDESIGNS)
 
     def propose(self, context: Context) -> Proposal:
         addresses = structured(context.genome, context.addresses)
         if not addresses:
             return Skipped("the parent has no block whose structure this run may change")
         address = by_share(context, addresses)
-        directions = {direction.name: direction for direction in DIRECTIONS}
-        direction = directions[context.draw(context.rng, "intent", list(directions))]
-        prompt = Prompt(
-            SYSTEM,
-            paragraphs(direction.text, fenced(context.genome.blocks[address].code)),
-            address,
-            "moves",
-            direction.name,
-            goal=direction.goal,
-        )
-        reply = yield prompt
-        return context.read(prompt, reply)
+        return (yield from self.asked(context, address, self.drawn(context)))
 
 
 def structured(genome: Genome, addresses: tuple[str, ...]) -> list[str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from ge_engine.cli import app as cli
 from ge_engine.cli.console import program
 from ge_engine.cli.outcomes import counted
 
@@ -20,24 +19,6 @@ Ge = Callable[..., tuple[int, str, str]]
 UNIFORM = ("--llm", "uniform")
 OPERATORS = ("--operators", "mutation,mating,eot")
 QUICK = ("--generations", "1", "--population", "2", "--epochs", "1", "--train-limit", "256")
-
-
-@pytest.fixture
-def ge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ge:
-    """Runs the command in this process: exit code, standard output, standard error."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ge", *map(str, words)])
-        capsys.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
+from benchmarks_here import benchmark
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = 14
 
 
-def _corpus():
-    spec = importlib.util.spec_from_file_location("ge_corpus", ROOT / "benchmarks" / "corpus.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-corpus = _corpus()
+corpus = benchmark("corpus")
 FILES = corpus.sample(corpus.installed_files(), SAMPLE)
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import doubles
 import pytest
 
 from ge_engine import loop
-from ge_engine.cli import app as cli
 from ge_engine.errors import ConfigError, LedgerError
 from ge_engine.genome import Seed
 from ge_engine.ledger import Ledger
@@ -24,24 +22,6 @@ from ge_engine.store.history import History
 
 Ge = Callable[..., tuple[int, str, str]]
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"
-
-
-@pytest.fixture
-def ge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ge:
-    """Runs the command in this process: exit code, standard output, standard error."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ge", *map(str, words)])
-        capsys.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

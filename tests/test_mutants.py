@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from benchmarks_here import benchmark
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("ge_mutants", ROOT / "benchmarks" / "mutants.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-MUTANTS = _benchmark().mutants()
+MUTANTS = benchmark("mutants").mutants()
 LEAST = 60
 
 

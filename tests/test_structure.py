@@ -25,7 +25,7 @@ from ge_engine.structure.moves import by_text, module_classes, moves_of, togethe
 from ge_engine.structure.numbers import numbers_in, resized
 from ge_engine.structure.text import Code, Edit
 from ge_plugins.grammars import Moves
-from ge_plugins.redesign import DIRECTIONS, Redesign, by_share, structured
+from ge_plugins.redesign import REDESIGNS, Redesign, by_share, structured
 from tests.evaluation import genome, shop
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -403,7 +403,7 @@ def test_a_redesign_that_asks_for_another_form_or_without_a_goal() -> None:
         prompt = next(Redesign().propose(context(("ExquisiteNetV2",), random.Random(number))))
         assert isinstance(prompt, Prompt)
         assert (prompt.grammar, prompt.address) == ("moves", "ExquisiteNetV2")
-        assert prompt.goal == {d.name: d.goal for d in DIRECTIONS}[prompt.intent]
+        assert prompt.goal == {one.name: one.goal for one in REDESIGNS}[prompt.intent]
         assert NET.blocks["ExquisiteNetV2"].code in prompt.user
 
 

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import doubles
 import pytest
+from benchmarks_here import benchmark
 
 from ge_engine.ledger import Ledger
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _zoo() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("ge_zoo", ROOT / "benchmarks" / "zoo.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-zoo = _zoo()
+zoo = benchmark("zoo")
 
 
 def test_the_zoo_has_twenty_models_of_torchvision_and_five_of_transformers() -> None:
