@@ -149,7 +149,7 @@ def test_a_report_that_the_second_process_may_forge(together: TrainEvaluation) -
     in a pipe to the first process, which takes no figures from there."""
     forge = f"""\
 if training and {SECOND}:
-    for end in range(3, 64):
+    for end in range(3, 4096):
         try:
             os.write(end, b"0" * 64)
         except OSError:

@@ -115,7 +115,7 @@ HOSTILE = [
     ),
     Hostile(
         "overwrites a file of the user",
-        "error:PermissionError|FileNotFoundError",
+        "error:PermissionError|FileNotFoundError|Read-only file system",
         landlock=1,
         forward=ONCE + "open('SECRET_FILE', 'w')",
     ),
@@ -194,18 +194,18 @@ HOSTILE = [
         "writes into every descriptor",
         "crash:no report",
         top="import os",
-        forward="if training:\n    for number in range(3, 64):\n        try:\n"
+        forward="if training:\n    for number in range(3, 4096):\n        try:\n"
         "            os.write(number, b'accuracy=1')\n        except OSError:\n            continue",
     ),
     Hostile(
         "floods every descriptor",
         "crash:more than the answers",
         top="import os",
-        forward="if training:\n    for number in range(3, 64):\n        try:\n"
+        forward="if training:\n    for number in range(3, 4096):\n        try:\n"
         "            for _ in range(8):\n                os.write(number, bytes(2**20))\n"
         "        except OSError:\n            continue",
     ),
-    Hostile("closes every descriptor", "crash", top="import os", forward=ONCE + "os.closerange(0, 256)"),
+    Hostile("closes every descriptor", "crash", top="import os", forward=ONCE + "os.closerange(0, 4096)"),
     Hostile(
         "replaces how processes end",
         "scored",

@@ -122,21 +122,21 @@ MARKS = [
         "finds a descriptor of the shared data",
         "scored",
         top="import os",
-        forward="for n in range(3, 256):\n    try:\n        name = os.readlink(f'/proc/self/fd/{n}')\n"
+        forward="for n in range(3, 4096):\n    try:\n        name = os.readlink(f'/proc/self/fd/{n}')\n"
         "    except OSError:\n        continue\n    assert 'ge-data' not in name, name",
     ),
     Hostile(
         "leaves a mark in the offset of the shared data",
         "scored",
         top="import os",
-        forward="for number in range(3, 256):\n    try:\n        moved = os.lseek(number, 8, 0)\n"
+        forward="for number in range(3, 4096):\n    try:\n        moved = os.lseek(number, 8, 0)\n"
         "    except OSError:\n        continue\n    assert moved != 8, number",
     ),
     Hostile(
         "leaves an attribute at the shared data",
         "scored",
         top="import os",
-        forward="for number in range(3, 256):\n    try:\n        os.setxattr(number, 'user.mark', b'1')\n"
+        forward="for number in range(3, 4096):\n    try:\n        os.setxattr(number, 'user.mark', b'1')\n"
         "    except OSError:\n        continue\n    raise AssertionError(number)",
     ),
     Hostile(
@@ -162,7 +162,7 @@ MARKS += [
         "finds a way to the namespaces of the others",
         "scored",
         top="import os",
-        forward="for n in range(3, 256):\n    try:\n        name = os.readlink(f'/proc/self/fd/{n}')\n"
+        forward="for n in range(3, 4096):\n    try:\n        name = os.readlink(f'/proc/self/fd/{n}')\n"
         "    except OSError:\n        continue\n    assert ':[' not in name or name.startswith('pipe'), name",
     ),
     Hostile(
