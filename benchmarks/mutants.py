@@ -191,10 +191,14 @@ def serve() -> None:
     for name in PRELOADED:
         importlib.import_module(name)
     for line in sys.stdin:
-        with tempfile.TemporaryDirectory(prefix="mutants-") as folder, tempfile.TemporaryFile() as held:
-            code = forked(json.loads(line), Path(folder), held.fileno())
-            held.seek(0)
-            print(json.dumps([code, held.read().decode("utf-8", "replace")]), flush=True)
+        folder = tempfile.mkdtemp(prefix="mutants-")
+        try:
+            with tempfile.TemporaryFile() as held:
+                code = forked(json.loads(line), Path(folder), held.fileno())
+                held.seek(0)
+                print(json.dumps([code, held.read().decode("utf-8", "replace")]), flush=True)
+        finally:  # by a program that no mutant breaks, and that no depth of folders stops
+            subprocess.run(["rm", "-rf", folder], check=False)
 
 
 def forked(tests: Sequence[str], folder: Path, output: int) -> int:

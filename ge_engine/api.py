@@ -23,12 +23,12 @@ from ge_engine.config import load_config
 from ge_engine.errors import ConfigError, GeError
 from ge_engine.events import Observe
 from ge_engine.genome import Block, Genome, Seed, select_addresses
-from ge_engine.loop import Surroundings
 from ge_engine.loop import rescore as rescore_run
 from ge_engine.loop import run as run_engine
 from ge_engine.pareto import Direction, pareto_front
 from ge_engine.population import Individual
 from ge_engine.registry import load_registry
+from ge_engine.search.rescoring import OwnSettings
 from ge_engine.store.history import History
 from ge_engine.store.rescored import Rescored, spreads
 
@@ -315,7 +315,7 @@ class Run:
             ConfigError: the run goes on, or was cut off, or has another evaluator; or other versions or
                 checks than it was made with could change its results (`allow_changes` goes on all the same).
         """
-        own = Surroundings(evaluator, evaluator_argument, sandbox)
+        own = OwnSettings(evaluator, evaluator_argument, sandbox)
         told = observe or (lambda *_: None)
         rescore_run(self.folder, seeds, load_registry(), told, own, allow_changes=allow_changes)
         return self.rescored

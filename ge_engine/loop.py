@@ -31,6 +31,7 @@ from ge_engine.search.chosen import objectives_of, require_names
 from ge_engine.search.halving import stages_of
 from ge_engine.search.models import opened_models
 from ge_engine.search.opening import Opened, opened_run
+from ge_engine.search.rescoring import OwnSettings, settled
 from ge_engine.search.schedule import SCHEDULES, Standing, front_data
 from ge_engine.search.scoring import Inbox, Scoring
 from ge_engine.search.selection import Selection
@@ -85,23 +86,12 @@ def run(
         return session.run()
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a session decides for itself, and never the run's folder, which may be somebody else's: the
-    evaluator with its argument, the sandbox, and trainings at once (None: as the run had them)."""
-
-    evaluator: str = "train"
-    evaluator_argument: str = ""
-    sandbox: str = "auto"
-    workers: int | None = None
-
-
 def rescore(
     folder: Path,
     seeds: int,
     registry: Registry,
     observe: Observe,
-    own: Surroundings | None = None,
+    own: OwnSettings | None = None,
     *,
     allow_changes: bool = False,
 ) -> Result:
@@ -112,40 +102,13 @@ def rescore(
             versions than made it, without `allow_changes`.
         LedgerError, SeedError, PluginError: as `run`.
     """
-    own = own or Surroundings()
     with History(folder) as history:
         seed, stored, ended = confirmed(history.seed), history.config, history.stopped_because
     if not ended:
         raise ConfigError(f"The run {folder} has not ended.", "Go on with it by `ge evolve`.")
-    if (stored.evaluator, stored.evaluator_argument) != (own.evaluator, own.evaluator_argument):
-        raise _unasked(folder, stored)
-    config = replace(
-        stored,
-        rescore_seeds=seeds,
-        workers=stored.workers if own.workers is None else own.workers,
-        sandbox=own.sandbox,
-        trackers=(),
-    )
+    config = settled(folder, stored, own or OwnSettings(), seeds)
     with _session(seed, config, registry, folder, observe, allow_changes) as session:
         return session.rescore(ended)
-
-
-def _unasked(folder: Path, stored: RunConfig) -> ConfigError:
-    """What the run's folder would have run, which a session must ask for itself."""
-    told = {
-        "train": ("training", "Leave --command and --evaluator out."),
-        "command": (
-            f"the program {stored.evaluator_argument!r}",
-            "If you know it, give it yourself: --command with the same words.",
-        ),
-        "function": (
-            f"the function {stored.evaluator_argument!r}",
-            f"If you know it, give it yourself: --evaluator {stored.evaluator_argument}",
-        ),
-    }
-    by = f"the evaluator {stored.evaluator!r}"
-    what, hint = told.get(stored.evaluator, (by, f"If you know it: --evaluator {stored.evaluator}"))
-    return ConfigError(f"The run {folder} is scored by {what}, which it cannot start by itself.", hint)
 
 
 @contextmanager

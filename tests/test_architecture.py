@@ -116,7 +116,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("tracking",),
     ("budget",),
     ("scoring", "slots", "stopping", "addresses", "models", "survey"),
-    ("selection", "chosen", "halving"),
+    ("selection", "chosen", "halving", "rescoring"),
     ("conversation", "opening"),
     ("breeding",),
     ("schedule",),

@@ -16,6 +16,7 @@ from ge_engine import loop
 from ge_engine.errors import ConfigError, LedgerError
 from ge_engine.genome import Seed
 from ge_engine.ledger import Ledger
+from ge_engine.search.rescoring import OwnSettings
 from ge_engine.store import foreign
 from ge_engine.store.foreign import confirmed
 from ge_engine.store.history import History
@@ -92,10 +93,10 @@ def scored(run: Path) -> str:
 def test_a_program_that_the_session_names_itself(tmp_path: Path) -> None:
     config = doubles.config(generations=1)
     loop.run(doubles.seed(), config, doubles.registry(), tmp_path, lambda *_: None)
-    for other in (loop.Surroundings(), loop.Surroundings("instant", "x"), loop.Surroundings("threaded")):
+    for other in (OwnSettings(), OwnSettings("instant", "x"), OwnSettings("threaded")):
         with pytest.raises(ConfigError, match="cannot start by itself"):
             loop.rescore(tmp_path, 1, doubles.registry(), lambda *_: None, other)
-    own = loop.Surroundings("instant", sandbox="none")
+    own = OwnSettings("instant", sandbox="none")
     loop.rescore(tmp_path, 1, doubles.registry(), lambda *_: None, own)
     with History(tmp_path) as history:
         assert history.config.sandbox == "none"
@@ -104,7 +105,7 @@ def test_a_program_that_the_session_names_itself(tmp_path: Path) -> None:
 def test_a_sandbox_that_the_folder_opens(tmp_path: Path) -> None:
     config = doubles.config(generations=1, sandbox="none", trackers=("tensorboard",))
     loop.run(doubles.seed(), config, doubles.registry(), tmp_path, lambda *_: None)
-    own = loop.Surroundings("instant")
+    own = OwnSettings("instant")
     loop.rescore(tmp_path, 1, doubles.registry(), lambda *_: None, own)
     with History(tmp_path) as history:
         assert history.config.sandbox == "auto"

@@ -22,12 +22,13 @@ from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.population import SEED_ID
 from ge_engine.report.data import read_run
 from ge_engine.report.payload import rows
+from ge_engine.search.rescoring import OwnSettings
 from ge_engine.store.history import History
 from ge_engine.store.rescored import Spread, rescored, spreads
 from tests.evaluation import data, genome, outcome_of, shop
 
 BASE = doubles.config().random_seed
-OWN = loop.Surroundings(evaluator="instant")
+OWN = OwnSettings(evaluator="instant")
 
 
 class Noisy(doubles.Instant):

@@ -23,6 +23,7 @@ from ge_engine.ledger import Ledger
 from ge_engine.outcome import Rejected, Scored
 from ge_engine.registry import Registry, load_registry
 from ge_engine.report import read_run
+from ge_engine.search.rescoring import OwnSettings
 from ge_engine.store.audit import check
 from ge_engine.store.history import History
 from ge_engine.store.parts import part_of, parts_of, scored_in
@@ -276,7 +277,7 @@ def test_a_finalist_rescored_by_other_versions_in_silence(tmp_path: Path, pin: P
     folder, registry = tmp_path / "run", doubles.registry()
     run(folder, generations=2)
     pin(torch="2.10.0")
-    own = loop.Surroundings("instant")
+    own = OwnSettings("instant")
     with pytest.raises(ConfigError, match=r"torch 2\.10"):
         loop.rescore(folder, 1, registry, lambda *_: None, own)
     loop.rescore(folder, 1, registry, lambda *_: None, own, allow_changes=True)

@@ -13,6 +13,7 @@ from ge_engine.cli.summary import print_summary
 from ge_engine.cli.view import open_view
 from ge_engine.ledger import History
 from ge_engine.registry import load_registry
+from ge_engine.search.rescoring import OwnSettings
 
 
 def rescore(
@@ -35,7 +36,7 @@ def rescore(
     """
     registry = load_registry(plugin or (), no_plugin or ())
     name, argument = o.evaluator_of(evaluator, command)
-    own = engine.Surroundings(name or "train", argument, sandbox or "auto", workers)
+    own = OwnSettings(name or "train", argument, sandbox or "auto", workers)
     with History(run) as history:
         config = history.config
     with open_view(run, config) as view:
