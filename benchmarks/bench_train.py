@@ -32,6 +32,7 @@ from ge_plugins.objectives import ge_objectives
 from ge_plugins.tasks import Digits
 
 VERDICT = re.compile(r"::test_(\w+)(?:\[(.+)\])? (PASSED|FAILED|ERROR) ")
+STARTS = 31
 EXAMPLE = Path(__file__).parent.parent / "examples" / "exquisitenet_v2.py"
 FRESH = """\
 import sys, time
@@ -78,7 +79,7 @@ def evaluation(seed: Genome, **flags: object) -> Iterator[TrainEvaluation]:
 def start_of_training(opened: TrainEvaluation, seed: Genome) -> None:
     opened.probe(seed).result()
     starts = []
-    for number in range(9):
+    for number in range(STARTS):
         outcome = opened.submit(Job(f"warm{number}", seed, number)).result()
         assert isinstance(outcome, Scored), outcome
         starts.append(outcome.details["facts"]["start_seconds"])
