@@ -69,7 +69,7 @@ def suite(prefix: list[str], method: str) -> tuple[str, int]:
             text=True,
             check=False,
         )
-    return done.stdout + done.stderr, done.returncode
+    return done.stdout, done.returncode
 
 
 def verdicts(output: str) -> Table:
