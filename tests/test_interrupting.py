@@ -15,8 +15,8 @@ import doubles
 import pytest
 
 from ge_engine import loop
+from ge_engine.evaluation.futures import chained
 from ge_engine.store.history import History
-from ge_engine.training.futures import chained
 from tests.evaluation import genome, shop
 
 

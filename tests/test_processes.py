@@ -15,10 +15,10 @@ import torch
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
-from ge_engine.evaluate import TrainEvaluation
+from ge_engine.evaluation.sandbox.limits import landlock_version
+from ge_engine.evaluation.setup import chosen_sandbox
+from ge_engine.evaluation.training import TrainEvaluation
 from ge_engine.outcome import Failed, Scored
-from ge_engine.training.limits import landlock_version
-from ge_engine.training.preparing import chosen_sandbox
 from tests.evaluation import genome, outcome_of, shop, source
 
 PLAIN = {"norm = nn.BatchNorm2d(channels)": "norm = nn.Identity()"}

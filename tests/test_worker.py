@@ -15,14 +15,14 @@ import torch
 
 from ge_engine.contracts import Job
 from ge_engine.errors import GeError, SeedError
-from ge_engine.evaluate import TrainEvaluation
+from ge_engine.evaluation.exit_status import Kills, killed_for_memory, report_of
+from ge_engine.evaluation.fork_server import launcher
+from ge_engine.evaluation.fork_server.client import LOG_BYTES, ForkServerExecutor
+from ge_engine.evaluation.fork_server.launcher import clean_environment
+from ge_engine.evaluation.machine_health import MachineHealth, gpus_answer
+from ge_engine.evaluation.training import TrainEvaluation
 from ge_engine.genome import Seed
 from ge_engine.outcome import Failed, Scored
-from ge_engine.training import starting
-from ge_engine.training.endings import Kills, killed_for_memory, report_of
-from ge_engine.training.executor import LOG_BYTES, NurseryExecutor
-from ge_engine.training.starting import clean_environment
-from ge_engine.training.surroundings import Surroundings, gpus_answer
 from tests.evaluation import data, genome, outcome_of, shop, source
 
 TRAINED = 161
@@ -36,9 +36,9 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainEvalua
         yield opened
 
 
-def executor_of(evaluation: TrainEvaluation) -> NurseryExecutor:
+def executor_of(evaluation: TrainEvaluation) -> ForkServerExecutor:
     executor = evaluation._executor
-    assert isinstance(executor, NurseryExecutor)
+    assert isinstance(executor, ForkServerExecutor)
     return executor
 
 
@@ -106,7 +106,7 @@ def test_a_system_kill_that_counts_against_the_candidate(evaluation: TrainEvalua
     assert isinstance(outcome_of(evaluation, waits), Scored)
 
 
-def jobs_of(executor: NurseryExecutor) -> list[int]:
+def jobs_of(executor: ForkServerExecutor) -> list[int]:
     """The processes of the jobs that run, found by their working directory."""
     found = []
     for place in Path("/proc").glob("[0-9]*/cwd"):
@@ -145,8 +145,8 @@ def test_a_lost_gpu_that_is_believed_of_a_candidate_on_a_cpu(evaluation: TrainEv
 
 @pytest.mark.parametrize("error", [GPU_WORDS, "OSError: [Errno 28] No space left on device"])
 def test_a_broken_machine_that_counts_against_the_candidate(error: str) -> None:
-    broken = Surroundings(free=lambda: 2**20, gpus_answer=lambda: False)
-    whole = Surroundings(free=lambda: 2**40, gpus_answer=lambda: True)
+    broken = MachineHealth(free=lambda: 2**20, gpus_answer=lambda: False)
+    whole = MachineHealth(free=lambda: 2**40, gpus_answer=lambda: True)
     assert broken.at_fault(error)
     assert not whole.at_fault(error)
 
@@ -162,7 +162,7 @@ def test_a_nursery_that_does_not_start_and_does_not_say_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say = "import sys; sys.exit('there is no room')"
-    monkeypatch.setattr(starting, "_command", lambda setup, end: [sys.executable, "-c", say])
+    monkeypatch.setattr(launcher, "_command", lambda setup, end: [sys.executable, "-c", say])
     with pytest.raises(GeError, match="did not start: there is no room"), shop(tmp_path):
         pass
 

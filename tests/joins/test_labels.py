@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ge_engine import evaluate
 from ge_engine.contracts import Dataset, Job
+from ge_engine.evaluation import training
+from ge_engine.evaluation.fork_server.client import ForkServerExecutor
+from ge_engine.evaluation.protocol.messages import JobSpec
 from ge_engine.outcome import Scored
-from ge_engine.training.executor import NurseryExecutor
-from ge_engine.training.orders import Order
 from tests.evaluation import data, genome, shop
 
 FORMS = ("int64", "int32", "int16", "int8", "float32", "float64", ">i8")
 
 
-class Handed(NurseryExecutor):
+class Handed(ForkServerExecutor):
     """The real executor, which remembers all that goes to the nursery."""
 
     everything: list[bytes]
@@ -33,14 +33,14 @@ class Handed(NurseryExecutor):
         Handed.everything.append(json.dumps(asdict(setup)).encode())
         super().__init__(setup, arrays, *rest)
 
-    def submit(self, order: Order) -> Any:
+    def submit(self, order: JobSpec) -> Any:
         Handed.everything.append(json.dumps(asdict(order)).encode())
         return super().submit(order)
 
 
 @pytest.fixture
 def handed(monkeypatch: pytest.MonkeyPatch) -> type[Handed]:
-    monkeypatch.setattr(evaluate, "NurseryExecutor", Handed)
+    monkeypatch.setattr(training, "ForkServerExecutor", Handed)
     return Handed
 
 
