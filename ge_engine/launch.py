@@ -25,7 +25,8 @@ from ge_engine.evaluation.data.channels import in_channels
 from ge_engine.evaluation.data.module_loader import import_source, module_address
 from ge_engine.evaluation.setup import as_images, limited, task_facts
 from ge_engine.evaluation.train.optimizers import optimizer_of
-from ge_engine.evaluation.train.trainer import TrainingData, TrainResult, train
+from ge_engine.evaluation.train.spec import TrainingData, TrainResult
+from ge_engine.evaluation.train.trainer import train
 from ge_engine.evaluation.training import task_name
 from ge_engine.genome import Seed
 from ge_engine.registry import choose, load_registry

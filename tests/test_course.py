@@ -13,11 +13,13 @@ from torch import nn
 
 from ge_engine.config import Recipe
 from ge_engine.evaluation.data.batches import Images
+from ge_engine.evaluation.train.divergence import Diverged
 from ge_engine.evaluation.train.ema import Ema
 from ge_engine.evaluation.train.optimizers import default_optimizer
+from ge_engine.evaluation.train.spec import Stage, TrainingData, TrainResult
 from ge_engine.evaluation.train.state import tensors_of
 from ge_engine.evaluation.train.step_timer import GROUP_STEPS, StepTimer, TooSlow
-from ge_engine.evaluation.train.trainer import Diverged, Stage, TrainingData, TrainResult, train
+from ge_engine.evaluation.train.trainer import train
 
 
 class Dicey(nn.Module):

@@ -127,8 +127,8 @@ if training:
 """
     hanging = plain(top="import ctypes, os, time", forward=hang)
     for seconds in (4.0, 16.0, 64.0, 256.0):  # on a busy machine both are there later
-        order = together._order("train", hanging, 0, "validation", seconds)
-        waiting, most = together._executor.submit(order), 0
+        spec = together._spec("train", hanging, 0, "validation", seconds)
+        waiting, most = together._executor.submit(spec), 0
         while not waiting.done():
             most = max(most, len(processes_named(name)))
             time.sleep(0.05)

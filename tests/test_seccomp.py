@@ -129,8 +129,8 @@ def test_a_neighbour_that_is_killed_where_nothing_else_confines(
     held: list[bytes] = []
     monkeypatch.setattr(seccomp, "hold", held.append)
     monkeypatch.setattr(confinement, "_PROGRAMS", {})
-    setup: Any = SimpleNamespace(sandbox="none", device="cpu")
-    confinement.close(setup, alone)
+    session: Any = SimpleNamespace(sandbox="none", device="cpu")
+    confinement.close(session, alone)
     judge = Judge(platform.machine(), held[0])
     assert judge("kill", os.getpid(), 9) == ALLOWED
     assert judge("kill", os.getpid() + 1, 9) == (ALLOWED if alone else REFUSED)

@@ -34,8 +34,8 @@ def spawned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainEvaluatio
 
 
 def ended(evaluation: TrainEvaluation, candidate: Genome, seconds: float) -> WorkerReport | Failed:
-    order = evaluation._order("train", candidate, 0, "validation", seconds)
-    return report_of(evaluation._executor.submit(order).result(120), order, Kills())
+    spec = evaluation._spec("train", candidate, 0, "validation", seconds)
+    return report_of(evaluation._executor.submit(spec).result(120), spec, Kills())
 
 
 def test_a_spawned_candidate_that_scores_otherwise_than_a_forked_one(
@@ -113,8 +113,8 @@ def test_a_spawned_process_that_the_system_refuses(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_process_that_never_began_counted_against_its_candidate(spawned: TrainEvaluation) -> None:
-    order = spawned._order("train", genome(), 0, "validation", 1.0)
-    outcome = report_of(WorkerExit(-9, "spawn: it did not begin within 120 s", b"", ""), order, Kills())
+    spec = spawned._spec("train", genome(), 0, "validation", 1.0)
+    outcome = report_of(WorkerExit(-9, "spawn: it did not begin within 120 s", b"", ""), spec, Kills())
     assert isinstance(outcome, Failed)
     assert outcome.fault == "infrastructure"
 

@@ -14,9 +14,12 @@ from torch import nn
 from ge_engine.config import Recipe
 from ge_engine.evaluation.data.batches import Augmentation, Images, batch_bounds, shuffled
 from ge_engine.evaluation.measure.inference import logits_of, predict
+from ge_engine.evaluation.train.batch_norm import recompute_statistics
+from ge_engine.evaluation.train.divergence import NotFinite
 from ge_engine.evaluation.train.lr_scheduler import LRScheduler
 from ge_engine.evaluation.train.optimizers import default_optimizer, optimizer_of
-from ge_engine.evaluation.train.trainer import NotFinite, TrainingData, refresh_statistics, train
+from ge_engine.evaluation.train.spec import TrainingData
+from ge_engine.evaluation.train.trainer import train
 
 
 def images(count: int, size: int = 8, side: int = 0) -> Images:
@@ -207,7 +210,7 @@ def test_statistics_that_lag_behind_the_weights() -> None:
         nn.Conv2d(3, 4, 1), nn.Dropout(0.5), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(256, 2)
     )
     batches = [(torch.randn(32, 3, 8, 8) + 5, torch.zeros(32)) for _ in range(3)]
-    refresh_statistics(model, batches)
+    recompute_statistics(model, batches)
     norm = model[2]
     assert isinstance(norm, nn.BatchNorm2d)
     with torch.no_grad():

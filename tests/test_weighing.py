@@ -206,7 +206,14 @@ def test_a_finalist_that_is_not_measured_again(evaluation: TrainEvaluation) -> N
 
 
 def test_a_weight_that_is_rebound_to_what_it_measures(evaluation: TrainEvaluation) -> None:
-    modules = ("worker.runner", "train.trainer", "measure.witness", "measure.weights", "measure.parameters")
+    modules = (
+        "worker.jobs",
+        "worker.runner",
+        "train.trainer",
+        "measure.witness",
+        "measure.weights",
+        "measure.parameters",
+    )
     top = "".join(
         f"import ge_engine.evaluation.{name} as m\nfor n in list(vars(m)):\n    setattr(m, n, None)\n"
         for name in modules

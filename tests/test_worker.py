@@ -44,13 +44,13 @@ def executor_of(evaluation: TrainEvaluation) -> ForkServerExecutor:
 
 def test_a_slot_that_a_hanging_candidate_keeps(evaluation: TrainEvaluation) -> None:
     for hanging in (genome(forward="while self.training:\n    pass"), genome(top="while True:\n    pass")):
-        order = evaluation._order("train", hanging, 0, "validation", 2.0)
+        spec = evaluation._spec("train", hanging, 0, "validation", 2.0)
         started = time.monotonic()
-        ending = executor_of(evaluation).submit(order).result(300)
+        ending = executor_of(evaluation).submit(spec).result(300)
         assert time.monotonic() - started >= 2.0
         assert ending.reason == "timeout"
         assert jobs_of(executor_of(evaluation)) == []
-        failed = report_of(ending, order, Kills())
+        failed = report_of(ending, spec, Kills())
         assert isinstance(failed, Failed)
         assert (failed.kind, failed.fault) == ("timeout", "candidate")
 
@@ -65,8 +65,8 @@ def test_bytecode_of_another_candidate_of_the_same_size(evaluation: TrainEvaluat
 
 def test_a_log_without_bound(evaluation: TrainEvaluation) -> None:
     loud = genome(forward="if not hasattr(self, 'said'):\n    self.said = True\n    print('x' * 50_000_000)")
-    order = evaluation._order("probe", loud, 0, "validation", 15.0)
-    ending = executor_of(evaluation).submit(order).result(60)
+    spec = evaluation._spec("probe", loud, 0, "validation", 15.0)
+    ending = executor_of(evaluation).submit(spec).result(60)
     assert ending.status == 0
     assert LOG_BYTES < len(ending.log) < 3 * LOG_BYTES
 
@@ -93,14 +93,14 @@ def test_a_system_kill_that_counts_against_the_candidate(evaluation: TrainEvalua
         top="import time", forward="if training and torch.initial_seed() == 99:\n    time.sleep(900)"
     )
     probe = evaluation.probe(waits).result(60)
-    order = evaluation._order("train", waits, 99, "validation", 900.0)
-    trained = executor_of(evaluation).submit(order)
+    spec = evaluation._spec("train", waits, 99, "validation", 900.0)
+    trained = executor_of(evaluation).submit(spec)
     while not (running := jobs_of(executor_of(evaluation))):
         assert not trained.done()
         time.sleep(0.02)
     for pid in running:
         os.kill(pid, signal.SIGKILL)
-    outcome = evaluation._outcome(trained.result(300), order, probe)
+    outcome = evaluation._outcome(trained.result(300), spec, probe)
     assert isinstance(outcome, Failed)
     assert outcome.fault == "infrastructure"
     assert isinstance(outcome_of(evaluation, waits), Scored)
@@ -112,7 +112,7 @@ def jobs_of(executor: ForkServerExecutor) -> list[int]:
     for place in Path("/proc").glob("[0-9]*/cwd"):
         with suppress(OSError):
             folder = os.readlink(place)
-            if folder.startswith(executor._setup.scratch + "/jobs/"):
+            if folder.startswith(executor._session.scratch + "/jobs/"):
                 found.append(int(place.parent.name))
     return found
 
@@ -162,7 +162,7 @@ def test_a_nursery_that_does_not_start_and_does_not_say_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say = "import sys; sys.exit('there is no room')"
-    monkeypatch.setattr(launcher, "_command", lambda setup, end: [sys.executable, "-c", say])
+    monkeypatch.setattr(launcher, "_command", lambda session, end: [sys.executable, "-c", say])
     with pytest.raises(GeError, match="did not start: there is no room"), shop(tmp_path):
         pass
 
@@ -214,10 +214,10 @@ def test_figures_that_differ_from_run_to_run(evaluation: TrainEvaluation) -> Non
 def test_an_answer_on_the_wrong_split(evaluation: TrainEvaluation) -> None:
     echo = genome(forward="if not self.training:\n    return x.mean((2, 3)) @ torch.ones(3, 4) + len(x) * 0")
     for split, size in (("validation", 97), ("test", 50)):
-        order = evaluation._order("train", echo, 0, split, 15.0)
-        ending = executor_of(evaluation).submit(order).result(60)
+        spec = evaluation._spec("train", echo, 0, split, 15.0)
+        ending = executor_of(evaluation).submit(spec).result(60)
         assert len(ending.result) > size * 4 * 4
-        outcome = evaluation._outcome(ending, order, evaluation.probe(echo).result(60))
+        outcome = evaluation._outcome(ending, spec, evaluation.probe(echo).result(60))
         assert isinstance(outcome, Scored)
 
 

@@ -66,13 +66,13 @@ def killed_for_memory() -> int:
 
 
 def report_of(
-    ending: WorkerExit, order: JobSpec, kills: Kills, surroundings: MachineHealth | None = None
+    ending: WorkerExit, spec: JobSpec, kills: Kills, surroundings: MachineHealth | None = None
 ) -> WorkerReport | Failed:
     """The worker's report, or how the worker failed to give one. That the surroundings are to blame is taken
     from a worker only before the candidate's code begins; after that, `surroundings` are looked at."""
-    stage = order.kind
+    stage = spec.kind
     if ending.reason == "timeout":
-        return Failed(stage, "timeout", f"still running after {order.timeout:g} s")
+        return Failed(stage, "timeout", f"still running after {spec.timeout:g} s")
     if ending.reason == "disk":
         return Failed(stage, "crash", "it filled its scratch folder, or memory files")
     if ending.reason == "processes":
@@ -86,13 +86,13 @@ def report_of(
     if ending.reason:
         return Failed(stage, "crash", ending.reason, "infrastructure")
     if ending.status == -signal.SIGKILL:
-        return kills.judge(stage, order.digest)
+        return kills.judge(stage, spec.digest)
     if ending.status < 0:
         return _killed(stage, -ending.status, ending)
     begun, result = after_mark(ending.result)
     try:
-        report = unpack_report(result, bytes.fromhex(order.token))
-        _require_what_was_asked(report, order)
+        report = unpack_report(result, bytes.fromhex(spec.token))
+        _require_what_was_asked(report, spec)
     except BadReport as error:
         reason = f"exited with status {ending.status} and {error}" if result else _silent(ending)
         return Failed(stage, "crash", reason + _printed(ending))
@@ -105,20 +105,20 @@ def report_of(
     return report
 
 
-def _require_what_was_asked(report: WorkerReport, order: JobSpec) -> None:
+def _require_what_was_asked(report: WorkerReport, spec: JobSpec) -> None:
     """All figures of a job that went through, and no checkpoint larger than there is room for.
 
     Raises:
         BadReport: not so.
     """
-    if len(report.checkpoint) > order.room:
+    if len(report.checkpoint) > spec.room:
         raise BadReport("it holds a checkpoint that nobody asked for")
     if report.stage or report.kind:
         if not (report.stage and report.kind):
             raise BadReport("its report is malformed: it failed, and does not say where and how")
         return
     try:
-        claims.require(report.facts, _FIGURES[order.kind])
+        claims.require(report.facts, _FIGURES[spec.kind])
     except ValueError as error:
         raise BadReport(f"its report is malformed: {error}") from error
 

@@ -51,7 +51,7 @@ def set_up(
     readable = readable_files(seed.source, address, private_paths(config, scratch), bool(layout.devices))
     mean, std = channel_statistics(train.images)
     arrays = shared_arrays(data, train)
-    setup = SessionSpec(
+    session = SessionSpec(
         seed_path=str(path),
         entry=resolve_entry(seed, task_facts(data, size), config.entry),
         channels=channels,
@@ -74,9 +74,9 @@ def set_up(
         hidden=readable.hidden,
         listed=readable.listed,
         modules=readable.modules,
-        blocks={name: ArraySpec(array.shape, str(array.dtype)) for name, array in arrays.items()},
+        arrays={name: ArraySpec(array.shape, str(array.dtype)) for name, array in arrays.items()},
     )
-    return setup, [np.ascontiguousarray(array).data.cast("B") for array in arrays.values()]
+    return session, [np.ascontiguousarray(array).data.cast("B") for array in arrays.values()]
 
 
 def shared_arrays(data: Dataset, train: Split) -> dict[str, np.ndarray[Any, Any]]:

@@ -56,13 +56,13 @@ def open_training(
         SeedError: the seed does not build, run or train; the message holds its own error.
         ConfigError: the task cannot be used with this recipe.
     """
-    setup, arrays = set_up(seed, config, data, scratch)
+    session, arrays = set_up(seed, config, data, scratch)
     labels = {name: getattr(data, name).labels.numpy().astype(np.int64) for name in ("validation", "test")}
     layout = placement_of(config)
     labels["both"] = np.concatenate([labels["validation"], labels["test"]])
     limit = REPORT_LIMIT + 4 * len(data.names) * len(labels["both"])
     limits.hide_memory(True)
-    executor = ForkServerExecutor(setup, arrays, layout.slots, layout.devices, limit)
+    executor = ForkServerExecutor(session, arrays, layout.slots, layout.devices, limit)
     try:
         constraint = parse_constraints(config.constraints, [one.name for one in objectives])
         checkpoints = Checkpoints(scratch / "checkpoints")
@@ -75,9 +75,9 @@ def open_training(
             constraint,
             checkpoints,
             config.max_slowdown,
-            f"{setup.channels}x{setup.size}x{setup.size}",
-            machine_health(scratch, setup.device),
-            setup.memory,
+            f"{session.channels}x{session.size}x{session.size}",
+            machine_health(scratch, session.device),
+            session.memory,
         )
         evaluation.admit(seed)
         yield evaluation
@@ -137,8 +137,8 @@ class TrainEvaluation:
             self._time_steps(seed)
 
     def _time_steps(self, seed: Genome) -> None:
-        order = replace(self._order("train", seed, 0, "validation", self._timeout), steps=GROUP_STEPS)
-        report = self._report(self._executor.submit(order).result(), order)
+        spec = replace(self._spec("train", seed, 0, "validation", self._timeout), steps=GROUP_STEPS)
+        report = self._report(self._executor.submit(spec).result(), spec)
         if isinstance(report, Failed) or report.stage:
             reason = report.reason if isinstance(report, Failed) else report.error
             raise SeedError(f"The seed does not train: {reason}.", "Mend the file and try again.")
@@ -153,15 +153,15 @@ class TrainEvaluation:
         the candidate's; trying again may help."""
 
         def finish(ending: WorkerExit) -> Probe:
-            probe = within(probe_of(self._report(ending, order)), self._memory)
+            probe = within(probe_of(self._report(ending, spec)), self._memory)
             self._probes[genome.digest] = probe
             return probe
 
         known = self._probes.get(genome.digest)
         if known is not None:
             return finished(known)
-        order = self._order("probe", genome, 0, "validation", self._probe_timeout)
-        return chained(self._executor.submit(order), finish)
+        spec = self._spec("probe", genome, 0, "validation", self._probe_timeout)
+        return chained(self._executor.submit(spec), finish)
 
     def sizes(self, genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
         """Build each network in one isolated worker and run a batch through it, without training."""
@@ -169,12 +169,10 @@ class TrainEvaluation:
             return finished(())
         variants = tuple(genome.source.decode("latin-1") for genome in genomes)
         timeout = min(SIZING_SECONDS, self._timeout)
-        order = replace(
-            self._order("size", genomes[0], 0, "validation", timeout), source="", variants=variants
-        )
+        spec = replace(self._spec("size", genomes[0], 0, "validation", timeout), source="", variants=variants)
         return chained(
-            self._executor.submit(order),
-            lambda ending: sizes_in(report_of(ending, order, Kills()), len(variants)),
+            self._executor.submit(spec),
+            lambda ending: sizes_in(report_of(ending, spec, Kills()), len(variants)),
         )
 
     def submit(self, job: Job) -> Future[Outcome]:
@@ -188,13 +186,13 @@ class TrainEvaluation:
         """A finalist's figures are measured once more, in a process that does not train it."""
         if job.split == "validation" or probe.stage:
             return self._train(job, probe)
-        order = self._order("again", job.genome, 0, "validation", self._timeout)
+        spec = self._spec("again", job.genome, 0, "validation", self._timeout)
 
         def sterner(ending: WorkerExit) -> Probe:
-            again = within(probe_of(self._report(ending, order)), self._memory)
+            again = within(probe_of(self._report(ending, spec)), self._memory)
             return again if again.stage else replace(probe, facts=figures(probe.facts, again.facts))
 
-        measured = chained(self._executor.submit(order), sterner)
+        measured = chained(self._executor.submit(spec), sterner)
         return _after(measured, lambda again: self._train(job, again))
 
     def _train(self, job: Job, probe: Probe) -> Future[Outcome]:
@@ -203,17 +201,17 @@ class TrainEvaluation:
         broken = self._constraint.broken_before(probe.facts)
         if broken is not None:
             return finished(broken)
-        order = self._order("train", job.genome, job.rng_seed, job.split, self._timeout)
+        spec = self._spec("train", job.genome, job.rng_seed, job.split, self._timeout)
         if job.split == "validation":
-            order = self._staged(order, job, probe)
-        return chained(self._executor.submit(order), lambda ending: self._outcome(ending, order, probe))
+            spec = self._staged(spec, job, probe)
+        return chained(self._executor.submit(spec), lambda ending: self._outcome(ending, spec, probe))
 
-    def _staged(self, order: JobSpec, job: Job, probe: Probe) -> JobSpec:
+    def _staged(self, spec: JobSpec, job: Job, probe: Probe) -> JobSpec:
         """Train as far as the job asks, from where an earlier one stopped, and no slower than allowed."""
-        known = self._checkpoints.latest(order.digest, job.rng_seed)
-        slowest = self._slowdown * self._seed_step if order.digest != self._seed_digest else 0.0
+        known = self._checkpoints.latest(spec.digest, job.rng_seed)
+        slowest = self._slowdown * self._seed_step if spec.digest != self._seed_digest else 0.0
         return replace(
-            order,
+            spec,
             epochs=job.epochs,
             keep=job.epochs > 0,
             checkpoint=str(known.resolve()) if known else "",
@@ -221,7 +219,7 @@ class TrainEvaluation:
             step_seconds=slowest,
         )
 
-    def _order(self, kind: str, genome: Genome, rng_seed: int, split: str, timeout: float) -> JobSpec:
+    def _spec(self, kind: str, genome: Genome, rng_seed: int, split: str, timeout: float) -> JobSpec:
         return JobSpec(
             id=secrets.token_hex(8),
             kind=kind,
@@ -234,15 +232,15 @@ class TrainEvaluation:
             sent=time.monotonic(),
         )
 
-    def _outcome(self, ending: WorkerExit, order: JobSpec, probe: Probe) -> Outcome:
-        report = self._report(ending, order)
+    def _outcome(self, ending: WorkerExit, spec: JobSpec, probe: Probe) -> Outcome:
+        report = self._report(ending, spec)
         if isinstance(report, Failed):
             return report
         if report.stage:
             return Failed(report.stage, report.kind, self._explained(report))
         if report.checkpoint:
-            self._checkpoints.put(order.digest, order.rng_seed, report.checkpoint)
-        labels = self._labels[order.split]
+            self._checkpoints.put(spec.digest, spec.rng_seed, report.checkpoint)
+        labels = self._labels[spec.split]
         wanted = labels.size * self._classes
         if len(report.logits) != 4 * wanted:
             answered = f"it answered with {len(report.logits) / 4:g} numbers"
@@ -252,7 +250,7 @@ class TrainEvaluation:
         if wrong:
             return Failed("predict", "not finite", f"{wrong} of {labels.size} answers are NaN or infinite")
         facts = figures(probe.facts, report.facts)
-        if order.split != "both":
+        if spec.split != "both":
             return self._score(Measurement(logits, labels, facts), report)
         first = len(self._labels["validation"])
         outcome = self._score(Measurement(logits[:first], labels[:first], facts), report)
@@ -261,8 +259,8 @@ class TrainEvaluation:
             return Scored(outcome.objectives, {**outcome.details, "test": dict(tested.objectives)})
         return tested if isinstance(outcome, Scored) else outcome
 
-    def _report(self, ending: WorkerExit, order: JobSpec) -> WorkerReport | Failed:
-        return report_of(ending, order, self._kills, self._surroundings)
+    def _report(self, ending: WorkerExit, spec: JobSpec) -> WorkerReport | Failed:
+        return report_of(ending, spec, self._kills, self._surroundings)
 
     def _explained(self, report: WorkerReport) -> str:
         if report.kind != "too slow":

@@ -50,12 +50,12 @@ _LITTLE_ROOM = (
 )
 
 
-def _with_little_room(setup: SessionSpec, descriptor: int) -> list[str]:
+def _with_little_room(session: SessionSpec, descriptor: int) -> list[str]:
     """Who stores too much need not store much, and be quick at it."""
-    command = _begun(setup, descriptor)
+    command = _begun(session, descriptor)
     at = command.index("-m")
     return [*command[:at], "-c", _LITTLE_ROOM, *command[at + 2 :]]
 
 
-def _without_namespaces(setup: SessionSpec, descriptor: int) -> list[str]:
-    return [sys.executable, "-P", "-c", _WITHOUT_NAMESPACES, *_with_little_room(setup, descriptor)]
+def _without_namespaces(session: SessionSpec, descriptor: int) -> list[str]:
+    return [sys.executable, "-P", "-c", _WITHOUT_NAMESPACES, *_with_little_room(session, descriptor)]

@@ -27,15 +27,15 @@ class Handed(ForkServerExecutor):
     everything: list[bytes]
     names: list[str]
 
-    def __init__(self, setup: Any, arrays: Sequence[memoryview], *rest: Any) -> None:
-        Handed.names = list(setup.blocks)
+    def __init__(self, session: Any, arrays: Sequence[memoryview], *rest: Any) -> None:
+        Handed.names = list(session.arrays)
         Handed.everything = [bytes(array) for array in arrays]
-        Handed.everything.append(json.dumps(asdict(setup)).encode())
-        super().__init__(setup, arrays, *rest)
+        Handed.everything.append(json.dumps(asdict(session)).encode())
+        super().__init__(session, arrays, *rest)
 
-    def submit(self, order: JobSpec) -> Any:
-        Handed.everything.append(json.dumps(asdict(order)).encode())
-        return super().submit(order)
+    def submit(self, spec: JobSpec) -> Any:
+        Handed.everything.append(json.dumps(asdict(spec)).encode())
+        return super().submit(spec)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from ge_engine.config import config_from_dict
 from ge_engine.contracts import Dataset
 from ge_engine.evaluation.protocol.messages import JobSpec, WorkerReport
 from ge_engine.evaluation.setup import set_up
-from ge_engine.evaluation.worker.runner import run
+from ge_engine.evaluation.worker.jobs import run
 from ge_engine.genome import Seed
 
 CLASSES, SIZE = 4, 16
@@ -122,14 +122,14 @@ def trained(
     source = SOURCE.replace("TRAINED", "[nn.Parameter(torch.zeros(1))]" if frozen else "model.parameters()")
     seed = Seed.from_bytes(source.encode()).genome
     with tempfile.TemporaryDirectory() as folder, _watching() as seen:
-        setup, arrays = set_up(seed, config, data, Path(folder))
+        session, arrays = set_up(seed, config, data, Path(folder))
         named = {
             name: torch.from_numpy(np.frombuffer(array, block.dtype).reshape(block.shape).copy())
-            for (name, block), array in zip(setup.blocks.items(), arrays, strict=True)
+            for (name, block), array in zip(session.arrays.items(), arrays, strict=True)
         }
         code, key = seed.source.decode(), secrets.token_hex(4)
-        order = JobSpec(key, "train", code, seed.digest, rng_seed, split, 60.0, "00")
-        seen.report = run(order, setup, named)
+        spec = JobSpec(key, "train", code, seed.digest, rng_seed, split, 60.0, "00")
+        seen.report = run(spec, session, named)
     assert not seen.report.stage, seen.report.error
     return seen
 

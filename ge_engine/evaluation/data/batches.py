@@ -57,9 +57,10 @@ class Images:
         for start in range(0, len(self), batch_size):
             yield self.normalised(self.pixels[start : start + batch_size])
 
-    def every(self, share: Shard) -> Images:
-        """The images of one process, as many for each: the first ones again to make it even."""
-        rows = torch.arange(share.rank, -(-len(self) // share.of) * share.of, share.of) % len(self)
+    def shard(self, shard: Shard) -> Images:
+        """The images of one process. All get the same number: the first images come again at the end."""
+        count = shard.world_size
+        rows = torch.arange(shard.rank, -(-len(self) // count) * count, count) % len(self)
         return Images(self.pixels[rows.to(self.pixels.device)], self.mean, self.std, self.size)
 
 
@@ -75,10 +76,10 @@ def batch_bounds(count: int, batch_size: int, least: int = 2) -> list[tuple[int,
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """This process's part of every batch: each `of`-th image, from the `rank`-th on."""
+    """This process's part of every batch: each `world_size`-th image, from the `rank`-th on."""
 
     rank: int = 0
-    of: int = 1
+    world_size: int = 1
 
 
 def shuffled(
@@ -87,20 +88,20 @@ def shuffled(
     batch_size: int,
     augmentation: Augmentation,
     generator: torch.Generator,
-    share: Shard | None = None,
+    shard: Shard = Shard(),
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of (images (b, c, size, size) float32, labels (b,)). All randomness is drawn from
-    `generator` (on the CPU) for whole batches, so neither the network nor `share` changes it."""
-    share = share or Shard()
+    `generator` (on the CPU) for whole batches, so neither the network nor `shard` changes it."""
+    mine = slice(shard.rank, None, shard.world_size)
     order = torch.randperm(len(images), generator=generator)
-    for start, stop in batch_bounds(len(images), batch_size, 2 * share.of):
+    for start, stop in batch_bounds(len(images), batch_size, 2 * shard.world_size):
         picked = order[start:stop]
         pixels = _gather(images.pixels, picked, augmentation, generator)
         batch = images.normalised(pixels)
         if augmentation.jitter:
             batch = _jitter(batch, augmentation.jitter, generator)
         targets = labels[picked.to(labels.device)]
-        yield batch[share.rank :: share.of], targets[share.rank :: share.of]
+        yield batch[mine], targets[mine]
 
 
 def _gather(pixels: Tensor, picked: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:

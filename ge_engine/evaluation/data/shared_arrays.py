@@ -34,30 +34,30 @@ def sealed_memory(data: memoryview) -> int:
     return handle
 
 
-def map_arrays(blocks: Mapping[str, ArraySpec], files: Sequence[int]) -> dict[str, Tensor]:
+def map_arrays(arrays: Mapping[str, ArraySpec], files: Sequence[int]) -> dict[str, Tensor]:
     """Tensors over the shared files, copy-on-write: what a worker writes, no other sees. The mapping holds no
     descriptor (Python's own mmap would keep a copy of it), so that nothing but bytes is shared: a file's
     offset, times and attributes would be a notice board."""
     tensors = {}
-    for (name, block), file in zip(blocks.items(), files, strict=True):
-        kind = torch.int64 if block.dtype == "int64" else torch.uint8
-        count = block.nbytes // kind.itemsize
+    for (name, array), file in zip(arrays.items(), files, strict=True):
+        kind = torch.int64 if array.dtype == "int64" else torch.uint8
+        count = array.nbytes // kind.itemsize
         flat = torch.from_file(f"{_DESCRIPTORS}/{file}", shared=False, size=count, dtype=kind)
-        tensors[name] = flat.view(block.shape)
+        tensors[name] = flat.view(array.shape)
     return tensors
 
 
 _HELD_OUT = {"validation": ("validation",), "test": ("test",), "both": ("validation", "test")}
 
 
-def arrays_for(order: JobSpec) -> tuple[str, ...]:
-    """The names of the arrays that `order` needs; none for building alone."""
-    learned = ("train", "labels") if order.kind == "train" else ()
-    return () if order.kind in ("probe", "size") else (*learned, *_HELD_OUT[order.split])
+def arrays_for(spec: JobSpec) -> tuple[str, ...]:
+    """The names of the arrays that `spec` needs; none for building alone."""
+    learned = ("train", "labels") if spec.kind == "train" else ()
+    return () if spec.kind in ("probe", "size") else (*learned, *_HELD_OUT[spec.split])
 
 
-def mapped_for(order: JobSpec, blocks: Mapping[str, ArraySpec], files: Sequence[int]) -> dict[str, Tensor]:
-    """Tensors over those of the shared `files` that `order` needs."""
-    wanted = arrays_for(order)
-    chosen = [(name, file) for name, file in zip(blocks, files, strict=True) if name in wanted]
-    return map_arrays({name: blocks[name] for name, _ in chosen}, [file for _, file in chosen])
+def mapped_for(spec: JobSpec, arrays: Mapping[str, ArraySpec], files: Sequence[int]) -> dict[str, Tensor]:
+    """Tensors over those of the shared `files` that `spec` needs."""
+    wanted = arrays_for(spec)
+    chosen = [(name, file) for name, file in zip(arrays, files, strict=True) if name in wanted]
+    return map_arrays({name: arrays[name] for name, _ in chosen}, [file for _, file in chosen])

@@ -42,14 +42,14 @@ class WorkerExit:
 class Executor(Protocol):
     """Runs orders somewhere. A future fails with GeError only when no order can be run at all."""
 
-    def submit(self, order: JobSpec) -> Future[WorkerExit]: ...
+    def submit(self, spec: JobSpec) -> Future[WorkerExit]: ...
 
     def close(self) -> None: ...
 
 
 @dataclass(slots=True)
 class _Work:
-    order: JobSpec
+    spec: JobSpec
     future: Future[WorkerExit]
     deaths: int = 0
     devices: str = ""
@@ -71,13 +71,13 @@ class ForkServerExecutor:
 
     def __init__(
         self,
-        setup: SessionSpec,
+        session: SessionSpec,
         arrays: Sequence[memoryview],
         slots: int,
         devices: Sequence[str],
         result_limit: int,
     ) -> None:
-        self._setup = setup
+        self._session = session
         self._files = [sealed_memory(array) for array in arrays]
         self._slots, self._devices, self._result_limit = slots, tuple(devices), result_limit
         self._queue: list[tuple[int, int, _Work]] = []
@@ -92,9 +92,9 @@ class ForkServerExecutor:
         self._thread = threading.Thread(target=self._loop, name="ge-executor", daemon=True)
         self._thread.start()
 
-    def submit(self, order: JobSpec) -> Future[WorkerExit]:
-        """Queue `order`; probes go before trainings."""
-        work = _Work(order, Future())
+    def submit(self, spec: JobSpec) -> Future[WorkerExit]:
+        """Queue `spec`; probes go before trainings."""
+        work = _Work(spec, Future())
         with self._lock:
             if self._closing:
                 raise RuntimeError("the executor is closed")
@@ -114,7 +114,7 @@ class ForkServerExecutor:
             os.close(file)
 
     def _enqueue(self, work: _Work) -> None:
-        urgency = 1 if work.order.kind == "train" else 0
+        urgency = 1 if work.spec.kind == "train" else 0
         heapq.heappush(self._queue, (urgency, next(self._counter), work))
 
     def _wake(self) -> None:
@@ -127,7 +127,7 @@ class ForkServerExecutor:
         try:
             while not self._closing:
                 if nursery is None:
-                    nursery = ForkServerProcess(self._setup, self._files)
+                    nursery = ForkServerProcess(self._session, self._files)
                     self._selector.register(nursery.socket, selectors.EVENT_READ, nursery)
                 self._start_what_fits(nursery)
                 if not self._turn(nursery):
@@ -156,7 +156,7 @@ class ForkServerExecutor:
                 except (EOFError, ConnectionError):
                     return False
                 self._hear(json.loads(body))
-            elif key.data.order.id in self._running:
+            elif key.data.spec.id in self._running:
                 self._read(key.data, key.fd)
         return True
 
@@ -171,22 +171,22 @@ class ForkServerExecutor:
     def _fits(self, work: _Work) -> bool:
         if work.deaths or any(other.deaths for other in self._running.values()):
             return not self._running
-        limit = self._slots + (0 if work.order.kind == "train" else 1)
+        limit = self._slots + (0 if work.spec.kind == "train" else 1)
         return len(self._running) < limit
 
     def _start(self, work: _Work, nursery: ForkServerProcess) -> None:
         work.result_end, result = os.pipe()
         work.log_end, log = os.pipe()
-        token = _filled_pipe(bytes.fromhex(work.order.token))
+        token = _filled_pipe(bytes.fromhex(work.spec.token))
         for end in (work.result_end, work.log_end):
             os.set_blocking(end, False)
             self._selector.register(end, selectors.EVENT_READ, work)
-        work.devices = self._free_devices() if work.order.kind == "train" else ""
-        self._running[work.order.id] = work
+        work.devices = self._free_devices() if work.spec.kind == "train" else ""
+        self._running[work.spec.id] = work
         try:
             with contextlib.suppress(BrokenPipeError, ConnectionError):  # its end is seen by the next turn
-                order = dataclasses.replace(work.order, devices=work.devices, token="")
-                send_frame(nursery.socket, to_json(order), (result, log, token))
+                spec = dataclasses.replace(work.spec, devices=work.devices, token="")
+                send_frame(nursery.socket, to_json(spec), (result, log, token))
         finally:
             for sent in (result, log, token):
                 os.close(sent)
@@ -208,7 +208,7 @@ class ForkServerExecutor:
                 _keep_ends(work, part)
             elif part:
                 work.result += part
-                work.overflow = len(work.result) > self._result_limit + work.order.room
+                work.overflow = len(work.result) > self._result_limit + work.spec.room
             if not part or work.overflow:
                 self._close_end(work, end)
 
@@ -246,7 +246,7 @@ class ForkServerExecutor:
             if work.deaths == 2:
                 work.future.set_result(WorkerExit(0, "nursery", b"", _log(work)))
             else:
-                work.order = dataclasses.replace(work.order, id=f"{work.order.id}-again")
+                work.spec = dataclasses.replace(work.spec, id=f"{work.spec.id}-again")
                 work.result, work.overflow = bytearray(), False
                 with self._lock:
                     self._enqueue(work)
@@ -264,8 +264,8 @@ class ForkServerExecutor:
             waiting = [work for _, _, work in self._queue] + list(self._running.values())
             self._queue.clear()
         for work in waiting:
-            if work.order.id in self._running:
-                self._drain(self._running.pop(work.order.id))
+            if work.spec.id in self._running:
+                self._drain(self._running.pop(work.spec.id))
         return [work.future for work in waiting if not work.future.done()]
 
 

@@ -41,22 +41,22 @@ class ForkServerProcess:
         GeError: it does not come up.
     """
 
-    def __init__(self, setup: SessionSpec, files: Sequence[int]) -> None:
+    def __init__(self, session: SessionSpec, files: Sequence[int]) -> None:
         self.socket, theirs = socket.socketpair()
-        self._errors = tempfile.TemporaryFile(dir=setup.scratch)  # noqa: SIM115
+        self._errors = tempfile.TemporaryFile(dir=session.scratch)  # noqa: SIM115
         with theirs:
             self._process = subprocess.Popen(
-                _command(setup, theirs.fileno()),
+                _command(session, theirs.fileno()),
                 pass_fds=[theirs.fileno()],
-                env=clean_environment() | {"TMPDIR": os.path.join(setup.scratch, "jobs")},
-                cwd=setup.scratch,
+                env=clean_environment() | {"TMPDIR": os.path.join(session.scratch, "jobs")},
+                cwd=session.scratch,
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,
                 stderr=self._errors,
                 start_new_session=True,
             )
         try:
-            send_frame(self.socket, to_json(setup), files)
+            send_frame(self.socket, to_json(session), files)
             receive_frame(self.socket)
         except (EOFError, ConnectionError) as error:
             self._process.wait()
@@ -78,12 +78,12 @@ class ForkServerProcess:
         self._errors.close()
 
 
-def _command(setup: SessionSpec, descriptor: int) -> list[str]:
+def _command(session: SessionSpec, descriptor: int) -> list[str]:
     command = [sys.executable, "-P", "-m", "ge_engine.evaluation.fork_server.server", str(descriptor)]
-    if setup.sandbox != "bwrap":
+    if session.sandbox != "bwrap":
         return command
-    jobs = os.path.join(setup.scratch, "jobs")
-    return around([*setup.places, setup.scratch], [jobs], setup.scratch, command, setup.hidden)
+    jobs = os.path.join(session.scratch, "jobs")
+    return around([*session.places, session.scratch], [jobs], session.scratch, command, session.hidden)
 
 
 def clean_environment() -> dict[str, str]:

@@ -83,12 +83,12 @@ class ForkServer:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._body, self._files = receive_frame(sock)
-        self._setup = session_from_json(self._body)
+        self._session = session_from_json(self._body)
         self._apart: namespaces.Namespaces | None = None
-        if self._setup.sandbox != "none" and self._setup.device == "cpu" and namespaces.settle_apart():
+        if self._session.sandbox != "none" and self._session.device == "cpu" and namespaces.settle_apart():
             self._apart = namespaces.Namespaces()
-            if self._setup.confined:
-                namespaces.read_only_but(os.path.join(self._setup.scratch, "jobs"))
+            if self._session.confined:
+                namespaces.read_only_but(os.path.join(self._session.scratch, "jobs"))
         limits.adopt_orphans()
         limits.hide_memory(True)
         self._selector = selectors.DefaultSelector()
@@ -128,11 +128,13 @@ class ForkServer:
 
     def _warm(self) -> None:
         """Have all that forks share."""
-        if self._setup.confined:
-            see_only(self._setup.readable)
-        confinement.warm(self._setup)
-        preload(self._setup.preload)
-        for left in Path(self._setup.scratch, "jobs").iterdir():  # libraries make caches as they are imported
+        if self._session.confined:
+            see_only(self._session.readable)
+        confinement.warm(self._session)
+        preload(self._session.preload)
+        for left in Path(
+            self._session.scratch, "jobs"
+        ).iterdir():  # libraries make caches as they are imported
             remove_tree(left)
         torch.set_num_threads(1)
         gc.collect()
@@ -146,20 +148,20 @@ class ForkServer:
 
     def _accept(self) -> None:
         body, ends = receive_frame(self._sock)
-        order = job_from_json(body)
+        spec = job_from_json(body)
         try:
             if self._apart:
                 self._apart.make_ready()
-            job = self._spawn(order, body, ends) if self._spawns else self._fork(order, ends)
+            job = self._spawn(spec, body, ends) if self._spawns else self._fork(spec, ends)
         except OSError as error:
-            method = self._setup.start_method
-            self._tell(id=order.id, status=0, reason=f"{method}: {error.strerror}")
+            method = self._session.start_method
+            self._tell(id=spec.id, status=0, reason=f"{method}: {error.strerror}")
             return
         finally:
             for end in ends:
                 os.close(end)
         self._running[job.pid] = job
-        self._tell(id=order.id, pid=job.pid)
+        self._tell(id=spec.id, pid=job.pid)
         if self._apart:
             job.first = self._apart.take()
             with suppress(OSError):  # tried again, and told, when there is an order
@@ -167,18 +169,18 @@ class ForkServer:
 
     @property
     def _spawns(self) -> bool:
-        return self._setup.start_method == "spawn"
+        return self._session.start_method == "spawn"
 
-    def _fork(self, order: JobSpec, ends: list[int]) -> RunningJob:
+    def _fork(self, spec: JobSpec, ends: list[int]) -> RunningJob:
         started = time.monotonic()
         pid = os.fork()
         if pid == 0:
-            self._become_worker(order, ends)
-        return RunningJob(order.id, pid, started + order.timeout, order.timeout)
+            self._become_worker(spec, ends)
+        return RunningJob(spec.id, pid, started + spec.timeout, spec.timeout)
 
-    def _spawn(self, order: JobSpec, body: bytes, ends: list[int]) -> RunningJob:
+    def _spawn(self, spec: JobSpec, body: bytes, ends: list[int]) -> RunningJob:
         pid, hello = spawn(0, [(self._body, self._files), (body, ends)])
-        job = RunningJob(order.id, pid, time.monotonic() + START_SECONDS, order.timeout, hello)
+        job = RunningJob(spec.id, pid, time.monotonic() + START_SECONDS, spec.timeout, hello)
         self._selector.register(hello, selectors.EVENT_READ, job)
         return job
 
@@ -192,7 +194,7 @@ class ForkServer:
             receive_frame(hello)
             job.deadline = time.monotonic() + job.seconds
 
-    def _become_worker(self, order: JobSpec, ends: list[int]) -> None:
+    def _become_worker(self, spec: JobSpec, ends: list[int]) -> None:
         result, log, token = ends
         try:
             os.setsid()
@@ -200,15 +202,15 @@ class ForkServer:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._selector.close()
-            data = mapped_for(order, self._setup.blocks, self._files)
+            data = mapped_for(spec, self._session.arrays, self._files)
             for descriptor in (self._sock.fileno(), self._wake, self._wake_end, *self._files):
                 os.close(descriptor)
             if self._apart:
                 self._apart.close()
-            checkpoint = runner.stored(order)
+            checkpoint = runner.stored_checkpoint(spec)
             runner.work(
-                order,
-                self._setup,
+                spec,
+                self._session,
                 data,
                 checkpoint,
                 (result, log, token),
@@ -277,7 +279,7 @@ class ForkServer:
             kill_children(keep=running)
 
     def _folder(self, job: RunningJob) -> Path:
-        return Path(self._setup.scratch, "jobs", job.id)
+        return Path(self._session.scratch, "jobs", job.id)
 
     def _tell(self, **message: object) -> None:
         send_frame(self._sock, json.dumps(message).encode())

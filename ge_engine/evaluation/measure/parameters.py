@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 _RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _PACKED = (torch.int8, torch.uint8, torch.int16)
@@ -69,6 +70,11 @@ def buffers_of(root: nn.Module) -> dict[str, Tensor]:
         for name, buffer in vars(module)["_buffers"].items()
         if isinstance(buffer, Tensor)
     }
+
+
+def is_lazy(tensor: Tensor) -> bool:
+    """True for a parameter or buffer that has no size yet."""
+    return isinstance(tensor, (UninitializedParameter, UninitializedBuffer))
 
 
 def running_statistics(root: nn.Module) -> dict[int, str]:

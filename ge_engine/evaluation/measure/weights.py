@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from ge_engine.evaluation.measure.operands import Foreign, OperandWatch
 from ge_engine.evaluation.measure.parameters import (
     buffers_of,
     can_weigh,
+    is_lazy,
     numbers_in,
     registered_parameters,
     running_statistics,
@@ -37,11 +37,6 @@ def what_weighs(model: nn.Module) -> tuple[list[Tensor], list[int]]:
     tensors: list[Tensor] = [*registered_parameters(model).values(), *buffers_of(model).values()]
     statistics = [place for place, kind in running_statistics(model).items() if kind == "batch"]
     return [one for one in tensors if not is_lazy(one)], statistics
-
-
-def is_lazy(tensor: Tensor) -> bool:
-    """True for a parameter or buffer that has no size yet."""
-    return isinstance(tensor, (UninitializedParameter, UninitializedBuffer))
 
 
 def weights_of(model: nn.Module, watch: OperandWatch) -> Weights:

@@ -19,12 +19,13 @@ from ge_engine.evaluation.measure.operands import GraphWatch, LeavingWatch
 from ge_engine.evaluation.measure.parameters import (
     buffers_of,
     bytes_on_disk,
+    is_lazy,
     parameters_by_class,
     registered_parameters,
     storage_of,
     unregistered_modules,
 )
-from ge_engine.evaluation.measure.weights import is_lazy, weights_of, what_weighs
+from ge_engine.evaluation.measure.weights import weights_of, what_weighs
 from ge_engine.evaluation.probe.coverage import classes_of
 from ge_engine.evaluation.train.optimizers import OptimizerFactory
 from ge_engine.profile import ModuleProfile

@@ -37,7 +37,7 @@ class ArraySpec:
 
 @dataclass(frozen=True, slots=True)
 class SessionSpec:
-    """What all jobs of one evaluation share. `blocks` are the arrays "train", "labels", "validation",
+    """What all jobs of one evaluation share. `arrays` are the arrays "train", "labels", "validation",
     "test", whose files come along in this order; `memory` is bytes, `readable` the paths that a
     candidate may read under the sandbox; `processes` is how many train one candidate together. `memory`
     and `threads` are for each of them. `start_method` is how workers begin: "fork" or "spawn". `places`,
@@ -59,7 +59,7 @@ class SessionSpec:
     readable: tuple[str, ...]
     preload: tuple[str, ...]
     scratch: str
-    blocks: Mapping[str, ArraySpec] = field(default_factory=dict)
+    arrays: Mapping[str, ArraySpec] = field(default_factory=dict)
     processes: int = 1
     start_method: str = "fork"
     places: tuple[str, ...] = ()
@@ -128,10 +128,10 @@ def to_json(record: Any) -> bytes:
 
 def session_from_json(data: bytes) -> SessionSpec:
     values = json.loads(data)
-    blocks = {name: ArraySpec(tuple(b["shape"]), b["dtype"]) for name, b in values.pop("blocks").items()}
+    arrays = {name: ArraySpec(tuple(b["shape"]), b["dtype"]) for name, b in values.pop("blocks").items()}
     for key in ("mean", "std", "readable", "preload", "places", "hidden", "listed"):
         values[key] = tuple(values[key])
-    return SessionSpec(**values, blocks=blocks)
+    return SessionSpec(**values, arrays=arrays)
 
 
 def job_from_json(data: bytes) -> JobSpec:

@@ -41,19 +41,19 @@ _PROGRAMS: dict[str, bytes] = {}
 """The filter over system calls by sandbox, made by `warm`."""
 
 
-def warm(setup: SessionSpec) -> None:
+def warm(session: SessionSpec) -> None:
     """Make ready what confines all forks of this process, to begin them sooner: the filter, and paths that
     they may read, opened once; /proc is each one's own."""
     if limits.LINUX:
-        _PROGRAMS[setup.sandbox] = _program(setup, seccomp.WITHIN)
-    if setup.sandbox not in _LANDLOCKED or not limits.landlock_version():
+        _PROGRAMS[session.sandbox] = _program(session, seccomp.WITHIN)
+    if session.sandbox not in _LANDLOCKED or not limits.landlock_version():
         return
-    places = [path for path in setup.readable if path != "/proc" and not path.startswith("/proc/")]
+    places = [path for path in session.readable if path != "/proc" and not path.startswith("/proc/")]
     if limits.room_for_files(len(places)):
         _RULES.update(limits.rules_to_read(places))
 
 
-def settle(order: JobSpec, setup: SessionSpec, folder: Path, log: int) -> Callable[[], object]:
+def settle(spec: JobSpec, session: SessionSpec, folder: Path, log: int) -> Callable[[], object]:
     """Take from this process what it does not need; returns what takes connections and system calls from it,
     to be called when it has the connections that it needs."""
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -62,39 +62,39 @@ def settle(order: JobSpec, setup: SessionSpec, folder: Path, log: int) -> Callab
     os.chdir(folder)
     os.environ.update(HOME=str(folder), TMPDIR=str(folder), TORCHINDUCTOR_CACHE_DIR=str(folder / "compiled"))
     tempfile.tempdir = str(folder)
-    if order.devices:
-        os.environ["CUDA_VISIBLE_DEVICES"] = order.devices
+    if spec.devices:
+        os.environ["CUDA_VISIBLE_DEVICES"] = spec.devices
     limits.hide_memory(False)
     limits.prefer_to_kill()
     alone = _show_own_processes()
-    if setup.sandbox != "none" and setup.device == "cpu" and network.own_network():
+    if session.sandbox != "none" and session.device == "cpu" and network.own_network():
         limits.limit_tasks()
     limits.drop_privileges()
-    if setup.sandbox in _LANDLOCKED and limits.landlock_version():
-        readable, writable = _places(setup, folder, alone)
+    if session.sandbox in _LANDLOCKED and limits.landlock_version():
+        readable, writable = _places(session, folder, alone)
         other = [path for path in readable if path not in _RULES]
-        limits.landlock(other, writable, setup.listed, _RULES.values())
+        limits.landlock(other, writable, session.listed, _RULES.values())
         _RULES.clear()
     limits.set_limits(
-        memory=setup.memory,
-        cpu_seconds=order.timeout * (setup.threads + 1) + 10,
+        memory=session.memory,
+        cpu_seconds=spec.timeout * (session.threads + 1) + 10,
         file_bytes=FILE_BYTES,
-        cuda=setup.device == "cuda" and order.kind == "train",
+        cuda=session.device == "cuda" and spec.kind == "train",
     )
-    torch.set_num_threads(setup.threads if order.kind == "train" else 1)
-    return partial(close, setup, alone)
+    torch.set_num_threads(session.threads if spec.kind == "train" else 1)
+    return partial(close, session, alone)
 
 
-def close(setup: SessionSpec, alone: bool) -> None:
+def close(session: SessionSpec, alone: bool) -> None:
     """Take from this process new connections, and the system calls that no candidate may make. `alone`: its
     process namespace holds no process but the candidate's."""
-    landlocked = setup.sandbox in _LANDLOCKED
+    landlocked = session.sandbox in _LANDLOCKED
     if landlocked:
         limits.landlock_network()
     if alone or (landlocked and limits.landlock_version() >= 6):
-        seccomp.hold(_PROGRAMS.get(setup.sandbox) or _program(setup, seccomp.WITHIN))
+        seccomp.hold(_PROGRAMS.get(session.sandbox) or _program(session, seccomp.WITHIN))
     else:
-        seccomp.hold(_program(setup, {**seccomp.WITHIN, **seccomp.signals_to(os.getpid())}))
+        seccomp.hold(_program(session, {**seccomp.WITHIN, **seccomp.signals_to(os.getpid())}))
 
 
 def in_force() -> set[str]:
@@ -106,13 +106,13 @@ def in_force() -> set[str]:
     return set(tried.stdout.split())
 
 
-def _program(setup: SessionSpec, rules: seccomp.Rules) -> bytes:
-    if setup.device == "cuda":
+def _program(session: SessionSpec, rules: seccomp.Rules) -> bytes:
+    if session.device == "cuda":
         allowed, rules = ("memfd_create",), {**rules, **seccomp.DEVICES}
-        if setup.sandbox == "none":
+        if session.sandbox == "none":
             return seccomp.of_candidate(rules, allowed=allowed)
         return seccomp.of_candidate({**rules, **seccomp.DRIVER}, refused=("connect",), allowed=allowed)
-    if setup.sandbox == "none":
+    if session.sandbox == "none":
         return seccomp.of_candidate({**rules, **seccomp.OPEN_NETWORK})
     return seccomp.of_candidate(rules, refused=seccomp.NO_SOCKETS)
 
@@ -127,18 +127,18 @@ def _show_own_processes() -> bool:
     return False
 
 
-def _places(setup: SessionSpec, folder: Path, alone: bool) -> tuple[list[str], list[str]]:
+def _places(session: SessionSpec, folder: Path, alone: bool) -> tuple[list[str], list[str]]:
     """What may be read, and what may be changed: device files too, and nccl keeps shared memory of its
     processes there. Of other processes nothing may be read, unless several train on GPUs together: the driver
     of each needs to read about its own, and those that are yet to begin cannot be named."""
-    readable = list(setup.readable)
-    writable = [str(folder), *_devices(setup)]
-    if not alone and not (setup.device == "cuda" and setup.processes > 1):
+    readable = list(session.readable)
+    writable = [str(folder), *_devices(session)]
+    if not alone and not (session.device == "cuda" and session.processes > 1):
         own = os.path.realpath("/proc/self")
         kept = [own, *(f"/proc/{name}" for name in _OF_THE_MACHINE)]
         readable = [path for path in readable if path != "/proc"] + kept
         _pin(kept)
-        writable += [own] if setup.device == "cuda" else []
+        writable += [own] if session.device == "cuda" else []
     return readable, writable
 
 
@@ -149,9 +149,9 @@ def _pin(paths: list[str]) -> None:
             os.open(path, os.O_PATH | os.O_CLOEXEC)
 
 
-def _devices(setup: SessionSpec) -> list[str]:
+def _devices(session: SessionSpec) -> list[str]:
     wanted = ["null", "zero", "full", "random", "urandom", "dri", "kfd"]
-    wanted += ["shm"] if setup.device == "cuda" and setup.processes > 1 else []
+    wanted += ["shm"] if session.device == "cuda" and session.processes > 1 else []
     return [f"/dev/{name}" for name in os.listdir("/dev") if name in wanted or name.startswith("nvidia")]
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedParameter
 
-from ge_engine.evaluation.measure.parameters import registered_parameters
+from ge_engine.evaluation.measure.parameters import is_lazy, registered_parameters
 
 WARM_UP_STEPS = 10
 
@@ -16,7 +15,7 @@ class Ema:
 
     avg <- d avg + (1 - d) w with d = min(`decay`, (1 + t) / (10 + t)) at step t = 1, 2, ...: the rising
     decay keeps the initial weights out of a short training's average. Buffers are not averaged: running
-    statistics are averages themselves, and those of batch normalisation are taken anew for the averaged
+    statistics are averages themselves, and those of batch normalisation are computed anew for the averaged
     weights (`norm_batches`). Source: Polyak and Juditsky, 1992; the decay's rise is that of TensorFlow's
     ExponentialMovingAverage (`num_updates`).
     """
@@ -30,7 +29,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the weights as they are after a step; those of the first step are where it begins."""
+        """Add the weights after a step; the average begins with those after the first."""
         if not self._weights:
             self._gather()
         self.steps += 1
@@ -45,7 +44,7 @@ class Ema:
 
     @torch.no_grad()
     def load(self, steps: int, averages: list[Tensor]) -> None:
-        """Go on from averages that an earlier stage left."""
+        """Continue from averages that an earlier stage left."""
         self._gather()
         for mine, loaded in zip(self.averages, averages, strict=True):
             mine.copy_(loaded)
@@ -55,6 +54,6 @@ class Ema:
         self._weights = [
             p.detach()
             for p in registered_parameters(self._network).values()
-            if not isinstance(p, UninitializedParameter) and p.dtype.is_floating_point
+            if not is_lazy(p) and p.dtype.is_floating_point
         ]
         self.averages = [weight.clone(memory_format=torch.preserve_format) for weight in self._weights]

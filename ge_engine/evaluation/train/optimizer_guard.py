@@ -1,4 +1,4 @@
-"""Whose step an optimizer takes: the trainer's, or one that a network takes by itself."""
+"""Refuses optimizer steps that are not the trainer's."""
 
 from __future__ import annotations
 

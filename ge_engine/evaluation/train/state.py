@@ -1,4 +1,4 @@
-"""A training between two steps: all that it goes on from, as bytes and back."""
+"""The state of a training between two steps, as bytes and back."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from ge_engine.evaluation.measure.parameters import registered_parameters, walk
+from ge_engine.evaluation.measure.parameters import buffers_of, is_lazy, registered_parameters
 from ge_engine.evaluation.train.ema import Ema
 from ge_engine.evaluation.train.lr_scheduler import LRScheduler
 
@@ -24,62 +23,63 @@ class Unfit(Exception):
 
 @dataclass(slots=True)
 class TrainState:
-    """`network` is what `model` wraps. `ended` is true where the schedule wants no more epochs."""
+    """All that a training continues from. `model` wraps `network`; `shuffle_rng` draws the order of the
+    images and their augmentation; `finished` is true where the scheduler wants no more epochs."""
 
     model: nn.Module
     network: nn.Module
     optimizer: Any
-    schedule: LRScheduler
-    order: torch.Generator
-    average: Ema | None
+    scheduler: LRScheduler
+    shuffle_rng: torch.Generator
+    ema: Ema | None
     scaler: Any = None
     curve: list[dict[str, float]] = field(default_factory=list)
     steps: int = 0
     first_loss: float = 0.0
     seconds: float = 0.0
-    ended: bool = False
+    finished: bool = False
 
     def saved(self) -> bytes:
-        """Weights, buffers, optimizer, rates, averages, curve and every random generator's state.
+        """The checkpoint: weights, buffers, optimizer, scheduler, EMA, curve and the random generators.
 
         What a network keeps elsewhere (a counter in an attribute) is not in it.
         """
         state = {
             "tensors": tensors_of(self.network),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state(),
-            "average": [self.average.steps, self.average.averages] if self.average else [],
+            "schedule": self.scheduler.state(),
+            "average": [self.ema.steps, self.ema.averages] if self.ema else [],
             "scaler": self.scaler.state_dict() if self.scaler is not None else {},
-            "random": _random_states(self.order),
+            "random": _random_states(self.shuffle_rng),
             "curve": self.curve,
             "steps": self.steps,
             "first_loss": self.first_loss,
             "seconds": self.seconds,
-            "ended": self.ended,
+            "ended": self.finished,
         }
         file = io.BytesIO()
         torch.save(state, file)
         return file.getvalue()
 
     def load(self, checkpoint: bytes) -> None:
-        """Go on from `saved()`. The bytes are read as data, never run.
+        """Continue from `saved()`. The bytes are read as data, never run.
 
         Raises:
-            Unfit: they do not fit; the course may be half changed then.
+            Unfit: they do not fit; the state may be half changed then.
         """
         try:
             state = torch.load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
             _put(self.network, state["tensors"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.schedule.load(state["schedule"])
-            if self.average is not None:
-                self.average.load(*state["average"])
+            self.scheduler.load(state["schedule"])
+            if self.ema is not None:
+                self.ema.load(*state["average"])
             if self.scaler is not None:
                 self.scaler.load_state_dict(state["scaler"])
             self.curve.extend(state["curve"])
             self.steps, self.first_loss = state["steps"], state["first_loss"]
-            self.seconds, self.ended = state["seconds"], state["ended"]
-            _set_random_states(state["random"], self.order)
+            self.seconds, self.finished = state["seconds"], state["ended"]
+            _set_random_states(state["random"], self.shuffle_rng)
         except Exception as error:
             raise Unfit(str(error)) from error
 
@@ -87,14 +87,8 @@ class TrainState:
 def tensors_of(network: nn.Module) -> dict[str, Tensor]:
     """Every parameter and buffer, also those that a state dict leaves out, by name."""
     found: dict[str, Tensor] = {name: p.detach() for name, p in registered_parameters(network).items()}
-    for prefix, module in walk(network):
-        for name, buffer in vars(module)["_buffers"].items():
-            if isinstance(buffer, Tensor):
-                found[f"buffer {prefix}.{name}"] = buffer
-    return {name: t for name, t in found.items() if not isinstance(t, _LAZY)}
-
-
-_LAZY = (UninitializedParameter, UninitializedBuffer)
+    found |= {f"buffer {name}": buffer for name, buffer in buffers_of(network).items()}
+    return {name: tensor for name, tensor in found.items() if not is_lazy(tensor)}
 
 
 @torch.no_grad()
@@ -108,10 +102,10 @@ def _put(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         tensor.copy_(tensors[name])
 
 
-def _random_states(order: torch.Generator) -> dict[str, Any]:
+def _random_states(shuffle_rng: torch.Generator) -> dict[str, Any]:
     kind, keys, *rest = np.random.get_state(legacy=True)
     return {
-        "order": order.get_state(),
+        "order": shuffle_rng.get_state(),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "python": random.getstate(),
@@ -119,8 +113,8 @@ def _random_states(order: torch.Generator) -> dict[str, Any]:
     }
 
 
-def _set_random_states(states: Mapping[str, Any], order: torch.Generator) -> None:
-    order.set_state(states["order"])
+def _set_random_states(states: Mapping[str, Any], shuffle_rng: torch.Generator) -> None:
+    shuffle_rng.set_state(states["order"])
     torch.set_rng_state(states["torch"])
     if states["cuda"]:
         torch.cuda.set_rng_state_all(states["cuda"])

@@ -1,4 +1,4 @@
-"""How quick a training step is, and an end to one that is too slow."""
+"""The time of a training step, and an end to trainings whose steps are too slow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _wall, _cpu = time.perf_counter, time.process_time
 
 
 class TooSlow(Exception):
-    """No step was as quick as allowed; `seconds` is the quickest, of those from step `first` on."""
+    """No step from step `first` on was quick enough; `seconds` is the quickest."""
 
     def __init__(self, seconds: float, first: int) -> None:
         since = f", from step {first + 1} on," if first else ""
@@ -23,13 +23,13 @@ class TooSlow(Exception):
 
 
 class StepTimer:
-    """`best` is the least time of the first steps: what others do on the machine only adds to it.
+    """`best` is the least time of the first steps, in seconds: other load on the machine only adds to it.
 
-    Where the processor time of a step is less, on average without the first one, it is that: waiting for a
-    busy core does not lengthen it, but its clock is coarse. On a GPU, wall time up to the end of its work
-    alone. Raises TooSlow where `best` exceeds `limit` seconds (0: no limit).
+    Where the mean processor time per step, without the first one, is less, it is that: waiting for a busy
+    core does not lengthen it, but its clock is coarse. On a GPU, only wall time up to the end of its work.
+    Raises TooSlow where `best` exceeds `limit` seconds (0: no limit).
 
-    Where there is a limit, the steps that follow are held to it as well, PACE_STEPS at a time: their
+    Where there is a limit, the steps that follow are held to it as well, GROUP_STEPS at a time: their
     quickest, and on a CPU the processor time of all of them, of which each thread may take twice the limit.
     On a GPU every tenth group is timed, so that the others need not wait for it.
     """
@@ -64,7 +64,7 @@ class StepTimer:
         return self._group == 0 or (self._limit > 0 and not (self._gpu and self._group % GPU_GROUPS))
 
     def require(self) -> None:
-        """Raises TooSlow for the first steps, however many they were."""
+        """Raises TooSlow for the first steps, however few they were."""
         if self._group == 0:
             self.best = min(self.best, self._least, self._mean())
             self._judge(self.best)
@@ -79,7 +79,7 @@ class StepTimer:
         self._count, self._least = 0, math.inf
 
     def _mean(self) -> float:
-        """Processor time of a step of this group, without the first one."""
+        """Mean processor time per step of this group, without the first one."""
         if self._gpu or self._count < 2:
             return math.inf
         return (_cpu() - self._cpu_began + CPU_TICK) / (self._count - 1)

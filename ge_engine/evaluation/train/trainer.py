@@ -5,10 +5,9 @@ The trainer never sees the labels it is scored on: it gets the held-out images a
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 import torch
@@ -16,81 +15,40 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ge_engine.config import Recipe
-from ge_engine.evaluation.data.batches import Augmentation, Images, Shard, batch_bounds, shuffled
+from ge_engine.evaluation.data.batches import Augmentation, Shard, batch_bounds, shuffled
 from ge_engine.evaluation.measure.inference import logits_of, predict
 from ge_engine.evaluation.measure.witness import Unwatched, unwatched
+from ge_engine.evaluation.train.batch_norm import recompute_statistics
+from ge_engine.evaluation.train.divergence import require_converging, require_finite
 from ge_engine.evaluation.train.ema import Ema
 from ge_engine.evaluation.train.lr_scheduler import LRScheduler
 from ge_engine.evaluation.train.optimizer_guard import OptimizerGuard
 from ge_engine.evaluation.train.optimizers import OptimizerFactory
+from ge_engine.evaluation.train.spec import WHOLE, Stage, TrainingData, TrainResult
 from ge_engine.evaluation.train.state import TrainState, Unfit
 from ge_engine.evaluation.train.step_timer import StepTimer
 
-DIVERGED = 3.0
-"""An epoch, neither the first nor the last, whose mean loss is so many times that of the first step and of
-guessing (the logarithm of the number of classes) will not come back."""
-
-
-class NotFinite(Exception):
-    """The loss or the answers became NaN or infinite."""
-
-
-class Diverged(Exception):
-    """The loss left where learning begins, upwards."""
-
 
 @dataclass(frozen=True, slots=True)
-class TrainingData:
-    """The data of one training. `labels` (n,) int64 belong to `train`; those of `held_out` are not here."""
+class Watch:
+    """What watches the steps of a training."""
 
-    train: Images
-    labels: Tensor
-    held_out: Images
-    classes: int
-    mirror: bool = True
+    timer: StepTimer
+    guard: OptimizerGuard
+    witness: Unwatched
 
-
-@dataclass(slots=True)
-class TrainResult:
-    """What a training gave: `logits` (m, classes) float32 on the CPU, the curve and the clock.
-
-    `step_seconds` is the quickest step (`StepTimer`), `checkpoint` what a later call continues from (b"" unless asked
-    for), and `facts` the network's costs where a `Witness` watched it.
-    """
-
-    model: nn.Module
-    logits: Tensor
-    curve: list[dict[str, float]] = field(default_factory=list)
-    seconds: float = 0.0
-    steps: int = 0
-    step_seconds: float = 0.0
-    checkpoint: bytes = b""
-    facts: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """The part of a training that one call does: from `checkpoint` (b"": from the start) until `epochs` are
-    trained (0: all of the recipe's). `keep` asks for a checkpoint at its end. A quickest step of more than
-    `step_seconds` ends it (0: never); `steps` ends it without a score being meant (0: never)."""
-
-    epochs: int = 0
-    checkpoint: bytes = b""
-    keep: bool = False
-    step_seconds: float = 0.0
-    steps: int = 0
-
-
-WHOLE = Stage()
+    def require(self) -> None:
+        """Raises TooSlow, StepsItself."""
+        self.timer.require()
+        self.guard.require()
 
 
 def train(
     build: Callable[[], nn.Module],
     make_optimizer: OptimizerFactory,
-    lesson: TrainingData,
+    data: TrainingData,
     recipe: Recipe,
     rng_seed: int,
     on_first_step: Callable[[], None] = lambda: None,
@@ -98,12 +56,12 @@ def train(
     witness_of: Callable[[nn.Module, int], Unwatched] = unwatched,
 ) -> TrainResult:
     """Build, train by `recipe`, answer the held-out images. Same seed and threads: same figures on a CPU,
-    also in several stages: a stage that goes on from a checkpoint ends as if there had been no break.
+    also in several stages: a stage that continues from a checkpoint ends as if there had been no break.
 
     Under `accelerate launch` every process calls this and takes its share of each batch; all get all logits.
 
     Raises:
-        NotFinite: the loss or the logits are NaN or infinite.
+        NotFinite: the loss is NaN or infinite.
         Diverged: the loss of an epoch lies far above that of the first step and above chance.
         TooSlow: no step was as quick as `stage.step_seconds`.
         StepsItself: the network ran an optimizer of its own.
@@ -114,166 +72,148 @@ def train(
         cpu=not torch.cuda.is_available(),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
-    device, share = accelerator.device, Shard(accelerator.process_index, accelerator.num_processes)
-    data, labels = lesson.train.to(device), lesson.labels.to(device)
-    steps_an_epoch = len(batch_bounds(len(data), recipe.batch_size, 2 * share.of))
-    course = _begun(accelerator, build, make_optimizer, recipe, rng_seed, steps_an_epoch, stage.checkpoint)
+    device, shard = accelerator.device, Shard(accelerator.process_index, accelerator.num_processes)
+    images, labels = data.train.to(device), data.labels.to(device)
     augmentation = Augmentation(
-        mirror=recipe.augment and lesson.mirror,
+        mirror=recipe.augment and data.mirror,
         shift=recipe.augment,
         jitter=recipe.jitter if recipe.augment else 0.0,
     )
-    witness = witness_of(course.network, steps_an_epoch)
-    curve = course.curve
-    last = min(stage.epochs or recipe.epochs, recipe.epochs)
-    highest = DIVERGED * math.log(max(lesson.classes, 2))
+    steps_per_epoch = len(batch_bounds(len(images), recipe.batch_size, 2 * shard.world_size))
+    state = _begin(accelerator, build, make_optimizer, recipe, rng_seed, steps_per_epoch, stage.checkpoint)
+    witness = witness_of(state.network, steps_per_epoch)
+    epochs = min(stage.epochs or recipe.epochs, recipe.epochs)
     started = time.perf_counter()
     on_first_step()
-    with OptimizerGuard() as own:
-        watch = Oversight(StepTimer(device, stage.step_seconds), own, witness)
-        while len(curve) < last and not course.ended:
-            epoch = len(curve)
-            batches = shuffled(data, labels, recipe.batch_size, augmentation, course.order, share)
-            loss, right = _epoch(course, accelerator, batches, lesson.classes, recipe, watch, stage.steps)
+    with OptimizerGuard() as guard:
+        watch = Watch(StepTimer(device, stage.step_seconds), guard, witness)
+        while len(state.curve) < epochs and not state.finished:
+            batches = shuffled(images, labels, recipe.batch_size, augmentation, state.shuffle_rng, shard)
+            loss, accuracy = _epoch(state, accelerator, batches, data.classes, recipe, watch, stage.steps)
             watch.require()
-            rate = course.schedule.rate()
+            epoch, lr = len(state.curve), state.scheduler.lr()
             if 0 < epoch < recipe.epochs - 1:
-                require_sane(loss, max(highest, DIVERGED * course.first_loss), epoch)
-            curve.append({"epoch": epoch + 1, "loss": loss, "accuracy": right, "lr": rate})
-            course.ended = course.schedule.after_epoch(loss) or course.steps == stage.steps
-        course.seconds += time.perf_counter() - started
-        checkpoint = course.saved() if stage.keep else b""
-        if course.average is not None:
-            course.average.apply()
+                require_converging(loss, state.first_loss, data.classes, epoch)
+            state.curve.append({"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "lr": lr})
+            state.finished = state.scheduler.after_epoch(loss) or state.steps == stage.steps
+        state.seconds += time.perf_counter() - started
+        checkpoint = state.saved() if stage.keep else b""
+        if state.ema is not None:
+            state.ema.apply()
         if recipe.norm_batches:
-            batches = shuffled(data, labels, recipe.batch_size, augmentation, course.order)
-            refresh_statistics(course.network, islice(batches, recipe.norm_batches))
-        logits = _answers(course.model, accelerator, lesson, share, witness)
+            batches = shuffled(images, labels, recipe.batch_size, augmentation, state.shuffle_rng)
+            recompute_statistics(state.network, islice(batches, recipe.norm_batches))
+        logits = _answer(state.model, accelerator, data, shard, witness)
         watch.require()
-    facts = witness.facts(logits, lesson.held_out.to(device)) if share.rank == 0 else {}
-    best = watch.pace.best
-    return TrainResult(course.network, logits, curve, course.seconds, course.steps, best, checkpoint, facts)
+    facts = witness.facts(logits, data.held_out.to(device)) if shard.rank == 0 else {}
+    best = watch.timer.best
+    return TrainResult(
+        state.network, logits, state.curve, state.seconds, state.steps, best, checkpoint, facts
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Oversight:
-    """What watches over the steps of a training."""
-
-    pace: StepTimer
-    own: OptimizerGuard
-    witness: Unwatched
-
-    def require(self) -> None:
-        """Raises TooSlow, StepsItself."""
-        self.pace.require()
-        self.own.require()
-
-
-def _answers(
-    model: nn.Module, accelerator: Accelerator, lesson: TrainingData, share: Shard, witness: Unwatched
-) -> Tensor:
-    """Logits (m, classes) of the held-out images, of which every process answers its share."""
-    if share.rank == 0:
-        witness.alone(lesson.held_out.to(accelerator.device))
-    accelerator.wait_for_everyone()
-    mine = predict(model, lesson.held_out.every(share).to(accelerator.device), lesson.classes, witness)
-    gathered: Tensor = accelerator.gather(mine.to(accelerator.device)).cpu().view(share.of, len(mine), -1)
-    return gathered.transpose(0, 1).flatten(0, 1)[: len(lesson.held_out)]
+def _begin(
+    accelerator: Accelerator,
+    build: Callable[[], nn.Module],
+    make_optimizer: OptimizerFactory,
+    recipe: Recipe,
+    rng_seed: int,
+    steps_per_epoch: int,
+    checkpoint: bytes,
+) -> TrainState:
+    """Model, optimizer, scheduler and EMA at their start, or where `checkpoint` left them. A checkpoint that
+    does not fit counts as lost."""
+    set_seed(rng_seed)
+    model = in_fast_layout(build())
+    made = make_optimizer(model, recipe.lr, recipe.weight_decay)
+    prepared, optimizer = accelerator.prepare(model, made)
+    network = accelerator.unwrap_model(prepared)
+    state = TrainState(
+        model=prepared,
+        network=network,
+        optimizer=optimizer,
+        scheduler=LRScheduler(optimizer, recipe.schedule, recipe.epochs * steps_per_epoch),
+        shuffle_rng=torch.Generator().manual_seed(rng_seed),
+        ema=Ema(network, recipe.ema) if recipe.ema else None,
+        scaler=accelerator.scaler,
+    )
+    if checkpoint:
+        try:
+            state.load(checkpoint)
+        except Unfit:
+            return _begin(accelerator, build, make_optimizer, recipe, rng_seed, steps_per_epoch, b"")
+    return state
 
 
 def _epoch(
-    course: TrainState,
+    state: TrainState,
     accelerator: Accelerator,
     batches: Iterable[tuple[Tensor, Tensor]],
     classes: int,
     recipe: Recipe,
-    watch: Oversight,
-    steps: int,
+    watch: Watch,
+    last_step: int,
 ) -> tuple[float, float]:
-    """Mean loss and share of right answers over the batches of all processes, up to step `steps` at most.
+    """Mean loss and accuracy over the batches of all processes, up to `last_step` at most.
 
     Raises NotFinite, TooSlow, StepsItself.
     """
-    device, epoch = accelerator.device, len(course.curve)
-    course.model.train()
+    device, epoch = accelerator.device, len(state.curve)
+    state.model.train()
     total, right, seen = (torch.zeros((), device=device) for _ in range(3))
     for images, targets in batches:
-        watch.pace.begin()
-        with watch.witness.step(images):
-            logits = logits_of(course.model(images), classes).float()
-        loss = cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
-        course.optimizer.zero_grad()
-        accelerator.backward(loss)
-        course.schedule.before_step(course.steps)
-        watch.own.step(course.optimizer)
-        if course.average is not None:
-            course.average.update()
-        total += loss.detach() * len(targets)
-        right += (logits.detach().argmax(1) == targets).sum()
+        watch.timer.begin()
+        logits, loss = _step(state, accelerator, images, targets, classes, recipe, watch)
+        total += loss * len(targets)
+        right += (logits.argmax(1) == targets).sum()
         seen += len(targets)
-        course.steps += 1
-        watch.pace.end()
+        state.steps += 1
+        watch.timer.end()
         if device.type == "cpu":
             require_finite(loss, epoch)
-        if course.steps == 1:
-            course.first_loss = float(accelerator.reduce(loss.detach(), "mean"))
-        if course.steps == steps:
+        if state.steps == 1:
+            state.first_loss = float(accelerator.reduce(loss, "mean"))
+        if state.steps == last_step:
             break
     total, right, seen = (accelerator.reduce(figure, "sum") for figure in (total, right, seen))
     require_finite(total, epoch)
     return float(total / seen), float(right / seen)
 
 
-def _begun(
+def _step(
+    state: TrainState,
     accelerator: Accelerator,
-    build: Callable[[], nn.Module],
-    make_optimizer: OptimizerFactory,
+    images: Tensor,
+    targets: Tensor,
+    classes: int,
     recipe: Recipe,
-    rng_seed: int,
-    steps_an_epoch: int,
-    checkpoint: bytes,
-) -> TrainState:
-    """A course at its start, or where `checkpoint` left it; one that does not fit is as good as lost."""
-    set_seed(rng_seed)
-    model = in_fast_layout(build())
-    made = make_optimizer(model, recipe.lr, recipe.weight_decay)
-    prepared, optimizer = accelerator.prepare(model, made)
-    network = accelerator.unwrap_model(prepared)
-    course = TrainState(
-        model=prepared,
-        network=network,
-        optimizer=optimizer,
-        schedule=LRScheduler(optimizer, recipe.schedule, recipe.epochs * steps_an_epoch),
-        order=torch.Generator().manual_seed(rng_seed),
-        average=Ema(network, recipe.ema) if recipe.ema else None,
-        scaler=accelerator.scaler,
+    watch: Watch,
+) -> tuple[Tensor, Tensor]:
+    """Forward, backward, learning rate, optimizer, EMA. Returns logits and loss without their gradients."""
+    with watch.witness.step(images):
+        logits = logits_of(state.model(images), classes).float()
+    loss = cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
+    state.optimizer.zero_grad()
+    accelerator.backward(loss)
+    state.scheduler.before_step(state.steps)
+    watch.guard.step(state.optimizer)
+    if state.ema is not None:
+        state.ema.update()
+    return logits.detach(), loss.detach()
+
+
+def _answer(
+    model: nn.Module, accelerator: Accelerator, data: TrainingData, shard: Shard, witness: Unwatched
+) -> Tensor:
+    """Logits (m, classes) of the held-out images, of which every process answers its share."""
+    if shard.rank == 0:
+        witness.alone(data.held_out.to(accelerator.device))
+    accelerator.wait_for_everyone()
+    mine = predict(model, data.held_out.shard(shard).to(accelerator.device), data.classes, witness)
+    gathered: Tensor = (
+        accelerator.gather(mine.to(accelerator.device)).cpu().view(shard.world_size, len(mine), -1)
     )
-    if checkpoint:
-        try:
-            course.load(checkpoint)
-        except Unfit:
-            return _begun(accelerator, build, make_optimizer, recipe, rng_seed, steps_an_epoch, b"")
-    return course
-
-
-@torch.no_grad()
-def refresh_statistics(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """Replace the running statistics of batch normalisation by the mean over `batches`, in evaluation mode
-    otherwise. After a short training the running ones lag behind the weights; source: "precise BN" in Wu and
-    Johnson, Rethinking "Batch" in BatchNorm, 2021."""
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
-    if not norms:
-        return
-    model.eval()
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-        norm.train()
-    for images, _ in batches:
-        model(images)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    return gathered.transpose(0, 1).flatten(0, 1)[: len(data.held_out)]
 
 
 def choose_precision(asked: str) -> str:
@@ -287,13 +227,3 @@ def in_fast_layout(model: nn.Module) -> nn.Module:
     """Channels last, where the model has convolutions over images and none over volumes."""
     ranks = {parameter.dim() for parameter in model.parameters()}
     return model.to(memory_format=torch.channels_last) if 4 in ranks and 5 not in ranks else model
-
-
-def require_finite(value: Tensor, epoch: int) -> None:
-    if not torch.isfinite(value).all():
-        raise NotFinite(f"the training loss became {float(value.detach())} in epoch {epoch + 1}")
-
-
-def require_sane(loss: float, highest: float, epoch: int) -> None:
-    if loss > highest:
-        raise Diverged(f"the training loss rose to {loss:.3g} in epoch {epoch + 1}: it diverged")

@@ -36,14 +36,14 @@ def main() -> None:
     limits.die_with_parent()
     sock = socket.socket(fileno=int(sys.argv[1]))
     sock.set_inheritable(False)
-    setup_body, files = receive_frame(sock)
-    order_body, ends = receive_frame(sock)
-    setup, order = session_from_json(setup_body), job_from_json(order_body)
+    session_body, files = receive_frame(sock)
+    spec_body, ends = receive_frame(sock)
+    session, spec = session_from_json(session_body), job_from_json(spec_body)
     try:
         if rank:
-            _train_along(order, setup, files, sock, rank, ends[0])
+            _train_along(spec, session, files, sock, rank, ends[0])
         else:
-            _work(order, setup, files, sock, (setup_body, order_body), ends)
+            _work(spec, session, files, sock, (session_body, spec_body), ends)
     except BaseException as error:
         if rank == 0:
             os.write(ends[0], pack_report(own_fault(error), os.read(ends[2], TOKEN_BYTES)))
@@ -53,8 +53,8 @@ def main() -> None:
 
 
 def _work(
-    order: JobSpec,
-    setup: SessionSpec,
+    spec: JobSpec,
+    session: SessionSpec,
     files: Sequence[int],
     sock: socket.socket,
     bodies: tuple[bytes, bytes],
@@ -64,8 +64,8 @@ def _work(
     from ge_engine.evaluation.worker import process_group, runner
 
     result, log, token = ends
-    checkpoint = runner.stored(order)
-    peers_read = checkpoint if setup.processes > 1 else b""
+    checkpoint = runner.stored_checkpoint(spec)
+    peers_read = checkpoint if session.processes > 1 else b""
     shared = [*files, shared_arrays.sealed_memory(memoryview(peers_read))]
 
     def begin(rank: int, channel: int) -> tuple[int, Callable[[], None]]:
@@ -73,37 +73,37 @@ def _work(
         return pid, partial(await_ready, theirs)
 
     def begun() -> None:
-        if setup.confined:
-            module_loader.see_only(setup.readable)
-        module_loader.preload(setup.preload)
+        if session.confined:
+            module_loader.see_only(session.readable)
+        module_loader.preload(session.preload)
         _ready(sock)
         for file in shared:
             os.close(file)
 
-    data = shared_arrays.mapped_for(order, setup.blocks, files)
-    runner.work(order, setup, data, checkpoint, (result, log, token), process_group.by_spawn(begin), begun)
+    data = shared_arrays.mapped_for(spec, session.arrays, files)
+    runner.work(spec, session, data, checkpoint, (result, log, token), process_group.by_spawn(begin), begun)
 
 
 def _train_along(
-    order: JobSpec, setup: SessionSpec, files: Sequence[int], sock: socket.socket, rank: int, channel: int
+    spec: JobSpec, session: SessionSpec, files: Sequence[int], sock: socket.socket, rank: int, channel: int
 ) -> None:
     from ge_engine.evaluation.data import shared_arrays
     from ge_engine.evaluation.worker import process_group, runner
 
     *arrays, stored = files
     checkpoint = os.pread(stored, os.fstat(stored).st_size, 0)
-    data = shared_arrays.mapped_for(order, setup.blocks, arrays)
+    data = shared_arrays.mapped_for(spec, session.arrays, arrays)
     for file in files:
         os.close(file)
 
-    def recruit(_: int) -> process_group.ProcessGroup:
-        if setup.confined:
-            module_loader.see_only(setup.readable)
-        module_loader.preload(setup.preload)
+    def start_peers(_: int) -> process_group.ProcessGroup:
+        if session.confined:
+            module_loader.see_only(session.readable)
+        module_loader.preload(session.preload)
         _ready(sock)
         return process_group.ProcessGroup(rank, (), channel)
 
-    runner.train_along(order, setup, data, checkpoint, recruit)
+    runner.train_along(spec, session, data, checkpoint, start_peers)
 
 
 def _ready(sock: socket.socket) -> None:

@@ -96,9 +96,14 @@ StartPeers = Callable[[int], ProcessGroup]
 
 
 def join_group(
-    recruit: StartPeers, count: int, threads: int, folder: Path, seconds: float, confine: Callable[[], object]
+    start_peers: StartPeers,
+    count: int,
+    threads: int,
+    folder: Path,
+    seconds: float,
+    confine: Callable[[], object],
 ) -> ProcessGroup:
-    """Have `recruit` bring `count` processes together, connect all, and have each call `confine` once it
+    """Have `start_peers` bring `count` processes together, connect all, and have each call `confine` once it
     needs no new connections. Nothing of CUDA may have been used before. A process waits for another for at
     most `seconds`.
 
@@ -109,20 +114,20 @@ def join_group(
     if count == 1:
         confine()
         return ProcessGroup()
-    team = recruit(count)
+    group = start_peers(count)
     try:
-        os.environ.update(environment(team.rank, count, threads))
+        os.environ.update(environment(group.rank, count, threads))
         store = FileStore(str(folder / ".group"), count)
-        _join(team.rank, count, store, seconds)
+        _join(group.rank, count, store, seconds)
         if dist.get_backend() == "gloo":
-            _on_gloo_threads(confine, team, count, store)
+            _on_gloo_threads(confine, group, count, store)
         confine()
     except BaseException as error:
-        if team.rank == 0:
+        if group.rank == 0:
             raise
-        print(f"process {team.rank}: {error}", file=sys.stderr, flush=True)
+        print(f"process {group.rank}: {error}", file=sys.stderr, flush=True)
         _exit(WORKER_FAULT)
-    return team
+    return group
 
 
 def by_fork(*kept: int) -> StartPeers:
@@ -193,25 +198,25 @@ def _join(rank: int, count: int, store: Store, seconds: float) -> None:
         dist.init_process_group("gloo", **options)
 
 
-def _on_gloo_threads(act: Callable[[], object], team: ProcessGroup, count: int, store: Store) -> None:
+def _on_gloo_threads(act: Callable[[], object], group: ProcessGroup, count: int, store: Store) -> None:
     """Call `act` on each of gloo's threads that run Python code, in one process after the other: the others
     hold an operation up until it has its callback, which would run on the calling thread otherwise."""
-    group: Any = dist.group.WORLD
-    threads = group._get_backend(torch.device("cpu")).options._threads
+    world: Any = dist.group.WORLD
+    threads = world._get_backend(torch.device("cpu")).options._threads
     for rank in range(count):
         operations = []
-        if rank != team.rank:
+        if rank != group.rank:
             store.wait([f"confine {rank}"])
         for _ in range(threads):
             operations.append(dist.all_reduce(torch.ones(1), async_op=True).get_future())
-        if rank == team.rank:
+        if rank == group.rank:
             reached: set[int] = set()
             once = _once_a_thread(act, threads, reached)
             operations = [operation.then(once) for operation in operations]
             store.set(f"confine {rank}", "1")
         for operation in operations:
             operation.wait()
-        if rank == team.rank and len(reached) != threads:
+        if rank == group.rank and len(reached) != threads:
             raise RuntimeError("a thread of the process group cannot be confined")
 
 
