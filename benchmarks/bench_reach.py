@@ -30,13 +30,13 @@ from typing import Any
 from ge_engine import loop
 from ge_engine.config import RunConfig, load_config
 from ge_engine.contracts import Evaluation, Evaluator, Job, Objective, Probe, Size, Task
+from ge_engine.evaluation.futures import chained
 from ge_engine.genome import Genome, Seed
 from ge_engine.hookspecs import hookimpl
 from ge_engine.ledger import History
 from ge_engine.outcome import Outcome, Rejected, Scored
 from ge_engine.population import SEED_ID, Individual
 from ge_engine.registry import load_registry
-from ge_engine.training.futures import chained
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SEEDS = ("exquisitenet_v2.py", "plain_cnn.py", "resnet.py", "vit.py", "mlp_mixer.py")

@@ -22,12 +22,13 @@ from torch.nn.functional import cross_entropy
 
 from ge_engine.config import Recipe, load_config
 from ge_engine.contracts import Job
-from ge_engine.evaluate import TrainEvaluation, open_training
+from ge_engine.evaluation.data.batches import Augmentation, Images, shuffled
+from ge_engine.evaluation.data.module_loader import import_source, module_address
+from ge_engine.evaluation.train.spec import TrainingData
+from ge_engine.evaluation.train.trainer import train
+from ge_engine.evaluation.training import TrainEvaluation, open_training
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Failed, Outcome, Scored
-from ge_engine.trainer import Lesson, train
-from ge_engine.training.batches import Augmentation, Images, shuffled
-from ge_engine.training.loading import import_source, module_address
 from ge_plugins.objectives import ge_objectives
 from ge_plugins.tasks import Digits
 
@@ -100,7 +101,7 @@ def rate_of_training() -> None:
     pixels = torch.randint(0, 256, (count, 32, 32, 3), dtype=torch.uint8)
     labels = torch.randint(10, (count,))
     mean, std = torch.full((3,), 128.0), torch.full((3,), 64.0)
-    lesson = Lesson(Images(pixels, mean, std, 32), labels, Images(pixels[:64], mean, std, 32), 10)
+    lesson = TrainingData(Images(pixels, mean, std, 32), labels, Images(pixels[:64], mean, std, 32), 10)
 
     def ours() -> float:
         result = train(lambda: module.ExquisiteNetV2(10), module.get_optimizer, lesson, recipe, 0)

@@ -21,14 +21,15 @@ from accelerate import PartialState
 from ge_engine.config import load_config
 from ge_engine.contracts import Dataset
 from ge_engine.entry import resolve_entry
-from ge_engine.evaluate import task_name
+from ge_engine.evaluation.data.channels import in_channels
+from ge_engine.evaluation.data.module_loader import import_source, module_address
+from ge_engine.evaluation.setup import as_images, limited, task_facts
+from ge_engine.evaluation.train.optimizers import optimizer_of
+from ge_engine.evaluation.train.spec import TrainingData, TrainResult
+from ge_engine.evaluation.train.trainer import train
+from ge_engine.evaluation.training import task_name
 from ge_engine.genome import Seed
 from ge_engine.registry import choose, load_registry
-from ge_engine.trainer import Lesson, Training, train
-from ge_engine.training.colours import in_channels
-from ge_engine.training.loading import import_source, module_address
-from ge_engine.training.optimizers import optimizer_of
-from ge_engine.training.preparing import as_images, limited, task_facts
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,14 +69,14 @@ def train_file(file: Path, config: Any, data: Dataset, split: str) -> Mapping[st
     module = import_source(seed.source, module_address(file, seed.digest))
     part = limited(data.train, config.recipe.train_limit, config.random_seed)
     held_out = data.test if split == "test" else data.validation
-    lesson = Lesson(
+    lesson = TrainingData(
         train=as_images(part, part, size),
         labels=part.labels,
         held_out=as_images(held_out, part, size),
         classes=len(data.names),
         mirror=data.mirror,
     )
-    trained: Training = train(
+    trained: TrainResult = train(
         lambda: eval(entry, vars(module)),
         optimizer_of(module, config.recipe.optimizer),
         lesson,

@@ -13,13 +13,13 @@ from pathlib import Path
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Evaluation, Evaluator, Objective, Task
 from ge_engine.errors import ConfigError
-from ge_engine.evaluate import open_training, task_name
+from ge_engine.evaluation.command import open_command, program_places
+from ge_engine.evaluation.data.channels import in_channels, is_grey
+from ge_engine.evaluation.seed_check import ChannelsError
+from ge_engine.evaluation.training import open_training, task_name
 from ge_engine.genome import Genome
 from ge_engine.hookspecs import hookimpl
 from ge_engine.registry import choose, load_registry
-from ge_engine.training.admitting import ChannelsError
-from ge_engine.training.colours import in_channels, is_grey
-from ge_engine.training.command import open_command, program_places
 
 
 class TrainEvaluator:
@@ -103,7 +103,7 @@ class CommandEvaluator:
 
 
 class FunctionEvaluator:
-    """A Python function, `evaluator_argument` as module:function; see `ge_engine.training.function`."""
+    """A Python function, `evaluator_argument` as module:function; see `ge_engine.evaluation.function`."""
 
     name = "function"
     takes_epochs = True
@@ -122,7 +122,14 @@ class FunctionEvaluator:
         if not re.fullmatch(r"[\w.]+:\w+", target):
             raise ConfigError(f"{target!r} is not of the form module:function.", "For example: my_job:score.")
         _refuse_slowdown(config)
-        words = [sys.executable, "-m", "ge_engine.training.function", target, "{path}", f"{config.timeout:g}"]
+        words = [
+            sys.executable,
+            "-m",
+            "ge_engine.evaluation.function",
+            target,
+            "{path}",
+            f"{config.timeout:g}",
+        ]
         names = [objective.name for objective in objectives]
         with open_command(
             seed, config, [*words, "{split}", "{seed}", "{epochs}"], names, scratch

@@ -13,13 +13,13 @@ import torch
 
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Dataset, Job, Split
-from ge_engine.evaluate import TrainEvaluation, open_training
+from ge_engine.evaluation.data.module_loader import import_source, module_address
+from ge_engine.evaluation.probe.coverage import covered_functions
+from ge_engine.evaluation.probe.probe import ProbeFindings, TaskShape, probe
+from ge_engine.evaluation.train.optimizers import default_optimizer
+from ge_engine.evaluation.training import TrainEvaluation, open_training
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Outcome
-from ge_engine.training.living import executed_functions
-from ge_engine.training.loading import import_source, module_address
-from ge_engine.training.optimizers import default_optimizer
-from ge_engine.training.probing import Findings, Shape, probe
 from ge_plugins.objectives import ge_objectives
 
 CLASSES = 4
@@ -124,16 +124,16 @@ def outcome_of(evaluation: TrainEvaluation, candidate: Genome, key: str = "x", r
     return evaluation.submit(Job(key, candidate, rng_seed)).result(timeout=120)
 
 
-def probe_here(text: str, entry: str = "Net()", findings: Findings | None = None) -> Findings:
+def probe_here(text: str, entry: str = "Net()", findings: ProbeFindings | None = None) -> ProbeFindings:
     """Probe `text` in this process: for networks that are odd, not hostile."""
     address = module_address(Path("net.py"), hashlib.sha256(text.encode()).hexdigest())
-    findings = findings or Findings()
-    with executed_functions(address.file, findings.executed):
+    findings = findings or ProbeFindings()
+    with covered_functions(address.file, findings.executed):
         probe(
             lambda: import_source(text.encode(), address),
             lambda module: eval(entry, vars(module)),
             lambda module: vars(module).get("get_optimizer", default_optimizer),
-            Shape(3, SIZE, CLASSES),
+            TaskShape(3, SIZE, CLASSES),
             {"lr": 0.1, "weight_decay": 1e-4},
             2 * 2**30,
             findings,

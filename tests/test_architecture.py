@@ -58,59 +58,15 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("validate",),
     ("grammar",),
     ("llm",),
-    (
-        "limits",
-        "syscalls",
-        "bubblewrap",
-        "loading",
-        "claims",
-        "orders",
-        "channel",
-        "checkpoints",
-        "reaping",
-    ),
-    ("seccomp", "namespaces"),
-    ("network", "program"),
-    ("removal", "disk", "importing", "packages", "system", "readable"),
-    ("spawning", "sharing", "confining"),
-    ("futures", "portions"),
-    (
-        "batches",
-        "colours",
-        "measuring",
-        "watching",
-        "weighing",
-        "sealing",
-        "stepping",
-        "optimizers",
-        "pace",
-        "rates",
-        "peers",
-        "devices",
-    ),
-    ("witness", "living"),
-    ("answering",),
-    ("averaging", "profiling"),
-    ("course",),
-    ("trainer",),
-    ("probing",),
-    ("sizing",),
-    (
-        "worker",
-        "spawned",
-        "nursery",
-        "starting",
-        "executor",
-        "surroundings",
-        "endings",
-        "figures",
-        "admitting",
-        "preparing",
-        "constraints",
-        "command",
-        "function",
-    ),
-    ("evaluate",),
+    ("evaluation/protocol",),
+    ("evaluation/data",),
+    ("evaluation/sandbox",),
+    ("evaluation/measure",),
+    ("evaluation/train",),
+    ("evaluation/probe",),
+    ("evaluation/worker",),
+    ("evaluation/fork_server",),
+    ("evaluation",),
     ("launch",),
     ("events",),
     ("tracking",),
@@ -132,27 +88,32 @@ FILES = sorted(ENGINE.rglob("*.py"))
 PLUGIN_API = {"genome", "config", "contracts", "changes", "entry", "errors", "hookspecs", "outcome", "patch"}
 
 
-HELPERS = {"code", "search", "store", "training"}
+HELPERS = {"code", "search", "store"}
 """Packages that only group the helpers of some rooms: each file in them is a room of its own."""
 
 
+def room_at(parts: tuple[str, ...]) -> str:
+    """The room of a module by its path below the engine; the folders of evaluation are rooms of their own."""
+    if parts[0] == "evaluation":
+        return "/".join(parts[:2]) if (ENGINE / "evaluation" / "/".join(parts[1:2])).is_dir() else parts[0]
+    return parts[parts[0] in HELPERS]
+
+
 def room_of(path: Path) -> str:
-    parts = path.relative_to(ENGINE).parts
-    return parts[parts[0] in HELPERS].removesuffix(".py")
+    return room_at(path.relative_to(ENGINE).with_suffix("").parts)
 
 
 def imported_rooms(path: Path) -> set[str]:
     """Rooms that the file imports when it is loaded; what stands under TYPE_CHECKING counts too."""
-    rooms = set()
+    modules: set[tuple[str, ...]] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("ge_engine"):
-            parts = [part for part in node.module.split(".")[1:] if part not in HELPERS]
-            names = parts[:1] or [alias.name for alias in node.names]
-            rooms.update(name for name in names if name != "__version__")
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "ge_engine":
+            base = tuple(str(node.module).split(".")[1:])
+            modules.update((*base, alias.name) for alias in node.names if alias.name != "__version__")
         elif isinstance(node, ast.Import):
-            names = [a.name for a in node.names if a.name.startswith("ge_engine.")]
-            rooms.update(next(part for part in n.split(".")[1:] if part not in HELPERS) for n in names)
-    return rooms
+            names = [alias.name for alias in node.names if alias.name.startswith("ge_engine.")]
+            modules.update(tuple(name.split(".")[1:]) for name in names)
+    return {room_at(parts) for parts in modules}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ENGINE)))

@@ -11,25 +11,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ge_engine.outcome import Failed
-from ge_engine.training import claims
-from ge_engine.training.checkpoints import Checkpoints, room_for
-from ge_engine.training.endings import Kills, probe_of, report_of
-from ge_engine.training.executor import Ending
-from ge_engine.training.figures import figures, within
-from ge_engine.training.orders import (
+from ge_engine.evaluation.checkpoints import Checkpoints, room_for
+from ge_engine.evaluation.costs import figures, within
+from ge_engine.evaluation.data.shared_arrays import arrays_for
+from ge_engine.evaluation.exit_status import Kills, probe_of, report_of
+from ge_engine.evaluation.fork_server.client import WorkerExit
+from ge_engine.evaluation.protocol import claims
+from ge_engine.evaluation.protocol.messages import (
     _HEAD,
     BEGUN,
     CHECKPOINT_LIMIT,
     REPORT_LIMIT,
     BadReport,
-    Order,
-    Report,
+    JobSpec,
+    WorkerReport,
     own_fault,
     pack_report,
     unpack_report,
 )
-from ge_engine.training.portions import portion_of
+from ge_engine.outcome import Failed
 
 TOKEN = bytes(range(16))
 PROBED = dict.fromkeys(claims.PROBED, 7.0)
@@ -47,8 +47,8 @@ SEEN = {
 }
 
 
-def order(kind: str = "train", **fields: Any) -> Order:
-    return Order("x", kind, "", "d", 0, "validation", 9.0, TOKEN.hex(), **fields)
+def order(kind: str = "train", **fields: Any) -> JobSpec:
+    return JobSpec("x", kind, "", "d", 0, "validation", 9.0, TOKEN.hex(), **fields)
 
 
 def packed(text: bytes, logits: bytes = b"", checkpoint: bytes = b"") -> bytes:
@@ -60,8 +60,8 @@ def said(**fields: Any) -> bytes:
     return json.dumps(whole).encode()
 
 
-def judged(data: bytes, asked: Order | None = None) -> Report | Failed:
-    return report_of(Ending(0, "", data, ""), asked or order(), Kills(lambda: 0))
+def judged(data: bytes, asked: JobSpec | None = None) -> WorkerReport | Failed:
+    return report_of(WorkerExit(0, "", data, ""), asked or order(), Kills(lambda: 0))
 
 
 JSON = st.recursive(
@@ -92,7 +92,7 @@ def test_a_probe_that_raises_where_it_is_read(fields: dict[str, Any]) -> None:
 
 
 def test_an_honest_report_that_is_refused() -> None:
-    report = Report(
+    report = WorkerReport(
         facts=TRAINED,
         curve=({"epoch": 1, "loss": 0.5, "accuracy": 0.1, "lr": 1e-3},),
         logits=b"1234",
@@ -141,7 +141,7 @@ def test_a_checkpoint_that_nobody_asked_for() -> None:
     data = BEGUN + packed(said(), checkpoint=bytes(11))
     assert isinstance(judged(data), Failed)
     assert isinstance(judged(data, order(room=10)), Failed)
-    assert isinstance(judged(data, order(room=11)), Report)
+    assert isinstance(judged(data, order(room=11)), WorkerReport)
 
 
 def test_a_fault_of_the_engine_that_a_candidate_claims() -> None:
@@ -155,7 +155,7 @@ def test_a_fault_of_the_engine_that_a_candidate_claims() -> None:
 
 def test_words_that_utf_8_cannot_hold() -> None:
     report = judged(packed(said(stage="train", kind="error", error="a \ud800 b")))
-    assert isinstance(report, Report)
+    assert isinstance(report, WorkerReport)
     assert report.error == "a ? b"
 
 
@@ -199,10 +199,10 @@ def test_a_checkpoint_of_a_small_network_with_room_for_a_large_one() -> None:
 def test_images_of_another_split_in_a_worker() -> None:
     jobs = {"probe": (), "train": ("train", "labels", "validation"), "again": ("validation",)}
     for kind, parts in jobs.items():
-        assert portion_of(order(kind)) == parts
+        assert arrays_for(order(kind)) == parts
     split = dataclasses.replace(order("train"), split="test")
-    assert portion_of(split) == ("train", "labels", "test")
-    assert portion_of(dataclasses.replace(split, split="both"))[2:] == ("validation", "test")
+    assert arrays_for(split) == ("train", "labels", "test")
+    assert arrays_for(dataclasses.replace(split, split="both"))[2:] == ("validation", "test")
 
 
 def test_a_token_that_does_not_fit() -> None:

@@ -15,10 +15,10 @@ from ge_engine.cli.options import channels_of
 from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Dataset, Probe, Split, Task
 from ge_engine.errors import ConfigError, SeedError
+from ge_engine.evaluation.data.channels import in_channels, is_grey
+from ge_engine.evaluation.seed_check import require_usable
+from ge_engine.evaluation.setup import task_facts
 from ge_engine.genome import Seed
-from ge_engine.training.admitting import require_usable
-from ge_engine.training.colours import in_channels, is_grey
-from ge_engine.training.preparing import task_facts
 from ge_plugins.evaluators import TrainEvaluator
 from ge_plugins.tasks import Digits
 from tests.pictured import array, load, saved, write

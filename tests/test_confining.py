@@ -15,19 +15,19 @@ from typing import Any
 
 import pytest
 
+from ge_engine.evaluation.fork_server.launcher import clean_environment
+from ge_engine.evaluation.sandbox import bubblewrap, confinement, seccomp
+from ge_engine.evaluation.sandbox.limits import landlock_version
+from ge_engine.evaluation.sandbox.process_tree import descendants
 from ge_engine.outcome import Scored
-from ge_engine.training import bubblewrap, confining, seccomp
-from ge_engine.training.limits import landlock_version
-from ge_engine.training.reaping import descendants
-from ge_engine.training.starting import clean_environment
 from tests.evaluation import genome, outcome_of, shop
 from tests.hostile.modes import MODES, confined_by
 from tests.test_command import opened, result
 
-IN_FORCE = confining.in_force()
+IN_FORCE = confinement.in_force()
 SETTLED = """\
 import os, sys, time
-from ge_engine.training import namespaces
+from ge_engine.evaluation.sandbox import namespaces
 apart = namespaces.settle_apart()
 print(apart, os.getpid(), os.getppid(), sorted(p for p in os.listdir("/proc") if p.isdigit())[:2], flush=True)
 sys.exit(7) if sys.argv[1] == "exit" else time.sleep(60)

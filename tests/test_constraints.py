@@ -10,9 +10,9 @@ import pytest
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
+from ge_engine.evaluation.command import open_command
+from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.outcome import Rejected, Scored
-from ge_engine.training.command import open_command
-from ge_engine.training.constraints import parse_constraints
 from tests.evaluation import NET_PARAMETERS, genome, outcome_of, shop
 
 

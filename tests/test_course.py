@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ge_engine.config import Recipe
-from ge_engine.trainer import Diverged, Lesson, Stage, Training, train
-from ge_engine.training.averaging import Average
-from ge_engine.training.batches import Images
-from ge_engine.training.course import tensors_of
-from ge_engine.training.optimizers import default_optimizer
-from ge_engine.training.pace import PACE_STEPS, Pace, TooSlow
+from ge_engine.evaluation.data.batches import Images
+from ge_engine.evaluation.train.divergence import Diverged
+from ge_engine.evaluation.train.ema import Ema
+from ge_engine.evaluation.train.optimizers import default_optimizer
+from ge_engine.evaluation.train.spec import Stage, TrainingData, TrainResult
+from ge_engine.evaluation.train.state import tensors_of
+from ge_engine.evaluation.train.step_timer import GROUP_STEPS, StepTimer, TooSlow
+from ge_engine.evaluation.train.trainer import train
 
 
 class Dicey(nn.Module):
@@ -39,12 +41,12 @@ class Dicey(nn.Module):
         return self.head(self.drop(torch.relu(self.norm(self.conv(x))).mean((2, 3)))) * self.scale
 
 
-def lesson(count: int = 48) -> Lesson:
+def lesson(count: int = 48) -> TrainingData:
     generator = torch.Generator().manual_seed(3)
     pixels = torch.randint(0, 256, (count + 9, 8, 8, 3), dtype=torch.uint8, generator=generator)
     labels = torch.randint(4, (count,), generator=generator)
     mean, std = torch.full((3,), 127.0), torch.full((3,), 70.0)
-    return Lesson(Images(pixels[:count], mean, std, 8), labels, Images(pixels[count:], mean, std, 8), 4)
+    return TrainingData(Images(pixels[:count], mean, std, 8), labels, Images(pixels[count:], mean, std, 8), 4)
 
 
 def recipe(**changes: object) -> Recipe:
@@ -52,11 +54,11 @@ def recipe(**changes: object) -> Recipe:
     return Recipe(**values)  # type: ignore[arg-type]
 
 
-def trained(made: Recipe, stage: Stage | None = None) -> Training:
+def trained(made: Recipe, stage: Stage | None = None) -> TrainResult:
     return train(Dicey, default_optimizer, lesson(), made, 7, stage=stage or Stage())
 
 
-def assert_equal(one: Training, other: Training) -> None:
+def assert_equal(one: TrainResult, other: TrainResult) -> None:
     assert one.curve == other.curve
     assert torch.equal(one.logits, other.logits)
     mine, theirs = tensors_of(one.model), tensors_of(other.model)
@@ -133,7 +135,7 @@ def test_a_plateau_that_has_ended_and_goes_on() -> None:
 
 def test_averages_that_are_not_those_by_hand() -> None:
     network = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
-    average = Average(network, 0.5)
+    average = Ema(network, 0.5)
     weight = network[0].weight
     by_hand = 0.0
     for step, value in enumerate([1.0, 3.0, -2.0, 8.0, 5.0, 5.5, 7.0, -1.0, 2.0, 0.5, 4.0, 6.0], 1):
@@ -197,7 +199,7 @@ class Slow(Timed):
 
 def test_a_slow_network_that_trains_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     for clock in ("_wall", "_cpu"):
-        monkeypatch.setattr(f"ge_engine.training.pace.{clock}", lambda: Timed.clock)
+        monkeypatch.setattr(f"ge_engine.evaluation.train.step_timer.{clock}", lambda: Timed.clock)
     made = recipe(epochs=4)
     quick = train(Timed, default_optimizer, lesson(), made, 7).step_seconds
     assert quick == pytest.approx(Timed.seconds)
@@ -211,9 +213,9 @@ def test_a_pace_that_one_slow_step_spoils(monkeypatch: pytest.MonkeyPatch) -> No
     """By wall time every other step is slow: another program had the core."""
     clocks = {"_wall": 0.0, "_cpu": 0.0}
     for name in clocks:
-        monkeypatch.setattr(f"ge_engine.training.pace.{name}", lambda name=name: clocks[name])
-    pace = Pace(torch.device("cpu"), 0.005)
-    for number in range(PACE_STEPS):
+        monkeypatch.setattr(f"ge_engine.evaluation.train.step_timer.{name}", lambda name=name: clocks[name])
+    pace = StepTimer(torch.device("cpu"), 0.005)
+    for number in range(GROUP_STEPS):
         pace.begin()
         clocks["_wall"] += 0.9 if number % 2 else 0.001
         clocks["_cpu"] += 0.002
@@ -225,12 +227,12 @@ def test_a_rehearsal_of_so_many_steps_that_goes_on() -> None:
     assert trained(recipe(), Stage(steps=4)).steps == 4
 
 
-def paced(seconds: list[float], limit: float, monkeypatch: pytest.MonkeyPatch) -> Pace:
+def paced(seconds: list[float], limit: float, monkeypatch: pytest.MonkeyPatch) -> StepTimer:
     """The pace of steps that take so many seconds, on a clock of their own."""
     now = [0.0]
     for clock in ("_wall", "_cpu"):
-        monkeypatch.setattr(f"ge_engine.training.pace.{clock}", lambda: now[0])
-    pace = Pace(torch.device("cpu"), limit)
+        monkeypatch.setattr(f"ge_engine.evaluation.train.step_timer.{clock}", lambda: now[0])
+    pace = StepTimer(torch.device("cpu"), limit)
     for step in seconds:
         pace.begin()
         now[0] += step
@@ -239,11 +241,11 @@ def paced(seconds: list[float], limit: float, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_network_that_slows_down_once_its_pace_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    quick, slow = [0.01] * PACE_STEPS, [0.1] * PACE_STEPS
+    quick, slow = [0.01] * GROUP_STEPS, [0.1] * GROUP_STEPS
     assert paced(quick * 3, 0.04, monkeypatch).best == pytest.approx(0.01)
     assert paced(quick + slow, 0.0, monkeypatch).best == pytest.approx(0.01)
     with pytest.raises(TooSlow, match="from step 41 on"):
         paced(quick * 2 + slow, 0.04, monkeypatch)
-    mostly = [0.01] + [1.0] * (PACE_STEPS - 1)
+    mostly = [0.01] + [1.0] * (GROUP_STEPS - 1)
     with pytest.raises(TooSlow):
         paced(quick + mostly, 0.04, monkeypatch)

@@ -13,8 +13,8 @@ import torch
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
+from ge_engine.evaluation.devices import Placement, cores, placement_of
 from ge_engine.outcome import Failed, Outcome
-from ge_engine.training.devices import Layout, cores, layout_of
 from tests.evaluation import genome, shop
 
 Gpus = Callable[[int], None]
@@ -32,18 +32,18 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Gpus:
     return found
 
 
-def layout(**settings: int) -> Layout:
-    return layout_of(config_from_dict(settings))
+def layout(**settings: int) -> Placement:
+    return placement_of(config_from_dict(settings))
 
 
 def test_slots_that_do_not_follow_from_the_gpus(gpus: Gpus) -> None:
     gpus(5)
-    assert layout() == Layout(5, ("0", "1", "2", "3", "4"), 1)
-    assert layout(gpus_per_candidate=2) == Layout(2, ("0,1", "2,3"), 2)
+    assert layout() == Placement(5, ("0", "1", "2", "3", "4"), 1)
+    assert layout(gpus_per_candidate=2) == Placement(2, ("0,1", "2,3"), 2)
     assert layout(gpus_per_candidate=2, workers=4).slots == 4
     gpus(0)
-    assert layout() == Layout(cores(), (), 1)
-    assert layout(processes_per_candidate=2 * cores()) == Layout(1, (), 2 * cores())
+    assert layout() == Placement(cores(), (), 1)
+    assert layout(processes_per_candidate=2 * cores()) == Placement(1, (), 2 * cores())
 
 
 def test_a_choice_of_gpus_that_is_overruled(gpus: Gpus, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ge_engine.training.disk import DEEPEST, ENTRY_BYTES, HIDDEN_TICKS, DiskWatch, stored_bytes
+from ge_engine.evaluation.sandbox.disk_usage import (
+    DEEPEST,
+    ENTRY_BYTES,
+    HIDDEN_TICKS,
+    DiskWatch,
+    stored_bytes,
+)
 
 MIB = 2**20
 LIMIT = 8 * MIB

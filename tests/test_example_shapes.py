@@ -11,13 +11,13 @@ import pytest
 from evaluation import CLASSES, SIZE, probe_here
 
 from ge_engine.contracts import Size
+from ge_engine.evaluation.data.module_loader import module_address
+from ge_engine.evaluation.probe.probe import TaskShape
+from ge_engine.evaluation.probe.sizes import sizes_of
 from ge_engine.genome import Genome, Seed
 from ge_engine.patch import Patch, apply, parse_patch
 from ge_engine.search.survey import Surveys
 from ge_engine.structure.moves import module_classes, moves_of
-from ge_engine.training.loading import module_address
-from ge_engine.training.probing import Shape
-from ge_engine.training.sizing import sizes_of
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 NETWORKS = {
@@ -34,7 +34,7 @@ def measured(name: str, genomes: Sequence[Genome]) -> Future[tuple[Size | None, 
         [genome.source for genome in genomes],
         module_address(EXAMPLES / f"{name}.py", "sized"),
         lambda module: eval(NETWORKS[name][1], vars(module)),
-        Shape(3, SIZE, CLASSES),
+        TaskShape(3, SIZE, CLASSES),
         2**31,
         1e9,
     )

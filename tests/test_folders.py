@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ge_engine.errors import ConfigError
-from ge_engine.training.preparing import limited, private_paths
+from ge_engine.evaluation.setup import limited, private_paths
 from ge_plugins.scanning import SUFFIXES, find_entries
 from ge_plugins.splitting import stratified
 from tests.pictured import dot, line, load, plain, read, saved, write

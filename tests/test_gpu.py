@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from ge_engine.contracts import Prompt, Request, Sampling
-from ge_engine.evaluate import TrainEvaluation
+from ge_engine.evaluation.devices import visible_gpus
+from ge_engine.evaluation.training import TrainEvaluation
 from ge_engine.llm.embedded import embedded_model
 from ge_engine.llm.local import LocalModel, load_local
 from ge_engine.outcome import Failed, Scored
-from ge_engine.training.devices import visible_gpus
 from tests.evaluation import data, genome, outcome_of, shop
 
 pytestmark = pytest.mark.gpu

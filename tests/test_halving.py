@@ -21,6 +21,7 @@ from ge_engine import loop
 from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
+from ge_engine.evaluation.command import CommandEvaluation
 from ge_engine.ledger import Ledger
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.pareto import best_first
@@ -29,7 +30,6 @@ from ge_engine.search.halving import Halving, stages_of, survivors
 from ge_engine.search.scoring import Scoring
 from ge_engine.store.history import History
 from ge_engine.store.splits import at_epochs
-from ge_engine.training.command import CommandEvaluation
 from ge_plugins.evaluators import CommandEvaluator
 from tests.evaluation import data, genome, shop, source
 

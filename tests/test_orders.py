@@ -12,13 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ge_engine.contracts import Probe
+from ge_engine.evaluation.exit_status import Kills, probe_of, report_of
+from ge_engine.evaluation.fork_server.client import WorkerExit
+from ge_engine.evaluation.protocol.messages import (
+    BadReport,
+    JobSpec,
+    WorkerReport,
+    pack_report,
+    unpack_report,
+)
 from ge_engine.outcome import Failed
-from ge_engine.training.endings import Kills, probe_of, report_of
-from ge_engine.training.executor import Ending
-from ge_engine.training.orders import BadReport, Order, Report, pack_report, unpack_report
 
 TOKEN = bytes(range(16))
-ORDER = Order("a", "train", "", "d", 0, "validation", 5.0, TOKEN.hex())
+ORDER = JobSpec("a", "train", "", "d", 0, "validation", 5.0, TOKEN.hex())
 SEEN: dict[str, Any] = {
     "output_shape": [2, 10],
     "finite": True,
@@ -30,7 +36,7 @@ SEEN: dict[str, Any] = {
     "graph": "g",
 }
 CURVE = ({"epoch": 1.0, "loss": 1.0},)
-GOOD = Report(facts={"steps": 3.0}, curve=CURVE, probe=SEEN, logits=b"1234", checkpoint=b"56")
+GOOD = WorkerReport(facts={"steps": 3.0}, curve=CURVE, probe=SEEN, logits=b"1234", checkpoint=b"56")
 HUGE = int("7" * 400)
 
 
@@ -48,7 +54,7 @@ def head(**changed: Any) -> dict[str, Any]:
 
 def test_a_report_that_comes_back_changed() -> None:
     assert unpack_report(pack_report(GOOD, TOKEN), TOKEN) == GOOD
-    assert unpack_report(message(head()), TOKEN) == Report()
+    assert unpack_report(message(head()), TOKEN) == WorkerReport()
 
 
 def test_an_error_that_utf8_cannot_hold() -> None:
@@ -82,7 +88,7 @@ MALFORMED: dict[str, bytes] = {
 def test_a_report_that_is_taken_though_malformed(data: bytes) -> None:
     with pytest.raises(BadReport):
         unpack_report(data, TOKEN)
-    ended = report_of(Ending(0, "", data, ""), ORDER, Kills())
+    ended = report_of(WorkerExit(0, "", data, ""), ORDER, Kills())
     assert isinstance(ended, Failed)
     assert (ended.kind, ended.fault) == ("crash", "candidate")
 

@@ -9,12 +9,13 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from ge_engine import trainer
 from ge_engine.config import Recipe, load_config
-from ge_engine.trainer import Lesson, choose_precision, train
-from ge_engine.training.batches import Augmentation, Images, shuffled
-from ge_engine.training.optimizers import default_optimizer
-from ge_engine.training.rates import Schedule
+from ge_engine.evaluation.data.batches import Augmentation, Images, shuffled
+from ge_engine.evaluation.train import trainer
+from ge_engine.evaluation.train.lr_scheduler import LRScheduler
+from ge_engine.evaluation.train.optimizers import default_optimizer
+from ge_engine.evaluation.train.spec import TrainingData
+from ge_engine.evaluation.train.trainer import choose_precision, train
 
 PAPER = load_config("paper", None, {}).recipe
 COUNT = 400
@@ -112,7 +113,7 @@ def test_an_optimizer_that_is_not_sgd_with_nesterov_or_decays_norms_and_biases()
 
 def test_a_rate_that_falls_otherwise_or_a_training_that_does_not_end() -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=PAPER.lr)
-    schedule = Schedule(optimizer, PAPER.schedule, 1000)
+    schedule = LRScheduler(optimizer, PAPER.schedule, 1000)
     losses, rates, ended = [2.0, 1.0, 1.0, 0.5, *([9.0] * 40)], [], False
     for loss in losses:
         schedule.before_step(0)
@@ -144,7 +145,9 @@ def test_a_batch_of_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
             yield batch, labels
 
     monkeypatch.setattr(trainer, "shuffled", watched)
-    data = Lesson(images(noise(500, 8), 8), torch.zeros(500, dtype=torch.long), images(noise(4, 8), 8), 3)
+    data = TrainingData(
+        images(noise(500, 8), 8), torch.zeros(500, dtype=torch.long), images(noise(4, 8), 8), 3
+    )
     recipe = Recipe(epochs=1, batch_size=PAPER.batch_size, norm_batches=0)
     train(lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 3)), default_optimizer, data, recipe, 0)
     assert sizes == [216, 216, 68]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ge_engine.training.probing import Findings
+from ge_engine.evaluation.probe.probe import ProbeFindings
 from tests.evaluation import NET_PARAMETERS, probe_here, source
 
 
@@ -233,8 +233,8 @@ def test_an_error_at_the_wrong_stage() -> None:
         assert findings.stage == stage
 
 
-def stopped(text: str) -> Findings:
-    findings = Findings()
+def stopped(text: str) -> ProbeFindings:
+    findings = ProbeFindings()
     with pytest.raises((ImportError, ValueError, RuntimeError, TypeError)):
         probe_here(text, findings=findings)
     return findings

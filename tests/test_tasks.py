@@ -15,7 +15,7 @@ from PIL import Image
 from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Dataset
 from ge_engine.errors import ConfigError
-from ge_engine.training.preparing import limited
+from ge_engine.evaluation.setup import limited
 from ge_plugins.tasks import Digits, Folder, ge_tasks
 
 COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}

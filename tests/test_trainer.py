@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ge_engine.config import Recipe
-from ge_engine.trainer import Lesson, NotFinite, refresh_statistics, train
-from ge_engine.training.answering import logits_of, predict
-from ge_engine.training.batches import Augmentation, Images, batch_bounds, shuffled
-from ge_engine.training.optimizers import default_optimizer, optimizer_of
-from ge_engine.training.rates import Schedule
+from ge_engine.evaluation.data.batches import Augmentation, Images, batch_bounds, shuffled
+from ge_engine.evaluation.measure.inference import logits_of, predict
+from ge_engine.evaluation.train.batch_norm import recompute_statistics
+from ge_engine.evaluation.train.divergence import NotFinite
+from ge_engine.evaluation.train.lr_scheduler import LRScheduler
+from ge_engine.evaluation.train.optimizers import default_optimizer, optimizer_of
+from ge_engine.evaluation.train.spec import TrainingData
+from ge_engine.evaluation.train.trainer import train
 
 
 def images(count: int, size: int = 8, side: int = 0) -> Images:
@@ -105,7 +108,7 @@ def test_pixels_that_are_not_normalised_or_resized() -> None:
 
 def rates(kind: str, steps: int = 100) -> list[float]:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
-    schedule = Schedule(optimizer, kind, steps)
+    schedule = LRScheduler(optimizer, kind, steps)
     seen = []
     for step in range(steps):
         schedule.before_step(step)
@@ -129,7 +132,7 @@ def test_a_constant_rate_that_changes() -> None:
 
 def test_a_plateau_that_falls_while_the_loss_does_or_never_ends() -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
-    schedule = Schedule(optimizer, "plateau", 100)
+    schedule = LRScheduler(optimizer, "plateau", 100)
     assert not any(schedule.after_epoch(1.0 / epoch) for epoch in range(1, 20))
     schedule.before_step(0)
     assert optimizer.param_groups[0]["lr"] == 0.1
@@ -149,7 +152,7 @@ class Blow(nn.Module):
 
 
 def test_a_training_that_goes_on_after_the_loss_is_lost() -> None:
-    lesson = Lesson(images(32), torch.zeros(32, dtype=torch.long), images(8), 4)
+    lesson = TrainingData(images(32), torch.zeros(32, dtype=torch.long), images(8), 4)
     with pytest.raises(NotFinite, match="epoch 1"):
         train(Blow, default_optimizer, lesson, Recipe(epochs=3), 0)
 
@@ -207,7 +210,7 @@ def test_statistics_that_lag_behind_the_weights() -> None:
         nn.Conv2d(3, 4, 1), nn.Dropout(0.5), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(256, 2)
     )
     batches = [(torch.randn(32, 3, 8, 8) + 5, torch.zeros(32)) for _ in range(3)]
-    refresh_statistics(model, batches)
+    recompute_statistics(model, batches)
     norm = model[2]
     assert isinstance(norm, nn.BatchNorm2d)
     with torch.no_grad():

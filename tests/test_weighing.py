@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from ge_engine.contracts import Job
-from ge_engine.evaluate import TrainEvaluation
+from ge_engine.evaluation.measure.operands import OperandWatch, numbers_held
+from ge_engine.evaluation.measure.parameters import numbers_in, weight_of
+from ge_engine.evaluation.measure.weights import FREE, weights_of, what_weighs
+from ge_engine.evaluation.training import TrainEvaluation
 from ge_engine.outcome import Failed, Outcome, Scored
-from ge_engine.training.measuring import numbers_in, weight_of
-from ge_engine.training.watching import OperandWatch, numbers_held
-from ge_engine.training.weighing import FREE, weights_of, what_weighs
 from tests.evaluation import NET_PARAMETERS, genome, outcome_of, probe_here, shop, source
 from tests.hostile.measure import HIDERS, LARGE, SEEN
 
@@ -206,9 +206,16 @@ def test_a_finalist_that_is_not_measured_again(evaluation: TrainEvaluation) -> N
 
 
 def test_a_weight_that_is_rebound_to_what_it_measures(evaluation: TrainEvaluation) -> None:
-    modules = ("worker", "trainer", "training.witness", "training.weighing", "training.measuring")
+    modules = (
+        "worker.jobs",
+        "worker.runner",
+        "train.trainer",
+        "measure.witness",
+        "measure.weights",
+        "measure.parameters",
+    )
     top = "".join(
-        f"import ge_engine.{name} as m\nfor n in list(vars(m)):\n    setattr(m, n, None)\n"
+        f"import ge_engine.evaluation.{name} as m\nfor n in list(vars(m)):\n    setattr(m, n, None)\n"
         for name in modules
     )
     outcome = outcome_of(evaluation, genome(top=top))

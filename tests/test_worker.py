@@ -15,14 +15,14 @@ import torch
 
 from ge_engine.contracts import Job
 from ge_engine.errors import GeError, SeedError
-from ge_engine.evaluate import TrainEvaluation
+from ge_engine.evaluation.exit_status import Kills, killed_for_memory, report_of
+from ge_engine.evaluation.fork_server import launcher
+from ge_engine.evaluation.fork_server.client import LOG_BYTES, ForkServerExecutor
+from ge_engine.evaluation.fork_server.launcher import clean_environment
+from ge_engine.evaluation.machine_health import MachineHealth, gpus_answer
+from ge_engine.evaluation.training import TrainEvaluation
 from ge_engine.genome import Seed
 from ge_engine.outcome import Failed, Scored
-from ge_engine.training import starting
-from ge_engine.training.endings import Kills, killed_for_memory, report_of
-from ge_engine.training.executor import LOG_BYTES, NurseryExecutor
-from ge_engine.training.starting import clean_environment
-from ge_engine.training.surroundings import Surroundings, gpus_answer
 from tests.evaluation import data, genome, outcome_of, shop, source
 
 TRAINED = 161
@@ -36,21 +36,21 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainEvalua
         yield opened
 
 
-def executor_of(evaluation: TrainEvaluation) -> NurseryExecutor:
+def executor_of(evaluation: TrainEvaluation) -> ForkServerExecutor:
     executor = evaluation._executor
-    assert isinstance(executor, NurseryExecutor)
+    assert isinstance(executor, ForkServerExecutor)
     return executor
 
 
 def test_a_slot_that_a_hanging_candidate_keeps(evaluation: TrainEvaluation) -> None:
     for hanging in (genome(forward="while self.training:\n    pass"), genome(top="while True:\n    pass")):
-        order = evaluation._order("train", hanging, 0, "validation", 2.0)
+        spec = evaluation._spec("train", hanging, 0, "validation", 2.0)
         started = time.monotonic()
-        ending = executor_of(evaluation).submit(order).result(300)
+        ending = executor_of(evaluation).submit(spec).result(300)
         assert time.monotonic() - started >= 2.0
         assert ending.reason == "timeout"
         assert jobs_of(executor_of(evaluation)) == []
-        failed = report_of(ending, order, Kills())
+        failed = report_of(ending, spec, Kills())
         assert isinstance(failed, Failed)
         assert (failed.kind, failed.fault) == ("timeout", "candidate")
 
@@ -65,8 +65,8 @@ def test_bytecode_of_another_candidate_of_the_same_size(evaluation: TrainEvaluat
 
 def test_a_log_without_bound(evaluation: TrainEvaluation) -> None:
     loud = genome(forward="if not hasattr(self, 'said'):\n    self.said = True\n    print('x' * 50_000_000)")
-    order = evaluation._order("probe", loud, 0, "validation", 15.0)
-    ending = executor_of(evaluation).submit(order).result(60)
+    spec = evaluation._spec("probe", loud, 0, "validation", 15.0)
+    ending = executor_of(evaluation).submit(spec).result(60)
     assert ending.status == 0
     assert LOG_BYTES < len(ending.log) < 3 * LOG_BYTES
 
@@ -93,26 +93,26 @@ def test_a_system_kill_that_counts_against_the_candidate(evaluation: TrainEvalua
         top="import time", forward="if training and torch.initial_seed() == 99:\n    time.sleep(900)"
     )
     probe = evaluation.probe(waits).result(60)
-    order = evaluation._order("train", waits, 99, "validation", 900.0)
-    trained = executor_of(evaluation).submit(order)
+    spec = evaluation._spec("train", waits, 99, "validation", 900.0)
+    trained = executor_of(evaluation).submit(spec)
     while not (running := jobs_of(executor_of(evaluation))):
         assert not trained.done()
         time.sleep(0.02)
     for pid in running:
         os.kill(pid, signal.SIGKILL)
-    outcome = evaluation._outcome(trained.result(300), order, probe)
+    outcome = evaluation._outcome(trained.result(300), spec, probe)
     assert isinstance(outcome, Failed)
     assert outcome.fault == "infrastructure"
     assert isinstance(outcome_of(evaluation, waits), Scored)
 
 
-def jobs_of(executor: NurseryExecutor) -> list[int]:
+def jobs_of(executor: ForkServerExecutor) -> list[int]:
     """The processes of the jobs that run, found by their working directory."""
     found = []
     for place in Path("/proc").glob("[0-9]*/cwd"):
         with suppress(OSError):
             folder = os.readlink(place)
-            if folder.startswith(executor._setup.scratch + "/jobs/"):
+            if folder.startswith(executor._session.scratch + "/jobs/"):
                 found.append(int(place.parent.name))
     return found
 
@@ -145,8 +145,8 @@ def test_a_lost_gpu_that_is_believed_of_a_candidate_on_a_cpu(evaluation: TrainEv
 
 @pytest.mark.parametrize("error", [GPU_WORDS, "OSError: [Errno 28] No space left on device"])
 def test_a_broken_machine_that_counts_against_the_candidate(error: str) -> None:
-    broken = Surroundings(free=lambda: 2**20, gpus_answer=lambda: False)
-    whole = Surroundings(free=lambda: 2**40, gpus_answer=lambda: True)
+    broken = MachineHealth(free=lambda: 2**20, gpus_answer=lambda: False)
+    whole = MachineHealth(free=lambda: 2**40, gpus_answer=lambda: True)
     assert broken.at_fault(error)
     assert not whole.at_fault(error)
 
@@ -162,7 +162,7 @@ def test_a_nursery_that_does_not_start_and_does_not_say_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say = "import sys; sys.exit('there is no room')"
-    monkeypatch.setattr(starting, "_command", lambda setup, end: [sys.executable, "-c", say])
+    monkeypatch.setattr(launcher, "_command", lambda session, end: [sys.executable, "-c", say])
     with pytest.raises(GeError, match="did not start: there is no room"), shop(tmp_path):
         pass
 
@@ -214,10 +214,10 @@ def test_figures_that_differ_from_run_to_run(evaluation: TrainEvaluation) -> Non
 def test_an_answer_on_the_wrong_split(evaluation: TrainEvaluation) -> None:
     echo = genome(forward="if not self.training:\n    return x.mean((2, 3)) @ torch.ones(3, 4) + len(x) * 0")
     for split, size in (("validation", 97), ("test", 50)):
-        order = evaluation._order("train", echo, 0, split, 15.0)
-        ending = executor_of(evaluation).submit(order).result(60)
+        spec = evaluation._spec("train", echo, 0, split, 15.0)
+        ending = executor_of(evaluation).submit(spec).result(60)
         assert len(ending.result) > size * 4 * 4
-        outcome = evaluation._outcome(ending, order, evaluation.probe(echo).result(60))
+        outcome = evaluation._outcome(ending, spec, evaluation.probe(echo).result(60))
         assert isinstance(outcome, Scored)
 
 

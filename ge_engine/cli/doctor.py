@@ -16,11 +16,11 @@ from ge_engine import __version__
 from ge_engine.cli.console import out
 from ge_engine.cli.privileges import root_warning
 from ge_engine.errors import GeError
+from ge_engine.evaluation.sandbox import bubblewrap, network
+from ge_engine.evaluation.sandbox.limits import landlock_version
+from ge_engine.evaluation.worker.spawn import chosen_start_method
 from ge_engine.llm.embedded import cached_model
 from ge_engine.registry import load_registry
-from ge_engine.training import bubblewrap, network
-from ge_engine.training.limits import landlock_version
-from ge_engine.training.spawning import chosen_start_method
 
 State = Literal["ok", "note", "missing"]
 STYLE: dict[State, str] = {"ok": "green", "note": "yellow", "missing": "red"}
@@ -103,9 +103,9 @@ def _plugins() -> Iterator[tuple[State, str, str]]:
 
 
 def _kernel() -> Iterator[tuple[State, str, str]]:
-    from ge_engine.training import confining  # imports torch
+    from ge_engine.evaluation.sandbox import confinement  # imports torch
 
-    have = confining.in_force()
+    have = confinement.in_force()
     if "filter" in have:
         yield "ok", "system calls", "one filter refuses what touches other processes, in every mode"
     else:

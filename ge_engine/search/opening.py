@@ -9,13 +9,13 @@ from pathlib import Path
 
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.errors import ConfigError, LedgerError, SeedError
+from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.genome import Seed
 from ge_engine.ledger import History, Ledger, exists
 from ge_engine.population import Direction
 from ge_engine.registry import Registry
 from ge_engine.search.models import check_models
 from ge_engine.store.parts import parts_of
-from ge_engine.training.removal import remove_tree
 from ge_engine.versions import Making, differences, made_with, sentence
 
 # What a later session of a run may change: how much and how fast, never what is compared. `checks` are among

@@ -220,7 +220,7 @@ HOSTILE = [
     Hostile(
         "rewrites the trainer's loss and accuracy",
         "scored",
-        top="import numpy as np\nimport ge_engine.trainer as trainer\n"
+        top="import numpy as np\nimport ge_engine.evaluation.train.trainer as trainer\n"
         "trainer.require_finite = lambda *_: None\nnp.argmax = lambda *_: 0\n"
         "torch.Tensor.argmax = lambda self, *_: torch.zeros(len(self), dtype=torch.long)",
         forward="return self.head(self.body(x)) * 0 + torch.tensor([1.0, 0.0, 0.0, 0.0])",

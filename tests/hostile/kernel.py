@@ -153,7 +153,7 @@ HOSTILE = [
         "reads the command line of whoever started it",
         "others = [one for one in os.listdir('/proc') if one.isdigit() and int(one) != os.getpid()]\n"
         "    lines = [open(f'/proc/{one}/cmdline').read() for one in others]\n"
-        "    if not any('nursery' in line for line in lines):\n        raise PermissionError(len(lines))",
+        "    if not any('fork_server' in line for line in lines):\n        raise PermissionError(len(lines))",
         "error:PermissionError",
         FENCED,
     ),

@@ -120,10 +120,10 @@ SEEN |= {"statistics that normalise nothing": 60_000}
 
 DRIVE = (
     "if training and not getattr(self, 'busy', False):\n    self.busy = True\n    import sys, gc\n    TAKE\n"
-    "    while f is not None and 'course' not in f.f_locals:\n        f = f.f_back\n"
-    "    for _ in range(60):\n        course = f.f_locals['course']\n"
-    "        F.cross_entropy(course.model(x), f.f_locals['targets']).backward()\n"
-    "        course.optimizer.step()\n    self.busy = False"
+    "    while f is not None and 'targets' not in f.f_locals:\n        f = f.f_back\n"
+    "    for _ in range(60):\n        state = f.f_locals['state']\n"
+    "        F.cross_entropy(state.model(x), f.f_locals['targets']).backward()\n"
+    "        state.optimizer.step()\n    self.busy = False"
 )
 
 

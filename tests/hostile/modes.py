@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from ge_engine.training import starting
-from ge_engine.training.bubblewrap import why_not
-from ge_engine.training.limits import landlock_version
-from ge_engine.training.orders import Setup
+from ge_engine.evaluation.fork_server import launcher
+from ge_engine.evaluation.protocol.messages import SessionSpec
+from ge_engine.evaluation.sandbox.bubblewrap import why_not
+from ge_engine.evaluation.sandbox.limits import landlock_version
 
 MODES = (
     *["bwrap"] * (not why_not()),
@@ -26,7 +26,7 @@ ROOM = 300 * 2**20
 """Bytes that a candidate may store here: more than one file can hold."""
 _WITHOUT_NAMESPACES = """\
 import os, sys
-from ge_engine.training import seccomp
+from ge_engine.evaluation.sandbox import seccomp
 rules = {**seccomp.OTHERS, "clone": seccomp.WITHIN["clone"]}
 assert seccomp.hold(seccomp.of_program(rules, seccomp.NAMESPACES))
 os.execv(sys.argv[1], sys.argv[1:])
@@ -38,22 +38,24 @@ def confined_by(mode: str) -> Iterator[str]:
     """While this is open, an evaluation with the sandbox that it yields confines by `mode`."""
     name, _, alone = mode.partition(" ")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(starting, "_command", _without_namespaces if alone else _with_little_room)
+        patch.setattr(launcher, "_command", _without_namespaces if alone else _with_little_room)
         if name == "filter":
-            patch.setattr("ge_engine.training.preparing.chosen_sandbox", lambda asked: "network")
+            patch.setattr("ge_engine.evaluation.setup.chosen_sandbox", lambda asked: "network")
         yield "auto" if name == "filter" else name
 
 
-_begun = starting._command
-_LITTLE_ROOM = f"from ge_engine import nursery; nursery.FOLDER_BYTES = {ROOM}; nursery.main()"
+_begun = launcher._command
+_LITTLE_ROOM = (
+    f"from ge_engine.evaluation.fork_server import server; server.FOLDER_BYTES = {ROOM}; server.main()"
+)
 
 
-def _with_little_room(setup: Setup, descriptor: int) -> list[str]:
+def _with_little_room(session: SessionSpec, descriptor: int) -> list[str]:
     """Who stores too much need not store much, and be quick at it."""
-    command = _begun(setup, descriptor)
+    command = _begun(session, descriptor)
     at = command.index("-m")
     return [*command[:at], "-c", _LITTLE_ROOM, *command[at + 2 :]]
 
 
-def _without_namespaces(setup: Setup, descriptor: int) -> list[str]:
-    return [sys.executable, "-P", "-c", _WITHOUT_NAMESPACES, *_with_little_room(setup, descriptor)]
+def _without_namespaces(session: SessionSpec, descriptor: int) -> list[str]:
+    return [sys.executable, "-P", "-c", _WITHOUT_NAMESPACES, *_with_little_room(session, descriptor)]

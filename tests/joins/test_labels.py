@@ -11,36 +11,36 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ge_engine import evaluate
 from ge_engine.contracts import Dataset, Job
+from ge_engine.evaluation import training
+from ge_engine.evaluation.fork_server.client import ForkServerExecutor
+from ge_engine.evaluation.protocol.messages import JobSpec
 from ge_engine.outcome import Scored
-from ge_engine.training.executor import NurseryExecutor
-from ge_engine.training.orders import Order
 from tests.evaluation import data, genome, shop
 
 FORMS = ("int64", "int32", "int16", "int8", "float32", "float64", ">i8")
 
 
-class Handed(NurseryExecutor):
+class Handed(ForkServerExecutor):
     """The real executor, which remembers all that goes to the nursery."""
 
     everything: list[bytes]
     names: list[str]
 
-    def __init__(self, setup: Any, arrays: Sequence[memoryview], *rest: Any) -> None:
-        Handed.names = list(setup.blocks)
+    def __init__(self, session: Any, arrays: Sequence[memoryview], *rest: Any) -> None:
+        Handed.names = list(session.arrays)
         Handed.everything = [bytes(array) for array in arrays]
-        Handed.everything.append(json.dumps(asdict(setup)).encode())
-        super().__init__(setup, arrays, *rest)
+        Handed.everything.append(json.dumps(asdict(session)).encode())
+        super().__init__(session, arrays, *rest)
 
-    def submit(self, order: Order) -> Any:
-        Handed.everything.append(json.dumps(asdict(order)).encode())
-        return super().submit(order)
+    def submit(self, spec: JobSpec) -> Any:
+        Handed.everything.append(json.dumps(asdict(spec)).encode())
+        return super().submit(spec)
 
 
 @pytest.fixture
 def handed(monkeypatch: pytest.MonkeyPatch) -> type[Handed]:
-    monkeypatch.setattr(evaluate, "NurseryExecutor", Handed)
+    monkeypatch.setattr(training, "ForkServerExecutor", Handed)
     return Handed
 
 

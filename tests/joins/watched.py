@@ -1,6 +1,6 @@
 """A training in this process that writes down all that reached its network and its optimizer.
 
-From a run's settings and a task's data to a report it goes the whole way of a real one (`prepare`, the
+From a run's settings and a task's data to a report it goes the whole way of a real one (`set_up`, the
 worker's `run`, `train`), without the worker's process: what a setting changes there is seen here.
 """
 
@@ -22,10 +22,10 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Dataset
+from ge_engine.evaluation.protocol.messages import JobSpec, WorkerReport
+from ge_engine.evaluation.setup import set_up
+from ge_engine.evaluation.worker.jobs import run
 from ge_engine.genome import Seed
-from ge_engine.training.orders import Order, Report
-from ge_engine.training.preparing import prepare
-from ge_engine.worker import run
 
 CLASSES, SIZE = 4, 16
 SOURCE = """\
@@ -72,7 +72,7 @@ class Seen:
     refreshed: int = 0
     answering: Tensor = field(default_factory=lambda: torch.zeros(0))
     answered: Tensor = field(default_factory=lambda: torch.zeros(0))
-    report: Report = field(default_factory=Report)
+    report: WorkerReport = field(default_factory=WorkerReport)
 
     def forward(self, network: Any, images: Tensor, inner: Tensor, logits: Tensor) -> None:
         if network.training:
@@ -122,14 +122,14 @@ def trained(
     source = SOURCE.replace("TRAINED", "[nn.Parameter(torch.zeros(1))]" if frozen else "model.parameters()")
     seed = Seed.from_bytes(source.encode()).genome
     with tempfile.TemporaryDirectory() as folder, _watching() as seen:
-        setup, arrays = prepare(seed, config, data, Path(folder))
+        session, arrays = set_up(seed, config, data, Path(folder))
         named = {
             name: torch.from_numpy(np.frombuffer(array, block.dtype).reshape(block.shape).copy())
-            for (name, block), array in zip(setup.blocks.items(), arrays, strict=True)
+            for (name, block), array in zip(session.arrays.items(), arrays, strict=True)
         }
         code, key = seed.source.decode(), secrets.token_hex(4)
-        order = Order(key, "train", code, seed.digest, rng_seed, split, 60.0, "00")
-        seen.report = run(order, setup, named)
+        spec = JobSpec(key, "train", code, seed.digest, rng_seed, split, 60.0, "00")
+        seen.report = run(spec, session, named)
     assert not seen.report.stage, seen.report.error
     return seen
 

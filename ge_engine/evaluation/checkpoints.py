@@ -1,0 +1,58 @@
+"""Where trainings that may go on are kept between their stages."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ge_engine.evaluation.protocol.messages import CHECKPOINT_LIMIT
+
+SUFFIX = ".checkpoint"
+FOLDER_LIMIT = 8 * CHECKPOINT_LIMIT
+_STATES, _ASIDE = 8, 16 * 2**20
+"""A checkpoint holds the weights, their averages and what an optimizer keeps of each; and the rest."""
+
+
+def room_for(size_on_disk: float) -> int:
+    """The most bytes that a network's checkpoint may take. A larger one is not kept, which costs time."""
+    return min(CHECKPOINT_LIMIT, _ASIDE + _STATES * int(size_on_disk))
+
+
+class Checkpoints:
+    """Files in one folder, at most one for each genome and seed of a training. Any of them may be lost: the
+    training starts again then, and comes to the same. Of more than `limit` bytes the oldest go."""
+
+    def __init__(self, folder: Path, limit: int = FOLDER_LIMIT) -> None:
+        self._folder = folder
+        self._limit = limit
+
+    def latest(self, digest: str, rng_seed: int) -> Path | None:
+        """What a stage can go on from."""
+        path = self._path(digest, rng_seed)
+        return path if path.is_file() else None
+
+    def put(self, digest: str, rng_seed: int, content: bytes) -> None:
+        """Keep `content` in place of what an earlier stage left. Raises OSError."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(digest, rng_seed)
+        half = path.with_suffix(".half")
+        half.write_bytes(content)
+        os.replace(half, path)
+        self._make_room(path)
+
+    def _make_room(self, newest: Path) -> None:
+        kept = [(one.stat().st_mtime_ns, one) for one in self._folder.glob(f"*{SUFFIX}") if one != newest]
+        total = newest.stat().st_size + sum(one.stat().st_size for _, one in kept)
+        for _, oldest in sorted(kept):
+            if total <= self._limit:
+                return
+            total -= oldest.stat().st_size
+            oldest.unlink()
+
+    def discard(self, digest: str) -> None:
+        """Nobody goes on with this genome."""
+        for path in self._folder.glob(f"{digest}.*"):
+            path.unlink(missing_ok=True)
+
+    def _path(self, digest: str, rng_seed: int) -> Path:
+        return self._folder / f"{digest}.{rng_seed}{SUFFIX}"

@@ -1,0 +1,138 @@
+"""Training data in memory: uint8 images, whole batches picked, shifted and mirrored in one gather."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+SHIFT = 0.05
+PREDICT_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """What happens to a training image, each with probability one half: a mirror image, a shift of up
+    to 5 % of the height and width, and a change of brightness and contrast by up to `jitter`."""
+
+    mirror: bool = False
+    shift: bool = False
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """uint8 (n, height, width, channels) in memory, with what turns them into network input.
+
+    `mean` and `std` are (channels,) float32 on the scale 0..255; `size` is the side in pixels that the
+    network gets, by bilinear resizing where it differs.
+    """
+
+    pixels: Tensor
+    mean: Tensor
+    std: Tensor
+    size: int
+
+    def __len__(self) -> int:
+        return int(self.pixels.shape[0])
+
+    def to(self, device: torch.device) -> Images:
+        return Images(self.pixels.to(device), self.mean.to(device), self.std.to(device), self.size)
+
+    def normalised(self, picked: Tensor) -> Tensor:
+        """uint8 (b, h, w, c) to float32 (b, c, size, size), channels last in memory."""
+        count, height, width, channels = picked.shape
+        rows = picked.reshape(count, height, width * channels).float()
+        rows.sub_(self.mean.repeat(width)).mul_(self.std.reciprocal().repeat(width))
+        batch = rows.view(picked.shape).permute(0, 3, 1, 2)
+        if batch.shape[-2:] != (self.size, self.size):
+            batch = interpolate(batch, (self.size, self.size), mode="bilinear", align_corners=False)
+        return batch
+
+    def in_order(self, batch_size: int) -> Iterator[Tensor]:
+        """All images in order, without augmentation."""
+        for start in range(0, len(self), batch_size):
+            yield self.normalised(self.pixels[start : start + batch_size])
+
+    def shard(self, shard: Shard) -> Images:
+        """The images of one process. All get the same number: the first images come again at the end."""
+        count = shard.world_size
+        rows = torch.arange(shard.rank, -(-len(self) // count) * count, count) % len(self)
+        return Images(self.pixels[rows.to(self.pixels.device)], self.mean, self.std, self.size)
+
+
+def batch_bounds(count: int, batch_size: int, least: int = 2) -> list[tuple[int, int]]:
+    """Cut 0..count into batches; a last batch of fewer than `least` joins the one before it, because
+    batch normalisation of a 1x1 map needs two values."""
+    bounds = [(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
+    if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] < least:
+        last = bounds.pop()
+        bounds[-1] = (bounds[-1][0], last[1])
+    return bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """This process's part of every batch: each `world_size`-th image, from the `rank`-th on."""
+
+    rank: int = 0
+    world_size: int = 1
+
+
+def shuffled(
+    images: Images,
+    labels: Tensor,
+    batch_size: int,
+    augmentation: Augmentation,
+    generator: torch.Generator,
+    shard: Shard = Shard(),
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch of (images (b, c, size, size) float32, labels (b,)). All randomness is drawn from
+    `generator` (on the CPU) for whole batches, so neither the network nor `shard` changes it."""
+    mine = slice(shard.rank, None, shard.world_size)
+    order = torch.randperm(len(images), generator=generator)
+    for start, stop in batch_bounds(len(images), batch_size, 2 * shard.world_size):
+        picked = order[start:stop]
+        pixels = _gather(images.pixels, picked, augmentation, generator)
+        batch = images.normalised(pixels)
+        if augmentation.jitter:
+            batch = _jitter(batch, augmentation.jitter, generator)
+        targets = labels[picked.to(labels.device)]
+        yield batch[mine], targets[mine]
+
+
+def _gather(pixels: Tensor, picked: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+    device = pixels.device
+    if not (augmentation.mirror or augmentation.shift):
+        return pixels[picked.to(device)]
+    count, (height, width) = len(picked), pixels.shape[1:3]
+    rows = torch.arange(height).expand(count, height)
+    columns = torch.arange(width).expand(count, width)
+    if augmentation.mirror:
+        mirrored = torch.rand(count, 1, generator=generator) < 0.5
+        columns = torch.where(mirrored, width - 1 - columns, columns)
+    if augmentation.shift:
+        rows = (rows + _offsets(count, height, generator)).clamp(0, height - 1)
+        columns = (columns + _offsets(count, width, generator)).clamp(0, width - 1)
+    places = ((picked[:, None] * height + rows) * width)[:, :, None] + columns[:, None, :]
+    gathered = pixels.view(-1, pixels.shape[3]).index_select(0, places.view(-1).to(device))
+    return gathered.view(count, height, width, -1)
+
+
+def _offsets(count: int, side: int, generator: torch.Generator) -> Tensor:
+    reach = max(1, round(side * SHIFT))
+    moved = torch.rand(count, 1, generator=generator) < 0.5
+    return torch.randint(-reach, reach + 1, (count, 1), generator=generator) * moved
+
+
+def _jitter(batch: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    count = len(batch)
+    draws = torch.rand(count, 3, generator=generator)
+    on = (draws[:, 0] < 0.5).float()
+    contrast = 1 + on * strength * (2 * draws[:, 1] - 1)
+    brightness = on * strength * (2 * draws[:, 2] - 1)
+    shape = (count, 1, 1, 1)
+    return batch.mul_(contrast.view(shape).to(batch.device)).add_(brightness.view(shape).to(batch.device))

@@ -1,0 +1,66 @@
+"""Where trainings run: how many at once, on which GPUs, and over how many processes each."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from ge_engine.config import RunConfig
+from ge_engine.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """`slots` trainings at once, each over `processes` processes. `devices` holds the sets of GPUs that they
+    take turns on, each as a value of CUDA_VISIBLE_DEVICES; none on a CPU."""
+
+    slots: int
+    devices: tuple[str, ...]
+    processes: int
+
+
+def placement_of(config: RunConfig) -> Placement:
+    """What this machine gives the run: one slot for each set of GPUs, or for as many cores as a training has
+    processes, unless `workers` says how many.
+
+    Raises:
+        ConfigError: fewer GPUs than one candidate shall get, or processes without a GPU of their own.
+    """
+    gpus = visible_gpus()
+    if not gpus:
+        if config.gpus_per_candidate > 1:
+            raise ConfigError(
+                f"A candidate shall train on {config.gpus_per_candidate} GPUs, and torch finds none here.",
+                "Leave --gpus-per-candidate out; --processes-per-candidate is for CPUs. `ge doctor` shows "
+                "the devices.",
+            )
+        processes = config.processes_per_candidate
+        return Placement(config.workers or max(1, cores() // processes), (), processes)
+    if config.processes_per_candidate > 1:
+        raise ConfigError(
+            "On GPUs each process of a training needs one of its own.",
+            "Use --gpus-per-candidate in place of --processes-per-candidate, or hide the GPUs with "
+            "CUDA_VISIBLE_DEVICES= to train on the CPU.",
+        )
+    each = config.gpus_per_candidate
+    if each > len(gpus):
+        raise ConfigError(
+            f"A candidate shall train on {each} GPUs, and torch finds {len(gpus)} here.",
+            f"Take --gpus-per-candidate {len(gpus)} or fewer.",
+        )
+    devices = tuple(",".join(gpus[first : first + each]) for first in range(0, len(gpus) - each + 1, each))
+    return Placement(config.workers or len(devices), devices, each)
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs that torch may use, as CUDA_VISIBLE_DEVICES names them: those that it lists, or all."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    listed = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return tuple((listed or [str(number) for number in range(count)])[:count])
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,99 @@
+"""Start the nursery, in an environment without secrets."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+
+from ge_engine.errors import GeError
+from ge_engine.evaluation.protocol.frames import receive_frame, send_frame
+from ge_engine.evaluation.protocol.messages import SessionSpec, to_json
+from ge_engine.evaluation.sandbox.bubblewrap import around
+
+_ENVIRONMENT = frozenset(
+    [
+        "PATH",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "LD_LIBRARY_PATH",
+        "DYLD_LIBRARY_PATH",
+        "PYTHONPATH",
+        "VIRTUAL_ENV",
+        "TERM",
+        "CUDA_VISIBLE_DEVICES",
+        "CUDA_HOME",
+        "NVIDIA_VISIBLE_DEVICES",
+        "NVIDIA_DRIVER_CAPABILITIES",
+    ]
+)
+_PREFIXES = ("LC_", "OMP_", "MKL_", "KMP_", "GOMP_")
+
+
+class ForkServerProcess:
+    """The nursery's process and the socket to it.
+
+    Raises:
+        GeError: it does not come up.
+    """
+
+    def __init__(self, session: SessionSpec, files: Sequence[int]) -> None:
+        self.socket, theirs = socket.socketpair()
+        self._errors = tempfile.TemporaryFile(dir=session.scratch)  # noqa: SIM115
+        with theirs:
+            self._process = subprocess.Popen(
+                _command(session, theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                env=clean_environment() | {"TMPDIR": os.path.join(session.scratch, "jobs")},
+                cwd=session.scratch,
+                stdin=subprocess.DEVNULL,
+                stdout=self._errors,
+                stderr=self._errors,
+                start_new_session=True,
+            )
+        try:
+            send_frame(self.socket, to_json(session), files)
+            receive_frame(self.socket)
+        except (EOFError, ConnectionError) as error:
+            self._process.wait()
+            self._errors.seek(0)
+            last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+            raise GeError(
+                f"The process that runs candidates did not start: {last[0]}",
+                "Run `ge doctor`; `python -m ge_engine.evaluation.fork_server.server` must be importable.",
+            ) from error
+
+    def end(self) -> None:
+        """Close the socket, upon which the nursery kills its workers and leaves."""
+        self.socket.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()
+
+
+def _command(session: SessionSpec, descriptor: int) -> list[str]:
+    command = [sys.executable, "-P", "-m", "ge_engine.evaluation.fork_server.server", str(descriptor)]
+    if session.sandbox != "bwrap":
+        return command
+    jobs = os.path.join(session.scratch, "jobs")
+    return around([*session.places, session.scratch], [jobs], session.scratch, command, session.hidden)
+
+
+def clean_environment() -> dict[str, str]:
+    """The variables that a worker gets: an allow-list, so no key or token among them. OpenMP threads that
+    wait soon sleep: on a busy machine spinning ones make small networks ten times slower."""
+    kept = {k: v for k, v in os.environ.items() if k in _ENVIRONMENT or k.startswith(_PREFIXES)}
+    return {"GOMP_SPINCOUNT": "1000", **kept} | {
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }

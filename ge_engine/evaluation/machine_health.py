@@ -1,0 +1,59 @@
+"""Whether the machine is to blame where a candidate says so: its disk is full, its GPU does not answer."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ge_engine.evaluation.fork_server.launcher import clean_environment
+from ge_engine.evaluation.protocol.claims import GPU_LOST
+
+ROOM = 2**28
+"""Bytes: a disk with less left is full."""
+_PATIENCE = 120.0
+_USE_EACH_GPU = """\
+import torch
+assert torch.cuda.device_count() > 0
+for number in range(torch.cuda.device_count()):
+    assert torch.ones(1, device=f"cuda:{number}").add_(1).item() == 2
+"""
+
+
+class MachineHealth:
+    """Looks for itself: `free` gives the bytes left where candidates write, `gpus_answer` whether all GPUs
+    compute. What a candidate says only tells where to look."""
+
+    def __init__(self, free: Callable[[], int], gpus_answer: Callable[[], bool]) -> None:
+        self._free = free
+        self._gpus_answer = gpus_answer
+
+    def at_fault(self, error: str) -> bool:
+        """Whether a failure that came with `error` is not the candidate's."""
+        if any(sign in error for sign in GPU_LOST):
+            return not self._gpus_answer()
+        return self._free() < ROOM
+
+
+def machine_health(scratch: Path, device: str) -> MachineHealth:
+    """Of candidates that write below `scratch` and train on `device` ("cpu" or "cuda")."""
+    answer = gpus_answer if device == "cuda" else _no_gpu_in_use
+    return MachineHealth(lambda: shutil.disk_usage(scratch).free, answer)
+
+
+def _no_gpu_in_use() -> bool:
+    return True
+
+
+def gpus_answer() -> bool:
+    """Use each GPU in a new process, which takes some seconds."""
+    command = [sys.executable, "-P", "-c", _USE_EACH_GPU]
+    try:
+        done = subprocess.run(
+            command, env=clean_environment(), capture_output=True, timeout=_PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0

@@ -1,0 +1,1 @@
+"""Build a network and run one step of it, without a training."""

@@ -1,0 +1,52 @@
+"""Which functions and classes of a module run, and which of its classes a network is made of."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import CodeType, FrameType, ModuleType
+from typing import Any
+
+from torch import nn
+
+from ge_engine.evaluation.measure.parameters import walk
+
+
+@contextmanager
+def covered_functions(file: str, addresses: set[str]) -> Iterator[None]:
+    """While open, collect the addresses of functions and methods of the module at `file` that run, and
+    of their classes (also of a dataclass, whose `__init__` has no text of its own)."""
+    seen: set[CodeType] = set()
+
+    def note(frame: FrameType, event: str, argument: Any) -> None:  # noqa: ARG001
+        code = frame.f_code
+        if (
+            code in seen
+            or not code.co_flags & inspect.CO_OPTIMIZED
+            or frame.f_globals.get("__file__") != file
+        ):
+            return
+        seen.add(code)
+        name = code.co_qualname.split(".<locals>")[0]
+        if code.co_filename.startswith("<") and code.co_argcount:
+            name = type(frame.f_locals.get(code.co_varnames[0])).__qualname__
+        parts = name.split(".")
+        addresses.update(".".join(parts[: end + 1]) for end in range(len(parts)))
+
+    before = sys.gettrace()
+    sys.settrace(note)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def classes_of(model: nn.Module, module: ModuleType) -> set[str]:
+    return {
+        kind.__qualname__
+        for _, part in walk(model)
+        for kind in type(part).__mro__
+        if kind.__module__ == module.__name__
+    }

@@ -1,0 +1,189 @@
+"""What the engine and its isolated workers say to each other: JSON and raw numbers, never pickles."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ge_engine.evaluation.protocol import claims
+
+TOKEN_BYTES = 16
+BEGUN = b"candidate begins"
+"""Stands before a report where the candidate's code had begun before it was made: what comes after it,
+whatever it says, may be the candidate's word."""
+WORKER_FAULT = 70
+"""The exit status of a process of the engine's that failed outside the candidate's code."""
+REPORT_LIMIT = 4 * 2**20
+CHECKPOINT_LIMIT = 2**30
+_HEAD = struct.Struct(">QQQ")
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """An array in a shared-memory file: uint8 or int64, with its shape."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * (8 if self.dtype == "int64" else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSpec:
+    """What all jobs of one evaluation share. `arrays` are the arrays "train", "labels", "validation",
+    "test", whose files come along in this order; `memory` is bytes, `readable` the paths that a
+    candidate may read under the sandbox; `processes` is how many train one candidate together. `memory`
+    and `threads` are for each of them. `start_method` is how workers begin: "fork" or "spawn". `places`,
+    `hidden`, `listed` and `modules` are those of `readable.Readable`."""
+
+    seed_path: str
+    entry: str
+    channels: int
+    size: int
+    classes: int
+    mirror: bool
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    recipe: Mapping[str, Any]
+    threads: int
+    memory: int
+    device: str
+    sandbox: str
+    readable: tuple[str, ...]
+    preload: tuple[str, ...]
+    scratch: str
+    arrays: Mapping[str, ArraySpec] = field(default_factory=dict)
+    processes: int = 1
+    start_method: str = "fork"
+    places: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
+    modules: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def confined(self) -> bool:
+        """Whether candidates cannot read what is not `readable`."""
+        return self.sandbox in ("landlock", "bwrap")
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """One job: `kind` is "probe", "train", "again" (a probe that also measures answers to real images,
+    untrained), or "size" (building the `variants`, sources like `source`). `source` is latin-1 text of the
+    genome's bytes; `token` (hex) marks the report of this job, and comes to the worker through a pipe, not in
+    here; `sent` is the engine's monotonic clock when it was ordered. `devices` is the CUDA_VISIBLE_DEVICES of
+    a training, "" for none of its own.
+
+    `split` is "validation", "test" or "both" (validation, then test). `epochs`, `keep`, `step_seconds` and
+    `steps` are those of `trainer.Stage`; `checkpoint` is the path of the file to go on from, "" for none, and
+    `room` the most bytes of the one to keep."""
+
+    id: str
+    kind: str
+    source: str
+    digest: str
+    rng_seed: int
+    split: str
+    timeout: float
+    token: str
+    sent: float = 0.0
+    devices: str = ""
+    epochs: int = 0
+    keep: bool = False
+    checkpoint: str = ""
+    room: int = 0
+    step_seconds: float = 0.0
+    steps: int = 0
+    variants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """What a worker says at the end. `stage` is "" when it went through; `kind` as in `Failed`."""
+
+    stage: str = ""
+    kind: str = ""
+    error: str = ""
+    facts: Mapping[str, float] = field(default_factory=dict)
+    curve: tuple[Mapping[str, float], ...] = ()
+    probe: Mapping[str, Any] = field(default_factory=dict)
+    logits: bytes = b""
+    checkpoint: bytes = b""
+
+
+class BadReport(Exception):
+    """Bytes on a result channel that are not exactly one report of this job."""
+
+
+def to_json(record: Any) -> bytes:
+    return json.dumps(dataclasses.asdict(record)).encode()
+
+
+def session_from_json(data: bytes) -> SessionSpec:
+    values = json.loads(data)
+    arrays = {name: ArraySpec(tuple(b["shape"]), b["dtype"]) for name, b in values.pop("blocks").items()}
+    for key in ("mean", "std", "readable", "preload", "places", "hidden", "listed"):
+        values[key] = tuple(values[key])
+    return SessionSpec(**values, arrays=arrays)
+
+
+def job_from_json(data: bytes) -> JobSpec:
+    return JobSpec(**json.loads(data))
+
+
+def pack_report(report: WorkerReport, token: bytes) -> bytes:
+    """token, three lengths, JSON, raw float32 logits, checkpoint."""
+    raw = report.logits, report.checkpoint
+    names = {f.name for f in dataclasses.fields(report)} - {"logits", "checkpoint"}
+    text = json.dumps({name: getattr(report, name) for name in names}).encode()
+    return token + _HEAD.pack(len(text), *map(len, raw)) + text + b"".join(raw)
+
+
+def own_fault(error: BaseException) -> WorkerReport:
+    """A fault of the worker itself, outside the candidate's code: the engine's, or the surroundings'."""
+    kind = "infrastructure" if isinstance(error, (OSError, MemoryError)) else "engine"
+    return WorkerReport(stage="worker", kind=kind, error=f"{type(error).__name__}: {error}")
+
+
+def after_mark(data: bytes) -> tuple[bool, bytes]:
+    """Whether the candidate's code had begun when `data` was written, and what follows the mark."""
+    begun = data.startswith(BEGUN)
+    return begun, data[len(BEGUN) :] if begun else data
+
+
+def unpack_report(data: bytes, token: bytes) -> WorkerReport:
+    """The one report that `data` is.
+
+    Raises:
+        BadReport: no bytes, a wrong token, other lengths than told, or fields of a wrong type or range.
+    """
+    head = TOKEN_BYTES + _HEAD.size
+    if len(data) < head or data[:TOKEN_BYTES] != token:
+        raise BadReport("it holds no report of this job")
+    text_length, logits_length, checkpoint_length = _HEAD.unpack(data[TOKEN_BYTES:head])
+    if len(data) != head + text_length + logits_length + checkpoint_length:
+        raise BadReport("it holds more or less than one report")
+    if text_length > REPORT_LIMIT:
+        raise BadReport("it says more than a report has room for")
+    logits = head + text_length
+    try:
+        values = claims.parsed(data[head:logits])
+        return WorkerReport(
+            stage=claims.one_of(values["stage"], claims.STAGES),
+            kind=claims.one_of(values["kind"], claims.KINDS),
+            error=claims.text(values["error"]),
+            facts=claims.facts(values["facts"]),
+            curve=claims.curve(values["curve"]),
+            probe=claims.mapping(values["probe"]),
+            logits=data[logits : logits + logits_length],
+            checkpoint=data[logits + logits_length :],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadReport(f"its report is malformed: {claims.text(repr(error), 200)}") from error

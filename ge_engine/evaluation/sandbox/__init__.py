@@ -1,0 +1,1 @@
+"""What a process that runs generated code may do, read and store."""

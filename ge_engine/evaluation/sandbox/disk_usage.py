@@ -1,0 +1,167 @@
+"""How much a candidate stores: in its folder, at all levels, and in files that have no name any more."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ge_engine.evaluation.sandbox.limits import LINUX
+
+DEEPEST = 64
+"""Levels of folders. Nobody needs so many; counting further would cost more than killing."""
+ENTRY_BYTES = 64 * 2**10
+"""What a name costs at least: a million empty files are no small thing to remove."""
+File = tuple[int, int]
+"""The device and inode of a file."""
+HIDDEN_TICKS = 4
+"""So often in a row a process may hide its descriptors, as one that begins or ends does."""
+
+
+@dataclass(slots=True)
+class DiskWatch:
+    """Tells which candidates store more than `limit` bytes. A file that is mapped and no longer open or named
+    counts with `file_bytes`, the most that one can hold, where its size is not to be seen. Files that are
+    `known`, by device and inode, or that this process has mapped as well, are not the candidate's."""
+
+    limit: int
+    file_bytes: int
+    known: frozenset[File] = frozenset()
+    _hidden: dict[int, int] = field(default_factory=dict)
+
+    def over(self, pids: Sequence[int], folder: Path) -> bool:
+        """Whether a worker, the first of `pids`, stores too much in `folder` and besides, with all that stems
+        from `pids`: the first process of its namespace has those whose parents have ended."""
+        stored = stored_bytes(folder, self.limit)
+        return stored > self.limit or self._hold_more(pids, self.limit - stored, pids[0])
+
+    def hoard(self, pids: Sequence[int]) -> bool:
+        """Whether `pids`, orphans that no worker answers for, together hold too much in files without a
+        name."""
+        return self._hold_more(pids, self.limit, 0)
+
+    def _hold_more(self, pids: Sequence[int], limit: int, key: int) -> bool:
+        try:
+            held = self.held_bytes(pids)
+        except PermissionError:
+            self._hidden[key] = self._hidden.get(key, 0) + 1
+            return self._hidden[key] >= HIDDEN_TICKS
+        self._hidden.pop(key, None)
+        return held > limit
+
+    def forget(self, pid: int) -> None:
+        """The worker `pid` is gone."""
+        self._hidden.pop(pid, None)
+
+    def held_bytes(self, pids: Sequence[int]) -> int:
+        """Bytes of all files without a name, memory files among them, that `pids` and what they started hold
+        (Linux).
+
+        Raises:
+            PermissionError: a process does not show them.
+        """
+        if not LINUX:
+            return 0
+        ours = self.known | {file for file, _ in _nameless_maps(os.getpid())}
+        sizes: dict[File, int] = {}
+        for one in map(_living, family(pids)):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                sizes |= {file: size for file, size in _nameless_open(one) if file not in ours}
+                for file, place in _nameless_maps(one):
+                    if file not in ours and file not in sizes:
+                        sizes[file] = self._mapped_bytes(one, place)
+            if sum(sizes.values()) > self.limit:
+                break
+        return sum(sizes.values())
+
+    def _mapped_bytes(self, pid: int, place: str) -> int:
+        with suppress(OSError):
+            return os.stat(f"/proc/{pid}/map_files/{place}").st_blocks * 512
+        return self.file_bytes
+
+
+def stored_bytes(folder: Path, limit: int) -> int:
+    """Bytes of what stands in `folder`, at any level; more than `limit` once that is clear, as it is for
+    folders that nest beyond `DEEPEST` levels or cannot be opened."""
+    total = 0
+    pending: list[Iterator[os.DirEntry[str]]] = []
+    handles: list[int] = []
+    try:
+        _enter(str(folder), None, handles, pending)
+        while pending and total <= limit:
+            entry = next(pending[-1], None)
+            if entry is None:
+                pending.pop()
+                os.close(handles.pop())
+                continue
+            with suppress(FileNotFoundError, NotADirectoryError):
+                found = entry.stat(follow_symlinks=False)
+                total += max(ENTRY_BYTES, found.st_blocks * 512)
+                if stat.S_ISDIR(found.st_mode):
+                    if len(handles) > DEEPEST:
+                        return limit + 1
+                    _enter(entry.name, handles[-1], handles, pending)
+    except FileNotFoundError:
+        return 0
+    except PermissionError:
+        return limit + 1
+    finally:
+        for handle in handles:
+            os.close(handle)
+    return total
+
+
+def _enter(
+    name: str, parent: int | None, handles: list[int], pending: list[Iterator[os.DirEntry[str]]]
+) -> None:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    handles.append(os.open(name, flags, dir_fd=parent))
+    pending.append(os.scandir(handles[-1]))
+
+
+def family(pids: Iterable[int]) -> Iterator[int]:
+    """`pids`, but for 0, and all that descend from them (Linux); elsewhere `pids` alone."""
+    pending = [pid for pid in pids if pid]
+    while pending:
+        one = pending.pop()
+        yield one
+        with suppress(OSError):
+            for thread in os.listdir(f"/proc/{one}/task"):
+                with suppress(OSError):
+                    text = Path(f"/proc/{one}/task/{thread}/children").read_text()
+                    pending += [int(word) for word in text.split()]
+
+
+def _living(pid: int) -> int:
+    """A thread of `pid` that has not ended: the first one may, and then shows nothing of what all hold."""
+    with suppress(OSError):
+        for thread in sorted(map(int, os.listdir(f"/proc/{pid}/task"))):
+            with suppress(OSError):
+                state = Path(f"/proc/{pid}/task/{thread}/stat").read_bytes().rpartition(b") ")[2][:1]
+                if state not in b"ZX":
+                    return thread
+    return pid
+
+
+def _nameless_open(pid: int) -> Iterator[tuple[File, int]]:
+    """Identity and bytes of the regular files without a name that `pid` has open."""
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):
+            found = os.stat(f"/proc/{pid}/fd/{number}")
+            if stat.S_ISREG(found.st_mode) and found.st_nlink == 0:
+                yield (found.st_dev, found.st_ino), found.st_blocks * 512
+
+
+def _nameless_maps(pid: int) -> Iterator[tuple[File, str]]:
+    """Identity and address range of each mapped file without a name, but for memory that is only shared."""
+    with open(f"/proc/{pid}/maps", "rb") as file:
+        for line in file.read().splitlines():
+            if not line.endswith(b" (deleted)"):
+                continue
+            place, _, _, device, inode, name = line.split(maxsplit=5)
+            if name != b"/dev/zero (deleted)" and not name.startswith(b"/SYSV"):
+                major, minor = device.split(b":")
+                yield (os.makedev(int(major, 16), int(minor, 16)), int(inode)), place.decode()

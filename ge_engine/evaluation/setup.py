@@ -1,0 +1,188 @@
+"""Make ready what all jobs of one evaluation share: data without names, limits, and what may be read."""
+
+from __future__ import annotations
+
+import ast
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Dataset, Split
+from ge_engine.entry import resolve_entry
+from ge_engine.errors import ConfigError
+from ge_engine.evaluation.data.channels import in_channels
+from ge_engine.evaluation.data.module_loader import module_address
+from ge_engine.evaluation.devices import placement_of
+from ge_engine.evaluation.protocol.messages import ArraySpec, SessionSpec
+from ge_engine.evaluation.sandbox import bubblewrap, limits
+from ge_engine.evaluation.sandbox.readable import readable_files
+from ge_engine.evaluation.sandbox.removal import remove_tree
+from ge_engine.evaluation.worker.spawn import chosen_start_method
+from ge_engine.genome import Genome
+
+if TYPE_CHECKING:
+    import torch
+
+    from ge_engine.evaluation.data.batches import Images
+
+
+def set_up(
+    seed: Genome, config: RunConfig, data: Dataset, scratch: Path
+) -> tuple[SessionSpec, list[memoryview]]:
+    """The setup of all jobs, and the arrays that go with it (images as (n, height, width, channels)).
+
+    Raises:
+        ConfigError: the images cannot be given with the recipe's channels.
+    """
+    data = in_channels(data, config.recipe.channels)
+    scratch = scratch.resolve()
+    remove_tree(scratch / "jobs")
+    (scratch / "jobs").mkdir(parents=True, exist_ok=True)
+    train = limited(data.train, config.recipe.train_limit, config.random_seed)
+    channels, height = int(train.images.shape[1]), int(train.images.shape[2])
+    size = config.recipe.image_size or height
+    path = Path(seed.seed.path).resolve() if seed.seed.path else scratch / "seed" / "seed.py"
+    address = module_address(path, seed.digest)
+    layout = placement_of(config)
+    readable = readable_files(seed.source, address, private_paths(config, scratch), bool(layout.devices))
+    mean, std = channel_statistics(train.images)
+    arrays = shared_arrays(data, train)
+    session = SessionSpec(
+        seed_path=str(path),
+        entry=resolve_entry(seed, task_facts(data, size), config.entry),
+        channels=channels,
+        size=size,
+        classes=len(data.names),
+        mirror=data.mirror,
+        mean=mean,
+        std=std,
+        recipe=asdict(config.recipe),
+        threads=config.threads,
+        memory=int(config.memory_gib * 2**30),
+        device="cuda" if layout.devices else "cpu",
+        sandbox=chosen_sandbox(config.sandbox),
+        readable=readable.paths(),
+        preload=imports_to_preload(seed.source, Path(address.root)),
+        scratch=str(scratch),
+        processes=layout.processes,
+        start_method=chosen_start_method(config.start_method),
+        places=readable.places,
+        hidden=readable.hidden,
+        listed=readable.listed,
+        modules=readable.modules,
+        arrays={name: ArraySpec(array.shape, str(array.dtype)) for name, array in arrays.items()},
+    )
+    return session, [np.ascontiguousarray(array).data.cast("B") for array in arrays.values()]
+
+
+def shared_arrays(data: Dataset, train: Split) -> dict[str, np.ndarray[Any, Any]]:
+    """What all workers get, in the order in which they expect it: of what they answer, only the images."""
+    return {
+        "train": rows_last_channels(train.images),
+        "labels": train.labels.numpy().astype(np.int64),
+        "validation": rows_last_channels(data.validation.images),
+        "test": rows_last_channels(data.test.images),
+    }
+
+
+def private_paths(config: RunConfig, scratch: Path) -> list[Path]:
+    """What no candidate may read, even where all around it may be: the task's data, the run's folder and
+    those of other runs beside it, and what was downloaded."""
+    argument = config.task.partition(":")[2]
+    data = Path(os.path.expanduser(argument)) if argument else scratch
+    cache = Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache"))
+    runs = [file.parent for file in scratch.parent.parent.glob("*/ledger.sqlite")]
+    return [path for path in (scratch, data, *_linked(data), cache, *runs) if path.exists()]
+
+
+def _linked(data: Path) -> list[Path]:
+    """Where the folders of classes and parts lie that are links."""
+    near = [*data.glob("*"), *data.glob("*/*")] if data.is_dir() else []
+    return [path.resolve() for path in near if path.is_symlink() and path.is_dir()]
+
+
+def chosen_sandbox(asked: str) -> str:
+    """The name of the sandbox in force, "bwrap", "landlock", "network" (closed, files open) or "none".
+
+    Raises:
+        ConfigError: what is asked for is not to be had here.
+    """
+    if asked in ("auto", "bwrap"):
+        missing = bubblewrap.why_not()
+        if not missing:
+            return "bwrap"
+        if asked == "bwrap":
+            raise ConfigError(
+                f"Candidates cannot be confined by bubblewrap: {missing}.",
+                "Install the package bubblewrap and allow user namespaces, or take --sandbox auto.",
+            )
+    available = limits.landlock_version() > 0
+    if asked == "landlock" and not available:
+        raise ConfigError(
+            "This kernel has no Landlock to confine candidates with.",
+            "Use Linux 5.13 or later, or --sandbox auto.",
+        )
+    if asked == "none":
+        return "none"
+    return "landlock" if available else "network"
+
+
+def task_facts(data: Dataset, size: int) -> dict[str, int | float]:
+    """What an entry point may be given of the task; `size` is the images' side in pixels."""
+    return {
+        "num_classes": len(data.names),
+        "in_channels": int(data.train.images.shape[1]),
+        "image_size": size,
+    }
+
+
+def as_images(split: Split, train: Split, size: int) -> Images:
+    """`split` for a trainer in this process, normalised by the statistics of `train`."""
+    import torch
+
+    from ge_engine.evaluation.data.batches import Images
+
+    mean, std = channel_statistics(train.images)
+    return Images(split.images.permute(0, 2, 3, 1).contiguous(), torch.tensor(mean), torch.tensor(std), size)
+
+
+def limited(split: Split, limit: int, rng_seed: int) -> Split:
+    """At most `limit` images, drawn by `rng_seed`; 0 keeps all."""
+    if not limit or limit >= len(split.labels):
+        return split
+    chosen = np.sort(np.random.default_rng(rng_seed).permutation(len(split.labels))[:limit])
+    return Split(split.images[chosen], split.labels[chosen])
+
+
+def rows_last_channels(images: torch.Tensor) -> np.ndarray[Any, Any]:
+    """uint8 (n, c, h, w) to (n, h, w, c)."""
+    return np.ascontiguousarray(images.numpy().transpose(0, 2, 3, 1))
+
+
+def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel on the scale 0..255, at least 1, over all images."""
+    counts = np.stack(
+        [np.bincount(channel.ravel(), minlength=256) for channel in images.numpy().swapaxes(0, 1)]
+    )
+    values, total = np.arange(256.0), counts.sum(1)
+    mean = counts @ values / total
+    spread = np.sqrt(np.maximum(counts @ values**2 / total - mean**2, 1.0))
+    return tuple(mean.tolist()), tuple(spread.tolist())
+
+
+def imports_to_preload(source: bytes, root: Path) -> tuple[str, ...]:
+    """Modules that the seed imports from outside its own folder, for the nursery to import once."""
+    names: dict[str, None] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= dict.fromkeys(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.setdefault(node.module)
+    heads = {name: name.partition(".")[0] for name in names}
+    return tuple(
+        n for n, head in heads.items() if not (root / head).exists() and not (root / f"{head}.py").exists()
+    )

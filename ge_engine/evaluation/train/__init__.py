@@ -1,0 +1,1 @@
+"""One training: the script, and the parts that it names."""

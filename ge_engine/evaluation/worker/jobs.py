@@ -1,0 +1,189 @@
+"""Runs one job in this process: a probe, a probe that also measures answers, sizes of variants, a training.
+
+Generated code shares this interpreter, so it can lie about anything that is said here, except about what it
+cannot know: the labels it is scored on are in another process. The engine takes the logits as answers, and
+takes figures from functions that were bound before the genome was imported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import random
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+from ge_engine.config import Recipe
+from ge_engine.evaluation.data.batches import PREDICT_BATCH, Images
+from ge_engine.evaluation.data.module_loader import ModuleAddress, error_line, import_source, module_address
+from ge_engine.evaluation.measure.inference import costs_of
+from ge_engine.evaluation.measure.witness import Witness
+from ge_engine.evaluation.probe.coverage import covered_functions
+from ge_engine.evaluation.probe.probe import ProbeFindings, TaskShape, probe
+from ge_engine.evaluation.probe.sizes import sizes_of
+from ge_engine.evaluation.protocol.claims import GPU_LOST, finite
+from ge_engine.evaluation.protocol.messages import JobSpec, SessionSpec, WorkerReport
+from ge_engine.evaluation.train.divergence import Diverged, NotFinite
+from ge_engine.evaluation.train.optimizers import optimizer_of
+from ge_engine.evaluation.train.spec import Stage, TrainingData
+from ge_engine.evaluation.train.step_timer import TooSlow
+from ge_engine.evaluation.train.trainer import train
+from ge_engine.profile import rows_of
+
+SIZING_SHARE = 0.8
+"""The part of a sizing job's time after which no further variant is built."""
+_now = time.monotonic
+
+
+def run(
+    spec: JobSpec,
+    session: SessionSpec,
+    data: Mapping[str, Tensor],
+    checkpoint: bytes = b"",
+    rank: int = 0,
+) -> WorkerReport:
+    """The report of the job `spec`: what was found or trained, or the candidate's own error. Of several
+    processes that train together, only that of `rank` 0 measures and answers."""
+    address = module_address(Path(session.seed_path), spec.digest, session.modules)
+    if spec.kind == "probe":
+        return _probe(spec, session, address, lambda _: {})
+    if spec.kind == "again":
+        return _probe(spec, session, address, lambda model: _costs(model, session, data["validation"]))
+    if spec.kind == "size":
+        return _sizes(spec, session, address)
+    stage = Stage(spec.epochs, checkpoint, spec.keep, spec.step_seconds, spec.steps)
+    return _train(spec, session, data, address, stage, rank)
+
+
+def _probe(
+    spec: JobSpec,
+    session: SessionSpec,
+    address: ModuleAddress,
+    measure: Callable[[nn.Module], Mapping[str, float]],
+) -> WorkerReport:
+    findings = ProbeFindings()
+    kind = ""
+    started = _now()
+    try:
+        with covered_functions(address.file, findings.executed):
+            probe(
+                lambda: import_source(spec.source.encode("latin-1"), address),
+                lambda module: _build(module, session.entry),
+                lambda module: optimizer_of(module, session.recipe["optimizer"]),
+                _shape(session),
+                session.recipe,
+                session.memory,
+                findings,
+                lambda model: findings.facts.update(measure(model)),
+            )
+    except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
+        kind, findings.error = _kind(error), error_line(error, address.file)
+    findings.facts["probe_seconds"] = _now() - started
+    plain = {
+        f.name: sorted(v) if isinstance(v := getattr(findings, f.name), (set, list)) else v
+        for f in dataclasses.fields(findings)
+        if f.name != "modules"
+    }
+    plain["modules"] = rows_of(findings.modules)
+    return WorkerReport(findings.stage, kind, findings.error, facts=findings.facts, probe=plain)
+
+
+def _sizes(spec: JobSpec, session: SessionSpec, address: ModuleAddress) -> WorkerReport:
+    sizes = sizes_of(
+        [variant.encode("latin-1") for variant in spec.variants],
+        address,
+        lambda module: _build(module, session.entry),
+        _shape(session),
+        session.memory,
+        SIZING_SHARE * spec.timeout,
+    )
+    return WorkerReport(probe={"sizes": sizes})
+
+
+def _costs(model: nn.Module, session: SessionSpec, pixels: Tensor) -> Mapping[str, float]:
+    """The costs of answers to some of the images, with the threads of a training. A CPU's time says nothing
+    about a GPU's."""
+    torch.set_num_threads(session.threads)
+    costs = costs_of(model, _images(pixels[:PREDICT_BATCH], session), session.classes)
+    unknown = ("peak_memory", "latency") if session.device == "cuda" else ("peak_memory",)
+    return {name: cost for name, cost in costs.items() if name not in unknown}
+
+
+def _train(
+    spec: JobSpec,
+    session: SessionSpec,
+    data: Mapping[str, Tensor],
+    address: ModuleAddress,
+    part: Stage,
+    rank: int,
+) -> WorkerReport:
+    stage = "import"
+    facts: dict[str, float] = {}
+    try:
+        random.seed(spec.rng_seed)
+        module = import_source(spec.source.encode("latin-1"), address)
+        stage = "train"
+        result = train(
+            lambda: _build(module, session.entry),
+            optimizer_of(module, session.recipe["optimizer"]),
+            _training_data(spec, session, data),
+            Recipe(**session.recipe),
+            spec.rng_seed,
+            lambda: facts.update(start_seconds=_now() - spec.sent),
+            part,
+            Witness,
+        )
+        if rank:
+            return WorkerReport()
+        stage = "measure"
+        facts.update(result.facts, train_seconds=result.seconds, steps=float(result.steps))
+        facts.update(step_seconds=result.step_seconds)
+        logits = result.logits.contiguous().numpy().tobytes()
+        kept = result.checkpoint if len(result.checkpoint) <= spec.room else b""
+        return WorkerReport(facts=finite(facts), curve=tuple(result.curve), logits=logits, checkpoint=kept)
+    except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
+        return _failed(error, stage, address.file)
+
+
+def _failed(error: BaseException, stage: str, file: str) -> WorkerReport:
+    for kind, own in (("not finite", NotFinite), ("diverged", Diverged), ("too slow", TooSlow)):
+        if isinstance(error, own):
+            return WorkerReport(stage="train", kind=kind, error=str(error))
+    return WorkerReport(stage=stage, kind=_kind(error), error=error_line(error, file))
+
+
+def _kind(error: BaseException) -> str:
+    text = str(error)
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in text:
+        return "out of memory"
+    lost = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    return "infrastructure" if lost or any(sign in text for sign in GPU_LOST) else "error"
+
+
+def _build(module: ModuleType, entry: str) -> nn.Module:
+    return eval(entry, vars(module))  # type: ignore[no-any-return]
+
+
+def _shape(session: SessionSpec) -> TaskShape:
+    return TaskShape(session.channels, session.size, session.classes)
+
+
+def _training_data(spec: JobSpec, session: SessionSpec, data: Mapping[str, Tensor]) -> TrainingData:
+    names = ("validation", "test") if spec.split == "both" else (spec.split,)
+    held_out = data[names[0]] if len(names) == 1 else torch.cat([data[name] for name in names])
+    return TrainingData(
+        train=_images(data["train"], session),
+        labels=data["labels"],
+        held_out=_images(held_out, session),
+        classes=session.classes,
+        mirror=session.mirror,
+    )
+
+
+def _images(pixels: Tensor, session: SessionSpec) -> Images:
+    return Images(pixels, torch.tensor(session.mean), torch.tensor(session.std), session.size)
