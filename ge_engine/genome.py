@@ -14,10 +14,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ge_engine.code import cutting
+from ge_engine.code import segmenter
 from ge_engine.code.bindings import UNTOLD, imported, merge
+from ge_engine.code.blocks import Block, conditional_reason, list_blocks, method_reason, own_reason
 from ge_engine.code.facts import Kind, Signature, Span
-from ge_engine.code.listing import Block, conditional_reason, list_blocks, method_reason, own_reason
 from ge_engine.code.segments import Segment, defines
 from ge_engine.errors import SeedError
 
@@ -27,7 +27,7 @@ __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "d
 class Seed:
     """A model file as it was read: bytes, line end, indent, and its cut into segments."""
 
-    def __init__(self, source: bytes, path: Path | None, cut: cutting.Cut) -> None:
+    def __init__(self, source: bytes, path: Path | None, cut: segmenter.Cut) -> None:
         self.source = source
         self.path = path
         self.newline = cut.newline
@@ -64,7 +64,7 @@ class Seed:
     def from_bytes(cls, data: bytes, path: Path | None = None) -> Seed:
         """Cut `data` into blocks. Raises SeedError with the line that stands in the way."""
         name = str(path) if path else "seed"
-        seed = cls(data, path, cutting.cut(data, name))
+        seed = cls(data, path, segmenter.cut(data, name))
         if not seed.genome.evolvable:
             raise SeedError(*_nothing_to_evolve(name, seed.genome))
         return seed

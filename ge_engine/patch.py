@@ -11,8 +11,8 @@ import libcst as cst
 from ge_engine.code import style
 from ge_engine.code.addressing import Target, find_definition, locate
 from ge_engine.code.bindings import bound_names, imported
-from ge_engine.code.companions import Companions, find_companions, print_helpers, renamed
 from ge_engine.code.contract import check_contract
+from ge_engine.code.dependencies import Companions, find_companions, print_helpers, renamed
 from ge_engine.code.facts import decorator_names
 from ge_engine.code.layout import with_blanks, with_line_ends
 from ge_engine.code.names import free_names

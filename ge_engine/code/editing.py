@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ge_engine.code.answer import CUT_OFF, Answer, Extraction, Result
-from ge_engine.code.asked import Asked
+from ge_engine.code.block_match import Asked
 from ge_engine.code.hunks import OVERLAP, added_lines, apply_hunks, has_search_marks, hunks, looks_like_edit
 from ge_engine.code.syntax import normalised
 from ge_engine.outcome import Rejected

@@ -15,9 +15,9 @@ import libcst as cst
 
 from ge_engine.code import style
 from ge_engine.code.bindings import bound_names, import_statements, scope_names
-from ge_engine.code.effects import changed_names, decorated_by, is_main_guard
 from ge_engine.code.names import BUILTINS, read_names
 from ge_engine.code.segments import Segment, reads, statement_digests
+from ge_engine.code.side_effects import changed_names, decorated_by, is_main_guard
 from ge_engine.code.style import Statement
 from ge_engine.code.syntax import DEFINITIONS, FUNCTIONS, SyntaxFault, digest, unparsed
 from ge_engine.outcome import Rejected
