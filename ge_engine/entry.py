@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ge_engine.code.builders import Builders, Parameter, dotted, unchained
 from ge_engine.code.names import BUILTINS
-from ge_engine.code.syntax import DEFINITIONS, unparsed
+from ge_engine.code.syntax import DEFINITIONS, is_main_guard, unparsed
 from ge_engine.errors import SeedError
 from ge_engine.genome import Genome
 
@@ -196,9 +196,7 @@ def _from_main_guard(builders: Builders, genome: Genome, facts: Facts) -> str | 
 
 def _guarded(builders: Builders) -> Iterator[list[ast.stmt]]:
     for statement in builders.tree.body:
-        if isinstance(statement, ast.If) and any(
-            isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(statement.test)
-        ):
+        if isinstance(statement, ast.If) and is_main_guard(statement):
             yield statement.body
             called = [dotted(call.func) for call in _calls(statement.body)]
             yield from (builders.functions[name].body for name in called if name in builders.functions)

@@ -14,11 +14,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ge_engine.code import cutting
+from ge_engine.code import segmenter
 from ge_engine.code.bindings import UNTOLD, imported, merge
+from ge_engine.code.blocks import Block, conditional_reason, list_blocks, method_reason, own_reason
 from ge_engine.code.facts import Kind, Signature, Span
-from ge_engine.code.listing import Block, conditional_reason, list_blocks, method_reason, own_reason
-from ge_engine.code.segments import Segment, defines
+from ge_engine.code.segments import Segment, defines, needed_helpers
 from ge_engine.errors import SeedError
 
 __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "differing", "select_addresses"]
@@ -27,7 +27,7 @@ __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "d
 class Seed:
     """A model file as it was read: bytes, line end, indent, and its cut into segments."""
 
-    def __init__(self, source: bytes, path: Path | None, cut: cutting.Cut) -> None:
+    def __init__(self, source: bytes, path: Path | None, cut: segmenter.Cut) -> None:
         self.source = source
         self.path = path
         self.newline = cut.newline
@@ -64,7 +64,7 @@ class Seed:
     def from_bytes(cls, data: bytes, path: Path | None = None) -> Seed:
         """Cut `data` into blocks. Raises SeedError with the line that stands in the way."""
         name = str(path) if path else "seed"
-        seed = cls(data, path, cutting.cut(data, name))
+        seed = cls(data, path, segmenter.cut(data, name))
         if not seed.genome.evolvable:
             raise SeedError(*_nothing_to_evolve(name, seed.genome))
         return seed
@@ -131,7 +131,11 @@ class Genome:
         place = self.seed.cut.index.get(name)
         if place is not None:
             return self.replaced.get(place, self.seed.cut.segments[place])
-        return next((s for group in self.helpers.values() for s in group if s.name == name), None)
+        return self._helpers_by_name.get(name)
+
+    @cached_property
+    def _helpers_by_name(self) -> Mapping[str, Segment]:
+        return {helper.name: helper for group in self.helpers.values() for helper in group}
 
     def reason(self, address: str) -> str | None:
         """Why `address` is not evolvable, "" when it is, None when there is no such block."""
@@ -175,11 +179,8 @@ class Genome:
             return Genome(self.seed, replaced, {}, ())
         stem = [replaced.get(at, s) for at, s in enumerate(cut.segments) if s.text and not s.text.isspace()]
         loads = frozenset[str]().union(*(s.facts.loads for s in stem))
-        added = [s for group in self.helpers.values() for s in group]
-        used: set[str] = set()
-        while new := [s for s in added if s.name in loads and s.name not in used]:
-            used |= {s.name for s in new}
-            loads = loads.union(*(s.facts.loads for s in new))
+        used = {s.name: s for s in needed_helpers(loads, self._helpers_by_name.values())}
+        loads = loads.union(*(s.facts.loads for s in used.values()))
         helpers = {at: tuple(s for s in g if s.name in used) for at, g in self.helpers.items()}
         imports = tuple(
             line for line in self.imports if loads & {name.partition(".")[0] for name in imported(line)}

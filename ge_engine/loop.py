@@ -15,7 +15,7 @@ from ge_engine.contracts import Evaluation, ModuleProfile, Probe
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.events import Announcer, Observe
 from ge_engine.genome import Genome, Seed
-from ge_engine.grammar.thinking import thinking
+from ge_engine.grammar.reasoning_prefix import thinking
 from ge_engine.ledger import History, Ledger, Settled
 from ge_engine.outcome import Outcome, Scored
 from ge_engine.population import (

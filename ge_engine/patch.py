@@ -11,16 +11,18 @@ import libcst as cst
 from ge_engine.code import style
 from ge_engine.code.addressing import Target, find_definition, locate
 from ge_engine.code.bindings import bound_names, imported
-from ge_engine.code.companions import Companions, find_companions, print_helpers, renamed
 from ge_engine.code.contract import check_contract
+from ge_engine.code.dependencies import Dependencies, find_dependencies
+from ge_engine.code.digests import digest
 from ge_engine.code.facts import decorator_names
 from ge_engine.code.layout import with_blanks, with_line_ends
 from ge_engine.code.names import free_names
+from ge_engine.code.renaming import print_helpers, renamed
+from ge_engine.code.segments import needed_helpers
 from ge_engine.code.syntax import (
     Definition,
     SyntaxFault,
     compiles,
-    digest,
     end_line,
     first_line,
     newline_of,
@@ -106,16 +108,12 @@ def transplant(donor: Genome, address: str) -> Patch:
     target = locate(donor, address)
     if isinstance(target, Rejected):
         raise KeyError(address)
-    loads = set(target[0].facts.loads)
+    loads = target[0].facts.loads
     added = [s for group in donor.helpers.values() for s in group if s.name != target[0].name]
-    wanted: set[str] = set()
-    while new := [s for s in added if s.name in loads and s.name not in wanted]:
-        for helper in new:
-            wanted.add(helper.name)
-            loads |= helper.facts.loads
-    helpers = tuple(s.code for s in added if s.name in wanted)
+    helpers = needed_helpers(loads, added)
+    loads = loads.union(*(helper.facts.loads for helper in helpers))
     imports = tuple(line for line in donor.imports if loads & imported(line))
-    return Patch(address, donor.blocks[address].code, helpers, imports)
+    return Patch(address, donor.blocks[address].code, tuple(helper.code for helper in helpers), imports)
 
 
 def undefined_names(genome: Genome, patch: Patch) -> tuple[str, ...]:
@@ -137,16 +135,16 @@ def _assemble(
     module = style.read(text)
     if isinstance(module, SyntaxFault):
         return Rejected("compile", f"{module}.")
-    companions = _companions(genome, address, tree, new, module)
-    if isinstance(companions, Rejected):
-        return companions
+    needed = _dependencies(genome, address, tree, new, module)
+    if isinstance(needed, Rejected):
+        return needed
     node = style.definition(module, address)
     whole = _restored(node, segment, span, new)
     if isinstance(whole, SyntaxFault):
         return Rejected("compile", f"{whole}.")
     if tree.body[-1] is new:
         whole = style.with_tail(whole, module)
-    changed = renamed(whole, companions)
+    changed = renamed(whole, needed.renamed)
     if isinstance(changed, SyntaxFault):
         return Rejected("compile", f"{changed}.")
     indent = span.inner or genome.seed.indent
@@ -154,10 +152,10 @@ def _assemble(
     code = text if as_it_is else style.restyle(module, [changed], indent)
     if isinstance(code, SyntaxFault):
         return Rejected("compile", f"{code}.")
-    helpers = print_helpers(module, companions, genome.seed.indent)
+    helpers = print_helpers(module, needed.helpers, needed.renamed, genome.seed.indent)
     if isinstance(helpers, Rejected):
         return helpers
-    return Patch(address, code, helpers, companions.imports, _comments_left(genome, address, module, node))
+    return Patch(address, code, helpers, needed.imports, _comments_left(genome, address, module, node))
 
 
 def _comments_left(genome: Genome, address: str, module: cst.Module, node: style.Defined) -> tuple[str, ...]:
@@ -177,16 +175,16 @@ def _alone(tree: ast.Module, new: Definition, text: str) -> bool:
     return tree.body == [new] and first_line(new, lines) == 1 and end_line(new, lines) == len(lines)
 
 
-def _companions(
+def _dependencies(
     genome: Genome, address: str, tree: ast.Module, new: Definition, module: cst.Module
-) -> Companions | Rejected:
+) -> Dependencies | Rejected:
     if tree.body == [new]:
-        return Companions()
+        return Dependencies()
     block = style.restyle(module, [style.definition(module, address)], module.default_indent)
     if isinstance(block, SyntaxFault):
         return Rejected("compile", f"{block}.")
     statement = next(n for n in tree.body if n is new or new in getattr(n, "body", ()))
-    return find_companions(tree, statement, block, address, genome)
+    return find_dependencies(tree, statement, block, address, genome)
 
 
 @style.supported

@@ -13,13 +13,9 @@ from dataclasses import replace
 
 from ge_engine.code.addressing import contents, definitions_of, locate
 from ge_engine.code.answer import CUT_OFF, Answer, Extraction, Form, Result, cut_into_fences, too_long
-from ge_engine.code.asked import Asked, Found, TooMuch
+from ge_engine.code.block_match import Asked, Found, TooMuch
 from ge_engine.code.editing import edited
-from ge_engine.code.fences import heading, outside
-from ge_engine.code.reasoning import before_next_question, turns, without_reasoning
-from ge_engine.code.style import plain
-from ge_engine.code.syntax import SyntaxFault, normalised
-from ge_engine.code.wrappers import (
+from ge_engine.code.embedded_code import (
     Region,
     announces_superseded,
     is_superseded,
@@ -27,6 +23,10 @@ from ge_engine.code.wrappers import (
     without_superseded,
     wrapped_texts,
 )
+from ge_engine.code.fences import heading, outside
+from ge_engine.code.reasoning import before_next_question, turns, without_reasoning
+from ge_engine.code.style import plain
+from ge_engine.code.syntax import SyntaxFault, normalised
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ge_engine.contracts import Constraint, Grammar, Reply, Target
-from ge_engine.grammar import block, diff, edits, moves, thinking
+from ge_engine.grammar import block, diff, edits, moves, reasoning_prefix
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, parse_patch
@@ -96,4 +96,4 @@ def _decoded(reply: Reply, target: Target, form: Form | None) -> Patch | Rejecte
 
 
 def _answer(reply: Reply) -> str:
-    return thinking.answer_of(reply.text) or ""
+    return reasoning_prefix.answer_of(reply.text) or ""

@@ -36,6 +36,11 @@ PUMPED: dict[str, str] = {
     "blocks between prose": pumped("class SE(nn.Module):\n    x = 1\nprose here!\n"),
     "numbers": "1" + " " * LENGTH + "x",
     "rest and rest": fence(SE_WIDE.replace('"""Gate."""', "# " + "rest " * 30_000)),
+    "Org blocks without an end": pumped("#+BEGIN_SRC python\nclass SE(nn.Module):\n"),
+    "directives one within another": "\n".join(
+        f"{' ' * (n % 40)}.. code-block:: python" for n in range(4000)
+    ),
+    "code of HTML without an end": HEAD + pumped("<pre><code>\n"),
     "headings": f"{fence(SE_WIDE)}\n{'the ' * 30_000}\n{fence(DRAFT)}",
     "JSON that begins again and again": HEAD + pumped('["\n', 29_000),
 }

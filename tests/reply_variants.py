@@ -7,6 +7,7 @@ The block is `SE`, of which the form `edits` asks for the lines 10 and 11 (`gate
 
 from __future__ import annotations
 
+import html
 import json
 from dataclasses import dataclass
 
@@ -91,7 +92,49 @@ def tagged(name: str, code: str) -> str:
     return TAGS[name].format(code)
 
 
+def org(code: str, language: str = "python") -> str:
+    return f"#+BEGIN_SRC {language}\n{code}#+END_SRC\n"
+
+
+def asciidoc(code: str, language: str = "python") -> str:
+    return f"[source,{language}]\n----\n{code}----\n"
+
+
+def directive(code: str, language: str = "python") -> str:
+    return f".. code-block:: {language}\n\n{shifted(code, '   ')}\n"
+
+
+def pre(code: str, language: str = "python") -> str:
+    return f'<pre><code class="language-{language}">{html.escape(code)}</code></pre>\n'
+
+
 VARIANTS: dict[str, Variant] = {
+    # --- blocks of other markups ---
+    "an Org block": same(org(SE_WIDE), SE_WIDE),
+    "an Org block in lower case between prose": same(
+        f"Here:\n\n{org(SE_WIDE, 'python :results output').replace('BEGIN_SRC', 'begin_src').replace('END_SRC', 'end_src')}\nDone.", SE_WIDE
+    ),
+    "an Org block after a draft": same(f"{org(DRAFT)}\nBetter:\n\n{org(SE_WIDE)}", SE_WIDE),
+    "an Org block that is indented": same(shifted(org(SE_WIDE), "  "), SE_WIDE),
+    "an Org block cut off": same(org(SE_WIDE)[:200], "!cut off", "length"),
+    "an Org block of a line": of_edits(org(f"{TEN}\n"), SE_SILU, "!"),
+    "an Org block of a replacement": same(org(SEARCH, "diff"), SE_SILU),
+    "an Org block of a diff": same(f"Smoother:\n{org(UNIFIED, 'diff')}", SE_SILU),
+    "an AsciiDoc block": same(f"Here:\n\n{asciidoc(SE_WIDE)}\nDone.", SE_WIDE),
+    "an AsciiDoc block of a line": of_edits(asciidoc(f"{TEN}\n"), SE_SILU, "!"),
+    "an AsciiDoc block of a replacement": same(asciidoc(SEARCH, "diff"), SE_SILU),
+    "a directive of reStructuredText": same(f"Here:\n\n{directive(SE_WIDE)}Done.\n", SE_WIDE),
+    "a directive with options": same(f".. code:: python\n   :number-lines:\n\n{shifted(SE_WIDE, '   ')}", SE_WIDE),
+    "a directive around a line": of_edits(f"Smoother:\n\n{directive(TEN)}Done.\n", SE_SILU, "!"),
+    "a directive around a replacement": same(directive(SEARCH, "diff"), SE_SILU),
+    "a directive in the docstring, bare": same(
+        with_line('"""Gate."""', '"""Gate.\n\n    .. code-block:: python\n\n        gate = SE(8)\n    """'),
+        with_line('"""Gate."""', '"""Gate.\n\n    .. code-block:: python\n\n        gate = SE(8)\n    """'),
+    ),
+    "code of HTML": same(f"<p>Here:</p>\n{pre(SE_WIDE)}<p>Done.</p>", SE_WIDE),
+    "code of HTML without entities": same(f"<pre><code>\n{SE_WIDE}</code></pre>", SE_WIDE),
+    "code of HTML around a line": of_edits(pre(TEN), SE_SILU, "!"),
+    "code of HTML around a replacement": same(pre(SEARCH, "diff"), SE_SILU),
     # --- reasoning and the forms ---
     "lines within a thought": of_edits(THINKING + TEN, SE_SILU),
     "lines within a thought alone": same(THINKING + "I leave it as it is.", "!"),

@@ -7,6 +7,7 @@ import ast
 import builtins
 import symtable
 import sys
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 from transform_seed import TEXT, genome_of, patch_of, refusal, rewrite
 
 from ge_engine.code.bindings import bound_names, scope_names
+from ge_engine.code.dependencies import Dependencies, find_dependencies
 from ge_engine.genome import Genome
-from ge_engine.patch import apply, undefined_names
+from ge_engine.outcome import Rejected
+from ge_engine.patch import apply, transplant, undefined_names
 
 BLOCK = "def make_norm(channels):\n    return nn.BatchNorm2d(channels, eps=%s)\n"
 
@@ -256,3 +259,58 @@ def test_a_statement_that_binds_a_name_of_which_the_account_knows_nothing(parts:
 def globals_of(table: symtable.SymbolTable) -> set[str]:
     inner = {s.get_name() for s in table.get_symbols() if s.is_declared_global()}
     return inner.union(*map(globals_of, table.get_children()))
+
+
+# --- many helpers --------------------------------------------------------------------------------------
+
+
+def helpers_in_a_chain(count: int) -> str:
+    """Each helper calls the one before it, and the block the last."""
+    first = "def h0(x):\n    return x\n"
+    rest = "".join(f"def h{n}(x):\n    return h{n - 1}(x)\n" for n in range(1, count))
+    return first + rest + BLOCK % f"h{count - 1}(channels)"
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """How many functions are called in Python."""
+    count = 0
+
+    def seen(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(seen)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_looking_for_dependencies_whose_work_grows_with_the_square_of_their_number() -> None:
+    genome = genome_of()
+
+    def search(count: int) -> Dependencies | Rejected:
+        tree = ast.parse(helpers_in_a_chain(count))
+        return find_dependencies(tree, tree.body[-1], ast.unparse(tree.body[-1]), "make_norm", genome)
+
+    found = search(3000)
+    assert isinstance(found, Dependencies)
+    assert len(found.helpers) == 3000
+    assert calls_of(lambda: search(4000)) < 5 * calls_of(lambda: search(1000))
+
+
+def test_a_patch_with_many_helpers_whose_work_grows_with_the_square_of_their_number() -> None:
+    def applied(count: int) -> int:
+        genome, code = genome_of(), helpers_in_a_chain(count)
+
+        def work() -> None:
+            child = rewrite(genome, "make_norm", code)
+            assert len(child.blocks) > count
+            assert len(transplant(child, "make_norm").helpers) == count
+            again = rewrite(child, "make_norm", code.replace("(x)\n", "(x) + 1\n"))
+            assert len(again.blocks) == len(child.blocks)
+
+        return calls_of(work)
+
+    assert applied(240) < 6 * applied(60)

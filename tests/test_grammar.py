@@ -16,13 +16,13 @@ from llguidance import LLMatcher
 
 from ge_engine.contracts import Grammar, Prompt, Reply, Request, Sampling, Target
 from ge_engine.genome import Genome, Seed
-from ge_engine.grammar import edits, members
+from ge_engine.grammar import edits, shape_preserving
 from ge_engine.grammar.block import MOST_CHARACTERS
-from ge_engine.grammar.drafts import Piece, draft_of, filled
-from ge_engine.grammar.making import template
+from ge_engine.grammar.block_template import Piece, draft_of, filled
+from ge_engine.grammar.choices import NOTHING, Either, Part, contains, either, longest, remove, strings
+from ge_engine.grammar.lark_builder import template
+from ge_engine.grammar.reasoning_prefix import Thinking, answer_of
 from ge_engine.grammar.signatures import parameters
-from ge_engine.grammar.template import NOTHING, Either, Part, contains, either, longest, remove, strings
-from ge_engine.grammar.thinking import Thinking, answer_of
 from ge_engine.llm.local import LocalModel
 from ge_engine.llm.uniform import UniformModel, byte_tokenizer
 from ge_engine.outcome import Rejected
@@ -503,11 +503,11 @@ def _is_store(node: ast.AST) -> TypeGuard[ast.Attribute]:
 
 
 def test_a_keyword_that_a_function_does_not_have_or_has_twice() -> None:
-    for known in (members.functions(), members.layers()):
+    for known in (shape_preserving.functions(), shape_preserving.layers()):
         assert len(known) >= 15
-    for name, keywords in members.functions().items():
+    for name, keywords in shape_preserving.functions().items():
         assert set(keywords) <= set(dict(parameters("F", name)))
-    assert not {"dropout", "gumbel_softmax", "glu", "linear", "relu_"} & set(members.functions())
+    assert not {"dropout", "gumbel_softmax", "glu", "linear", "relu_"} & set(shape_preserving.functions())
     for address in ("DFSEB", "DW", "ME"):
         for seed in range(20):
             target = Target(SEED, address, seed=seed)

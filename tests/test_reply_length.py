@@ -12,9 +12,9 @@ from transform_seed import SE_WIDE
 
 from ge_engine.code.addressing import locate
 from ge_engine.code.answer import MAX_CHARACTERS, MAX_LINES, cut_into_fences
-from ge_engine.code.asked import MAX_WORK, Asked, TooMuch
+from ge_engine.code.block_match import MAX_WORK, Asked, TooMuch
 from ge_engine.contracts import Reply
-from ge_engine.grammar.thinking import Thinking
+from ge_engine.grammar.reasoning_prefix import Thinking
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
 

@@ -16,7 +16,7 @@ from ge_engine import loop
 from ge_engine.config import load_config
 from ge_engine.contracts import Grammar, Prompt, Request, Sampling, Target
 from ge_engine.errors import ConfigError
-from ge_engine.grammar.thinking import MARKS, UNFINISHED, Thinking, answer_of, room, thinking
+from ge_engine.grammar.reasoning_prefix import MARKS, UNFINISHED, Thinking, answer_of, room, thinking
 from ge_engine.ledger import check
 from ge_engine.llm import forms
 from ge_engine.llm.local import LocalModel

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ge_engine.code.asked import Asked
+from ge_engine.code.block_match import Asked
+from ge_engine.code.embedded_code import prose_regions, superseded_spans
 from ge_engine.code.fences import Fence, fences, outside
-from ge_engine.code.wrappers import prose_regions, superseded_spans
 from ge_engine.outcome import Rejected
 
 MAX_CHARACTERS = 200_000

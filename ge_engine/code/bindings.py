@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
-from ge_engine.code.syntax import DEFINITIONS, digest
+from ge_engine.code.digests import digest
+from ge_engine.code.syntax import DEFINITIONS
 
 COMPOUND = (ast.If, ast.Try, ast.TryStar, ast.With, ast.For, ast.While, ast.Match)
 UNTOLD = "?"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ge_engine.code.answer import CUT_OFF, Answer, Extraction, Result
-from ge_engine.code.asked import Asked
+from ge_engine.code.block_match import Asked
+from ge_engine.code.fences import outside
 from ge_engine.code.hunks import OVERLAP, added_lines, apply_hunks, has_search_marks, hunks, looks_like_edit
 from ge_engine.code.syntax import normalised
 from ge_engine.outcome import Rejected
@@ -17,7 +18,8 @@ def edited(answer: Answer) -> Result:
     bare = answer.asked.usable(answer.text)
     if bare is not None and not bare.mend:
         return None
-    source = answer.text if has_search_marks(answer.text) or not inner else "\n".join(inner)
+    split = has_search_marks(outside(answer.text, list(answer.found)))
+    source = answer.text if split or not inner else "\n".join(inner)
     if answer.cut:
         return CUT_OFF
     asked = answer.asked

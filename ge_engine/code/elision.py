@@ -12,8 +12,9 @@ import tokenize
 from collections import Counter
 from collections.abc import Iterator
 
+from ge_engine.code.digests import digest
 from ge_engine.code.facts import is_ellipsis, is_stub
-from ge_engine.code.syntax import DEFINITIONS, Definition, digest, without_docstring
+from ge_engine.code.syntax import DEFINITIONS, Definition, without_docstring
 
 MAX_COMMENT = 300
 """Characters of a comment that are looked at."""

@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ge_engine.code.bindings import COMPOUND, UNTOLD, bindings, bound_names, branches
+from ge_engine.code.digests import digest, digest_of, tokens
 from ge_engine.code.names import module_names
 from ge_engine.code.syntax import (
     DEFINITIONS,
     FUNCTIONS,
     Definition,
     block_indent,
-    digest,
-    digest_of,
     end_line,
     first_line,
     indent_of,
     is_docstring,
     normalised,
-    tokens,
     unparsed,
     without_docstring,
 )

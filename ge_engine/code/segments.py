@@ -16,9 +16,10 @@ from textwrap import wrap
 import libcst as cst
 
 from ge_engine.code import style
+from ge_engine.code.digests import DIGEST_LENGTH
 from ge_engine.code.facts import Facts, Span, read_facts
 from ge_engine.code.names import read_names
-from ge_engine.code.syntax import DIGEST_LENGTH, SyntaxFault, normalised, parse, split_lines
+from ge_engine.code.syntax import SyntaxFault, normalised, parse, split_lines
 
 
 class Segment:
@@ -155,6 +156,18 @@ def reads(segments: Iterable[Segment], name: str, replaced: str) -> bool:
     """A definition other than `replaced`, or a statement between them, reads `name` from the module."""
     loading = (s for s in segments if s.text and not s.text.isspace() and name in s.facts.loads)
     return any(s.facts.outer is None or (s.name != replaced and name in read_names(s.code)) for s in loading)
+
+
+def needed_helpers(loads: frozenset[str], helpers: Iterable[Segment]) -> list[Segment]:
+    """The helpers that code which reads `loads` needs, also through one another, in their order."""
+    by_name = {helper.name: helper for helper in helpers}
+    needed: set[str] = set()
+    queue = [loads]
+    while queue:
+        new = [name for name in queue.pop() if name in by_name and name not in needed]
+        needed.update(new)
+        queue += [by_name[name].facts.loads for name in new]
+    return [helper for name, helper in by_name.items() if name in needed]
 
 
 def _given_back(

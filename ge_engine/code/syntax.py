@@ -1,4 +1,4 @@
-"""Untrusted text -> syntax tree, safely; and the digest of a tree.
+"""Untrusted text -> syntax tree, safely.
 
 Python's parser looks first: it bounds its own depth, while `compile()` may write a text of one kilobyte out
 into gigabytes. Then `compile()`, because libcst accepts code that Python refuses and overflows the C stack on
@@ -8,14 +8,12 @@ deep nesting. What compiles but nests too deeply to be printed again is refused 
 from __future__ import annotations
 
 import ast
-import hashlib
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 from typing import TypeVar
 
 from ge_engine.code.expansion import expansive
@@ -27,16 +25,12 @@ MAX_BRACKETS = 50
 """Brackets within brackets that a block may have: the parser of libcst recurses on the C stack."""
 
 T = TypeVar("T")
-DIGEST_LENGTH = 32
-"""Characters of a digest."""
 BLANKS = " \t\x0c\r\n"
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 _BRACKET = re.compile(r"[()\[\]{}]")
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-DOCUMENTED = (*DEFINITIONS, ast.Module)
-_UNIMPORTANT = frozenset({"ctx", "type_comment", "type_ignores"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,57 +205,6 @@ def indent_of(line: str) -> str:
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
-def digest(*nodes: ast.AST) -> str:
-    """A hash of what the nodes mean: comments, docstrings, layout and positions do not count."""
-    return digest_of(*map(tokens, nodes))
-
-
-def digest_of(*texts: str) -> str:
-    """The digest of nodes whose tokens are known."""
-    state = hashlib.blake2b(digest_size=DIGEST_LENGTH // 2)
-    for text in texts:
-        state.update(text.encode("utf-8", "surrogatepass"))
-        state.update(b"\x01")
-    return state.hexdigest()
-
-
-def tokens(root: ast.AST, known: Mapping[int, str] = MappingProxyType({})) -> str:
-    """The tree written down without positions, so that equal text means an equal tree.
-
-    `known` gives the tokens of nodes within it, by `id`, that were written down before.
-    """
-    found: list[str] = []
-    stack: list[object] = [root]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, ast.AST):
-            if id(item) in known:
-                found.append(known[id(item)])
-                continue
-            found.append(item.__class__.__name__)
-            if isinstance(item, ast.Constant):
-                found.append(_literal(item.value))
-                continue
-            for name in reversed(item._fields):
-                if name == "body" and isinstance(item, DOCUMENTED):
-                    stack.append(without_docstring(item.body))
-                elif name not in _UNIMPORTANT:
-                    stack.append(getattr(item, name, None))
-        elif isinstance(item, list):
-            found.append("[")
-            stack.append("]")
-            stack += item[::-1]
-        else:
-            found.append("-" if item is None else str(item))
-    return "\x00".join(found)
-
-
-def _literal(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return hex(value)
-    return f"{value.__class__.__name__}:{value!r}"
-
-
 def without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
     """The statements of a body less its docstring; a body of nothing else becomes `pass`."""
     if body and is_docstring(body[0]):
@@ -274,6 +217,13 @@ def is_docstring(statement: ast.stmt) -> bool:
         isinstance(statement, ast.Expr)
         and isinstance(statement.value, ast.Constant)
         and isinstance(statement.value.value, str)
+    )
+
+
+def is_main_guard(statement: ast.stmt) -> bool:
+    """`if __name__ == "__main__":`, which does not run when the file is imported."""
+    return isinstance(statement, ast.If) and any(
+        isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(statement.test)
     )
 
 

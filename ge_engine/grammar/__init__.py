@@ -1,6 +1,6 @@
 """A block and a grammar template -> a concrete grammar, and an answer in its form -> code.
 
-`making` joins a `.lark` template with what a block leaves open; `edits`, `block` and `diff` are the three
-forms; `sites`, `layers` and `families` know what may stand in place of what; `scope`, `flow` and
-`signatures` know what is in reach.
+`lark_builder` joins a `.lark` template with what a block leaves open; `edits`, `block`, `diff` and `moves`
+are the forms of an answer; `rewrite_sites`, `call_rewrites` and `catalog` know what may stand in place of
+what; `scope`, `channel_inference` and `signatures` know what is in scope.
 """

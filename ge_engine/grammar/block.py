@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from ge_engine.code.answer import Form
 from ge_engine.contracts import Constraint, Target
 from ge_engine.grammar import edits
-from ge_engine.grammar.drafts import LAYER_NAMES, Draft, Piece, draft_of, filled, named
-from ge_engine.grammar.making import make, rng_of, without
-from ge_engine.grammar.template import Part, either, longest
+from ge_engine.grammar.block_template import LAYER_NAMES, Draft, Piece, draft_of, filled, named
+from ge_engine.grammar.choices import Part, either, longest
+from ge_engine.grammar.lark_builder import make, rng_of, without
 from ge_engine.outcome import Rejected
 
 ATTEMPTS = 8

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 
 from ge_engine.contracts import Constraint, Target
-from ge_engine.grammar.making import Parts, make
+from ge_engine.grammar.lark_builder import Parts, make
 from ge_engine.outcome import Rejected
 
 INSTRUCTIONS = (

@@ -17,13 +17,13 @@ from ge_engine.code.hunks import looks_like_edit
 from ge_engine.code.reasoning import without_reasoning
 from ge_engine.code.syntax import normalised
 from ge_engine.contracts import Constraint, Target
-from ge_engine.grammar import lines
-from ge_engine.grammar.families import CHANNEL_ARGUMENTS
-from ge_engine.grammar.making import Parts, changed_only, disjoint, make, rng_of, sites_of, without
+from ge_engine.grammar import numbered_lines
+from ge_engine.grammar.catalog import CHANNEL_ARGUMENTS
+from ge_engine.grammar.choices import Part, either
+from ge_engine.grammar.lark_builder import Parts, changed_only, disjoint, make, rng_of, sites_of, without
+from ge_engine.grammar.rewrite_sites import Site
 from ge_engine.grammar.scope import Scope, scope_of
 from ge_engine.grammar.signatures import bind
-from ge_engine.grammar.sites import Site
-from ge_engine.grammar.template import Part, either
 from ge_engine.outcome import Rejected
 
 ATTEMPTS = 12
@@ -97,13 +97,13 @@ def form(target: Target) -> Form:
 
 def _read(target: Target, shown: tuple[str, ...], answer: Answer) -> Extraction | Rejected | None:
     numbers = frozenset(int(line.partition(":")[0]) for line in shown if not line.startswith("width "))
-    pieces = lines.pieces_of(answer, numbers)
+    pieces = numbered_lines.pieces_of(answer, numbers)
     widths = [pair for one, _ in pieces for pair in one.widths]
     if not widths:
-        found = lines.rewritten(answer, numbers)
+        found = numbered_lines.rewritten(answer, numbers)
         elsewhere = answer.cut or answer.asked.mentions(answer.text) or looks_like_edit(answer.text)
-        return found if found is not None or elsewhere else lines.NO_LINES
-    if lines.cut_off(answer, pieces):
+        return found if found is not None or elsewhere else numbered_lines.NO_LINES
+    if numbered_lines.cut_off(answer, pieces):
         return CUT_OFF
     if any(one.stated for one, _ in pieces) or len({old for old, _ in widths}) > 1:
         return Rejected("extract", "a width and other lines cannot be changed in one answer")
@@ -116,7 +116,7 @@ def canonical(text: str) -> str:
     is too long to be read."""
     if too_long(text) is not None:
         return ""
-    found = lines.stated(without_reasoning(normalised(text))[0])
+    found = numbered_lines.stated(without_reasoning(normalised(text))[0])
     kept = {one.number: one.text for one in found.stated}
     return "\n".join(
         [*(f"{number}: {kept[number]}" for number in sorted(kept))]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ge_engine.grammar import members
-from ge_engine.grammar.families import SCALES, Options
-from ge_engine.grammar.layers import Offer
-from ge_engine.grammar.template import Part, either
+from ge_engine.grammar import shape_preserving
+from ge_engine.grammar.call_rewrites import Offer
+from ge_engine.grammar.catalog import SCALES, Options
+from ge_engine.grammar.choices import Part, either
 
 DEPTH = 2
 FEW = 3
@@ -44,7 +44,7 @@ def _called(inner: Part, offer: Offer) -> list[Part]:
     """Functions of `F`, each keyword at most once and in the order of the signature."""
     written = [
         (text, keywords)
-        for name, keywords in members.functions().items()
+        for name, keywords in shape_preserving.functions().items()
         if (text := offer.write("F", name)) is not None
     ]
     chosen = offer.rng.sample(written, min(FEW, len(written)))

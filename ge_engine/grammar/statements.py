@@ -10,12 +10,12 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ge_engine.grammar.call_rewrites import Offer
+from ge_engine.grammar.channel_inference import KEEPS, WIDENS, Spot, assigned_layers, spots
+from ge_engine.grammar.choices import Part, either
 from ge_engine.grammar.expressions import Reach, expression
-from ge_engine.grammar.flow import KEEPS, WIDENS, Spot, assigned_layers, spots
-from ge_engine.grammar.layers import Offer
+from ge_engine.grammar.rewrite_sites import Site, Text
 from ge_engine.grammar.scope import Function, Scope, dotted
-from ge_engine.grammar.sites import Site, Text
-from ge_engine.grammar.template import Part, either
 
 REPEATS = ("2", "3")
 NORMS = frozenset(name for name in WIDENS if "Norm" in name)

@@ -10,7 +10,7 @@ from functools import partial
 from ge_engine.contracts import Constraint, Grammar, Reply, Request, Sampling, Target
 from ge_engine.errors import GeError, ModelError, PluginError
 from ge_engine.events import Announcer
-from ge_engine.grammar.thinking import CHARACTERS
+from ge_engine.grammar.reasoning_prefix import CHARACTERS
 from ge_engine.ledger import Ledger
 from ge_engine.outcome import Rejected, storable
 from ge_engine.search.models import Models

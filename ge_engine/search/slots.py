@@ -26,7 +26,7 @@ from ge_engine.contracts import (
 )
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome
-from ge_engine.grammar.thinking import room
+from ge_engine.grammar.reasoning_prefix import room
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual, Step

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from functools import cache
 
 from ge_engine.contracts import Target
-from ge_engine.grammar.scope import scope_of
-from ge_engine.grammar.sites import Site, find_sites
-from ge_engine.grammar.template import (
+from ge_engine.grammar.choices import (
     NOTHING,
     Part,
     either,
     remove,
     to_lark,
 )
+from ge_engine.grammar.rewrite_sites import Site, find_sites
+from ge_engine.grammar.scope import scope_of
 
 BREADTH = 5
 

@@ -16,7 +16,7 @@ from ge_engine.code.answer import too_long
 from ge_engine.code.reasoning import without_reasoning
 from ge_engine.code.syntax import normalised
 from ge_engine.contracts import Constraint, Grammar, Reply, Target
-from ge_engine.grammar.making import template
+from ge_engine.grammar.lark_builder import template
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
 

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ge_engine.contracts import Target
-from ge_engine.grammar import layers, material, members, statements
+from ge_engine.grammar import call_rewrites, crossover_material, shape_preserving, statements
+from ge_engine.grammar.call_rewrites import Offer
+from ge_engine.grammar.catalog import SCALES, Options
+from ge_engine.grammar.channel_inference import Spot, spots
+from ge_engine.grammar.choices import Part, either
 from ge_engine.grammar.expressions import Reach, expression
-from ge_engine.grammar.families import SCALES, Options
-from ge_engine.grammar.flow import Spot, spots
-from ge_engine.grammar.layers import Offer
-from ge_engine.grammar.making import BREADTH, changed_only, disjoint, sites_of
+from ge_engine.grammar.lark_builder import BREADTH, changed_only, disjoint, sites_of
+from ge_engine.grammar.rewrite_sites import Site, Text
 from ge_engine.grammar.scope import Function, Scope, method, scope_of
-from ge_engine.grammar.sites import Site, Text
-from ge_engine.grammar.template import Part, either
 
 OPEN_SITES = 5
 FREE = 0.25
@@ -72,7 +72,7 @@ def draft_of(target: Target, code: str, rng: random.Random) -> Draft | None:
 
 def _mates(target: Target, code: str, scope: Scope, rng: random.Random) -> list[Site]:
     """Statements of the other parent, of which one stays out when there are several: the child is neither."""
-    found = material.sites(code, target.material, target.genome, scope) if target.material else []
+    found = crossover_material.sites(code, target.material, target.genome, scope) if target.material else []
     most = max(1, min(MOST_SWAPS, len(found) - 1))
     return disjoint(found, rng, most, by_lines=False)
 
@@ -84,7 +84,9 @@ def _drawn(
     any. With a single statement of the other parent, a place that both have alike must change as well; where
     there is none, taking it would only repeat the other parent, and the block's own places are left."""
     rest = [site for site in own if all(site.end <= m.start or m.end <= site.start for m in mates)]
-    alike = [site for site in rest if material.untouched(site, code, target.material)] if mates else []
+    alike = (
+        [site for site in rest if crossover_material.untouched(site, code, target.material)] if mates else []
+    )
     forced = [rng.choice(alike)] if len(mates) == 1 and alike else []
     if len(mates) == 1 and not forced:
         mates, rest = [], own
@@ -174,10 +176,12 @@ def _new_layer(width: str, offer: Offer) -> Part:
         for n in ("MaxPool2d", "AvgPool2d")
         if (text := offer.write("nn", n))
     ]
-    one = layers.extras(offer, width, "2d") + list(pools)
+    one = call_rewrites.extras(offer, width, "2d") + list(pools)
     if conv := offer.write("nn", "Conv2d"):
         one.append((f"{conv}({width}, {width}, kernel_size=1", either(["", ", bias=False"]), ")"))
-    written = [(t, k) for name, k in members.layers().items() if (t := offer.write("nn", name)) is not None]
+    written = [
+        (t, k) for name, k in shape_preserving.layers().items() if (t := offer.write("nn", name)) is not None
+    ]
     for text, keywords in offer.rng.sample(written, min(3, len(written))):
         one.append(_layer(text, keywords))
     layer = either(one)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ge_engine.code.bindings import COMPOUND, branches
+from ge_engine.code.digests import digest
 from ge_engine.code.dynamic import dynamic_names
 from ge_engine.code.facts import Kind, is_stub
 from ge_engine.code.names import module_names
@@ -21,10 +22,10 @@ from ge_engine.code.syntax import (
     Definition,
     SyntaxFault,
     block_indent,
-    digest,
     end_line,
     first_line,
     is_docstring,
+    is_main_guard,
     last_line,
     newline_of,
     split_lines,
@@ -269,17 +270,11 @@ def _definitions(body: list[ast.stmt], why: str) -> Iterator[tuple[Definition, s
         if isinstance(statement, DEFINITIONS):
             yield statement, why
         elif isinstance(statement, COMPOUND):
-            place = "it stands in the main guard" if _is_main_guard(statement) else ""
+            place = "it stands in the main guard" if is_main_guard(statement) else ""
             line = statement.lineno
             inner = why or place or f"it is defined conditionally (`{_keyword(statement)}` in line {line})"
             for part in branches(statement):
                 yield from _definitions(part, inner)
-
-
-def _is_main_guard(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.If) and any(
-        isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(statement.test)
-    )
 
 
 def _keyword(statement: ast.stmt) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ge_engine.grammar.families import Options
+from ge_engine.grammar.catalog import Options
 from ge_engine.grammar.signatures import MODULES, parameters
 
 if TYPE_CHECKING:

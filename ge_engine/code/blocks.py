@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from ge_engine.code.cutting import Blocked
 from ge_engine.code.facts import Kind, Span
+from ge_engine.code.segmenter import Blocked
 from ge_engine.code.segments import Segment
 from ge_engine.code.syntax import SyntaxFault, normalised
 

@@ -23,37 +23,42 @@ _HARMLESS = frozenset(
 )
 
 
-def changed_names(statement: ast.stmt, definitions: Mapping[str, Definition]) -> frozenset[str]:
-    """Names of things that `statement` changes when it is run, itself or through the `definitions` of the
-    reply that it calls; for a definition, through its decorators."""
-    found: set[str] = set()
-    roots: list[ast.AST] = [statement]
-    if isinstance(statement, DEFINITIONS):
-        roots = [ast.Expr(_applied(decorator)) for decorator in statement.decorator_list]
-    seen: set[str] = set()
-    while roots:
-        root = roots.pop()
-        inner = set(_changes(root))
-        if isinstance(root, DEFINITIONS):
-            inner &= read_names(unparsed(root))
-        found |= inner
-        for name in set(_called(root)) & definitions.keys() - seen:
-            seen.add(name)
-            roots.append(definitions[name])
-    return frozenset(found)
+class SideEffects:
+    """What statements of a reply change when they run, themselves or through its `definitions` that they
+    call."""
+
+    def __init__(self, definitions: Mapping[str, Definition]) -> None:
+        self._definitions = definitions
+        self._own: dict[str, frozenset[str]] = {}
+
+    def changed_by(self, statement: ast.stmt) -> frozenset[str]:
+        """Names of things that the statement changes; for a definition, through its decorators."""
+        roots: list[ast.AST] = [statement]
+        if isinstance(statement, DEFINITIONS):
+            roots = [ast.Expr(_applied(decorator)) for decorator in statement.decorator_list]
+        found = {name for root in roots for name in _changes(root)}
+        queue = [name for root in roots for name in _called(root)]
+        seen: set[str] = set()
+        while queue:
+            name = queue.pop()
+            if name in self._definitions and name not in seen:
+                seen.add(name)
+                found |= self._of_definition(name)
+                queue += _called(self._definitions[name])
+        return frozenset(found)
+
+    def _of_definition(self, name: str) -> frozenset[str]:
+        """What calling it changes of its module."""
+        if name not in self._own:
+            node = self._definitions[name]
+            self._own[name] = frozenset(_changes(node)) & read_names(unparsed(node))
+        return self._own[name]
 
 
 def decorated_by(statement: ast.stmt) -> list[str]:
     """The names that the decorators of a definition begin with."""
     decorators = statement.decorator_list if isinstance(statement, DEFINITIONS) else []
     return [name for decorator in decorators for name in _base(_applied(decorator).func)]
-
-
-def is_main_guard(statement: ast.stmt) -> bool:
-    """`if __name__ == "__main__":`, which does not run when the file is imported."""
-    return isinstance(statement, ast.If) and any(
-        isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(statement.test)
-    )
 
 
 def _changes(root: ast.AST) -> Iterator[str]:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ge_engine.grammar.families import ACTIVATION_LAYERS, DROPOUTS
+from ge_engine.grammar.catalog import ACTIVATION_LAYERS, DROPOUTS
 from ge_engine.grammar.scope import Function, Scope, dotted, method
 from ge_engine.grammar.signatures import bind
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from ge_engine.code.addressing import definitions_of
 from ge_engine.code.bindings import bound_names
+from ge_engine.code.digests import digest
 from ge_engine.code.facts import Span
-from ge_engine.code.mending import mended
 from ge_engine.code.names import free_names
 from ge_engine.code.style import plain
-from ge_engine.code.syntax import SyntaxFault, digest, parse
+from ge_engine.code.syntax import SyntaxFault, parse
+from ge_engine.code.syntax_repair import mended
 from ge_engine.genome import Genome
 
 

@@ -7,8 +7,9 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ge_engine.grammar import layers, signatures
-from ge_engine.grammar.families import (
+from ge_engine.grammar import call_rewrites, signatures
+from ge_engine.grammar.call_rewrites import Offer, Rewrite
+from ge_engine.grammar.catalog import (
     ACTIVATION_FUNCTIONS,
     ACTIVATION_LAYERS,
     DROPOUTS,
@@ -17,28 +18,31 @@ from ge_engine.grammar.families import (
     RATIO_NAMES,
     SCALES,
 )
-from ge_engine.grammar.layers import Offer, Rewrite
+from ge_engine.grammar.choices import Part, either
 from ge_engine.grammar.scope import Scope, dotted
-from ge_engine.grammar.template import Part, either
 
 REWRITES: Mapping[tuple[str, str], Rewrite] = {
-    **{("nn", name): layers.activation_layer for name in ACTIVATION_LAYERS},
-    **{("F", name): layers.activation_function for name in ACTIVATION_FUNCTIONS},
-    **{("torch", name): layers.activation_function for name in ("relu", "selu")},
+    **{("nn", name): call_rewrites.activation_layer for name in ACTIVATION_LAYERS},
+    **{("F", name): call_rewrites.activation_function for name in ACTIVATION_FUNCTIONS},
+    **{("torch", name): call_rewrites.activation_function for name in ("relu", "selu")},
     **{
-        (module, name): layers.gate
+        (module, name): call_rewrites.gate
         for module in ("torch", "F")
         for name in ("sigmoid", "tanh", "hardsigmoid")
     },
-    **{("nn", name): layers.dropout for name in DROPOUTS},
-    **{("nn", f"BatchNorm{d}d"): layers.batch_norm for d in (1, 2, 3)},
-    **{("nn", f"Conv{d}d"): layers.convolution for d in (1, 2, 3)},
-    **{("nn", f"{kind}Pool{d}d"): layers.pool for kind in ("Max", "Avg") for d in (1, 2, 3)},
-    **{("F", f"{kind}_pool{d}d"): layers.pool_function for kind in ("max", "avg") for d in (1, 2, 3)},
-    **{("nn", f"Adaptive{kind}Pool{d}d"): layers.adaptive_pool for kind in ("Max", "Avg") for d in (1, 2, 3)},
-    **{("optim", name): layers.optimizer for name in OPTIMIZERS},
-    ("nn", "LayerNorm"): layers.layer_norm,
-    ("nn", "Linear"): layers.linear,
+    **{("nn", name): call_rewrites.dropout for name in DROPOUTS},
+    **{("nn", f"BatchNorm{d}d"): call_rewrites.batch_norm for d in (1, 2, 3)},
+    **{("nn", f"Conv{d}d"): call_rewrites.convolution for d in (1, 2, 3)},
+    **{("nn", f"{kind}Pool{d}d"): call_rewrites.pool for kind in ("Max", "Avg") for d in (1, 2, 3)},
+    **{("F", f"{kind}_pool{d}d"): call_rewrites.pool_function for kind in ("max", "avg") for d in (1, 2, 3)},
+    **{
+        ("nn", f"Adaptive{kind}Pool{d}d"): call_rewrites.adaptive_pool
+        for kind in ("Max", "Avg")
+        for d in (1, 2, 3)
+    },
+    **{("optim", name): call_rewrites.optimizer for name in OPTIMIZERS},
+    ("nn", "LayerNorm"): call_rewrites.layer_norm,
+    ("nn", "Linear"): call_rewrites.linear,
 }
 TENSORS = (ast.Call, ast.BinOp, ast.UnaryOp)
 OUTPUT_WIDTH = ("out_channels", "num_features", "num_channels", "out_features", "normalized_shape")
@@ -158,7 +162,7 @@ def _spelled(function: str, module: str, name: str, arguments: Mapping[str, str]
             f"{key}={shown[key]}" for key in ("kernel_size", "stride", "padding", "dilation") if key in shown
         ]
         return f"{function}({', '.join([*([shown['input']] if 'input' in shown else []), *pairs])})"
-    text = layers.call_text(function, module, name, shown)
+    text = call_rewrites.call_text(function, module, name, shown)
     if name.startswith("Conv"):
         head = f"{function}({shown['in_channels']}, {shown['out_channels']}, "
         return text.replace(head, head + "kernel_size=", 1) if "kernel_size=" not in text else text
@@ -177,7 +181,7 @@ def _layer_with_extra(node: ast.expr, text: Text, offer: Offer) -> Made:
     width, dimension = _output(node, offer)
     if not dimension:
         return None
-    more = either(offer.some(layers.extras(offer, width, dimension), 2))
+    more = either(offer.some(call_rewrites.extras(offer, width, dimension), 2))
     return (f"{stack}({text.of(node)}, ", more, ")"), (text.of(node),), "extra"
 
 
@@ -202,7 +206,8 @@ def _element(place: int, count: int) -> Build:
             (isinstance(node, ast.Call) and place < count - 1) or dimension
         ):
             options += [
-                (f"{own}, ", extra) for extra in offer.some(layers.extras(offer, width, dimension or "2d"), 3)
+                (f"{own}, ", extra)
+                for extra in offer.some(call_rewrites.extras(offer, width, dimension or "2d"), 3)
             ]
         if _keeps_shape(node, offer):
             options.append(f"{own}, {own}")
@@ -289,7 +294,7 @@ def _wrapped(node: ast.expr, text: Text, offer: Offer) -> Made:
     if "\n" in own or (isinstance(node, ast.Call) and _is_shape_call(node)):
         return None
     options: list[Part] = []
-    if (acts := layers.activated(offer, own)) is not None:
+    if (acts := call_rewrites.activated(offer, own)) is not None:
         options.append(acts)
     options.append(
         (either(offer.some(SCALES)), f" * ({own})" if isinstance(node, ast.BinOp) else f" * {own}")

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ge_engine.genome import Genome
-from ge_engine.grammar.flow import assigned_layers
+from ge_engine.grammar.channel_inference import assigned_layers
+from ge_engine.grammar.rewrite_sites import Site, Text
 from ge_engine.grammar.scope import Function, Scope
-from ge_engine.grammar.sites import Site, Text
 
 Key = tuple[str, str, int]
 Statement = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Return | ast.Expr

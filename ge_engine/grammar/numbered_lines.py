@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ge_engine.code.answer import CUT_OFF, Answer, Extraction
-from ge_engine.code.asked import Asked
+from ge_engine.code.block_match import Asked
+from ge_engine.code.digests import digest
+from ge_engine.code.embedded_code import prose_regions
 from ge_engine.code.fences import outside
-from ge_engine.code.syntax import SyntaxFault, digest, parse
-from ge_engine.code.wrappers import prose_regions
-from ge_engine.grammar.placing import (
+from ge_engine.code.syntax import SyntaxFault, parse
+from ge_engine.grammar.line_splicing import (
     has_body,
     is_bare_word,
     is_code,

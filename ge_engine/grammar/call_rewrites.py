@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 
 from ge_engine.grammar import signatures
-from ge_engine.grammar.families import (
+from ge_engine.grammar.catalog import (
     ACTIVATION_FUNCTIONS,
     ACTIVATION_LAYERS,
     DROPOUTS,
@@ -21,8 +21,8 @@ from ge_engine.grammar.families import (
     SHARES,
     Options,
 )
+from ge_engine.grammar.choices import Part, either
 from ge_engine.grammar.scope import Scope
-from ge_engine.grammar.template import Part, either
 
 Arguments = Mapping[str, str]
 Rewrite = Callable[["Offer", str, Arguments], Part | None]
