@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ge_engine.contracts import Probe, Size
-from ge_engine.evaluation.fork_server.client import WorkerExit
+from ge_engine.evaluation.fork_server.worker_output import WorkerExit
 from ge_engine.evaluation.machine_health import MachineHealth
 from ge_engine.evaluation.protocol import claims
 from ge_engine.evaluation.protocol.messages import BadReport, JobSpec, WorkerReport, after_mark, unpack_report
@@ -81,7 +81,7 @@ def report_of(
         return Failed(stage, "crash", f"it started more than {TASKS} threads")
     if ending.reason == "result":
         return Failed(stage, "crash", "it sent more than the answers asked for")
-    if ending.reason == "nursery":
+    if ending.reason == "fork server":
         return Failed(stage, "crash", "the process that started it died, twice; the second time it ran alone")
     if ending.reason:
         return Failed(stage, "crash", ending.reason, "infrastructure")

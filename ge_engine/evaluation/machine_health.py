@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ge_engine.evaluation.fork_server.launcher import clean_environment
 from ge_engine.evaluation.protocol.claims import GPU_LOST
+from ge_engine.evaluation.sandbox.environment import clean_environment
 
 ROOM = 2**28
 """Bytes: a disk with less left is full."""

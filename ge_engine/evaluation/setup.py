@@ -18,7 +18,8 @@ from ge_engine.evaluation.data.channels import in_channels
 from ge_engine.evaluation.data.module_loader import module_address
 from ge_engine.evaluation.devices import placement_of
 from ge_engine.evaluation.protocol.messages import ArraySpec, SessionSpec
-from ge_engine.evaluation.sandbox import bubblewrap, limits
+from ge_engine.evaluation.sandbox import bubblewrap
+from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.sandbox.readable import readable_files
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.worker.spawn import chosen_start_method
@@ -120,7 +121,7 @@ def chosen_sandbox(asked: str) -> str:
                 f"Candidates cannot be confined by bubblewrap: {missing}.",
                 "Install the package bubblewrap and allow user namespaces, or take --sandbox auto.",
             )
-    available = limits.landlock_version() > 0
+    available = landlock_version() > 0
     if asked == "landlock" and not available:
         raise ConfigError(
             "This kernel has no Landlock to confine candidates with.",

@@ -128,7 +128,7 @@ def to_json(record: Any) -> bytes:
 
 def session_from_json(data: bytes) -> SessionSpec:
     values = json.loads(data)
-    arrays = {name: ArraySpec(tuple(b["shape"]), b["dtype"]) for name, b in values.pop("blocks").items()}
+    arrays = {name: ArraySpec(tuple(b["shape"]), b["dtype"]) for name, b in values.pop("arrays").items()}
     for key in ("mean", "std", "readable", "preload", "places", "hidden", "listed"):
         values[key] = tuple(values[key])
     return SessionSpec(**values, arrays=arrays)

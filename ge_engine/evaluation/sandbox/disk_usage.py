@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ge_engine.evaluation.sandbox.limits import LINUX
+from ge_engine.evaluation.sandbox.process_tree import family
 
 DEEPEST = 64
-"""Levels of folders. Nobody needs so many; counting further would cost more than killing."""
+"""Levels of folders. Nobody needs more; counting further would cost more than killing."""
 ENTRY_BYTES = 64 * 2**10
-"""What a name costs at least: a million empty files are no small thing to remove."""
+"""The least that a name counts: a million empty files are slow to remove."""
 File = tuple[int, int]
 """The device and inode of a file."""
 HIDDEN_TICKS = 4
-"""So often in a row a process may hide its descriptors, as one that begins or ends does."""
+"""Times in a row that a process may hide its descriptors, as one that begins or ends does."""
 
 
 @dataclass(slots=True)
@@ -120,19 +121,6 @@ def _enter(
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     handles.append(os.open(name, flags, dir_fd=parent))
     pending.append(os.scandir(handles[-1]))
-
-
-def family(pids: Iterable[int]) -> Iterator[int]:
-    """`pids`, but for 0, and all that descend from them (Linux); elsewhere `pids` alone."""
-    pending = [pid for pid in pids if pid]
-    while pending:
-        one = pending.pop()
-        yield one
-        with suppress(OSError):
-            for thread in os.listdir(f"/proc/{one}/task"):
-                with suppress(OSError):
-                    text = Path(f"/proc/{one}/task/{thread}/children").read_text()
-                    pending += [int(word) for word in text.split()]
 
 
 def _living(pid: int) -> int:
