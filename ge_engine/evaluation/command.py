@@ -1,7 +1,7 @@
 """Score genomes by any program: its last line is JSON, and exit status, time and stderr become outcomes.
 
 `python` is the one that runs this engine. The program gets no secrets, a session of its own, limits and a
-scratch folder. What it reads and where it connects is its affair, unless `sandbox` is "bwrap": then the
+scratch folder. What it reads and where it connects is up to it, unless `sandbox` is "bwrap": then the
 system is read-only to it, all but that folder, and there is no network.
 """
 

@@ -1,4 +1,4 @@
-"""Build many variants of a network, run one batch through each, and say what each holds and costs."""
+"""Build many variants of a network, run a batch through each, and report what each holds and costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a candidate stores: in its folder, at all levels, and in files that have no name any more."""
+"""How much a candidate stores: in its folder, at all levels, and in files that no longer have a name."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ HIDDEN_TICKS = 4
 
 @dataclass(slots=True)
 class DiskWatch:
-    """Tells which candidates store more than `limit` bytes. A file that is mapped and no longer open or named
-    counts with `file_bytes`, the most that one can hold, where its size is not to be seen. Files that are
+    """Says which candidates store more than `limit` bytes. A file that is mapped and no longer open or named
+    counts with `file_bytes`, the most that one can hold, where its size is not visible. Files that are
     `known`, by device and inode, or that this process has mapped as well, are not the candidate's."""
 
     limit: int
@@ -34,8 +34,8 @@ class DiskWatch:
     _hidden: dict[int, int] = field(default_factory=dict)
 
     def over(self, pids: Sequence[int], folder: Path) -> bool:
-        """Whether a worker, the first of `pids`, stores too much in `folder` and besides, with all that stems
-        from `pids`: the first process of its namespace has those whose parents have ended."""
+        """Whether a worker, the first of `pids`, stores too much in `folder` and elsewhere, with all that
+        descend from `pids`: the first process of its namespace has those whose parents have ended."""
         stored = stored_bytes(folder, self.limit)
         return stored > self.limit or self._hold_more(pids, self.limit - stored, pids[0])
 

@@ -1,4 +1,4 @@
-"""Become a program of the user's that may run generated code: `python -I -S FILE SANDBOX COMMAND ...`.
+"""Run a program of the user's that may run generated code: `python -I -S FILE SANDBOX COMMAND ...`.
 
 It keeps its files, its sockets and the processes that it starts; what touches other processes is refused, and
 in bubblewrap ("bwrap") further namespaces as well. The engine's own folder is found from this file's place:

@@ -1,8 +1,8 @@
 """The entry of a worker that was spawned: `python -m ge_engine.evaluation.worker.entry SOCKET RANK`.
 
-On the socket come a frame with the setup and the files of the arrays (and of the checkpoint to go on
-from), and one with the order and descriptors: of the result, the log and the token for the process of rank 0,
-of the channel to that one for another. A frame goes back before anything of the candidate runs.
+The socket brings a frame with the session and the files of the arrays (and of the checkpoint to continue
+from), and one with the job and descriptors: of the result, the log and the token for the process of rank 0,
+of the pipe to that one for another. A frame goes back before anything of the candidate runs.
 """
 
 from __future__ import annotations
