@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from ge_engine.evaluation.sandbox.limits import LINUX
@@ -73,20 +73,16 @@ def restrict_files(
     """
     abi = landlock_version()
     all_rights = _all_rights(abi)
-    attributes = struct.pack("QQQ", all_rights, 0, 3 if abi >= 6 else 0)
-    size = 24 if abi >= 6 else 8
-    ruleset = _syscall(_LANDLOCK_CREATE, ctypes.create_string_buffer(attributes[:size]), size, 0)
-    try:
+
+    def add_rules(ruleset: int) -> None:
         for paths, rights in ((readable, _FS_READ), (writable, all_rights), (listed, _FS_READ_DIR)):
             for path in paths:
                 _allow(ruleset, path, rights & all_rights)
         for rule in known:
             _syscall(_LANDLOCK_ADD_RULE, ruleset, 1, rule.text, 0)
             os.close(rule.handle)
-        _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        _syscall(_LANDLOCK_RESTRICT, ruleset, 0)
-    finally:
-        os.close(ruleset)
+
+    _restrict(struct.pack("QQQ", all_rights, 0, 3)[: 24 if abi >= 6 else 8], add_rules)
 
 
 def close_network() -> None:
@@ -101,9 +97,10 @@ def close_network() -> None:
     _restrict(struct.pack("QQ", 0, 3))
 
 
-def _restrict(attributes: bytes) -> None:
+def _restrict(attributes: bytes, add_rules: Callable[[int], None] = lambda _: None) -> None:
     ruleset = _syscall(_LANDLOCK_CREATE, ctypes.create_string_buffer(attributes), len(attributes), 0)
     try:
+        add_rules(ruleset)
         _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         _syscall(_LANDLOCK_RESTRICT, ruleset, 0)
     finally:

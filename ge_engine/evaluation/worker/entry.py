@@ -73,10 +73,7 @@ def _work(
         return pid, partial(await_ready, theirs)
 
     def begun() -> None:
-        if session.confined:
-            module_loader.see_only(session.readable)
-        module_loader.preload(session.preload)
-        _ready(sock)
+        _be_ready(session, sock)
         for file in shared:
             os.close(file)
 
@@ -97,16 +94,17 @@ def _train_along(
         os.close(file)
 
     def start_peers(_: int) -> process_group.ProcessGroup:
-        if session.confined:
-            module_loader.see_only(session.readable)
-        module_loader.preload(session.preload)
-        _ready(sock)
+        _be_ready(session, sock)
         return process_group.ProcessGroup(rank, (), channel)
 
     runner.train_along(spec, session, data, checkpoint, start_peers)
 
 
-def _ready(sock: socket.socket) -> None:
+def _be_ready(session: SessionSpec, sock: socket.socket) -> None:
+    """Import what a training needs, and say that the candidate may begin."""
+    if session.confined:
+        module_loader.see_only(session.readable)
+    module_loader.preload(session.preload)
     send_frame(sock, b"ready")
     sock.close()
 

@@ -146,9 +146,7 @@ def _spawn(begin: Callable[[int, int], tuple[int, Callable[[], None]]], count: i
     for rank in range(1, count):
         reading, writing = os.pipe()
         pid, wait = begin(rank, writing)
-        os.close(writing)
-        os.set_blocking(reading, False)
-        peers.append(Peer(pid, reading))
+        peers.append(_peer(pid, reading, writing))
         waits.append(wait)
     for wait in waits:
         wait()
@@ -165,10 +163,14 @@ def _fork(kept: tuple[int, ...], count: int) -> ProcessGroup:
             for end in (*kept, reading, *(peer.channel for peer in peers)):
                 os.close(end)
             return ProcessGroup(rank, (), writing)
-        os.close(writing)
-        os.set_blocking(reading, False)
-        peers.append(Peer(pid, reading))
+        peers.append(_peer(pid, reading, writing))
     return ProcessGroup(0, tuple(peers))
+
+
+def _peer(pid: int, reading: int, writing: int) -> Peer:
+    os.close(writing)
+    os.set_blocking(reading, False)
+    return Peer(pid, reading)
 
 
 def environment(rank: int, count: int, threads: int) -> Mapping[str, str]:
