@@ -15,7 +15,8 @@ from ge_engine.config import config_from_dict
 from ge_engine.contracts import Dataset, Job, Split
 from ge_engine.evaluation.data.module_loader import import_source, module_address
 from ge_engine.evaluation.probe.coverage import covered_functions
-from ge_engine.evaluation.probe.probe import ProbeFindings, TaskShape, probe
+from ge_engine.evaluation.probe.findings import ProbeFindings, TaskShape
+from ge_engine.evaluation.probe.probe import probe
 from ge_engine.evaluation.train.optimizers import default_optimizer
 from ge_engine.evaluation.training import TrainEvaluation, open_training
 from ge_engine.genome import Genome, Seed

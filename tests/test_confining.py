@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from ge_engine.evaluation.fork_server.launcher import clean_environment
 from ge_engine.evaluation.sandbox import bubblewrap, confinement, seccomp
-from ge_engine.evaluation.sandbox.limits import landlock_version
+from ge_engine.evaluation.sandbox.environment import clean_environment
+from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.sandbox.process_tree import descendants
 from ge_engine.outcome import Scored
 from tests.evaluation import genome, outcome_of, shop

@@ -12,7 +12,7 @@ from evaluation import CLASSES, SIZE, probe_here
 
 from ge_engine.contracts import Size
 from ge_engine.evaluation.data.module_loader import module_address
-from ge_engine.evaluation.probe.probe import TaskShape
+from ge_engine.evaluation.probe.findings import TaskShape
 from ge_engine.evaluation.probe.sizes import sizes_of
 from ge_engine.genome import Genome, Seed
 from ge_engine.patch import Patch, apply, parse_patch

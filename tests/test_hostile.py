@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ge_engine.contracts import Job
-from ge_engine.evaluation.sandbox.limits import landlock_version
+from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.outcome import Failed, Outcome, Scored
 from tests.evaluation import data, genome, shop
 from tests.hostile import ALL, files

@@ -15,7 +15,7 @@ import doubles
 import pytest
 
 from ge_engine import loop
-from ge_engine.evaluation.futures import chained
+from ge_engine.evaluation.futures import then
 from ge_engine.store.history import History
 from tests.evaluation import genome, shop
 
@@ -81,9 +81,9 @@ def test_a_training_that_runs_given_up_as_one_that_waits(tmp_path: Path) -> None
         slow = genome(top="import time", forward="if training: time.sleep(0.2)")
         running, waiting = (evaluation._spec("train", slow, seed, "validation", 30.0) for seed in (0, 1))
         first, second = (
-            chained(evaluation._executor.submit(one), lambda ending: ending) for one in (running, waiting)
+            then(evaluation.executor.submit(one), lambda ending: ending) for one in (running, waiting)
         )
-        while not evaluation._executor._running:  # type: ignore[attr-defined]
+        while not evaluation.executor._running:  # type: ignore[attr-defined]
             time.sleep(0.005)
         assert not first.cancel()
         assert second.cancel()

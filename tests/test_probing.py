@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ge_engine.evaluation.probe.probe import ProbeFindings
+from ge_engine.evaluation.probe.findings import ProbeFindings
 from tests.evaluation import NET_PARAMETERS, probe_here, source
 
 

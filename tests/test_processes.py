@@ -15,7 +15,7 @@ import torch
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
-from ge_engine.evaluation.sandbox.limits import landlock_version
+from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.setup import chosen_sandbox
 from ge_engine.evaluation.training import TrainEvaluation
 from ge_engine.outcome import Failed, Scored
@@ -128,7 +128,7 @@ if training:
     hanging = plain(top="import ctypes, os, time", forward=hang)
     for seconds in (4.0, 16.0, 64.0, 256.0):  # on a busy machine both are there later
         spec = together._spec("train", hanging, 0, "validation", seconds)
-        waiting, most = together._executor.submit(spec), 0
+        waiting, most = together.executor.submit(spec), 0
         while not waiting.done():
             most = max(most, len(processes_named(name)))
             time.sleep(0.05)

@@ -16,7 +16,7 @@ from ge_engine.errors import ConfigError
 from ge_engine.evaluation.data.module_loader import module_address
 from ge_engine.evaluation.sandbox import packages, system_paths
 from ge_engine.evaluation.sandbox.import_graph import imported_names
-from ge_engine.evaluation.sandbox.limits import landlock_version
+from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.sandbox.readable import Readable, _installed_places, readable_files
 from ge_engine.evaluation.setup import private_paths
 from ge_engine.genome import Seed
@@ -225,11 +225,11 @@ def test_data_beside_the_libraries_of_the_system(tmp_path: Path) -> None:
 
 LOOKING = """\
 import importlib.util, json, sys
-from ge_engine.evaluation.sandbox import limits
+from ge_engine.evaluation.sandbox import landlock
 from ge_engine.evaluation.data import module_loader
 paths, modules, tries = json.loads(sys.argv[1])
-if limits.landlock_version():
-    limits.landlock(paths, [], json.loads(sys.argv[2]))
+if landlock.landlock_version():
+    landlock.restrict_files(paths, [], json.loads(sys.argv[2]))
 module_loader.see_only(paths)
 sys.meta_path.insert(module_loader._after_own_modules(), module_loader._FileFinder(modules))
 seen = {}

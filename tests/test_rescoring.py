@@ -176,6 +176,6 @@ def test_a_slow_candidate_that_trains_to_the_end(tmp_path: Path) -> None:
         assert "ms at best; the seed's takes" in ended.reason
         assert isinstance(outcome_of(opened, genome(init="self.spare = 1")), Scored)
         assert isinstance(opened.submit(Job("x", slow, 0, "test")).result(60), Scored)
-        opened._slowdown = 0.01
+        opened.max_slowdown = 0.01
         assert isinstance(outcome_of(opened, genome()), Scored), "the seed is held to nothing"
         assert isinstance(outcome_of(opened, genome(init="self.spare = 2")), Failed)

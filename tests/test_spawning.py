@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ge_engine.evaluation.exit_status import Kills, report_of
-from ge_engine.evaluation.fork_server.client import WorkerExit
+from ge_engine.evaluation.fork_server.worker_output import WorkerExit
 from ge_engine.evaluation.protocol.messages import WorkerReport
 from ge_engine.evaluation.setup import chosen_sandbox
 from ge_engine.evaluation.training import TrainEvaluation
@@ -35,7 +35,7 @@ def spawned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainEvaluatio
 
 def ended(evaluation: TrainEvaluation, candidate: Genome, seconds: float) -> WorkerReport | Failed:
     spec = evaluation._spec("train", candidate, 0, "validation", seconds)
-    return report_of(evaluation._executor.submit(spec).result(120), spec, Kills())
+    return report_of(evaluation.executor.submit(spec).result(120), spec, Kills())
 
 
 def test_a_spawned_candidate_that_scores_otherwise_than_a_forked_one(

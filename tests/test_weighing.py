@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from ge_engine.contracts import Job
-from ge_engine.evaluation.measure.operands import OperandWatch, numbers_held
+from ge_engine.evaluation.measure.operands import OperandWatch
 from ge_engine.evaluation.measure.parameters import numbers_in, weight_of
+from ge_engine.evaluation.measure.tensor_memory import numbers_held
 from ge_engine.evaluation.measure.weights import FREE, weights_of, what_weighs
 from ge_engine.evaluation.training import TrainEvaluation
 from ge_engine.outcome import Failed, Outcome, Scored

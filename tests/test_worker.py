@@ -17,9 +17,10 @@ from ge_engine.contracts import Job
 from ge_engine.errors import GeError, SeedError
 from ge_engine.evaluation.exit_status import Kills, killed_for_memory, report_of
 from ge_engine.evaluation.fork_server import launcher
-from ge_engine.evaluation.fork_server.client import LOG_BYTES, ForkServerExecutor
-from ge_engine.evaluation.fork_server.launcher import clean_environment
+from ge_engine.evaluation.fork_server.client import ForkServerExecutor
+from ge_engine.evaluation.fork_server.worker_output import LOG_BYTES
 from ge_engine.evaluation.machine_health import MachineHealth, gpus_answer
+from ge_engine.evaluation.sandbox.environment import clean_environment
 from ge_engine.evaluation.training import TrainEvaluation
 from ge_engine.genome import Seed
 from ge_engine.outcome import Failed, Scored
@@ -37,7 +38,7 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainEvalua
 
 
 def executor_of(evaluation: TrainEvaluation) -> ForkServerExecutor:
-    executor = evaluation._executor
+    executor = evaluation.executor
     assert isinstance(executor, ForkServerExecutor)
     return executor
 

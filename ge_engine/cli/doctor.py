@@ -17,7 +17,7 @@ from ge_engine.cli.console import out
 from ge_engine.cli.privileges import root_warning
 from ge_engine.errors import GeError
 from ge_engine.evaluation.sandbox import bubblewrap, network
-from ge_engine.evaluation.sandbox.limits import landlock_version
+from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.worker.spawn import chosen_start_method
 from ge_engine.llm.embedded import cached_model
 from ge_engine.registry import load_registry

@@ -1,4 +1,4 @@
-"""Where trainings that may go on are kept between their stages."""
+"""Checkpoints of trainings between their stages."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def room_for(size_on_disk: float) -> int:
 
 class Checkpoints:
     """Files in one folder, at most one for each genome and seed of a training. Any of them may be lost: the
-    training starts again then, and comes to the same. Of more than `limit` bytes the oldest go."""
+    training then starts again, with the same result. Of more than `limit` bytes the oldest go."""
 
     def __init__(self, folder: Path, limit: int = FOLDER_LIMIT) -> None:
         self._folder = folder
         self._limit = limit
 
     def latest(self, digest: str, rng_seed: int) -> Path | None:
-        """What a stage can go on from."""
+        """What a stage can continue from."""
         path = self._path(digest, rng_seed)
         return path if path.is_file() else None
 
@@ -50,7 +50,7 @@ class Checkpoints:
             oldest.unlink()
 
     def discard(self, digest: str) -> None:
-        """Nobody goes on with this genome."""
+        """Delete all of this genome."""
         for path in self._folder.glob(f"{digest}.*"):
             path.unlink(missing_ok=True)
 

@@ -1,7 +1,7 @@
 """Score genomes by any program: its last line is JSON, and exit status, time and stderr become outcomes.
 
 `python` is the one that runs this engine. The program gets no secrets, a session of its own, limits and a
-scratch folder. What it reads and where it connects is its affair, unless `sandbox` is "bwrap": then the
+scratch folder. What it reads and where it connects is up to it, unless `sandbox` is "bwrap": then the
 system is read-only to it, all but that folder, and there is no network.
 """
 
@@ -28,9 +28,9 @@ from ge_engine.contracts import Job, Probe
 from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.evaluation.devices import cores
 from ge_engine.evaluation.exit_status import Kills
-from ge_engine.evaluation.fork_server.launcher import clean_environment
 from ge_engine.evaluation.sandbox import limits
 from ge_engine.evaluation.sandbox.bubblewrap import around, below, socket_folders, sockets
+from ge_engine.evaluation.sandbox.environment import clean_environment
 from ge_engine.evaluation.sandbox.program import behind_filter
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.setup import chosen_sandbox

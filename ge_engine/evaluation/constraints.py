@@ -1,4 +1,4 @@
-"""What an individual must keep to. What is known before training is judged before training."""
+"""Constraints on individuals. Those on figures known before training are checked before training."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The figures of a network that is scored: what its probe saw and what its training saw, weighed together.
+"""The figures of a network that is scored: the larger of what its probe and its training measured.
 
-Both are said by processes that the candidate's code runs in. The larger of two costs is taken, so that a
-network has to hide them from both.
+Both are reported by processes that the candidate's code runs in. Since the larger cost counts, a network
+would have to hide it from both.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from ge_engine.errors import ConfigError
 @dataclass(frozen=True, slots=True)
 class Placement:
     """`slots` trainings at once, each over `processes` processes. `devices` holds the sets of GPUs that they
-    take turns on, each as a value of CUDA_VISIBLE_DEVICES; none on a CPU."""
+    share, each as a value of CUDA_VISIBLE_DEVICES; none on a CPU."""
 
     slots: int
     devices: tuple[str, ...]
@@ -20,17 +20,17 @@ class Placement:
 
 
 def placement_of(config: RunConfig) -> Placement:
-    """What this machine gives the run: one slot for each set of GPUs, or for as many cores as a training has
-    processes, unless `workers` says how many.
+    """What this machine gives the run: one slot per set of GPUs, or per group of cores as large as a training
+    has processes, unless `workers` says how many.
 
     Raises:
-        ConfigError: fewer GPUs than one candidate shall get, or processes without a GPU of their own.
+        ConfigError: fewer GPUs than a candidate is to get, or processes without a GPU of their own.
     """
     gpus = visible_gpus()
     if not gpus:
         if config.gpus_per_candidate > 1:
             raise ConfigError(
-                f"A candidate shall train on {config.gpus_per_candidate} GPUs, and torch finds none here.",
+                f"Each candidate is to train on {config.gpus_per_candidate} GPUs, and torch finds none here.",
                 "Leave --gpus-per-candidate out; --processes-per-candidate is for CPUs. `ge doctor` shows "
                 "the devices.",
             )
@@ -45,7 +45,7 @@ def placement_of(config: RunConfig) -> Placement:
     each = config.gpus_per_candidate
     if each > len(gpus):
         raise ConfigError(
-            f"A candidate shall train on {each} GPUs, and torch finds {len(gpus)} here.",
+            f"Each candidate is to train on {each} GPUs, and torch finds {len(gpus)} here.",
             f"Take --gpus-per-candidate {len(gpus)} or fewer.",
         )
     devices = tuple(",".join(gpus[first : first + each]) for first in range(0, len(gpus) - each + 1, each))

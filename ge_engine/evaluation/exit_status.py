@@ -1,4 +1,4 @@
-"""How a worker ended and whose fault it was."""
+"""From how a worker ended to its report, or to whose fault it was that there is none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ge_engine.contracts import Probe, Size
-from ge_engine.evaluation.fork_server.client import WorkerExit
+from ge_engine.evaluation.fork_server.worker_output import WorkerExit
 from ge_engine.evaluation.machine_health import MachineHealth
 from ge_engine.evaluation.protocol import claims
 from ge_engine.evaluation.protocol.messages import BadReport, JobSpec, WorkerReport, after_mark, unpack_report
@@ -22,6 +22,13 @@ _FIGURES: dict[str, frozenset[str]] = {
     "again": claims.AGAIN,
     "train": claims.TRAINED,
     "size": frozenset(),
+}
+_LIMITS_EXCEEDED = {
+    "disk": "it filled its scratch folder, or memory files",
+    "processes": f"it started more than {PROCESSES} processes",
+    "threads": f"it started more than {TASKS} threads",
+    "result": "it sent more than the answers asked for",
+    "fork server": "the process that started it died, twice; the second time it ran alone",
 }
 
 
@@ -66,36 +73,28 @@ def killed_for_memory() -> int:
 
 
 def report_of(
-    ending: WorkerExit, spec: JobSpec, kills: Kills, surroundings: MachineHealth | None = None
+    ended: WorkerExit, spec: JobSpec, kills: Kills, surroundings: MachineHealth | None = None
 ) -> WorkerReport | Failed:
     """The worker's report, or how the worker failed to give one. That the surroundings are to blame is taken
     from a worker only before the candidate's code begins; after that, `surroundings` are looked at."""
     stage = spec.kind
-    if ending.reason == "timeout":
+    if ended.reason == "timeout":
         return Failed(stage, "timeout", f"still running after {spec.timeout:g} s")
-    if ending.reason == "disk":
-        return Failed(stage, "crash", "it filled its scratch folder, or memory files")
-    if ending.reason == "processes":
-        return Failed(stage, "crash", f"it started more than {PROCESSES} processes")
-    if ending.reason == "threads":
-        return Failed(stage, "crash", f"it started more than {TASKS} threads")
-    if ending.reason == "result":
-        return Failed(stage, "crash", "it sent more than the answers asked for")
-    if ending.reason == "nursery":
-        return Failed(stage, "crash", "the process that started it died, twice; the second time it ran alone")
-    if ending.reason:
-        return Failed(stage, "crash", ending.reason, "infrastructure")
-    if ending.status == -signal.SIGKILL:
+    if ended.reason in _LIMITS_EXCEEDED:
+        return Failed(stage, "crash", _LIMITS_EXCEEDED[ended.reason])
+    if ended.reason:
+        return Failed(stage, "crash", ended.reason, "infrastructure")
+    if ended.status == -signal.SIGKILL:
         return kills.judge(stage, spec.digest)
-    if ending.status < 0:
-        return _killed(stage, -ending.status, ending)
-    begun, result = after_mark(ending.result)
+    if ended.status < 0:
+        return _killed(stage, -ended.status, ended)
+    begun, result = after_mark(ended.result)
     try:
         report = unpack_report(result, bytes.fromhex(spec.token))
         _require_what_was_asked(report, spec)
     except BadReport as error:
-        reason = f"exited with status {ending.status} and {error}" if result else _silent(ending)
-        return Failed(stage, "crash", reason + _printed(ending))
+        reason = f"exited with status {ended.status} and {error}" if result else _silent(ended)
+        return Failed(stage, "crash", reason + _printed(ended))
     if report.stage == "worker":
         fault: Fault = "infrastructure" if report.kind == "infrastructure" else "engine"
         return Failed(stage, "crash", report.error, "candidate" if begun else fault)
@@ -182,20 +181,20 @@ def failed_probe(probe: Probe) -> Failed:
     return Failed(probe.stage, kind, probe.error)
 
 
-def _killed(stage: str, number: int, ending: WorkerExit) -> Failed:
+def _killed(stage: str, number: int, ended: WorkerExit) -> Failed:
     try:
         name = signal.Signals(number).name
     except ValueError:
         name = f"signal {number}"
     if number == signal.SIGXCPU:
         return Failed(stage, "timeout", "used more processor time than allowed (SIGXCPU)")
-    return Failed(stage, "crash", f"killed by {name}{_printed(ending)}")
+    return Failed(stage, "crash", f"killed by {name}{_printed(ended)}")
 
 
-def _silent(ending: WorkerExit) -> str:
-    return f"exited with status {ending.status} without a result"
+def _silent(ended: WorkerExit) -> str:
+    return f"exited with status {ended.status} without a result"
 
 
-def _printed(ending: WorkerExit) -> str:
-    tail = " ".join(ending.log.split())[-_LOG_TAIL:]
+def _printed(ended: WorkerExit) -> str:
+    tail = " ".join(ended.log.split())[-_LOG_TAIL:]
     return f"; it printed: {tail}" if tail else ""

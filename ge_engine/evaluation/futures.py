@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
-from typing import Any, TypeVar
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
-class _Following(Future[Any]):
-    """A future that can be cancelled for as long as the one that it follows can be."""
-
-    def __init__(self, first: Future[Any]) -> None:
-        super().__init__()
-        self._first = first
-
-    def cancel(self) -> bool:
-        return self._first.cancel()
+@overload
+def then(first: Future[T], step: Callable[[T], Future[U]]) -> Future[U]: ...
 
 
-def chained(first: Future[T], finish: Callable[[T], U]) -> Future[U]:
-    """A future of `finish(result)`; to cancel it is to cancel `first`, while that can be."""
-    following = _Following(first)
+@overload
+def then(first: Future[T], step: Callable[[T], U]) -> Future[U]: ...
 
-    def end(ended: Future[T]) -> None:
-        if ended.cancelled():
-            Future.cancel(following)
-            following.set_running_or_notify_cancel()
-            return
-        if not following.set_running_or_notify_cancel():
-            return
-        try:
-            following.set_result(finish(ended.result()))
-        except BaseException as error:
-            following.set_exception(error)
 
-    first.add_done_callback(end)
+def then(first: Future[Any], step: Callable[[Any], Any]) -> Future[Any]:
+    """A future of `step(result)`, or of the result of the future that `step` returns. To cancel it is to
+    cancel the one that it waits for, while that can be."""
+    following = _Following()
+    following.follow(first, step)
     return following
 
 
@@ -48,14 +34,25 @@ def finished(value: T) -> Future[T]:
     return future
 
 
-def forward(source: Future[T], target: Future[T]) -> None:
-    """Let `target`, which runs, end as `source` does."""
+class _Following(Future[Any]):
+    def cancel(self) -> bool:
+        return self._source.cancel()
 
-    def end(ended: Future[T]) -> None:
-        error = CancelledError() if ended.cancelled() else ended.exception()
-        if error is not None:
-            target.set_exception(error)
+    def follow(self, source: Future[Any], step: Callable[[Any], Any]) -> None:
+        self._source = source
+        source.add_done_callback(partial(self._end, step))
+
+    def _end(self, step: Callable[[Any], Any], ended: Future[Any]) -> None:
+        if ended.cancelled():
+            super().cancel()
+            self.set_running_or_notify_cancel()
+            return
+        try:
+            result = step(ended.result())
+        except BaseException as error:
+            self.set_exception(error)
         else:
-            target.set_result(ended.result())
-
-    source.add_done_callback(end)
+            if isinstance(result, Future):
+                self.follow(result, lambda same: same)
+            else:
+                self.set_result(result)

@@ -1,4 +1,4 @@
-"""Whether the machine is to blame where a candidate says so: its disk is full, its GPU does not answer."""
+"""Whether the machine is at fault where a candidate says so: a full disk, a GPU that does not answer."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ge_engine.evaluation.fork_server.launcher import clean_environment
 from ge_engine.evaluation.protocol.claims import GPU_LOST
+from ge_engine.evaluation.sandbox.environment import clean_environment
 
 ROOM = 2**28
 """Bytes: a disk with less left is full."""
@@ -23,8 +23,8 @@ for number in range(torch.cuda.device_count()):
 
 
 class MachineHealth:
-    """Looks for itself: `free` gives the bytes left where candidates write, `gpus_answer` whether all GPUs
-    compute. What a candidate says only tells where to look."""
+    """Checks for itself: `free` gives the bytes left where candidates write, `gpus_answer` whether all GPUs
+    compute. What a candidate says only decides what is checked."""
 
     def __init__(self, free: Callable[[], int], gpus_answer: Callable[[], bool]) -> None:
         self._free = free

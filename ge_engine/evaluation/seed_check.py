@@ -50,9 +50,9 @@ def require_usable(probe: Probe, classes: int, image: str) -> None:
 def _advice(error: str, classes: int, image: str) -> str:
     missing = re.match(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
     if missing:
-        return f"Install {missing[1].partition('.')[0]} where ge runs, or mend the file."
+        return f"Install {missing[1].partition('.')[0]} where ge runs, or fix the file."
     return (
-        f"Mend the file, or choose what fits it: the task gives images of {image} and wants "
+        f"Fix the file, or choose what fits it: the task gives images of {image} and wants "
         f"{classes} numbers for each. --task, --image-size, --channels and --entry choose others; a training "
         "of your own goes with --command."
     )

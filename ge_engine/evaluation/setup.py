@@ -1,10 +1,10 @@
-"""Make ready what all jobs of one evaluation share: data without names, limits, and what may be read."""
+"""Set up what all jobs of one evaluation share: data without names, limits, and what may be read."""
 
 from __future__ import annotations
 
 import ast
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ from ge_engine.evaluation.data.channels import in_channels
 from ge_engine.evaluation.data.module_loader import module_address
 from ge_engine.evaluation.devices import placement_of
 from ge_engine.evaluation.protocol.messages import ArraySpec, SessionSpec
-from ge_engine.evaluation.sandbox import bubblewrap, limits
+from ge_engine.evaluation.sandbox import bubblewrap
+from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.sandbox.readable import readable_files
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.worker.spawn import chosen_start_method
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 def set_up(
     seed: Genome, config: RunConfig, data: Dataset, scratch: Path
 ) -> tuple[SessionSpec, list[memoryview]]:
-    """The setup of all jobs, and the arrays that go with it (images as (n, height, width, channels)).
+    """The session of all jobs, and its arrays (images as (n, height, width, channels)).
 
     Raises:
         ConfigError: the images cannot be given with the recipe's channels.
@@ -43,15 +44,23 @@ def set_up(
     remove_tree(scratch / "jobs")
     (scratch / "jobs").mkdir(parents=True, exist_ok=True)
     train = limited(data.train, config.recipe.train_limit, config.random_seed)
-    channels, height = int(train.images.shape[1]), int(train.images.shape[2])
-    size = config.recipe.image_size or height
+    arrays = shared_arrays(data, train)
+    session = replace(
+        _session(seed, config, replace(data, train=train), scratch),
+        arrays={name: ArraySpec(array.shape, str(array.dtype)) for name, array in arrays.items()},
+    )
+    return session, [np.ascontiguousarray(array).data.cast("B") for array in arrays.values()]
+
+
+def _session(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> SessionSpec:
     path = Path(seed.seed.path).resolve() if seed.seed.path else scratch / "seed" / "seed.py"
     address = module_address(path, seed.digest)
-    layout = placement_of(config)
-    readable = readable_files(seed.source, address, private_paths(config, scratch), bool(layout.devices))
-    mean, std = channel_statistics(train.images)
-    arrays = shared_arrays(data, train)
-    session = SessionSpec(
+    placement = placement_of(config)
+    readable = readable_files(seed.source, address, private_paths(config, scratch), bool(placement.devices))
+    channels, height = int(data.train.images.shape[1]), int(data.train.images.shape[2])
+    size = config.recipe.image_size or height
+    mean, std = channel_statistics(data.train.images)
+    return SessionSpec(
         seed_path=str(path),
         entry=resolve_entry(seed, task_facts(data, size), config.entry),
         channels=channels,
@@ -63,24 +72,22 @@ def set_up(
         recipe=asdict(config.recipe),
         threads=config.threads,
         memory=int(config.memory_gib * 2**30),
-        device="cuda" if layout.devices else "cpu",
+        device="cuda" if placement.devices else "cpu",
         sandbox=chosen_sandbox(config.sandbox),
         readable=readable.paths(),
         preload=imports_to_preload(seed.source, Path(address.root)),
         scratch=str(scratch),
-        processes=layout.processes,
+        processes=placement.processes,
         start_method=chosen_start_method(config.start_method),
         places=readable.places,
         hidden=readable.hidden,
         listed=readable.listed,
         modules=readable.modules,
-        arrays={name: ArraySpec(array.shape, str(array.dtype)) for name, array in arrays.items()},
     )
-    return session, [np.ascontiguousarray(array).data.cast("B") for array in arrays.values()]
 
 
 def shared_arrays(data: Dataset, train: Split) -> dict[str, np.ndarray[Any, Any]]:
-    """What all workers get, in the order in which they expect it: of what they answer, only the images."""
+    """What all workers get, in the order that they expect: of the held-out parts, only the images."""
     return {
         "train": rows_last_channels(train.images),
         "labels": train.labels.numpy().astype(np.int64),
@@ -109,7 +116,7 @@ def chosen_sandbox(asked: str) -> str:
     """The name of the sandbox in force, "bwrap", "landlock", "network" (closed, files open) or "none".
 
     Raises:
-        ConfigError: what is asked for is not to be had here.
+        ConfigError: what is asked for is not available here.
     """
     if asked in ("auto", "bwrap"):
         missing = bubblewrap.why_not()
@@ -120,7 +127,7 @@ def chosen_sandbox(asked: str) -> str:
                 f"Candidates cannot be confined by bubblewrap: {missing}.",
                 "Install the package bubblewrap and allow user namespaces, or take --sandbox auto.",
             )
-    available = limits.landlock_version() > 0
+    available = landlock_version() > 0
     if asked == "landlock" and not available:
         raise ConfigError(
             "This kernel has no Landlock to confine candidates with.",
@@ -175,7 +182,7 @@ def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[f
 
 
 def imports_to_preload(source: bytes, root: Path) -> tuple[str, ...]:
-    """Modules that the seed imports from outside its own folder, for the nursery to import once."""
+    """Modules that the seed imports from outside its own folder, for the fork server to import once."""
     names: dict[str, None] = {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

@@ -1,42 +1,42 @@
-"""Probe and score genomes of one seed. The labels stay here; workers send logits.
+"""Probe and score genomes of one seed by training them. The labels stay here; workers send logits.
 
-The engine hands orders to an executor and turns each ending into a value: `endings.py` says whose fault
-it was, objectives turn logits and figures into scores.
+Each genome becomes a `JobSpec` for an executor. `exit_status` says whose fault it was that a worker ended
+without a report, and `scores` turns logits and figures into an outcome.
 """
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Dataset, Job, Measurement, Objective, Probe, Size
+from ge_engine.contracts import Dataset, Job, Objective, Probe, Size
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.evaluation.checkpoints import Checkpoints, room_for
-from ge_engine.evaluation.constraints import Feasibility, parse_constraints
+from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.evaluation.costs import figures, within
 from ge_engine.evaluation.devices import placement_of
 from ge_engine.evaluation.exit_status import Kills, WorkerLost, failed_probe, probe_of, report_of, sizes_in
-from ge_engine.evaluation.fork_server.client import Executor, ForkServerExecutor, WorkerExit
-from ge_engine.evaluation.futures import chained, finished, forward
+from ge_engine.evaluation.fork_server.client import Executor, ForkServerExecutor
+from ge_engine.evaluation.fork_server.worker_output import WorkerExit
+from ge_engine.evaluation.futures import finished, then
 from ge_engine.evaluation.machine_health import MachineHealth, machine_health
 from ge_engine.evaluation.protocol.messages import REPORT_LIMIT, JobSpec, WorkerReport
 from ge_engine.evaluation.sandbox import limits
 from ge_engine.evaluation.sandbox.removal import remove_tree
+from ge_engine.evaluation.scores import Labels, Scorer
 from ge_engine.evaluation.seed_check import require_usable
 from ge_engine.evaluation.setup import set_up
 from ge_engine.evaluation.train.step_timer import GROUP_STEPS
 from ge_engine.genome import Genome
-from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.outcome import Failed, Outcome
 
 PROBE_SECONDS, PROBE_SLOWDOWN = 5.0, 20.0
 SIZING_SECONDS = 30.0
@@ -57,29 +57,23 @@ def open_training(
         ConfigError: the task cannot be used with this recipe.
     """
     session, arrays = set_up(seed, config, data, scratch)
-    labels = {name: getattr(data, name).labels.numpy().astype(np.int64) for name in ("validation", "test")}
-    layout = placement_of(config)
-    labels["both"] = np.concatenate([labels["validation"], labels["test"]])
+    labels = labels_of(data)
+    placement = placement_of(config)
     limit = REPORT_LIMIT + 4 * len(data.names) * len(labels["both"])
     limits.hide_memory(True)
-    executor = ForkServerExecutor(session, arrays, layout.slots, layout.devices, limit)
+    executor = ForkServerExecutor(session, arrays, placement.slots, placement.devices, limit)
     try:
-        constraint = parse_constraints(config.constraints, [one.name for one in objectives])
-        checkpoints = Checkpoints(scratch / "checkpoints")
+        feasibility = parse_constraints(config.constraints, [one.name for one in objectives])
         evaluation = TrainEvaluation(
             executor,
-            objectives,
-            labels,
-            len(data.names),
-            config.timeout,
-            constraint,
-            checkpoints,
-            config.max_slowdown,
-            f"{session.channels}x{session.size}x{session.size}",
+            Scorer(tuple(objectives), labels, len(data.names), feasibility),
+            Checkpoints(scratch / "checkpoints"),
             machine_health(scratch, session.device),
-            session.memory,
+            timeout=config.timeout,
+            max_slowdown=config.max_slowdown,
+            memory=session.memory,
         )
-        evaluation.admit(seed)
+        evaluation.admit(seed, f"{session.channels}x{session.size}x{session.size}")
         yield evaluation
     finally:
         executor.close()
@@ -87,129 +81,131 @@ def open_training(
         remove_tree(scratch / "jobs")
 
 
+def labels_of(data: Dataset) -> dict[str, Labels]:
+    """The labels that answers are scored on, by split."""
+    labels = {name: getattr(data, name).labels.numpy().astype(np.int64) for name in ("validation", "test")}
+    labels["both"] = np.concatenate([labels["validation"], labels["test"]])
+    return labels
+
+
+@dataclass
 class TrainEvaluation:
-    """Implements `contracts.Evaluation` on top of an executor."""
+    """Implements `contracts.Evaluation` on top of an executor. `timeout` is seconds per job, `memory` bytes;
+    no training step may take `max_slowdown` times as long as the seed's (0: no limit)."""
 
-    def __init__(
-        self,
-        executor: Executor,
-        objectives: Sequence[Objective],
-        labels: Mapping[str, np.ndarray[Any, Any]],
-        classes: int,
-        timeout: float,
-        constraint: Feasibility,
-        checkpoints: Checkpoints,
-        max_slowdown: float,
-        image: str,
-        surroundings: MachineHealth,
-        memory: int,
-    ) -> None:
-        self._executor = executor
-        self._objectives = tuple(objectives)
-        self._labels = labels
-        self._classes = classes
-        self._timeout = timeout
-        self._constraint = constraint
-        self._checkpoints = checkpoints
-        self._slowdown = max_slowdown
-        self._image = image
-        self._surroundings = surroundings
-        self._memory = memory
-        self._kills = Kills()
-        self._seed_step = 0.0
-        self._seed_digest = ""
-        self._probe_timeout = timeout
-        self._probes: dict[str, Probe] = {}
+    executor: Executor
+    scorer: Scorer
+    checkpoints: Checkpoints
+    health: MachineHealth
+    timeout: float
+    max_slowdown: float
+    memory: int
+    _kills: Kills = field(default_factory=Kills)
+    _seed_step: float = 0.0
+    _seed_digest: str = ""
+    _probe_timeout: float = 0.0
+    _probes: dict[str, Probe] = field(default_factory=dict)
 
-    def admit(self, seed: Genome) -> None:
-        """Probe the seed, and time its steps where the others' are held to them.
+    def admit(self, seed: Genome, image: str) -> None:
+        """Probe the seed on images such as "3x32x32", and time its steps where the others' are held to them.
 
         Raises:
             SeedError: it does not go through one training step.
         """
+        self._probe_timeout = self.timeout
         probe = self.probe(seed).result()
-        require_usable(probe, self._classes, self._image)
-        self._probe_timeout = min(
-            self._timeout, max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))
-        )
+        require_usable(probe, self.scorer.classes, image)
+        seconds = max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))
+        self._probe_timeout = min(self.timeout, seconds)
         self._seed_digest = seed.digest
-        if self._slowdown:
+        if self.max_slowdown:
             self._time_steps(seed)
 
     def _time_steps(self, seed: Genome) -> None:
-        spec = replace(self._spec("train", seed, 0, "validation", self._timeout), steps=GROUP_STEPS)
-        report = self._report(self._executor.submit(spec).result(), spec)
+        spec = replace(self._spec("train", seed, 0, "validation", self.timeout), steps=GROUP_STEPS)
+        report = self._report(self.executor.submit(spec).result(), spec)
         if isinstance(report, Failed) or report.stage:
             reason = report.reason if isinstance(report, Failed) else report.error
-            raise SeedError(f"The seed does not train: {reason}.", "Mend the file and try again.")
+            raise SeedError(f"The seed does not train: {reason}.", "Fix the file and try again.")
         self._seed_step = report.facts["step_seconds"]
 
     def discard(self, genome: Genome) -> None:
         """Delete what a training of the genome in stages has left."""
-        self._checkpoints.discard(genome.digest)
+        self.checkpoints.discard(genome.digest)
 
     def probe(self, genome: Genome) -> Future[Probe]:
         """Build the genome's model and run one step. The future raises `WorkerLost` where the fault is not
         the candidate's; trying again may help."""
 
-        def finish(ending: WorkerExit) -> Probe:
-            probe = within(probe_of(self._report(ending, spec)), self._memory)
-            self._probes[genome.digest] = probe
+        def delivered(probe: Probe | Failed) -> Probe:
+            if isinstance(probe, Failed):
+                raise WorkerLost(probe)
+            return probe
+
+        return then(self._probe(genome), delivered)
+
+    def _probe(self, genome: Genome) -> Future[Probe | Failed]:
+        def finish(ended: WorkerExit) -> Probe | Failed:
+            probe = self._probe_in(ended, spec)
+            if isinstance(probe, Probe):
+                self._probes[genome.digest] = probe
             return probe
 
         known = self._probes.get(genome.digest)
         if known is not None:
             return finished(known)
         spec = self._spec("probe", genome, 0, "validation", self._probe_timeout)
-        return chained(self._executor.submit(spec), finish)
+        return then(self.executor.submit(spec), finish)
 
     def sizes(self, genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
         """Build each network in one isolated worker and run a batch through it, without training."""
         if not genomes:
             return finished(())
         variants = tuple(genome.source.decode("latin-1") for genome in genomes)
-        timeout = min(SIZING_SECONDS, self._timeout)
-        spec = replace(self._spec("size", genomes[0], 0, "validation", timeout), source="", variants=variants)
-        return chained(
-            self._executor.submit(spec),
-            lambda ending: sizes_in(report_of(ending, spec, Kills()), len(variants)),
+        spec = self._spec("size", genomes[0], 0, "validation", min(SIZING_SECONDS, self.timeout))
+        spec = replace(spec, source="", variants=variants)
+        return then(
+            self.executor.submit(spec),
+            lambda ended: sizes_in(report_of(ended, spec, Kills()), len(variants)),
         )
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Train and score. A genome that was not probed here is probed first: its figures are needed."""
-        known = self._probes.get(job.genome.digest)
-        if known is not None:
-            return self._go_on(job, known)
-        return _after(self.probe(job.genome), lambda probe: self._go_on(job, probe))
+        return then(self._probe(job.genome), lambda probe: self._measure_and_train(job, probe))
 
-    def _go_on(self, job: Job, probe: Probe) -> Future[Outcome]:
+    def _measure_and_train(self, job: Job, probe: Probe | Failed) -> Future[Outcome]:
         """A finalist's figures are measured once more, in a process that does not train it."""
+        if isinstance(probe, Failed):
+            return finished(probe)
         if job.split == "validation" or probe.stage:
             return self._train(job, probe)
-        spec = self._spec("again", job.genome, 0, "validation", self._timeout)
+        spec = self._spec("again", job.genome, 0, "validation", self.timeout)
 
-        def sterner(ending: WorkerExit) -> Probe:
-            again = within(probe_of(self._report(ending, spec)), self._memory)
-            return again if again.stage else replace(probe, facts=figures(probe.facts, again.facts))
+        def train_with_larger_costs(ended: WorkerExit) -> Future[Outcome]:
+            again = self._probe_in(ended, spec)
+            if isinstance(again, Failed):
+                return finished(again)
+            if again.stage:
+                return self._train(job, again)
+            return self._train(job, replace(probe, facts=figures(probe.facts, again.facts)))
 
-        measured = chained(self._executor.submit(spec), sterner)
-        return _after(measured, lambda again: self._train(job, again))
+        return then(self.executor.submit(spec), train_with_larger_costs)
 
     def _train(self, job: Job, probe: Probe) -> Future[Outcome]:
         if probe.stage:
             return finished(failed_probe(probe))
-        broken = self._constraint.broken_before(probe.facts)
+        broken = self.scorer.feasibility.broken_before(probe.facts)
         if broken is not None:
             return finished(broken)
-        spec = self._spec("train", job.genome, job.rng_seed, job.split, self._timeout)
+        spec = self._spec("train", job.genome, job.rng_seed, job.split, self.timeout)
         if job.split == "validation":
             spec = self._staged(spec, job, probe)
-        return chained(self._executor.submit(spec), lambda ending: self._outcome(ending, spec, probe))
+        return then(self.executor.submit(spec), lambda ended: self._outcome(ended, spec, probe))
 
     def _staged(self, spec: JobSpec, job: Job, probe: Probe) -> JobSpec:
         """Train as far as the job asks, from where an earlier one stopped, and no slower than allowed."""
-        known = self._checkpoints.latest(spec.digest, job.rng_seed)
-        slowest = self._slowdown * self._seed_step if spec.digest != self._seed_digest else 0.0
+        known = self.checkpoints.latest(spec.digest, job.rng_seed)
+        slowest = self.max_slowdown * self._seed_step if spec.digest != self._seed_digest else 0.0
         return replace(
             spec,
             epochs=job.epochs,
@@ -232,75 +228,30 @@ class TrainEvaluation:
             sent=time.monotonic(),
         )
 
-    def _outcome(self, ending: WorkerExit, spec: JobSpec, probe: Probe) -> Outcome:
-        report = self._report(ending, spec)
+    def _outcome(self, ended: WorkerExit, spec: JobSpec, probe: Probe) -> Outcome:
+        report = self._report(ended, spec)
         if isinstance(report, Failed):
             return report
         if report.stage:
             return Failed(report.stage, report.kind, self._explained(report))
         if report.checkpoint:
-            self._checkpoints.put(spec.digest, spec.rng_seed, report.checkpoint)
-        labels = self._labels[spec.split]
-        wanted = labels.size * self._classes
-        if len(report.logits) != 4 * wanted:
-            answered = f"it answered with {len(report.logits) / 4:g} numbers"
-            return Failed("predict", "error", f"{answered}; {labels.size} x {self._classes} are wanted")
-        logits = np.frombuffer(report.logits, np.float32).reshape(labels.size, self._classes)
-        wrong = int((~np.isfinite(logits).all(axis=1)).sum())
-        if wrong:
-            return Failed("predict", "not finite", f"{wrong} of {labels.size} answers are NaN or infinite")
-        facts = figures(probe.facts, report.facts)
-        if spec.split != "both":
-            return self._score(Measurement(logits, labels, facts), report)
-        first = len(self._labels["validation"])
-        outcome = self._score(Measurement(logits[:first], labels[:first], facts), report)
-        tested = self._score(Measurement(logits[first:], labels[first:], facts), report)
-        if isinstance(outcome, Scored) and isinstance(tested, Scored):
-            return Scored(outcome.objectives, {**outcome.details, "test": dict(tested.objectives)})
-        return tested if isinstance(outcome, Scored) else outcome
+            self.checkpoints.put(spec.digest, spec.rng_seed, report.checkpoint)
+        return self.scorer.outcome(report, spec.split, figures(probe.facts, report.facts))
 
-    def _report(self, ending: WorkerExit, spec: JobSpec) -> WorkerReport | Failed:
-        return report_of(ending, spec, self._kills, self._surroundings)
+    def _probe_in(self, ended: WorkerExit, spec: JobSpec) -> Probe | Failed:
+        try:
+            return within(probe_of(self._report(ended, spec)), self.memory)
+        except WorkerLost as error:
+            return error.failed
+
+    def _report(self, ended: WorkerExit, spec: JobSpec) -> WorkerReport | Failed:
+        return report_of(ended, spec, self._kills, self.health)
 
     def _explained(self, report: WorkerReport) -> str:
         if report.kind != "too slow":
             return report.error
         seed = f"{1000 * self._seed_step:.3g} ms"
-        return f"{report.error}; the seed's takes {seed}, and {self._slowdown:g} times that is allowed"
-
-    def _score(self, measurement: Measurement, report: WorkerReport) -> Outcome:
-        scores: dict[str, float] = {}
-        for objective in self._objectives:
-            try:
-                scores[objective.name] = value = float(objective.measure(measurement))
-            except Exception as error:
-                reason = f"the objective {objective.name!r} failed: {type(error).__name__}: {error}"
-                return Failed("score", "error", reason, "engine")
-            if not math.isfinite(value):
-                return Failed("score", "not finite", f"the objective {objective.name!r} is {value}")
-        broken = self._constraint.broken_after({**measurement.facts, **scores})
-        if broken is not None:
-            return broken
-        finite = {name: value for name, value in measurement.facts.items() if math.isfinite(value)}
-        return Scored(scores, {"curve": [dict(point) for point in report.curve], "facts": finite})
-
-
-def _after(probed: Future[Probe], go_on: Callable[[Probe], Future[Outcome]]) -> Future[Outcome]:
-    """What `go_on` makes of a probe to come."""
-    outcome: Future[Outcome] = Future()
-
-    def begin(ended: Future[Probe]) -> None:
-        if not outcome.set_running_or_notify_cancel():
-            return
-        try:
-            forward(go_on(ended.result()), outcome)
-        except WorkerLost as error:
-            outcome.set_result(error.failed)
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    probed.add_done_callback(begin)
-    return outcome
+        return f"{report.error}; the seed's takes {seed}, and {self.max_slowdown:g} times that is allowed"
 
 
 def task_name(task: str) -> tuple[str, str]:

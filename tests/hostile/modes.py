@@ -14,7 +14,7 @@ import pytest
 from ge_engine.evaluation.fork_server import launcher
 from ge_engine.evaluation.protocol.messages import SessionSpec
 from ge_engine.evaluation.sandbox.bubblewrap import why_not
-from ge_engine.evaluation.sandbox.limits import landlock_version
+from ge_engine.evaluation.sandbox.landlock import landlock_version
 
 MODES = (
     *["bwrap"] * (not why_not()),
@@ -45,9 +45,11 @@ def confined_by(mode: str) -> Iterator[str]:
 
 
 _begun = launcher._command
-_LITTLE_ROOM = (
-    f"from ge_engine.evaluation.fork_server import server; server.FOLDER_BYTES = {ROOM}; server.main()"
-)
+_LITTLE_ROOM = f"""\
+from ge_engine.evaluation.fork_server import running, server
+running.FOLDER_BYTES = {ROOM}
+server.main()
+"""
 
 
 def _with_little_room(session: SessionSpec, descriptor: int) -> list[str]:

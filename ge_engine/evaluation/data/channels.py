@@ -13,7 +13,7 @@ ROWS = 4096
 
 
 def in_channels(data: Dataset, channels: int) -> Dataset:
-    """`data` with so many channels; 0 leaves it as it is.
+    """`data` with `channels` channels; 0 leaves it as it is.
 
     Raises:
         ConfigError: the images have another number, and neither is 1 with the other 3.

@@ -157,8 +157,8 @@ def _after_own_modules() -> int:
 
 
 def see_only(paths: Iterable[str]) -> None:
-    """Have Python find only modules that may be read: a package that is there and cannot be opened would fail
-    with an error that nobody expects of an import."""
+    """Have Python find only modules that may be read: an installed package that cannot be opened would fail
+    with an error that no importer expects."""
     paths = tuple(paths)
     sys.meta_path[:] = [
         finder if finder in _BUILT_IN else _ReadableFinder(finder, paths) for finder in sys.meta_path
@@ -181,7 +181,7 @@ def error_line(error: BaseException, file: str) -> str:
 
 
 WARM = ("torch._dynamo", "torch.utils.flop_counter")
-"""What a first training loads besides torch."""
+"""What a first training imports in addition to torch."""
 
 
 def preload(names: tuple[str, ...]) -> None:

@@ -1,5 +1,5 @@
-"""The engine's side of the nursery: queues orders, runs as many at once as there are slots, and reports
-how each ended. The seam for other executors is `Executor`: an order in, a future of its ending out.
+"""The engine's side of the fork server: queues jobs, runs as many at once as there are slots, and reports how
+each ended. The seam for other executors is `Executor`: a `JobSpec` in, a future of its `WorkerExit` out.
 """
 
 from __future__ import annotations
@@ -14,33 +14,19 @@ import selectors
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ge_engine.errors import GeError
 from ge_engine.evaluation.data.shared_arrays import sealed_memory
 from ge_engine.evaluation.fork_server.launcher import ForkServerProcess
+from ge_engine.evaluation.fork_server.worker_output import WorkerExit, WorkerOutput
 from ge_engine.evaluation.protocol.frames import receive_frame, send_frame
 from ge_engine.evaluation.protocol.messages import JobSpec, SessionSpec, to_json
 
-LOG_BYTES = 16 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerExit:
-    """How a worker ended. `status` is its exit status, or minus the signal's number; `reason` is "",
-    "timeout", "disk", "processes", "threads", "fork: ...", "spawn: ...", "result" (it wrote too much) or
-    "nursery" (its parent died, twice); `result` the bytes on its result channel, `log` the two ends of what
-    it printed."""
-
-    status: int
-    reason: str
-    result: bytes
-    log: str
-
 
 class Executor(Protocol):
-    """Runs orders somewhere. A future fails with GeError only when no order can be run at all."""
+    """Runs jobs somewhere. A future fails with GeError only when no job can be run at all."""
 
     def submit(self, spec: JobSpec) -> Future[WorkerExit]: ...
 
@@ -48,24 +34,22 @@ class Executor(Protocol):
 
 
 @dataclass(slots=True)
-class _Work:
+class _Submitted:
     spec: JobSpec
     future: Future[WorkerExit]
     deaths: int = 0
     devices: str = ""
-    result_end: int = -1
-    log_end: int = -1
-    result: bytearray = field(default_factory=bytearray)
-    overflow: bool = False
-    log_head: bytearray = field(default_factory=bytearray)
-    log_tail: bytearray = field(default_factory=bytearray)
+
+    @property
+    def trains(self) -> bool:
+        return self.spec.kind == "train"
 
 
 class ForkServerExecutor:
-    """Local processes: one warm nursery, `slots` trainings at once, one more for probes. Each training gets
+    """Local processes: one fork server, `slots` trainings at once, one more for probes. Each training gets
     those of `devices` that the fewest others have.
 
-    `arrays` are the bytes of `setup.blocks` in order. They go into sealed memory: no file, no name, and
+    `arrays` are the bytes of `session.arrays` in order. They go into sealed memory: no file, no name, and
     nobody can change them.
     """
 
@@ -80,9 +64,9 @@ class ForkServerExecutor:
         self._session = session
         self._files = [sealed_memory(array) for array in arrays]
         self._slots, self._devices, self._result_limit = slots, tuple(devices), result_limit
-        self._queue: list[tuple[int, int, _Work]] = []
+        self._queue: list[tuple[int, int, _Submitted]] = []
         self._counter = itertools.count()
-        self._running: dict[str, _Work] = {}
+        self._running: dict[str, tuple[_Submitted, WorkerOutput]] = {}
         self._lock = threading.Lock()
         self._closing = False
         self._wake_read, self._wake_write = os.pipe()
@@ -94,16 +78,16 @@ class ForkServerExecutor:
 
     def submit(self, spec: JobSpec) -> Future[WorkerExit]:
         """Queue `spec`; probes go before trainings."""
-        work = _Work(spec, Future())
+        job = _Submitted(spec, Future())
         with self._lock:
             if self._closing:
                 raise RuntimeError("the executor is closed")
-            self._enqueue(work)
+            self._enqueue(job)
         self._wake()
-        return work.future
+        return job.future
 
     def close(self) -> None:
-        """Cancel what is queued, kill what runs, end the nursery."""
+        """Cancel what is queued, kill what runs, end the fork server."""
         with self._lock:
             if self._closing:
                 return
@@ -113,9 +97,8 @@ class ForkServerExecutor:
         for file in (*self._files, self._wake_read, self._wake_write):
             os.close(file)
 
-    def _enqueue(self, work: _Work) -> None:
-        urgency = 1 if work.spec.kind == "train" else 0
-        heapq.heappush(self._queue, (urgency, next(self._counter), work))
+    def _enqueue(self, job: _Submitted) -> None:
+        heapq.heappush(self._queue, (1 if job.trains else 0, next(self._counter), job))
 
     def _wake(self) -> None:
         os.write(self._wake_write, b"x")
@@ -123,150 +106,111 @@ class ForkServerExecutor:
     # --- everything below runs in the executor's own thread ---
 
     def _loop(self) -> None:
-        nursery: ForkServerProcess | None = None
+        server: ForkServerProcess | None = None
         try:
             while not self._closing:
-                if nursery is None:
-                    nursery = ForkServerProcess(self._session, self._files)
-                    self._selector.register(nursery.socket, selectors.EVENT_READ, nursery)
-                self._start_what_fits(nursery)
-                if not self._turn(nursery):
-                    self._selector.unregister(nursery.socket)
-                    nursery.end()
-                    nursery = None
+                if server is None:
+                    server = ForkServerProcess(self._session, self._files)
+                    self._selector.register(server.socket, selectors.EVENT_READ, server)
+                self._start_what_fits(server)
+                if not self._turn(server):
+                    self._selector.unregister(server.socket)
+                    server.end()
+                    server = None
                     self._after_death()
         except Exception as error:
             self._give_up(error)
         finally:
-            if nursery is not None:
-                self._selector.unregister(nursery.socket)
-                nursery.end()
+            if server is not None:
+                self._selector.unregister(server.socket)
+                server.end()
             for future in self._unfinished():
                 if not future.cancel():
                     future.set_exception(GeError("The evaluation was closed."))
 
-    def _turn(self, nursery: ForkServerProcess) -> bool:
-        """Wait for something and handle it; False when the nursery is gone."""
+    def _turn(self, server: ForkServerProcess) -> bool:
+        """Wait for something and handle it; False when the fork server is gone."""
         for key, _ in self._selector.select():
             if key.data is None:
                 os.read(self._wake_read, 4096)
-            elif key.data is nursery:
+            elif key.data is server:
                 try:
-                    body, _ = receive_frame(nursery.socket)
+                    body, _ = receive_frame(server.socket)
                 except (EOFError, ConnectionError):
                     return False
                 self._hear(json.loads(body))
-            elif key.data.spec.id in self._running:
-                self._read(key.data, key.fd)
+            else:
+                key.data.read(key.fd)
         return True
 
-    def _start_what_fits(self, nursery: ForkServerProcess) -> None:
+    def _start_what_fits(self, server: ForkServerProcess) -> None:
         with self._lock:
             while self._queue and self._fits(self._queue[0][2]):
-                work = heapq.heappop(self._queue)[2]
-                if work.deaths == 0 and not work.future.set_running_or_notify_cancel():
+                job = heapq.heappop(self._queue)[2]
+                if job.deaths == 0 and not job.future.set_running_or_notify_cancel():
                     continue
-                self._start(work, nursery)
+                self._start(job, server)
 
-    def _fits(self, work: _Work) -> bool:
-        if work.deaths or any(other.deaths for other in self._running.values()):
+    def _fits(self, job: _Submitted) -> bool:
+        if job.deaths or any(other.deaths for other, _ in self._running.values()):
             return not self._running
-        limit = self._slots + (0 if work.spec.kind == "train" else 1)
-        return len(self._running) < limit
+        return len(self._running) < self._slots + (0 if job.trains else 1)
 
-    def _start(self, work: _Work, nursery: ForkServerProcess) -> None:
-        work.result_end, result = os.pipe()
-        work.log_end, log = os.pipe()
-        token = _filled_pipe(bytes.fromhex(work.spec.token))
-        for end in (work.result_end, work.log_end):
-            os.set_blocking(end, False)
-            self._selector.register(end, selectors.EVENT_READ, work)
-        work.devices = self._free_devices() if work.spec.kind == "train" else ""
-        self._running[work.spec.id] = work
+    def _start(self, job: _Submitted, server: ForkServerProcess) -> None:
+        output = WorkerOutput(self._selector, self._result_limit + job.spec.room)
+        token = _filled_pipe(bytes.fromhex(job.spec.token))
+        job.devices = self._free_devices() if job.trains else ""
+        self._running[job.spec.id] = job, output
+        theirs = (*output.theirs, token)
         try:
             with contextlib.suppress(BrokenPipeError, ConnectionError):  # its end is seen by the next turn
-                spec = dataclasses.replace(work.spec, devices=work.devices, token="")
-                send_frame(nursery.socket, to_json(spec), (result, log, token))
+                spec = dataclasses.replace(job.spec, devices=job.devices, token="")
+                send_frame(server.socket, to_json(spec), theirs)
         finally:
-            for sent in (result, log, token):
-                os.close(sent)
+            for end in theirs:
+                os.close(end)
 
     def _free_devices(self) -> str:
-        taken = [other.devices for other in self._running.values()]
+        """The devices that the fewest trainings have."""
+        taken = [other.devices for other, _ in self._running.values()]
         return min(self._devices, key=taken.count, default="")
-
-    def _read(self, work: _Work, end: int) -> None:
-        """Take what there is on one of a worker's pipes, up to 1 MiB a turn."""
-        for _ in range(16):
-            if end not in (work.result_end, work.log_end):
-                return
-            try:
-                part = os.read(end, 2**16)
-            except BlockingIOError:
-                return
-            if part and end == work.log_end:
-                _keep_ends(work, part)
-            elif part:
-                work.result += part
-                work.overflow = len(work.result) > self._result_limit + work.spec.room
-            if not part or work.overflow:
-                self._close_end(work, end)
-
-    def _close_end(self, work: _Work, end: int) -> None:
-        self._selector.unregister(end)
-        os.close(end)
-        if end == work.result_end:
-            work.result_end = -1
-        else:
-            work.log_end = -1
 
     def _hear(self, message: Mapping[str, Any]) -> None:
         if "status" not in message:
             return
-        work = self._running.pop(message["id"])
-        self._drain(work)
-        reason = "result" if work.overflow else message["reason"]
-        work.future.set_result(WorkerExit(message["status"], reason, bytes(work.result), _log(work)))
-
-    def _drain(self, work: _Work) -> None:
-        """Read what a dead worker left in its pipes (they hold less than 1 MiB) and close them."""
-        for end in (work.result_end, work.log_end):
-            if end >= 0:
-                self._read(work, end)
-        for end in (work.result_end, work.log_end):
-            if end >= 0:
-                self._close_end(work, end)
+        job, output = self._running.pop(message["id"])
+        job.future.set_result(output.ended(message["status"], message["reason"]))
 
     def _after_death(self) -> None:
-        """Try again, alone, what ran when the nursery died; what kills it alone is to blame."""
+        """Try again, alone, what ran when the fork server died; what kills it alone is to blame."""
         died, self._running = list(self._running.values()), {}
-        for work in died:
-            self._drain(work)
-            work.deaths += 1
-            if work.deaths == 2:
-                work.future.set_result(WorkerExit(0, "nursery", b"", _log(work)))
+        for job, output in died:
+            output.drain()
+            job.deaths += 1
+            if job.deaths == 2:
+                job.future.set_result(WorkerExit(0, "fork server", b"", ""))
             else:
-                work.spec = dataclasses.replace(work.spec, id=f"{work.spec.id}-again")
-                work.result, work.overflow = bytearray(), False
+                job.spec = dataclasses.replace(job.spec, id=f"{job.spec.id}-again")
                 with self._lock:
-                    self._enqueue(work)
+                    self._enqueue(job)
 
     def _give_up(self, error: Exception) -> None:
-        """Everybody who waits is told why, also those whose order was never begun."""
+        """Tell all that wait why, also those whose job was never begun."""
         for future in self._unfinished():
             if future.running() or future.set_running_or_notify_cancel():
                 future.set_exception(error)
 
     def _unfinished(self) -> list[Future[WorkerExit]]:
-        """The futures that wait still, of orders that nobody works on any more; no new ones are taken."""
+        """The futures of jobs that nobody works on any more and that still wait; no new ones are taken."""
         with self._lock:
             self._closing = True
-            waiting = [work for _, _, work in self._queue] + list(self._running.values())
+            waiting = [job for _, _, job in self._queue]
             self._queue.clear()
-        for work in waiting:
-            if work.spec.id in self._running:
-                self._drain(self._running.pop(work.spec.id))
-        return [work.future for work in waiting if not work.future.done()]
+        for job, output in self._running.values():
+            output.drain()
+            waiting.append(job)
+        self._running.clear()
+        return [job.future for job in waiting if not job.future.done()]
 
 
 def _filled_pipe(content: bytes) -> int:
@@ -275,15 +219,3 @@ def _filled_pipe(content: bytes) -> int:
     os.write(writing, content)
     os.close(writing)
     return reading
-
-
-def _keep_ends(work: _Work, part: bytes) -> None:
-    room = LOG_BYTES - len(work.log_head)
-    work.log_head += part[:room] if room > 0 else b""
-    work.log_tail += part[max(room, 0) :]
-    del work.log_tail[:-LOG_BYTES]
-
-
-def _log(work: _Work) -> str:
-    gap = b"\n[...]\n" if len(work.log_tail) == LOG_BYTES else b""
-    return (work.log_head + gap + work.log_tail).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Start the nursery, in an environment without secrets."""
+"""Start the fork server, in an environment without secrets."""
 
 from __future__ import annotations
 
@@ -13,32 +13,14 @@ from ge_engine.errors import GeError
 from ge_engine.evaluation.protocol.frames import receive_frame, send_frame
 from ge_engine.evaluation.protocol.messages import SessionSpec, to_json
 from ge_engine.evaluation.sandbox.bubblewrap import around
-
-_ENVIRONMENT = frozenset(
-    [
-        "PATH",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        "LD_LIBRARY_PATH",
-        "DYLD_LIBRARY_PATH",
-        "PYTHONPATH",
-        "VIRTUAL_ENV",
-        "TERM",
-        "CUDA_VISIBLE_DEVICES",
-        "CUDA_HOME",
-        "NVIDIA_VISIBLE_DEVICES",
-        "NVIDIA_DRIVER_CAPABILITIES",
-    ]
-)
-_PREFIXES = ("LC_", "OMP_", "MKL_", "KMP_", "GOMP_")
+from ge_engine.evaluation.sandbox.environment import clean_environment
 
 
 class ForkServerProcess:
-    """The nursery's process and the socket to it.
+    """The fork server's process and the socket to it.
 
     Raises:
-        GeError: it does not come up.
+        GeError: it does not start.
     """
 
     def __init__(self, session: SessionSpec, files: Sequence[int]) -> None:
@@ -68,7 +50,7 @@ class ForkServerProcess:
             ) from error
 
     def end(self) -> None:
-        """Close the socket, upon which the nursery kills its workers and leaves."""
+        """Close the socket; the fork server then kills its workers and ends."""
         self.socket.close()
         try:
             self._process.wait(timeout=10)
@@ -84,16 +66,3 @@ def _command(session: SessionSpec, descriptor: int) -> list[str]:
         return command
     jobs = os.path.join(session.scratch, "jobs")
     return around([*session.places, session.scratch], [jobs], session.scratch, command, session.hidden)
-
-
-def clean_environment() -> dict[str, str]:
-    """The variables that a worker gets: an allow-list, so no key or token among them. OpenMP threads that
-    wait soon sleep: on a busy machine spinning ones make small networks ten times slower."""
-    kept = {k: v for k, v in os.environ.items() if k in _ENVIRONMENT or k.startswith(_PREFIXES)}
-    return {"GOMP_SPINCOUNT": "1000", **kept} | {
-        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONHASHSEED": "0",
-        "HF_HUB_OFFLINE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }

@@ -18,13 +18,13 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ge_engine.evaluation.data.module_loader import preload, see_only
 from ge_engine.evaluation.data.shared_arrays import mapped_for
+from ge_engine.evaluation.fork_server.running import ResourceWatch, RunningJob
 from ge_engine.evaluation.protocol.frames import receive_frame, send_frame
 from ge_engine.evaluation.protocol.messages import (
     TOKEN_BYTES,
@@ -36,45 +36,13 @@ from ge_engine.evaluation.protocol.messages import (
     session_from_json,
 )
 from ge_engine.evaluation.sandbox import confinement, limits, namespaces
-from ge_engine.evaluation.sandbox.confinement import FILE_BYTES
-from ge_engine.evaluation.sandbox.disk_usage import DiskWatch
-from ge_engine.evaluation.sandbox.limits import PROCESSES, TASKS
-from ge_engine.evaluation.sandbox.process_tree import (
-    children,
-    descendants,
-    kill,
-    kill_children,
-    kill_group,
-    threads,
-)
+from ge_engine.evaluation.sandbox.process_tree import children, kill_children
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.worker import runner
 from ge_engine.evaluation.worker.process_group import by_fork
 from ge_engine.evaluation.worker.spawn import START_SECONDS, spawn
 
-FOLDER_BYTES = 2 * 2**30
 WATCH_SECONDS = 0.5
-
-
-@dataclass(slots=True)
-class RunningJob:
-    """A worker: the job's id, its process, its deadline on the monotonic clock, and why it was killed. One
-    that is spawned tells on `hello` that it begins; the `seconds` that it may take count from then. `first`
-    is the first process of its namespace, 0 where it has none of its own."""
-
-    id: str
-    pid: int
-    deadline: float
-    seconds: float
-    hello: socket.socket | None = None
-    reason: str = ""
-    first: int = 0
-
-    def kill(self) -> None:
-        """Kill it with all that it started; orphans of one without a namespace are adopted, and killed when
-        it is reaped."""
-        kill_group(self.pid)
-        kill(self.first)
 
 
 class ForkServer:
@@ -93,8 +61,7 @@ class ForkServer:
         limits.hide_memory(True)
         self._selector = selectors.DefaultSelector()
         self._running: dict[int, RunningJob] = {}
-        arrays = frozenset((found.st_dev, found.st_ino) for found in map(os.fstat, self._files))
-        self._disk = DiskWatch(FOLDER_BYTES, FILE_BYTES, arrays)
+        self._watch = ResourceWatch(self._files)
         self._wake, wake_end = os.pipe()
         for end in (self._wake, wake_end):
             os.set_blocking(end, False)
@@ -103,7 +70,7 @@ class ForkServer:
         self._wake_end = wake_end
 
     def serve(self) -> None:
-        """Fork, watch and reap until the engine is gone; then kill what is left."""
+        """Start, watch and reap workers until the engine is gone; then kill what is left."""
         if not self._spawns:
             self._warm()
         send_frame(self._sock, b'{"ready": true}')
@@ -118,7 +85,7 @@ class ForkServer:
                 for job in filter(None, ready.values()):
                     self._greet(job)
                 self._reap()
-                self._watch()
+                self._kill_what_exceeds()
                 if self._sock.fileno() in ready:
                     self._accept()
         except (EOFError, ConnectionError):
@@ -132,10 +99,8 @@ class ForkServer:
             see_only(self._session.readable)
         confinement.warm(self._session)
         preload(self._session.preload)
-        for left in Path(
-            self._session.scratch, "jobs"
-        ).iterdir():  # libraries make caches as they are imported
-            remove_tree(left)
+        for cache in Path(self._session.scratch, "jobs").iterdir():  # of libraries that were imported
+            remove_tree(cache)
         torch.set_num_threads(1)
         gc.collect()
         gc.freeze()
@@ -164,7 +129,7 @@ class ForkServer:
         self._tell(id=spec.id, pid=job.pid)
         if self._apart:
             job.first = self._apart.take()
-            with suppress(OSError):  # tried again, and told, when there is an order
+            with suppress(OSError):  # tried again, and told, when there is a job
                 self._apart.make_ready()
 
     @property
@@ -176,13 +141,19 @@ class ForkServer:
         pid = os.fork()
         if pid == 0:
             self._become_worker(spec, ends)
-        return RunningJob(spec.id, pid, started + spec.timeout, spec.timeout)
+        return self._job(spec, pid, started + spec.timeout)
 
     def _spawn(self, spec: JobSpec, body: bytes, ends: list[int]) -> RunningJob:
         pid, hello = spawn(0, [(self._body, self._files), (body, ends)])
-        job = RunningJob(spec.id, pid, time.monotonic() + START_SECONDS, spec.timeout, hello)
+        job = self._job(spec, pid, time.monotonic() + START_SECONDS, hello)
         self._selector.register(hello, selectors.EVENT_READ, job)
         return job
+
+    def _job(
+        self, spec: JobSpec, pid: int, deadline: float, hello: socket.socket | None = None
+    ) -> RunningJob:
+        folder = Path(self._session.scratch, "jobs", spec.id)
+        return RunningJob(spec.id, folder, pid, deadline, spec.timeout, hello)
 
     def _greet(self, job: RunningJob) -> None:
         """A spawned worker begins, or is dead already and will be reaped."""
@@ -240,8 +211,8 @@ class ForkServer:
                     os.waitpid(job.first, 0)
                 if self._apart is None:
                     kill_children(keep=frozenset(self._running))
-                self._disk.forget(pid)
-                remove_tree(self._folder(job))
+                self._watch.forget(job)
+                remove_tree(job.folder)
                 self._tell(id=job.id, status=os.waitstatus_to_exitcode(status), reason=job.reason)
 
     def _forget_first(self, pid: int) -> None:
@@ -252,34 +223,16 @@ class ForkServer:
             if job.first == pid:
                 job.first = 0
 
-    def _watch(self) -> None:
-        now = time.monotonic()
+    def _kill_what_exceeds(self) -> None:
         for job in self._running.values():
-            if job.reason:
-                continue
-            if now >= job.deadline:
-                late = f"spawn: it did not begin within {START_SECONDS:g} s"
-                job.reason = late if job.hello else "timeout"
-            elif self._disk.over([job.pid, job.first], self._folder(job)):
-                job.reason = "disk"
-            elif descendants([job.pid, job.first]) > PROCESSES:
-                job.reason = "processes"
-            elif threads([job.pid, job.first]) > TASKS:
-                job.reason = "threads"
-            if job.reason:
-                job.kill()
+            if not job.reason:
+                job.reason = self._watch.exceeded(job)
+                if job.reason:
+                    job.kill()
         if self._apart is None:
-            self._watch_orphans()
-
-    def _watch_orphans(self) -> None:
-        """Those of workers without a namespace: nobody knows whose they are."""
-        running = frozenset(self._running)
-        orphans = [pid for pid in children() if pid not in running]
-        if len(orphans) > PROCESSES or threads(orphans) > TASKS or self._disk.hoard(orphans):
-            kill_children(keep=running)
-
-    def _folder(self, job: RunningJob) -> Path:
-        return Path(self._session.scratch, "jobs", job.id)
+            running = frozenset(self._running)
+            if self._watch.exceeded_by_orphans([pid for pid in children() if pid not in running]):
+                kill_children(keep=running)
 
     def _tell(self, **message: object) -> None:
         send_frame(self._sock, json.dumps(message).encode())

@@ -1,4 +1,4 @@
-"""What each module of a network takes, gives, holds and costs, seen in a forward pass that runs anyway."""
+"""Shapes, parameters and FLOPs of each module of a network, seen in a forward pass that runs anyway."""
 
 from __future__ import annotations
 

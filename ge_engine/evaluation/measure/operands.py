@@ -1,11 +1,10 @@
-"""Watches the tensors that enter the operations of a forward pass.
+"""Watches the tensors that enter the operations of a forward pass: weights, wherever they are kept.
 
 torch calls a dispatch mode for every operation, below autograd and whatever a network overrides.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,13 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from ge_engine.evaluation.measure.parameters import storage_of
+from ge_engine.evaluation.measure.tensor_memory import (
+    content_digest,
+    lies_inside,
+    numbers_held,
+    spans_of,
+    tells_places,
+)
 
 _PLACES = frozenset(
     f"aten.{name}"
@@ -37,7 +43,7 @@ _PLACES = frozenset(
 _READS = ("from_file",)
 _LEAVES = frozenset(["numpy", "__array__", "tolist", "__dlpack__"])
 _SCALARS_OUT = 256
-"""So many numbers of an image may become Python's, one by one, in a pass."""
+"""Numbers of an image that may become Python's, one by one, in a pass."""
 
 
 class ComputesOutside(Exception):
@@ -132,7 +138,7 @@ class OperandWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         storage = storage_of(tensor)
         if storage in self._spans:
             self.order.setdefault(storage)
-            if _inside(tensor, self._spans[storage]):
+            if lies_inside(tensor, self._spans[storage]):
                 return
             self.beyond.add(storage)
         if storage in self._learned or storage in self.foreign or storage in self._loose:
@@ -194,35 +200,12 @@ class OperandWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _drop_repeated(self) -> None:
         """Keep one of the foreign tensors with the same content, which a list gives anew in each pass."""
         for storage in [one for one in self.foreign if one not in self._settled]:
-            content = _content(self.foreign[storage].tensor)
+            content = content_digest(self.foreign[storage].tensor)
             if content in self._contents:
                 del self.foreign[storage]
             else:
                 self._contents.add(content)
                 self._settled.add(storage)
-
-
-class GraphWatch(OperandWatch):  # type: ignore[no-untyped-call]
-    """`graph` is a digest of the operations with their operands and the shapes of their results, without any
-    constant."""
-
-    def __init__(self, registered: Iterable[Tensor], statistics: Collection[int] = ()) -> None:
-        super().__init__(registered, statistics)
-        self._numbers: dict[int, int] = {}
-        self._graph = hashlib.sha256()
-
-    @property
-    def graph(self) -> str:
-        return self._graph.hexdigest()
-
-    def _saw(self, name: str, operands: list[Tensor], results: list[Tensor]) -> None:
-        super()._saw(name, operands, results)
-        before, after = (
-            [self._numbers.setdefault(storage_of(one), len(self._numbers)) for one in tensors]
-            for tensors in (operands, results)
-        )
-        shapes = [tuple(one.shape) for one in results]
-        self._graph.update(f"{name} {before} {after} {shapes}\n".encode())
 
 
 class LeavingWatch(TorchFunctionMode):
@@ -247,44 +230,3 @@ class LeavingWatch(TorchFunctionMode):
                 )
             self._watch.alias(args[0])
         return func(*args, **(kwargs or {}))
-
-
-Span = tuple[int, int]
-
-
-def spans_of(tensors: Iterable[Tensor]) -> dict[int, list[Span]]:
-    """The bytes, from and to, of each storage that `tensors` take."""
-    spans: dict[int, list[Span]] = {}
-    for tensor in tensors:
-        spans.setdefault(storage_of(tensor), []).append(_span(tensor))
-    return spans
-
-
-def _span(tensor: Tensor) -> Span:
-    first = int(tensor.storage_offset()) * tensor.element_size()
-    if not tensor.numel():
-        return first, first
-    sides = zip(tensor.shape, tensor.stride(), strict=True)
-    return first, first + tensor.element_size() * (1 + sum((side - 1) * step for side, step in sides))
-
-
-def _inside(tensor: Tensor, spans: list[Span]) -> bool:
-    first, last = _span(tensor)
-    return any(low <= first and last <= high for low, high in spans)
-
-
-def tells_places(tensor: Tensor) -> bool:
-    """True for whole numbers of a size that indices, positions and masks have."""
-    return tensor.dtype in (torch.bool, torch.int32, torch.int64)
-
-
-def numbers_held(tensor: Tensor) -> int:
-    """How many weights the whole memory of `tensor` has room for: its elements, and one for four bytes."""
-    size = tensor.untyped_storage().nbytes()
-    elements = 0 if tells_places(tensor) else size // tensor.element_size()
-    return max(elements, -(-size // 4))
-
-
-def _content(tensor: Tensor) -> bytes:
-    whole = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.untyped_storage())
-    return hashlib.blake2b(whole.cpu().numpy().data).digest()

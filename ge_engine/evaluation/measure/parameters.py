@@ -1,4 +1,4 @@
-"""What a built network weighs, counted so that no weight is free.
+"""The parameters, buffers and bytes of a built network, counted so that no weight is free.
 
 Counting reads torch's own tables of every module; it calls no method that a candidate can override.
 """

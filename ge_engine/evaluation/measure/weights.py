@@ -18,8 +18,8 @@ from ge_engine.evaluation.measure.parameters import (
 )
 
 FREE = 256
-"""So many single numbers (a temperature, an epsilon) cost nothing, in tensors and again in the code. Of more,
-all count."""
+"""Single numbers (a temperature, an epsilon) up to this many cost nothing, in tensors and again in the code;
+of more, all count."""
 
 
 @dataclass(frozen=True, slots=True)

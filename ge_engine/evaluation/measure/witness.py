@@ -1,7 +1,7 @@
-"""What a training shows of a network's costs: seen in a training step and in every answer that is scored.
+"""A network's costs as seen in its training: in a training step and in every answer that is scored.
 
-A network can tell a probe from a training by the number of images and by their values. It cannot do so here
-without giving up the answers.
+A network can distinguish a probe from a training by the number of images and by their values. Here it cannot
+do so without giving up its answers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ge_engine.evaluation.measure.weights import weights_of, what_weighs
 
 REPEATS, WARM_UP = 15, 3
 ALIKE = 0.1
-"""What rounding in another batch may make of an answer, in standard deviations of all logits."""
+"""By how much rounding in another batch may change an answer, in standard deviations of all logits."""
 _clock = time.perf_counter
 
 

@@ -1,4 +1,4 @@
-"""Build many variants of a network, run one batch through each, and say what each holds and costs."""
+"""Build many variants of a network, run a batch through each, and report what each holds and costs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from ge_engine.evaluation.data.module_loader import ModuleAddress, import_source
 from ge_engine.evaluation.measure.inference import logits_of
 from ge_engine.evaluation.measure.parameters import numbers_in, registered_parameters
-from ge_engine.evaluation.probe.probe import TaskShape, refuse_giants
+from ge_engine.evaluation.probe.findings import TaskShape
+from ge_engine.evaluation.probe.probe import refuse_giants
 
 IMAGES = 2
 """Images in the batch: enough for batch normalisation of maps larger than 1x1."""

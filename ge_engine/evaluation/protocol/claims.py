@@ -1,7 +1,7 @@
-"""What a worker may say of a network: names, types, ranges and lengths, judged where it is read.
+"""What a worker may say about a network: names, types, ranges and lengths, checked where it is read.
 
-Generated code owns the process that a report comes from, so a report is a claim. One that does not keep to
-this is malformed, which is the candidate's fault. Raises TypeError or ValueError throughout.
+Generated code owns the process that a report comes from, so a report is a claim. One that breaks these
+rules is malformed, which is the candidate's fault. Raises TypeError or ValueError throughout.
 """
 
 from __future__ import annotations

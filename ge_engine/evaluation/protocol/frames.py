@@ -1,4 +1,4 @@
-"""Frames between the engine and the nursery: a length, a body, and file descriptors along with it."""
+"""Frames between the engine, the fork server and workers: a length, a body, and file descriptors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ DESCRIPTORS = 16
 
 
 def send_frame(sock: socket.socket, body: bytes, descriptors: Sequence[int] = ()) -> None:
-    """Send `body`; copies of `descriptors` arrive in the other process. Without any, it makes no call that
-    candidates may not make: a worker says that it begins when it is confined."""
+    """Send `body`; copies of `descriptors` arrive in the other process. Without any, it makes only calls that
+    candidates may make: a worker says that it begins when it is confined already."""
     head = _LENGTH.pack(len(body))
     if descriptors:
         socket.send_fds(sock, [head], list(descriptors))

@@ -14,10 +14,10 @@ from ge_engine.evaluation.protocol import claims
 
 TOKEN_BYTES = 16
 BEGUN = b"candidate begins"
-"""Stands before a report where the candidate's code had begun before it was made: what comes after it,
-whatever it says, may be the candidate's word."""
+"""Precedes a report that was made after the candidate's code had begun: what follows it may be the
+candidate's word."""
 WORKER_FAULT = 70
-"""The exit status of a process of the engine's that failed outside the candidate's code."""
+"""The exit status of a worker that failed outside the candidate's code."""
 REPORT_LIMIT = 4 * 2**20
 CHECKPOINT_LIMIT = 2**30
 _HEAD = struct.Struct(">QQQ")
@@ -37,11 +37,13 @@ class ArraySpec:
 
 @dataclass(frozen=True, slots=True)
 class SessionSpec:
-    """What all jobs of one evaluation share. `arrays` are the arrays "train", "labels", "validation",
-    "test", whose files come along in this order; `memory` is bytes, `readable` the paths that a
-    candidate may read under the sandbox; `processes` is how many train one candidate together. `memory`
-    and `threads` are for each of them. `start_method` is how workers begin: "fork" or "spawn". `places`,
-    `hidden`, `listed` and `modules` are those of `readable.Readable`."""
+    """What all jobs of one evaluation share.
+
+    `arrays` are "train", "labels", "validation" and "test", whose files are sent in this order. `readable`
+    are the paths that a candidate may read under the sandbox; `places`, `hidden`, `listed` and `modules` are
+    those of `readable.Readable`. `processes` train one candidate together, each with `memory` bytes and
+    `threads`. `start_method` is how workers begin: "fork" or "spawn".
+    """
 
     seed_path: str
     entry: str
@@ -78,12 +80,12 @@ class JobSpec:
     """One job: `kind` is "probe", "train", "again" (a probe that also measures answers to real images,
     untrained), or "size" (building the `variants`, sources like `source`). `source` is latin-1 text of the
     genome's bytes; `token` (hex) marks the report of this job, and comes to the worker through a pipe, not in
-    here; `sent` is the engine's monotonic clock when it was ordered. `devices` is the CUDA_VISIBLE_DEVICES of
-    a training, "" for none of its own.
+    here; `sent` is the engine's monotonic clock when it was submitted. `devices` is the CUDA_VISIBLE_DEVICES
+    of a training, "" for none of its own.
 
     `split` is "validation", "test" or "both" (validation, then test). `epochs`, `keep`, `step_seconds` and
-    `steps` are those of `trainer.Stage`; `checkpoint` is the path of the file to go on from, "" for none, and
-    `room` the most bytes of the one to keep."""
+    `steps` are those of `train.spec.Stage`; `checkpoint` is the path of the file to continue from, "" for
+    none, and `room` the most bytes of the one to keep."""
 
     id: str
     kind: str
@@ -106,7 +108,7 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """What a worker says at the end. `stage` is "" when it went through; `kind` as in `Failed`."""
+    """What a worker says at the end. `stage` is where it failed, "" if it did not; `kind` as in `Failed`."""
 
     stage: str = ""
     kind: str = ""
@@ -128,7 +130,7 @@ def to_json(record: Any) -> bytes:
 
 def session_from_json(data: bytes) -> SessionSpec:
     values = json.loads(data)
-    arrays = {name: ArraySpec(tuple(b["shape"]), b["dtype"]) for name, b in values.pop("blocks").items()}
+    arrays = {name: ArraySpec(tuple(b["shape"]), b["dtype"]) for name, b in values.pop("arrays").items()}
     for key in ("mean", "std", "readable", "preload", "places", "hidden", "listed"):
         values[key] = tuple(values[key])
     return SessionSpec(**values, arrays=arrays)

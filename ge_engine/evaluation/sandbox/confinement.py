@@ -1,4 +1,4 @@
-"""Take from a worker what a candidate must not have, before anything of the candidate runs."""
+"""Confines a worker before anything of the candidate runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from ge_engine.evaluation.protocol.messages import JobSpec, SessionSpec
-from ge_engine.evaluation.sandbox import limits, namespaces, network, seccomp
+from ge_engine.evaluation.sandbox import landlock, limits, namespaces, network, seccomp
 
 FILE_BYTES = 256 * 2**20
 _LANDLOCKED = ("landlock", "bwrap")
@@ -33,7 +33,7 @@ _OF_THE_MACHINE = (
 )
 
 
-_RULES: dict[str, limits.Rule] = {}
+_RULES: dict[str, landlock.Rule] = {}
 """Rules that hold for all workers, opened by `warm` in the process that they are forks of."""
 
 
@@ -42,15 +42,15 @@ _PROGRAMS: dict[str, bytes] = {}
 
 
 def warm(session: SessionSpec) -> None:
-    """Make ready what confines all forks of this process, to begin them sooner: the filter, and paths that
-    they may read, opened once; /proc is each one's own."""
+    """Prepare what confines all forks of this process, so that they begin sooner: the filter, and the paths
+    that they may read, opened once. Each has a /proc of its own."""
     if limits.LINUX:
         _PROGRAMS[session.sandbox] = _program(session, seccomp.WITHIN)
-    if session.sandbox not in _LANDLOCKED or not limits.landlock_version():
+    if session.sandbox not in _LANDLOCKED or not landlock.landlock_version():
         return
     places = [path for path in session.readable if path != "/proc" and not path.startswith("/proc/")]
     if limits.room_for_files(len(places)):
-        _RULES.update(limits.rules_to_read(places))
+        _RULES.update(landlock.rules_to_read(places))
 
 
 def settle(spec: JobSpec, session: SessionSpec, folder: Path, log: int) -> Callable[[], object]:
@@ -70,10 +70,10 @@ def settle(spec: JobSpec, session: SessionSpec, folder: Path, log: int) -> Calla
     if session.sandbox != "none" and session.device == "cpu" and network.own_network():
         limits.limit_tasks()
     limits.drop_privileges()
-    if session.sandbox in _LANDLOCKED and limits.landlock_version():
+    if session.sandbox in _LANDLOCKED and landlock.landlock_version():
         readable, writable = _places(session, folder, alone)
         other = [path for path in readable if path not in _RULES]
-        limits.landlock(other, writable, session.listed, _RULES.values())
+        landlock.restrict_files(other, writable, session.listed, _RULES.values())
         _RULES.clear()
     limits.set_limits(
         memory=session.memory,
@@ -90,15 +90,16 @@ def close(session: SessionSpec, alone: bool) -> None:
     process namespace holds no process but the candidate's."""
     landlocked = session.sandbox in _LANDLOCKED
     if landlocked:
-        limits.landlock_network()
-    if alone or (landlocked and limits.landlock_version() >= 6):
+        landlock.close_network()
+    if alone or (landlocked and landlock.landlock_version() >= 6):
         seccomp.hold(_PROGRAMS.get(session.sandbox) or _program(session, seccomp.WITHIN))
     else:
         seccomp.hold(_program(session, {**seccomp.WITHIN, **seccomp.signals_to(os.getpid())}))
 
 
 def in_force() -> set[str]:
-    """What there is here: "filter" over system calls, "processes" in namespaces. Tried in another process."""
+    """What is available here, tried in another process: "filter" over system calls, "processes" in
+    namespaces."""
     if not limits.LINUX:
         return set()
     command = [sys.executable, "-P", "-m", "ge_engine.evaluation.sandbox.confinement"]
@@ -128,9 +129,9 @@ def _show_own_processes() -> bool:
 
 
 def _places(session: SessionSpec, folder: Path, alone: bool) -> tuple[list[str], list[str]]:
-    """What may be read, and what may be changed: device files too, and nccl keeps shared memory of its
-    processes there. Of other processes nothing may be read, unless several train on GPUs together: the driver
-    of each needs to read about its own, and those that are yet to begin cannot be named."""
+    """What may be read, and what may be changed: also device files, among which nccl keeps shared memory of
+    its processes. Of other processes nothing may be read, unless several train on GPUs together: the driver
+    of each must read about the processes of the others, and those that have not begun cannot be named."""
     readable = list(session.readable)
     writable = [str(folder), *_devices(session)]
     if not alone and not (session.device == "cuda" and session.processes > 1):

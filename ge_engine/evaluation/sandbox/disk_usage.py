@@ -1,30 +1,31 @@
-"""How much a candidate stores: in its folder, at all levels, and in files that have no name any more."""
+"""How much a candidate stores: in its folder, at all levels, and in files that no longer have a name."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ge_engine.evaluation.sandbox.limits import LINUX
+from ge_engine.evaluation.sandbox.process_tree import family
 
 DEEPEST = 64
-"""Levels of folders. Nobody needs so many; counting further would cost more than killing."""
+"""Levels of folders. Nobody needs more; counting further would cost more than killing."""
 ENTRY_BYTES = 64 * 2**10
-"""What a name costs at least: a million empty files are no small thing to remove."""
+"""The least that a name counts: a million empty files are slow to remove."""
 File = tuple[int, int]
 """The device and inode of a file."""
 HIDDEN_TICKS = 4
-"""So often in a row a process may hide its descriptors, as one that begins or ends does."""
+"""Times in a row that a process may hide its descriptors, as one that begins or ends does."""
 
 
 @dataclass(slots=True)
 class DiskWatch:
-    """Tells which candidates store more than `limit` bytes. A file that is mapped and no longer open or named
-    counts with `file_bytes`, the most that one can hold, where its size is not to be seen. Files that are
+    """Says which candidates store more than `limit` bytes. A file that is mapped and no longer open or named
+    counts with `file_bytes`, the most that one can hold, where its size is not visible. Files that are
     `known`, by device and inode, or that this process has mapped as well, are not the candidate's."""
 
     limit: int
@@ -33,8 +34,8 @@ class DiskWatch:
     _hidden: dict[int, int] = field(default_factory=dict)
 
     def over(self, pids: Sequence[int], folder: Path) -> bool:
-        """Whether a worker, the first of `pids`, stores too much in `folder` and besides, with all that stems
-        from `pids`: the first process of its namespace has those whose parents have ended."""
+        """Whether a worker, the first of `pids`, stores too much in `folder` and elsewhere, with all that
+        descend from `pids`: the first process of its namespace has those whose parents have ended."""
         stored = stored_bytes(folder, self.limit)
         return stored > self.limit or self._hold_more(pids, self.limit - stored, pids[0])
 
@@ -120,19 +121,6 @@ def _enter(
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     handles.append(os.open(name, flags, dir_fd=parent))
     pending.append(os.scandir(handles[-1]))
-
-
-def family(pids: Iterable[int]) -> Iterator[int]:
-    """`pids`, but for 0, and all that descend from them (Linux); elsewhere `pids` alone."""
-    pending = [pid for pid in pids if pid]
-    while pending:
-        one = pending.pop()
-        yield one
-        with suppress(OSError):
-            for thread in os.listdir(f"/proc/{one}/task"):
-                with suppress(OSError):
-                    text = Path(f"/proc/{one}/task/{thread}/children").read_text()
-                    pending += [int(word) for word in text.split()]
 
 
 def _living(pid: int) -> int:

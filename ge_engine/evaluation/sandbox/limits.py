@@ -1,10 +1,4 @@
-"""What a process that runs generated code may do. Linux first; on other systems, POSIX limits only.
-
-Landlock (Linux 5.13 and later, no privilege needed) denies files outside an allow-list, TCP, signals
-to processes outside and reading their memory; https://docs.kernel.org/userspace-api/landlock.html.
-It knows nothing of UDP, of modes and times of files, or of priorities: `network.py` and `seccomp.py` close
-the rest.
-"""
+"""Limits of a process that runs generated code: memory, time, files, processes, privileges (mostly Linux)."""
 
 from __future__ import annotations
 
@@ -14,27 +8,19 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _PR_SET_CHILD_SUBREAPER, _PR_CAPBSET_DROP = 36, 24
-_LANDLOCK_CREATE, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT = 444, 445, 446
-_FS_EXECUTE, _FS_WRITE_FILE, _FS_READ_FILE, _FS_READ_DIR = 1, 2, 4, 8
-_FS_READ = _FS_EXECUTE | _FS_READ_FILE | _FS_READ_DIR
-_FS_RIGHTS_BY_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
-_FS_IOCTL_DEV = 1 << 15
-_SCOPE_SIGNALS = 2
-_FILE_RIGHTS = _FS_EXECUTE | _FS_WRITE_FILE | _FS_READ_FILE | (1 << 14) | _FS_IOCTL_DEV
 _LIBC = ctypes.CDLL(None, use_errno=True)
 LINUX = sys.platform == "linux"
 PROCESSES = 128
-"""So many may stem from a candidate's at once."""
+"""Processes that may descend from a candidate's at once."""
 FILES = 1024
 """Files that a candidate may have open."""
 TASKS = 1024
 """Processes and threads of a candidate at once: counted by its user namespace, where it has one and is not
-root's, and by the nursery."""
+root's, and by the fork server."""
 
 
 def set_limits(*, memory: int, cpu_seconds: float, file_bytes: int, cuda: bool) -> None:
@@ -82,7 +68,7 @@ def mapped_bytes() -> int:
 
 
 def succeeds(act: Callable[[], bool]) -> bool:
-    """Whether `act` comes true without an OSError, tried in a process of its own that then ends."""
+    """Whether `act` gives true without an OSError, tried in a process of its own that then ends."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -128,119 +114,3 @@ def drop_privileges() -> None:
     data = ctypes.create_string_buffer(struct.pack("6I", *(0,) * 6))
     if _LIBC.capset(header, data) != 0:
         raise OSError(ctypes.get_errno(), "capset failed")
-
-
-def landlock_version() -> int:
-    """The kernel's Landlock ABI; 0 when there is none."""
-    if not LINUX:
-        return 0
-    return max(0, int(_LIBC.syscall(_LANDLOCK_CREATE, None, 0, 1)))
-
-
-def hold_signals() -> None:
-    """Refuse this thread, and what it starts, signals to all but what they start, from ABI 6 on.
-
-    Raises:
-        OSError: the kernel refuses.
-    """
-    if landlock_version() >= 6:
-        _restrict(struct.pack("QQQ", 0, 0, _SCOPE_SIGNALS))
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What Landlock allows below the open path `handle`; `text` is that as the kernel takes it."""
-
-    handle: int
-    text: ctypes.Array[ctypes.c_char]
-
-
-def rules_to_read(paths: Iterable[str]) -> dict[str, Rule]:
-    """Rules to read `paths`, which stay open: a fork adds them to its ruleset without a look at the disk."""
-    abi = landlock_version()
-    found = ((path, _rule(path, _FS_READ & _all_rights(abi))) for path in paths)
-    return {path: rule for path, rule in found if rule is not None}
-
-
-def landlock(
-    readable: Iterable[str],
-    writable: Iterable[str],
-    listed: Iterable[str] = (),
-    known: Collection[Rule] = (),
-) -> None:
-    """Confine this thread, and what it starts, to reading `readable`, changing `writable`, seeing the names
-    of the files below `listed`, and what `known` rules allow, whose paths are closed.
-
-    No signals to or abstract sockets of outsiders from ABI 6 on.
-
-    Raises:
-        OSError: the kernel refuses.
-    """
-    abi = landlock_version()
-    all_rights = _all_rights(abi)
-    attributes = struct.pack("QQQ", all_rights, 0, 3 if abi >= 6 else 0)
-    size = 24 if abi >= 6 else 8
-    ruleset = _syscall(_LANDLOCK_CREATE, ctypes.create_string_buffer(attributes[:size]), size, 0)
-    try:
-        for paths, rights in ((readable, _FS_READ), (writable, all_rights), (listed, _FS_READ_DIR)):
-            for path in paths:
-                _allow(ruleset, path, rights & all_rights)
-        for rule in known:
-            _syscall(_LANDLOCK_ADD_RULE, ruleset, 1, rule.text, 0)
-            os.close(rule.handle)
-        _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        _syscall(_LANDLOCK_RESTRICT, ruleset, 0)
-    finally:
-        os.close(ruleset)
-
-
-def landlock_network() -> None:
-    """Deny this thread, and what it starts, new TCP connections and servers, from ABI 4 on; connections that
-    stand go on.
-
-    Raises:
-        OSError: the kernel refuses.
-    """
-    if landlock_version() < 4:
-        return
-    _restrict(struct.pack("QQ", 0, 3))
-
-
-def _restrict(attributes: bytes) -> None:
-    ruleset = _syscall(_LANDLOCK_CREATE, ctypes.create_string_buffer(attributes), len(attributes), 0)
-    try:
-        _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        _syscall(_LANDLOCK_RESTRICT, ruleset, 0)
-    finally:
-        os.close(ruleset)
-
-
-def _all_rights(abi: int) -> int:
-    return (1 << _FS_RIGHTS_BY_ABI[min(abi, 5)]) - 1
-
-
-def _rule(path: str, rights: int) -> Rule | None:
-    try:
-        handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    rights = rights if os.path.isdir(path) else rights & _FILE_RIGHTS
-    return Rule(handle, ctypes.create_string_buffer(struct.pack("=Qi", rights, handle)))
-
-
-def _allow(ruleset: int, path: str, rights: int) -> None:
-    rule = _rule(path, rights)
-    if rule is None:
-        return
-    try:
-        _syscall(_LANDLOCK_ADD_RULE, ruleset, 1, rule.text, 0)
-    finally:
-        os.close(rule.handle)
-
-
-def _syscall(number: int, *arguments: object) -> int:
-    result = int(_LIBC.syscall(number, *arguments))
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, f"Landlock: {os.strerror(code)}")
-    return result

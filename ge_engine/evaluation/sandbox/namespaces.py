@@ -1,9 +1,10 @@
 """A process namespace for each worker, where the system allows it (Linux): it sees and reaches no process but
 those that it started, and all of them end with it.
 
-The nursery moves into user, process and mount namespaces of its own, in which it may make further ones. The
-first process of a namespace is immune to signals from within and its end is that of all: it is a small one
-that does nothing else, and the worker is the second; https://man7.org/linux/man-pages/man7/pid_namespaces.7.html.
+The fork server moves into user, process and mount namespaces of its own, in which it may make further ones.
+The first process of a namespace is immune to signals from within and its end is that of all: it is a small
+one that does nothing else, and the worker is the second;
+https://man7.org/linux/man-pages/man7/pid_namespaces.7.html.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _MOUNT_SETATTR, _HERE, _RECURSIVE = 442, -100, 0x8000
 _PR_SET_DUMPABLE, _PR_CAP_AMBIENT, _RAISE, _SYS_ADMIN = 4, 47, 2, 21
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _FIRST = ("/bin/sh", "-c", "trap '' CHLD; exec sleep 2147483647")
-"""Does nothing, reaps whoever is left to it by ignoring their end, and costs no start of Python."""
+"""Does nothing, reaps orphans by ignoring their end, and costs no start of Python."""
 
 
 class Namespaces:
@@ -52,7 +53,7 @@ class Namespaces:
         return first
 
     def close(self) -> None:
-        """Leave this process no way to them."""
+        """Close this process's way back to them."""
         os.close(self._ours)
 
     def lost(self, pid: int) -> None:
@@ -62,8 +63,8 @@ class Namespaces:
 
 
 def settle_apart() -> bool:
-    """Go on as the first process of a process namespace, with rights over it, of which the calling process
-    waits for the end and ends in the same way. False, and nothing has changed, where that is not allowed."""
+    """Continue as the first process of a process namespace, with rights over it; the calling process waits
+    for its end, and ends in the same way. False, and nothing has changed, where that is not allowed."""
     if not limits.LINUX or not _allowed():
         return False
     _enter()

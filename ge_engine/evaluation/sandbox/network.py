@@ -1,7 +1,7 @@
 """Close the whole network to a process, UDP and name servers included (Linux).
 
 A network namespace of its own holds nothing but a loopback that nobody else hears. Where namespaces are not
-to be had, or would come between a process and its GPU, the filter of `seccomp` alone refuses new sockets.
+available, or would come between a process and its GPU, the filter of `seccomp` alone refuses new sockets.
 """
 
 from __future__ import annotations

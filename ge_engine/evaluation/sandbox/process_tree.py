@@ -1,10 +1,10 @@
-"""Kill a worker with all that it started."""
+"""The processes that descend from a worker: counted, and killed."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,33 +45,37 @@ def kill_children(keep: frozenset[int]) -> None:
                 os.waitpid(pid, 0)
 
 
-def descendants(roots: Iterable[int]) -> int:
-    """How many processes stem from `roots`, they themselves not counted (Linux); elsewhere 0."""
-    count, pending = 0, list(roots)
+def family(pids: Iterable[int]) -> Iterator[int]:
+    """`pids`, but for 0, and all that descend from them (Linux); elsewhere `pids` alone."""
+    pending = [pid for pid in pids if pid]
     while pending:
-        parents, pending = pending, []
-        for parent in parents:
-            for file in Path(f"/proc/{parent}/task").glob("*/children"):
-                with suppress(OSError):  # it ended meanwhile
-                    pending += [int(word) for word in file.read_text().split()]
-        count += len(pending)
-    return count
+        one = pending.pop()
+        yield one
+        for thread in _threads_of(one):
+            with suppress(OSError):  # it ended meanwhile
+                text = Path(f"/proc/{one}/task/{thread}/children").read_text()
+                pending += map(int, text.split())
+
+
+def descendants(roots: Sequence[int]) -> int:
+    """How many processes descend from `roots`, which do not count themselves (Linux); elsewhere 0."""
+    return sum(1 for _ in family(roots)) - sum(1 for pid in roots if pid)
 
 
 def threads(pids: Iterable[int]) -> int:
-    """How many threads `pids` and all that stem from them have (Linux); elsewhere 0."""
-    count, pending = 0, list(pids)
-    while pending:
-        with suppress(OSError):  # it ended meanwhile
-            for thread in Path(f"/proc/{pending.pop()}/task").iterdir():
-                count += 1
-                with suppress(OSError):
-                    pending += map(int, (thread / "children").read_text().split())
-    return count
+    """How many threads `pids` and all that descend from them have (Linux); elsewhere 0."""
+    return sum(len(_threads_of(pid)) for pid in family(pids))
+
+
+def _threads_of(pid: int) -> list[str]:
+    try:
+        return os.listdir(f"/proc/{pid}/task")
+    except OSError:  # it ended meanwhile
+        return []
 
 
 def children() -> list[int]:
-    """Process ids of this process's children (Linux); elsewhere none are known."""
+    """Ids of this process's children (Linux); elsewhere none are known."""
     try:
         text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Become a program of the user's that may run generated code: `python -I -S FILE SANDBOX COMMAND ...`.
+"""Run a program of the user's that may run generated code: `python -I -S FILE SANDBOX COMMAND ...`.
 
 It keeps its files, its sockets and the processes that it starts; what touches other processes is refused, and
 in bubblewrap ("bwrap") further namespaces as well. The engine's own folder is found from this file's place:
@@ -20,7 +20,7 @@ def behind_filter(sandbox: str, command: list[str]) -> list[str]:
 
 def main() -> None:
     sys.path.append(_ROOT)
-    from ge_engine.evaluation.sandbox import limits, seccomp
+    from ge_engine.evaluation.sandbox import landlock, seccomp
 
     sandbox, *command = sys.argv[1:]
     if sandbox == "bwrap":
@@ -29,7 +29,7 @@ def main() -> None:
     else:
         program = seccomp.of_program(seccomp.OTHERS, seccomp.PROCESSES)
     seccomp.hold(program)
-    limits.hold_signals()
+    landlock.hold_signals()
     os.execvp(command[0], command)
 
 

@@ -10,15 +10,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROUNDS = 4_000_000
-"""More than folders can stand in each other; an end also where somebody goes on filling the folder."""
+"""More than the depth that folders can have; an end also where somebody keeps filling the folder."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_tree(folder: str | Path) -> bool:
-    """Delete `folder` and all in it; whether it is gone. What the system will not delete stays.
+    """Delete `folder` and all in it; returns whether it is gone. What the system does not delete stays.
 
     Each subfolder is emptied into `folder` itself before it goes, so that no path is ever longer than two
-    names, and as few descriptors are open, however deep the folders stand in each other. Links are deleted
+    names, and few descriptors are open, however deep the folders are nested. Links are deleted
     and not followed.
     """
     with suppress(FileNotFoundError):

@@ -2,9 +2,9 @@
 
 A candidate may make the calls of `syscalls` only, some with some arguments only; a program of `--command`
 may make all but those that touch other processes. What is refused fails with EPERM, so that a library that
-tries it goes on; what is newer than the tables, or can be done in an older way, with ENOSYS. The filter is
-classic BPF over struct seccomp_data; https://docs.kernel.org/userspace-api/seccomp_filter.html. It is made
-by hand because libseccomp is a library of the system that not every machine has.
+tries it continues; what is newer than the tables, or has an older alternative, with ENOSYS. The filter is
+classic BPF over struct seccomp_data; https://docs.kernel.org/userspace-api/seccomp_filter.html. It is built
+here because libseccomp is a library of the system that not every machine has.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def libraries_on_path() -> Iterator[str]:
 
 
 def configured_libraries() -> Iterator[str]:
-    """The folders that the system's loader is told of besides its own."""
+    """The folders that the system's loader is configured with besides its own."""
     for file in glob("/etc/ld.so.conf.d/*.conf"):
         with suppress(PermissionError), open(file, encoding="utf-8", errors="replace") as lines:
             yield from (line.strip() for line in lines if line.startswith("/"))

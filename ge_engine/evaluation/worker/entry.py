@@ -1,8 +1,8 @@
 """The entry of a worker that was spawned: `python -m ge_engine.evaluation.worker.entry SOCKET RANK`.
 
-On the socket come a frame with the setup and the files of the arrays (and of the checkpoint to go on
-from), and one with the order and descriptors: of the result, the log and the token for the process of rank 0,
-of the channel to that one for another. A frame goes back before anything of the candidate runs.
+The socket brings a frame with the session and the files of the arrays (and of the checkpoint to continue
+from), and one with the job and descriptors: of the result, the log and the token for the process of rank 0,
+of the pipe to that one for another. A frame goes back before anything of the candidate runs.
 """
 
 from __future__ import annotations
@@ -73,10 +73,7 @@ def _work(
         return pid, partial(await_ready, theirs)
 
     def begun() -> None:
-        if session.confined:
-            module_loader.see_only(session.readable)
-        module_loader.preload(session.preload)
-        _ready(sock)
+        _be_ready(session, sock)
         for file in shared:
             os.close(file)
 
@@ -97,16 +94,17 @@ def _train_along(
         os.close(file)
 
     def start_peers(_: int) -> process_group.ProcessGroup:
-        if session.confined:
-            module_loader.see_only(session.readable)
-        module_loader.preload(session.preload)
-        _ready(sock)
+        _be_ready(session, sock)
         return process_group.ProcessGroup(rank, (), channel)
 
     runner.train_along(spec, session, data, checkpoint, start_peers)
 
 
-def _ready(sock: socket.socket) -> None:
+def _be_ready(session: SessionSpec, sock: socket.socket) -> None:
+    """Import what a training needs, and say that the candidate may begin."""
+    if session.confined:
+        module_loader.see_only(session.readable)
+    module_loader.preload(session.preload)
     send_frame(sock, b"ready")
     sock.close()
 

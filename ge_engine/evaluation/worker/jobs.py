@@ -24,7 +24,8 @@ from ge_engine.evaluation.data.module_loader import ModuleAddress, error_line, i
 from ge_engine.evaluation.measure.inference import costs_of
 from ge_engine.evaluation.measure.witness import Witness
 from ge_engine.evaluation.probe.coverage import covered_functions
-from ge_engine.evaluation.probe.probe import ProbeFindings, TaskShape, probe
+from ge_engine.evaluation.probe.findings import ProbeFindings, TaskShape
+from ge_engine.evaluation.probe.probe import probe
 from ge_engine.evaluation.probe.sizes import sizes_of
 from ge_engine.evaluation.protocol.claims import GPU_LOST, finite
 from ge_engine.evaluation.protocol.messages import JobSpec, SessionSpec, WorkerReport

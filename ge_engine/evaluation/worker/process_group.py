@@ -1,8 +1,8 @@
-"""The processes of one training: the worker forks or spawns its peers, and they meet through a file.
+"""The process group of one training: the worker forks or spawns its peers, and they meet through a file.
 
-They speak over loopback (gloo) or between GPUs (nccl). Both connect while the group is made, before TCP is
-taken from them; Landlock holds for a thread and those that it starts, so gloo's own threads, which run
-Python code where a future has a callback, are taken in as well.
+They communicate over loopback (gloo) or between GPUs (nccl). Both connect while the group is made, before
+TCP is closed to them; Landlock holds for a thread and those that it starts, so gloo's own threads, which run
+Python code where a future has a callback, are confined as well.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from ge_engine.evaluation.sandbox.process_tree import end_like
 
 PATIENCE = 5.0
 LAST_WORDS = 0.5
-"""Seconds after a failure in which that of a peer, where it was the cause, comes through its pipe."""
+"""Seconds after a failure within which a peer's, where it was the cause, arrives on its pipe."""
 _MARK = bytes(TOKEN_BYTES)
 _now, _write, _read, _pack, _unpack = time.monotonic, os.write, os.read, pack_report, unpack_report
 _exit, _select = os._exit, select.select
@@ -45,7 +45,7 @@ _exit, _select = os._exit, select.select
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A process that the first one started, and the end of the pipe where it says how it failed."""
+    """A process that the first one started, and the end of the pipe on which it says how it failed."""
 
     pid: int
     channel: int
@@ -53,14 +53,14 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class ProcessGroup:
-    """This process's place in a training: its number, and its peers where it is the first."""
+    """This process's place in a training: its rank, and its peers where that is 0."""
 
     rank: int = 0
     peers: tuple[Peer, ...] = ()
     channel: int = -1
 
     def leave(self, report: WorkerReport) -> None:
-        """End a process that is not the first; that one hears of `report` where it is a failure. Never
+        """End a process that is not the first, which is told of `report` where that is a failure. Never
         returns."""
         if report.stage:
             facts = {"failed": _now()}
@@ -92,7 +92,7 @@ class ProcessGroup:
 
 
 StartPeers = Callable[[int], ProcessGroup]
-"""Given the number of processes, starts what this one is to start, and tells its place among them."""
+"""Given the number of processes, starts the peers of this one, and returns its place in the group."""
 
 
 def join_group(
@@ -108,7 +108,7 @@ def join_group(
     most `seconds`.
 
     Raises:
-        OSError: no further process can be had.
+        OSError: the system allows no further process.
         RuntimeError: they do not come together, or a thread cannot be confined.
     """
     if count == 1:
@@ -146,9 +146,7 @@ def _spawn(begin: Callable[[int, int], tuple[int, Callable[[], None]]], count: i
     for rank in range(1, count):
         reading, writing = os.pipe()
         pid, wait = begin(rank, writing)
-        os.close(writing)
-        os.set_blocking(reading, False)
-        peers.append(Peer(pid, reading))
+        peers.append(_peer(pid, reading, writing))
         waits.append(wait)
     for wait in waits:
         wait()
@@ -165,10 +163,14 @@ def _fork(kept: tuple[int, ...], count: int) -> ProcessGroup:
             for end in (*kept, reading, *(peer.channel for peer in peers)):
                 os.close(end)
             return ProcessGroup(rank, (), writing)
-        os.close(writing)
-        os.set_blocking(reading, False)
-        peers.append(Peer(pid, reading))
+        peers.append(_peer(pid, reading, writing))
     return ProcessGroup(0, tuple(peers))
+
+
+def _peer(pid: int, reading: int, writing: int) -> Peer:
+    os.close(writing)
+    os.set_blocking(reading, False)
+    return Peer(pid, reading)
 
 
 def environment(rank: int, count: int, threads: int) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
-"""Keeps what runs a candidate out of its reach: the engine's modules, its frames and its objects.
+"""Keeps the engine's modules, frames and objects out of a candidate's reach.
 
-One process runs both, so this is no wall: what reaches into torch, into memory or into the interpreter's own
-files passes it. It takes away what a few lines of Python would find.
+Both run in one process, so this is no security boundary: what reaches into torch, memory or the
+interpreter's own files passes it. It removes what a few lines of Python would find.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from contextlib import suppress
 from ge_engine.evaluation.protocol.frames import receive_frame, send_frame
 
 START_SECONDS = 120.0
-"""In so many seconds a new process has imported torch, also on a busy machine."""
+"""Seconds within which a new process imports torch, also on a busy machine."""
 
 
 def chosen_start_method(asked: str) -> str:
@@ -26,10 +26,10 @@ def chosen_start_method(asked: str) -> str:
 
 def spawn(rank: int, frames: Sequence[tuple[bytes, Sequence[int]]]) -> tuple[int, socket.socket]:
     """Start a process that runs `worker.entry`: its id, and the socket on which it sends a frame when it is
-    ready. `frames` are the setup with its files, and the order with what the process of `rank` writes to.
+    ready. `frames` are the session with its files, and the job with what the process of `rank` writes to.
 
     Raises:
-        OSError: there is no further process to be had.
+        OSError: the system allows no further process.
     """
     ours, theirs = socket.socketpair()
     with theirs:
