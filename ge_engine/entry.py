@@ -10,9 +10,9 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ge_engine.code.builders import Builders, Parameter, dotted, unchained
+from ge_engine.code.builders import Builders, Parameter, unchained
 from ge_engine.code.names import BUILTINS
-from ge_engine.code.syntax import DEFINITIONS, is_main_guard, unparsed
+from ge_engine.code.syntax import DEFINITIONS, dotted, is_main_guard, unparsed
 from ge_engine.errors import SeedError
 from ge_engine.genome import Genome
 

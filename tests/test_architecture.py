@@ -21,7 +21,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("config",),
     ("expansion",),
     ("syntax",),
-    ("digests", "layout", "style", "names", "dynamic"),
+    ("digests", "source", "layout", "style", "names", "dynamic"),
     ("bindings",),
     ("facts",),
     ("segments",),

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ge_engine.code.source import Edit, Source
 from ge_engine.contracts import Goal, Job, Prompt, Reply, Size, SizedMove, Target
 from ge_engine.genome import Genome, Seed
 from ge_engine.grammar import moves as form
@@ -23,7 +24,6 @@ from ge_engine.profile import modules_of, rows_of
 from ge_engine.search.survey import SINGLES, Surveys, combined, sampled
 from ge_engine.structure.moves import by_text, module_classes, moves_of, together
 from ge_engine.structure.numbers import numbers_in, resized
-from ge_engine.structure.text import Code, Edit
 from ge_plugins.grammars import Moves
 from ge_plugins.redesign import REDESIGNS, Redesign, by_share, structured
 from tests.evaluation import genome, shop
@@ -103,11 +103,11 @@ def test_all_widths_that_do_not_keep_their_ratio() -> None:
     ],
 )
 def test_an_index_an_axis_or_a_shape_that_is_taken_for_a_width(line: str) -> None:
-    assert numbers_in(Code(f"def f(x):\n    {line}\n")) == []
+    assert numbers_in(Source(f"def f(x):\n    {line}\n")) == []
 
 
 def test_what_the_task_decides_that_is_taken_for_a_width() -> None:
-    code = Code(
+    code = Source(
         "def f(num_classes=10, in_channels=3, width=64):\n    return nn.Linear(width, num_classes=16)\n"
     )
     assert [(n.name, n.value) for n in numbers_in(code)] == [("width", 64)]
@@ -186,7 +186,7 @@ def test_a_move_that_touches_what_it_does_not_name(parts: list[str], data: st.Da
     left = move.code
     for edit in sorted(move.edits, reverse=True):
         assert 0 <= edit.start <= edit.end <= len(code)
-    assert Code(code).edited(move.edits) == left
+    assert Source(code).edited(move.edits) == left
 
 
 def test_two_moves_of_one_place_that_are_made_at_once() -> None:
@@ -422,7 +422,7 @@ def test_a_block_of_no_weight_that_is_drawn_as_often_as_the_network() -> None:
 
 
 def test_edits_that_overlap_and_are_made() -> None:
-    code = Code("x = 12\n")
+    code = Source("x = 12\n")
     assert code.edited([Edit(4, 6, "1"), Edit(5, 6, "2")]) is None
     assert code.edited([Edit(4, 6, "(")]) is None
     assert code.edited([Edit(4, 6, "7")]) == "x = 7\n"

@@ -8,21 +8,22 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from ge_engine.code.syntax import FUNCTIONS, SyntaxFault, normalised, parse, unparsed
+from ge_engine.code.syntax import (
+    FUNCTIONS,
+    Function,
+    SyntaxFault,
+    dotted,
+    method_of,
+    normalised,
+    parse,
+    unparsed,
+)
 from ge_engine.genome import Genome
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 _MODULE_BASES = frozenset(
-    {
-        "Module",
-        "Sequential",
-        "ModuleList",
-        "ModuleDict",
-        "PreTrainedModel",
-        "PretrainedModel",
-        "LightningModule",
-    }
-)
+    ("Module", "Sequential", "ModuleList", "ModuleDict", "LightningModule", "PreTrainedModel",
+     "PretrainedModel")
+)  # fmt: skip
 _CHAINED = ("to", "cuda", "cpu", "eval", "train", "float", "half", "requires_grad_")
 MAX_FORWARDING = 6
 """Functions that hand their `**kwargs` on to one another."""
@@ -136,7 +137,7 @@ class Builders:
 
     def _has_forward(self, name: str) -> bool:
         node = self.classes[name]
-        if any(isinstance(n, FUNCTIONS) and n.name == "forward" for n in node.body):
+        if method_of(node, "forward") is not None:
             return True
         bases = [dotted(base) for base in node.bases]
         return any(
@@ -201,18 +202,6 @@ class Builders:
         return None
 
 
-def dotted(node: ast.AST | None) -> str:
-    """`a.b.c` for such an expression (or a string that names one), else ""."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        before = dotted(node.value)
-        return f"{before}.{node.attr}" if before else ""
-    return ""
-
-
 def unchained(value: ast.expr | None) -> ast.expr | None:
     """`Net()` for `Net().to(device).eval()`."""
     while (
@@ -223,7 +212,7 @@ def unchained(value: ast.expr | None) -> ast.expr | None:
 
 
 def _class_builder(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> Builder:
-    init = next((n for n in node.body if isinstance(n, FUNCTIONS) and n.name == "__init__"), None)
+    init = method_of(node, "__init__")
     if init is not None:
         parameters = _parameters(init.args)[1:]
         return Builder(node.name, "class", parameters, _signature(init.args, skip=1), _is_pretrained(node))
@@ -245,7 +234,7 @@ def _fields(node: ast.ClassDef) -> Iterator[Parameter]:
         if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
             continue
         if "ClassVar" not in unparsed(statement.annotation):
-            annotation = dotted(statement.annotation)
+            annotation = _annotation(statement.annotation)
             pair = _is_pair(statement.annotation, statement.value)
             yield Parameter(statement.target.id, statement.value is None, annotation=annotation, pair=pair)
 
@@ -281,9 +270,15 @@ def _parameter(argument: ast.arg, default: ast.expr | None, positional_only: boo
         argument.arg,
         required=default is None,
         positional_only=positional_only,
-        annotation=dotted(argument.annotation),
+        annotation=_annotation(argument.annotation),
         pair=_is_pair(argument.annotation, default),
     )
+
+
+def _annotation(node: ast.expr | None) -> str:
+    """The dotted name of an annotation, also of one in quotes; "" of any other."""
+    quoted = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return str(node.value) if quoted else dotted(node)  # type: ignore[union-attr]
 
 
 def _is_pair(annotation: ast.expr | None, default: ast.expr | None) -> bool:

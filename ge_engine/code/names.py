@@ -7,14 +7,9 @@ import symtable
 import warnings
 from collections.abc import Iterator
 
-BUILTINS = frozenset(dir(builtins)) | {
-    "__file__",
-    "__name__",
-    "__doc__",
-    "__class__",
-    "__spec__",
-    "__package__",
-}
+BUILTINS = frozenset(dir(builtins)).union(
+    ("__file__", "__name__", "__doc__", "__class__", "__spec__", "__package__")
+)
 
 
 def free_names(code: str) -> frozenset[str]:

@@ -30,6 +30,7 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 _BRACKET = re.compile(r"[()\[\]{}]")
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -129,6 +130,19 @@ def _bracket_depth(text: str) -> int:
         depth = depth + 1 if bracket in "([{" else max(0, depth - 1)
         deepest = max(deepest, depth)
     return deepest
+
+
+def dotted(node: ast.AST | None) -> str:
+    """ "torch.nn.Conv2d" of a name or a chain of attributes, "" of anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    head = dotted(node.value) if isinstance(node, ast.Attribute) else ""
+    return f"{head}.{node.attr}" if isinstance(node, ast.Attribute) and head else ""
+
+
+def method_of(owner: ast.ClassDef, name: str) -> Function | None:
+    """A method of a class by name."""
+    return next((n for n in owner.body if isinstance(n, FUNCTIONS) and n.name == name), None)
 
 
 def unparsed(node: ast.AST) -> str:

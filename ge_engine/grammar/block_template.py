@@ -7,6 +7,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ge_engine.code.source import Source
+from ge_engine.code.syntax import Function, method_of
 from ge_engine.contracts import Target
 from ge_engine.grammar import call_rewrites, crossover_material, shape_preserving, statements
 from ge_engine.grammar.call_rewrites import Offer
@@ -15,8 +17,8 @@ from ge_engine.grammar.channel_inference import Spot, spots
 from ge_engine.grammar.choices import Part, either
 from ge_engine.grammar.expressions import Reach, expression
 from ge_engine.grammar.lark_builder import BREADTH, changed_only, disjoint, sites_of
-from ge_engine.grammar.rewrite_sites import Site, Text
-from ge_engine.grammar.scope import Function, Scope, method, scope_of
+from ge_engine.grammar.rewrite_sites import Site
+from ge_engine.grammar.scope import Scope, scope_of
 
 OPEN_SITES = 5
 FREE = 0.25
@@ -55,7 +57,7 @@ class Draft:
 def draft_of(target: Target, code: str, rng: random.Random) -> Draft | None:
     """Open a few places, of which one or two must change; None when the block has none."""
     scope = scope_of(target.genome, target.address)
-    text, tree, offer = Text(code), ast.parse(code), Offer(scope, rng, BREADTH)
+    text, tree, offer = Source(code), ast.parse(code), Offer(scope, rng, BREADTH)
     forward = _forward(tree)
     found = spots(forward, scope) if forward is not None else []
     free = rng.random() < FREE
@@ -133,19 +135,19 @@ def _forward(tree: ast.Module) -> Function | None:
     """The block's forward pass: the method of that name, or the function that the block is."""
     first = tree.body[0]
     if isinstance(first, ast.ClassDef):
-        return method(first, "forward")
+        return method_of(first, "forward")
     if isinstance(first, Function) and (first.name == "forward" or len(first.args.args) == 1):
         return first
     return None
 
 
 def _with_fresh_layer(
-    plain: Draft, tree: ast.Module, found: list[Spot], text: Text, offer: Offer
+    plain: Draft, tree: ast.Module, found: list[Spot], text: Source, offer: Offer
 ) -> Draft | None:
     """Let `__init__` assign a new layer, where the block is a class whose forward pass has known widths."""
     first = tree.body[0]
-    init = method(first, "__init__") if isinstance(first, ast.ClassDef) else None
-    forward = method(first, "forward") if isinstance(first, ast.ClassDef) else None
+    init = method_of(first, "__init__") if isinstance(first, ast.ClassDef) else None
+    forward = method_of(first, "forward") if isinstance(first, ast.ClassDef) else None
     if init is None or forward is None or init.lineno > forward.lineno or offer.rng.random() < 0.4:
         return None
     widths = sorted({spot.width for spot in found if spot.width})
@@ -197,7 +199,7 @@ def _layer(text: str, keywords: Options) -> Part:
     return (f"{text}(", either(["", *given]), ")")
 
 
-def _use(spot: Spot, text: Text, offer: Offer) -> Piece:
+def _use(spot: Spot, text: Source, offer: Offer) -> Piece:
     """The statement followed by a call of the new layer on its value."""
     start, end = text.span(spot.statement)
     variable = spot.variable or "out"

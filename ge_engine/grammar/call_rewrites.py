@@ -92,10 +92,10 @@ def batch_norm(offer: Offer, name: str, arguments: Arguments) -> Part | None:
     width = arguments.get("num_features", "")
     options: list[Part] = []
     if own := offer.write("nn", name):
-        options.append((f"{own}({width}", _optional({"eps": EPSILONS, "momentum": MOMENTA}), ")"))
+        options.append((f"{own}({width}", keyword_choices({"eps": EPSILONS, "momentum": MOMENTA}), ")"))
     if group := offer.write("nn", "GroupNorm"):
         counts = ["1", *(str(f) for f in FACTORS if _divides(offer, f, width))]
-        options.append((f"{group}(", either(counts), f", {width}", _optional({"eps": EPSILONS}), ")"))
+        options.append((f"{group}(", either(counts), f", {width}", keyword_choices({"eps": EPSILONS}), ")"))
     if identity := offer.write("nn", "Identity"):
         options.append(f"{identity}()")
     return either(options) if options else None
@@ -106,9 +106,9 @@ def layer_norm(offer: Offer, _name: str, arguments: Arguments) -> Part | None:
     options: list[Part] = []
     for name, extra in (("LayerNorm", {"eps": EPSILONS, "bias": ("False",)}), ("RMSNorm", {"eps": EPSILONS})):
         if text := offer.write("nn", name):
-            options.append((f"{text}({shape}", _optional(extra), ")"))
+            options.append((f"{text}({shape}", keyword_choices(extra), ")"))
     if (linear := offer.write("nn", "Linear")) and shape.isidentifier():
-        options.append((f"{linear}({shape}, {shape}", _optional({"bias": ("False",)}), ")"))
+        options.append((f"{linear}({shape}, {shape}", keyword_choices({"bias": ("False",)}), ")"))
     if identity := offer.write("nn", "Identity"):
         options.append(f"{identity}()")
     return either(options) if options else None
@@ -209,7 +209,7 @@ def optimizer(offer: Offer, name: str, arguments: Arguments) -> Part | None:
             )
             options.append((*head, momentum, ")"))
         else:
-            options.append((*head, _optional(keywords), ")"))
+            options.append((*head, keyword_choices(keywords), ")"))
     return either(options) if options else None
 
 
@@ -243,7 +243,7 @@ def extras(offer: Offer, width: str, dimension: str) -> list[Part]:
         found.append((f"{drop}(", either(offer.some(SHARES)), ")"))
     if width and dimension == "2d":
         if norm := offer.write("nn", "BatchNorm2d"):
-            found.append((f"{norm}({width}", _optional({"momentum": MOMENTA}), ")"))
+            found.append((f"{norm}({width}", keyword_choices({"momentum": MOMENTA}), ")"))
         if group := offer.write("nn", "GroupNorm"):
             found.append(f"{group}(1, {width})")
         if conv := offer.write("nn", "Conv2d"):
@@ -260,7 +260,7 @@ def extras(offer: Offer, width: str, dimension: str) -> list[Part]:
     return found
 
 
-def _optional(keywords: Options) -> Part:
+def keyword_choices(keywords: Options) -> tuple[Part, ...]:
     """Each keyword at most once, in a fixed order, each left out or given a value."""
     return tuple(either(["", *(f", {key}={value}" for value in values)]) for key, values in keywords.items())
 

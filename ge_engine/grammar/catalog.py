@@ -81,29 +81,16 @@ FLOATS: Mapping[str, tuple[str, ...]] = {
 }
 
 RATIO_NAMES = frozenset(
-    (
-        "reduction",
-        "ratio",
-        "expansion",
-        "expand",
-        "expand_ratio",
-        "squeeze",
-        "squeeze_factor",
-        "mlp_ratio",
-        "hidden",
-    )
-)
+    ("reduction", "ratio", "expansion", "expand", "expand_ratio", "squeeze", "squeeze_factor", "mlp_ratio",
+     "hidden")
+)  # fmt: skip
 CHANNEL_ARGUMENTS = frozenset(
-    (
-        "in_channels",
-        "out_channels",
-        "num_features",
-        "in_features",
-        "out_features",
-        "normalized_shape",
-        "num_channels",
-        "embed_dim",
-        "groups",
-    )
-)
+    ("in_channels", "out_channels", "num_features", "in_features", "out_features", "normalized_shape",
+     "num_channels", "embed_dim", "groups")
+)  # fmt: skip
 """Arguments that hold a width: changed together or not at all."""
+
+SHAPE_CALLS = frozenset(
+    ("size", "shape", "dim", "numel", "len", "int", "range", "list", "tuple", "chunk", "split", "unbind")
+)
+"""Calls that give no tensor, but sizes or several of them."""

@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ge_engine.grammar.catalog import ACTIVATION_LAYERS, DROPOUTS
-from ge_engine.grammar.scope import Function, Scope, dotted, method
+from ge_engine.code.syntax import Function, dotted, method_of
+from ge_engine.grammar.catalog import ACTIVATION_LAYERS, DROPOUTS, SHAPE_CALLS
+from ge_engine.grammar.scope import Scope
 from ge_engine.grammar.signatures import bind
 
 WIDENS = {"Conv2d": "out_channels", "BatchNorm2d": "num_features", "InstanceNorm2d": "num_features"}
@@ -42,7 +43,7 @@ def spots(function: Function, scope: Scope) -> list[Spot]:
 
 def assigned_layers(scope: Scope) -> Mapping[str, ast.Call]:
     """Attribute name -> the call that `__init__` assigns to it."""
-    init = method(scope.owner, "__init__") if scope.owner else None
+    init = method_of(scope.owner, "__init__") if scope.owner else None
     return dict(_assignments(init)) if init else {}
 
 
@@ -74,14 +75,4 @@ def _width(node: ast.expr, layers: Mapping[str, ast.Call], known: Mapping[str, s
 def _is_tensor(node: ast.expr) -> bool:
     if isinstance(node, ast.BinOp | ast.UnaryOp):
         return True
-    name = dotted(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
-    return isinstance(node, ast.Call) and name not in (
-        "size",
-        "len",
-        "int",
-        "range",
-        "list",
-        "tuple",
-        "chunk",
-        "split",
-    )
+    return isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] not in SHAPE_CALLS

@@ -7,10 +7,12 @@ import builtins
 from collections import Counter
 from collections.abc import Mapping
 
+from ge_engine.code.source import Source
+from ge_engine.code.syntax import Function
 from ge_engine.genome import Genome
 from ge_engine.grammar.channel_inference import assigned_layers
-from ge_engine.grammar.rewrite_sites import Site, Text
-from ge_engine.grammar.scope import Function, Scope
+from ge_engine.grammar.rewrite_sites import Site
+from ge_engine.grammar.scope import Scope
 
 Key = tuple[str, str, int]
 Statement = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Return | ast.Expr
@@ -21,7 +23,7 @@ def sites(code: str, other: str, genome: Genome, scope: Scope) -> list[Site]:
     """Statements of `code` whose counterpart in `other` differs, with the counterpart in their place, and
     statements that only `other` has, behind the one they follow there. Empty when `other` does not parse."""
     try:
-        theirs, text, other_text = _statements(ast.parse(other)), Text(code), Text(other)
+        theirs, text, other_text = _statements(ast.parse(other)), Source(code), Source(other)
     except (SyntaxError, ValueError):
         return []
     tree = ast.parse(code)
@@ -34,10 +36,16 @@ def sites(code: str, other: str, genome: Genome, scope: Scope) -> list[Site]:
         fits = _names(statement) <= reach and _attributes(statement) <= attributes
         own = ours.get(key)
         if fits and own is not None and ast.dump(own) != ast.dump(statement):
-            found.append(_site(own, other_text.of(statement), text))
+            found.append(_site(own, other_text.on_one_line(statement), text))
         elif fits and own is None and before is not None and not isinstance(ours[before], ast.Return):
             indent = "\n" + " " * ours[before].col_offset
-            found.append(_site(ours[before], text.of(ours[before]) + indent + other_text.of(statement), text))
+            found.append(
+                _site(
+                    ours[before],
+                    text.on_one_line(ours[before]) + indent + other_text.on_one_line(statement),
+                    text,
+                )
+            )
         before = key if own is not None else before
     return found
 
@@ -48,9 +56,9 @@ def untouched(site: Site, code: str, other: str) -> bool:
     return set(lines) <= set(other.split("\n"))
 
 
-def _site(own: Statement, new: str, text: Text) -> Site:
+def _site(own: Statement, new: str, text: Source) -> Site:
     start, end = text.span(own)
-    return Site(start, end, new, (text.of(own),), KIND, (own.lineno, own.end_lineno or own.lineno))
+    return Site(start, end, new, (text.on_one_line(own),), KIND, (own.lineno, own.end_lineno or own.lineno))
 
 
 def _statements(tree: ast.Module) -> Mapping[Key, Statement]:

@@ -15,6 +15,7 @@ from functools import lru_cache, partial
 from ge_engine.code.answer import CUT_OFF, Answer, Extraction, Form, too_long
 from ge_engine.code.hunks import looks_like_edit
 from ge_engine.code.reasoning import without_reasoning
+from ge_engine.code.source import Edit, Source
 from ge_engine.code.syntax import normalised
 from ge_engine.contracts import Constraint, Target
 from ge_engine.grammar import numbered_lines
@@ -156,10 +157,9 @@ def _with_width(old: int, new: int, shown: tuple[str, ...], target: Target) -> E
         return Rejected("extract", f"the width {old} cannot be changed to {new} in this block")
     if f"width {old}" not in shown:
         return Rejected("extract", f"the reply changes the width {old}, which was not asked for")
-    encoded = [line.encode() for line in code.split("\n")]
-    for number, start, end in sorted(places[old], reverse=True):
-        encoded[number - 1] = encoded[number - 1][:start] + str(new).encode() + encoded[number - 1][end:]
-    return Extraction(b"\n".join(encoded).decode(), (f"changed the width {old}",))
+    source = Source(code)
+    changed = source.edited(Edit(*source.span(node), str(new)) for node in places[old])
+    return Extraction(changed or code, (f"changed the width {old}",))
 
 
 def _widths(code: str, scope: Scope) -> list[int]:
@@ -169,22 +169,16 @@ def _widths(code: str, scope: Scope) -> list[int]:
     )
 
 
-def _width_places(code: str, scope: Scope) -> dict[int, list[tuple[int, int, int]]]:
-    """(line, first byte, end byte) of each width literal, for widths that stand nowhere as another number."""
-    tree = ast.parse(code)
-    places: dict[int, list[tuple[int, int, int]]] = {}
-    channel = {
-        id(node)
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call)
-        for node in _width_nodes(call, scope)
-    }
+def _width_places(code: str, scope: Scope) -> dict[int, list[ast.Constant]]:
+    """The literals of each width, for widths that stand nowhere as another number."""
+    nodes = list(ast.walk(ast.parse(code)))
+    channel = {id(n) for call in nodes if isinstance(call, ast.Call) for n in _width_nodes(call, scope)}
+    places: dict[int, list[ast.Constant]] = {}
     other: set[int] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Constant) and type(node.value) is int:
             if id(node) in channel:
-                at = (node.lineno, node.col_offset, node.end_col_offset or 0)
-                places.setdefault(node.value, []).append(at)
+                places.setdefault(node.value, []).append(node)
             else:
                 other.add(node.value)
     return {width: found for width, found in places.items() if width not in other}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ge_engine.grammar import shape_preserving
-from ge_engine.grammar.call_rewrites import Offer
-from ge_engine.grammar.catalog import SCALES, Options
+from ge_engine.grammar.call_rewrites import Offer, keyword_choices
+from ge_engine.grammar.catalog import SCALES
 from ge_engine.grammar.choices import Part, either
 
 DEPTH = 2
@@ -49,8 +49,3 @@ def _called(inner: Part, offer: Offer) -> list[Part]:
     ]
     chosen = offer.rng.sample(written, min(FEW, len(written)))
     return [(f"{text}(", inner, *keyword_choices(keywords), ")") for text, keywords in chosen]
-
-
-def keyword_choices(keywords: Options) -> tuple[Part, ...]:
-    """Each keyword left out or given one of its values."""
-    return tuple(either(["", *(f", {key}={value}" for value in values)]) for key, values in keywords.items())

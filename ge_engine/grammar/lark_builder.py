@@ -17,7 +17,6 @@ from ge_engine.contracts import Target
 from ge_engine.grammar.choices import (
     NOTHING,
     Part,
-    either,
     remove,
     to_lark,
 )
@@ -32,7 +31,6 @@ class Parts:
     """A constraint whose parts do not depend on each other: each is Lark text, in order."""
 
     texts: tuple[str, ...]
-    marks: tuple[str, ...] = ()
 
     def part(self, so_far: str) -> str | None:
         """The whole text at the start, nothing after."""
@@ -86,11 +84,6 @@ def disjoint(sites: Sequence[Site], rng: random.Random, most: int, by_lines: boo
         if all(_apart(site, other, by_lines) for other in chosen):
             chosen.append(site)
     return sorted(chosen, key=lambda site: site.start)
-
-
-def optional(site: Site, own: str) -> Part:
-    """The site as it was, or one of its alternatives."""
-    return either([own, site.part])
 
 
 def _apart(a: Site, b: Site, by_lines: bool) -> bool:

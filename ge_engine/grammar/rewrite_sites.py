@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from ge_engine.code.source import Source
+from ge_engine.code.syntax import FUNCTIONS, Function, dotted
 from ge_engine.grammar import call_rewrites, signatures
 from ge_engine.grammar.call_rewrites import Offer, Rewrite
 from ge_engine.grammar.catalog import (
@@ -17,9 +19,10 @@ from ge_engine.grammar.catalog import (
     OPTIMIZERS,
     RATIO_NAMES,
     SCALES,
+    SHAPE_CALLS,
 )
 from ge_engine.grammar.choices import Part, either
-from ge_engine.grammar.scope import Scope, dotted
+from ge_engine.grammar.scope import Scope
 
 REWRITES: Mapping[tuple[str, str], Rewrite] = {
     **{("nn", name): call_rewrites.activation_layer for name in ACTIVATION_LAYERS},
@@ -65,42 +68,15 @@ class Site:
     lines: tuple[int, int]
 
 
-class Text:
-    """Character offsets of syntax nodes in a source text (ast counts UTF-8 bytes)."""
-
-    def __init__(self, code: str) -> None:
-        self.code = code
-        self._lines = code.split("\n")
-        self._starts = [0]
-        for line in self._lines:
-            self._starts.append(self._starts[-1] + len(line) + 1)
-
-    def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
-        return self._offset(node.lineno, node.col_offset), self._offset(
-            node.end_lineno or 1, node.end_col_offset or 0
-        )
-
-    def of(self, node: ast.expr | ast.stmt) -> str:
-        """The node's text; on one line, in the parser's own layout, when it stands on several."""
-        start, end = self.span(node)
-        text = self.code[start:end]
-        return ast.unparse(node) if "\n" in text else text
-
-    def _offset(self, line: int, column: int) -> int:
-        text = self._lines[line - 1]
-        return self._starts[line - 1] + (column if text.isascii() else len(text.encode()[:column].decode()))
-
-
 def find_sites(code: str, scope: Scope, rng: random.Random, breadth: int) -> list[Site]:
     """All sites of a block's code, in the order of the text. They may overlap: an expression and its parts.
 
     `breadth` is how many members of a family are open at once; `rng` draws which.
     """
-    tree = ast.parse(code)
-    text = Text(code)
+    text = Source(code)
     offer = Offer(scope, rng, breadth)
     found = []
-    for node, build in _places(tree):
+    for node, build in _places(text.tree):
         made = build(node, text, offer)
         if made is not None:
             part, same, kind = made
@@ -110,14 +86,14 @@ def find_sites(code: str, scope: Scope, rng: random.Random, breadth: int) -> lis
 
 
 Made = tuple[Part, tuple[str, ...], str] | None
-Build = Callable[[ast.expr, Text, Offer], Made]
+Build = Callable[[ast.expr, Source, Offer], Made]
 
 
 def _places(tree: ast.AST) -> Iterator[tuple[ast.expr, Build]]:
     """Every expression with a way to rewrite it; the same expression may come twice."""
     stacked: set[ast.expr] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(node, FUNCTIONS):
             yield from _tensor_places(node)
         if isinstance(node, ast.Call):
             if dotted(node.func).rpartition(".")[2] == "Sequential":
@@ -135,9 +111,9 @@ def _places(tree: ast.AST) -> Iterator[tuple[ast.expr, Build]]:
             yield node.value, _layer_with_extra
 
 
-def _call(node: ast.expr, text: Text, offer: Offer) -> Made:
+def _call(node: ast.expr, text: Source, offer: Offer) -> Made:
     base = _rewritten(node, offer)
-    return None if base is None else (base[0], (text.of(node), *base[1]), "call")
+    return None if base is None else (base[0], (text.on_one_line(node), *base[1]), "call")
 
 
 def _rewritten(node: ast.expr, offer: Offer) -> tuple[Part, tuple[str, ...]] | None:
@@ -169,7 +145,7 @@ def _spelled(function: str, module: str, name: str, arguments: Mapping[str, str]
     return text
 
 
-def _layer_with_extra(node: ast.expr, text: Text, offer: Offer) -> Made:
+def _layer_with_extra(node: ast.expr, text: Source, offer: Offer) -> Made:
     """`self.name = LAYER`: the layer, or the layer followed by one more that keeps its shape."""
     stack = offer.write("nn", "Sequential")
     if (
@@ -182,7 +158,7 @@ def _layer_with_extra(node: ast.expr, text: Text, offer: Offer) -> Made:
     if not dimension:
         return None
     more = either(offer.some(call_rewrites.extras(offer, width, dimension), 2))
-    return (f"{stack}({text.of(node)}, ", more, ")"), (text.of(node),), "extra"
+    return (f"{stack}({text.on_one_line(node)}, ", more, ")"), (text.on_one_line(node),), "extra"
 
 
 def _output(node: ast.Call, offer: Offer) -> tuple[str, str]:
@@ -198,8 +174,8 @@ def _output(node: ast.Call, offer: Offer) -> tuple[str, str]:
 def _element(place: int, count: int) -> Build:
     """An element of nn.Sequential: followed by one more layer, repeated or dropped where shapes allow."""
 
-    def build(node: ast.expr, text: Text, offer: Offer) -> Made:
-        own = text.of(node)
+    def build(node: ast.expr, text: Source, offer: Offer) -> Made:
+        own = text.on_one_line(node)
         width, dimension = _element_width(node, offer)
         options: list[Part] = []
         if offer.scope.owner is not None and (
@@ -240,7 +216,7 @@ def _keeps_shape(node: ast.expr, offer: Offer) -> bool:
 def _keyword(name: str) -> Build:
     """A float or a ratio given by keyword to something that has no rewrite of its own."""
 
-    def build(node: ast.expr, text: Text, offer: Offer) -> Made:
+    def build(node: ast.expr, text: Source, offer: Offer) -> Made:
         if not isinstance(node, ast.Constant):
             return None
         value = node.value
@@ -253,12 +229,12 @@ def _keyword(name: str) -> Build:
             options = [str(n) for n in sorted({max(1, value // 2), value + 1, value * 2} - {value})]
         else:
             return None
-        return (either(offer.some(options)), (text.of(node),), "number") if options else None
+        return (either(offer.some(options)), (text.on_one_line(node),), "number") if options else None
 
     return build
 
 
-def _tensor_places(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[ast.expr, Build]]:
+def _tensor_places(function: Function) -> Iterator[tuple[ast.expr, Build]]:
     """Tensor expressions of a forward pass: what is returned or assigned, summands and factors."""
     if function.name != "forward" and not _pure_tensor(function):
         return
@@ -280,7 +256,7 @@ def _is_local(node: ast.Return | ast.Assign) -> bool:
     return isinstance(node, ast.Return) or isinstance(node.targets[0], ast.Name)
 
 
-def _pure_tensor(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+def _pure_tensor(function: Function) -> bool:
     arguments = function.args.args
     return len(arguments) == 1 and arguments[0].arg in ("x", "input", "inputs", "tensor")
 
@@ -289,9 +265,9 @@ def _tensor(node: ast.expr) -> bool:
     return isinstance(node, ast.Call | ast.Name | ast.BinOp)
 
 
-def _wrapped(node: ast.expr, text: Text, offer: Offer) -> Made:
-    own = text.of(node)
-    if "\n" in own or (isinstance(node, ast.Call) and _is_shape_call(node)):
+def _wrapped(node: ast.expr, text: Source, offer: Offer) -> Made:
+    own = text.on_one_line(node)
+    if "\n" in own or (isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in SHAPE_CALLS):
         return None
     options: list[Part] = []
     if (acts := call_rewrites.activated(offer, own)) is not None:
@@ -302,36 +278,18 @@ def _wrapped(node: ast.expr, text: Text, offer: Offer) -> Made:
     return either(options), (own,), "wrap"
 
 
-def _is_shape_call(node: ast.Call) -> bool:
-    name = dotted(node.func).rpartition(".")[2]
-    return name in (
-        "size",
-        "shape",
-        "dim",
-        "numel",
-        "len",
-        "int",
-        "range",
-        "list",
-        "tuple",
-        "chunk",
-        "split",
-        "unbind",
-    )
-
-
-def _scaled(node: ast.expr, text: Text, offer: Offer) -> Made:
-    own = text.of(node)
+def _scaled(node: ast.expr, text: Source, offer: Offer) -> Made:
+    own = text.on_one_line(node)
     if isinstance(node, ast.BinOp) or "\n" in own or isinstance(node, ast.Constant):
         return None
     return (either(offer.some(SCALES)), f" * {own}"), (own,), "scale"
 
 
-def _reduced(node: ast.expr, text: Text, offer: Offer) -> Made:
+def _reduced(node: ast.expr, text: Source, offer: Offer) -> Made:
     """Mean over pixels <-> maximum over pixels, or both."""
     assert isinstance(node, ast.Call)
     assert isinstance(node.func, ast.Attribute)
-    own, subject = text.of(node), text.of(node.func.value)
+    own, subject = text.on_one_line(node), text.on_one_line(node.func.value)
     inside = own[len(subject) + 1 + len(node.func.attr) :]
     if "dim" not in inside or "\n" in own or not offer.scope.imports:
         return None

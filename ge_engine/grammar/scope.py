@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from ge_engine.code.syntax import dotted, method_of
 from ge_engine.genome import Genome
 
 ROOTS = {"torch.nn": "nn", "torch.nn.functional": "F", "torch.optim": "optim", "torch": "torch"}
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +70,6 @@ def scope_of(genome: Genome, address: str) -> Scope:
     return Scope(spelling, classes, owner, widths, frozenset(genome.bound))
 
 
-def dotted(node: ast.expr) -> str:
-    """ "torch.nn.Conv2d" of an attribute chain, "" when it is none."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute) and (head := dotted(node.value)):
-        return f"{head}.{node.attr}"
-    return ""
-
-
-def method(owner: ast.ClassDef, name: str) -> Function | None:
-    """A method of a class by name."""
-    return next((n for n in owner.body if isinstance(n, Function) and n.name == name), None)
-
-
 @lru_cache(maxsize=32)
 def _read(text: str) -> tuple[ast.Module, Spelling]:
     tree = ast.parse(text)
@@ -116,7 +102,7 @@ def _imports(node: ast.stmt) -> Iterator[tuple[str, str, str | None]]:
 
 
 def _called_with(tree: ast.Module, owner: ast.ClassDef) -> Mapping[str, frozenset[int]]:
-    init = method(owner, "__init__")
+    init = method_of(owner, "__init__")
     if init is None:
         return {}
     names = [argument.arg for argument in init.args.args[1:]]

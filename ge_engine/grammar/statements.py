@@ -10,12 +10,14 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ge_engine.code.source import Source
+from ge_engine.code.syntax import Function, dotted
 from ge_engine.grammar.call_rewrites import Offer
 from ge_engine.grammar.channel_inference import KEEPS, WIDENS, Spot, assigned_layers, spots
 from ge_engine.grammar.choices import Part, either
 from ge_engine.grammar.expressions import Reach, expression
-from ge_engine.grammar.rewrite_sites import Site, Text
-from ge_engine.grammar.scope import Function, Scope, dotted
+from ge_engine.grammar.rewrite_sites import Site
+from ge_engine.grammar.scope import Scope
 
 REPEATS = ("2", "3")
 NORMS = frozenset(name for name in WIDENS if "Norm" in name)
@@ -53,7 +55,7 @@ def places(function: Function, scope: Scope) -> list[Place]:
     return [place for place in found if place.spot.statement.lineno == place.spot.statement.end_lineno]
 
 
-def sites(places: Sequence[Place], text: Text, offer: Offer, free: bool) -> Iterator[Site]:
+def sites(places: Sequence[Place], text: Source, offer: Offer, free: bool) -> Iterator[Site]:
     """For each place a replacement, statements after it, and, where its shape allows, its removal."""
     for place in places:
         yield replaced(place, text, offer, free)
@@ -62,19 +64,19 @@ def sites(places: Sequence[Place], text: Text, offer: Offer, free: bool) -> Iter
             yield _dropped(place, text)
 
 
-def replaced(place: Place, text: Text, offer: Offer, free: bool) -> Site:
+def replaced(place: Place, text: Source, offer: Offer, free: bool) -> Site:
     """The statement with a new value, made from the old one and from what else is in scope."""
     statement = place.spot.statement
     assert statement.value is not None
-    old = text.of(statement.value)
+    old = text.on_one_line(statement.value)
     simple = isinstance(statement.value, ast.Call | ast.Name)
     reach = _reach((old if simple else f"({old})", *place.alike), place, offer.scope, free)
     head = f"{place.spot.variable} = " if place.spot.variable else "return "
-    same = (text.of(statement), f"{head}({old})")
+    same = (text.on_one_line(statement), f"{head}({old})")
     return _site(statement, text, (head, expression(reach, offer)), same, "statement")
 
 
-def followed(place: Place, text: Text, offer: Offer, free: bool) -> Site:
+def followed(place: Place, text: Source, offer: Offer, free: bool) -> Site:
     """The statement with one or two new ones behind it; a `return` becomes the last of them."""
     statement, variable = place.spot.statement, place.spot.variable or "out"
     names = (variable, *(name for name in place.alike if name != variable))
@@ -90,26 +92,26 @@ def followed(place: Place, text: Text, offer: Offer, free: bool) -> Site:
     part: Part = (opened(place.spot, text), either([more, again]), either(["", more]))
     if not place.spot.variable:
         part = (part, f"{indent}return {variable}")
-    return _site(statement, text, part, (text.of(statement),), "insertion")
+    return _site(statement, text, part, (text.on_one_line(statement),), "insertion")
 
 
-def opened(spot: Spot, text: Text) -> str:
+def opened(spot: Spot, text: Source) -> str:
     """The statement as an assignment, so that something can follow."""
     if isinstance(spot.statement, ast.Assign):
-        return text.of(spot.statement)
+        return text.on_one_line(spot.statement)
     assert spot.statement.value is not None
-    return f"out = {text.of(spot.statement.value)}"
+    return f"out = {text.on_one_line(spot.statement.value)}"
 
 
-def _dropped(place: Place, text: Text) -> Site:
+def _dropped(place: Place, text: Source) -> Site:
     """Nothing in place of a statement that only turned a value into another of its shape."""
     statement = place.spot.statement
     start, end = text.span(statement)
-    start = text.code.rindex("\n", 0, start)
-    return Site(start, end, "", (text.code[start:end],), "drop", (statement.lineno, statement.lineno))
+    start = text.text.rindex("\n", 0, start)
+    return Site(start, end, "", (text.text[start:end],), "drop", (statement.lineno, statement.lineno))
 
 
-def _site(statement: ast.stmt, text: Text, part: Part, same: tuple[str, ...], kind: str) -> Site:
+def _site(statement: ast.stmt, text: Source, part: Part, same: tuple[str, ...], kind: str) -> Site:
     start, end = text.span(statement)
     return Site(start, end, part, same, kind, (statement.lineno, statement.lineno))
 

@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ge_engine.structure.sequences import CONTAINERS, element_lists, layers_of, shortened
-from ge_engine.structure.text import Change, Code, Edit
+from ge_engine.code.source import Edit, Source
+from ge_engine.structure.change import Change, on_one_line
+from ge_engine.structure.sequences import CONTAINERS, called_name, element_lists, layers_of
 
 INVERTED = """\
 import torch.nn as nn
@@ -105,7 +106,7 @@ GATED = REPLACEABLE | {"BatchNorm2d", "GroupNorm"}
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SizedPart:
     """A part of a network whose first arguments are sizes, as texts: what it takes and what it gives."""
 
     call: ast.Call
@@ -116,18 +117,17 @@ class Part:
     @property
     def name(self) -> str:
         """What is called, without its module."""
-        func = self.call.func
-        return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+        return called_name(self.call)
 
 
-def library_changes(code: Code, classes: Sequence[str]) -> Iterator[Change]:
+def library_changes(code: Source, classes: Sequence[str]) -> Iterator[Change]:
     """Changes that bring one of the library's blocks. `classes` are those of the file: a name of theirs, or
     one that the block reads, is not brought."""
     read = {node.id for node in ast.walk(code.tree) if isinstance(node, ast.Name)}
     taken = {*classes, *read}
     behind = {id(element) for elements in element_lists(code) for element in elements}
     for part in parts_of(code):
-        words, span = shortened(code.of(part.call)), code.span(part.call)
+        words, span = on_one_line(code.of(part.call)), code.span(part.call)
         for name, source in IN_PLACE.items():
             if name not in taken and (part.own or part.name in REPLACEABLE):
                 text = f"{name}({part.takes}, {part.gives})"
@@ -145,7 +145,7 @@ def library_changes(code: Code, classes: Sequence[str]) -> Iterator[Change]:
             yield Change("insert", f"insert a shortcut around {words}", (_brought(SKIP), *around))
 
 
-def parts_of(code: Code) -> list[Part]:
+def parts_of(code: Source) -> list[SizedPart]:
     """The parts of lists and containers, and the layers of a class, whose first argument is a size."""
     listed = [element for elements in element_lists(code) for element in elements]
     made = [layer.made.value for layer in layers_of(code)]
@@ -153,13 +153,13 @@ def parts_of(code: Code) -> list[Part]:
     return [part for part in found if part is not None]
 
 
-def _part(code: Code, one: ast.expr) -> Part | None:
+def _part(code: Source, one: ast.expr) -> SizedPart | None:
     if not isinstance(one, ast.Call) or not one.args or not _is_size(one.args[0]):
         return None
     if isinstance(one.func, ast.Name) and one.func.id in CONTAINERS:
         return None
     second = one.args[1] if len(one.args) > 1 and _is_size(one.args[1]) else one.args[0]
-    return Part(one, code.of(one.args[0]), code.of(second), isinstance(one.func, ast.Name))
+    return SizedPart(one, code.of(one.args[0]), code.of(second), isinstance(one.func, ast.Name))
 
 
 def _is_size(argument: ast.expr) -> bool:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 
+from ge_engine.code.source import Edit, Source
 from ge_engine.genome import Genome
 from ge_engine.structure.library import library_changes
 from ge_engine.structure.numbers import number_changes
 from ge_engine.structure.sequences import sequence_changes
-from ge_engine.structure.text import Code, Edit
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def moves_of(code: str, classes: tuple[str, ...] = ()) -> tuple[Move, ...]:
 
     Nothing is run: whether a move builds, and what it changes, is found by building it.
     """
-    block = Code(code)
+    block = Source(code)
     results: set[str] = {code}
     found: dict[str, Move] = {}
     for change in chain(
@@ -52,7 +52,7 @@ def together(code: str, moves: Sequence[Move]) -> str | None:
     them bring comes once."""
     edits = [edit for move in moves for edit in move.edits]
     brought = dict.fromkeys(edit for edit in edits if edit.end == 0)
-    return Code(code).edited([*brought, *(edit for edit in edits if edit.end > 0)])
+    return Source(code).edited([*brought, *(edit for edit in edits if edit.end > 0)])
 
 
 def by_text(code: str, classes: tuple[str, ...], texts: Iterable[str]) -> list[Move] | str:

@@ -6,13 +6,13 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ge_engine.structure.text import Change, Code, Edit
+from ge_engine.code.source import Edit, Source
+from ge_engine.structure.change import Change, shortened
 
 SMALLEST_WIDTH = 6
 """Integers from here on are taken for widths, smaller ones for depths, kernel sizes and the like."""
 
 WIDTH_FACTORS = (0.25, 0.5, 0.67, 0.75, 1.25, 1.5, 2.0)
-LONGEST_SHOWN = 90
 NET_FACTORS = (0.5, 0.67, 0.75, 1.25, 1.5)
 
 TABLED: Mapping[str, tuple[int, ...]] = {
@@ -52,7 +52,7 @@ class Number:
     name: str = ""
 
 
-def numbers_in(code: Code) -> list[Number]:
+def numbers_in(code: Source) -> list[Number]:
     """Integer literals of the block that may size something, in the order of the text: no indices, axes,
     shapes or signs, and nothing that the task decides."""
     found: list[Number] = []
@@ -61,7 +61,7 @@ def numbers_in(code: Code) -> list[Number]:
     return sorted(sizing, key=lambda n: (n.node.lineno, n.node.col_offset))
 
 
-def number_changes(code: Code) -> Iterator[Change]:
+def number_changes(code: Source) -> Iterator[Change]:
     """Changes of one idea each: a width wherever it stands, a width at one place of several, a small number,
     all widths by one factor."""
     numbers = numbers_in(code)
@@ -82,7 +82,7 @@ def number_changes(code: Code) -> Iterator[Change]:
             yield all_widths(code, numbers, widths, factor)
 
 
-def all_widths(code: Code, numbers: Sequence[Number], widths: Sequence[int], factor: float) -> Change:
+def all_widths(code: Source, numbers: Sequence[Number], widths: Sequence[int], factor: float) -> Change:
     """The given widths times one factor, wherever they stand."""
     new = {width: resized(width, (factor,))[0] for width in widths if resized(width, (factor,))}
     edits = tuple(_edit(code, n, new[n.value]) for n in numbers if n.value in new and n.name not in TABLED)
@@ -106,22 +106,21 @@ def alternatives(number: Number) -> list[int]:
     return [value for value in dict.fromkeys(near) if value >= 1 and value != number.value]
 
 
-def _width_change(code: Code, places: Sequence[Number], old: int, new: int) -> Change:
+def _width_change(code: Source, places: Sequence[Number], old: int, new: int) -> Change:
     edits = tuple(_edit(code, place, new) for place in places)
     return Change("width", f"width {old} becomes {new}", edits)
 
 
-def _single(code: Code, number: Number, new: int, kind: str) -> Change:
+def _single(code: Source, number: Number, new: int, kind: str) -> Change:
     name = number.name or "a number"
-    line = code.text.split("\n")[number.node.lineno - 1].strip()
-    short = line if len(line) <= LONGEST_SHOWN else line[: LONGEST_SHOWN - 3] + "..."
+    short = shortened(code.text.split("\n")[number.node.lineno - 1].strip())
     edits = [_edit(code, number, new)]
     if number.name == "kernel_size":
         edits += _padding(code, number, new)
     return Change(kind, f"{name} {number.value} becomes {new} in {short}", tuple(edits))
 
 
-def _padding(code: Code, kernel: Number, new: int) -> list[Edit]:
+def _padding(code: Source, kernel: Number, new: int) -> list[Edit]:
     """The padding beside a kernel that keeps the size: half of it."""
     call = next(
         (
@@ -139,7 +138,7 @@ def _padding(code: Code, kernel: Number, new: int) -> list[Edit]:
     ]
 
 
-def _edit(code: Code, number: Number, new: int) -> Edit:
+def _edit(code: Source, number: Number, new: int) -> Edit:
     return Edit(*code.span(number.node), str(new))
 
 

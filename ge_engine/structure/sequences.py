@@ -11,26 +11,27 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ge_engine.structure.numbers import LONGEST_SHOWN, SMALLEST_WIDTH, Number, numbers_in
-from ge_engine.structure.text import Change, Code, Edit
+from ge_engine.code.source import Edit, Source
+from ge_engine.structure.change import Change, on_one_line
+from ge_engine.structure.numbers import SMALLEST_WIDTH, Number, numbers_in
 
 CONTAINERS = frozenset(("Sequential", "ModuleList", "list", "tuple"))
 LONGEST_RUN = 4
 MOST_ELEMENTS = 64
 
 
-def sequence_changes(code: Code, classes: Sequence[str]) -> Iterator[Change]:
+def sequence_changes(code: Source, classes: Sequence[str]) -> Iterator[Change]:
     """Changes of the order and number of parts. `classes` are names that may replace a part's own class."""
     for elements in element_lists(code):
         yield from _element_changes(code, elements, classes)
     yield from _layer_changes(code, classes)
 
 
-def element_lists(code: Code) -> list[list[ast.expr]]:
+def element_lists(code: Source) -> list[list[ast.expr]]:
     """The lists of at least two parts, outermost first: arguments of containers, list and tuple displays."""
     found = []
     for node in ast.walk(code.tree):
-        if isinstance(node, ast.Call) and _called(node) in CONTAINERS and not node.keywords:
+        if isinstance(node, ast.Call) and called_name(node) in CONTAINERS and not node.keywords:
             elements = node.args
         elif isinstance(node, ast.List) and isinstance(node.ctx, ast.Load):
             elements = node.elts
@@ -41,7 +42,7 @@ def element_lists(code: Code) -> list[list[ast.expr]]:
     return found
 
 
-def _element_changes(code: Code, elements: Sequence[ast.expr], classes: Sequence[str]) -> Iterator[Change]:
+def _element_changes(code: Source, elements: Sequence[ast.expr], classes: Sequence[str]) -> Iterator[Change]:
     count = len(elements)
     for length in range(1, min(LONGEST_RUN, count - 1) + 1):
         for first in range(count - length + 1):
@@ -56,11 +57,11 @@ def _element_changes(code: Code, elements: Sequence[ast.expr], classes: Sequence
         for text in _repeated(code, element):
             yield Change(
                 "repeat",
-                f"repeat {_shown(code, [element])} as {shortened(text)}",
+                f"repeat {_shown(code, [element])} as {on_one_line(text)}",
                 (Edit(end, end, f", {text}"),),
             )
         yield from (
-            Change("replace", f"replace {_shown(code, [element])} by {shortened(text)}", (edit,))
+            Change("replace", f"replace {_shown(code, [element])} by {on_one_line(text)}", (edit,))
             for text, edit in _replaced(code, element, classes)
         )
         if at + 1 < count and code.of(element) != code.of(elements[at + 1]):
@@ -69,17 +70,17 @@ def _element_changes(code: Code, elements: Sequence[ast.expr], classes: Sequence
             yield Change("swap", f"swap {_shown(code, elements[at : at + 2])}", edits)
 
 
-def _layer_changes(code: Code, classes: Sequence[str]) -> Iterator[Change]:
+def _layer_changes(code: Source, classes: Sequence[str]) -> Iterator[Change]:
     for layer in layers_of(code):
         made = layer.made.value
-        words = f"self.{layer.name} = {shortened(code.of(made))}"
+        words = f"self.{layer.name} = {on_one_line(code.of(made))}"
         drop = [*_unwrapped(code, layer), Edit(*code.lines_of(layer.made), "")]
         for bridge in bridges(code, [made]):
             told = f"; width {bridge[0]} becomes {bridge[1]}" if bridge else ""
             yield Change("drop", f"drop {words}{told}", (*drop, *_bridged(code, [made], bridge)))
         yield from _layer_repeats(code, layer)
         yield from (
-            Change("replace", f"replace {words} by {shortened(text)}", (edit,))
+            Change("replace", f"replace {words} by {on_one_line(text)}", (edit,))
             for text, edit in _replaced(code, made, classes)
         )
 
@@ -93,7 +94,7 @@ class Layer:
     calls: tuple[ast.Call, ...]
 
 
-def layers_of(code: Code) -> list[Layer]:
+def layers_of(code: Source) -> list[Layer]:
     """Layers of the block's class that are made once by a call and used by calls of one argument alone."""
     classes = [node for node in code.tree.body if isinstance(node, ast.ClassDef)]
     return [layer for owner in classes for layer in _layers_of_class(owner)]
@@ -118,7 +119,7 @@ def _layers_of_class(owner: ast.ClassDef) -> Iterator[Layer]:
             yield Layer(target.attr, statement, tuple(calls))
 
 
-def _layer_repeats(code: Code, layer: Layer) -> Iterator[Change]:
+def _layer_repeats(code: Source, layer: Layer) -> Iterator[Change]:
     end = code.span(layer.made)[1]
     indent = " " * layer.made.col_offset
     twin = f"{layer.name}_again"
@@ -129,10 +130,10 @@ def _layer_repeats(code: Code, layer: Layer) -> Iterator[Change]:
         for call in layer.calls:
             first, last = code.span(call)
             edits += [Edit(first, first, f"self.{twin}("), Edit(last, last, ")")]
-        yield Change("repeat", f"repeat self.{layer.name} as {shortened(text)}", tuple(edits))
+        yield Change("repeat", f"repeat self.{layer.name} as {on_one_line(text)}", tuple(edits))
 
 
-def _unwrapped(code: Code, layer: Layer) -> list[Edit]:
+def _unwrapped(code: Source, layer: Layer) -> list[Edit]:
     """`self.name(E)` becomes `E`: the text before and after the argument goes."""
     edits = []
     for call in layer.calls:
@@ -142,7 +143,7 @@ def _unwrapped(code: Code, layer: Layer) -> list[Edit]:
     return edits
 
 
-def bridges(code: Code, parts: Sequence[ast.expr]) -> list[tuple[int, int] | tuple[()]]:
+def bridges(code: Source, parts: Sequence[ast.expr]) -> list[tuple[int, int] | tuple[()]]:
     """How the widths around dropped parts may be made to fit: not at all, or one of their widths becomes
     another of them wherever it is left in the block."""
     inside = [n.value for n in _numbers_within(code, parts) if n.value >= SMALLEST_WIDTH]
@@ -150,7 +151,7 @@ def bridges(code: Code, parts: Sequence[ast.expr]) -> list[tuple[int, int] | tup
     return [(), *pairs, *dict.fromkeys((a, b) for b, a in pairs)]
 
 
-def _bridged(code: Code, parts: Sequence[ast.expr], bridge: tuple[int, int] | tuple[()]) -> list[Edit]:
+def _bridged(code: Source, parts: Sequence[ast.expr], bridge: tuple[int, int] | tuple[()]) -> list[Edit]:
     if not bridge:
         return []
     within = {id(n.node) for n in _numbers_within(code, parts)}
@@ -161,19 +162,19 @@ def _bridged(code: Code, parts: Sequence[ast.expr], bridge: tuple[int, int] | tu
     ]
 
 
-def _numbers_within(code: Code, parts: Sequence[ast.expr]) -> list[Number]:
+def _numbers_within(code: Source, parts: Sequence[ast.expr]) -> list[Number]:
     nodes = {id(node) for part in parts for node in ast.walk(part)}
     return [number for number in numbers_in(code) if id(number.node) in nodes]
 
 
-def _cut(code: Code, elements: Sequence[ast.expr], first: int, length: int) -> Edit:
+def _cut(code: Source, elements: Sequence[ast.expr], first: int, length: int) -> Edit:
     """The run goes with the comma that parts it from its neighbour."""
     if first + length < len(elements):
         return Edit(code.span(elements[first])[0], code.span(elements[first + length])[0], "")
     return Edit(code.span(elements[first - 1])[1], code.span(elements[-1])[1], "")
 
 
-def _repeated(code: Code, element: ast.expr) -> list[str]:
+def _repeated(code: Source, element: ast.expr) -> list[str]:
     """The texts of a further part behind this one: itself with its first width set to its second, what it
     gives being what the next one takes, and itself where names do not say whether the two are one."""
     if not isinstance(element, (ast.Call, ast.Constant, ast.Tuple)):
@@ -194,7 +195,7 @@ def _repeated(code: Code, element: ast.expr) -> list[str]:
     return [fitted] if first in widths and second in widths else [fitted, text]
 
 
-def _replaced(code: Code, element: ast.expr, classes: Sequence[str]) -> Iterator[tuple[str, Edit]]:
+def _replaced(code: Source, element: ast.expr, classes: Sequence[str]) -> Iterator[tuple[str, Edit]]:
     if not isinstance(element, ast.Call) or not isinstance(element.func, ast.Name):
         return
     start, end = code.span(element.func)
@@ -204,15 +205,10 @@ def _replaced(code: Code, element: ast.expr, classes: Sequence[str]) -> Iterator
             yield name + rest, Edit(start, end, name)
 
 
-def _called(node: ast.Call) -> str:
+def called_name(node: ast.Call) -> str:
+    """What is called, without its module."""
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
-def _shown(code: Code, parts: Sequence[ast.expr]) -> str:
-    return ", ".join(shortened(code.of(part)) for part in parts)
-
-
-def shortened(text: str) -> str:
-    """The text on one line, at most `LONGEST_SHOWN` characters of it."""
-    flat = " ".join(text.split())
-    return flat if len(flat) <= LONGEST_SHOWN else flat[: LONGEST_SHOWN - 3] + "..."
+def _shown(code: Source, parts: Sequence[ast.expr]) -> str:
+    return ", ".join(on_one_line(code.of(part)) for part in parts)

@@ -18,17 +18,8 @@ class Edit:
     new: str
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A change of one idea: its kind ("width", "drop", ...), what it does in words, and its edits."""
-
-    kind: str
-    text: str
-    edits: tuple[Edit, ...]
-
-
-class Code:
-    """The source of one block with its syntax tree and the places of the tree's nodes."""
+class Source:
+    """The code of one block with its syntax tree and the places of the tree's nodes."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -60,6 +51,11 @@ class Code:
         """The node's own text."""
         start, end = self.span(node)
         return self.text[start:end]
+
+    def on_one_line(self, node: ast.expr | ast.stmt) -> str:
+        """The node's text; where it stands on several lines, in the parser's own layout on one."""
+        text = self.of(node)
+        return ast.unparse(node) if "\n" in text else text
 
     def lines_of(self, node: ast.stmt) -> tuple[int, int]:
         """Where the lines of a statement begin and end, the last line end included."""
