@@ -30,7 +30,7 @@ from ge_engine.population import Individual
 from ge_engine.registry import load_registry
 from ge_engine.search.rescoring import OwnSettings
 from ge_engine.store.history import History
-from ge_engine.store.rescored import Rescored, spreads
+from ge_engine.store.replicates import Replicates, spreads
 
 
 class RecipeSettings(TypedDict, total=False):
@@ -293,7 +293,7 @@ class Run:
             return find_individual(history, identity)
 
     @property
-    def rescored(self) -> dict[str, Rescored]:
+    def rescored(self) -> dict[str, Replicates]:
         """What further seeds gave of each finalist, the seed model first; empty without `rescore_seeds`."""
         with History(self.folder) as history:
             return spreads(history)
@@ -307,7 +307,7 @@ class Run:
         sandbox: str = "auto",
         *,
         allow_changes: bool = False,
-    ) -> dict[str, Rescored]:
+    ) -> dict[str, Replicates]:
         """Train the finalists of a run that has ended with further seeds, as `ge rescore` does. The evaluator
         has to be that of the run: what the folder names is not started by itself.
 

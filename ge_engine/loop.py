@@ -39,7 +39,7 @@ from ge_engine.search.slots import Breeder
 from ge_engine.search.stopping import Interrupts, Limits
 from ge_engine.search.survey import Surveys
 from ge_engine.store.foreign import confirmed
-from ge_engine.store.rescored import rescored
+from ge_engine.store.replicates import replicates
 from ge_engine.tracking import tracked
 from ge_engine.validate import Ladder
 
@@ -220,7 +220,7 @@ class _Session:
     def _nothing_left(self) -> bool:
         """Whether an earlier session did all of it, so that neither model nor worker is needed."""
         assert self._seed.genome is not None
-        outcome = self._ledger.score(self._seed.genome.digest, "validation")
+        outcome = self._ledger.score(self._seed.genome.digest)
         if outcome is None:
             return False
         self._seed = replace(self._seed, outcome=outcome)
@@ -228,7 +228,7 @@ class _Session:
         if not self._reason_at_start():
             return False
         tested = self._ledger.test_outcomes()
-        again = rescored(self._ledger)
+        again = replicates(self._ledger)
         return all(
             one.id in tested and len(again.get(one.id, {})) >= self._config.rescore_seeds
             for one in (self._seed, *self._standing.front)
@@ -247,7 +247,7 @@ class _Session:
         self._ledger.add_probe(genome.digest, probe)
         scoring.score(SEED_ID, genome)
         scoring.drain()
-        outcome = self._ledger.score(genome.digest, "validation")
+        outcome = self._ledger.score(genome.digest)
         if not isinstance(outcome, Scored):
             reason = outcome.reason if outcome else "no score"
             trained = self._config.evaluator == "train"

@@ -328,7 +328,9 @@ def as_schema_1(folder: Path) -> None:
         "ALTER TABLE survivors DROP COLUMN island",
         "DROP TABLE moves",
         "ALTER TABLE individuals DROP COLUMN part",
-        "ALTER TABLE scores DROP COLUMN part",
+        "CREATE TABLE plain AS SELECT digest, split, outcome, at FROM scores WHERE seed = 0 AND epochs = 0",
+        "DROP TABLE scores",
+        "ALTER TABLE plain RENAME TO scores",
         "DROP TABLE parts",
         "PRAGMA user_version = 1",
     ):
@@ -348,7 +350,7 @@ def test_a_ledger_of_an_older_version_that_cannot_be_read_or_gone_on_with(tmp_pa
         assert len([one for one in history.individuals() if not isinstance(one.outcome, Rejected)]) > 5
     run(tmp_path / "old", **plain)
     with Ledger.open(tmp_path / "old") as ledger:
-        assert ledger.query("PRAGMA user_version") == [(3,)]
+        assert ledger.query("PRAGMA user_version") == [(4,)]
     mine, theirs = content(tmp_path / "old"), content(tmp_path / "whole")
     for table in ("calls", "individuals", "survivors", "fronts", "merged"):
         assert mine[table] == theirs[table], table

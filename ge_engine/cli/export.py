@@ -15,7 +15,7 @@ from ge_engine.errors import ConfigError
 from ge_engine.ledger import History
 from ge_engine.population import Individual
 from ge_engine.store.parts import part_of
-from ge_engine.store.rescored import plain, spreads
+from ge_engine.store.replicates import plain, spreads
 from ge_engine.versions import ENGINE
 
 

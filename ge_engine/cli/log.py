@@ -22,7 +22,7 @@ from ge_engine.pareto import pareto_front
 from ge_engine.population import SEED_ID, Individual
 from ge_engine.store.audit import check as audit
 from ge_engine.store.parts import changed, first_of, part_of, parts_of
-from ge_engine.store.rescored import as_data, spreads
+from ge_engine.store.replicates import as_data, spreads
 from ge_engine.store.statistics import repairs, statistics
 
 POLL_SECONDS = 1.0

@@ -14,7 +14,7 @@ from ge_engine.ledger import History
 from ge_engine.population import SEED_ID, Individual, Step
 from ge_engine.store.parts import changed, part_of, parts_of, scored_in
 from ge_engine.store.records import Call
-from ge_engine.store.rescored import plain, spreads
+from ge_engine.store.replicates import plain, spreads
 
 
 def show(

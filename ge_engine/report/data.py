@@ -18,7 +18,7 @@ from ge_engine.report.texts import SourceTable
 from ge_engine.store.history import History
 from ge_engine.store.parts import parts_of
 from ge_engine.store.records import Call
-from ge_engine.store.rescored import plain, spreads
+from ge_engine.store.replicates import plain, spreads
 
 MOST_POINTS, MOST_NAMES, LONGEST_NAME = 500, 16, 80
 """Of one curve on the page: a page of 5,000 children with the longest curves stays one that opens."""

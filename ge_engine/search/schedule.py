@@ -68,7 +68,7 @@ class Standing:
         return scored
 
     def _outcome(self, one: Individual) -> Outcome | None:
-        return self._ledger.score(one.genome.digest, "validation") if one.genome else None
+        return self._ledger.score(one.genome.digest) if one.genome else None
 
 
 class Schedule(ABC):
@@ -136,7 +136,7 @@ class Schedule(ABC):
         )
 
     def _ended(self, one: Individual) -> bool:
-        return one.genome is not None and self._ledger.score(one.genome.digest, "validation") is not None
+        return one.genome is not None and self._ledger.score(one.genome.digest) is not None
 
     def _moves(self, number: int) -> list[Move]:
         """Who travels when generation `number` is finished."""
@@ -186,7 +186,7 @@ class Steady(Schedule):
     def _run(self, script: History | None) -> str:
         standing, scoring = self._standing, self._shop.scoring
         decide = self._halving.one_by_one
-        scoring.at_stage = as_recorded(script.score, decide) if script else decide
+        scoring.at_stage = as_recorded(script.promoted, decide) if script else decide
         workers = self._config.workers or os.cpu_count() or 1
         room = STOCK[0] * workers
         for one in standing.unmerged:

@@ -15,6 +15,7 @@ from ge_engine.pareto import fronts, losses
 from ge_engine.population import SEED_ID, Individual, Move, individual_id
 from ge_engine.search.islands import island_of, travels
 from ge_engine.store.history import History
+from ge_engine.store.score_key import ScoreKey
 
 
 def check(folder: Path) -> list[str]:
@@ -191,9 +192,9 @@ class _Audit:
 
     def _strays(self) -> Iterator[str]:
         sql = (
-            "SELECT s.digest, s.split FROM scores s LEFT JOIN individuals i"
+            "SELECT s.digest, s.split, s.seed, s.epochs FROM scores s LEFT JOIN individuals i"
             " ON i.digest = s.digest AND i.stage IS NULL WHERE i.id IS NULL"
         )
         unfinished = any(not record.finished for record in self._records)
-        for digest, split in [] if unfinished else self._history.query(sql):
-            yield f"score of {digest[:12]} ({split}): it belongs to no individual that was admitted"
+        for digest, *key in [] if unfinished else self._history.query(sql):
+            yield f"score of {digest[:12]} ({ScoreKey(*key)}): it belongs to no individual that was admitted"
