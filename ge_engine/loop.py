@@ -158,7 +158,6 @@ class _Session:
             self._announce_start()
             return self._finish(self._reason_at_start())
         genome = self._seed.genome
-        assert genome is not None
         with self._opened_scoring() as (evaluation, scoring):
             self._announce_start()
             probe = self._begin(evaluation, scoring)
@@ -192,7 +191,6 @@ class _Session:
         config, registry = self._config, self._registry
         evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
         objectives = [blamed_objective(registry, name) for name in config.objective_names]
-        assert self._seed.genome is not None
         scratch = self._ledger.folder / "scratch"
         scratch.mkdir(exist_ok=True)
         with ExitStack() as stack:
@@ -219,7 +217,6 @@ class _Session:
 
     def _nothing_left(self) -> bool:
         """Whether an earlier session did all of it, so that neither model nor worker is needed."""
-        assert self._seed.genome is not None
         outcome = self._ledger.score(self._seed.genome.digest)
         if outcome is None:
             return False
@@ -237,7 +234,6 @@ class _Session:
     def _admit_seed(self, evaluation: Evaluation, scoring: Scoring) -> Probe:
         """Probe and score the seed before any prompt. Raises SeedError with its own error."""
         genome = self._seed.genome
-        assert genome is not None
         probe = evaluation.probe(genome).result()
         if probe.error:
             raise SeedError(
@@ -341,11 +337,9 @@ class _Session:
         self._announce("finalists", ids=[one.id for one in finalists])
         scoring.reopen()
         for one in finalists:
-            assert one.genome is not None
             scoring.score(one.id, one.genome, "test")
         scoring.drain()
         for one in finalists:
-            assert one.genome is not None
             scoring.rescore(one.id, one.genome, self._config.rescore_seeds)
         scoring.drain()
 

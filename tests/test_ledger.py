@@ -21,7 +21,7 @@ from ge_engine.errors import LedgerError
 from ge_engine.ledger import Ledger, Settled, exists, read_replies
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.patch import Patch, apply
-from ge_engine.population import Individual, Step
+from ge_engine.population import Individual, RejectedChild, Step, individuals_of
 from ge_engine.store import records
 from ge_engine.store.history import History
 from ge_engine.store.score_key import VALIDATION, ScoreKey
@@ -108,6 +108,29 @@ def test_a_rejected_individual_that_has_a_score(ledger: Ledger) -> None:
     assert again is not None
     assert again.outcome == Rejected("names", "undefined y")
     assert list(ledger.scored_points()) == []
+
+
+def test_a_slot_without_a_genome_that_becomes_an_individual(ledger: Ledger) -> None:
+    reason = Rejected("extract", "the reply holds no code")
+    lost = RejectedChild("g0s2", 0, 2, ("seed",), child().steps, reason, 1)
+    ledger.settle([Settled(child(0), "", None), Settled(lost, "", reason)])
+    assert ledger.individual("g0s2") == lost
+    assert [one.id for one in individuals_of(ledger.individuals())] == ["g0s0"]
+    assert (lost.genome, lost.scored, lost.objectives) == (None, False, {})
+
+
+@pytest.mark.parametrize(
+    "damage", ["stage = NULL, delta = NULL", "id = 'seed', delta = NULL", "stage = 'x', reason = x'00'"]
+)
+def test_a_row_that_is_neither_an_individual_nor_a_rejected_child(
+    folder: Path, ledger: Ledger, damage: str
+) -> None:
+    ledger.settle([Settled(child(0), "", Rejected("names", "undefined y"))])
+    ledger.close()
+    with sqlite3.connect(folder / "ledger.sqlite") as database:
+        database.execute(f"UPDATE individuals SET {damage}")
+    with History(folder) as history, pytest.raises(LedgerError, match="damaged"):
+        list(history.individuals())
 
 
 def test_scores_of_nobody_that_stay(ledger: Ledger) -> None:

@@ -62,14 +62,12 @@ class Halving:
                 self._scoring.go_on(jobs[index])
             self._scoring.drain()
         for one in born:
-            assert one.genome is not None
             self._scoring.discard(one.genome)
         return True
 
     def _at(self, born: Sequence[Individual], epochs: int) -> tuple[list[Job], list[Point]]:
         jobs, points = [], []
         for one in born:
-            assert one.genome is not None
             reached = self._ledger.score(one.genome.digest, ScoreKey(epochs=epochs))
             if isinstance(reached, Scored):
                 jobs.append(Job(one.id, one.genome, self._random_seed, epochs=epochs))

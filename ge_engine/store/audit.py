@@ -10,9 +10,9 @@ from itertools import accumulate
 from pathlib import Path
 
 from ge_engine.errors import GeError
-from ge_engine.outcome import Rejected, Scored
+from ge_engine.outcome import Scored
 from ge_engine.pareto import fronts, losses
-from ge_engine.population import SEED_ID, Individual, Move, individual_id
+from ge_engine.population import SEED_ID, Child, Individual, Move, individual_id
 from ge_engine.search.islands import island_of, travels
 from ge_engine.store.history import History
 from ge_engine.store.score_key import ScoreKey
@@ -73,7 +73,7 @@ class _Audit:
         yield from self._generations()
         yield from self._strays()
 
-    def _individual(self, one: Individual) -> Iterator[str]:
+    def _individual(self, one: Child) -> Iterator[str]:
         if one.id != SEED_ID and one.id != individual_id(one.generation, one.slot):
             yield f"its id does not fit generation {one.generation} and slot {one.slot}"
         if one.id != SEED_ID and one.island != self._island_of(one):
@@ -85,20 +85,17 @@ class _Audit:
                 yield f"its parent {parent} is no older than itself"
             elif parent not in self._alive(one.generation - 1, one.island):
                 yield f"its parent {parent} was not alive on island {one.island} when it was bred"
-        yield from self._genome(one)
+        if isinstance(one, Individual):
+            yield from self._genome(one)
         if isinstance(one.outcome, Scored):
             yield from self._score(one.outcome.objectives)
         elif one.outcome is None and one.id in self._merged:
             yield "it was admitted and has no outcome, though it was merged into the population"
 
-    def _island_of(self, one: Individual) -> int:
+    def _island_of(self, one: Child) -> int:
         return island_of(one.slot, self._before.get(one.generation, 0), self._islands)
 
     def _genome(self, one: Individual) -> Iterator[str]:
-        if one.genome is None:
-            if not isinstance(one.outcome, Rejected):
-                yield "it has no genome and was not rejected"
-            return
         ((stored,),) = self._history.query("SELECT digest FROM individuals WHERE id = ?", one.id)
         if stored != one.genome.digest:
             yield f"its genome has digest {one.genome.digest[:12]}, recorded is {stored[:12]}"

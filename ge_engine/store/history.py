@@ -12,7 +12,7 @@ from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Probe, Reply
 from ge_engine.errors import LedgerError
 from ge_engine.outcome import Outcome, Scored
-from ge_engine.population import Direction, Individual, Move
+from ge_engine.population import Child, Direction, Move
 from ge_engine.store.checked import checked, reading
 from ge_engine.store.content import content_of
 from ge_engine.store.database import FILE, connect_to_read, reporting, version_of
@@ -24,7 +24,7 @@ from ge_engine.store.records import (
     probe_from_json,
     require_objectives,
 )
-from ge_engine.store.rows import call_from_row, individual_from_row
+from ge_engine.store.rows import call_from_row, child_from_row
 from ge_engine.store.schema import SCHEMA_VERSION
 from ge_engine.store.score_key import TEST, VALIDATION, ScoreKey
 
@@ -168,12 +168,12 @@ class History:
 
     # --- individuals ----------------------------------------------------------------------------
 
-    def individual(self, identity: str) -> Individual | None:
-        """One individual with its genome and its outcome on the validation split."""
+    def individual(self, identity: str) -> Child | None:
+        """One child with its genome and its outcome on the validation split."""
         row = self._one(INDIVIDUAL + "WHERE i.id = :id", id=identity, **_named(VALIDATION))
-        return individual_from_row(row, self.seed, self.config.objective_names) if row else None
+        return child_from_row(row, self.seed, self.config.objective_names) if row else None
 
-    def individuals(self, generation: int | None = None) -> Iterator[Individual]:
+    def individuals(self, generation: int | None = None) -> Iterator[Child]:
         """All, or those of one generation, seed first, then in the order of generation and slot."""
         numbers, objectives = [generation], self.config.objective_names
         if generation is None:
@@ -181,7 +181,7 @@ class History:
         sql = INDIVIDUAL + "WHERE i.generation = :generation ORDER BY i.slot"
         for number in numbers:
             for row in self._rows(sql, generation=number, **_named(VALIDATION)):
-                yield individual_from_row(row, self.seed, objectives)
+                yield child_from_row(row, self.seed, objectives)
 
     def scored_points(self) -> Iterator[tuple[str, int, Mapping[str, float]]]:
         """(id, generation, objectives) of every scored individual, in order, without its genome."""

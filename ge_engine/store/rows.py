@@ -6,11 +6,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from sqlite3 import Row
+from typing import Any
 
 from ge_engine.contracts import Prompt, Reply, Sampling
 from ge_engine.genome import Genome, Seed
-from ge_engine.outcome import Outcome, Rejected, Scored
-from ge_engine.population import Individual
+from ge_engine.outcome import Rejected, Scored
+from ge_engine.population import SEED_ID, Child, Individual, RejectedChild
 from ge_engine.store.checked import checked, reading
 from ge_engine.store.records import (
     Call,
@@ -32,9 +33,9 @@ Columns = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """An individual whose fate before training is decided: `rejected`, or None when admitted."""
+    """A child whose fate before training is decided: `rejected`, or None when admitted."""
 
-    individual: Individual
+    individual: Child
     fingerprint: str
     rejected: Rejected | None
 
@@ -48,11 +49,11 @@ def settled_to_row(settled: Settled) -> dict[str, object]:
         "slot": one.slot,
         "parents": to_json(list(one.parents)),
         "steps": steps_to_json(one.steps),
-        "digest": one.genome and one.genome.digest,
+        "digest": None if one.genome is None else one.genome.digest,
         "fingerprint": settled.fingerprint,
-        "delta": one.genome and to_json(one.genome.delta()),
-        "stage": rejected and rejected.stage,
-        "reason": rejected and rejected.reason,
+        "delta": None if one.genome is None else to_json(one.genome.delta()),
+        "stage": None if rejected is None else rejected.stage,
+        "reason": None if rejected is None else rejected.reason,
         "at": time.time(),
         "island": one.island,
     }
@@ -92,29 +93,26 @@ def call_from_row(row: Row) -> Call:
     return checked(call, f"call {call.key!r}")
 
 
-def individual_from_row(row: Row, seed: Seed, objectives: tuple[str, ...]) -> Individual:
-    """An individual of a run of `seed`, with its outcome.
+def child_from_row(row: Row, seed: Seed, objectives: tuple[str, ...]) -> Child:
+    """A child in a run of `seed`, with its outcome.
 
     Raises:
         LedgerError: it is damaged, or a score lacks one of the run's objectives.
     """
     what = f"individual {row['id']!r}"
     with reading(what):
-        outcome: Outcome | None = None
-        if row["outcome"] is not None:
-            outcome = outcome_from_json(row["outcome"])
-        elif row["stage"] is not None:
-            outcome = Rejected(row["stage"], row["reason"])
-        one = Individual(
-            id=row["id"],
-            generation=row["generation"],
-            slot=row["slot"],
-            parents=tuple(from_json(row["parents"])),
-            steps=steps_from_json(row["steps"]),
-            genome=None if row["delta"] is None else Genome.from_delta(seed, from_json(row["delta"])),
-            outcome=outcome,
-            island=row["island"],
-        )
+        made = {name: row[name] for name in ("id", "generation", "slot", "island")}
+        made |= {"parents": tuple(from_json(row["parents"])), "steps": steps_from_json(row["steps"])}
+        outcome = _outcome(row)
+        if row["delta"] is None and row["id"] != SEED_ID:
+            return checked(RejectedChild(**made, outcome=outcome), what)
+        one = Individual(**made, genome=Genome.from_delta(seed, from_json(row["delta"])), outcome=outcome)
     if isinstance(outcome, Scored):
         require_objectives(one.id, outcome, objectives)
     return checked(one, what)
+
+
+def _outcome(row: Row) -> Any:
+    if row["outcome"] is not None:
+        return outcome_from_json(row["outcome"])
+    return None if row["stage"] is None else Rejected(row["stage"], row["reason"])
