@@ -26,11 +26,11 @@ from ge_engine.genome import Block, Genome, Seed, select_addresses
 from ge_engine.loop import rescore as rescore_run
 from ge_engine.loop import run as run_engine
 from ge_engine.pareto import Direction, pareto_front
-from ge_engine.population import Individual
+from ge_engine.population import SEED_ID, Child, Individual, individuals_of
 from ge_engine.registry import load_registry
 from ge_engine.search.rescoring import OwnSettings
 from ge_engine.store.history import History
-from ge_engine.store.rescored import Rescored, spreads
+from ge_engine.store.replicates import Replicates, spreads
 
 
 class RecipeSettings(TypedDict, total=False):
@@ -124,7 +124,7 @@ class Settings(TypedDict, total=False):
     recipe: RecipeSettings
 
 
-Side = str | Path | Seed | Genome | Individual
+Side = str | Path | Seed | Genome | Child
 
 
 def evolve(
@@ -256,18 +256,18 @@ class Run:
 
     @property
     def seed(self) -> Individual:
-        return self.individual("seed")
+        return individuals_of([self.individual(SEED_ID)])[0]
 
     @property
-    def individuals(self) -> list[Individual]:
-        """All, seed first, in the order of generation and slot."""
+    def individuals(self) -> list[Child]:
+        """All, those without a genome among them, seed first, in the order of generation and slot."""
         with History(self.folder) as history:
             return list(history.individuals())
 
     @property
     def front(self) -> list[Individual]:
         """The Pareto front of everything scored."""
-        return pareto_front(self.individuals, self.directions)
+        return pareto_front(individuals_of(self.individuals), self.directions)
 
     @property
     def directions(self) -> dict[str, Direction]:
@@ -287,13 +287,13 @@ class Run:
         with History(self.folder) as history:
             return history.stopped_because
 
-    def individual(self, identity: str) -> Individual:
+    def individual(self, identity: str) -> Child:
         """Raises ConfigError when the run has no such individual."""
         with History(self.folder) as history:
             return find_individual(history, identity)
 
     @property
-    def rescored(self) -> dict[str, Rescored]:
+    def rescored(self) -> dict[str, Replicates]:
         """What further seeds gave of each finalist, the seed model first; empty without `rescore_seeds`."""
         with History(self.folder) as history:
             return spreads(history)
@@ -307,7 +307,7 @@ class Run:
         sandbox: str = "auto",
         *,
         allow_changes: bool = False,
-    ) -> dict[str, Rescored]:
+    ) -> dict[str, Replicates]:
         """Train the finalists of a run that has ended with further seeds, as `ge rescore` does. The evaluator
         has to be that of the run: what the folder names is not started by itself.
 
@@ -372,7 +372,7 @@ def _genome(side: Side) -> Genome:
         return side
     if isinstance(side, Seed):
         return side.genome
-    if isinstance(side, Individual):
+    if isinstance(side, Child):
         return require_genome(side)
     return load_side(str(side)).genome
 

@@ -208,12 +208,19 @@ class LanguageModelFactory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Trials:
-    """The children that something had a part in, and of them the `better`: not dominated by any parent
-    and dominating one."""
+class OperatorStats:
+    """How the children did that something had a part in: an operator, an intent, a persona, a block, ...
+
+    Of the `children`, `better` were not dominated by any parent and dominated one; `admitted` passed the
+    checks; `scored` were trained to a score. `gain` is the hypervolume that they added when they were born,
+    as a share of the box around all that the run has scored (0 where it was not asked for).
+    """
 
     children: int = 0
     better: int = 0
+    admitted: int = 0
+    scored: int = 0
+    gain: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -249,7 +256,7 @@ class Context:
     read: Callable[[Prompt, Reply], Patch | Rejected]
     profile: tuple[ModuleProfile, ...] = ()
     draw: Draw = evenly
-    trials: Callable[[str, str], Trials] = lambda _dimension, _name: Trials()
+    trials: Callable[[str, str], OperatorStats] = lambda _dimension, _name: OperatorStats()
     prose: Callable[[str], Sequence[str]] = lambda _intent: ()
 
 

@@ -9,53 +9,36 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import Probe
 from ge_engine.errors import LedgerError
-from ge_engine.genome import Genome, Seed
-from ge_engine.outcome import Failed, Outcome, Rejected, Scored
-from ge_engine.population import Direction, Individual, Move
+from ge_engine.genome import Seed
+from ge_engine.outcome import Outcome
+from ge_engine.population import Direction, Move
 from ge_engine.store.audit import check
-from ge_engine.store.foreign import harden
-from ge_engine.store.history import (
-    FILE,
-    MEND,
-    GenerationRecord,
-    History,
-    connect_to_read,
-    read_replies,
-    reporting,
-)
-from ge_engine.store.parts import OF_0_1_0, parts_of
-from ge_engine.store.records import Call, outcome_to_json, probe_to_json, steps_to_json, to_json
+from ge_engine.store.database import FILE, RESTORE, connect_to_write, exists, reporting, version_of
+from ge_engine.store.history import GenerationRecord, History, read_replies
+from ge_engine.store.memo import Memo
+from ge_engine.store.parts import FIRST_WITH_PARTS, parts_of
+from ge_engine.store.records import Call, outcome_to_json, probe_to_json, to_json
+from ge_engine.store.rows import Columns, Settled, call_to_row, making_to_row, seed_to_row, settled_to_row
 from ge_engine.store.runlock import RunLock
-from ge_engine.store.schema import SCHEMA_VERSION, STATEMENTS, TABLES, upgrade
+from ge_engine.store.schema import SCHEMA_VERSION, STATEMENTS, TABLES, insert, upgrade
+from ge_engine.store.score_key import ScoreKey
 from ge_engine.versions import Making
 
-__all__ = ["GenerationRecord", "History", "Ledger", "Settled", "check", "read_replies"]
+__all__ = ["GenerationRecord", "History", "Ledger", "Settled", "check", "exists", "read_replies"]
 
-UNJUDGED = frozenset({"probe", "plugin"})
-"""Stages of rejections that say nothing about the code: the engine or a plugin failed."""
-BEFORE = "(generation < ? OR slot < 0) ORDER BY generation, slot"
 _FORGET_REJECTED = """
-DELETE FROM probes WHERE digest IN (SELECT digest FROM individuals WHERE generation = ? AND stage IS NOT NULL)
+DELETE FROM probes
+WHERE digest IN (SELECT digest FROM individuals WHERE generation = :generation AND stage IS NOT NULL)
 AND NOT EXISTS (SELECT 1 FROM individuals WHERE individuals.digest = probes.digest AND stage IS NULL)"""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """An individual whose fate before training is decided: `rejected`, or None when admitted."""
-
-    individual: Individual
-    fingerprint: str
-    rejected: Rejected | None
-
-
-class Ledger(History):
+class Ledger(Memo):
     """The one writer of a run. Holds RUN/lock until `close`."""
 
     _part = 0
@@ -93,29 +76,22 @@ class Ledger(History):
         return cls(folder)
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, isolation_level=None, timeout=10)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        harden(db)
-        return db
+        return connect_to_write(self.path)
 
     def _check_whole(self) -> None:
-        with reporting(self.path):
-            verdict = self._one("PRAGMA quick_check(1)")[0]
+        verdict = self.query("PRAGMA quick_check(1)")[0][0]
         if verdict != "ok":
-            raise LedgerError(
-                f"The ledger {self.path} is damaged ({verdict}).",
-                MEND,
-            )
+            raise LedgerError(f"The ledger {self.path} is damaged ({verdict}).", RESTORE)
 
     def _upgrade(self) -> None:
         """A ledger of an older schema becomes one of this version's, all or nothing."""
         if self.schema < SCHEMA_VERSION:
-            begun = Making(OF_0_1_0, tuple(sorted(self.config.checks)), {})
+            unknown = [] if self.schema >= FIRST_WITH_PARTS else parts_of(self)
             with self._synchronous() as db:
                 for statement in upgrade(self.schema):
                     db.execute(statement)
-                db.execute("INSERT INTO parts VALUES (?,?,?,?,?)", (0, *_making_row(begun), 0.0))
+                for part in unknown:
+                    _put(db, "parts", _part_row(part.number, part.making, part.at))
             self.schema = SCHEMA_VERSION
 
     def close(self) -> None:
@@ -124,6 +100,8 @@ class Ledger(History):
 
     def __enter__(self) -> Ledger:
         return self
+
+    # --- transactions ---------------------------------------------------------------------------
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -148,9 +126,11 @@ class Ledger(History):
             finally:
                 self._db.execute("PRAGMA synchronous = NORMAL")
 
-    def _write(self, sql: str, *values: object) -> None:
+    def _write(self, table: str, row: Columns) -> None:
         with reporting(self.path):
-            self._db.execute(sql, values)
+            _put(self._db, table, row)
+
+    # --- the run --------------------------------------------------------------------------------
 
     def begin_anew(self, seed: Seed, config: RunConfig) -> None:
         """Forget a run whose seed was refused: what it holds belongs to a file or settings that do not work.
@@ -163,15 +143,14 @@ class Ledger(History):
         with self._synchronous() as db:
             for table in TABLES:
                 db.execute(f"DELETE FROM {table}")
-            db.execute("INSERT INTO seed VALUES (?, ?)", _seed_row(seed))
-            db.execute("INSERT INTO meta VALUES ('config', ?)", (to_json(config_to_dict(config)),))
+            _begin(db, seed, config)
         self.seed = seed
 
     def set_config(self, config: RunConfig, directions: Mapping[str, Direction]) -> None:
         """What this session runs with."""
-        rows = [("config", to_json(config_to_dict(config))), ("directions", to_json(dict(directions)))]
         with self._transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+            _put(db, "meta", {"key": "config", "value": to_json(config_to_dict(config))})
+            _put(db, "meta", {"key": "directions", "value": to_json(dict(directions))})
 
     def begin_part(self, making: Making) -> None:
         """All that is written from here on was made so; a part that goes on stays the same part."""
@@ -181,53 +160,47 @@ class Ledger(History):
             return
         self._part = before[-1].number + 1 if before else 1
         with self._synchronous() as db:
-            row = (self._part, *_making_row(making), time.time())
-            db.execute("INSERT INTO parts VALUES (?,?,?,?,?)", row)
+            _put(db, "parts", _part_row(self._part, making, time.time()))
 
     def set_stopped(self, reason: str) -> None:
         with self._synchronous() as db:
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('stopped_because', ?)", (reason,))
+            _put(db, "meta", {"key": "stopped_because", "value": reason})
+
+    # --- children -------------------------------------------------------------------------------
 
     def add_call(self, call: Call) -> None:
-        p, s, r = call.prompt, call.sampling, call.reply
-        self._write(
-            "INSERT OR REPLACE INTO calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            *(call.key, call.individual, call.generation, p.system, p.user, p.address, p.grammar, p.intent),
-            *(s.temperature, s.max_tokens, s.seed, r.text, r.finish, r.prompt_tokens, r.completion_tokens),
-            *(r.seconds, r.model, r.error, call.digest, call.grammar, call.canonical, time.time()),
-        )
+        self._write("calls", call_to_row(call))
 
     def add_probe(self, digest: str, probe: Probe) -> None:
-        self._write("INSERT OR REPLACE INTO probes VALUES (?, ?)", digest, probe_to_json(probe))
+        self._write("probes", {"digest": digest, "probe": probe_to_json(probe)})
 
-    def add_score(self, digest: str, split: str, outcome: Outcome) -> None:
-        """`split` as `store.splits` names it.
+    def add_score(self, digest: str, key: ScoreKey, outcome: Outcome, promoted: bool | None = None) -> None:
+        """`promoted`: whether a training in stages goes on after the stage of `key`, where that is decided.
 
         Raises ValueError when an objective is not finite: such an outcome is `Failed`.
         """
-        text = outcome_to_json(outcome)
-        row = (digest, split, text, time.time(), self._part)
-        self._write("INSERT OR REPLACE INTO scores VALUES (?,?,?,?,?)", *row)
+        row = {"digest": digest, "split": key.split, "seed": key.seed, "epochs": key.epochs}
+        written = {"outcome": outcome_to_json(outcome), "promoted": promoted, "at": time.time()}
+        self._write("scores", {**row, **written, "part": self._part})
 
     def settle(self, settled: Iterable[Settled], void: Iterable[str] = ()) -> None:
         """Record who was admitted and who was not; scores of the digests in `void` belong to nobody. Who was
         settled before stays in the part that bred it."""
-        rows = [(*_individual_row(one), one.individual.id, self._part) for one in settled]
-        bred = "coalesce((SELECT part FROM individuals WHERE id = ?), ?)"
         with self._transaction() as db:
-            db.executemany(
-                f"INSERT OR REPLACE INTO individuals VALUES (?,?,?,?,?,?,?,?,?,?,?,?,{bred})", rows
-            )
-            db.executemany("DELETE FROM scores WHERE digest = ?", [(digest,) for digest in void])
+            for one in settled:
+                sql = "SELECT part FROM individuals WHERE id = :id"
+                bred = db.execute(sql, {"id": one.individual.id}).fetchone()
+                _put(db, "individuals", settled_to_row(one) | {"part": bred[0] if bred else self._part})
+            db.executemany("DELETE FROM scores WHERE digest = :digest", [{"digest": one} for one in void])
 
-    def begun(self, generation: int) -> bool:
-        """Whether an earlier session planned this generation."""
-        return self._one("SELECT 1 FROM generations WHERE generation = ?", generation) is not None
+    # --- generations ----------------------------------------------------------------------------
 
     def start_generation(self, generation: int, size: int) -> int:
         """Plan `size` slots; a generation that a killed session has planned keeps its own size."""
-        self._write("INSERT OR IGNORE INTO generations VALUES (?, ?, 0, ?)", generation, size, time.time())
-        return int(self._one("SELECT size FROM generations WHERE generation = ?", generation)[0])
+        if not self.begun(generation):
+            row = {"generation": generation, "size": size, "finished": False, "at": time.time()}
+            self._write("generations", row)
+        return self.size(generation)
 
     def finish_generation(
         self,
@@ -240,94 +213,34 @@ class Ledger(History):
         """The survivor point: synchronous. `populations` are the survivors by island, once all of `moves`
         have arrived; `front` is the Pareto front of everything merged so far, `merged` are the children that
         entered, or failed to enter, a population at this point."""
-        alive = [(identity, island) for island, ids in enumerate(populations) for identity in ids]
+        ranked: Mapping[str, list[Columns]] = {
+            "survivors": [{"id": one, "island": n} for n, ids in enumerate(populations) for one in ids],
+            "fronts": [{"id": one} for one in front],
+            "merged": [{"id": one} for one in merged],
+            "moves": [{"id": one.id, "source": one.source, "target": one.target} for one in moves],
+        }
+        finished = {"generation": generation}
         with self._synchronous() as db:
-            _write_ranked(db, "survivors", generation, alive)
-            _write_ranked(db, "fronts", generation, [(identity,) for identity in front])
-            _write_ranked(db, "merged", generation, [(identity,) for identity in merged])
-            _write_ranked(db, "moves", generation, [(move.id, move.source, move.target) for move in moves])
-            db.execute("UPDATE generations SET finished = 1 WHERE generation = ?", (generation,))
-            db.execute(_FORGET_REJECTED, (generation,))
-
-    def reply(self, key: str) -> Call | None:
-        """The answer that an earlier session already has, so that it is never asked again."""
-        return next(self._calls("key = ?", key), None)
-
-    def settled(self, individual: str) -> bool:
-        """Whether an earlier session decided on this individual."""
-        return self._one("SELECT 1 FROM individuals WHERE id = ?", individual) is not None
-
-    def tried(self, digest: str, address: str, grammar: str, before: int) -> frozenset[str]:
-        """Canonical answers for a block of a genome, of generations before `before`."""
-        sql = (
-            "SELECT DISTINCT canonical FROM calls"
-            " WHERE digest = ? AND address = ? AND grammar = ? AND generation < ? AND canonical <> ''"
-        )
-        return frozenset(row[0] for row in self._all(sql, digest, address, grammar, before))
-
-    def seen(self, digest: str, before: int) -> str | None:
-        """The first individual with this digest, of the generations before `before` or the seed, that would
-        fare no better a second time. One that was refused because of another of its function stands for its
-        code no longer than that other does; one that the engine or a plugin could not judge, not at all."""
-        sql = f"SELECT id, stage, fingerprint FROM individuals WHERE digest = ? AND {BEFORE}"
-        for identity, stage, fingerprint in self._all(sql, digest, before):
-            judged = stage not in UNJUDGED
-            if judged and (stage is None or not fingerprint or self.seen_function(fingerprint, before)):
-                return str(identity)
-        return None
-
-    def seen_function(self, fingerprint: str, before: int) -> str | None:
-        """The first admitted individual of this function, of the generations before `before` or the seed. One
-        whose training had failed by then stands for none: want of memory or time is not the function's."""
-        sql = (
-            "SELECT id, digest, (SELECT generation FROM merged WHERE merged.id = individuals.id)"
-            f" FROM individuals WHERE fingerprint = ? AND stage IS NULL AND {BEFORE}"
-        )
-        for identity, digest, ended in self._all(sql, fingerprint, before) if fingerprint else ():
-            if ended is None or ended >= before or _was_scored(self.score(digest, "validation")):
-                return str(identity)
-        return None
+            for table, rows in ranked.items():
+                db.execute(f"DELETE FROM {table} WHERE generation = :generation", finished)
+                for rank, row in enumerate(rows):
+                    _put(db, table, {**finished, "rank": rank, **row})
+            db.execute("UPDATE generations SET finished = 1 WHERE generation = :generation", finished)
+            db.execute(_FORGET_REJECTED, finished)
 
 
-def _was_scored(outcome: Outcome | None) -> bool:
-    """Whether it has figures: those of the whole training, or of the stage after which it was stopped."""
-    return isinstance(outcome, Scored) or (isinstance(outcome, Failed) and outcome.kind == "stopped")
+def _put(db: sqlite3.Connection, table: str, row: Columns) -> None:
+    """Write a row, over one with the same key."""
+    db.execute(insert(table, row), row)
 
 
-def _write_ranked(
-    db: sqlite3.Connection, table: str, generation: int, rows: Sequence[tuple[object, ...]]
-) -> None:
-    db.execute(f"DELETE FROM {table} WHERE generation = ?", (generation,))
-    for rank, row in enumerate(rows):
-        places = ", ".join("?" * (2 + len(row)))
-        db.execute(f"INSERT INTO {table} VALUES ({places})", (generation, rank, *row))
+def _begin(db: sqlite3.Connection, seed: Seed, config: RunConfig) -> None:
+    _put(db, "seed", seed_to_row(seed))
+    _put(db, "meta", {"key": "config", "value": to_json(config_to_dict(config))})
 
 
-def _individual_row(settled: Settled) -> tuple[object, ...]:
-    one, rejected = settled.individual, settled.rejected
-    genome: Genome | None = one.genome
-    return (
-        one.id,
-        one.generation,
-        one.slot,
-        to_json(list(one.parents)),
-        steps_to_json(one.steps),
-        None if genome is None else genome.digest,
-        settled.fingerprint,
-        None if genome is None else to_json(genome.delta()),
-        None if rejected is None else rejected.stage,
-        None if rejected is None else rejected.reason,
-        time.time(),
-        one.island,
-    )
-
-
-def _seed_row(seed: Seed) -> tuple[bytes, str]:
-    return seed.source, str(seed.path or "")
-
-
-def _making_row(making: Making) -> tuple[str, str, str]:
-    return to_json(dict(making.versions)), to_json(dict(making.others)), to_json(list(making.checks))
+def _part_row(number: int, making: Making, at: float) -> Columns:
+    return making_to_row(making) | {"number": number, "at": at}
 
 
 def _make_folder(folder: Path) -> None:
@@ -340,34 +253,15 @@ def _make_folder(folder: Path) -> None:
 
 
 def _write_schema(path: Path, seed: Seed, config: RunConfig) -> None:
-    with reporting(path):
-        db = sqlite3.connect(path, isolation_level=None, timeout=10)
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            if db.execute("PRAGMA user_version").fetchone()[0]:
-                raise LedgerError(
-                    f"There is a run in {path.parent} already.", "The same command goes on with it."
-                )
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("BEGIN IMMEDIATE")
-            for statement in STATEMENTS:
-                db.execute(statement)
-            db.execute("INSERT INTO seed VALUES (?, ?)", _seed_row(seed))
-            db.execute("INSERT INTO meta VALUES ('config', ?)", (to_json(config_to_dict(config)),))
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            db.execute("COMMIT")
-        finally:
-            db.close()
-
-
-def exists(folder: Path) -> bool:
-    """Whether a run was begun in `folder`; a start that was killed half-way counts as none."""
-    path = folder / FILE
-    if not path.is_file():
-        return False
-    with reporting(path):
-        db = connect_to_read(path)
-        try:
-            return bool(db.execute("PRAGMA user_version").fetchone()[0])
-        finally:
-            db.close()
+    with reporting(path), closing(connect_to_write(path)) as db:
+        if version_of(db):
+            raise LedgerError(
+                f"There is a run in {path.parent} already.", "The same command goes on with it."
+            )
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("BEGIN IMMEDIATE")
+        for statement in STATEMENTS:
+            db.execute(statement)
+        _begin(db, seed, config)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute("COMMIT")

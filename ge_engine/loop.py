@@ -39,7 +39,7 @@ from ge_engine.search.slots import Breeder
 from ge_engine.search.stopping import Interrupts, Limits
 from ge_engine.search.survey import Surveys
 from ge_engine.store.foreign import confirmed
-from ge_engine.store.rescored import rescored
+from ge_engine.store.replicates import replicates
 from ge_engine.tracking import tracked
 from ge_engine.validate import Ladder
 
@@ -158,7 +158,6 @@ class _Session:
             self._announce_start()
             return self._finish(self._reason_at_start())
         genome = self._seed.genome
-        assert genome is not None
         with self._opened_scoring() as (evaluation, scoring):
             self._announce_start()
             probe = self._begin(evaluation, scoring)
@@ -192,7 +191,6 @@ class _Session:
         config, registry = self._config, self._registry
         evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
         objectives = [blamed_objective(registry, name) for name in config.objective_names]
-        assert self._seed.genome is not None
         scratch = self._ledger.folder / "scratch"
         scratch.mkdir(exist_ok=True)
         with ExitStack() as stack:
@@ -219,8 +217,7 @@ class _Session:
 
     def _nothing_left(self) -> bool:
         """Whether an earlier session did all of it, so that neither model nor worker is needed."""
-        assert self._seed.genome is not None
-        outcome = self._ledger.score(self._seed.genome.digest, "validation")
+        outcome = self._ledger.score(self._seed.genome.digest)
         if outcome is None:
             return False
         self._seed = replace(self._seed, outcome=outcome)
@@ -228,7 +225,7 @@ class _Session:
         if not self._reason_at_start():
             return False
         tested = self._ledger.test_outcomes()
-        again = rescored(self._ledger)
+        again = replicates(self._ledger)
         return all(
             one.id in tested and len(again.get(one.id, {})) >= self._config.rescore_seeds
             for one in (self._seed, *self._standing.front)
@@ -237,7 +234,6 @@ class _Session:
     def _admit_seed(self, evaluation: Evaluation, scoring: Scoring) -> Probe:
         """Probe and score the seed before any prompt. Raises SeedError with its own error."""
         genome = self._seed.genome
-        assert genome is not None
         probe = evaluation.probe(genome).result()
         if probe.error:
             raise SeedError(
@@ -247,7 +243,7 @@ class _Session:
         self._ledger.add_probe(genome.digest, probe)
         scoring.score(SEED_ID, genome)
         scoring.drain()
-        outcome = self._ledger.score(genome.digest, "validation")
+        outcome = self._ledger.score(genome.digest)
         if not isinstance(outcome, Scored):
             reason = outcome.reason if outcome else "no score"
             trained = self._config.evaluator == "train"
@@ -341,11 +337,9 @@ class _Session:
         self._announce("finalists", ids=[one.id for one in finalists])
         scoring.reopen()
         for one in finalists:
-            assert one.genome is not None
             scoring.score(one.id, one.genome, "test")
         scoring.drain()
         for one in finalists:
-            assert one.genome is not None
             scoring.rescore(one.id, one.genome, self._config.rescore_seeds)
         scoring.drain()
 

@@ -192,6 +192,11 @@ def growth(points: Iterable[Point], ideal: Point, reference: Point) -> list[floa
     return volumes
 
 
+def volumes(points: Sequence[Point]) -> list[float]:
+    """`growth` within the box around all of `points`."""
+    return growth(points, *box(points)) if points else []
+
+
 def _in_unit(point: Point, ideal: Point, reference: Point) -> Point:
     """The point in the box from `ideal` at 0 to `reference` at 1; 0 where the box is flat."""
     sides = zip(point, ideal, reference, strict=True)

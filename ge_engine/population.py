@@ -1,24 +1,27 @@
-"""Individuals and the set of all that a run has bred. Plain data, no behaviour of the loop."""
+"""Children, individuals, and the set of all that a run has bred. Plain data, no behaviour of the loop."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import ClassVar, Literal, overload
 
 from ge_engine.genome import Genome
-from ge_engine.outcome import Outcome, Scored
+from ge_engine.outcome import Outcome, Rejected, Scored
 from ge_engine.pareto import Direction, dominates, pareto_front
 
 __all__ = [
     "SEED_ID",
+    "Child",
     "Direction",
     "Individual",
     "Move",
     "Population",
+    "RejectedChild",
     "Step",
     "dominates",
     "individual_id",
+    "individuals_of",
     "pareto_front",
 ]
 
@@ -41,7 +44,7 @@ class Step:
 class Individual:
     """A genome with its parents, the steps that made it, and its outcome once known.
 
-    `id` is "seed" or "g<generation>s<slot>". `genome` is None when no patch came out of the reply.
+    `id` is "seed" or "g<generation>s<slot>".
     `island` is the population that it was bred in, counted from 0 (the seed begins all of them).
     """
 
@@ -50,7 +53,7 @@ class Individual:
     slot: int
     parents: tuple[str, ...]
     steps: tuple[Step, ...]
-    genome: Genome | None
+    genome: Genome
     outcome: Outcome | None = None
     island: int = 0
 
@@ -65,12 +68,38 @@ class Individual:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectedChild:
+    """What a slot bred when no reply gave a genome: no individual, never scored. `outcome` says why."""
+
+    id: str
+    generation: int
+    slot: int
+    parents: tuple[str, ...]
+    steps: tuple[Step, ...]
+    outcome: Rejected
+    island: int = 0
+
+    genome: ClassVar[None] = None
+    scored: ClassVar[Literal[False]] = False
+    objectives: ClassVar[Mapping[str, float]] = {}
+
+
+Child = Individual | RejectedChild
+"""What became of a slot; the seed counts as one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """After a generation, a copy of `id` went from the population of island `source` into `target`'s."""
 
     id: str
     source: int
     target: int
+
+
+def individuals_of(children: Iterable[Child]) -> list[Individual]:
+    """Those of `children` that have a genome."""
+    return [one for one in children if isinstance(one, Individual)]
 
 
 def individual_id(generation: int, slot: int) -> str:

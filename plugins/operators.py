@@ -107,7 +107,7 @@ class EvolutionOfThought:
 
     def propose(self, context: Context) -> Proposal:
         source = _helpful(context.elites, context.seed, context.directions, context.rng)
-        if source is None or source.genome is None or context.seed.genome is None:
+        if source is None:
             return Skipped("no elite's change has helped yet")
         changed = context.rng.choice(differing(context.seed.genome, source.genome))
         others = [address for address in context.addresses if not _overlap(address, changed)]
@@ -141,7 +141,6 @@ def ge_operators() -> list[Operator]:
 def _ask_why(
     before: Genome, source: Individual, seed: Individual, address: str, directions: Mapping[str, Direction]
 ) -> Prompt:
-    assert source.genome is not None
     return Prompt(
         EXPLAIN_SYSTEM,
         paragraphs(
@@ -160,9 +159,7 @@ def _helpful(
     elites: Sequence[Individual], seed: Individual, directions: Mapping[str, Direction], rng: random.Random
 ) -> Individual | None:
     """An elite that dominates the seed; without one, an elite that gained somewhere."""
-    changed = [
-        e for e in elites if e.scored and e.genome and seed.genome and differing(seed.genome, e.genome)
-    ]
+    changed = [e for e in elites if e.scored and differing(seed.genome, e.genome)]
     better = [e for e in changed if dominates(e.objectives, seed.objectives, directions)]
     gained = [e for e in changed if gains(e.objectives, seed.objectives, directions)]
     pool = better or gained

@@ -22,6 +22,7 @@ from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.pareto import Direction, losses, non_dominated
 from ge_engine.population import SEED_ID, Individual, Step, individual_id
 from ge_engine.store.records import Call
+from ge_engine.store.score_key import TEST, VALIDATION
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "exquisitenet_v2.py"
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\"><b>bold</b>&amp;${1+1}\u2028</style><!--"
@@ -58,8 +59,8 @@ class Writer:
         outcome = Scored(scores, {"curve": _curve(0.712, self.rng)})
         one = Individual(SEED_ID, 0, -1, (), (), self.seed.genome, outcome)
         self.ledger.settle([Settled(one, "", None)])
-        self.ledger.add_score(one.genome.digest, "validation", outcome)  # type: ignore[union-attr]
-        self.ledger.add_score(one.genome.digest, "test", Scored(_shifted(scores, -0.01)))  # type: ignore[union-attr]
+        self.ledger.add_score(one.genome.digest, VALIDATION, outcome)  # type: ignore[union-attr]
+        self.ledger.add_score(one.genome.digest, TEST, Scored(_shifted(scores, -0.01)))  # type: ignore[union-attr]
         self.pool = [one]
 
     def write_generation(self, generation: int) -> None:
@@ -78,7 +79,7 @@ class Writer:
     def finish(self) -> None:
         for one in self.pool:
             assert one.genome is not None
-            self.ledger.add_score(one.genome.digest, "test", Scored(_shifted(one.objectives, -0.008)))
+            self.ledger.add_score(one.genome.digest, TEST, Scored(_shifted(one.objectives, -0.008)))
         self.ledger.set_stopped("all generations are done")
 
     def _child(self, generation: int, slot: int) -> Individual:
@@ -103,7 +104,7 @@ class Writer:
         outcome = self._outcome(parents)
         one = Individual(name, generation, slot, tuple(p.id for p in parents), (step,), new, outcome)
         self.ledger.settle([Settled(one, "", None)])
-        self.ledger.add_score(new.digest, "validation", outcome)
+        self.ledger.add_score(new.digest, VALIDATION, outcome)
         return one
 
     def _outcome(self, parents: list[Individual]) -> Scored | Failed:

@@ -90,7 +90,7 @@ SCORED = (
         ("INSERT INTO fronts SELECT 3, 999, 'seed'", "generation 3: seed is on its front and is dominated"),
         ("UPDATE generations SET generation = 9 WHERE generation = 2", "generation 2: it is missing"),
         (
-            "INSERT INTO scores VALUES ('beef', 'validation', '{}', 0, 0)",
+            "INSERT INTO scores VALUES ('beef', 'validation', 0, 0, '{}', NULL, 0, 0)",
             "score of beef (validation): it belongs to no",
         ),
     ],

@@ -525,6 +525,6 @@ def test_a_score_that_stays_of_a_quicker_twin(tmp_path: Path, monkeypatch: pytes
         assert isinstance(twin.outcome, Rejected)
         assert twin.outcome.stage == "seen-function"
         assert twin.genome is not None
-        assert twin.genome.digest not in history.scores("validation")
+        assert twin.genome.digest not in history.scores()
         assert history.evaluations() == 2, "the seed and the first child"
     assert check(tmp_path / "run") == []

@@ -29,7 +29,7 @@ from ge_engine.population import Direction
 from ge_engine.search.halving import Halving, stages_of, survivors
 from ge_engine.search.scoring import Scoring
 from ge_engine.store.history import History
-from ge_engine.store.splits import at_epochs
+from ge_engine.store.score_key import VALIDATION, ScoreKey
 from ge_plugins.evaluators import CommandEvaluator
 from tests.evaluation import data, genome, shop, source
 
@@ -92,14 +92,14 @@ def evolve(folder: Path, config: RunConfig) -> loop.Result:
     return loop.run(doubles.seed(), config, doubles.registry(), folder, lambda *_: None)
 
 
-def fates(folder: Path) -> dict[str, dict[str, str]]:
-    """Of each digest: the splits it has and how each ended."""
-    found: dict[str, dict[str, str]] = {}
+def fates(folder: Path) -> dict[str, dict[ScoreKey, str]]:
+    """Of each digest: the keys of its scores and how each ended."""
+    found: dict[str, dict[ScoreKey, str]] = {}
     with History(folder) as history:
-        for split in (at_epochs(1), at_epochs(2), at_epochs(0)):
-            for digest, outcome in history.scores(split).items():
+        for key in (ScoreKey(epochs=1), ScoreKey(epochs=2), VALIDATION):
+            for digest, outcome in history.scores(key).items():
                 kind = outcome.kind if isinstance(outcome, Failed) else type(outcome).__name__
-                found.setdefault(digest, {})[split] = kind
+                found.setdefault(digest, {})[key] = kind
     return found
 
 
@@ -113,12 +113,12 @@ def test_a_brood_that_is_trained_to_the_end_or_a_score_of_a_stage_in_the_populat
         for number in (0, 1):
             born = [one for one in history.individuals(number) if one.slot >= 0 and one.genome]
             kinds = [fates(tmp_path)[one.genome.digest] for one in born if one.genome]
-            healthy = [kind for kind in kinds if kind.get(at_epochs(1)) == "Scored"]
-            second = [kind for kind in healthy if at_epochs(2) in kind]
-            ended = [kind for kind in second if kind[at_epochs(0)] == "Scored"]
+            healthy = [kind for kind in kinds if kind.get(ScoreKey(epochs=1)) == "Scored"]
+            second = [kind for kind in healthy if ScoreKey(epochs=2) in kind]
+            ended = [kind for kind in second if kind[VALIDATION] == "Scored"]
             assert len(second) == -(-len(healthy) // 2)
             assert len(ended) == -(-len(second) // 2)
-            assert all(kind[at_epochs(0)] == "stopped" for kind in healthy if kind not in ended)
+            assert all(kind[VALIDATION] == "stopped" for kind in healthy if kind not in ended)
     assert len(evaluation.scored) == len(set(evaluation.scored))
 
 
@@ -127,8 +127,8 @@ def test_a_training_that_competes_with_itself(tmp_path: Path) -> None:
     seed = doubles.seed()
     with Ledger.create(tmp_path / "run", seed, doubles.config()) as ledger:
         mine = Scored({"accuracy": 0.5, "parameters": 3.0})
-        ledger.add_score("another", at_epochs(1), Scored({"accuracy": 0.4, "parameters": 3.0}))
-        ledger.add_score(seed.genome.digest, at_epochs(1), mine)
+        ledger.add_score("another", ScoreKey(epochs=1), Scored({"accuracy": 0.4, "parameters": 3.0}))
+        ledger.add_score(seed.genome.digest, ScoreKey(epochs=1), mine)
         scoring = Scoring(doubles.Instant(), ledger, (), 0, SimpleQueue(), lambda *_, **__: None)
         directions: dict[str, Direction] = {"accuracy": "max", "parameters": "min"}
         halving = Halving(doubles.config(halving_rate=3), ledger, scoring, directions)
@@ -180,7 +180,7 @@ def test_an_interrupt_between_stages_that_loses_or_changes_something(
     told: list[str] = []
 
     def interrupt(name: str, event: Mapping[str, Any]) -> None:
-        if name == "outcome" and event["split"] == at_epochs(1) and not told:
+        if name == "outcome" and event["split"] == "validation/1 epoch" and not told:
             told.append(name)
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -198,10 +198,7 @@ def test_a_steady_run_that_is_replayed_with_other_decisions(tmp_path: Path, eval
     config = halving(schedule="steady", evaluator="threaded", workers=3, population=8, generations=4)
     evolve(tmp_path / "first", config)
     database = sqlite3.connect(tmp_path / "first" / "ledger.sqlite")
-    details = [row[0] for row in database.execute("SELECT outcome FROM scores WHERE split LIKE '%epoch%'")]
-    decisions = {'"goes on":true' in text for text in details}
-    assert decisions == {True, False}
-    assert all("goes on" in text for text in details)
+    assert {row[0] for row in database.execute("SELECT promoted FROM scores WHERE epochs > 0")} == {0, 1}
     again = dataclasses.replace(config, workers=1, llm=(f"replay:{tmp_path / 'first'}",))
     registry = doubles.registry()
     registry = dataclasses.replace(

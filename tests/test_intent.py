@@ -76,7 +76,7 @@ def test_a_child_that_is_trained_although_it_misses_what_was_asked(tmp_path: Pat
         assert scored
         assert refused
         assert all(share(one) <= 0.95 for one in scored)
-        trained = history.scores("validation")
+        trained = history.scores()
         for one in refused:
             assert f"{share(one):.1%} of the parent's parameters" in str(one.outcome)
             assert one.genome is not None

@@ -21,9 +21,10 @@ from ge_engine.errors import LedgerError
 from ge_engine.ledger import Ledger, Settled, exists, read_replies
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.patch import Patch, apply
-from ge_engine.population import Individual, Step
+from ge_engine.population import Individual, RejectedChild, Step, individuals_of
 from ge_engine.store import records
 from ge_engine.store.history import History
+from ge_engine.store.score_key import VALIDATION, ScoreKey
 
 SEED = doubles.seed()
 
@@ -66,7 +67,7 @@ def test_an_individual_that_comes_back_changed(ledger: Ledger) -> None:
     assert one.genome is not None
     ledger.settle([Settled(one, "f", None)])
     scores = {"accuracy": 0.5, "parameters": 7.0}
-    ledger.add_score(one.genome.digest, "validation", Scored(scores, {"curve": [0.1, math.nan]}))
+    ledger.add_score(one.genome.digest, VALIDATION, Scored(scores, {"curve": [0.1, math.nan]}))
     back = ledger.individual("g0s0")
     assert back is not None
     assert back.genome is not None
@@ -102,11 +103,34 @@ def test_a_rejected_individual_that_has_a_score(ledger: Ledger) -> None:
     assert back is not None
     assert back.outcome == Rejected("names", "undefined y")
     assert ledger.rejections() == {"names": 1}
-    ledger.add_score(child(0).genome.digest, "validation", Scored({"accuracy": 1.0}))  # type: ignore[union-attr]
+    ledger.add_score(child(0).genome.digest, VALIDATION, Scored({"accuracy": 1.0}))  # type: ignore[union-attr]
     again = ledger.individual("g0s0")
     assert again is not None
     assert again.outcome == Rejected("names", "undefined y")
     assert list(ledger.scored_points()) == []
+
+
+def test_a_slot_without_a_genome_that_becomes_an_individual(ledger: Ledger) -> None:
+    reason = Rejected("extract", "the reply holds no code")
+    lost = RejectedChild("g0s2", 0, 2, ("seed",), child().steps, reason, 1)
+    ledger.settle([Settled(child(0), "", None), Settled(lost, "", reason)])
+    assert ledger.individual("g0s2") == lost
+    assert [one.id for one in individuals_of(ledger.individuals())] == ["g0s0"]
+    assert (lost.genome, lost.scored, lost.objectives) == (None, False, {})
+
+
+@pytest.mark.parametrize(
+    "damage", ["stage = NULL, delta = NULL", "id = 'seed', delta = NULL", "stage = 'x', reason = x'00'"]
+)
+def test_a_row_that_is_neither_an_individual_nor_a_rejected_child(
+    folder: Path, ledger: Ledger, damage: str
+) -> None:
+    ledger.settle([Settled(child(0), "", Rejected("names", "undefined y"))])
+    ledger.close()
+    with sqlite3.connect(folder / "ledger.sqlite") as database:
+        database.execute(f"UPDATE individuals SET {damage}")
+    with History(folder) as history, pytest.raises(LedgerError, match="damaged"):
+        list(history.individuals())
 
 
 def test_scores_of_nobody_that_stay(ledger: Ledger) -> None:
@@ -115,11 +139,11 @@ def test_scores_of_nobody_that_stay(ledger: Ledger) -> None:
     assert kept.genome is not None
     assert gone.genome is not None
     for one in (kept.genome, gone.genome):
-        for split in ("validation", "validation/1 epoch"):
-            ledger.add_score(one.digest, split, Scored({"accuracy": 0.5}))
+        for key in (VALIDATION, ScoreKey(epochs=1)):
+            ledger.add_score(one.digest, key, Scored({"accuracy": 0.5}))
     twin = Rejected("seen-function", "it computes the same as g0s0")
     ledger.settle([Settled(kept, "f", None), Settled(gone, "", twin)], void=[gone.genome.digest])
-    found = {digest for split in ("validation", "validation/1 epoch") for digest in ledger.scores(split)}
+    found = {digest for key in (VALIDATION, ScoreKey(epochs=1)) for digest in ledger.scores(key)}
     assert found == {kept.genome.digest}
     assert ledger.evaluations() == 1
 
@@ -162,8 +186,8 @@ def test_a_planned_generation_that_changes_its_size(ledger: Ledger) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_score_that_is_not_finite_in_the_ledger(ledger: Ledger, value: float) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        ledger.add_score("d", "validation", Scored({"accuracy": value}))
-    assert ledger.score("d", "validation") is None
+        ledger.add_score("d", VALIDATION, Scored({"accuracy": value}))
+    assert ledger.score("d") is None
 
 
 @given(
@@ -446,7 +470,7 @@ def test_times_that_make_two_runs_differ(tmp_path: Path) -> None:
     contents = []
     for number, (score, seconds) in enumerate(((0.5, 1.0), (0.5, 2.0), (0.6, 1.0))):
         with Ledger.create(tmp_path / str(number), SEED, doubles.config()) as ledger:
-            ledger.add_score("d", "validation", Scored({"accuracy": score}, {"train_seconds": seconds}))
+            ledger.add_score("d", VALIDATION, Scored({"accuracy": score}, {"train_seconds": seconds}))
             contents.append(ledger.content())
     assert contents[0] == contents[1]
     assert contents[0] != contents[2]

@@ -15,11 +15,11 @@ from ge_engine import loop
 from ge_engine.config import RunConfig
 from ge_engine.contracts import LanguageModel, Prompt, Reply, Request, Sampling
 from ge_engine.errors import ConfigError, ModelError, PluginError, SeedError
-from ge_engine.search.experience import Experience
+from ge_engine.search.credit import Credit
 from ge_engine.search.models import Models, split_weights
 from ge_engine.store.history import History
 
-EVEN = Experience().odds
+EVEN = Credit().odds
 
 
 class Named:

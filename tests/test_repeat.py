@@ -16,6 +16,7 @@ from ge_engine.genome import Seed
 from ge_engine.registry import load_registry
 from ge_engine.store.history import History
 from ge_engine.store.records import from_json
+from ge_engine.store.score_key import ScoreKey
 
 SEED = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"
 
@@ -27,12 +28,16 @@ def figures(folder: Path, workers: int, **settings: Any) -> dict[tuple[str, str]
     )
     loop.run(Seed.load(SEED), config, load_registry(), folder, lambda *_: None)
     with History(folder) as history:
-        rows = history.query("SELECT digest, split, outcome FROM scores")
+        rows = history.query("SELECT digest, split, seed, epochs, outcome FROM scores")
         ids = [(one.id, one.genome.digest if one.genome else "") for one in history.individuals()]
     found: dict[tuple[str, str], Any] = {("individuals", ""): ids}
-    for digest, split, text in rows:
+    for digest, *key, text in rows:
         data = from_json(text)
-        found[digest, split] = data.get("scored"), data.get("failed"), data.get("details", {}).get("curve")
+        found[digest, str(ScoreKey(*key))] = (
+            data.get("scored"),
+            data.get("failed"),
+            data.get("details", {}).get("curve"),
+        )
     return found
 
 

@@ -12,7 +12,7 @@ import doubles
 import pytest
 
 from ge_engine import loop
-from ge_engine.contracts import Context, Prompt, Reply, Trials
+from ge_engine.contracts import Context, OperatorStats, Prompt, Reply
 from ge_engine.ledger import check
 from ge_engine.outcome import Scored
 from ge_engine.patch import Patch
@@ -26,7 +26,7 @@ OTHER = "Shrink this part of the network and lose as little accuracy as you can.
 NAMED = "reduce~"
 
 
-def context(rng: int, prose: Sequence[str] = (), **trials: Trials) -> Context:
+def context(rng: int, prose: Sequence[str] = (), **trials: OperatorStats) -> Context:
     genome = doubles.seed().genome
     seed = Individual("seed", 0, -1, (), (), genome, Scored({"accuracy": 0.5}))
     return Context(
@@ -39,7 +39,7 @@ def context(rng: int, prose: Sequence[str] = (), **trials: Trials) -> Context:
         directions={"accuracy": "max"},
         addresses=genome.evolvable,
         read=lambda prompt, reply: Patch(prompt.address, reply.text),
-        trials=lambda dimension, name: trials.get(name.partition("~")[1] or name, Trials()),
+        trials=lambda dimension, name: trials.get(name.partition("~")[1] or name, OperatorStats()),
         prose=lambda intent: tuple(prose) if intent == "rephrase:reduce" else (),
     )
 
@@ -75,23 +75,23 @@ def test_a_wording_that_is_none(thought: str) -> None:
         assert asked(context(rng), thought)[-1].user.startswith(REDUCE.text)
 
 
-def wordings(**trials: Trials) -> set[str]:
+def wordings(**trials: OperatorStats) -> set[str]:
     return {
         prompts[0].intent for rng in range(60) if len(prompts := asked(context(rng, [OTHER], **trials))) == 1
     }
 
 
 def test_a_wording_on_trial_that_is_not_drawn() -> None:
-    drawn = wordings(**{"~": Trials(TRIALS - 1, 0), "reduce": Trials(50, 40)})
+    drawn = wordings(**{"~": OperatorStats(TRIALS - 1, 0), "reduce": OperatorStats(50, 40)})
     assert len(drawn) == 2
 
 
 def test_a_wording_that_did_worse_and_stays() -> None:
-    assert wordings(**{"~": Trials(TRIALS, 1), "reduce": Trials(50, 25)}) == {"reduce"}
+    assert wordings(**{"~": OperatorStats(TRIALS, 1), "reduce": OperatorStats(50, 25)}) == {"reduce"}
 
 
 def test_a_wording_that_did_better_and_goes() -> None:
-    assert len(wordings(**{"~": Trials(TRIALS, 3), "reduce": Trials(50, 10)})) == 2
+    assert len(wordings(**{"~": OperatorStats(TRIALS, 3), "reduce": OperatorStats(50, 10)})) == 2
 
 
 def run(folder: Path, **settings: Any) -> None:

@@ -29,9 +29,8 @@ from ge_engine.report.counts import (
 from ge_engine.report.data import LONGEST_NAME, MOST_NAMES, MOST_POINTS, Row, read_curve, spaced
 from ge_engine.report.drawing import written
 from ge_engine.report.figures import success as success_figure
-from ge_engine.search.experience import trials_of
 from ge_engine.store.history import History
-from ge_engine.store.statistics import statistics
+from ge_engine.store.statistics import operator_stats, statistics
 
 RUNGS = ("extract", "compile", "contract", "names", "unchanged", "seen", "build", "shape", "gradient")
 
@@ -120,8 +119,9 @@ def test_a_report_whose_every_child_is_better(run: RunData) -> None:
 
 
 def test_better_that_log_and_report_and_the_draw_mean_differently(run: RunData, history: History) -> None:
-    counted = {row.value: row.better for row in statistics(history) if row.dimension == "operator"}
-    drawn = trials_of(history, len(history.generations()))
+    found = statistics(history).items()
+    counted = {value: stats.better for (dimension, value), stats in found if dimension == "operator"}
+    drawn = operator_stats(history, len(history.generations()))
     for name, better in counted.items():
         mine = [row for row in run.children if any(step.operator == name for step in row.steps)]
         assert sum(row.better for row in mine) == better

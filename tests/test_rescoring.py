@@ -24,7 +24,7 @@ from ge_engine.report.data import read_run
 from ge_engine.report.payload import rows
 from ge_engine.search.rescoring import OwnSettings
 from ge_engine.store.history import History
-from ge_engine.store.rescored import Spread, rescored, spreads
+from ge_engine.store.replicates import Spread, replicates, spreads
 from tests.evaluation import data, genome, outcome_of, shop
 
 BASE = doubles.config().random_seed
@@ -121,7 +121,7 @@ def test_a_finished_run_that_cannot_be_rescored_or_is_scored_twice(tmp_path: Pat
     assert len(evaluation.scored) - asked == 2 * 3 * finalists
     with History(tmp_path / "at-once") as at_once, History(tmp_path / "later") as later:
         assert at_once.content() == later.content()
-        assert {len(by_seed) for by_seed in rescored(later).values()} == {3}
+        assert {len(by_seed) for by_seed in replicates(later).values()} == {3}
 
 
 def test_a_run_that_goes_on_and_is_rescored(tmp_path: Path, evaluation: Noisy) -> None:

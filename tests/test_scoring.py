@@ -58,7 +58,7 @@ def scored(evaluation: Prepared, ledger: Ledger) -> Outcome | None:
     made = scoring(evaluation, ledger)
     made.score("g0s0", SEED.genome)
     made.drain()
-    return ledger.score(SEED.genome.digest, "validation")
+    return ledger.score(SEED.genome.digest)
 
 
 def fault(of: Fault) -> Failed:
@@ -119,7 +119,7 @@ def test_an_abandoned_score_that_comes_late_and_is_written(ledger: Ledger) -> No
     made.abandon(SEED.genome.digest)
     future.set_result(GOOD)
     made._inbox.get()()
-    assert ledger.score(SEED.genome.digest, "validation") is None
+    assert ledger.score(SEED.genome.digest) is None
 
 
 def test_work_that_is_taken_after_the_end(ledger: Ledger) -> None:

@@ -25,18 +25,18 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
 
 
 def test_a_child_counted_twice_or_not_at_all(history: History) -> None:
-    rows = statistics(history)
-    assert {row.dimension for row in rows} == set(DIMENSIONS) - {"island"}
+    found = statistics(history)
+    assert {dimension for dimension, _ in found} == set(DIMENSIONS) - {"island"}
     everybody = [one for one in history.individuals() if one.slot >= 0]
     for dimension, of in (("operator", "operator"), ("persona", "persona"), ("block", "address")):
-        for row in (row for row in rows if row.dimension == dimension):
-            mine = [i for i in everybody if any(getattr(step, of) == row.value for step in i.steps)]
-            assert row.children == len(mine)
-            assert row.admitted == sum(not isinstance(one.outcome, Rejected) for one in mine)
-            assert row.scored == sum(one.scored for one in mine)
-            assert 0 <= row.better <= row.scored <= row.admitted
-    (model,) = [row for row in rows if row.dimension == "model"]
-    assert (model.value, model.children) == ("scripted:mixed", len(everybody))
+        for value, stats in [(value, stats) for (kind, value), stats in found.items() if kind == dimension]:
+            mine = [i for i in everybody if any(getattr(step, of) == value for step in i.steps)]
+            assert stats.children == len(mine)
+            assert stats.admitted == sum(not isinstance(one.outcome, Rejected) for one in mine)
+            assert stats.scored == sum(one.scored for one in mine)
+            assert 0 <= stats.better <= stats.scored <= stats.admitted
+    models = {value: stats.children for (kind, value), stats in found.items() if kind == "model"}
+    assert models == {"scripted:mixed": len(everybody)}
 
 
 def test_gains_that_do_not_add_up(history: History) -> None:
@@ -79,8 +79,7 @@ def test_a_dimension_without_its_success_rate_and_gain(history: History) -> None
     assert lines[0].split() == ["children", "admitted", "scored", "better", "success", "hypervolume", "gain"]
     shown = {line.split()[0] for line in lines if line and not line.startswith(" ")}
     assert {"operator", "intent", "persona", "grammar", "model", "block"} <= shown
-    rows = {row.value: row for row in statistics(history) if row.dimension == "persona"}
     for line in (line for line in lines if "expert" in line):
-        row = rows["expert"]
-        assert line.split()[-6:-2] == [str(n) for n in (row.children, row.admitted, row.scored, row.better)]
-        assert line.split()[-2:] == [f"{row.better / row.children:.0%}", f"{row.gain:.4f}"]
+        one = statistics(history)["persona", "expert"]
+        assert line.split()[-6:-2] == [str(n) for n in (one.children, one.admitted, one.scored, one.better)]
+        assert line.split()[-2:] == [f"{one.better / one.children:.0%}", f"{one.gain:.4f}"]

@@ -18,6 +18,7 @@ from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Individual
 from ge_engine.store.history import History
+from ge_engine.store.score_key import VALIDATION
 
 REGISTRY = doubles.registry()
 SEED = doubles.seed()
@@ -167,7 +168,7 @@ def test_a_function_for_which_the_wrong_ones_stand(ledger: Ledger, outcome: Outc
     twin = Rejected("seen-function", "it computes the same as g0s0")
     ledger.settle([Settled(first, "f", None), Settled(second, "f", twin)])
     assert ledger.seen_function("f", 1) == "g0s0"  # it may yet be scored
-    ledger.add_score(digest(first), "validation", outcome)
+    ledger.add_score(digest(first), VALIDATION, outcome)
     ledger.finish_generation(0, [["seed"]], ["seed"], ["g0s0"])
     assert ledger.seen_function("f", 1) == ("g0s0" if stands else None)
     assert ledger.seen_function("fs", 1) == "seed"
@@ -179,7 +180,7 @@ def test_a_score_that_came_later_than_the_generation_knew(ledger: Ledger) -> Non
     """A resumed generation judges by what had entered the population when it began, as the first time."""
     one = child(0)
     ledger.settle([Settled(one, "f", None)])
-    ledger.add_score(digest(one), "validation", MEMORY)
+    ledger.add_score(digest(one), VALIDATION, MEMORY)
     ledger.finish_generation(3, [["seed"]], ["seed"], ["g0s0"])
     assert ledger.seen_function("f", 2) == "g0s0"
     assert ledger.seen_function("f", 3) == "g0s0"

@@ -282,7 +282,7 @@ def test_a_finalist_rescored_by_other_versions_in_silence(tmp_path: Path, pin: P
         loop.rescore(folder, 1, registry, lambda *_: None, own)
     loop.rescore(folder, 1, registry, lambda *_: None, own, allow_changes=True)
     with History(folder) as history:
-        rows = history.query("SELECT DISTINCT part FROM scores WHERE split = 'validation/seed 1'")
+        rows = history.query("SELECT DISTINCT part FROM scores WHERE split = 'validation' AND seed = 1")
         assert rows == [(2,)]
 
 

@@ -17,7 +17,7 @@ from ge_engine.cli.outcomes import number
 from ge_engine.cli.refs import find_individual, require_genome, split_reference
 from ge_engine.errors import LedgerError
 from ge_engine.ledger import History
-from ge_engine.population import SEED_ID, Individual
+from ge_engine.population import SEED_ID, Child
 from ge_engine.store.checked import HINT
 
 
@@ -50,7 +50,7 @@ def blame(
             out.print(Text.assemble((f"{line.line:6} ", "dim"), line.text))
 
 
-def _family(history: History, one: Individual) -> list[Individual]:
+def _family(history: History, one: Child) -> list[Child]:
     """`one` and all its ancestors, the seed first, parents before children. Raises LedgerError where a parent
     is no older than its child."""
     found = {one.id: one}
@@ -69,7 +69,7 @@ def _family(history: History, one: Individual) -> list[Individual]:
     return family
 
 
-def _origin(one: Individual, parent: Individual) -> str:
+def _origin(one: Child, parent: Child) -> str:
     how = "; ".join(
         f"{s.operator} of {s.address} ({s.intent}, {'no persona' if s.persona == 'none' else s.persona})"
         for s in one.steps
@@ -77,14 +77,14 @@ def _origin(one: Individual, parent: Individual) -> str:
     return f"{one.id} from {parent.id}: {how}. {_effect(one, parent)}"
 
 
-def _effect(one: Individual, parent: Individual) -> str:
+def _effect(one: Child, parent: Child) -> str:
     changes = _changes(one, parent)
     if not changes:
         return "Not scored."
     return ", ".join(f"{n} {number(n, old)} to {number(n, new)}" for n, (old, new) in changes.items()) + "."
 
 
-def _changes(one: Individual, parent: Individual) -> dict[str, tuple[float, float]]:
+def _changes(one: Child, parent: Child) -> dict[str, tuple[float, float]]:
     return {
         name: (parent.objectives[name], new)
         for name, new in one.objectives.items()
@@ -92,7 +92,7 @@ def _changes(one: Individual, parent: Individual) -> dict[str, tuple[float, floa
     }
 
 
-def _record(line: Blame, family: list[Individual], place: Mapping[str, int]) -> dict[str, Any]:
+def _record(line: Blame, family: list[Child], place: Mapping[str, int]) -> dict[str, Any]:
     one = family[line.index]
     parent = family[place[one.parents[0]]]
     return {

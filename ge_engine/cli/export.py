@@ -13,9 +13,9 @@ from ge_engine.cli.console import out
 from ge_engine.cli.refs import find_individual, require_genome, split_reference
 from ge_engine.errors import ConfigError
 from ge_engine.ledger import History
-from ge_engine.population import Individual
+from ge_engine.population import Child
 from ge_engine.store.parts import part_of
-from ge_engine.store.rescored import plain, spreads
+from ge_engine.store.replicates import plain, spreads
 from ge_engine.versions import ENGINE
 
 
@@ -72,7 +72,7 @@ def rescored_line(history: History, identity: str) -> str:
     return f"With further seeds: {plain(found)}." if found and plain(found) else ""
 
 
-def with_header(source: bytes, one: Individual, history: History) -> bytes:
+def with_header(source: bytes, one: Child, history: History) -> bytes:
     """A comment after the byte order mark, the interpreter line and the encoding line, where they stand."""
     newline, remark = history.seed.newline, rescored_line(history, one.id)
     scores = ", ".join(f"{name} {value:g}" for name, value in one.objectives.items())
@@ -93,7 +93,7 @@ def with_header(source: bytes, one: Individual, history: History) -> bytes:
     return before + "".join(line + newline for line in lines).encode() + b"".join(kept[top:])
 
 
-def _engine_of(history: History, one: Individual) -> str:
+def _engine_of(history: History, one: Child) -> str:
     """The engine with the version that bred the individual, which need not be this one."""
     part = part_of(history, one.id)
     return f"ge_engine {part.making.versions.get(ENGINE, '')}".rstrip() if part else "ge_engine"

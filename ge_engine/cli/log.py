@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,10 +19,10 @@ from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
 from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.pareto import pareto_front
-from ge_engine.population import SEED_ID, Individual
+from ge_engine.population import SEED_ID, Child, Individual, individuals_of
 from ge_engine.store.audit import check as audit
 from ge_engine.store.parts import changed, first_of, part_of, parts_of
-from ge_engine.store.rescored import as_data, spreads
+from ge_engine.store.replicates import as_data, spreads
 from ge_engine.store.statistics import repairs, statistics
 
 POLL_SECONDS = 1.0
@@ -57,9 +57,9 @@ def log(
         if stats:
             _print_stats(history)
             return
-        individuals = list(history.individuals())
-        best = pareto_front(individuals, history.directions)
-        shown = best if front else individuals
+        children = list(history.individuals())
+        best = pareto_front(individuals_of(children), history.directions)
+        shown: Sequence[Child] = best if front else children
         if as_json:
             again = spreads(history)
             for one in shown:
@@ -77,7 +77,7 @@ def log(
         _print_summary(history)
 
 
-def as_record(one: Individual, front: list[Individual]) -> dict[str, Any]:
+def as_record(one: Child, front: list[Individual]) -> dict[str, Any]:
     """An individual as plain data for --json."""
     outcome = one.outcome
     record: dict[str, Any] = {
@@ -110,7 +110,7 @@ def _check(run: Path) -> None:
         raise typer.Exit(1)
 
 
-def _arriving(run: Path) -> Iterator[Individual]:
+def _arriving(run: Path) -> Iterator[Child]:
     """Individuals as their outcomes come, until the run ends. Ctrl-C ends it, too."""
     told: set[str] = set()
     while True:
@@ -124,7 +124,7 @@ def _arriving(run: Path) -> Iterator[Individual]:
         time.sleep(POLL_SECONDS)
 
 
-def _how(one: Individual) -> str:
+def _how(one: Child) -> str:
     return "+".join(f"{s.operator}:{s.intent} {s.address}" for s in one.steps)
 
 
@@ -135,18 +135,18 @@ def _print_stats(history: History) -> None:
     for column in ("children", "admitted", "scored", "better", "success", "hypervolume gain"):
         table.add_column(column, justify="right")
     last = ""
-    for row in statistics(history):
-        counts = [str(n) for n in (row.children, row.admitted, row.scored, row.better)]
-        counts.append(f"{row.better / row.children:.0%}")
-        head = row.dimension if row.dimension != last else ""
-        table.add_row(Text(head, style="bold"), Text(row.value), *counts, f"{row.gain:.4f}")
-        last = row.dimension
+    for (dimension, value), stats in statistics(history).items():
+        counts = [str(n) for n in (stats.children, stats.admitted, stats.scored, stats.better)]
+        counts.append(f"{stats.better / stats.children:.0%}")
+        head = dimension if dimension != last else ""
+        table.add_row(Text(head, style="bold"), Text(value), *counts, f"{stats.gain:.4f}")
+        last = dimension
     print_table(table)
     for stage, (sent, saved) in repairs(history).items():
         out.print(f"repairs: {saved} of {sent} replies rejected at {stage} were saved")
 
 
-def _print_table(shown: list[Individual], front: list[Individual], islands: bool) -> None:
+def _print_table(shown: Sequence[Child], front: list[Individual], islands: bool) -> None:
     """The island that each was bred on is a column of its own where there are several."""
     best = {one.id for one in front}
     table = Table(box=None, header_style="bold", pad_edge=False)

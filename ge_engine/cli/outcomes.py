@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
-from ge_engine.population import Individual
+from ge_engine.population import Child
 
 
 def number(name: str, value: float) -> str:
@@ -33,5 +33,5 @@ def describe_outcome(outcome: Outcome | None) -> Text:
             return Text("not scored yet", style="dim")
 
 
-def describe(individual: Individual) -> Text:
+def describe(individual: Child) -> Text:
     return describe_outcome(individual.outcome)

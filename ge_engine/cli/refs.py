@@ -10,7 +10,7 @@ from ge_engine.config import RunConfig, load_config
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome, Seed
 from ge_engine.ledger import History
-from ge_engine.population import Individual
+from ge_engine.population import Child
 from ge_engine.store.foreign import confirmed
 
 
@@ -39,7 +39,7 @@ def split_reference(reference: str) -> tuple[Path, str]:
     return Path(folder), identity
 
 
-def find_individual(history: History, identity: str) -> Individual:
+def find_individual(history: History, identity: str) -> Child:
     """Raises ConfigError when the run has no such individual."""
     found = history.individual(identity)
     if found is None:
@@ -50,12 +50,12 @@ def find_individual(history: History, identity: str) -> Individual:
     return found
 
 
-def require_genome(individual: Individual) -> Genome:
+def require_genome(individual: Child) -> Genome:
     """Raises ConfigError for an individual whose reply gave no code."""
     if individual.genome is None:
-        reason = getattr(individual.outcome, "reason", "its reply gave no code")
         raise ConfigError(
-            f"{individual.id} has no code: {reason}.", "`ge show` prints its prompts and replies."
+            f"{individual.id} has no code: {individual.outcome.reason}.",
+            "`ge show` prints its prompts and replies.",
         )
     return individual.genome
 

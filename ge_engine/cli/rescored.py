@@ -10,7 +10,7 @@ from rich.text import Text
 from ge_engine.cli.console import out, print_table
 from ge_engine.population import SEED_ID
 from ge_engine.store.history import History
-from ge_engine.store.rescored import Rescored, Spread, mean_text, spreads
+from ge_engine.store.replicates import Replicates, Spread, mean_text, spreads
 
 HEAD = "trained again with further seeds: mean ± standard deviation; gain on the seed model, seed by seed"
 
@@ -31,7 +31,7 @@ def print_rescored(history: History) -> None:
     out.print()
 
 
-def _rows(found: Mapping[str, Rescored]) -> Iterator[list[str]]:
+def _rows(found: Mapping[str, Replicates]) -> Iterator[list[str]]:
     moving = {
         name
         for one in found.values()

@@ -11,10 +11,10 @@ from ge_engine.cli.console import out
 from ge_engine.cli.outcomes import describe, describe_outcome
 from ge_engine.cli.refs import find_individual, split_reference
 from ge_engine.ledger import History
-from ge_engine.population import SEED_ID, Individual, Step
+from ge_engine.population import SEED_ID, Child, Step
 from ge_engine.store.parts import changed, part_of, parts_of, scored_in
 from ge_engine.store.records import Call
-from ge_engine.store.rescored import plain, spreads
+from ge_engine.store.replicates import plain, spreads
 
 
 def show(
@@ -46,14 +46,14 @@ def show(
         out.print(Text(one.genome.source.decode("utf-8", "replace")))
 
 
-def _print_islands(history: History, one: Individual) -> None:
+def _print_islands(history: History, one: Child) -> None:
     """Where it was bred, and where copies of it went."""
     moves = (move for _, move in history.moves() if move.id == one.id)
     went = "".join(f", migrated from {move.source} to {move.target}" for move in moves)
     out.print(Text(("all islands" if one.id == SEED_ID else f"island {one.island}") + went))
 
 
-def _print_making(history: History, one: Individual) -> None:
+def _print_making(history: History, one: Child) -> None:
     """With what it was bred, and scored, in a run that was not made with one and the same."""
     if len(parts_of(history)) < 2:
         return
@@ -64,7 +64,7 @@ def _print_making(history: History, one: Individual) -> None:
         out.print(Text(f"scored with {changed(bred, scored)}"))
 
 
-def _print_lineage(history: History, one: Individual) -> None:
+def _print_lineage(history: History, one: Child) -> None:
     """The individual and its ancestors, first parents first, each once."""
     _print_heading("lineage")
     waiting, met = [(one.id, 0)], set()

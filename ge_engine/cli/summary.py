@@ -16,14 +16,15 @@ from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
 from ge_engine.outcome import Failed, Scored
 from ge_engine.pareto import Direction, dominates, pareto_front
-from ge_engine.population import SEED_ID, Individual
+from ge_engine.population import SEED_ID, Child, Individual, individuals_of
 
 
 def print_summary(folder: Path) -> None:
     """Read the run's ledger and print its end: validation and test figures, replies, a diff, what next."""
     with History(folder) as history:
         directions = history.directions
-        individuals = list(history.individuals())
+        children = list(history.individuals())
+        individuals = individuals_of(children)
         seed = individuals[0]
         front = pareto_front(individuals, directions)
         test = {
@@ -33,10 +34,10 @@ def print_summary(folder: Path) -> None:
         }
         _print_front(seed, front, test, directions)
         print_rescored(history)
-        _print_ladder(history, individuals)
+        _print_ladder(history, children)
         out.print(Text(history.stopped_because))
     best = choose_best(seed, front, directions)
-    if best is None or best.genome is None or seed.genome is None:
+    if best is None:
         out.print("No child is on the front: the seed stands.")
         return
     out.print(
@@ -104,8 +105,8 @@ def _change(name: str, one: Individual, seed: Individual) -> str:
     return f"{100 * (new / old - 1):+.1f} %" if old else ""
 
 
-def _print_ladder(history: History, individuals: list[Individual]) -> None:
-    children = [one for one in individuals if one.id != SEED_ID]
+def _print_ladder(history: History, everybody: list[Child]) -> None:
+    children = [one for one in everybody if one.id != SEED_ID]
     scored = sum(one.scored for one in children)
     rejected = history.rejections()
     stopped = sum(isinstance(one.outcome, Failed) and one.outcome.kind == "stopped" for one in children)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ge_engine.contracts import Check
-from ge_engine.pareto import Direction, box, growth, losses
-from ge_engine.population import SEED_ID, Step
+from ge_engine.pareto import Direction, losses, volumes
+from ge_engine.population import SEED_ID
 from ge_engine.report.data import Row, RunData
+from ge_engine.store.statistics import OF_STEP
 
 BEFORE_CHECKS = ("skipped", "model", "plugin", "extract", "compile", "contract")
 Group = Literal["operator", "intent", "persona", "block"]
@@ -111,7 +112,7 @@ def success(run: RunData, group: Group) -> list[Tally]:
         fate = _fate(row)
         if fate is None:
             continue
-        for name in dict.fromkeys(_OF[group](step) or "none" for step in row.steps):
+        for name in dict.fromkeys(getattr(step, OF_STEP[group]) or "none" for step in row.steps):
             named.setdefault(name, [0] * len(FATES))[fate] += 1
     tallies = [Tally(name, tuple(fates)) for name, fates in named.items()]
     return sorted(tallies, key=lambda tally: (-tally.total, tally.name))
@@ -121,10 +122,7 @@ def progress(run: RunData) -> Progress:
     """How the hypervolume grew. Equal scores count as evaluations of their own."""
     scored = [row for row in run.rows if row.state == "scored"]
     points = [losses(row.objectives, run.directions) for row in scored]
-    if not points:
-        return Progress((), ())
-    volumes = growth(points, *box(points))
-    return Progress(tuple(volumes), tuple(_starts(scored)))
+    return Progress(tuple(volumes(points)), tuple(_starts(scored)))
 
 
 def best_values(run: RunData) -> Mapping[str, Row]:
@@ -189,11 +187,3 @@ def _fate(row: Row) -> int | None:
             return 3
         case "scored":
             return 0 if row.front else 1 if row.better else 2
-
-
-_OF: Mapping[Group, Callable[[Step], str]] = {
-    "operator": lambda step: step.operator,
-    "intent": lambda step: step.intent,
-    "persona": lambda step: step.persona,
-    "block": lambda step: step.address,
-}

@@ -13,12 +13,12 @@ from typing import Any, Literal, TypeGuard
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.pareto import Direction, improves, pareto_front
 from ge_engine.places import shown
-from ge_engine.population import SEED_ID, Individual, Step
+from ge_engine.population import SEED_ID, Child, Step, individuals_of
 from ge_engine.report.texts import SourceTable
 from ge_engine.store.history import History
 from ge_engine.store.parts import parts_of
 from ge_engine.store.records import Call
-from ge_engine.store.rescored import plain, spreads
+from ge_engine.store.replicates import plain, spreads
 
 MOST_POINTS, MOST_NAMES, LONGEST_NAME = 500, 16, 80
 """Of one curve on the page: a page of 5,000 children with the longest curves stays one that opens."""
@@ -118,7 +118,6 @@ def read_run(history: History, rungs: Iterable[str]) -> RunData:
         ConfigError, SeedError: it holds settings or genomes that this version does not understand.
     """
     directions = history.directions
-    individuals = list(history.individuals())
     sources = SourceTable()
     segments = tuple((s.name, sources.code(s.code)) for s in history.seed.cut.segments)
     generations = history.generations()
@@ -126,7 +125,7 @@ def read_run(history: History, rungs: Iterable[str]) -> RunData:
         name=history.folder.resolve().name,
         seed_name=Path(history.seed.path).name if history.seed.path else "seed",
         directions=directions,
-        rows=tuple(_rows(history, individuals, directions, sources)),
+        rows=tuple(_rows(history, list(history.individuals()), directions, sources)),
         rungs=tuple(rungs),
         sources=sources,
         seed_segments=segments,
@@ -159,14 +158,14 @@ def _settings(history: History) -> Mapping[str, Any]:
 
 
 def _rows(
-    history: History, individuals: list[Individual], directions: Mapping[str, Direction], sources: SourceTable
+    history: History, children: list[Child], directions: Mapping[str, Direction], sources: SourceTable
 ) -> Iterable[Row]:
-    known = {one.id: one for one in individuals}
-    best = {one.id for one in pareto_front(individuals, directions)}
+    known = {one.id: one for one in children}
+    best = {one.id for one in pareto_front(individuals_of(children), directions)}
     tests = history.test_outcomes()
     several = history.config.islands > 1
     again = {identity: plain(found) for identity, found in spreads(history).items()}
-    for one in individuals:
+    for one in children:
         parents = [known[name] for name in one.parents if name in known]
         stage, reason = _explained(one.outcome)
         yield Row(
@@ -215,7 +214,7 @@ def _objectives(outcome: Outcome | None) -> Mapping[str, float]:
     return outcome.objectives if isinstance(outcome, Scored) else {}
 
 
-def _better(one: Individual, parents: Iterable[Individual], directions: Mapping[str, Direction]) -> bool:
+def _better(one: Child, parents: Iterable[Child], directions: Mapping[str, Direction]) -> bool:
     scores = [parent.objectives for parent in parents if parent.scored]
     return one.scored and improves(one.objectives, scores, directions)
 
@@ -258,7 +257,7 @@ def _is_figure(value: object) -> TypeGuard[float]:
         return False
 
 
-def _parts(one: Individual, sources: SourceTable) -> Parts | None:
+def _parts(one: Child, sources: SourceTable) -> Parts | None:
     if one.genome is None:
         return None
     delta = one.genome.delta()

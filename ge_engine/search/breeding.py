@@ -17,7 +17,7 @@ from ge_engine.contracts import Probe
 from ge_engine.events import Announcer
 from ge_engine.ledger import Ledger, Settled
 from ge_engine.outcome import Rejected
-from ge_engine.population import Individual, individual_id
+from ge_engine.population import Child, Individual, RejectedChild, individual_id, individuals_of
 from ge_engine.search.conversation import Conversation
 from ge_engine.search.models import Models
 from ge_engine.search.scoring import Inbox, Scoring
@@ -87,7 +87,7 @@ class Breeding:
         """The admitted, in slot order, without an outcome."""
         for slot in self._slots:
             if slot.bred and slot.bred.rejected is None:
-                yield self._individual(slot, slot.bred)
+                yield from individuals_of([self._child(slot, slot.bred)])
 
     def rejections(self) -> Mapping[str, int]:
         """Rejected slots of this generation by stage."""
@@ -188,7 +188,7 @@ class Breeding:
         for slot in ended:
             bred = slot.bred
             assert bred is not None
-            one = self._individual(slot, bred)
+            one = self._child(slot, bred)
             function = functions.get(slot.id, "") if bred.rejected is None or slot.twin else ""
             rows.append(Settled(one, function, bred.rejected))
         self._shop.ledger.settle(rows, sorted(void))
@@ -196,16 +196,12 @@ class Breeding:
             slot.settled = True
             self._tell(row)
 
-    def _individual(self, slot: Slot, bred: Bred) -> Individual:
-        return Individual(
-            slot.id,
-            self._generation,
-            slot.number,
-            bred.parents,
-            bred.steps,
-            bred.genome,
-            island=slot.island,
-        )
+    def _child(self, slot: Slot, bred: Bred) -> Child:
+        made = (slot.id, self._generation, slot.number, bred.parents, bred.steps)
+        if bred.genome is None:
+            assert bred.rejected is not None
+            return RejectedChild(*made, bred.rejected, slot.island)
+        return Individual(*made, bred.genome, island=slot.island)
 
     def _tell(self, row: Settled) -> None:
         one = row.individual

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Job
 from ge_engine.ledger import Ledger
-from ge_engine.outcome import Outcome, Scored
+from ge_engine.outcome import Scored
 from ge_engine.pareto import Direction, Point, best_first, losses
 from ge_engine.population import Individual
 from ge_engine.search.scoring import Scoring
-from ge_engine.store.splits import at_epochs
+from ge_engine.store.score_key import ScoreKey
 
 
 def stages_of(config: RunConfig) -> tuple[int, ...]:
@@ -62,15 +62,13 @@ class Halving:
                 self._scoring.go_on(jobs[index])
             self._scoring.drain()
         for one in born:
-            assert one.genome is not None
             self._scoring.discard(one.genome)
         return True
 
     def _at(self, born: Sequence[Individual], epochs: int) -> tuple[list[Job], list[Point]]:
         jobs, points = [], []
         for one in born:
-            assert one.genome is not None
-            reached = self._ledger.score(one.genome.digest, at_epochs(epochs))
+            reached = self._ledger.score(one.genome.digest, ScoreKey(epochs=epochs))
             if isinstance(reached, Scored):
                 jobs.append(Job(one.id, one.genome, self._random_seed, epochs=epochs))
                 points.append(losses(reached.objectives, self._directions))
@@ -78,7 +76,7 @@ class Halving:
 
     def one_by_one(self, job: Job, outcome: Scored) -> bool:
         """Whether a training goes on: it is among the better part of all that have reached its stage."""
-        before = self._ledger.scores(at_epochs(job.epochs))
+        before = self._ledger.scores(ScoreKey(epochs=job.epochs))
         before.pop(job.genome.digest, None)
         points = [losses(o.objectives, self._directions) for o in before.values() if isinstance(o, Scored)]
         points.append(losses(outcome.objectives, self._directions))
@@ -86,13 +84,12 @@ class Halving:
 
 
 def as_recorded(
-    recorded: Callable[[str, str], Outcome | None], decide: Callable[[Job, Scored], bool]
+    recorded: Callable[[str, ScoreKey], bool | None], decide: Callable[[Job, Scored], bool]
 ) -> Callable[[Job, Scored], bool]:
     """`decide`, but where another run's ledger holds the decision, that one."""
 
     def decided(job: Job, outcome: Scored) -> bool:
-        known = recorded(job.genome.digest, at_epochs(job.epochs))
-        there = known.details.get("goes on") if isinstance(known, Scored) else None
-        return there if isinstance(there, bool) else decide(job, outcome)
+        there = recorded(job.genome.digest, ScoreKey(epochs=job.epochs))
+        return decide(job, outcome) if there is None else there
 
     return decided

@@ -17,7 +17,7 @@ from ge_engine.outcome import Outcome
 from ge_engine.pareto import Direction, pareto_front
 from ge_engine.population import SEED_ID, Individual, Move
 from ge_engine.search.breeding import Breeding, Shop
-from ge_engine.search.experience import experience_of
+from ge_engine.search.credit import credit_of
 from ge_engine.search.halving import Halving, as_recorded
 from ge_engine.search.islands import bred_on, island_of, moved, ring, travels
 from ge_engine.search.selection import Selection
@@ -56,7 +56,7 @@ class Standing:
 
     def _load(self, identity: str) -> Individual:
         one = self._seed if identity == SEED_ID else self._ledger.individual(identity)
-        if one is None:
+        if not isinstance(one, Individual):
             raise LedgerError(f"The ledger names {identity} and does not hold it.", "See `ge log --check`.")
         return one
 
@@ -68,7 +68,7 @@ class Standing:
         return scored
 
     def _outcome(self, one: Individual) -> Outcome | None:
-        return self._ledger.score(one.genome.digest, "validation") if one.genome else None
+        return self._ledger.score(one.genome.digest)
 
 
 class Schedule(ABC):
@@ -107,7 +107,7 @@ class Schedule(ABC):
             self._selection.pool(number, island, islands.count(island), self._seed, population)
             for island, population in enumerate(self._standing.populations)
         ]
-        experience = experience_of(self._ledger, number, self._config)
+        experience = credit_of(self._ledger, number, self._config)
         pools = [replace(pool, experience=experience) for pool in pools]
         parents = [one.id for pool in pools for one in pool.parents]
         self._shop.announce("generation_started", generation=number, size=size, parents=parents)
@@ -136,7 +136,7 @@ class Schedule(ABC):
         )
 
     def _ended(self, one: Individual) -> bool:
-        return one.genome is not None and self._ledger.score(one.genome.digest, "validation") is not None
+        return self._ledger.score(one.genome.digest) is not None
 
     def _moves(self, number: int) -> list[Move]:
         """Who travels when generation `number` is finished."""
@@ -186,11 +186,10 @@ class Steady(Schedule):
     def _run(self, script: History | None) -> str:
         standing, scoring = self._standing, self._shop.scoring
         decide = self._halving.one_by_one
-        scoring.at_stage = as_recorded(script.score, decide) if script else decide
+        scoring.at_stage = as_recorded(script.promoted, decide) if script else decide
         workers = self._config.workers or os.cpu_count() or 1
         room = STOCK[0] * workers
         for one in standing.unmerged:
-            assert one.genome is not None
             scoring.score(one.id, one.genome)
         total = self._config.generations * self._config.population
         born = self._ledger.slots_before(standing.next)

@@ -8,7 +8,6 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
-from typing import Literal
 
 from ge_engine.contracts import Evaluation, Job, Probe
 from ge_engine.errors import GeError
@@ -18,9 +17,8 @@ from ge_engine.ledger import Ledger
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import SEED_ID
 from ge_engine.store.records import as_number
-from ge_engine.store.splits import TEST, VALIDATION, at_epochs, counted, with_seed
+from ge_engine.store.score_key import ScoreKey, Split, counted
 
-Split = Literal["validation", "test"]
 Inbox = SimpleQueue[Callable[[], None]]
 Then = Callable[[Probe | Rejected], None]
 AtStage = Callable[[Job, Scored], bool | None]
@@ -55,7 +53,7 @@ class Scoring:
         self._announce = announce
         self.stages = tuple(stages)
         self.at_stage: AtStage = lambda *_: None
-        self._running: dict[tuple[str, str], tuple[Job, Future[Outcome]]] = {}
+        self._running: dict[tuple[str, ScoreKey], tuple[Job, Future[Outcome]]] = {}
         self._probing: set[str] = set()
         self._open = True
 
@@ -76,7 +74,7 @@ class Scoring:
     def score(self, individual: str, genome: Genome, split: Split = "validation") -> None:
         """Submit unless the digest has its score or is on its way to it. A child's training in stages goes
         on from the first stage that the ledger does not hold."""
-        if not self._open or self._ledger.score(genome.digest, split) is not None:
+        if not self._open or self._ledger.score(genome.digest, ScoreKey(split)) is not None:
             return
         job = Job(individual, genome, self._random_seed, split)
         if split == "test" or individual == SEED_ID or not self.stages:
@@ -84,13 +82,13 @@ class Scoring:
             return
         for epochs in (*self.stages, 0):
             job = replace(job, epochs=epochs)
-            known = self._ledger.score(genome.digest, at_epochs(epochs))
+            known = self._ledger.score(genome.digest, ScoreKey(epochs=epochs))
             if not isinstance(known, Scored):
                 self._start(job)
                 return
-            goes_on = known.details.get("goes on")
-            if goes_on is not True:
-                if goes_on is False:
+            promoted = self._ledger.promoted(genome.digest, ScoreKey(epochs=epochs))
+            if promoted is not True:
+                if promoted is False:
                     self.stop(job)
                 return
 
@@ -98,21 +96,21 @@ class Scoring:
         """Submit the stage after `job`'s unless the ledger holds it."""
         later = [epochs for epochs in self.stages if epochs > job.epochs]
         following = replace(job, epochs=later[0] if later else 0)
-        if self._open and self._ledger.score(job.genome.digest, at_epochs(following.epochs)) is None:
+        if self._open and self._ledger.score(job.genome.digest, ScoreKey(epochs=following.epochs)) is None:
             self._start(following)
 
     def stop(self, job: Job) -> None:
         """Record that a training ends after `job`'s stage: a failure of its own kind, without a score."""
         digest = job.genome.digest
-        if self._ledger.score(digest, "validation") is None:
-            reached = self._ledger.score(digest, at_epochs(job.epochs))
+        if self._ledger.score(digest) is None:
+            reached = self._ledger.score(digest, ScoreKey(epochs=job.epochs))
             shown = (
                 ", ".join(f"{n} {v:.6g}" for n, v in reached.objectives.items())
                 if isinstance(reached, Scored)
                 else ""
             )
             reason = f"stopped after {counted(job.epochs)}, behind others there ({shown})"
-            self._record(job, "validation", Failed("train", "stopped", reason))
+            self._record(job, ScoreKey(), Failed("train", "stopped", reason))
         self.discard(job.genome)
 
     def discard(self, genome: Genome) -> None:
@@ -124,8 +122,8 @@ class Scoring:
     def rescore(self, individual: str, genome: Genome, seeds: int) -> None:
         """Submit a training with each of so many further seeds, those that the ledger holds left out."""
         for number in range(1, seeds + 1):
-            names = [with_seed(split, number) for split in (VALIDATION, TEST)]
-            if self._open and any(self._ledger.score(genome.digest, name) is None for name in names):
+            keys = ScoreKey("validation", number), ScoreKey("test", number)
+            if self._open and any(self._ledger.score(genome.digest, key) is None for key in keys):
                 self._start(Job(individual, genome, self._random_seed + number, "both"))
 
     def abandon(self, digest: str) -> None:
@@ -192,22 +190,22 @@ class Scoring:
         while self.busy or self.probing:
             self._inbox.get()()
 
-    def _name(self, job: Job) -> str:
-        """What `job`'s score is called in the ledger; that of both splits stands there under two names."""
-        return with_seed(at_epochs(job.epochs) if job.epochs else job.split, job.rng_seed - self._random_seed)
+    def _key(self, job: Job) -> ScoreKey:
+        """Where `job`'s score stands in the ledger; those of both splits stand there under two keys."""
+        return ScoreKey(job.split, job.rng_seed - self._random_seed, job.epochs)
 
     def _start(self, job: Job) -> None:
-        if (job.genome.digest, self._name(job)) not in self._running:
+        if (job.genome.digest, self._key(job)) not in self._running:
             self._submit(job, 1)
 
     def _submit(self, job: Job, attempt: int) -> None:
         future = self._evaluation.submit(job)
-        self._running[job.genome.digest, self._name(job)] = job, future
-        self._announce("submitted", individual=job.key, split=self._name(job))
+        self._running[job.genome.digest, self._key(job)] = job, future
+        self._announce("submitted", individual=job.key, split=str(self._key(job)))
         future.add_done_callback(lambda ended: self._inbox.put(partial(self._take, ended, job, attempt)))
 
     def _take(self, ended: Future[Outcome], job: Job, attempt: int) -> None:
-        key = (job.genome.digest, self._name(job))
+        key = (job.genome.digest, self._key(job))
         if key not in self._running or self._running[key][1] is not ended:
             return
         del self._running[key]
@@ -220,18 +218,17 @@ class Scoring:
         elif job.epochs and isinstance(outcome, Scored):
             self._take_stage(job, outcome)
         else:
-            self._record(job, at_epochs(0) if job.epochs else key[1], outcome)
+            self._record(job, replace(key[1], epochs=0), outcome)
             if job.split == "validation":
                 self.discard(job.genome)
 
     def _take_stage(self, job: Job, outcome: Scored) -> None:
         """Write the stage's figures together with what follows from them, then act on it."""
-        goes_on = self.at_stage(job, outcome)
-        details = outcome.details if goes_on is None else {**outcome.details, "goes on": goes_on}
-        self._record(job, at_epochs(job.epochs), Scored(outcome.objectives, details))
-        if goes_on is True:
+        promoted = self.at_stage(job, outcome)
+        self._record(job, self._key(job), outcome, promoted)
+        if promoted is True:
             self.go_on(job)
-        elif goes_on is False:
+        elif promoted is False:
             self.stop(job)
 
     def _take_both(self, job: Job, outcome: Outcome) -> None:
@@ -243,15 +240,15 @@ class Scoring:
             scores = details.pop("test", None)
             outcome = Scored(outcome.objectives, details)
             tested = self._complete(Scored(scores)) if isinstance(scores, Mapping) else None
-        self._record(job, with_seed(VALIDATION, number), outcome)
+        self._record(job, ScoreKey("validation", number), outcome)
         if tested is not None:
-            self._record(job, with_seed(TEST, number), tested)
+            self._record(job, ScoreKey("test", number), tested)
         else:
             self._start(replace(job, split="test"))
 
-    def _record(self, job: Job, name: str, outcome: Outcome) -> None:
-        self._ledger.add_score(job.genome.digest, name, outcome)
-        self._announce("outcome", individual=job.key, split=name, **described(outcome))
+    def _record(self, job: Job, key: ScoreKey, outcome: Outcome, promoted: bool | None = None) -> None:
+        self._ledger.add_score(job.genome.digest, key, outcome, promoted)
+        self._announce("outcome", individual=job.key, split=str(key), **described(outcome))
 
     def _outcome(self, ended: Future[Outcome]) -> Outcome:
         try:

@@ -30,7 +30,7 @@ from ge_engine.grammar.reasoning_prefix import room
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual, Step
-from ge_engine.search.experience import Experience
+from ge_engine.search.credit import Credit
 from ge_engine.validate import Trial, Verdict
 
 ATTEMPTS = 8
@@ -77,7 +77,7 @@ class Pool:
     generation: int
     parents: tuple[Individual, ...]
     helpful: tuple[Individual, ...]
-    experience: Experience = field(default_factory=Experience)
+    experience: Credit = field(default_factory=Credit)
 
     def pick(self, rng: random.Random, dimension: str, among: Sequence[Named]) -> Named:
         named = {one.name: one for one in among}
@@ -161,7 +161,6 @@ class Breeder:
         operators, parents = self._draw(pool, rng)
         names = tuple(parent.id for parent in parents)
         genome = parents[0].genome
-        assert genome is not None
         steps: list[Step] = []
         for number, operator in enumerate(operators, 1):
             context = self._context(pool, rng, genome, parents)

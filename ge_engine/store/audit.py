@@ -10,11 +10,12 @@ from itertools import accumulate
 from pathlib import Path
 
 from ge_engine.errors import GeError
-from ge_engine.outcome import Rejected, Scored
+from ge_engine.outcome import Scored
 from ge_engine.pareto import fronts, losses
-from ge_engine.population import SEED_ID, Individual, Move, individual_id
+from ge_engine.population import SEED_ID, Child, Individual, Move, individual_id
 from ge_engine.search.islands import island_of, travels
 from ge_engine.store.history import History
+from ge_engine.store.score_key import ScoreKey
 
 
 def check(folder: Path) -> list[str]:
@@ -72,7 +73,7 @@ class _Audit:
         yield from self._generations()
         yield from self._strays()
 
-    def _individual(self, one: Individual) -> Iterator[str]:
+    def _individual(self, one: Child) -> Iterator[str]:
         if one.id != SEED_ID and one.id != individual_id(one.generation, one.slot):
             yield f"its id does not fit generation {one.generation} and slot {one.slot}"
         if one.id != SEED_ID and one.island != self._island_of(one):
@@ -84,20 +85,17 @@ class _Audit:
                 yield f"its parent {parent} is no older than itself"
             elif parent not in self._alive(one.generation - 1, one.island):
                 yield f"its parent {parent} was not alive on island {one.island} when it was bred"
-        yield from self._genome(one)
+        if isinstance(one, Individual):
+            yield from self._genome(one)
         if isinstance(one.outcome, Scored):
             yield from self._score(one.outcome.objectives)
         elif one.outcome is None and one.id in self._merged:
             yield "it was admitted and has no outcome, though it was merged into the population"
 
-    def _island_of(self, one: Individual) -> int:
+    def _island_of(self, one: Child) -> int:
         return island_of(one.slot, self._before.get(one.generation, 0), self._islands)
 
     def _genome(self, one: Individual) -> Iterator[str]:
-        if one.genome is None:
-            if not isinstance(one.outcome, Rejected):
-                yield "it has no genome and was not rejected"
-            return
         ((stored,),) = self._history.query("SELECT digest FROM individuals WHERE id = ?", one.id)
         if stored != one.genome.digest:
             yield f"its genome has digest {one.genome.digest[:12]}, recorded is {stored[:12]}"
@@ -191,9 +189,9 @@ class _Audit:
 
     def _strays(self) -> Iterator[str]:
         sql = (
-            "SELECT s.digest, s.split FROM scores s LEFT JOIN individuals i"
+            "SELECT s.digest, s.split, s.seed, s.epochs FROM scores s LEFT JOIN individuals i"
             " ON i.digest = s.digest AND i.stage IS NULL WHERE i.id IS NULL"
         )
         unfinished = any(not record.finished for record in self._records)
-        for digest, split in [] if unfinished else self._history.query(sql):
-            yield f"score of {digest[:12]} ({split}): it belongs to no individual that was admitted"
+        for digest, *key in [] if unfinished else self._history.query(sql):
+            yield f"score of {digest[:12]} ({ScoreKey(*key)}): it belongs to no individual that was admitted"

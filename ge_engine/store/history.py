@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ge_engine.config import RunConfig, config_from_dict
-from ge_engine.contracts import Probe, Prompt, Reply, Sampling
+from ge_engine.contracts import Probe, Reply
 from ge_engine.errors import LedgerError
-from ge_engine.genome import Genome
-from ge_engine.outcome import Outcome, Rejected, Scored
-from ge_engine.population import Direction, Individual, Move
+from ge_engine.outcome import Outcome, Scored
+from ge_engine.population import Child, Direction, Move
 from ge_engine.store.checked import checked, reading
-from ge_engine.store.foreign import HINT, Patience, harden, require_plain, stored_seed
+from ge_engine.store.content import content_of
+from ge_engine.store.database import FILE, connect_to_read, reporting, version_of
+from ge_engine.store.foreign import HINT, Patience, require_plain, stored_seed
 from ge_engine.store.records import (
     Call,
     from_json,
     outcome_from_json,
     probe_from_json,
     require_objectives,
-    steps_from_json,
 )
+from ge_engine.store.rows import call_from_row, child_from_row
 from ge_engine.store.schema import SCHEMA_VERSION
+from ge_engine.store.score_key import TEST, VALIDATION, ScoreKey
 
-FILE = "ledger.sqlite"
-MEND = "Put back a copy of it, or save what `sqlite3 ledger.sqlite .recover` finds and start a new run."
-INDIVIDUAL = """
-SELECT i.id, i.generation, i.slot, i.parents, i.steps, i.delta, i.stage, i.reason, s.outcome, {island}
-FROM individuals i LEFT JOIN scores s ON s.digest = i.digest AND s.split = 'validation' AND i.stage IS NULL
+OF_KEY = "s.split = :split AND s.seed = :seed AND s.epochs = :epochs"
+INDIVIDUAL = f"""
+SELECT i.id, i.generation, i.slot, i.parents, i.steps, i.delta, i.stage, i.reason, i.island, s.outcome
+FROM individuals i LEFT JOIN scores s ON s.digest = i.digest AND {OF_KEY} AND i.stage IS NULL
+"""
+SCORES = f"""
+SELECT i.id, i.generation, s.outcome FROM individuals i JOIN scores s ON s.digest = i.digest
+WHERE {OF_KEY} AND i.stage IS NULL ORDER BY i.generation, i.slot
 """
 
 
@@ -45,27 +48,6 @@ class GenerationRecord:
     finished: bool
     survivors: tuple[str, ...]
     at: float
-
-
-@contextmanager
-def reporting(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into a LedgerError that says what to do."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _explained(path, error) from error
-
-
-def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that changes no row. It may write beside the database, since a ledger whose writer was
-    killed has to be recovered first; where the folder is read-only, it does without."""
-    uri = path.resolve().as_uri()
-    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
-    mode = "rw" if writable else "ro"
-    db = sqlite3.connect(f"{uri}?mode={mode}", uri=True, isolation_level=None, timeout=10)
-    db.execute("PRAGMA query_only = ON")
-    harden(db)
-    return db
 
 
 class History:
@@ -81,13 +63,14 @@ class History:
             self._patience = Patience(self._db)
             self.schema = self._version()
             require_plain(self._db, self.path)
-        self.seed = stored_seed(self.path, self._one("SELECT source, path FROM seed"))
+        row = self._one("SELECT source, path FROM seed")
+        self.seed = stored_seed(self.path, row and tuple(row))
 
     def _connect(self) -> sqlite3.Connection:
         return connect_to_read(self.path)
 
     def _version(self) -> int:
-        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        version = version_of(self._db)
         if version > SCHEMA_VERSION:
             raise LedgerError(
                 f"The ledger {self.path} has schema {version}, which a newer ge-engine made.",
@@ -99,25 +82,37 @@ class History:
             )
         return version
 
-    def _one(self, sql: str, *values: Any) -> Any:
-        with reporting(self.path):
-            self._patience.renew()
-            return self._db.execute(sql, values).fetchone()
+    # --- questions ----------------------------------------------------------------------------
 
-    def _all(self, sql: str, *values: Any) -> list[Any]:
+    def query(self, sql: str, *values: object) -> list[Any]:
+        """Rows, as tuples, of a question that no other method asks; places are "?"."""
         with reporting(self.path):
             self._patience.renew()
             return self._db.execute(sql, values).fetchall()
 
-    def _meta(self, key: str) -> Any:
-        row = self._one("SELECT value FROM meta WHERE key = ?", key)
-        if row is None or not isinstance(row[0], str):
-            raise LedgerError(f"The ledger {self.path} holds no {key}.", HINT)
-        return from_json(row[0])
+    def _rows(self, sql: str, **values: object) -> list[sqlite3.Row]:
+        """Rows with named columns; places are named, too."""
+        with reporting(self.path):
+            self._patience.renew()
+            cursor = self._db.cursor()
+            cursor.row_factory = sqlite3.Row
+            return cursor.execute(sql, values).fetchall()
 
-    def query(self, sql: str, *values: Any) -> list[Any]:
-        """Rows of a question that no other method asks."""
-        return self._all(sql, *values)
+    def _one(self, sql: str, **values: object) -> sqlite3.Row | None:
+        return next(iter(self._rows(sql, **values)), None)
+
+    def _number(self, sql: str, **values: object) -> int:
+        row = self._one(sql, **values)
+        return int(row[0]) if row else 0
+
+    def _ids(self, sql: str, **values: object) -> tuple[str, ...]:
+        return tuple(row[0] for row in self._rows(sql, **values))
+
+    def _meta(self, key: str) -> Any:
+        row = self._one("SELECT value FROM meta WHERE key = :key", key=key)
+        if row is None or not isinstance(row["value"], str):
+            raise LedgerError(f"The ledger {self.path} holds no {key}.", HINT)
+        return from_json(row["value"])
 
     def close(self) -> None:
         self._db.close()
@@ -127,6 +122,8 @@ class History:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    # --- the run --------------------------------------------------------------------------------
 
     @property
     def config(self) -> RunConfig:
@@ -148,129 +145,137 @@ class History:
     def stopped_because(self) -> str:
         """Why the latest session ended; "" while it runs or when it was killed."""
         row = self._one("SELECT value FROM meta WHERE key = 'stopped_because'")
-        return str(row[0]) if row else ""
+        return str(row["value"]) if row else ""
 
     @property
     def seed_is_scored(self) -> bool:
         """Whether the seed was found to work, without which nothing else begins."""
-        return isinstance(self.score(self.seed.genome.digest, "validation"), Scored)
-
-    @property
-    def _select(self) -> str:
-        return INDIVIDUAL.format(island="i.island" if self.schema > 1 else "0")
-
-    def individual(self, identity: str) -> Individual | None:
-        """One individual with its genome and its outcome on the validation split."""
-        rows = self._all(self._select + " WHERE i.id = ?", identity)
-        return self._individual(rows[0], self.config.objective_names) if rows else None
-
-    def individuals(self, generation: int | None = None) -> Iterator[Individual]:
-        """All, or those of one generation, seed first, then in the order of generation and slot."""
-        numbers, objectives = [generation], self.config.objective_names
-        if generation is None:
-            numbers = [row[0] for row in self._all("SELECT DISTINCT generation FROM individuals ORDER BY 1")]
-        for number in numbers:
-            for row in self._all(self._select + " WHERE i.generation = ? ORDER BY i.slot", number):
-                yield self._individual(row, objectives)
-
-    def scored_points(self) -> Iterator[tuple[str, int, Mapping[str, float]]]:
-        """(id, generation, objectives) of every scored individual, in order, without its genome."""
-        sql = (
-            "SELECT i.id, i.generation, s.outcome FROM individuals i JOIN scores s ON s.digest = i.digest"
-            " WHERE s.split = 'validation' AND i.stage IS NULL ORDER BY i.generation, i.slot"
-        )
-        objectives = self.config.objective_names
-        for identity, generation, text in self._all(sql):
-            outcome = outcome_from_json(text)
-            if isinstance(outcome, Scored):
-                require_objectives(identity, outcome, objectives)
-                yield identity, generation, outcome.objectives
-
-    def _individual(self, row: Any, objectives: tuple[str, ...]) -> Individual:
-        identity, generation, slot, parents, steps, delta, stage, reason, outcome, island = row
-        with reading(f"individual {identity!r}"):
-            genome = None if delta is None else Genome.from_delta(self.seed, from_json(delta))
-            result: Outcome | None = Rejected(stage, reason) if stage is not None else None
-            if outcome is not None:
-                result = outcome_from_json(outcome)
-            one = Individual(
-                identity,
-                generation,
-                slot,
-                tuple(from_json(parents)),
-                steps_from_json(steps),
-                genome,
-                result,
-                island,
-            )
-        if isinstance(result, Scored):
-            require_objectives(identity, result, objectives)
-        return checked(one, f"individual {identity!r}")
-
-    def calls(self, individual: str) -> list[Call]:
-        """Prompts and replies of one individual, in the order they were asked."""
-        return list(self._calls("individual = ? ORDER BY length(key), key", individual))
-
-    def _calls(self, where: str, *values: str) -> Iterator[Call]:
-        for row in self._all(f"SELECT * FROM calls WHERE {where}", *values):
-            yield _call(row)
-
-    def replies(self) -> Iterator[tuple[str, Reply]]:
-        for row in self._all("SELECT * FROM calls ORDER BY generation, individual, key"):
-            yield row[0], _call(row).reply
+        return isinstance(self.score(self.seed.genome.digest), Scored)
 
     def tokens(self) -> tuple[int, int]:
         """Prompt and completion tokens of all calls."""
-        row = self._one(
-            "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM calls"
-        )
-        return int(row[0]), int(row[1])
+        sql = "SELECT coalesce(sum({}_tokens), 0) FROM calls"
+        return self._number(sql.format("prompt")), self._number(sql.format("completion"))
 
     def evaluations(self) -> int:
         """Trainings scored on the validation split, the seed's included."""
-        return int(self._one("SELECT count(*) FROM scores WHERE split = 'validation'")[0])
-
-    def slots_before(self, generation: int) -> int:
-        """Slots of the generations before this one."""
-        sql = "SELECT coalesce(sum(size), 0) FROM generations WHERE generation < ?"
-        return int(self._one(sql, generation)[0])
-
-    def size(self, generation: int) -> int:
-        """Slots of a generation that was begun."""
-        return int(self._one("SELECT size FROM generations WHERE generation = ?", generation)[0])
-
-    def merged(self, generation: int) -> tuple[str, ...]:
-        """Children that entered, or failed to enter, the population when this generation was finished."""
-        sql = "SELECT id FROM merged WHERE generation = ? ORDER BY rank"
-        return tuple(row[0] for row in self._all(sql, generation))
-
-    def unmerged(self, generation: int) -> tuple[str, ...]:
-        """Children admitted before this generation that had not entered the population when it began."""
-        sql = (
-            "SELECT id FROM individuals WHERE stage IS NULL AND slot >= 0 AND generation < ?"
-            " AND id NOT IN (SELECT id FROM merged WHERE generation < ?) ORDER BY generation, slot"
-        )
-        return tuple(row[0] for row in self._all(sql, generation, generation))
-
-    def fronts(self, generation: int) -> tuple[str, ...]:
-        """Ids of the Pareto front of everything scored until the end of a generation."""
-        sql = "SELECT id FROM fronts WHERE generation = ? ORDER BY rank"
-        return tuple(row[0] for row in self._all(sql, generation))
+        return self._number(f"SELECT count(*) FROM scores s WHERE {OF_KEY}", **_named(VALIDATION))
 
     def rejections(self) -> dict[str, int]:
-        """How many individuals each rung of the ladder rejected, most first."""
+        """How many individuals each check rejected, most first."""
         sql = "SELECT stage, count(*) FROM individuals WHERE stage IS NOT NULL GROUP BY stage"
-        return dict(self._all(sql + " ORDER BY 2 DESC, 1"))
+        return dict(self.query(sql + " ORDER BY 2 DESC, 1"))
+
+    # --- individuals ----------------------------------------------------------------------------
+
+    def individual(self, identity: str) -> Child | None:
+        """One child with its genome and its outcome on the validation split."""
+        row = self._one(INDIVIDUAL + "WHERE i.id = :id", id=identity, **_named(VALIDATION))
+        return child_from_row(row, self.seed, self.config.objective_names) if row else None
+
+    def individuals(self, generation: int | None = None) -> Iterator[Child]:
+        """All, or those of one generation, seed first, then in the order of generation and slot."""
+        numbers, objectives = [generation], self.config.objective_names
+        if generation is None:
+            numbers = [row[0] for row in self._rows("SELECT DISTINCT generation FROM individuals ORDER BY 1")]
+        sql = INDIVIDUAL + "WHERE i.generation = :generation ORDER BY i.slot"
+        for number in numbers:
+            for row in self._rows(sql, generation=number, **_named(VALIDATION)):
+                yield child_from_row(row, self.seed, objectives)
+
+    def scored_points(self) -> Iterator[tuple[str, int, Mapping[str, float]]]:
+        """(id, generation, objectives) of every scored individual, in order, without its genome."""
+        for identity, generation, outcome in self._outcomes(VALIDATION):
+            if isinstance(outcome, Scored):
+                yield identity, generation, outcome.objectives
+
+    def test_outcomes(self) -> dict[str, Outcome]:
+        """Outcomes on the test split by individual: the finalists and the seed, once the run has ended."""
+        return {identity: outcome for identity, _, outcome in self._outcomes(TEST)}
+
+    def _outcomes(self, key: ScoreKey) -> Iterator[tuple[str, int, Outcome]]:
+        objectives = self.config.objective_names
+        for row in self._rows(SCORES, **_named(key)):
+            outcome = outcome_from_json(row["outcome"])
+            if isinstance(outcome, Scored):
+                require_objectives(row["id"], outcome, objectives)
+            yield row["id"], row["generation"], outcome
+
+    # --- calls, scores and probes -----------------------------------------------------------------
+
+    def calls(self, individual: str) -> list[Call]:
+        """Prompts and replies of one individual, in the order they were asked."""
+        return list(self._calls("individual = :individual ORDER BY length(key), key", individual=individual))
+
+    def _calls(self, where: str, **values: object) -> Iterator[Call]:
+        return map(call_from_row, self._rows(f"SELECT * FROM calls WHERE {where}", **values))
+
+    def replies(self) -> Iterator[tuple[str, Reply]]:
+        for call in self._calls("true ORDER BY generation, individual, key"):
+            yield call.key, call.reply
+
+    def score(self, digest: str, key: ScoreKey = VALIDATION) -> Outcome | None:
+        sql = f"SELECT s.outcome FROM scores s WHERE s.digest = :digest AND {OF_KEY}"
+        row = self._one(sql, digest=digest, **_named(key))
+        return outcome_from_json(row["outcome"]) if row else None
+
+    def promoted(self, digest: str, key: ScoreKey) -> bool | None:
+        """Whether a training in stages went on after the stage of `key`; None: that was not decided there."""
+        sql = f"SELECT s.promoted FROM scores s WHERE s.digest = :digest AND {OF_KEY}"
+        row = self._one(sql, digest=digest, **_named(key))
+        return None if row is None or row["promoted"] is None else bool(row["promoted"])
+
+    def scores(self, key: ScoreKey = VALIDATION) -> dict[str, Outcome]:
+        """All outcomes of one key by digest, in the order in which they came."""
+        sql = f"SELECT s.digest, s.outcome FROM scores s WHERE {OF_KEY} ORDER BY s.at, s.digest"
+        rows = self._rows(sql, **_named(key))
+        return {row["digest"]: outcome_from_json(row["outcome"]) for row in rows}
+
+    def probe(self, digest: str) -> Probe | None:
+        row = self._one("SELECT probe FROM probes WHERE digest = :digest", digest=digest)
+        return probe_from_json(row["probe"]) if row else None
+
+    # --- generations ----------------------------------------------------------------------------
 
     def generations(self) -> list[GenerationRecord]:
-        rows = self._all("SELECT generation, size, finished, at FROM generations ORDER BY generation")
-        records = [GenerationRecord(g, size, bool(done), self.survivors(g), at) for g, size, done, at in rows]
+        sql = "SELECT generation, size, finished, at FROM generations ORDER BY generation"
+        records = [
+            GenerationRecord(number, size, bool(finished), self.survivors(number), at)
+            for number, size, finished, at in self._rows(sql)
+        ]
         return [checked(record, "generation") for record in records]
 
     def next_generation(self) -> int:
         """The first generation that is not finished."""
-        row = self._one("SELECT coalesce(max(generation) + 1, 0) FROM generations WHERE finished = 1")
-        return int(row[0])
+        return self._number("SELECT coalesce(max(generation) + 1, 0) FROM generations WHERE finished = 1")
+
+    def slots_before(self, generation: int) -> int:
+        """Slots of the generations before this one."""
+        sql = "SELECT coalesce(sum(size), 0) FROM generations WHERE generation < :generation"
+        return self._number(sql, generation=generation)
+
+    def size(self, generation: int) -> int:
+        """Slots of a generation that was begun."""
+        sql = "SELECT size FROM generations WHERE generation = :generation"
+        return self._number(sql, generation=generation)
+
+    def merged(self, generation: int) -> tuple[str, ...]:
+        """Children that entered, or failed to enter, the population when this generation was finished."""
+        sql = "SELECT id FROM merged WHERE generation = :generation ORDER BY rank"
+        return self._ids(sql, generation=generation)
+
+    def unmerged(self, generation: int) -> tuple[str, ...]:
+        """Children admitted before this generation that had not entered the population when it began."""
+        sql = (
+            "SELECT id FROM individuals WHERE stage IS NULL AND slot >= 0 AND generation < :before"
+            " AND id NOT IN (SELECT id FROM merged WHERE generation < :before) ORDER BY generation, slot"
+        )
+        return self._ids(sql, before=generation)
+
+    def fronts(self, generation: int) -> tuple[str, ...]:
+        """Ids of the Pareto front of everything scored until the end of a generation."""
+        sql = "SELECT id FROM fronts WHERE generation = :generation ORDER BY rank"
+        return self._ids(sql, generation=generation)
 
     def survivors(self, generation: int) -> tuple[str, ...]:
         """Ids of everybody alive after a generation, elites first; empty when it is not finished."""
@@ -278,9 +283,8 @@ class History:
 
     def populations(self, generation: int) -> tuple[tuple[str, ...], ...]:
         """The survivors of a generation by island, those that have just arrived last."""
-        column = "island" if self.schema > 1 else "0"
-        sql = f"SELECT {column}, id FROM survivors WHERE generation = ? ORDER BY rank"
-        rows = self._all(sql, generation)
+        sql = "SELECT island, id FROM survivors WHERE generation = :generation ORDER BY rank"
+        rows = [tuple(row) for row in self._rows(sql, generation=generation)]
         most = self.config.islands
         if not all(type(island) is int and 0 <= island < most for island, _ in rows):
             raise LedgerError(
@@ -292,120 +296,21 @@ class History:
     def moves(self) -> tuple[tuple[int, Move], ...]:
         """Who travelled from one island to another, and after which generation."""
         sql = "SELECT generation, id, source, target FROM moves ORDER BY generation, rank"
-        rows = self._all(sql) if self.schema > 1 else []
-        return tuple((generation, Move(*move)) for generation, *move in rows)
-
-    def score(self, digest: str, split: str) -> Outcome | None:
-        rows = self._all("SELECT outcome FROM scores WHERE digest = ? AND split = ?", digest, split)
-        return outcome_from_json(rows[0][0]) if rows else None
-
-    def scores(self, split: str) -> dict[str, Outcome]:
-        """All outcomes of one split by digest, in the order in which they came."""
-        sql = "SELECT digest, outcome FROM scores WHERE split = ? ORDER BY rowid"
-        return {digest: outcome_from_json(text) for digest, text in self._all(sql, split)}
-
-    def test_outcomes(self) -> dict[str, Outcome]:
-        """Outcomes on the test split by individual: the finalists and the seed, once the run has ended."""
-        sql = (
-            "SELECT i.id, s.outcome FROM scores s JOIN individuals i ON i.digest = s.digest"
-            " WHERE s.split = 'test' AND i.stage IS NULL ORDER BY i.generation, i.slot"
-        )
-        objectives, outcomes = self.config.objective_names, {}
-        for identity, text in self._all(sql):
-            outcomes[identity] = outcome = outcome_from_json(text)
-            if isinstance(outcome, Scored):
-                require_objectives(identity, outcome, objectives)
-        return outcomes
-
-    def probe(self, digest: str) -> Probe | None:
-        rows = self._all("SELECT probe FROM probes WHERE digest = ?", digest)
-        return probe_from_json(rows[0][0]) if rows else None
+        return tuple((generation, Move(*move)) for generation, *move in self._rows(sql))
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every table but for times, sorted: equal for two runs that did the same.
 
         Of a score's details only the names are kept: they hold times and memory.
         """
-        tables = {table: sorted(self._all(sql), key=repr) for table, sql in CONTENT.items()}
-        tables["scores"] = [(digest, split, _untimed(text)) for digest, split, text in tables["scores"]]
-        return tables
+        return content_of(self.query)
 
 
-CONTENT: Mapping[str, str] = {
-    "seed": "SELECT source FROM seed",
-    "calls": "SELECT key, individual, generation, system, user, address, grammar_asked, intent, temperature,"
-    " max_tokens, seed, text, finish, prompt_tokens, completion_tokens, model, error, digest, grammar,"
-    " canonical FROM calls",
-    "individuals": "SELECT id, generation, slot, parents, steps, digest, fingerprint, delta, stage, reason,"
-    " island FROM individuals",
-    "scores": "SELECT digest, split, outcome FROM scores",
-    "generations": "SELECT generation, size, finished FROM generations",
-    "survivors": "SELECT generation, rank, id, island FROM survivors",
-    "moves": "SELECT generation, rank, id, source, target FROM moves",
-    "fronts": "SELECT generation, rank, id FROM fronts",
-    "merged": "SELECT generation, rank, id FROM merged",
-    "parts": "SELECT number, versions, others, checks FROM parts",
-}
-
-
-def _untimed(outcome: str) -> Any:
-    data = from_json(outcome)
-    return {name: sorted(value) if name == "details" else value for name, value in data.items()}
+def _named(key: ScoreKey) -> dict[str, object]:
+    return {"split": key.split, "seed": key.seed, "epochs": key.epochs}
 
 
 def read_replies(folder: Path) -> Mapping[str, Reply]:
     """All replies of a run by key, for `--llm replay:RUN`. Raises LedgerError."""
     with History(folder) as history:
         return dict(history.replies())
-
-
-def _call(row: Any) -> Call:
-    with reading("call"):
-        key, individual, generation, system, user, address, asked, intent, temperature, limit, seed = row[:11]
-        (
-            text,
-            finish,
-            prompt_tokens,
-            completion_tokens,
-            seconds,
-            model,
-            error,
-            digest,
-            grammar,
-            canonical,
-            at,
-        ) = row[11:]
-    call = Call(
-        key,
-        individual,
-        generation,
-        Prompt(system, user, address, asked, intent),
-        Sampling(temperature, limit, seed),
-        Reply(text, finish, prompt_tokens, completion_tokens, seconds, model, error),
-        digest,
-        grammar,
-        canonical,
-        at,
-    )
-    return checked(call, f"call {key!r}")
-
-
-def _explained(path: Path, error: sqlite3.Error) -> LedgerError:
-    name = getattr(error, "sqlite_errorname", "") or ""
-    again = "run the same command again: it goes on where it stopped."
-    if name.startswith("SQLITE_FULL") or name in ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC"):
-        return LedgerError(f"The disk is full: {path} cannot be written.", f"Free some space and {again}")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return LedgerError(f"The ledger {path} is locked by another program.", f"Close it and {again}")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return LedgerError(
-            f"The ledger {path} is damaged ({error}).",
-            MEND,
-        )
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return LedgerError(
-            f"The ledger {path} cannot be opened for this ({error}).", "Check the folder's permissions."
-        )
-    if name.startswith(("SQLITE_INTERRUPT", "SQLITE_TOOBIG")):
-        return LedgerError(f"The ledger {path} asks for more than any run needs ({error}).", HINT)
-    return LedgerError(f"The ledger {path} cannot be used: {error} {name}.", f"Mend the cause and {again}")

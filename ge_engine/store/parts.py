@@ -10,6 +10,8 @@ from ge_engine.versions import ENGINE, Making, differences
 
 OF_0_1_0 = {ENGINE: "0.1.0"}
 """All that is known of what made a ledger of schema 1 or 2."""
+FIRST_WITH_PARTS = 3
+"""The schema from which on what made a run is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Part:
 
 def parts_of(history: History) -> list[Part]:
     """In order; empty until a session has begun."""
-    if history.schema < 3:
+    if history.schema < FIRST_WITH_PARTS:
         return [Part(0, Making(OF_0_1_0, tuple(sorted(history.config.checks)), {}), 0.0)]
     sql = "SELECT number, versions, others, checks, at FROM parts ORDER BY number"
     return [
@@ -34,15 +36,14 @@ def parts_of(history: History) -> list[Part]:
 
 def part_of(history: History, identity: str) -> Part | None:
     """The part in which an individual was bred; None where that was not kept."""
-    sql = f"SELECT {'part' if history.schema > 2 else '0'} FROM individuals WHERE id = ?"
-    return _numbered(history, history.query(sql, identity))
+    return _numbered(history, history.query("SELECT part FROM individuals WHERE id = ?", identity))
 
 
 def scored_in(history: History, identity: str) -> Part | None:
     """The part in which its score on the validation split was measured; None without one."""
     sql = (
-        f"SELECT {'s.part' if history.schema > 2 else '0'} FROM individuals i JOIN scores s"
-        " ON s.digest = i.digest AND s.split = 'validation' WHERE i.id = ?"
+        "SELECT s.part FROM individuals i JOIN scores s ON s.digest = i.digest"
+        " WHERE s.split = 'validation' AND s.seed = 0 AND s.epochs = 0 AND i.id = ?"
     )
     return _numbered(history, history.query(sql, identity))
 
@@ -50,7 +51,7 @@ def scored_in(history: History, identity: str) -> Part | None:
 def first_of(history: History, part: Part) -> str:
     """The first individual that a part made; "" when it made none."""
     sql = "SELECT id FROM individuals WHERE part = ? ORDER BY generation, slot LIMIT 1"
-    rows = history.query(sql, part.number) if history.schema > 2 else [("seed",)]
+    rows = history.query(sql, part.number)
     return str(rows[0][0]) if rows else ""
 
 

@@ -1,13 +1,17 @@
-"""The tables of a ledger, and how those of an older version become them."""
+"""The tables of a ledger, and how the rows of an older version read as rows of this one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from functools import cache
 
-SCHEMA_VERSION = 3
-"""1: islands were not known. 2 (version 0.1.0): nor with what a part of a run was made. A reader takes both
-as they are; a writer brings them up to date."""
+SCHEMA_VERSION = 4
+"""1: islands were not known. 2 (version 0.1.0): nor with what a part of a run was made. 3: a score's key was
+one text ("validation/seed 1"), and whether a training was promoted stood in its details. A reader takes all
+of them as they are; a writer brings them up to date."""
 
 SCHEMA = """
 CREATE TABLE seed (source BLOB NOT NULL, path TEXT NOT NULL);
@@ -30,8 +34,9 @@ CREATE INDEX individuals_digest ON individuals (digest);
 CREATE INDEX individuals_fingerprint ON individuals (fingerprint) WHERE fingerprint <> '';
 CREATE TABLE probes (digest TEXT PRIMARY KEY, probe TEXT NOT NULL);
 CREATE TABLE scores (
-  digest TEXT NOT NULL, split TEXT NOT NULL, outcome TEXT NOT NULL, at REAL NOT NULL,
-  part INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (digest, split));
+  digest TEXT NOT NULL, split TEXT NOT NULL, seed INTEGER NOT NULL, epochs INTEGER NOT NULL,
+  outcome TEXT NOT NULL, promoted INTEGER, at REAL NOT NULL, part INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (digest, split, seed, epochs));
 CREATE TABLE generations (
   generation INTEGER PRIMARY KEY, size INTEGER NOT NULL, finished INTEGER NOT NULL, at REAL NOT NULL);
 CREATE TABLE survivors (
@@ -53,27 +58,68 @@ CREATE TABLE parts (
 STATEMENTS: tuple[str, ...] = tuple(one.strip() for one in SCHEMA.split(";\n") if one.strip())
 TABLES: tuple[str, ...] = tuple(re.findall(r"CREATE TABLE (\w+)", SCHEMA))
 
-
-def _made(table: str) -> str:
-    return next(one for one in STATEMENTS if one.startswith(f"CREATE TABLE {table} "))
-
-
-STEPS: Mapping[int, tuple[str, ...]] = {
-    1: (
-        "ALTER TABLE individuals ADD COLUMN island INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE survivors ADD COLUMN island INTEGER NOT NULL DEFAULT 0",
-        _made("moves"),
-    ),
-    2: (
-        "ALTER TABLE individuals ADD COLUMN part INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE scores ADD COLUMN part INTEGER NOT NULL DEFAULT 0",
-        _made("parts"),
-    ),
+_SEED = "instr(split, '/seed ')"
+_STAGED = "split LIKE '%/% epoch%'"
+_EPOCHS = "CAST(substr(split, instr(split, '/') + 1) AS INTEGER)"
+_GOES_ON = "'$.details.\"goes on\"'"
+CHANGED: Mapping[int, Mapping[str, Mapping[str, str]]] = {
+    1: {"individuals": {"island": "0"}, "survivors": {"island": "0"}},
+    2: {"individuals": {"part": "0"}, "scores": {"part": "0"}},
+    3: {
+        "scores": {
+            "split": "substr(split, 1, instr(split || '/', '/') - 1)",
+            "seed": f"CASE WHEN {_SEED} THEN CAST(substr(split, {_SEED} + 6) AS INTEGER) ELSE 0 END",
+            "epochs": f"CASE WHEN {_STAGED} THEN {_EPOCHS} ELSE 0 END",
+            "outcome": f"CASE WHEN {_STAGED} THEN json_remove(outcome, {_GOES_ON}) ELSE outcome END",
+            "promoted": f"CASE WHEN {_STAGED} THEN json_extract(outcome, {_GOES_ON}) END",
+        }
+    },
 }
-"""By the version that they lead on from."""
+"""By version and table: columns of the next version, made of its own."""
+ADDED: Mapping[int, tuple[str, ...]] = {1: ("moves",), 2: ("parts",)}
+"""By version: tables that only the next one has."""
 
 
-def upgrade(version: int) -> tuple[str, ...]:
+def insert(table: str, columns: Iterable[str]) -> str:
+    """The statement that writes a row of `columns`, given by their names, over one with the same key."""
+    names = tuple(columns)
+    return f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES (:{', :'.join(names)})"
+
+
+def as_current(version: int) -> dict[str, str]:
+    """By table that has changed since `version`: a query for its rows in the columns of this version."""
+    steps = range(version, SCHEMA_VERSION)
+    queries = {}
+    for table, columns in _columns().items():
+        made: dict[str, str] = {}
+        for step in steps:
+            made |= CHANGED.get(step, {}).get(table, {})
+        if any(table in ADDED.get(step, ()) for step in steps):
+            queries[table] = f"SELECT {', '.join(f'NULL AS {name}' for name in columns)} WHERE 0"
+        elif made:
+            named = ", ".join(f"{made.get(name, name)} AS {name}" for name in columns)
+            queries[table] = f"SELECT {named} FROM main.{table}"
+    return queries
+
+
+def upgrade(version: int) -> Iterator[str]:
     """The statements that bring a ledger of an older version up to date."""
-    steps = (statement for older in range(version, SCHEMA_VERSION) for statement in STEPS[older])
-    return (*steps, f"PRAGMA user_version = {SCHEMA_VERSION}")
+    for table, query in as_current(version).items():
+        is_new = f"main.{table}" not in query
+        if not is_new:
+            yield f"ALTER TABLE {table} RENAME TO older"
+        yield next(one for one in STATEMENTS if one.startswith(f"CREATE TABLE {table} "))
+        if not is_new:
+            yield f"INSERT INTO {table} {query.replace(f'main.{table}', 'older')}"
+            yield "DROP TABLE older"
+        yield from (one for one in STATEMENTS if re.match(rf"CREATE INDEX \w+ ON {table} ", one))
+    yield f"PRAGMA user_version = {SCHEMA_VERSION}"
+
+
+@cache
+def _columns() -> Mapping[str, tuple[str, ...]]:
+    """The columns of each table, in their order."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(SCHEMA)
+        named = "SELECT name FROM pragma_table_info(?)"
+        return {table: tuple(name for (name,) in db.execute(named, (table,))) for table in TABLES}

@@ -63,6 +63,6 @@ def test_a_score_of_nobody_that_stays_in_the_ledger(
         admitted = {one.genome.digest for one in everybody if one.genome}
         void = {digests[name] for name in trained} - admitted
         assert void, "no twin was trained before it was found out: the test shows nothing"
-        assert not void & set(history.scores("validation"))
-        assert set(history.scores("validation")) == admitted
+        assert not void & set(history.scores())
+        assert set(history.scores()) == admitted
         assert history.evaluations() == len(admitted)

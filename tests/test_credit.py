@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections import Counter
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import Any
 import doubles
 
 from ge_engine import loop
-from ge_engine.contracts import Trials
+from ge_engine.contracts import OperatorStats
 from ge_engine.ledger import check
-from ge_engine.search.experience import Adaptive, Experience, trials_of
+from ge_engine.search.credit import Credit, ThompsonSampling
 from ge_engine.search.models import Models
 from ge_engine.search.slots import Pool
 from ge_engine.store.history import History
-from ge_engine.store.statistics import statistics
+from ge_engine.store.statistics import operator_stats, statistics
 
 REGISTRY = doubles.registry()
 
@@ -29,13 +30,12 @@ def run(folder: Path, **settings: Any) -> None:
 def test_what_a_run_knows_that_disagrees_with_its_statistics(tmp_path: Path) -> None:
     run(tmp_path / "run", llm="scripted:mixed")
     with History(tmp_path / "run") as history:
-        known = trials_of(history, 99)
-        rows = {(row.dimension, row.value): row for row in statistics(history)}
-        assert trials_of(history, 0) == {}
-        early = trials_of(history, 2)
-    assert {key: (t.children, t.better) for key, t in known.items()} == {
-        key: (row.children, row.better) for key, row in rows.items()
-    }
+        known = operator_stats(history, 99)
+        assert known == {
+            factor: dataclasses.replace(stats, gain=0.0) for factor, stats in statistics(history).items()
+        }
+        assert operator_stats(history, 0) == {}
+        early = operator_stats(history, 2)
     assert {dimension for dimension, _ in known} == {
         "operator", "persona", "intent", "grammar", "block", "model",
     }  # fmt: skip
@@ -45,8 +45,8 @@ def test_what_a_run_knows_that_disagrees_with_its_statistics(tmp_path: Path) -> 
 def test_prose_that_a_generation_could_not_have_read(tmp_path: Path) -> None:
     run(tmp_path / "run", p_eot=1.0)
     with History(tmp_path / "run") as history:
-        said = [len(Experience(history, number).prose("explain")) for number in range(5)]
-        assert Experience(history, 99).prose("reduce") == (), "code is no prose"
+        said = [len(Credit(history, number).prose("explain")) for number in range(5)]
+        assert Credit(history, 99).prose("reduce") == (), "code is no prose"
     assert said[:2] == [0, 0]
     assert said == sorted(said)
     assert said[4] > 0
@@ -60,15 +60,15 @@ def test_an_adaptive_run_that_cannot_be_repeated(tmp_path: Path) -> None:
     assert check(tmp_path / "one") == []
 
 
-class Told(Adaptive):
+class Told(ThompsonSampling):
     """Knows what it was told: children and better ones by name."""
 
     def __init__(self, **known: tuple[int, int]) -> None:
         super().__init__()
         self.known = known
 
-    def trials(self, dimension: str, name: str) -> Trials:
-        return Trials(*self.known.get(name, (0, 0)))
+    def trials(self, dimension: str, name: str) -> OperatorStats:
+        return OperatorStats(*self.known.get(name, (0, 0)))
 
 
 def test_a_success_that_is_not_drawn_more_often() -> None:
@@ -87,6 +87,6 @@ def test_a_language_model_that_helps_and_is_not_asked_more_often() -> None:
     models = Models({"a": Silent("one"), "b": Silent("two")}, [[("a", 0.5), ("b", 0.5)]])  # type: ignore[dict-item]
     odds = Told(one=(18, 17), two=(18, 1)).odds
     drawn = Counter(models.chosen(0, f"g1s{n}/0", n, odds) for n in range(1000))
-    even = Counter(models.chosen(0, f"g1s{n}/0", n, Experience().odds) for n in range(1000))
+    even = Counter(models.chosen(0, f"g1s{n}/0", n, Credit().odds) for n in range(1000))
     assert drawn["a"] > 800
     assert 400 < even["a"] < 600

@@ -12,7 +12,6 @@ from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.population import SEED_ID, Direction
 from ge_engine.store.history import History
 from ge_engine.store.records import outcome_from_json
-from ge_engine.store.splits import SEED, TEST, VALIDATION, seed_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Rescored:
+class Replicates:
     """One finalist. `failed` counts the further trainings that gave no score."""
 
     validation: Mapping[str, Spread]
@@ -55,15 +54,14 @@ class Rescored:
     failed: int = 0
 
 
-def rescored(history: History) -> dict[str, dict[int, dict[str, Outcome]]]:
+def replicates(history: History) -> dict[str, dict[int, dict[str, Outcome]]]:
     """Outcomes by individual, number of the further seed, and split, of what has both splits."""
     sql = (
-        "SELECT i.id, s.split, s.outcome FROM scores s JOIN individuals i ON i.digest = s.digest"
-        f" WHERE s.split LIKE '%{SEED}%' AND i.stage IS NULL ORDER BY i.generation, i.slot, s.split"
+        "SELECT i.id, s.seed, s.split, s.outcome FROM scores s JOIN individuals i ON i.digest = s.digest"
+        " WHERE s.seed > 0 AND i.stage IS NULL ORDER BY i.generation, i.slot, s.split, s.seed"
     )
     found: dict[str, dict[int, dict[str, Outcome]]] = {}
-    for identity, name, text in history.query(sql):
-        split, number = seed_of(name)
+    for identity, number, split, text in history.query(sql):
         found.setdefault(identity, {}).setdefault(number, {})[split] = outcome_from_json(text)
     return {
         identity: {number: splits for number, splits in sorted(by_seed.items()) if len(splits) == 2}
@@ -71,9 +69,9 @@ def rescored(history: History) -> dict[str, dict[int, dict[str, Outcome]]]:
     }
 
 
-def spreads(history: History) -> dict[str, Rescored]:
+def spreads(history: History) -> dict[str, Replicates]:
     """What rescoring says of each finalist, the seed model first; empty without rescoring."""
-    outcomes = rescored(history)
+    outcomes = replicates(history)
     directions = history.directions
     reference = outcomes.get(SEED_ID, {})
     scores = {identity: objectives for identity, _, objectives in history.scored_points()}
@@ -85,20 +83,20 @@ def spreads(history: History) -> dict[str, Rescored]:
                 _scores(reference, split) if identity != SEED_ID else {},
                 directions,
             )
-            for split in (VALIDATION, TEST)
+            for split in ("validation", "test")
         }
-        sides[VALIDATION] = {
+        sides["validation"] = {
             name: replace(spread, claimed=_gain(name, scores[identity], scores[SEED_ID], directions))
             if identity != SEED_ID
             else spread
-            for name, spread in sides[VALIDATION].items()
+            for name, spread in sides["validation"].items()
         }
         failed = sum(any(isinstance(o, Failed) for o in splits.values()) for splits in by_seed.values())
-        result[identity] = Rescored(sides[VALIDATION], sides[TEST], failed)
+        result[identity] = Replicates(sides["validation"], sides["test"], failed)
     return result
 
 
-def as_data(one: Rescored) -> dict[str, Any]:
+def as_data(one: Replicates) -> dict[str, Any]:
     """Plain data for JSON."""
     return {
         "failed": one.failed,
@@ -116,15 +114,15 @@ def as_data(one: Rescored) -> dict[str, Any]:
                 }
                 for name, spread in side.items()
             }
-            for split, side in ((VALIDATION, one.validation), (TEST, one.test))
+            for split, side in (("validation", one.validation), ("test", one.test))
         },
     }
 
 
-def plain(one: Rescored) -> str:
+def plain(one: Replicates) -> str:
     """One line, of the objectives that the seed of a training moves."""
     parts = []
-    for split, side in ((VALIDATION, one.validation), (TEST, one.test)):
+    for split, side in (("validation", one.validation), ("test", one.test)):
         for name, spread in side.items():
             if spread.deviation is None or spread.deviation > 0:
                 mark = ", gain within the spread" if spread.within else ""
