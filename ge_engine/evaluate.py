@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Dataset, Job, Measurement, Objective, Probe, Size
+from ge_engine.contracts import Dataset, Evaluation, Job, Measurement, Objective, Probe, Size
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored
@@ -87,8 +87,10 @@ def open_training(
         remove_tree(scratch / "jobs")
 
 
-class TrainEvaluation:
+class TrainEvaluation(Evaluation):
     """Implements `contracts.Evaluation` on top of an executor."""
+
+    measures_sizes = True
 
     def __init__(
         self,

@@ -22,11 +22,13 @@ from ge_engine.training.colours import in_channels, is_grey
 from ge_engine.training.command import open_command, program_places
 
 
-class TrainEvaluator:
+class TrainEvaluator(Evaluator):
     """Supervised training on the run's task, in isolated processes."""
 
     name = "train"
     takes_epochs = True
+    takes_task = True
+    advice = "Fix it, or change --timeout or the recipe."
 
     @contextmanager
     def open(
@@ -59,7 +61,7 @@ def _tell_channels(channels: int) -> None:
     print(f"The images are grey and are given with {counted}, as the seed takes them.", file=sys.stderr)
 
 
-class CommandEvaluator:
+class CommandEvaluator(Evaluator):
     """Any program, `evaluator_argument` with {path}, e.g. "python train.py --model {path}"."""
 
     name = "command"
@@ -102,7 +104,7 @@ class CommandEvaluator:
             yield evaluation
 
 
-class FunctionEvaluator:
+class FunctionEvaluator(Evaluator):
     """A Python function, `evaluator_argument` as module:function; see `ge_engine.training.function`."""
 
     name = "function"

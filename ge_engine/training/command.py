@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Job, Probe
+from ge_engine.contracts import Evaluation, Job, Probe
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored, storable
 from ge_engine.training import limits
@@ -60,7 +60,7 @@ def open_command(
         evaluation.close()
 
 
-class CommandEvaluation:
+class CommandEvaluation(Evaluation):
     """Implements `contracts.Evaluation` with one process for each job."""
 
     def __init__(
