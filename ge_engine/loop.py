@@ -106,7 +106,7 @@ def rescore(
         seed, stored, ended = confirmed(history.seed), history.config, history.stopped_because
     if not ended:
         raise ConfigError(f"The run {folder} has not ended.", "Go on with it by `ge evolve`.")
-    config = settled(folder, stored, own or OwnSettings(), seeds)
+    config = settled(folder, stored, own or OwnSettings(), seeds, registry)
     with _session(seed, config, registry, folder, observe, allow_changes) as session:
         return session.rescore(ended)
 

@@ -30,6 +30,9 @@ class TrainEvaluator(Evaluator):
     takes_task = True
     advice = "Fix it, or change --timeout or the recipe."
 
+    def described(self, argument: str) -> tuple[str, str]:  # noqa: ARG002
+        return "training", "Leave --command and --evaluator out."
+
     @contextmanager
     def open(
         self,
@@ -66,6 +69,12 @@ class CommandEvaluator(Evaluator):
 
     name = "command"
     takes_epochs = True
+
+    def described(self, argument: str) -> tuple[str, str]:
+        return (
+            f"the program {argument!r}",
+            "If you know it, give it yourself: --command with the same words.",
+        )
 
     @contextmanager
     def open(
@@ -109,6 +118,9 @@ class FunctionEvaluator(Evaluator):
 
     name = "function"
     takes_epochs = True
+
+    def described(self, argument: str) -> tuple[str, str]:
+        return f"the function {argument!r}", f"If you know it, give it yourself: --evaluator {argument}"
 
     @contextmanager
     def open(

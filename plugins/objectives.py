@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ge_engine.contracts import Measurement, Objective
+from ge_engine.contracts import Direction, Measurement, Objective
 from ge_engine.hookspecs import hookimpl
-from ge_engine.population import Direction
 
 COSTS: Mapping[str, str] = {
     "parameters": "",

@@ -10,12 +10,11 @@ import random
 import re
 from collections.abc import Generator, Mapping, Sequence
 
-from ge_engine.contracts import Context, Operator, Prompt, Proposal, Reply
+from ge_engine.contracts import Context, Direction, Individual, Operator, Prompt, Proposal, Reply
 from ge_engine.genome import Genome, differing
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Skipped
-from ge_engine.pareto import Direction, dominates, gains
-from ge_engine.population import Individual
+from ge_engine.pareto import dominates, gains
 from ge_plugins.intents import INTENTS, RULES, Intent
 
 SYSTEM = "You improve PyTorch code. You answer with code that runs."

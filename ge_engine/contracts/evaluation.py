@@ -101,6 +101,10 @@ class Evaluator(ABC):
         "Fix what scores it (--command or --evaluator), or change --timeout, --objective or --constraint."
     )
 
+    def described(self, argument: str) -> tuple[str, str]:  # noqa: ARG002
+        """What scores a run whose evaluator has this `argument`, and what a session gives to ask for it."""
+        return f"the evaluator {self.name!r}", f"If you know it: --evaluator {self.name}"
+
     @abstractmethod
     def open(
         self,
