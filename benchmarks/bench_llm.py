@@ -30,6 +30,7 @@ from ge_engine.contracts import (
     Prompt,
     Reply,
     Request,
+    RunFacts,
     Sampling,
     Split,
     Target,
@@ -169,15 +170,12 @@ class Bench:
         genome = parents[0].genome if operator.name == "mating" or rng.random() < 0.5 else self.seed
         assert genome is not None
         context = Context(
-            1,
-            random.Random(rng.random()),
             genome,
-            parents,
-            self.origin,
-            tuple(self.pool),
-            DIRECTIONS,
             genome.evolvable,
+            random.Random(rng.random()),
             lambda _prompt, _reply: _Unread(),  # type: ignore[arg-type, return-value]
+            parents,
+            RunFacts(1, self.origin, tuple(self.pool), DIRECTIONS),
         )
         return Chain(genome, operator.propose(context))
 

@@ -43,8 +43,10 @@ SEEDS = ("exquisitenet_v2.py", "plain_cnn.py", "resnet.py", "vit.py", "mlp_mixer
 SMALLER = ("reduce", "simplify")
 
 
-class ProbedEvaluation:
+class ProbedEvaluation(Evaluation):
     """Probes as a training does, and scores by the probe's figures and a drawn accuracy."""
+
+    measures_sizes = True
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -64,7 +66,7 @@ class ProbedEvaluation:
         return chained(self.probe(job.genome), scored)
 
 
-class ProbedEvaluator:
+class ProbedEvaluator(Evaluator):
     name = "probed"
 
     @contextmanager

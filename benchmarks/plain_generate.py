@@ -29,7 +29,7 @@ class _Mask(LogitsProcessor):
         return scores.masked_fill(~allowed, float("-inf"))  # type: ignore[return-value]
 
 
-class PlainGenerate:
+class PlainGenerate(LanguageModel):
     """Answers one request after the other with `model.generate`."""
 
     name = "plain generate"

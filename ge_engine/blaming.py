@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Measurement, Objective, Task
 from ge_engine.errors import GeError, PluginError
-from ge_engine.population import Direction
 from ge_engine.registry import Registry
 
 
@@ -23,7 +21,7 @@ def blaming(registry: Registry, hook: str, name: str) -> Iterator[None]:
     except Exception as error:
         raise PluginError(
             f"{name!r} of {registry.blame(hook, name)} failed: {error!r}.",
-            "Mend it, choose another, or leave the plugin out with --no-plugin.",
+            "Fix it, choose another, or leave the plugin out with --no-plugin.",
         ) from error
 
 
@@ -37,33 +35,26 @@ def blamed_tasks(registry: Registry) -> Mapping[str, Task]:
     return {name: _Task(task, registry) for name, task in registry.tasks.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Objective:
-    inner: Objective
-    registry: Registry
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    @property
-    def direction(self) -> Direction:
-        return self.inner.direction
+class _Objective(Objective):
+    def __init__(self, inner: Objective, registry: Registry) -> None:
+        self.name, self.direction = inner.name, inner.direction
+        self.unit, self.format = inner.unit, inner.format
+        self._inner, self._registry = inner, registry
 
     def measure(self, measurement: Measurement) -> float:
-        with blaming(self.registry, "ge_objectives", self.name):
-            return self.inner.measure(measurement)
+        with blaming(self._registry, "ge_objectives", self.name):
+            return self._inner.measure(measurement)
+
+    def error(self, measurement: Measurement) -> float | None:
+        with blaming(self._registry, "ge_objectives", self.name):
+            return self._inner.error(measurement)
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    inner: Task
-    registry: Registry
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
+class _Task(Task):
+    def __init__(self, inner: Task, registry: Registry) -> None:
+        self.name = inner.name
+        self._inner, self._registry = inner, registry
 
     def load(self, argument: str, config: RunConfig) -> Dataset:
-        with blaming(self.registry, "ge_tasks", self.name):
-            return self.inner.load(argument, config)
+        with blaming(self._registry, "ge_tasks", self.name):
+            return self._inner.load(argument, config)

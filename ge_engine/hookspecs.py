@@ -22,15 +22,11 @@ from ge_engine.contracts import (
     Selector,
     Task,
 )
+from ge_engine.contracts import DeprecatedHook as DeprecatedHook
 
 PROJECT = "ge_engine"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
-
-
-class DeprecatedHook(FutureWarning):
-    """A hook or an argument that goes with the next minor version: `@hookspec(warn_on_impl=...)` and
-    `warn_on_impl_args` show it, with the plugin's file and line, to whoever runs the plugin."""
 
 
 @hookspec

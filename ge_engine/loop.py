@@ -11,7 +11,7 @@ from queue import SimpleQueue
 
 from ge_engine.blaming import blamed_objective, blamed_tasks, blaming
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Evaluation, ModuleProfile, Probe
+from ge_engine.contracts import Evaluation, ModuleProfile, Probe, inheriting
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.events import Announcer, Observe
 from ge_engine.genome import Genome, Seed
@@ -106,7 +106,7 @@ def rescore(
         seed, stored, ended = confirmed(history.seed), history.config, history.stopped_because
     if not ended:
         raise ConfigError(f"The run {folder} has not ended.", "Go on with it by `ge evolve`.")
-    config = settled(folder, stored, own or OwnSettings(), seeds)
+    config = settled(folder, stored, own or OwnSettings(), seeds, registry)
     with _session(seed, config, registry, folder, observe, allow_changes) as session:
         return session.rescore(ended)
 
@@ -167,7 +167,7 @@ class _Session:
             checks = [choose(registry.checks, name, "check") for name in config.checks]
             ladder = Ladder(checks, probe, lambda name: self._blame("ge_checks", name), self._ledger.probe)
             self._limits.when_interrupted(lambda: self._inbox.put(scoring.halt))
-            surveys = Surveys(getattr(evaluation, "sizes", None))
+            surveys = Surveys(evaluation.sizes if evaluation.measures_sizes else None)
             stopped = self._evolve(breeders, ladder, scoring, surveys)
             self._limits.when_interrupted(lambda: None)
             if not self._limits.interrupted:
@@ -198,7 +198,7 @@ class _Session:
                 opened = evaluator.open(
                     self._seed.genome, config, objectives, scratch, blamed_tasks(registry)
                 )
-                evaluation = stack.enter_context(opened)
+                evaluation = inheriting(Evaluation, stack.enter_context(opened))
             scoring = Scoring(
                 evaluation,
                 self._ledger,
@@ -246,14 +246,8 @@ class _Session:
         outcome = self._ledger.score(genome.digest)
         if not isinstance(outcome, Scored):
             reason = outcome.reason if outcome else "no score"
-            trained = self._config.evaluator == "train"
-            raise SeedError(
-                f"The seed cannot be scored: {reason}",
-                "Mend it, or change --timeout or the recipe."
-                if trained
-                else "Mend what scores it (--command or --evaluator), or change --timeout, --objective or "
-                "--constraint.",
-            )
+            evaluator = choose(self._registry.evaluators, self._config.evaluator, "evaluator")
+            raise SeedError(f"The seed cannot be scored: {reason}", evaluator.advice)
         self._seed = replace(self._seed, outcome=outcome)
         return probe
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import pluggy
 
@@ -26,6 +26,7 @@ from ge_engine.contracts import (
     Persona,
     Selector,
     Task,
+    inheriting,
 )
 from ge_engine.errors import ConfigError, PluginError
 
@@ -77,7 +78,7 @@ class Registry:
                 implementation.function(**_subset(implementation.argnames, {"name": name, "data": data}))
             except Exception as error:
                 message = f"The plugin {self._origin(plugin)} failed in ge_event: {error!r}."
-                failed.append(PluginError(message, f"Leave it out with --no-plugin {plugin}, or mend it."))
+                failed.append(PluginError(message, f"Leave it out with --no-plugin {plugin}, or fix it."))
         return tuple(failed)
 
     def _origin(self, plugin: str) -> Origin:
@@ -180,7 +181,7 @@ def _register(manager: pluggy.PluginManager, name: str, module: str, dist: str, 
     except pluggy.PluginValidationError as error:
         raise PluginError(
             f"The plugin {label} ({module}) breaks a hook: {_one_line(error)}.",
-            f"Mend it, or leave it out with --no-plugin {name}.",
+            f"Fix it, or leave it out with --no-plugin {name}.",
         ) from error
     except ValueError as error:
         raise PluginError(f"The plugin {name!r} ({module}) is given twice.", "Name it once.") from error
@@ -191,10 +192,10 @@ def _register(manager: pluggy.PluginManager, name: str, module: str, dist: str, 
 def _after_import(error: Exception, name: str, module: str, dist: str) -> str:
     """The next step after an import that failed: a module that is not there was perhaps misspelt."""
     if dist:
-        return f"Mend it, uninstall {dist}, or leave it out with --no-plugin {name}."
+        return f"Fix it, uninstall {dist}, or leave it out with --no-plugin {name}."
     if isinstance(error, ModuleNotFoundError) and module.partition(".")[0] == error.name:
         return "Check the name: --plugin takes a module that Python finds here or has installed."
-    return f"Mend it, or leave out --plugin {module}."
+    return f"Fix it, or leave out --plugin {module}."
 
 
 def _check_pending(manager: pluggy.PluginManager) -> None:
@@ -228,7 +229,7 @@ def _collect(
 
 def _named(owner: Origin, hook: str, provide: Callable[[], Iterable[Any]]) -> list[tuple[str, Any]]:
     """What one implementation of a hook provides, by name."""
-    leave_out = f"Leave it out with --no-plugin {owner.name}, or mend it."
+    leave_out = f"Leave it out with --no-plugin {owner.name}, or fix it."
     try:
         provided = [(getattr(item, "name", None), item) for item in provide()]
     except Exception as error:
@@ -238,7 +239,8 @@ def _named(owner: Origin, hook: str, provide: Callable[[], Iterable[Any]]) -> li
             raise PluginError(
                 f"The plugin {owner} returned an object without a name from {hook}: {item!r}.", leave_out
             )
-    return [(name, item) for name, item in provided if name]
+    (contract,) = get_args(get_type_hints(getattr(hookspecs, hook))["return"])
+    return [(name, inheriting(contract, item)) for name, item in provided if name]
 
 
 def _subset(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:

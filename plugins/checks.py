@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
 
 from ge_engine.contracts import Candidate, Check
 from ge_engine.hookspecs import hookimpl
@@ -29,11 +28,10 @@ FORBIDDEN = frozenset(
 """Built-in functions that no block of a model needs; a block that already uses one may keep it."""
 
 
-class Unchanged:
+class Unchanged(Check):
     """Rejects a child that means what its parent means: only comments, docstrings or layout differ."""
 
     name = "unchanged"
-    kind: Literal["static"] = "static"
     order = 10
 
     def check(self, candidate: Candidate) -> Rejected | None:
@@ -44,11 +42,10 @@ class Unchanged:
         return Rejected(self.name, reason)
 
 
-class Names:
+class Names(Check):
     """Rejects names that nothing defines, imports that are not allowed, and dangerous built-ins."""
 
     name = "names"
-    kind: Literal["static"] = "static"
     order = 30
 
     def check(self, candidate: Candidate) -> Rejected | None:
@@ -74,11 +71,10 @@ class Names:
         return None
 
 
-class Duplicate:
+class Duplicate(Check):
     """Rejects a child that this run has already."""
 
     name = "duplicate"
-    kind: Literal["static"] = "static"
     order = 40
 
     def check(self, candidate: Candidate) -> Rejected | None:

@@ -22,11 +22,16 @@ from ge_engine.hookspecs import hookimpl
 from ge_engine.registry import choose, load_registry
 
 
-class TrainEvaluator:
+class TrainEvaluator(Evaluator):
     """Supervised training on the run's task, in isolated processes."""
 
     name = "train"
     takes_epochs = True
+    takes_task = True
+    advice = "Fix it, or change --timeout or the recipe."
+
+    def described(self, argument: str) -> tuple[str, str]:  # noqa: ARG002
+        return "training", "Leave --command and --evaluator out."
 
     @contextmanager
     def open(
@@ -59,11 +64,17 @@ def _tell_channels(channels: int) -> None:
     print(f"The images are grey and are given with {counted}, as the seed takes them.", file=sys.stderr)
 
 
-class CommandEvaluator:
+class CommandEvaluator(Evaluator):
     """Any program, `evaluator_argument` with {path}, e.g. "python train.py --model {path}"."""
 
     name = "command"
     takes_epochs = True
+
+    def described(self, argument: str) -> tuple[str, str]:
+        return (
+            f"the program {argument!r}",
+            "If you know it, give it yourself: --command with the same words.",
+        )
 
     @contextmanager
     def open(
@@ -102,11 +113,14 @@ class CommandEvaluator:
             yield evaluation
 
 
-class FunctionEvaluator:
+class FunctionEvaluator(Evaluator):
     """A Python function, `evaluator_argument` as module:function; see `ge_engine.evaluation.function`."""
 
     name = "function"
     takes_epochs = True
+
+    def described(self, argument: str) -> tuple[str, str]:
+        return f"the function {argument!r}", f"If you know it, give it yourself: --evaluator {argument}"
 
     @contextmanager
     def open(

@@ -10,7 +10,7 @@ from ge_engine.patch import Patch, parse_patch
 from ge_engine.reply import Form, edited, extract
 
 
-class Edits:
+class Edits(Grammar):
     """A few lines, each by its number: short answers, always well formed."""
 
     name = "edits"
@@ -28,7 +28,7 @@ class Edits:
         return edits.canonical(reply.text)
 
 
-class Block:
+class Block(Grammar):
     """The whole block, written anew."""
 
     name = "block"
@@ -46,7 +46,7 @@ class Block:
         return _answer(reply).strip("\n")
 
 
-class Diff:
+class Diff(Grammar):
     """SEARCH/REPLACE within one block, for large models; refused unless it matches exactly once."""
 
     name = "diff"
@@ -64,7 +64,7 @@ class Diff:
         return _answer(reply).strip()
 
 
-class Moves:
+class Moves(Grammar):
     """Structural changes by name: widths, depth and topology, each known to run before it is offered."""
 
     name = "moves"

@@ -10,9 +10,11 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import LanguageModel, LanguageModelFactory
 from ge_engine.errors import ModelError
 from ge_engine.hookspecs import hookimpl
+from ge_plugins.manual import ManualModel
+from ge_plugins.replay import ReplayModel
 
 
-class Embedded:
+class Embedded(LanguageModelFactory):
     """SmolLM2-135M-Instruct, fetched once: works without a key, a server or a GPU."""
 
     name = "smollm2"
@@ -27,7 +29,7 @@ class Embedded:
         return load_local(str(folder), self.name)
 
 
-class HuggingFace:
+class HuggingFace(LanguageModelFactory):
     """Any causal language model of the Hugging Face hub, or a folder that holds one."""
 
     name = "hf"
@@ -46,13 +48,17 @@ class HuggingFace:
         return load_local(folder_or_name(argument), f"hf:{argument}")
 
 
-class Uniform:
-    """No model: draws from the grammar at random. The control of an ablation."""
-
-    name = "uniform"
+class Cheap(LanguageModelFactory):
+    """Opens at no cost, so that what stands in its way is found by opening it."""
 
     def check(self, argument: str, config: RunConfig) -> None:
         self.open(argument, config)
+
+
+class Uniform(Cheap):
+    """No model: draws from the grammar at random. The control of an ablation."""
+
+    name = "uniform"
 
     def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
         if argument:
@@ -62,40 +68,31 @@ class Uniform:
         return UniformModel()
 
 
-class Replay:
+class Replay(Cheap):
     """Answers from another run's ledger."""
 
     name = "replay"
-
-    def check(self, argument: str, config: RunConfig) -> None:
-        self.open(argument, config)
 
     def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
         _require(
             argument, "The model replay wants a run.", "Give --llm replay:RUN, a folder that a run made."
         )
-        from ge_engine.llm.replay import ReplayModel
         from ge_engine.store.history import read_replies
 
-        return ReplayModel(f"replay:{argument}", read_replies(Path(argument)))
+        return ReplayModel(f"replay:{argument}", read_replies(Path(argument)), Path(argument))
 
 
-class Manual:
+class Manual(Cheap):
     """A person or a program that answers by files: each prompt is written to a folder and answered there."""
 
     name = "manual"
 
-    def check(self, argument: str, config: RunConfig) -> None:
-        self.open(argument, config)
-
     def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
         _require(argument, "The model manual wants a folder.", "Give --llm manual:DIR.")
-        from ge_engine.llm.manual import ManualModel
-
         return ManualModel(f"manual:{argument}", Path(argument))
 
 
-class Server:
+class Server(LanguageModelFactory):
     """Any server that speaks the OpenAI protocol: OpenAI, vLLM, Ollama, llama.cpp, `transformers serve`."""
 
     name = "openai"

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ge_engine.contracts import Measurement, Objective
+from ge_engine.contracts import Direction, Measurement, Objective
 from ge_engine.hookspecs import hookimpl
-from ge_engine.population import Direction
+
+COSTS: Mapping[str, str] = {
+    "parameters": "",
+    "flops": "FLOPs",
+    "latency": "s",
+    "peak_memory": "bytes",
+    "train_seconds": "s",
+    "size_on_disk": "bytes",
+}
+"""The worker's figures, each with its unit."""
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Objective):
     """An objective that is computed from a measurement by a function."""
 
     name: str
     direction: Direction
     compute: Callable[[Measurement], float]
+    unit: str = ""
+    format: str = ""
 
     def measure(self, measurement: Measurement) -> float:
         return self.compute(measurement)
@@ -44,7 +55,7 @@ def _fact(name: str) -> Callable[[Measurement], float]:
 @hookimpl
 def ge_objectives() -> Iterable[Objective]:
     """Scores from the answers, and costs: numbers, operations, seconds, bytes."""
-    yield Figure("accuracy", "max", accuracy)
-    yield Figure("loss", "min", cross_entropy)
-    for cost in ("parameters", "flops", "latency", "peak_memory", "train_seconds", "size_on_disk"):
-        yield Figure(cost, "min", _fact(cost))
+    yield Figure("accuracy", "max", accuracy, format=".2%")
+    yield Figure("loss", "min", cross_entropy, "nats")
+    for cost, unit in COSTS.items():
+        yield Figure(cost, "min", _fact(cost), unit)

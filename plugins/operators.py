@@ -9,25 +9,22 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Generator, Mapping, Sequence
-from typing import Literal
 
-from ge_engine.contracts import Context, Operator, Prompt, Proposal, Reply
+from ge_engine.contracts import Context, Direction, Individual, Operator, Prompt, Proposal, Reply
 from ge_engine.genome import Genome, differing
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Skipped
-from ge_engine.pareto import Direction, dominates, gains
-from ge_engine.population import Individual
+from ge_engine.pareto import dominates, gains
 from ge_plugins.intents import INTENTS, RULES, Intent
 
 SYSTEM = "You improve PyTorch code. You answer with code that runs."
 EXPLAIN_SYSTEM = "You study why changes of PyTorch code changed what was measured. You answer in plain words."
 
 
-class Mutation:
+class Mutation(Operator):
     """Rewrites one randomly chosen block after one of six intents (GECCO 2024, section 3)."""
 
     name = "mutation"
-    kind: Literal["mutation"] = "mutation"
 
     def __init__(self, intents: Sequence[Intent] = INTENTS) -> None:
         self._intents = tuple(intents)
@@ -35,13 +32,13 @@ class Mutation:
     def propose(self, context: Context) -> Proposal:
         if not context.addresses:
             return Skipped("the parent has no block that this run may rewrite")
-        address = context.draw(context.rng, "block", context.addresses)
+        address = context.choose("block", context.addresses)
         return (yield from self.asked(context, address, self.drawn(context)))
 
     def drawn(self, context: Context) -> Intent:
         """One of the intents."""
         intents = {intent.name: intent for intent in self._intents}
-        return intents[context.draw(context.rng, "intent", list(intents))]
+        return intents[context.choose("intent", list(intents))]
 
     def asked(self, context: Context, address: str, intent: Intent) -> Proposal:
         """The block at `address` rewritten as the intent says, in the form that suits it."""
@@ -54,16 +51,16 @@ class Mutation:
         return context.read(prompt, reply)
 
     def worded(self, context: Context, intent: Intent) -> Generator[Prompt, Reply, Intent]:  # noqa: ARG002
-        """The intent in the words that the prompt shall have: its own."""
+        """The intent in the words that of the prompt: its own."""
         yield from ()
         return intent
 
 
-class Mating:
+class Mating(Operator):
     """Recombines one block in which two parents differ; the rest stays the first parent's."""
 
     name = "mating"
-    kind: Literal["mating"] = "mating"
+    kind = "mating"
 
     def propose(self, context: Context) -> Proposal:
         mate = context.parents[1].genome
@@ -72,7 +69,7 @@ class Mating:
         shared = [a for a in differing(context.genome, mate) if a in context.addresses]
         if not shared:
             return Skipped("the two parents differ in no block that this run may rewrite")
-        address = context.draw(context.rng, "block", shared)
+        address = context.choose("block", shared)
         prompt = Prompt(
             SYSTEM,
             paragraphs(
@@ -80,10 +77,10 @@ class Mating:
                 "Combine their strengths into one new version.",
                 "First version:",
                 fenced(context.genome.blocks[address].code),
-                _measured(context.parents[0], context.directions),
+                _measured(context.parents[0], context.run.directions),
                 "Second version:",
                 fenced(mate.blocks[address].code),
-                _measured(context.parents[1], context.directions),
+                _measured(context.parents[1], context.run.directions),
                 RULES,
             ),
             address,
@@ -95,7 +92,7 @@ class Mating:
         return context.read(prompt, reply)
 
 
-class EvolutionOfThought:
+class EvolutionOfThought(Operator):
     """Asks why an elite's change helped, then for the same principle in another block.
 
     GECCO 2024, section 3.3. The source is an elite whose change helped, with the measured change of
@@ -103,19 +100,19 @@ class EvolutionOfThought:
     """
 
     name = "eot"
-    kind: Literal["eot"] = "eot"
+    kind = "eot"
 
     def propose(self, context: Context) -> Proposal:
-        source = _helpful(context.elites, context.seed, context.directions, context.rng)
+        run = context.run
+        source = _helpful(run.elites, run.seed, run.directions, context.rng)
         if source is None:
             return Skipped("no elite's change has helped yet")
-        changed = context.rng.choice(differing(context.seed.genome, source.genome))
+        changed = context.rng.choice(differing(run.seed.genome, source.genome))
         others = [address for address in context.addresses if not _overlap(address, changed)]
         if not others:
             return Skipped("there is no other block to carry the thought to")
-        address = context.draw(context.rng, "block", others)
-        question = _ask_why(context.seed.genome, source, context.seed, changed, context.directions)
-        thought = yield question
+        address = context.choose("block", others)
+        thought = yield _ask_why(run.seed.genome, source, run.seed, changed, run.directions)
         prompt = Prompt(
             SYSTEM,
             paragraphs(

@@ -10,7 +10,7 @@ from ge_engine.hookspecs import hookimpl
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class Role(Persona):
     """Puts `text` in front of the system prompt; an empty text changes nothing."""
 
     name: str

@@ -15,12 +15,12 @@ NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeRung:
+class ProbeRung(Check):
     """A rung that judges what the worker saw; `judge` gives a reason to reject, or ""."""
 
     name: str
-    order: int
     judge: Callable[[Candidate, Probe], str]
+    order: int
     kind: Literal["probe"] = "probe"
 
     def check(self, candidate: Candidate) -> Rejected | None:
@@ -90,10 +90,10 @@ def _listed(names: list[str]) -> str:
 @hookimpl
 def ge_checks() -> Iterable[Check]:
     """The rungs that need a worker, in the order in which a fault shows."""
-    yield ProbeRung("build", 10, builds)
-    yield ProbeRung("shape", 20, keeps_shape)
-    yield ProbeRung("finite", 30, is_finite)
-    yield ProbeRung("gradient", 40, passes_gradient)
-    yield ProbeRung("registered", 50, registers)
-    yield ProbeRung("intent", 55, does_as_asked)
-    yield ProbeRung("same function", 60, is_new_function)
+    yield ProbeRung("build", builds, 10)
+    yield ProbeRung("shape", keeps_shape, 20)
+    yield ProbeRung("finite", is_finite, 30)
+    yield ProbeRung("gradient", passes_gradient, 40)
+    yield ProbeRung("registered", registers, 50)
+    yield ProbeRung("intent", does_as_asked, 55)
+    yield ProbeRung("same function", is_new_function, 60)

@@ -36,7 +36,7 @@ class Purposeful(Mutation):
             return Skipped("the parent has no block that this run may rewrite")
         intent = self.drawn(context)
         if intent.goal is None:
-            address = context.draw(context.rng, "block", context.addresses)
+            address = context.choose("block", context.addresses)
             return (yield from self.asked(context, address, intent))
         able = reaching(context, context.addresses, intent.goal)
         if not able:

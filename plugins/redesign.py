@@ -89,7 +89,7 @@ def by_share(context: Context, addresses: list[str]) -> str:
     ]
     even = context.rng.random() < EVEN
     if even or math.isclose(sum(shares), 0.0):
-        return context.draw(context.rng, "block", addresses)
+        return context.choose("block", addresses)
     return context.rng.choices(addresses, shares)[0]
 
 

@@ -57,10 +57,11 @@ def rephrased(original: Intent, text: str) -> Intent | None:
 
 def _kept(context: Context, original: Intent) -> Iterator[Intent]:
     """The rephrasings that are on trial or have done better than the original, each once, oldest first."""
-    found = (rephrased(original, text) for text in context.prose(ASKED + original.name))
+    trials = context.memory.trials
+    found = (rephrased(original, text) for text in context.memory.prose(ASKED + original.name))
     for one in dict.fromkeys(intent for intent in found if intent):
-        record = context.trials("intent", one.name)
-        if record.children < TRIALS or record.rate > context.trials("intent", original.name).rate:
+        record = trials("intent", one.name)
+        if record.children < TRIALS or record.rate > trials("intent", original.name).rate:
             yield one
 
 

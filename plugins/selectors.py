@@ -57,7 +57,7 @@ def ranked(points: Sequence[Point]) -> list[Ranked]:
     return [Ranked(index, *pair) for index, pair in enumerate(zip(numbers, distances, strict=True))]
 
 
-class Nsga2:
+class Nsga2(Selector):
     """Binary tournaments by front, then crowding distance, then a coin.
 
     Each round of tournaments pairs a fresh shuffle of everybody, so that nobody fights twice before all
@@ -86,7 +86,7 @@ class Nsga2:
         return chosen
 
 
-class Spea2:
+class Spea2(Selector):
     """Environmental selection of SPEA-2, each individual at most once.
 
     Zitzler, Laumanns and Thiele, "SPEA2: Improving the Strength Pareto Evolutionary Algorithm", 2001,

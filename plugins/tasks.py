@@ -40,7 +40,7 @@ def dataset(
     return Dataset(train, validation, test, tuple(names), mirror)
 
 
-class Digits:
+class Digits(Task):
     """scikit-learn's 1,797 handwritten digits, 8x8 brought to 32x32 with 3 equal channels. No network."""
 
     name = "digits"
@@ -61,7 +61,7 @@ class Digits:
         return dataset(training, test, [str(digit) for digit in range(10)], config, mirror=False)
 
 
-class Folder:
+class Folder(Task):
     """A folder or .zip of images: `train/CLASS/*.png` and `test/CLASS/*.png`, or `CLASS/*.png` alone."""
 
     name = "folder"
@@ -87,7 +87,7 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
-class Downloaded:
+class Downloaded(Task):
     """A data set that torchvision downloads once into the user's cache folder."""
 
     name: str

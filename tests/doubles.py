@@ -37,10 +37,10 @@ from ge_engine.contracts import (
 from ge_engine.genome import Genome, Seed
 from ge_engine.hookspecs import hookimpl
 from ge_engine.ledger import read_replies
-from ge_engine.llm.replay import ReplayModel
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.patch import Patch, parse_patch
 from ge_engine.registry import Registry, load_registry
+from ge_plugins.replay import ReplayModel
 
 SEED = b'''"""Three blocks with numbers to change."""
 
@@ -118,7 +118,7 @@ class Observer:
 # --- language ---------------------------------------------------------------------------------
 
 
-class Scripted:
+class Scripted(LanguageModel):
     """Changes one number of the last fenced code of the prompt, as the request's key says.
 
     `manner`: "mixed" (of ten replies one is broken, one unchanged), "good", "same" (always unchanged),
@@ -168,7 +168,7 @@ class Scripted:
         self.asked.append("closed")
 
 
-class ScriptedFactory:
+class ScriptedFactory(LanguageModelFactory):
     """`scripted:MANNER[,SECONDS]`; the opened models are kept in `opened`."""
 
     name = "scripted"
@@ -193,7 +193,7 @@ class Free(Constraint):
         return "start: /(.|\\n)*/"
 
 
-class Raw:
+class Raw(Grammar):
     """The reply is the code."""
 
     def __init__(self, name: str) -> None:
@@ -228,7 +228,7 @@ def figures(genome: Genome) -> dict[str, float]:
     return {"accuracy": (value % 9973) / 9973, "parameters": float(value // 9973 % 99991)}
 
 
-class Instant:
+class Instant(Evaluation):
     """Scores in the caller's thread. `probed` and `scored` list the digests that were asked for."""
 
     def __init__(self) -> None:
@@ -244,7 +244,7 @@ class Instant:
         return _done(_score(job))
 
 
-class Threaded:
+class Threaded(Evaluation):
     """Probes and scores in threads, each after a time of its own, so that they end out of order."""
 
     def __init__(self, workers: int) -> None:
@@ -260,7 +260,7 @@ class Threaded:
         self._pool.shutdown()
 
 
-class InstantEvaluator:
+class InstantEvaluator(Evaluator):
     name = "instant"
 
     def __init__(self) -> None:
@@ -282,7 +282,7 @@ class InstantEvaluator:
 INSTANT = InstantEvaluator()
 
 
-class ThreadedEvaluator:
+class ThreadedEvaluator(Evaluator):
     name = "threaded"
     takes_epochs = True
 
@@ -330,11 +330,10 @@ def _score(job: Job) -> Outcome:
 # --- the rest -----------------------------------------------------------------------------------
 
 
-class Seen:
+class Seen(Check):
     """Rejects a digest that the run has seen."""
 
     name = "seen"
-    kind: Literal["static"] = "static"
     order = 90
 
     def check(self, candidate: Candidate) -> Rejected | None:
@@ -342,11 +341,11 @@ class Seen:
         return Rejected("seen", f"it is the same as {twin}") if twin else None
 
 
-class SeenFunction:
+class SeenFunction(Check):
     """Rejects a function that the run has seen."""
 
     name = "seen-function"
-    kind: Literal["probe"] = "probe"
+    kind = "probe"
     order = 90
 
     def check(self, candidate: Candidate) -> Rejected | None:
@@ -355,7 +354,7 @@ class SeenFunction:
         return Rejected("seen-function", f"it computes the same as {twin}") if twin else None
 
 
-class Named:
+class Named(Objective):
     def __init__(self, name: str, direction: Literal["min", "max"]) -> None:
         self.name = name
         self.direction = direction
@@ -364,13 +363,13 @@ class Named:
         return float(measurement.facts[self.name])
 
 
-class Replay:
+class Replay(LanguageModelFactory):
     """The factory of `replay`, which `registry()` leaves out."""
 
     name = "replay"
 
     def open(self, argument: str, config: RunConfig) -> LanguageModel:
-        return ReplayModel(self.name, read_replies(Path(argument)))
+        return ReplayModel(self.name, read_replies(Path(argument)), Path(argument))
 
 
 @hookimpl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import doubles
 
@@ -25,7 +25,7 @@ class Marked(doubles.Instant):
         return future
 
 
-class MarkedEvaluator:
+class MarkedEvaluator(Evaluator):
     name = "marked"
 
     @contextmanager
@@ -33,11 +33,10 @@ class MarkedEvaluator:
         yield Marked()
 
 
-class Rejecting:
+class Rejecting(Check):
     """Turns down one child of four."""
 
     name = "marked"
-    kind: Literal["static"] = "static"
     order = 95
 
     def check(self, candidate: Candidate) -> Rejected | None:

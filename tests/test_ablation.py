@@ -11,13 +11,14 @@ from scipy import stats
 
 from ge_engine.ablation import ARMS, ablate, compare, rank_sum, smallest_p_value
 from ge_engine.cli.ablate import print_arms
+from ge_engine.contracts import LanguageModelFactory
 from ge_engine.errors import ConfigError
 from ge_engine.store.history import History
 
 REGISTRY = doubles.registry()
 
 
-class Uniform:
+class Uniform(LanguageModelFactory):
     name = "uniform"
 
     def open(self, argument: str, config: object) -> doubles.Scripted:

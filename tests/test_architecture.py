@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_public_api import public_names
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = ROOT / "ge_engine"
@@ -88,7 +89,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 )
 LEVEL = {room: level for level, row in enumerate(ROWS) for room in row}
 FILES = sorted(ENGINE.rglob("*.py"))
-PLUGIN_API = {"genome", "config", "contracts", "changes", "entry", "errors", "hookspecs", "outcome", "patch"}
+PLUGINS = sorted([*(ROOT / "plugins").rglob("*.py"), *(ROOT / "grammars").rglob("*.py")])
 
 
 HELPERS = {"code", "search", "store"}
@@ -127,6 +128,55 @@ def test_a_room_that_imports_a_room_below_it(path: Path) -> None:
     assert room in LEVEL, f"{room} has no place in the order of rooms"
     below = {r for r in imported_rooms(path) if LEVEL.get(r, 99) > LEVEL[room]}
     assert not below
+
+
+def names_taken(source: str) -> set[str]:
+    """Dotted names of the engine that a file imports; of a module that it imports whole, those it uses."""
+    tree = ast.parse(source)
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.asname or alias.name: alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    used = {
+        (found[node.value.id], node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in found
+    }
+    used = {(module, name) for module, name in used if is_module(module)}
+    whole = set(found.values()) - {module for module, _ in used}
+    return {name for name in whole | {".".join(pair) for pair in used} if name.startswith("ge_engine.")}
+
+
+def is_module(name: str) -> bool:
+    return (ROOT / name.replace(".", "/")).with_suffix(".py").is_file()
+
+
+def private(source: str) -> set[str]:
+    """What a file takes from the engine that is not public. A package may be imported for its own sake."""
+    public = set(public_names())
+    packages = {name.rpartition(".")[0].rpartition(".")[0] for name in public}
+    return names_taken(source) - public - packages
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_built_in_plugin_that_takes_what_no_third_party_may(path: Path) -> None:
+    assert not private(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("source", "taken"),
+    [
+        ("from ge_engine.ledger import Ledger", "ledger.Ledger"),
+        ("def f():\n    from ge_engine.search import slots", "search.slots"),
+        ("from ge_engine.grammar import block\nblock._body", "grammar.block._body"),
+        ("import ge_engine.loop", "loop"),
+        ("from ge_engine.contracts.operator import Context", "contracts.operator.Context"),
+    ],
+)
+def test_an_import_of_what_is_private_that_nobody_sees(source: str, taken: str) -> None:
+    assert private(source) == {f"ge_engine.{taken}"}
 
 
 def test_importing_the_engine_that_pulls_in_torch() -> None:

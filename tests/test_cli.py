@@ -385,7 +385,7 @@ def test_one_of_a_thing_is_not_told_in_the_plural() -> None:
         ("import no_such_library_at_all\n", (), "Install no_such_library_at_all where ge runs"),
         ("", ("--llm", "gpt4"), "openai:gpt4"),
         ("", ("--command", "pyton score.py {path}"), "Check its spelling"),
-        ("", ("--command", "python no_such_script.py {path}"), "Mend what scores it"),
+        ("", ("--command", "python no_such_script.py {path}"), "Fix what scores it"),
     ],
 )
 def test_a_start_that_fails_without_advice_or_leaves_a_folder(

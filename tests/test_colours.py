@@ -84,7 +84,7 @@ def test_a_flag_of_channels_that_is_no_number() -> None:
         config_from_dict({"recipe": {"channels": -1}})
 
 
-class Given:
+class Given(Task):
     """A task of the images that it was made with."""
 
     name = "given"

@@ -25,7 +25,6 @@ from ge_engine.contracts import (
 from ge_engine.genome import Genome
 from ge_engine.llm.forms import FORMS
 from ge_engine.llm.local import LocalModel
-from ge_engine.llm.replay import ReplayModel
 from ge_engine.llm.server import Limits, ServerModel
 from ge_engine.registry import Registry, load_registry
 from ge_engine.testing import (
@@ -40,6 +39,7 @@ from ge_engine.testing import (
     TaskContract,
 )
 from ge_engine.testing.material import changed, reply
+from ge_plugins.replay import ReplayModel
 
 REGISTRY: Registry = load_registry()
 

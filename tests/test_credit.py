@@ -81,6 +81,8 @@ def test_a_success_that_is_not_drawn_more_often() -> None:
 
 def test_a_language_model_that_helps_and_is_not_asked_more_often() -> None:
     class Silent:
+        replays = None
+
         def __init__(self, name: str) -> None:
             self.name = name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import doubles
 
@@ -23,11 +23,10 @@ SMALLER = Goal(parameters=(0.0, 0.95))
 INTENT = [check for check in ge_checks() if check.name == "intent"]
 
 
-class Smaller:
+class Smaller(Operator):
     """Asks for fewer parameters, whichever block is drawn."""
 
     name = "smaller"
-    kind: Literal["mutation"] = "mutation"
 
     def __init__(self, goal: Goal | None) -> None:
         self._goal = goal

@@ -11,9 +11,9 @@ import pytest
 
 from ge_engine.contracts import LanguageModel, Prompt, Reply, Request, Sampling
 from ge_engine.errors import ModelError
-from ge_engine.llm.manual import LONGEST_REPLY, NOTHING, WAITING, ManualModel
 from ge_engine.registry import load_registry
 from ge_engine.testing import LanguageModelContract
+from ge_plugins.manual import LONGEST_REPLY, NOTHING, WAITING, ManualModel
 
 
 def request(key: str = "g0s0/0", user: str = "Why?") -> Request:

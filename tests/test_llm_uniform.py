@@ -11,9 +11,9 @@ import pytest
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Prompt, Reply, Request, Sampling
 from ge_engine.errors import ModelError
-from ge_engine.llm.replay import ReplayModel
 from ge_engine.llm.uniform import UniformModel
 from ge_plugins.models import ge_language_models
+from ge_plugins.replay import ReplayModel
 
 
 class One:

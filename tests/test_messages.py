@@ -95,7 +95,7 @@ def test_a_misspelt_plugin_that_is_to_be_uninstalled(tmp_path: Path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(PluginError) as refused:
         load_registry(["broken_plugin"])
-    assert "Mend it, or leave out --plugin broken_plugin" in refused.value.hint
+    assert "Fix it, or leave out --plugin broken_plugin" in refused.value.hint
 
 
 def commands() -> dict[str, Any]:

@@ -13,7 +13,15 @@ import pytest
 
 from ge_engine import loop
 from ge_engine.config import RunConfig
-from ge_engine.contracts import LanguageModel, Prompt, Reply, Request, Sampling
+from ge_engine.contracts import (
+    Evaluator,
+    LanguageModel,
+    LanguageModelFactory,
+    Prompt,
+    Reply,
+    Request,
+    Sampling,
+)
 from ge_engine.errors import ConfigError, ModelError, PluginError, SeedError
 from ge_engine.search.credit import Credit
 from ge_engine.search.models import Models, split_weights
@@ -22,7 +30,7 @@ from ge_engine.store.history import History
 EVEN = Credit().odds
 
 
-class Named:
+class Named(LanguageModel):
     def __init__(self, name: str) -> None:
         self.name = name
         self.closed = False
@@ -120,7 +128,7 @@ class Checked(doubles.ScriptedFactory):
         return super().open(argument, config)
 
 
-class Refusing:
+class Refusing(Evaluator):
     """An evaluator that refuses every seed."""
 
     name = "instant"
@@ -189,7 +197,7 @@ def test_a_check_that_fails_by_a_fault_of_its_own_and_is_not_named(tmp_path: Pat
     assert not (tmp_path / "run").exists()
 
 
-class Surrogates:
+class Surrogates(LanguageModelFactory):
     """Answers with the reply of another, and half a pair of surrogates in it."""
 
     name = "scripted"

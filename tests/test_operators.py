@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ge_engine.contracts import Context, Operator, Prompt, Reply
+from ge_engine.contracts import Context, Operator, Prompt, Reply, RunFacts
 from ge_engine.genome import Seed, differing
 from ge_engine.outcome import Rejected, Scored, Skipped
 from ge_engine.patch import Patch, apply, parse_patch, transplant
@@ -49,15 +49,12 @@ def context(seed: Seed, *parents: Individual, elites: tuple[Individual, ...] = (
     first = parents[0].genome
     assert first is not None
     return Context(
-        generation=1,
-        rng=random.Random(rng),
         genome=first,
-        parents=parents,
-        seed=scored("seed", seed.genome, 0.90, 518_230),
-        elites=elites,
-        directions=DIRECTIONS,  # type: ignore[arg-type]
         addresses=first.evolvable,
+        rng=random.Random(rng),
         read=lambda prompt, reply: Patch(prompt.address, reply.text),
+        parents=parents,
+        run=RunFacts(1, scored("seed", seed.genome, 0.90, 518_230), elites, DIRECTIONS),  # type: ignore[arg-type]
     )
 
 

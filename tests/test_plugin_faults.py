@@ -12,7 +12,7 @@ import doubles
 import pytest
 
 from ge_engine.blaming import blamed_objective, blamed_tasks
-from ge_engine.contracts import Candidate, Context, Prompt
+from ge_engine.contracts import Candidate, Context, Evaluator, LanguageModelFactory, Objective, Prompt, Task
 from ge_engine.errors import PluginError
 from ge_engine.loop import run
 from ge_engine.outcome import Rejected
@@ -127,7 +127,7 @@ def test_a_grammar_that_ends_the_run(tmp_path: Path, method: str) -> None:
     assert "the grammar 'block' of plugin 'doubles'" in reason
 
 
-class Model:
+class Model(LanguageModelFactory):
     name = "scripted"
 
     def open(self, argument: str, config: Any) -> Any:
@@ -149,7 +149,7 @@ class Selector:
         return 1 / 0
 
 
-class Evaluator:
+class Refusing(Evaluator):
     name = "instant"
 
     def open(self, *_: Any) -> Any:
@@ -161,7 +161,7 @@ class Evaluator:
     [
         ("language_models", Model(), "scripted:shut", "ge_language_models"),
         ("selectors", Selector(), "scripted:good", "ge_selectors"),
-        ("evaluators", Evaluator(), "scripted:good", "ge_evaluators"),
+        ("evaluators", Refusing(), "scripted:good", "ge_evaluators"),
     ],
 )
 def test_a_part_without_which_no_run_goes_on_that_is_not_named(
@@ -182,14 +182,14 @@ def test_a_language_model_that_breaks_down_that_is_not_named(tmp_path: Path) -> 
 
 
 def test_an_objective_that_is_not_named() -> None:
-    class Broken:
+    class Broken(Objective):
         name = "accuracy"
         direction: Literal["max"] = "max"
 
         def measure(self, _: Any) -> float:
             return 1 / 0
 
-    class Empty:
+    class Empty(Task):
         name = "nothing"
 
         def load(self, *_: Any) -> Any:

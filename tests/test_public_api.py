@@ -20,12 +20,32 @@ FILE = Path(__file__).with_name("public_api.txt")
 FUNCTION = re.compile(r"<function (\S+) at 0x[0-9a-f]+>")
 WHOLE = ("errors", "outcome", "contracts", "hookspecs", "testing")
 CHOSEN = {
+    "hookspecs": ("DeprecatedHook", "hookimpl", "hookspec"),
     "genome": ("Block", "Genome", "Seed", "differing"),
-    "patch": ("Patch", "apply", "parse_patch", "transplant"),
+    "patch": ("Patch", "apply", "parse_patch", "transplant", "undefined_names"),
     "pareto": (
-        *("clipped", "crowding", "dominates", "fronts", "gains", "hypervolume", "improves", "losses"),
-        *("non_dominated", "pareto_front", "strengths"),
+        *("Point", "clipped", "crowding", "dominates", "fronts", "gains", "hypervolume", "improves"),
+        *("losses", "non_dominated", "pareto_front", "strengths"),
     ),
+    "profile": ("BlockProfile", "ModuleProfile", "block_profiles"),
+    "registry": ("choose", "load_registry"),
+    "reply": ("Form", "edited", "extract"),
+    "structure.moves": ("module_classes", "moves_of"),
+    "grammar.block": ("constraint", "form", "instructions"),
+    "grammar.diff": ("INSTRUCTIONS", "constraint"),
+    "grammar.edits": ("canonical", "constraint", "form", "instructions"),
+    "grammar.moves": ("canonical", "constraint", "form", "instructions"),
+    "grammar.thinking": ("answer_of",),
+    "evaluate": ("open_training", "task_name"),
+    "training.admitting": ("ChannelsError",),
+    "training.colours": ("in_channels", "is_grey"),
+    "training.command": ("open_command", "program_places"),
+    "llm.checking": ("check_local",),
+    "llm.embedded": ("embedded_model",),
+    "llm.local": ("folder_or_name", "load_local"),
+    "llm.server": ("check_server", "open_server"),
+    "llm.uniform": ("UniformModel",),
+    "store.history": ("read_replies",),
     "population": ("Individual", "Step", "dominates", "pareto_front"),
     "config": ("Recipe", "RunConfig", "load_config"),
 }
@@ -51,6 +71,8 @@ def described(name: str) -> Iterator[str]:
     module, _, leaf = name.rpartition(".")
     value = getattr(importlib.import_module(module), leaf)
     yield name + shape(value)
+    if inspect.isabstract(value):
+        yield from (f"{name}.{attribute}: {kind}" for attribute, kind in value.__annotations__.items())
     if inspect.isclass(value):
         for attribute, member in sorted(vars(value).items()):
             if not attribute.startswith(("_", "test_")):
@@ -61,8 +83,10 @@ def described(name: str) -> Iterator[str]:
 
 def shape(value: Any) -> str:
     """How it is called; "" for a class that nobody but the engine builds, and for what is not called."""
-    if inspect.isclass(value) and getattr(value, "_is_protocol", False):
-        return " (protocol)"
+    if inspect.isabstract(value):
+        return " (abstract)"
+    if not inspect.isclass(value) and not inspect.isroutine(inspect.unwrap(value)):
+        return ""
     built_by_others = inspect.isclass(value) and value.__module__ == "ge_engine.genome"
     if built_by_others or getattr(value, "__init__", None) is object.__init__ or is_warning(value):
         return ""

@@ -12,7 +12,7 @@ import doubles
 import pytest
 
 from ge_engine import loop
-from ge_engine.contracts import Context, OperatorStats, Prompt, Reply
+from ge_engine.contracts import Context, Memory, OperatorStats, Prompt, Reply, RunFacts
 from ge_engine.ledger import check
 from ge_engine.outcome import Scored
 from ge_engine.patch import Patch
@@ -30,17 +30,16 @@ def context(rng: int, prose: Sequence[str] = (), **trials: OperatorStats) -> Con
     genome = doubles.seed().genome
     seed = Individual("seed", 0, -1, (), (), genome, Scored({"accuracy": 0.5}))
     return Context(
-        generation=1,
-        rng=random.Random(rng),
         genome=genome,
-        parents=(seed,),
-        seed=seed,
-        elites=(),
-        directions={"accuracy": "max"},
         addresses=genome.evolvable,
+        rng=random.Random(rng),
         read=lambda prompt, reply: Patch(prompt.address, reply.text),
-        trials=lambda dimension, name: trials.get(name.partition("~")[1] or name, OperatorStats()),
-        prose=lambda intent: tuple(prose) if intent == "rephrase:reduce" else (),
+        parents=(seed,),
+        run=RunFacts(generation=1, seed=seed, elites=(), directions={"accuracy": "max"}),
+        memory=Memory(
+            trials=lambda dimension, name: trials.get(name.partition("~")[1] or name, OperatorStats()),
+            prose=lambda intent: tuple(prose) if intent == "rephrase:reduce" else (),
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import doubles
 import pytest
 
-from ge_engine.contracts import Job, Probe
+from ge_engine.contracts import Evaluation, Job, Probe
 from ge_engine.genome import Genome
 from ge_engine.ledger import Ledger
 from ge_engine.outcome import Failed, Fault, Outcome, Scored
@@ -21,7 +21,7 @@ GOOD = Scored({"accuracy": 0.5, "parameters": 3.0})
 SEED = doubles.seed()
 
 
-class Prepared:
+class Prepared(Evaluation):
     """An evaluation whose answers are given by the test, one after the other; None leaves one open."""
 
     def __init__(self, *answers: Outcome | Exception | None) -> None:

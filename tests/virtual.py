@@ -22,7 +22,16 @@ from typing import Any
 import doubles
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Evaluation, Job, LanguageModel, Probe, Reply, Request
+from ge_engine.contracts import (
+    Evaluation,
+    Evaluator,
+    Job,
+    LanguageModel,
+    LanguageModelFactory,
+    Probe,
+    Reply,
+    Request,
+)
 from ge_engine.genome import Genome
 from ge_engine.outcome import Outcome
 from ge_engine.registry import Registry
@@ -99,14 +108,14 @@ class Model(doubles.Scripted):
             yield index, replace(reply, seconds=lognormal(request.key, 59, 147))
 
 
-class ModelFactory:
+class ModelFactory(LanguageModelFactory):
     name = "virtual"
 
     def open(self, argument: str, config: RunConfig) -> LanguageModel:
         return Model()
 
 
-class Workers:
+class Workers(Evaluation):
     """Trainings of median 97 s, 95th percentile 360 s."""
 
     def __init__(self, clock: Clock) -> None:
@@ -121,7 +130,7 @@ class Workers:
         return future
 
 
-class WorkersEvaluator:
+class WorkersEvaluator(Evaluator):
     name = "virtual"
 
     def __init__(self, clock: Clock) -> None:

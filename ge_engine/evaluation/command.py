@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Job, Probe
+from ge_engine.contracts import Evaluation, Job, Probe
 from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.evaluation.devices import cores
 from ge_engine.evaluation.exit_status import Kills
@@ -60,7 +60,7 @@ def open_command(
         evaluation.close()
 
 
-class CommandEvaluation:
+class CommandEvaluation(Evaluation):
     """Implements `contracts.Evaluation` with one process for each job."""
 
     def __init__(

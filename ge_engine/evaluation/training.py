@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Dataset, Job, Objective, Probe, Size
+from ge_engine.contracts import Dataset, Evaluation, Job, Objective, Probe, Size
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.evaluation.checkpoints import Checkpoints, room_for
 from ge_engine.evaluation.constraints import parse_constraints
@@ -89,9 +89,11 @@ def labels_of(data: Dataset) -> dict[str, Labels]:
 
 
 @dataclass
-class TrainEvaluation:
+class TrainEvaluation(Evaluation):
     """Implements `contracts.Evaluation` on top of an executor. `timeout` is seconds per job, `memory` bytes;
     no training step may take `max_slowdown` times as long as the seed's (0: no limit)."""
+
+    measures_sizes = True
 
     executor: Executor
     scorer: Scorer

@@ -23,7 +23,7 @@ MOST_CHARACTERS = 2400
 INSTRUCTIONS = "Answer with the complete new code and nothing else."
 
 
-class Rewriting:
+class Rewriting(Constraint):
     """The constraint of one answer: one part, or `__init__` first and then what depends on it."""
 
     def __init__(self, draft: Draft, tried: frozenset[str]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from ge_engine.contracts import Target
+from ge_engine.contracts import Constraint, Target
 from ge_engine.grammar.choices import (
     NOTHING,
     Part,
@@ -27,7 +27,7 @@ BREADTH = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Constraint):
     """A constraint whose parts do not depend on each other: each is Lark text, in order."""
 
     texts: tuple[str, ...]

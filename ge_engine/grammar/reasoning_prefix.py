@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from ge_engine.code.answer import too_long
 from ge_engine.code.reasoning import without_reasoning
 from ge_engine.code.syntax import normalised
-from ge_engine.contracts import Constraint, Grammar, Reply, Target
+from ge_engine.contracts import Constraint, Grammar, Reply, Target, inheriting
 from ge_engine.grammar.lark_builder import template
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
@@ -51,16 +51,13 @@ def answer_of(text: str) -> str | None:
     return None if unfinished and not answer.strip() else answer.lstrip("\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Thinking:
+class Thinking(Grammar):
     """The form `inner` after a thought of at most `tokens` tokens, which nothing reads."""
 
-    inner: Grammar
-    tokens: int
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
+    def __init__(self, inner: Grammar, tokens: int) -> None:
+        self.name = inner.name
+        self.inner = inner
+        self.tokens = tokens
 
     def instructions(self, target: Target) -> str:
         """Those of the form, and how to think before."""
@@ -73,7 +70,9 @@ class Thinking:
     def constraint(self, target: Target) -> Constraint | Rejected:
         """A thought of its own, then the parts of the form's constraint."""
         inner = self.inner.constraint(target)
-        return inner if isinstance(inner, Rejected) else Thoughtful(inner, self.tokens)
+        if isinstance(inner, Rejected):
+            return inner
+        return Thoughtful(inheriting(Constraint, inner), self.tokens)
 
     def decode(self, reply: Reply, target: Target) -> Patch | Rejected:
         answer = answer_of(reply.text)
@@ -85,7 +84,7 @@ class Thinking:
 
 
 @dataclass(frozen=True, slots=True)
-class Thoughtful:
+class Thoughtful(Constraint):
     """The constraint of one answer: the thought is its first part."""
 
     inner: Constraint
@@ -94,7 +93,7 @@ class Thoughtful:
     @property
     def longest(self) -> int:
         """In characters, as which the thought's tokens count too; 0 where the form has none."""
-        inner = getattr(self.inner, "longest", 0)
+        inner = self.inner.longest
         return inner + CHARACTERS * room(self.tokens) if inner else 0
 
     def part(self, so_far: str) -> str | None:

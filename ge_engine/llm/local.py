@@ -19,7 +19,7 @@ from llguidance.hf import from_tokenizer
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ge_engine.contracts import Prompt, Reply, Request
+from ge_engine.contracts import LanguageModel, Prompt, Reply, Request
 from ge_engine.errors import ModelError
 from ge_engine.llm.batch import Batch, PrefixStore
 from ge_engine.llm.embedded import cache_root
@@ -33,7 +33,7 @@ ROWS_ON_GPU = 128
 ATTENTIONS = {"full_attention", "sliding_attention"}
 
 
-class LocalModel:
+class LocalModel(LanguageModel):
     """A decoder-only transformer with its tokenizer. `rows` is the largest batch."""
 
     def __init__(self, name: str, model: Any, tokenizer: Any, rows: int) -> None:

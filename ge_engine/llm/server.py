@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-from ge_engine.contracts import Reply, Request
+from ge_engine.contracts import LanguageModel, Reply, Request
 from ge_engine.errors import ModelError
 from ge_engine.llm.forms import Form, supported_form
 from ge_engine.places import secrets_of, without
@@ -48,7 +48,7 @@ class Limits:
     pause: float = FIRST_PAUSE
 
 
-class ServerModel:
+class ServerModel(LanguageModel):
     """Answers through `client.chat.completions`. `form` is how the server takes a grammar, None for not."""
 
     def __init__(self, model: str, client: Any, limits: Limits, form: Form | None, *secrets: str) -> None:

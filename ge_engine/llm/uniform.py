@@ -16,7 +16,7 @@ import numpy as np
 from llguidance import LLTokenizer, TokenizerWrapper
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
-from ge_engine.contracts import Reply, Request
+from ge_engine.contracts import LanguageModel, Reply, Request
 from ge_engine.llm.following import Follower
 
 END = 256
@@ -25,7 +25,7 @@ BYTES = 4
 PROSE = "No reason is given: this reply was drawn at random."
 
 
-class UniformModel:
+class UniformModel(LanguageModel):
     """Uniform draws, byte by byte. A request without a constraint is answered with one fixed sentence."""
 
     name = "uniform"
@@ -37,9 +37,6 @@ class UniformModel:
     def most_tokens(self, request: Request) -> tuple[int, int]:
         """Its tokens are bytes."""
         return _prompt_bytes(request), max(BYTES * request.sampling.max_tokens, len(PROSE))
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def _prompt_bytes(request: Request) -> int:

@@ -10,8 +10,6 @@ from ge_engine.population import Direction
 from ge_engine.registry import Registry, choose
 from ge_engine.search.models import factory_of, shares_of
 
-TRAINING = "train"
-
 
 def require_names(config: RunConfig, registry: Registry) -> None:
     """Look up every plugin object that the run will use.
@@ -33,12 +31,12 @@ def require_names(config: RunConfig, registry: Registry) -> None:
     if config.grammar:
         choose(registry.grammars, config.grammar, "grammar")
     evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
-    if config.halving and not getattr(evaluator, "takes_epochs", False):
+    if config.halving and not evaluator.takes_epochs:
         raise ConfigError(
             f"The evaluator {config.evaluator!r} does not train in stages, which halving needs.",
             "Leave --halving out, or give the evaluator `takes_epochs` and heed `Job.epochs`.",
         )
-    if config.evaluator == TRAINING:
+    if evaluator.takes_task:
         choose(registry.tasks, config.task.partition(":")[0], "task")
 
 
@@ -46,9 +44,10 @@ def objectives_of(config: RunConfig, registry: Registry) -> dict[str, Direction]
     """The chosen objectives with their directions: the objective's own, or the one that the settings
     give it ("latency:max"). Raises ConfigError on an unknown one."""
     directions: dict[str, Direction] = {}
+    evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
     for spec in config.objectives:
         name, _, wanted = spec.partition(":")
-        if name not in registry.objectives and config.evaluator != TRAINING:
+        if name not in registry.objectives and not evaluator.takes_task:
             raise ConfigError(
                 f"There is no objective {name!r}.",
                 "Give your figure the name of one that is there, such as loss (smaller is better) or "

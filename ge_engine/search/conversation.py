@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ge_engine.contracts import Constraint, Grammar, Reply, Request, Sampling, Target
+from ge_engine.contracts import Constraint, Grammar, Reply, Request, Sampling, Target, inheriting
 from ge_engine.errors import GeError, ModelError, PluginError
 from ge_engine.events import Announcer
 from ge_engine.grammar.reasoning_prefix import CHARACTERS
@@ -129,6 +129,7 @@ class Conversation:
             constraint = ask.grammar.constraint(target)
             if isinstance(constraint, Rejected):
                 return constraint
+            constraint = inheriting(Constraint, constraint)
             instructions = ask.grammar.instructions(target)
         except Exception as error:
             owner = self._blame("ge_grammars", ask.grammar.name)
@@ -255,7 +256,7 @@ def _canonical(grammar: Grammar | None, reply: Reply, target: Target | None) -> 
 
 def _with_room(sampling: Sampling, constraint: Constraint) -> Sampling:
     """A limit of tokens at which the constraint's longest answer is not cut off."""
-    needed = -(-int(getattr(constraint, "longest", 0)) // CHARACTERS)
+    needed = -(-constraint.longest // CHARACTERS)
     return replace(sampling, max_tokens=max(sampling.max_tokens, needed))
 
 

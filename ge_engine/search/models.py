@@ -12,18 +12,16 @@ from queue import SimpleQueue
 
 from ge_engine.blaming import blaming
 from ge_engine.config import RunConfig
-from ge_engine.contracts import LanguageModel, LanguageModelFactory, Reply, Request
+from ge_engine.contracts import LanguageModel, LanguageModelFactory, Reply, Request, inheriting
 from ge_engine.errors import ConfigError
 from ge_engine.registry import Registry
 
-TEMPLATE = 256
 WEIGHT = re.compile(r"^(?P<model>.+):(?P<weight>\d*\.\d+|[01])$")
 Shares = Sequence[tuple[str, float]]
 
 
 def check_models(config: RunConfig, registry: Registry) -> None:
     """Let each language model of the run say what stands in its way, before anything is made or trained.
-    Factories without `check` say it when they open.
 
     Raises:
         ConfigError: an unknown name, or weights that are all 0.
@@ -31,10 +29,8 @@ def check_models(config: RunConfig, registry: Registry) -> None:
     """
     for spec, factory in _factories(config, registry).items():
         name, _, argument = spec.partition(":")
-        check = getattr(factory, "check", None)
-        if check is not None:
-            with blaming(registry, "ge_language_models", name):
-                check(argument, config)
+        with blaming(registry, "ge_language_models", name):
+            factory.check(argument, config)
 
 
 @contextmanager
@@ -50,7 +46,7 @@ def opened_models(config: RunConfig, registry: Registry) -> Iterator[Models]:
         for spec, factory in _factories(config, registry).items():
             name, _, argument = spec.partition(":")
             with blaming(registry, "ge_language_models", name):
-                opened[spec] = factory.open(argument, config)
+                opened[spec] = inheriting(LanguageModel, factory.open(argument, config))
             stack.callback(opened[spec].close)
         yield Models(opened, shares_of(config))
 
@@ -90,10 +86,12 @@ def split_weights(specs: Sequence[str]) -> list[tuple[str, float]]:
 
 
 class Models:
-    """All language models at once. `islands` are the models of each island with their weights."""
+    """All language models at once. `islands` are the models of each island with their weights; `replays` is
+    the folder of the run that the first one replays."""
 
     def __init__(self, opened: Mapping[str, LanguageModel], islands: Sequence[Shares]) -> None:
         self.name = "+".join(model.name for model in opened.values())
+        self.replays = next((model.replays for model in opened.values()), None)
         self._opened = opened
         self._islands = islands
 
@@ -106,15 +104,9 @@ class Models:
         return rng.choices(shares, weights)[0][0]
 
     def most_tokens(self, request: Request) -> tuple[int, int]:
-        """How many tokens a request may read and write: the model's own bound, if it tells one. Else a token
-        of a prompt has at least one byte, and `TEMPLATE` are for what a chat template puts around it."""
+        """How many tokens a request may read and write: the bound of the model that is asked."""
         model = self._opened.get(request.model) or next(iter(self._opened.values()))
-        own = getattr(model, "most_tokens", None)
-        if own is not None:
-            read, written = own(request)
-            return int(read), int(written)
-        text = request.prompt.system + request.prompt.user
-        return len(text.encode("utf-8", "replace")) + TEMPLATE, request.sampling.max_tokens
+        return model.most_tokens(request)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Each model works on its share in a thread of its own. An error of one ends the batch."""

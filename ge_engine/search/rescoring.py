@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError
+from ge_engine.registry import Registry, choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +21,14 @@ class OwnSettings:
     workers: int | None = None
 
 
-def settled(folder: Path, stored: RunConfig, own: OwnSettings, seeds: int) -> RunConfig:
+def settled(folder: Path, stored: RunConfig, own: OwnSettings, seeds: int, registry: Registry) -> RunConfig:
     """The settings of a run for `seeds` further trainings of its finalists, with the session's own.
 
     Raises:
         ConfigError: the run is scored by another evaluator than the session's.
     """
     if (stored.evaluator, stored.evaluator_argument) != (own.evaluator, own.evaluator_argument):
-        raise _unasked(folder, stored)
+        raise _unasked(folder, stored, registry)
     return replace(
         stored,
         rescore_seeds=seeds,
@@ -37,19 +38,8 @@ def settled(folder: Path, stored: RunConfig, own: OwnSettings, seeds: int) -> Ru
     )
 
 
-def _unasked(folder: Path, stored: RunConfig) -> ConfigError:
+def _unasked(folder: Path, stored: RunConfig, registry: Registry) -> ConfigError:
     """What the run's folder would have run, which a session must ask for itself."""
-    told = {
-        "train": ("training", "Leave --command and --evaluator out."),
-        "command": (
-            f"the program {stored.evaluator_argument!r}",
-            "If you know it, give it yourself: --command with the same words.",
-        ),
-        "function": (
-            f"the function {stored.evaluator_argument!r}",
-            f"If you know it, give it yourself: --evaluator {stored.evaluator_argument}",
-        ),
-    }
-    by = f"the evaluator {stored.evaluator!r}"
-    what, hint = told.get(stored.evaluator, (by, f"If you know it: --evaluator {stored.evaluator}"))
+    evaluator = choose(registry.evaluators, stored.evaluator, "evaluator")
+    what, hint = evaluator.described(stored.evaluator_argument)
     return ConfigError(f"The run {folder} is scored by {what}, which it cannot start by itself.", hint)

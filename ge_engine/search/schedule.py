@@ -180,7 +180,7 @@ class Steady(Schedule):
     """
 
     def run(self) -> str:
-        with _script(self._config) as script:
+        with _script(self._shop.models.replays) as script:
             return self._run(script)
 
     def _run(self, script: History | None) -> str:
@@ -242,12 +242,11 @@ class Steady(Schedule):
 
 
 @contextmanager
-def _script(config: RunConfig) -> Iterator[History | None]:
-    name, _, argument = config.llm[0].partition(":")
-    if name != "replay" or not argument:
+def _script(replayed: Path | None) -> Iterator[History | None]:
+    if replayed is None:
         yield None
         return
-    with History(Path(argument)) as history:
+    with History(replayed) as history:
         yield history if history.config.schedule == "steady" else None
 
 

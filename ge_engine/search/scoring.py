@@ -115,9 +115,8 @@ class Scoring:
 
     def discard(self, genome: Genome) -> None:
         """Nothing more will be asked of a training in stages."""
-        forget = getattr(self._evaluation, "discard", None)
-        if forget is not None and self.stages:
-            forget(genome)
+        if self.stages:
+            self._evaluation.discard(genome)
 
     def rescore(self, individual: str, genome: Genome, seeds: int) -> None:
         """Submit a training with each of so many further seeds, those that the ledger holds left out."""

@@ -15,12 +15,14 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import (
     Context,
     Grammar,
+    Memory,
     ModuleProfile,
     Operator,
     Persona,
     Probe,
     Prompt,
     Reply,
+    RunFacts,
     Sampling,
     Target,
 )
@@ -206,20 +208,16 @@ class Breeder:
     def _context(
         self, pool: Pool, rng: random.Random, genome: Genome, parents: tuple[Individual, ...]
     ) -> Context:
+        known = pool.experience
         return Context(
-            generation=pool.generation,
-            rng=rng,
             genome=genome,
-            parents=parents,
-            seed=self.seed,
-            elites=pool.helpful,
-            directions=self.directions,
             addresses=self.addresses(genome),
+            rng=rng,
             read=_unread,
+            parents=parents,
+            run=RunFacts(pool.generation, self.seed, pool.helpful, self.directions),
+            memory=Memory(known.draw, known.trials, known.prose),
             profile=self.profile(parents[0].genome or genome),
-            draw=pool.experience.draw,
-            trials=pool.experience.trials,
-            prose=pool.experience.prose,
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ge_engine.contracts import Context, Operator, Prompt, Reply
+from ge_engine.contracts import Context, Operator, Prompt, Reply, RunFacts
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import Patch, apply, parse_patch
 from ge_engine.testing.material import (
@@ -69,15 +69,12 @@ class OperatorContract:
         seed = replace(SEED, genome=genome)
         first, second = individual("g0s0", genome, 0.8, 394), individual("g0s1", other, 0.9, 300)
         context = Context(
-            generation=1,
-            rng=random.Random(rng),
             genome=genome,
-            parents=(first, second),
-            seed=seed,
-            elites=(second,),
-            directions=DIRECTIONS,
             addresses=genome.evolvable,
+            rng=random.Random(rng),
             read=_unset,
+            parents=(first, second),
+            run=RunFacts(generation=1, seed=seed, elites=(second,), directions=DIRECTIONS),
         )
         return replace(context, read=read_as_code(context))
 
@@ -153,9 +150,9 @@ class OperatorContract:
 
     def test_it_leaves_the_context_as_it_is(self, operator: Operator) -> None:
         context = self.context()
-        before = (context.genome.source, context.parents, context.elites, context.seed)
+        before = (context.genome.source, context.parents, context.run)
         self.proposed(operator, context)
-        assert (context.genome.source, context.parents, context.elites, context.seed) == before
+        assert (context.genome.source, context.parents, context.run) == before
 
     @pytest.mark.parametrize("text", NASTY_REPLIES, ids=range(len(NASTY_REPLIES)))
     def test_no_reply_makes_it_raise(self, operator: Operator, text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
 
 from ge_engine.contracts import Context, Operator, Proposal
 from ge_engine.hookspecs import hookimpl
@@ -14,9 +13,8 @@ ACTIVATIONS = ("ReLU", "SiLU", "GELU", "Hardswish", "ELU", "Mish")
 PATTERN = re.compile(r"\bnn\.(" + "|".join(ACTIVATIONS) + r")\(\)")
 
 
-class SwapActivation:
+class SwapActivation(Operator):
     name = "swap-activation"
-    kind: Literal["mutation"] = "mutation"
 
     def propose(self, context: Context) -> Proposal:
         fitting = [a for a in context.addresses if PATTERN.search(context.genome.blocks[a].code)]

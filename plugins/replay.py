@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from ge_engine.contracts import Reply, Request
+from ge_engine.contracts import LanguageModel, Reply, Request
 
 
-class ReplayModel:
+class ReplayModel(LanguageModel):
     """Replies by a request's key ("g2s5/0"). A key that the other run never asked ends in an error."""
 
-    def __init__(self, name: str, replies: Mapping[str, Reply]) -> None:
+    def __init__(self, name: str, replies: Mapping[str, Reply], run: Path | None = None) -> None:
         self.name = name
+        self.replays = run
         self._replies = replies
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
@@ -22,9 +24,6 @@ class ReplayModel:
         """What the other run's reply took: it is known."""
         reply = self._replies.get(request.key) or self._missing(request.key)
         return reply.prompt_tokens, reply.completion_tokens
-
-    def close(self) -> None:
-        """Nothing is held: all replies were read at the start."""
 
     def _missing(self, key: str) -> Reply:
         return Reply("", "error", 0, 0, 0.0, self.name, f"the replayed run holds no reply for {key}")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ge_engine.contracts import Reply, Request
+from ge_engine.contracts import LanguageModel, Reply, Request
 from ge_engine.errors import ModelError
 
 POLL_SECONDS = 0.25
@@ -24,7 +24,7 @@ WAITING = "WAITING.md"
 NOTHING = "Nothing waits for an answer.\n"
 
 
-class ManualModel:
+class ManualModel(LanguageModel):
     """Asks through the files of `folder`. Answers are taken in any order; none is given up on.
 
     Raises:

@@ -1,0 +1,68 @@
+"""What plugins exchange with the engine: data classes, and an abstract class for each kind of part.
+
+A plugin author reads the page of a kind here and `hookspecs.py`. A part inherits from its abstract class,
+sets `name`, writes the abstract methods, and overrides of the rest what it does differently.
+"""
+
+from ge_engine.contracts.check import Candidate, Check
+from ge_engine.contracts.deprecation import DeprecatedHook, inheriting
+from ge_engine.contracts.evaluation import Evaluation, Evaluator, Job, Probe
+from ge_engine.contracts.goal import Goal, Size, SizedMove
+from ge_engine.contracts.grammar import Constraint, Grammar, Target
+from ge_engine.contracts.language_model import LanguageModel, LanguageModelFactory, Request
+from ge_engine.contracts.objective import Measurement, Objective
+from ge_engine.contracts.operator import (
+    Context,
+    Memory,
+    Operator,
+    OperatorStats,
+    Proposal,
+    RunFacts,
+    evenly,
+)
+from ge_engine.contracts.persona import Persona
+from ge_engine.contracts.prompt import Prompt, Reply, Sampling
+from ge_engine.contracts.selection import Selector
+from ge_engine.contracts.task import Dataset, Split, Task
+from ge_engine.population import Direction, Individual
+from ge_engine.profile import ModuleProfile
+
+__all__ = [
+    "Candidate",
+    "Check",
+    "Constraint",
+    "Context",
+    "Dataset",
+    "DeprecatedHook",
+    "Direction",
+    "Evaluation",
+    "Evaluator",
+    "Goal",
+    "Grammar",
+    "Individual",
+    "Job",
+    "LanguageModel",
+    "LanguageModelFactory",
+    "Measurement",
+    "Memory",
+    "ModuleProfile",
+    "Objective",
+    "Operator",
+    "OperatorStats",
+    "Persona",
+    "Probe",
+    "Prompt",
+    "Proposal",
+    "Reply",
+    "Request",
+    "RunFacts",
+    "Sampling",
+    "Selector",
+    "Size",
+    "SizedMove",
+    "Split",
+    "Target",
+    "Task",
+    "evenly",
+    "inheriting",
+]

@@ -1,0 +1,119 @@
+"""Evaluators: what probes and scores genomes, and what they say of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ge_engine.config import RunConfig
+from ge_engine.contracts.goal import Size
+from ge_engine.contracts.objective import Objective
+from ge_engine.contracts.task import Task
+from ge_engine.genome import Genome
+from ge_engine.outcome import Outcome
+from ge_engine.profile import ModuleProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the isolated worker saw when it built a genome's model and ran one step.
+
+    `stage` and `error` tell where it stopped ("import", "build", "meta", "forward", "backward",
+    "optimizer"), both "" when it went through. `facts` are numbers by name ("parameters",
+    "flops", ...). `executed` are the addresses of blocks that were run. `class_parameters` are the
+    parameters in all modules of each class that torch does not bring. `fingerprint` is equal for two
+    genomes that compute the same function after one training step. `graph` is equal for two whose forward
+    passes differ in constants alone: the same operations on the same operands give the same shapes.
+    `modules` are those of the model in the order of its tree, the model itself first.
+    """
+
+    stage: str = ""
+    error: str = ""
+    output_shape: tuple[int, ...] = ()
+    finite: bool = True
+    without_gradient: frozenset[str] = frozenset()
+    unregistered: tuple[str, ...] = ()
+    executed: frozenset[str] = frozenset()
+    facts: Mapping[str, float] = field(default_factory=dict)
+    class_parameters: Mapping[str, int] = field(default_factory=dict)
+    fingerprint: str = ""
+    graph: str = ""
+    modules: tuple[ModuleProfile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training. `key` names the individual; `rng_seed` fixes initialisation and order of data.
+
+    `split` "both" asks for validation's figures and, in `Scored.details["test"]`, those of the test split;
+    an evaluator that leaves the latter out is asked for "test" as well. `epochs` asks for the figures after
+    that number of epochs (0: all of the recipe's), which only evaluators with `takes_epochs` are asked for; a
+    later job may go on from there.
+    """
+
+    key: str
+    genome: Genome
+    rng_seed: int
+    split: Literal["validation", "test", "both"] = "validation"
+    epochs: int = 0
+
+
+class Evaluation(ABC):
+    """An open evaluator: probes and scores genomes of one seed, several at once.
+
+    `measures_sizes`: it can build networks without training them, see `sizes`.
+    """
+
+    measures_sizes: bool = False
+
+    @abstractmethod
+    def probe(self, genome: Genome) -> Future[Probe]:
+        """What a worker sees when it builds the model and runs one step. An error is in the probe."""
+
+    @abstractmethod
+    def submit(self, job: Job) -> Future[Outcome]:
+        """The outcome of a training: `Scored` or `Failed`. Returns at once."""
+
+    def discard(self, genome: Genome) -> None:  # noqa: B027
+        """Forget what was kept of this genome between jobs of different `epochs`: no more will come."""
+
+    def sizes(self, genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
+        """The size of each network, None for one that does not run. Asked where `measures_sizes`."""
+        raise NotImplementedError("an evaluation that measures sizes overrides `sizes`")
+
+
+class Evaluator(ABC):
+    """Opens an evaluation. `--evaluator` and `--command` choose it.
+
+    `takes_epochs`: it honours `Job.epochs`, which `halving` needs. `takes_task`: it loads the run's task.
+    `advice` says what to change when the seed cannot be scored.
+    """
+
+    name: str
+    takes_epochs: bool = False
+    takes_task: bool = False
+    advice: str = (
+        "Fix what scores it (--command or --evaluator), or change --timeout, --objective or --constraint."
+    )
+
+    def described(self, argument: str) -> tuple[str, str]:  # noqa: ARG002
+        """What scores a run whose evaluator has this `argument`, and what a session gives to ask for it."""
+        return f"the evaluator {self.name!r}", f"If you know it: --evaluator {self.name}"
+
+    @abstractmethod
+    def open(
+        self,
+        seed: Genome,
+        config: RunConfig,
+        objectives: Sequence[Objective],
+        scratch: Path,
+        tasks: Mapping[str, Task] | None = None,
+    ) -> AbstractContextManager[Evaluation]:
+        """An evaluation of genomes of `seed`, closed at the end. `tasks` are those of the run's registry;
+        without them, the installed plugins' tasks. Raises SeedError when the seed does not build, run or
+        train, ConfigError on settings that it cannot work with."""

@@ -1,0 +1,128 @@
+"""Operators: what may be looked at when a patch is proposed, and what a proposal is."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from ge_engine.contracts.deprecation import DeprecatedHook
+from ge_engine.contracts.prompt import Prompt, Reply
+from ge_engine.genome import Genome
+from ge_engine.outcome import Rejected, Skipped
+from ge_engine.patch import Patch
+from ge_engine.population import Direction, Individual
+from ge_engine.profile import ModuleProfile
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorStats:
+    """How the children did that something had a part in: an operator, an intent, a persona, a block, ...
+
+    Of the `children`, `better` were not dominated by any parent and dominated one; `admitted` passed the
+    checks; `scored` were trained to a score. `gain` is the hypervolume that they added when they were born,
+    as a share of the box around all that the run has scored (0 where it was not asked for).
+    """
+
+    children: int = 0
+    better: int = 0
+    admitted: int = 0
+    scored: int = 0
+    gain: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """The mean of the success rate under a Beta(1, 1) prior: one half for what was never tried."""
+        return (self.better + 1) / (self.children + 2)
+
+
+Draw = Callable[[random.Random, str, Sequence[str]], str]
+
+
+def evenly(rng: random.Random, _dimension: str, names: Sequence[str]) -> str:
+    """One of `names`, each as likely as the others."""
+    return rng.choice(names)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """Where the run stands: the generation that is bred, the scored seed, the elites whose change gained on
+    it somewhere, and the direction of each objective."""
+
+    generation: int
+    seed: Individual
+    elites: tuple[Individual, ...]
+    directions: Mapping[str, Direction]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the run knew when the generation began.
+
+    `draw(rng, dimension, names)` chooses a name by what did well where the run is adaptive, else evenly.
+    `trials(dimension, name)` counts the children of a name; `prose(intent)` are the replies to prompts of
+    this intent that asked for prose, oldest first.
+    """
+
+    draw: Draw = evenly
+    trials: Callable[[str, str], OperatorStats] = lambda _dimension, _name: OperatorStats()
+    prose: Callable[[str], Sequence[str]] = lambda _intent: ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an operator may look at.
+
+    `genome` is what it patches: the first parent's, or the result of the step before it. `addresses` are the
+    blocks that this run may rewrite in it, `rng` is the only source of random numbers, `read` turns a reply
+    into a patch. `profile` lists the modules of the first parent's network, the network itself first; empty
+    where it was not profiled.
+    """
+
+    genome: Genome
+    addresses: tuple[str, ...]
+    rng: random.Random
+    read: Callable[[Prompt, Reply], Patch | Rejected]
+    parents: tuple[Individual, ...]
+    run: RunFacts
+    memory: Memory = field(default_factory=Memory)
+    profile: tuple[ModuleProfile, ...] = ()
+
+    def choose(self, dimension: str, names: Sequence[str]) -> str:
+        """One of the names of a dimension ("intent", "block"), as `memory.draw` chooses."""
+        return self.memory.draw(self.rng, dimension, names)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """A field that version 0.1.0 had here, with a warning that says where it stands now."""
+            if name not in _MOVED:
+                raise AttributeError(f"a context has no {name!r}")
+            warnings.warn(f"context.{name} is context.{_MOVED[name]}.{name}.", DeprecatedHook, stacklevel=2)
+            return getattr(getattr(self, _MOVED[name]), name)
+
+
+_MOVED = {
+    **dict.fromkeys(RunFacts.__dataclass_fields__, "run"),
+    **dict.fromkeys(Memory.__dataclass_fields__, "memory"),
+}
+
+Proposal = Generator[Prompt, Reply, Patch | Rejected | Skipped]
+
+
+class Operator(ABC):
+    """Proposes a patch. Does no I/O: yields prompts, is sent replies, returns a patch.
+
+    `kind` says where the loop draws it: "mutation" (one parent), "mating" (two parents) or
+    "eot" (a mutation guided by what helped an elite; from generation 1 on).
+    """
+
+    name: str
+    kind: Literal["mutation", "mating", "eot"] = "mutation"
+
+    @abstractmethod
+    def propose(self, context: Context) -> Proposal:
+        """A generator of prompts that returns the patch, a rejection that it was given, or `Skipped`."""

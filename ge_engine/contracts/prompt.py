@@ -1,0 +1,48 @@
+"""What an operator asks a language model, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ge_engine.contracts.goal import Goal
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What an operator asks. `address` is the block that the reply rewrites, "" for prose.
+
+    `grammar` names the form of the answer ("block", "edits", ...); None asks for free text. `material` is
+    code that the grammar may take statements from: another parent's version of the block. `goal` is what the
+    child must do to its parent's figures; the form "moves" offers nothing else.
+    """
+
+    system: str
+    user: str
+    address: str = ""
+    grammar: str | None = None
+    intent: str = ""
+    material: str = ""
+    goal: Goal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """`max_tokens` bounds the reply; `seed` makes a local model's draw repeatable."""
+
+    temperature: float
+    max_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`finish`: "stop", "length" (cut off at the token limit) or "error" (see `error`)."""
+
+    text: str
+    finish: Literal["stop", "length", "error"]
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    model: str
+    error: str = ""
