@@ -1,0 +1,40 @@
+"""The seed is probed and scored before any prompt: a run begins from a file that works."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Evaluation, Probe
+from ge_engine.errors import SeedError
+from ge_engine.genome import Genome
+from ge_engine.ledger import Ledger, Settled
+from ge_engine.outcome import Scored
+from ge_engine.population import SEED_ID, Individual
+from ge_engine.search.scoring import Scoring
+
+
+def admitted_seed(
+    genome: Genome, config: RunConfig, ledger: Ledger, evaluation: Evaluation, scoring: Scoring
+) -> tuple[Individual, Probe]:
+    """The seed with its scores, and what a worker saw of it. Raises SeedError with its own error."""
+    seed = Individual(SEED_ID, 0, -1, (), (), genome)
+    probe = evaluation.probe(genome).result()
+    if probe.error:
+        raise SeedError(f"The seed does not run ({probe.stage}): {probe.error}", "Mend it; see also --entry.")
+    ledger.settle([Settled(seed, probe.fingerprint, None)])
+    ledger.add_probe(genome.digest, probe)
+    scoring.score(SEED_ID, genome)
+    scoring.drain()
+    outcome = ledger.score(genome.digest, "validation")
+    if not isinstance(outcome, Scored):
+        reason = outcome.reason if outcome else "no score"
+        trained = config.evaluator == "train"
+        raise SeedError(
+            f"The seed cannot be scored: {reason}",
+            "Mend it, or change --timeout or the recipe."
+            if trained
+            else "Mend what scores it (--command or --evaluator), or change --timeout, --objective or "
+            "--constraint.",
+        )
+    return replace(seed, outcome=outcome), probe
