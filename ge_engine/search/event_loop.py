@@ -58,10 +58,3 @@ class EventLoop:
 def completion(future: Future[T]) -> Generator[Future[T], Future[T], Future[T]]:
     """`await completion(future)` gives `future` once it has a result, has failed or was cancelled."""
     return (yield future)
-
-
-def finished(value: T) -> Future[T]:
-    """A future that has its result already."""
-    future: Future[T] = Future()
-    future.set_result(value)
-    return future
