@@ -17,7 +17,7 @@ from ge_engine.outcome import Rejected, Scored
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual
 from ge_engine.search.child import ChildPipeline, Offspring
-from ge_engine.search.proposing import Answer, Question
+from ge_engine.search.proposing import Question
 from ge_engine.search.slots import Slot
 from ge_engine.search.variation import MatingPool, Variation
 
@@ -78,13 +78,12 @@ def bred(
     `verdict`; without a text, what it asks first."""
     questions: list[Question] = []
 
-    async def ask(_slot: Slot, _pool: MatingPool, question: Question) -> Answer:
+    async def ask(question: Question) -> Reply:
         questions.append(question)
         if text is None:
             raise Asked
-        return Answer(
-            Reply(text, "stop", 1, 1, 0.0, "test"), Target(question.genome, question.prompt.address)
-        )
+        question.target = Target(question.genome, question.prompt.address)
+        return Reply(text, "stop", 1, 1, 0.0, "test")
 
     services = SimpleNamespace(variations=[made], checks=SimpleNamespace(static=lambda *_: verdict))
     child = ChildPipeline(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from functools import partial
 
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, Skipped
@@ -65,8 +64,8 @@ class ChildPipeline:
         names, genome, steps = tuple(one.id for one in parents), parents[0].genome, tuple[Step, ...]()
         for operator in operators:
             assert genome is not None
-            ask = partial(self.prompting.ask, self.slot, self.pool)
-            work = Proposing(variation, operator, self.pool, rng, genome, parents, ask)
+            ask = self.prompting.ask
+            work = Proposing(variation, operator, self.pool, self.slot, rng, genome, parents, ask)
             repairs, proposed = variation.config.repairs, await work.propose()
             while True:
                 if isinstance(proposed, Skipped):

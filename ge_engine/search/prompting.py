@@ -11,7 +11,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 from ge_engine.contracts import Constraint, Grammar, Reply, Request, Sampling, Target
@@ -19,33 +19,13 @@ from ge_engine.errors import GeError, ModelError, PluginError
 from ge_engine.grammar.thinking import CHARACTERS
 from ge_engine.outcome import Rejected, storable
 from ge_engine.search.event_loop import completion
-from ge_engine.search.proposing import Answer, Question
+from ge_engine.search.proposing import Question
 from ge_engine.search.services import RunServices
-from ge_engine.search.slots import Slot
-from ge_engine.search.variation import MatingPool
 from ge_engine.store.records import Call
 
 Topic = tuple[str, str, str]
 """Digest, address and form of answer."""
 HINT = "Mend it and run the same command again: it goes on where it stopped."
-
-
-@dataclass(slots=True)
-class Pending:
-    """A question on its way to its reply. `stored`: the call of an earlier session that asked it."""
-
-    slot: Slot
-    pool: MatingPool
-    question: Question
-    target: Target | None = None
-    request: Request | None = None
-    stored: Call | None = None
-    reply: Future[Reply | Rejected] = field(default_factory=Future)
-
-    @property
-    def topic(self) -> Topic | None:
-        grammar, question = self.question.grammar, self.question
-        return (question.genome.digest, question.prompt.address, grammar.name) if grammar else None
 
 
 class Prompting:
@@ -55,7 +35,7 @@ class Prompting:
         self._services = services
         self._generation = generation
         self._resumed = resumed
-        self._asking: list[Pending] = []
+        self._asking: list[Question] = []
         self._untaken = 0
         self._calls = Counter[str]()
         self._answers: dict[Topic, set[str]] = defaultdict(set)
@@ -66,18 +46,17 @@ class Prompting:
         """Whether children wait for the next round."""
         return bool(self._asking)
 
-    async def ask(self, slot: Slot, pool: MatingPool, question: Question) -> Answer | Rejected:
+    async def ask(self, one: Question) -> Reply | Rejected:
         """Ask in the next round; Rejected where the form of answer offers nothing for the block."""
-        one = Pending(slot, pool, question)
         self._asking.append(one)
         reply = (await completion(one.reply)).result()
         self._untaken -= 1
         if isinstance(reply, Rejected):
             return reply
         call = one.stored or self._recorded(one, reply)
-        if one.topic and call.canonical:
-            self._fresh.append((one.topic, call.canonical))
-        return Answer(call.reply, one.target)
+        if call.canonical and (topic := _topic(one)):
+            self._fresh.append((topic, call.canonical))
+        return call.reply
 
     def round(self) -> str:
         """Answer all that is asked, each as soon as its reply is there; "" then, else why some prompts were
@@ -101,7 +80,7 @@ class Prompting:
         self._fresh.clear()
         return reason
 
-    def _answer(self, one: Pending, reply: Reply | Rejected) -> None:
+    def _answer(self, one: Question, reply: Reply | Rejected) -> None:
         self._untaken += 1
         one.reply.set_result(reply)
 
@@ -111,7 +90,7 @@ class Prompting:
             "asked", generation=self._generation, count=len(sent), answered=answered, keys=keys
         )
 
-    def _prepared(self, one: Pending) -> Reply | Rejected | None:
+    def _prepared(self, one: Question) -> Reply | Rejected | None:
         """Make the request ready; what is known of its reply without asking."""
         one.target = self._target(one)
         request = self._request(one)
@@ -122,28 +101,20 @@ class Prompting:
         one.stored = self._services.ledger.reply(request.key) if self._resumed else None
         return one.stored.reply if one.stored else None
 
-    def _target(self, one: Pending) -> Target | None:
-        if one.topic is None:
+    def _target(self, one: Question) -> Target | None:
+        topic, prompt = _topic(one), one.prompt
+        if topic is None:
             return None
-        before = self._services.ledger.tried(*one.topic, self._generation)
-        genome, prompt = one.question.genome, one.question.prompt
-        return Target(
-            genome,
-            prompt.address,
-            before | self._answers[one.topic],
-            one.question.seed,
-            prompt.material,
-            prompt.goal,
-            partial(self._services.surveys.of, genome, prompt.address),
-        )
+        tried = self._services.ledger.tried(*topic, self._generation) | self._answers[topic]
+        survey = partial(self._services.surveys.of, one.genome, prompt.address)
+        return Target(one.genome, prompt.address, tried, one.seed, prompt.material, prompt.goal, survey)
 
-    def _request(self, one: Pending) -> Request | Rejected:
-        question, grammar, target = one.question, one.question.grammar, one.target
+    def _request(self, one: Question) -> Request | Rejected:
+        grammar, target = one.grammar, one.target
         key = f"{one.slot.id}/{self._calls[one.slot.id]}"
-        odds = one.pool.experience.odds
-        model = self._services.models.chosen(one.slot.island, key, question.sampling.seed, odds)
+        model = self._services.models.chosen(one.slot.island, key, one.sampling.seed, one.odds)
         if grammar is None or target is None:
-            return Request(key, question.prompt, question.sampling, model=model)
+            return Request(key, one.prompt, one.sampling, model=model)
         try:
             constraint = grammar.constraint(target)
             if isinstance(constraint, Rejected):
@@ -152,11 +123,11 @@ class Prompting:
         except Exception as error:
             owner = self._services.variations[one.slot.island].blame("ge_grammars", grammar.name)
             return Rejected("plugin", f"the grammar {grammar.name!r} of {owner} failed: {error!r}")
-        user = question.prompt.user + "\n\n" + instructions if instructions else question.prompt.user
-        prompt = replace(question.prompt, user=user, grammar=grammar.name)
-        return Request(key, prompt, _with_room(question.sampling, constraint), constraint, model)
+        user = one.prompt.user + "\n\n" + instructions if instructions else one.prompt.user
+        prompt = replace(one.prompt, user=user, grammar=grammar.name)
+        return Request(key, prompt, _with_room(one.sampling, constraint), constraint, model)
 
-    def _converse(self, pending: Sequence[Pending]) -> str:
+    def _converse(self, pending: Sequence[Question]) -> str:
         """Send the prompts: all at once, or as many as the budget holds with all that they may take, and the
         next ones when these have shown what they took. Why some were not sent, or ""."""
         limits, models = self._services.limits, self._services.models
@@ -180,10 +151,10 @@ class Prompting:
             self._services.event_loop.until(lambda: not self._untaken)
         return ""
 
-    def _send(self, pending: Sequence[Pending], requests: Sequence[Request]) -> list[tuple[Pending, Reply]]:
+    def _send(self, pending: Sequence[Question], requests: Sequence[Request]) -> list[tuple[Question, Reply]]:
         """The model works in a thread of its own; replies, probes and scores are taken in this one.
         What ended in an error is given back."""
-        left, errors, done = dict(enumerate(pending)), list[tuple[Pending, Reply]](), Future[None]()
+        left, errors, done = dict(enumerate(pending)), list[tuple[Question, Reply]](), Future[None]()
 
         def generate() -> None:
             try:
@@ -217,10 +188,10 @@ class Prompting:
     def _model(self) -> str:
         return f"The language model {self._services.models.name}"
 
-    def _recorded(self, one: Pending, reply: Reply) -> Call:
+    def _recorded(self, one: Question, reply: Reply) -> Call:
         assert one.request is not None
         reply = replace(reply, text=storable(reply.text), error=storable(reply.error))
-        grammar = one.question.grammar
+        grammar = one.grammar
         call = Call(
             key=one.request.key,
             individual=one.slot.id,
@@ -228,7 +199,7 @@ class Prompting:
             prompt=one.request.prompt,
             sampling=one.request.sampling,
             reply=reply,
-            digest=one.question.genome.digest,
+            digest=one.genome.digest,
             grammar=grammar.name if grammar else "",
             canonical=_canonical(grammar, reply, one.target),
         )
@@ -244,6 +215,10 @@ class Prompting:
             model=reply.model,
         )
         return call
+
+
+def _topic(one: Question) -> Topic | None:
+    return (one.genome.digest, one.prompt.address, one.grammar.name) if one.grammar else None
 
 
 def _canonical(grammar: Grammar | None, reply: Reply, target: Target | None) -> str:

@@ -4,41 +4,58 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 
-from ge_engine.contracts import Context, Goal, Grammar, Operator, Persona, Prompt, Reply, Sampling, Target
+from ge_engine.contracts import (
+    Context,
+    Goal,
+    Grammar,
+    Operator,
+    Persona,
+    Prompt,
+    Reply,
+    Request,
+    Sampling,
+    Target,
+)
 from ge_engine.genome import Genome
 from ge_engine.grammar.thinking import room
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import Patch
 from ge_engine.population import Individual, Step
+from ge_engine.search.slots import Slot
 from ge_engine.search.variation import MatingPool, Variation
+from ge_engine.store.records import Call
 from ge_engine.validate import Verdict
 
 PROMPTS = 16
 Proposed = Patch | Rejected | Skipped
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question:
-    """A framed prompt about `genome`; `grammar` is None for prose; `seed` varies the constraint."""
+    """A framed prompt about `genome`; `grammar` is None for prose; `seed` varies the constraint, `odds` scale
+    the weights of the language models.
 
+    The rest is known when it is sent: the `target` of a grammar, the `request`, and the call `stored` by an
+    earlier session that has asked it.
+    """
+
+    slot: Slot
     prompt: Prompt
     genome: Genome
     grammar: Grammar | None
     sampling: Sampling
     seed: int
+    odds: Callable[[str, str], float]
+    target: Target | None = None
+    request: Request | None = None
+    stored: Call | None = None
+    reply: Future[Reply | Rejected] = field(default_factory=Future)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A reply and, where a grammar was asked for, the target it was asked about."""
-
-    reply: Reply
-    target: Target | None
-
-
-Ask = Callable[[Question], Awaitable[Answer | Rejected]]
+Ask = Callable[[Question], Awaitable[Reply | Rejected]]
 
 
 class Proposing:
@@ -49,6 +66,7 @@ class Proposing:
         variation: Variation,
         operator: Operator,
         pool: MatingPool,
+        slot: Slot,
         rng: random.Random,
         genome: Genome,
         parents: tuple[Individual, ...],
@@ -58,6 +76,8 @@ class Proposing:
         self._variation = variation
         self._operator = operator
         self._persona: Persona = pool.pick(rng, "persona", variation.personas)
+        self._slot = slot
+        self._odds = pool.experience.odds
         self._rng = rng
         self._send = ask
         self._targets: dict[Prompt, Target | None] = {}
@@ -81,10 +101,10 @@ class Proposing:
         for _ in range(PROMPTS):
             answer = await self._ask(prompt)
             try:
-                if not isinstance(answer, Answer):
+                if not isinstance(answer, Reply):
                     proposal.close()
                     return answer
-                prompt = proposal.send(answer.reply)
+                prompt = proposal.send(answer)
             except StopIteration as end:
                 return self._allowed(end.value)
             except Exception as error:
@@ -118,7 +138,7 @@ class Proposing:
         self._notes.append("repaired " + rejected.stage)
         if isinstance(answer, Rejected):
             return answer
-        patch = self._read(again, answer.reply)
+        patch = self._read(again, answer)
         return patch if isinstance(patch, Rejected) else self._within(patch)
 
     def step(self, proposed: Patch | Rejected) -> Step:
@@ -134,7 +154,7 @@ class Proposing:
             note="; ".join([*self._notes, *(proposed.notes if isinstance(proposed, Patch) else ())]),
         )
 
-    async def _ask(self, prompt: Prompt) -> Answer | Rejected | Skipped:
+    async def _ask(self, prompt: Prompt) -> Reply | Rejected | Skipped:
         if not isinstance(prompt, Prompt):
             return self._failed(TypeError(f"it asked with {prompt!r}, no Prompt"))
         grammar: Grammar | None = None
@@ -148,16 +168,17 @@ class Proposing:
         framed = self._framed(prompt)
         if isinstance(framed, Rejected):
             return framed
-        question = Question(framed, self.context.genome, grammar, sampling, self._rng.getrandbits(31))
-        answer = await self._send(question)
-        if isinstance(answer, Rejected):
-            return answer if answer.stage == "plugin" else Skipped(answer.reason)
-        if answer.reply.finish == "error":
-            return Rejected("model", answer.reply.error or "the language model gave no answer")
-        self._targets[prompt] = answer.target
+        seed, genome = self._rng.getrandbits(31), self.context.genome
+        question = Question(self._slot, framed, genome, grammar, sampling, seed, self._odds)
+        reply = await self._send(question)
+        if isinstance(reply, Rejected):
+            return reply if reply.stage == "plugin" else Skipped(reply.reason)
+        if reply.finish == "error":
+            return Rejected("model", reply.error or "the language model gave no answer")
+        self._targets[prompt] = question.target
         if grammar is not None:
-            self._asked = (replace(prompt, grammar=grammar.name), answer.reply)
-        return answer
+            self._asked = (replace(prompt, grammar=grammar.name), reply)
+        return reply
 
     def _sampling(self, grammar: Grammar | None) -> Sampling:
         config = self._variation.config

@@ -84,7 +84,7 @@ class Settlement:
         """Whether the score is not to be begun yet: a child of an earlier slot does the same, or an earlier
         session has decided. Then `settle` finds the score, or none is wanted."""
         return (self._resumed and self._services.ledger.settled(tested.slot.id)) or any(
-            one.slot < tested.slot and one.rejected is None and one.fingerprint == tested.fingerprint != ""
+            one.fingerprint == tested.fingerprint != "" and one.rejected is None and one.slot < tested.slot
             for one in self._waiting.values()
         )
 
