@@ -118,7 +118,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("scoring", "variation", "termination", "addresses", "models", "survey"),
     ("proposing", "selection", "resolution", "halving", "rescoring", "run_folder", "run_state"),
     ("services", "seed_admission", "finalists"),
-    ("prompting", "settlement"),
+    ("session", "prompting", "settlement"),
     ("child",),
     ("generation",),
     ("schedule",),

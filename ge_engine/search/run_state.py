@@ -37,6 +37,11 @@ class RunState:
         """Everybody alive, each once."""
         return list({one.id: one for island in self.populations for one in island}.values())
 
+    @property
+    def front_data(self) -> list[tuple[str, dict[str, float]]]:
+        """Ids and objectives, as events tell a front."""
+        return [(one.id, dict(one.objectives)) for one in self.front]
+
     def _load(self, identity: str) -> Individual:
         one = self.seed if identity == SEED_ID else self._ledger.individual(identity)
         if one is None:

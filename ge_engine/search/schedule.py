@@ -80,7 +80,7 @@ class Schedule(ABC):
             admitted=sum(1 for _ in generation.admitted()),
             scored=scored,
             rejected=dict(generation.rejections()),
-            front=front_data(state.front),
+            front=state.front_data,
         )
 
     def _ended(self, one: Individual) -> bool:
@@ -201,8 +201,3 @@ def _script(config: RunConfig) -> Iterator[History | None]:
 
 
 SCHEDULES: Mapping[str, type[Schedule]] = {"generational": Generational, "steady": Steady}
-
-
-def front_data(front: Sequence[Individual]) -> list[tuple[str, dict[str, float]]]:
-    """Ids and objectives, as events tell a front."""
-    return [(one.id, dict(one.objectives)) for one in front]
