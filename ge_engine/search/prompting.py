@@ -25,7 +25,7 @@ from ge_engine.store.records import Call
 
 Topic = tuple[str, str, str]
 """Digest, address and form of answer."""
-HINT = "Mend it and run the same command again: it goes on where it stopped."
+HINT = "Fix it and run the same command again: it goes on where it stopped."
 
 
 class Prompting:

@@ -21,7 +21,7 @@ def admitted_seed(
     seed = Individual(SEED_ID, 0, -1, (), (), genome)
     probe = evaluation.probe(genome).result()
     if probe.error:
-        raise SeedError(f"The seed does not run ({probe.stage}): {probe.error}", "Mend it; see also --entry.")
+        raise SeedError(f"The seed does not run ({probe.stage}): {probe.error}", "Fix it; see also --entry.")
     ledger.settle([Settled(seed, probe.fingerprint, None)])
     ledger.add_probe(genome.digest, probe)
     scoring.score(SEED_ID, genome)
@@ -32,9 +32,9 @@ def admitted_seed(
         trained = config.evaluator == "train"
         raise SeedError(
             f"The seed cannot be scored: {reason}",
-            "Mend it, or change --timeout or the recipe."
+            "Fix it, or change --timeout or the recipe."
             if trained
-            else "Mend what scores it (--command or --evaluator), or change --timeout, --objective or "
+            else "Fix what scores it (--command or --evaluator), or change --timeout, --objective or "
             "--constraint.",
         )
     return replace(seed, outcome=outcome), probe
