@@ -41,7 +41,7 @@ from ge_engine.outcome import Rejected, Scored, Skipped
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual
 from ge_engine.registry import Registry, load_registry
-from ge_engine.validate import Ladder, Trial
+from ge_engine.validate import CheckPipeline, Trial
 
 SEED_FILE = Path(__file__).parents[1] / "examples" / "exquisitenet_v2.py"
 DIRECTIONS: dict[str, Direction] = {"accuracy": "max", "parameters": "min"}
@@ -88,7 +88,7 @@ class Bench:
         self.config = config
         self.seed = seed
         self.seed_probe = evaluation.probe(seed).result()
-        self.ladder = Ladder(registry.checks.values(), self.seed_probe, lambda name: name)
+        self.ladder = CheckPipeline(registry.checks.values(), self.seed_probe, lambda name: name)
         self.origin = _individual("seed", seed, 0.90)
         self.pool = self._pool(16)
 

@@ -23,6 +23,7 @@ import doubles  # noqa: E402
 import virtual  # noqa: E402
 
 from ge_engine import loop  # noqa: E402
+from ge_engine.search import event_loop  # noqa: E402
 
 WORKERS = 8
 POPULATION = 40
@@ -48,8 +49,8 @@ def utilisation(schedule: str, children: int) -> tuple[float, float]:
         generations=-(-children // POPULATION),
         elites=POPULATION,
     )
-    inbox = mock.patch.object(loop, "SimpleQueue", return_value=virtual.Inbox(clock))
-    with tempfile.TemporaryDirectory() as scratch, inbox:
+    queue = mock.patch.object(event_loop, "SimpleQueue", return_value=virtual.Queue(clock))
+    with tempfile.TemporaryDirectory() as scratch, queue:
         loop.run(doubles.seed(), config, virtual.registry(clock), Path(scratch) / "run", observe)
     (began, before, _), (ended, after, _) = marks[0], marks[-1]
     return (after - before) / (WORKERS * (ended - began)), (ended - began) / 3600

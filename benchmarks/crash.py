@@ -1,6 +1,6 @@
-"""Kills a scripted run at random moments, resumes it each time, and compares the ledgers but for times.
+"""Kills a scripted run at statements drawn at random, resumes it each time, and compares the ledgers.
 
-    python -m benchmarks.crash [MOMENTS] [CHILDREN]      default: 50 200
+    python -m benchmarks.crash [MOMENTS] [CHILDREN] [SEED]      default: 50 200, and a seed of the clock
 
 Leaves with 1 when the killed run's ledger differs from the uninterrupted one's.
 """
@@ -23,13 +23,14 @@ from ge_engine.ledger import check  # noqa: E402
 def main() -> int:
     moments = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     children = int(sys.argv[2]) if len(sys.argv) > 2 else 200
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else int(time.time())
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
-        result = crashing.campaign(Path(scratch), moments, children, seed=int(time.time()))
+        result = crashing.campaign(Path(scratch), moments, children, seed)
         problems = check(Path(scratch) / "killed")
     differing = [table for table, rows in result.whole.items() if rows != result.killed[table]]
     print(
-        f"{result.kills} kills in {result.sessions} sessions, {children} children, "
+        f"{result.kills} kills in {result.sessions} sessions, {children} children, seed {seed}, "
         f"{time.monotonic() - began:.0f} s: "
         + (f"differing tables: {', '.join(differing)}" if differing else "the ledgers are equal")
     )

@@ -126,7 +126,7 @@ def rank_sum(first: Sequence[float], second: Sequence[float]) -> float:
     """Two-sided p-value of the rank-sum test (Wilcoxon 1945; Mann and Whitney 1947), ties at mid-ranks.
 
     By SciPy's permutation test: exact, over all ways to deal the values out to both sides, up to `DEALS` of
-    them, and over so many drawn ones above that. One value against others shows nothing: 1.
+    them, and over that number of drawn ones above it. One value against others shows nothing: 1.
     """
     if min(len(first), len(second)) < 2:
         return 1.0
@@ -145,7 +145,7 @@ def rank_sum(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def smallest_p_value(first: int, second: int) -> float:
-    """What the rank-sum test of so many values against so many gives at the least: 0.1 for three against
+    """What the rank-sum test of `first` values against `second` gives at the least: 0.1 for three against
     three, which is why three repeats can show no difference."""
     return min(1.0, 2 / math.comb(first + second, first))
 

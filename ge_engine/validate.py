@@ -1,6 +1,6 @@
-"""The ladder: the checks in order, cheap ones first; the first rejection stops.
+"""The check pipeline: the checks in order, cheap ones first; the first rejection stops.
 
-Static rungs look at code alone. Probe rungs look at what the isolated worker saw.
+Static checks look at code alone. Probe checks look at what the isolated worker saw.
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ ProbeLookUp = Callable[[str], Probe | None]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A patched genome that asks to be admitted. `final` is False after the first of two steps; `goal` is
-    what the last prompt asked of its figures."""
+    """A patched genome that is to be judged. `goal` is what the last prompt asked of its figures."""
 
     genome: Genome
     parent: Genome
     patch: Patch
-    final: bool = True
     goal: Goal | None = None
 
 
@@ -44,7 +42,7 @@ class Verdict:
         return cls(rejected, lambda: rejected.reason)
 
 
-class Ladder:
+class CheckPipeline:
     """Runs `checks` by kind and order. A check that raises costs its candidate, and names itself."""
 
     def __init__(
@@ -56,23 +54,23 @@ class Ladder:
     ) -> None:
         """`blame(name)` says which plugin brought the check of that name, `probe_of(digest)` what the worker
         saw of a genome of this run."""
-        self._rungs = sorted(checks, key=lambda check: (check.order, check.name))
+        self._checks = sorted(checks, key=lambda check: (check.order, check.name))
         self._seed_probe = seed_probe
         self._blame = blame
         self._probe_of = probe_of
 
     def static(self, trial: Trial, seen: LookUp) -> Rejected | None:
         """What can be said from the code alone. `seen` maps a digest to the individual that had it."""
-        return self._climb("static", self._candidate(trial, None, seen, nobody))
+        return self._run("static", self._candidate(trial, None, seen, nobody))
 
     def probed(self, trial: Trial, probe: Probe, seen: LookUp, seen_function: LookUp) -> Rejected | None:
         """What a build, a forward, a backward and an optimizer step in the worker say."""
-        return self._climb("probe", self._candidate(trial, probe, seen, seen_function))
+        return self._run("probe", self._candidate(trial, probe, seen, seen_function))
 
     def verdict(
         self, trial: Trial, probe: Probe | None, rejected: Rejected, seen: LookUp, seen_function: LookUp
     ) -> Verdict:
-        """What a language model may know of `rejected`: the rungs say it of a probe without the candidate's
+        """What a language model may know of `rejected`: the checks say it of a probe without the candidate's
         words. Without a probe, that something failed."""
 
         def told() -> str:
@@ -101,8 +99,8 @@ class Ladder:
             self._probe_of(trial.parent.digest) if compared else None,
         )
 
-    def _climb(self, kind: Literal["static", "probe"], candidate: Candidate) -> Rejected | None:
-        for check in self._rungs:
+    def _run(self, kind: Literal["static", "probe"], candidate: Candidate) -> Rejected | None:
+        for check in self._checks:
             if check.kind != kind:
                 continue
             try:

@@ -1,6 +1,7 @@
-"""A scripted run in a process of its own that is killed with SIGKILL at random moments and resumed.
+"""A scripted run in a process of its own that is killed with SIGKILL at drawn statements, and resumed.
 
-`python crashing.py FOLDER CHILDREN SETTINGS` is the run (settings as JSON); `campaign` drives it.
+`python crashing.py FOLDER CHILDREN SETTINGS [ROWS FURTHER]` is the run (settings as JSON); `campaign` drives
+it. Where it is killed depends on what is in its ledger, and not on how quick the machine is.
 """
 
 from __future__ import annotations
@@ -8,14 +9,16 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
+import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import doubles
 
@@ -25,6 +28,10 @@ from ge_engine.store.history import History
 
 HERE = Path(__file__).resolve().parent
 SIZE = 20
+FURTHER = 40
+CONNECT = sqlite3.connect
+NEW = re.compile(r"INSERT .*INTO (calls|probes|scores)\b")
+"""Rows that no session writes again once they are there."""
 
 
 @dataclass(frozen=True)
@@ -52,51 +59,63 @@ def settings(children: int, changes: Mapping[str, Any]) -> RunConfig:
     )
 
 
+class Fuse:
+    """Counts the statements that a process gives to SQLite, and kills it with SIGKILL before one of them:
+    after `rows` replies, probes and scores and then `further` statements of any kind."""
+
+    def __init__(self, rows: int = sys.maxsize, further: int = 0) -> None:
+        self.rows = 0
+        self._left = [rows, further]
+
+    def connect(self, *arguments: Any, **settings: Any) -> sqlite3.Connection:
+        database: sqlite3.Connection = CONNECT(*arguments, **settings)
+        database.set_trace_callback(self._count)
+        return database
+
+    def _count(self, statement: str) -> None:
+        new = NEW.match(statement) is not None
+        self.rows += new
+        if self._left[0] > 0:
+            self._left[0] -= new
+        elif self._left[1] > 0:
+            self._left[1] -= 1
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 def campaign(folder: Path, moments: int, children: int, seed: int, **changes: Any) -> Campaign:
-    """Kill `moments` times, each after a random time of work, then let the run end."""
-    rng = random.Random(seed)
-    began = time.monotonic()
+    """Kill `moments` times, each at a statement that is drawn, then let the run end."""
+    rng, fuse = random.Random(seed), Fuse()
     config = settings(children, changes)
-    loop.run(doubles.seed(), config, doubles.registry(), folder / "whole", lambda *_: None)
-    share = (time.monotonic() - began) / moments
+    with mock.patch.object(sqlite3, "connect", fuse.connect):
+        loop.run(doubles.seed(), config, doubles.registry(), folder / "whole", lambda *_: None)
+    share = fuse.rows // moments
     kills = sessions = 0
-    while kills < moments:
+    while kills < moments and sessions < 3 * moments:
         sessions += 1
-        kills += _killed_after(folder / "killed", children, changes, rng.uniform(0, 1.4 * share))
-        if sessions > 3 * moments:
-            break
-    finish = _start(folder / "killed", children, changes)
-    if finish.wait(timeout=120):
-        raise AssertionError("the resumed run did not end well")
+        drawn = rng.randrange(1, max(2, share - FURTHER // 4)), rng.randrange(FURTHER)
+        with _start(folder / "killed", children, changes, *drawn) as process:
+            process.wait()
+        kills += process.returncode == -signal.SIGKILL
+    with _start(folder / "killed", children, changes) as finish:
+        if finish.wait(timeout=600):
+            raise AssertionError("the resumed run did not end well")
     with History(folder / "killed") as killed, History(folder / "whole") as whole:
         return Campaign(kills, sessions + 1, killed.content(), whole.content())
 
 
-def _start(folder: Path, children: int, changes: Mapping[str, Any]) -> subprocess.Popen[bytes]:
+def _start(folder: Path, children: int, changes: Mapping[str, Any], *fuse: int) -> subprocess.Popen[bytes]:
     path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
-        [sys.executable, __file__, str(folder), str(children), json.dumps(changes)],
-        stdout=subprocess.PIPE,
+        [sys.executable, __file__, str(folder), str(children), json.dumps(changes), *map(str, fuse)],
         env={**os.environ, "PYTHONPATH": path},
     )
 
 
-def _killed_after(folder: Path, children: int, changes: Mapping[str, Any], seconds: float) -> bool:
-    """False when the run had ended before its time came."""
-    with _start(folder, children, changes) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(seconds)
-        process.kill()
-        process.wait()
-        return process.returncode == -signal.SIGKILL
-
-
 def main() -> None:
     folder, config = Path(sys.argv[1]), settings(int(sys.argv[2]), json.loads(sys.argv[3]))
-    registry = doubles.registry()
-    print("ready", flush=True)
-    loop.run(doubles.seed(), config, registry, folder, lambda *_: None)
+    with mock.patch.object(sqlite3, "connect", Fuse(*map(int, sys.argv[4:])).connect):
+        loop.run(doubles.seed(), config, doubles.registry(), folder, lambda *_: None)
 
 
 if __name__ == "__main__":

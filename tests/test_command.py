@@ -16,7 +16,7 @@ from ge_engine.evaluation.command import CommandEvaluation, read_scores
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.registry import load_registry
-from ge_engine.search.chosen import objectives_of
+from ge_engine.search.resolution import objectives_of
 from ge_plugins.evaluators import ge_evaluators
 from ge_plugins.objectives import ge_objectives
 from tests.evaluation import genome

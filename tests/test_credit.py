@@ -15,7 +15,7 @@ from ge_engine.contracts import OperatorStats
 from ge_engine.ledger import check
 from ge_engine.search.credit import Credit, ThompsonSampling
 from ge_engine.search.models import Models
-from ge_engine.search.slots import Pool
+from ge_engine.search.variation import MatingPool
 from ge_engine.store.history import History
 from ge_engine.store.statistics import operator_stats, statistics
 
@@ -73,7 +73,7 @@ class Told(ThompsonSampling):
 
 def test_a_success_that_is_not_drawn_more_often() -> None:
     personas = [REGISTRY.personas[name] for name in ("expert", "eccentric", "none")]
-    pool = Pool(1, (), (), Told(expert=(4, 3), eccentric=(4, 1)))
+    pool = MatingPool(1, (), (), Told(expert=(4, 3), eccentric=(4, 1)))
     rng = random.Random(0)
     drawn = Counter(pool.pick(rng, "persona", personas).name for _ in range(3000))
     assert drawn["expert"] > drawn["none"] > drawn["eccentric"] > 100

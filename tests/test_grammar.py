@@ -28,7 +28,7 @@ from ge_engine.llm.uniform import UniformModel, byte_tokenizer
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply
 from ge_engine.reply import Extraction, edited, extract
-from ge_engine.search.conversation import _with_room
+from ge_engine.search.prompting import _with_room
 from ge_plugins.grammars import Block, Diff, Edits
 
 ROOT = Path(__file__).parents[1]

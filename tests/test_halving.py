@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import doubles
@@ -26,6 +25,7 @@ from ge_engine.ledger import Ledger
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.pareto import best_first
 from ge_engine.population import Direction
+from ge_engine.search.event_loop import EventLoop
 from ge_engine.search.halving import Halving, stages_of, survivors
 from ge_engine.search.scoring import Scoring
 from ge_engine.store.history import History
@@ -103,7 +103,7 @@ def fates(folder: Path) -> dict[str, dict[ScoreKey, str]]:
     return found
 
 
-def test_a_brood_that_is_trained_to_the_end_or_a_score_of_a_stage_in_the_population(
+def test_a_cohort_that_is_trained_to_the_end_or_a_score_of_a_stage_in_the_population(
     tmp_path: Path, evaluation: InStages
 ) -> None:
     result = evolve(tmp_path, halving(population=8, generations=2))
@@ -129,7 +129,7 @@ def test_a_training_that_competes_with_itself(tmp_path: Path) -> None:
         mine = Scored({"accuracy": 0.5, "parameters": 3.0})
         ledger.add_score("another", ScoreKey(epochs=1), Scored({"accuracy": 0.4, "parameters": 3.0}))
         ledger.add_score(seed.genome.digest, ScoreKey(epochs=1), mine)
-        scoring = Scoring(doubles.Instant(), ledger, (), 0, SimpleQueue(), lambda *_, **__: None)
+        scoring = Scoring(doubles.Instant(), ledger, (), 0, EventLoop(), lambda *_, **__: None)
         directions: dict[str, Direction] = {"accuracy": "max", "parameters": "min"}
         halving = Halving(doubles.config(halving_rate=3), ledger, scoring, directions)
         assert halving.one_by_one(Job("g0s0", seed.genome, 0, epochs=1), mine)
@@ -154,16 +154,16 @@ def test_a_run_cut_off_within_a_stage_that_ends_differently(
 ) -> None:
     config = halving(population=6, generations=2, rescore_seeds=2)
     evolve(tmp_path / "whole", config)
-    plain, count = loop.Ledger.add_score, [0]
+    plain, count = Ledger.add_score, [0]
 
-    def dying(self: loop.Ledger, *arguments: Any) -> None:
+    def dying(self: Ledger, *arguments: Any) -> None:
         count[0] += 1
         if count[0] == moment:
             raise Death
         plain(self, *arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop.Ledger, "add_score", dying)
+        patched.setattr(Ledger, "add_score", dying)
         with pytest.raises(Death):
             evolve(tmp_path / "cut", config)
     evolve(tmp_path / "cut", config)

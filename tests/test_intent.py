@@ -15,7 +15,7 @@ from ge_engine.patch import Patch
 from ge_engine.population import SEED_ID, Individual
 from ge_engine.registry import Registry, load_registry
 from ge_engine.store.history import History
-from ge_engine.validate import Ladder, Trial, nobody
+from ge_engine.validate import CheckPipeline, Trial, nobody
 from ge_plugins.operators import fenced
 from ge_plugins.probe_checks import ge_checks
 
@@ -99,11 +99,13 @@ def test_a_repair_that_is_not_told_what_was_missed(tmp_path: Path) -> None:
 def test_a_parent_that_is_not_the_one_of_the_trial() -> None:
     genome = doubles.seed().genome
     figures = {genome.digest: Probe(facts={"parameters": 100.0, "flops": 1.0})}
-    ladder = Ladder(INTENT, Probe(facts={"parameters": 1e6, "flops": 1.0}), lambda name: name, figures.get)
+    ladder = CheckPipeline(
+        INTENT, Probe(facts={"parameters": 1e6, "flops": 1.0}), lambda name: name, figures.get
+    )
     patch = Patch("Net", genome.blocks["Net"].code)
     grown = Probe(facts={"parameters": 120.0, "flops": 1.0})
 
-    def judged(ladder: Ladder, goal: Goal | None) -> Rejected | None:
+    def judged(ladder: CheckPipeline, goal: Goal | None) -> Rejected | None:
         return ladder.probed(Trial(genome, genome, patch, goal=goal), grown, nobody, nobody)
 
     rejected = judged(ladder, SMALLER)
@@ -111,4 +113,6 @@ def test_a_parent_that_is_not_the_one_of_the_trial() -> None:
     assert rejected.stage == "intent"
     assert judged(ladder, Goal(parameters=(1.001, 2.0))) is None
     assert judged(ladder, None) is None
-    assert judged(Ladder(INTENT, grown, lambda name: name), SMALLER) is None, "the parent was never probed"
+    assert judged(CheckPipeline(INTENT, grown, lambda name: name), SMALLER) is None, (
+        "the parent was never probed"
+    )

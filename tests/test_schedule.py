@@ -14,6 +14,7 @@ import virtual
 from ge_engine import loop
 from ge_engine.ledger import check
 from ge_engine.registry import Registry
+from ge_engine.search import event_loop
 from ge_engine.store.history import History
 
 REGISTRY = doubles.registry()
@@ -90,8 +91,8 @@ def test_workers_that_idle_while_replies_come(tmp_path: Path, monkeypatch: pytes
     hours = {}
     for schedule in ("generational", "steady"):
         clock = virtual.Clock(8)
-        inbox = virtual.Inbox(clock)
-        monkeypatch.setattr(loop, "SimpleQueue", lambda inbox=inbox: inbox)
+        queue = virtual.Queue(clock)
+        monkeypatch.setattr(event_loop, "SimpleQueue", lambda queue=queue: queue)
         settings = {
             "llm": "virtual",
             "evaluator": "virtual",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import doubles
@@ -15,6 +14,7 @@ from ge_engine.contracts import Evaluation, Job, Probe
 from ge_engine.genome import Genome
 from ge_engine.ledger import Ledger
 from ge_engine.outcome import Failed, Fault, Outcome, Scored
+from ge_engine.search.event_loop import EventLoop
 from ge_engine.search.scoring import ATTEMPTS, Scoring
 
 GOOD = Scored({"accuracy": 0.5, "parameters": 3.0})
@@ -51,7 +51,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def scoring(evaluation: Any, ledger: Ledger) -> Scoring:
-    return Scoring(evaluation, ledger, ("accuracy", "parameters"), 7, SimpleQueue(), lambda *_, **__: None)
+    return Scoring(evaluation, ledger, ("accuracy", "parameters"), 7, EventLoop(), lambda *_, **__: None)
 
 
 def scored(evaluation: Prepared, ledger: Ledger) -> Outcome | None:
@@ -106,7 +106,7 @@ def test_a_training_that_nobody_wants_and_goes_on(ledger: Ledger) -> None:
     made.score("g0s0", SEED.genome)
     made.abandon(SEED.genome.digest)
     assert evaluation.futures[0].cancelled()
-    assert not made.busy
+    assert not made.load
 
 
 def test_an_abandoned_score_that_comes_late_and_is_written(ledger: Ledger) -> None:
@@ -118,7 +118,7 @@ def test_an_abandoned_score_that_comes_late_and_is_written(ledger: Ledger) -> No
     assert future.set_running_or_notify_cancel()
     made.abandon(SEED.genome.digest)
     future.set_result(GOOD)
-    made._inbox.get()()
+    made._event_loop.turn()
     assert ledger.score(SEED.genome.digest) is None
 
 

@@ -11,7 +11,7 @@ import pytest
 from ge_engine import loop
 from ge_engine.errors import ConfigError
 from ge_engine.ledger import check
-from ge_engine.search.stopping import Interrupts, Limits, growth
+from ge_engine.search.termination import Interrupts, Limits, growth
 from ge_engine.store.history import History
 
 REGISTRY = doubles.registry()

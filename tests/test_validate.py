@@ -9,7 +9,7 @@ import doubles
 from ge_engine.contracts import Candidate, Probe
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
-from ge_engine.validate import Ladder, Trial, nobody
+from ge_engine.validate import CheckPipeline, Trial, nobody
 
 
 class Rung:
@@ -34,8 +34,8 @@ def trial() -> Trial:
     return Trial(genome, genome, Patch("Net", genome.blocks["Net"].code))
 
 
-def ladder(*rungs: Rung) -> Ladder:
-    return Ladder(rungs, Probe(output_shape=(2, 10)), lambda name: f"plugin '{name}-plugin'")
+def ladder(*rungs: Rung) -> CheckPipeline:
+    return CheckPipeline(rungs, Probe(output_shape=(2, 10)), lambda name: f"plugin '{name}-plugin'")
 
 
 def test_rungs_that_run_in_the_order_of_registration() -> None:

@@ -1,6 +1,6 @@
 """Virtual time for a whole run: replies and scores arrive when a simulated clock says so.
 
-Takes the place of the loop's inbox. A reply arrives `Reply.seconds` after its batch was asked, a score
+Takes the place of the event loop's queue. A reply arrives `Reply.seconds` after its batch was asked, a score
 when one of the simulated workers has spent the job's time on it. Nothing sleeps.
 """
 
@@ -10,11 +10,10 @@ import heapq
 import itertools
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from math import exp, log
 from pathlib import Path
 from typing import Any
@@ -61,39 +60,40 @@ class Clock:
         return start + seconds
 
 
-class Inbox:
-    """What the loop reads. Calls of the model's thread wait for their reply's time, scores for theirs."""
+class Queue:
+    """Where the event loop finds tasks whose future has ended. Replies of the model's thread wait for their
+    time, scores for theirs."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._order = itertools.count()
         self._lock = threading.Lock()
-        self._waiting: list[tuple[float, int, Callable[[], None]]] = []
+        self._waiting: list[tuple[float, int, tuple[Any, Future[Any]]]] = []
         self._last_reply = 0.0
 
-    def put(self, call: Callable[[], None]) -> None:
+    def put(self, item: tuple[Any, Future[Any]]) -> None:
         with self._lock:
-            heapq.heappush(self._waiting, (self._moment(call), next(self._order), call))
+            heapq.heappush(self._waiting, (self._moment(item[1]), next(self._order), item))
 
-    def _moment(self, call: Callable[[], None]) -> float:
-        arguments = call.args if isinstance(call, partial) else ()
-        for one in arguments:
-            if isinstance(one, Reply):
-                moment = self._clock.now + one.seconds
-                self._last_reply = max(self._last_reply, moment)
-                return moment
-            if isinstance(one, Future) and id(one) in self._clock.scores:
-                return self._clock.scores.pop(id(one))
-        ends = bool(arguments) and arguments[0] is True
-        return max(self._clock.now, self._last_reply) if ends else self._clock.now
+    def _moment(self, future: Future[Any]) -> float:
+        if id(future) in self._clock.scores:
+            return self._clock.scores.pop(id(future))
+        if threading.current_thread().name != "language-model":
+            return self._clock.now
+        reply = future.result()
+        if not isinstance(reply, Reply):
+            return max(self._clock.now, self._last_reply)
+        moment = self._clock.now + reply.seconds
+        self._last_reply = max(self._last_reply, moment)
+        return moment
 
-    def get(self) -> Callable[[], None]:
+    def get(self) -> tuple[Any, Future[Any]]:
         for thread in threading.enumerate():
             if thread.name == "language-model":
                 thread.join()
-        moment, _, call = heapq.heappop(self._waiting)
+        moment, _, item = heapq.heappop(self._waiting)
         self._clock.now = max(self._clock.now, moment)
-        return call
+        return item
 
 
 class Model(doubles.Scripted):

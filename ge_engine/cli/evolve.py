@@ -16,7 +16,7 @@ from ge_engine.cli.view import open_view
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Seed
 from ge_engine.registry import load_registry
-from ge_engine.search.stopping import INTERRUPTED
+from ge_engine.search.termination import INTERRUPTED
 
 RunFolder = Annotated[
     Path | None,

@@ -43,7 +43,7 @@ class Budget:
         return len(requests), ""
 
     def _short(self, tokens: tuple[int, int], reading: int, writing: int) -> str:
-        """Which budget does not hold so many tokens more than `tokens`, or is used up anyway; "" for none."""
+        """Which budget does not hold these tokens more than `tokens`, or is used up anyway; "" for none."""
         config = self._config
         used, more = sum(tokens), reading + writing
         limit = config.token_budget

@@ -1,7 +1,7 @@
 """Successive halving: who goes on after each stage of a training.
 
 Scores of one stage are compared with each other alone, never with those of another. Sources: Jamieson and
-Talwalkar, Non-stochastic Best Arm Identification, 2016 (a whole brood at once); Li et al., A System for
+Talwalkar, Non-stochastic Best Arm Identification, 2016 (a whole cohort at once); Li et al., A System for
 Massively Parallel Hyperparameter Tuning, 2020 (one at a time, as each arrives; here in its stopping form:
 what does not go on at once is stopped, so that no worker waits and no place is kept).
 """
@@ -47,18 +47,18 @@ class Halving:
         self._scoring = scoring
         self._directions = directions
 
-    def whole_brood(self, born: Sequence[Individual], interrupted: Callable[[], bool]) -> bool:
-        """Take a brood whose first stage is trained to the end, stage by stage; False when it was interrupted
-        between two of them."""
+    def whole_cohort(self, born: Sequence[Individual], interrupted: Callable[[], bool]) -> bool:
+        """Take a cohort whose first stage is trained to the end, stage by stage; False when it was
+        interrupted between two of them."""
         for epochs in self._scoring.stages:
             jobs, points = self._at(born, epochs)
-            chosen = set(survivors(points, self._rate))
+            kept = set(survivors(points, self._rate))
             for index, job in enumerate(jobs):
-                if index not in chosen:
+                if index not in kept:
                     self._scoring.stop(job)
             if interrupted():
                 return False
-            for index in sorted(chosen):
+            for index in sorted(kept):
                 self._scoring.go_on(jobs[index])
             self._scoring.drain()
         for one in born:

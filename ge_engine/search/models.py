@@ -7,7 +7,6 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from queue import SimpleQueue
 
 from ge_engine.blaming import blaming
@@ -116,34 +115,25 @@ class Models:
         shares: dict[str, list[int]] = {}
         for index, request in enumerate(requests):
             shares.setdefault(request.model, []).append(index)
-        inbox: SimpleQueue[Callable[[], tuple[int, Reply] | None]] = SimpleQueue()
-        for model, indices in shares.items():
-            work = partial(_ask, self._opened[model], [(i, requests[i]) for i in indices], inbox)
-            threading.Thread(target=work, name="language-model", daemon=True).start()
+        answers: SimpleQueue[tuple[int, Reply] | BaseException | None] = SimpleQueue()
+
+        def work(model: LanguageModel, share: Sequence[int]) -> None:
+            try:
+                for place, reply in model.generate([requests[index] for index in share]):
+                    answers.put((share[place], reply))
+                answers.put(None)
+            except BaseException as error:
+                answers.put(error)
+
+        for name, share in shares.items():
+            arguments = self._opened[name], share
+            threading.Thread(target=work, args=arguments, name="language-model", daemon=True).start()
         left = len(shares)
         while left:
-            answer = inbox.get()()
+            answer = answers.get()
+            if isinstance(answer, BaseException):
+                raise answer
             if answer is None:
                 left -= 1
             else:
                 yield answer
-
-
-def _ask(
-    model: LanguageModel,
-    share: Sequence[tuple[int, Request]],
-    inbox: SimpleQueue[Callable[[], tuple[int, Reply] | None]],
-) -> None:
-    def fail(error: BaseException) -> tuple[int, Reply] | None:
-        raise error
-
-    try:
-        for place, reply in model.generate([request for _, request in share]):
-            inbox.put(partial(_same, (share[place][0], reply)))
-        inbox.put(partial(_same, None))
-    except BaseException as error:
-        inbox.put(partial(fail, error))
-
-
-def _same(answer: tuple[int, Reply] | None) -> tuple[int, Reply] | None:
-    return answer

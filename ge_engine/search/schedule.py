@@ -11,17 +11,15 @@ from functools import partial
 from pathlib import Path
 
 from ge_engine.config import RunConfig
-from ge_engine.errors import LedgerError
-from ge_engine.ledger import History, Ledger
-from ge_engine.outcome import Outcome
-from ge_engine.pareto import Direction, pareto_front
-from ge_engine.population import SEED_ID, Individual, Move
-from ge_engine.search.breeding import Breeding, Shop
+from ge_engine.ledger import History
+from ge_engine.population import Individual, Move
 from ge_engine.search.credit import credit_of
+from ge_engine.search.generation import Generation
 from ge_engine.search.halving import Halving, as_recorded
 from ge_engine.search.islands import bred_on, island_of, moved, ring, travels
+from ge_engine.search.run_state import RunState
 from ge_engine.search.selection import Selection
-from ge_engine.search.stopping import Limits
+from ge_engine.search.services import RunServices
 
 STOCK = (3, 8)
 """Children that a steady schedule keeps bred and unscored for each worker, at first and at most. It keeps
@@ -29,110 +27,60 @@ more when workers ran dry while a batch was bred: the slower the language model,
 and the older is the population that children are bred from."""
 
 
-class Standing:
-    """Where a run stands: the populations alive, the front of everything scored, the next generation.
-
-    `populations` are those of the islands. `unmerged` are admitted children that have not entered theirs
-    yet (schedule "steady").
-    """
-
-    def __init__(
-        self, ledger: Ledger, seed: Individual, directions: Mapping[str, Direction], islands: int
-    ) -> None:
-        self._ledger = ledger
-        self._seed = seed
-        self.next = ledger.next_generation()
-        alive = ledger.populations(self.next - 1) if self.next else ((SEED_ID,),) * islands
-        self.populations = [[self._load(identity) for identity in ids] for ids in alive]
-        front = ledger.fronts(self.next - 1) if self.next else (SEED_ID,)
-        self.front = [self._load(identity) for identity in front]
-        self.unmerged = [self._load(identity) for identity in ledger.unmerged(self.next)]
-        self.directions = directions
-
-    @property
-    def population(self) -> list[Individual]:
-        """Everybody alive, each once."""
-        return list({one.id: one for island in self.populations for one in island}.values())
-
-    def _load(self, identity: str) -> Individual:
-        one = self._seed if identity == SEED_ID else self._ledger.individual(identity)
-        if not isinstance(one, Individual):
-            raise LedgerError(f"The ledger names {identity} and does not hold it.", "See `ge log --check`.")
-        return one
-
-    def scored(self, born: Sequence[Individual]) -> list[Individual]:
-        """Those of `born` that have a score by now, with it; the front is brought up to date."""
-        known = [replace(one, outcome=self._outcome(one)) for one in born]
-        scored = [one for one in known if one.scored]
-        self.front = pareto_front([*self.front, *scored], self.directions)
-        return scored
-
-    def _outcome(self, one: Individual) -> Outcome | None:
-        return self._ledger.score(one.genome.digest)
-
-
 class Schedule(ABC):
-    """What both schedules share: planning, breeding and finishing one generation."""
+    """What both schedules share: to plan, breed and finish one generation."""
 
     def __init__(
-        self,
-        config: RunConfig,
-        ledger: Ledger,
-        standing: Standing,
-        seed: Individual,
-        selection: Selection,
-        limits: Limits,
-        shop: Shop,
+        self, config: RunConfig, state: RunState, selection: Selection, services: RunServices
     ) -> None:
         self._config = config
-        self._ledger = ledger
-        self._standing = standing
-        self._seed = seed
+        self._state = state
         self._selection = selection
-        self._limits = limits
-        self._shop = shop
-        self._halving = Halving(config, ledger, shop.scoring, standing.directions)
+        self._services = services
+        self._ledger = services.ledger
+        self._limits = services.limits
+        self._halving = Halving(config, services.ledger, services.scoring, state.directions)
 
     @abstractmethod
     def run(self) -> str:
         """Breed until something says stop; the reason. Work in flight goes on."""
 
-    def _breed(self, number: int, size: int) -> Breeding | str:
+    def _breed(self, number: int, size: int) -> Generation | str:
         """Breed a generation of at most `size` slots; the reason when it was stopped in the middle."""
         resumed = self._ledger.begun(number)
         size = self._ledger.start_generation(number, size)
         before = self._ledger.slots_before(number)
         islands = [island_of(slot, before, self._config.islands) for slot in range(size)]
         pools = [
-            self._selection.pool(number, island, islands.count(island), self._seed, population)
-            for island, population in enumerate(self._standing.populations)
+            self._selection.pool(number, island, islands.count(island), self._state.seed, population)
+            for island, population in enumerate(self._state.populations)
         ]
-        experience = credit_of(self._ledger, number, self._config)
-        pools = [replace(pool, experience=experience) for pool in pools]
+        credit = credit_of(self._ledger, number, self._config)
+        pools = [replace(pool, credit=credit) for pool in pools]
         parents = [one.id for pool in pools for one in pool.parents]
-        self._shop.announce("generation_started", generation=number, size=size, parents=parents)
-        breeding = Breeding(self._shop, pools, islands, resumed)
-        return breeding.run() or breeding
+        self._services.announce("generation_started", generation=number, size=size, parents=parents)
+        generation = Generation(self._services, number, pools, islands, resumed)
+        return generation.breed() or generation
 
-    def _finish(self, number: int, breeding: Breeding, merged: Sequence[Individual], scored: int) -> None:
-        standing = self._standing
+    def _finish(self, number: int, generation: Generation, merged: Sequence[Individual], scored: int) -> None:
+        state = self._state
         moves = self._moves(number)
-        standing.populations = moved(standing.populations, moves)
-        alive = [[one.id for one in island] for island in standing.populations]
-        front = [one.id for one in standing.front]
+        state.populations = moved(state.populations, moves)
+        alive = [[one.id for one in island] for island in state.populations]
+        front = [one.id for one in state.front]
         self._ledger.finish_generation(number, alive, front, [one.id for one in merged], moves)
-        standing.next = number + 1
-        self._shop.announce("survivors", generation=number, ids=[one.id for one in standing.population])
+        state.next = number + 1
+        self._services.announce("survivors", generation=number, ids=[one.id for one in state.population])
         if moves:
             told = [(move.id, move.source, move.target) for move in moves]
-            self._shop.announce("migrated", generation=number, moves=told)
-        self._shop.announce(
+            self._services.announce("migrated", generation=number, moves=told)
+        self._services.announce(
             "generation_finished",
             generation=number,
-            admitted=sum(1 for _ in breeding.admitted()),
+            admitted=sum(1 for _ in generation.admitted()),
             scored=scored,
-            rejected=dict(breeding.rejections()),
-            front=front_data(standing.front),
+            rejected=dict(generation.rejections()),
+            front=state.front_data,
         )
 
     def _ended(self, one: Individual) -> bool:
@@ -143,31 +91,31 @@ class Schedule(ABC):
         bred = self._ledger.slots_before(number), self._ledger.slots_before(number + 1)
         if not travels(self._config, *bred):
             return []
-        return ring(self._standing.populations, partial(self._selection.travellers, number))
+        return ring(self._state.populations, partial(self._selection.travellers, number))
 
 
 class Generational(Schedule):
     """The paper's: breed all, score all, then select. Training overlaps with decoding in a generation."""
 
     def run(self) -> str:
-        standing = self._standing
-        while not (reason := self._limits.before(standing.next, standing.next)):
-            number = standing.next
-            breeding = self._breed(number, self._limits.slots(self._config.population))
-            if isinstance(breeding, str):
-                return breeding
-            self._shop.scoring.drain()
-            born = list(breeding.admitted())
+        state = self._state
+        while not (reason := self._limits.before(state.next, state.next)):
+            number = state.next
+            generation = self._breed(number, self._limits.slots(self._config.population))
+            if isinstance(generation, str):
+                return generation
+            self._services.scoring.drain()
+            born = list(generation.admitted())
             if self._limits.interrupted and not all(map(self._ended, born)):
                 return self._limits.now()
-            if not self._halving.whole_brood(born, lambda: self._limits.interrupted):
+            if not self._halving.whole_cohort(born, lambda: self._limits.interrupted):
                 return self._limits.now()
-            scored = standing.scored(born)
-            standing.populations = [
+            scored = state.scored(born)
+            state.populations = [
                 self._selection.elites(number, island, population) + bred_on(island, scored)
-                for island, population in enumerate(standing.populations)
+                for island, population in enumerate(state.populations)
             ]
-            self._finish(number, breeding, born, len(scored))
+            self._finish(number, generation, born, len(scored))
         return reason
 
 
@@ -180,28 +128,28 @@ class Steady(Schedule):
     """
 
     def run(self) -> str:
-        with _script(self._shop.models.replays) as script:
+        with _script(self._services.models.replays) as script:
             return self._run(script)
 
     def _run(self, script: History | None) -> str:
-        standing, scoring = self._standing, self._shop.scoring
+        state, scoring = self._state, self._services.scoring
         decide = self._halving.one_by_one
         scoring.at_stage = as_recorded(script.promoted, decide) if script else decide
         workers = self._config.workers or os.cpu_count() or 1
         room = STOCK[0] * workers
-        for one in standing.unmerged:
+        for one in state.unmerged:
             scoring.score(one.id, one.genome)
         total = self._config.generations * self._config.population
-        born = self._ledger.slots_before(standing.next)
-        while not (reason := self._limits.before(born // self._config.population, standing.next)):
-            number = standing.next
+        born = self._ledger.slots_before(state.next)
+        while not (reason := self._limits.before(born // self._config.population, state.next)):
+            number = state.next
             scripted = script is not None and number < script.next_generation()
             free = max(1, min(room - scoring.load, total - born))
             size = script.size(number) if script and scripted else self._limits.slots(free, scoring.load)
-            breeding = self._breed(number, size)
-            if isinstance(breeding, str):
-                return breeding
-            standing.unmerged += breeding.admitted()
+            generation = self._breed(number, size)
+            if isinstance(generation, str):
+                return generation
+            state.unmerged += generation.admitted()
             born += self._ledger.size(number)
             if scoring.load < workers:
                 room = min(room + workers, STOCK[1] * workers)
@@ -209,36 +157,36 @@ class Steady(Schedule):
                 ended = self._scripted(script.merged(number))
                 if self._limits.interrupted:
                     return self._limits.now()
-                self._merge(number, breeding, ended)
+                self._merge(number, generation, ended)
             else:
                 self._wait(room - max(1, workers // 2) if born < total else 0)
-                self._merge(number, breeding, [one for one in standing.unmerged if self._ended(one)])
+                self._merge(number, generation, [one for one in state.unmerged if self._ended(one)])
         return reason
 
     def _wait(self, load: int) -> None:
-        """Until no more than `load` children await their score, or the run shall stop."""
-        while self._shop.scoring.load > load and not (load and self._limits.now()):
-            self._shop.inbox.get()()
+        """Until no more than `load` children await their score, or the run has to stop."""
+        while self._services.scoring.load > load and not (load and self._limits.now()):
+            self._services.event_loop.turn()
 
     def _scripted(self, ids: Sequence[str]) -> list[Individual]:
         """The children that ended by then in the other run, once they have ended in this one."""
-        known = {one.id: one for one in self._standing.unmerged}
+        known = {one.id: one for one in self._state.unmerged}
         wanted = [known[identity] for identity in ids if identity in known]
-        while not all(self._ended(one) for one in wanted) and self._shop.scoring.busy:
-            self._shop.inbox.get()()
+        while not all(self._ended(one) for one in wanted) and self._services.scoring.load:
+            self._services.event_loop.turn()
         return [one for one in wanted if self._ended(one)]
 
-    def _merge(self, number: int, breeding: Breeding, ended: Sequence[Individual]) -> None:
+    def _merge(self, number: int, generation: Generation, ended: Sequence[Individual]) -> None:
         """Let what has ended enter the population, of which the elites stay."""
-        standing = self._standing
+        state = self._state
         gone = {one.id for one in ended}
-        standing.unmerged = [one for one in standing.unmerged if one.id not in gone]
-        scored = standing.scored(ended)
-        standing.populations = [
+        state.unmerged = [one for one in state.unmerged if one.id not in gone]
+        scored = state.scored(ended)
+        state.populations = [
             self._selection.elites(number, island, [*population, *bred_on(island, scored)])
-            for island, population in enumerate(standing.populations)
+            for island, population in enumerate(state.populations)
         ]
-        self._finish(number, breeding, ended, len(scored))
+        self._finish(number, generation, ended, len(scored))
 
 
 @contextmanager
@@ -251,8 +199,3 @@ def _script(replayed: Path | None) -> Iterator[History | None]:
 
 
 SCHEDULES: Mapping[str, type[Schedule]] = {"generational": Generational, "steady": Steady}
-
-
-def front_data(front: Sequence[Individual]) -> list[tuple[str, dict[str, float]]]:
-    """Ids and objectives, as events tell a front."""
-    return [(one.id, dict(one.objectives)) for one in front]

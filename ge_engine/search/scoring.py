@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import replace
-from functools import partial
-from queue import SimpleQueue
 
 from ge_engine.contracts import Evaluation, Job, Probe
 from ge_engine.errors import GeError
@@ -16,20 +14,19 @@ from ge_engine.genome import Genome
 from ge_engine.ledger import Ledger
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import SEED_ID
+from ge_engine.search.event_loop import EventLoop, completion
 from ge_engine.store.records import as_number
 from ge_engine.store.score_key import ScoreKey, Split, counted
 
-Inbox = SimpleQueue[Callable[[], None]]
-Then = Callable[[Probe | Rejected], None]
 AtStage = Callable[[Job, Scored], bool | None]
 ATTEMPTS = 3
 
 
 class Scoring:
-    """Hands genomes to the evaluation and writes what comes back, in the thread that reads `inbox`.
+    """Hands genomes to the evaluation and writes what comes back: each training is a task of `event_loop`.
 
-    Futures may end in any thread: they only put a call into `inbox`. A score is keyed by the genome's
-    digest and made with the run's seed, so it does not matter which individual asked first.
+    A score is keyed by the genome's digest and made with the run's seed, so it does not matter which
+    individual asked first.
 
     `stages` are the epochs after which a child's training pauses. `at_stage` is asked there whether it goes
     on; without it, or where it says None, the training waits for `go_on` or `stop`.
@@ -41,7 +38,7 @@ class Scoring:
         ledger: Ledger,
         objectives: Collection[str],
         random_seed: int,
-        inbox: Inbox,
+        event_loop: EventLoop,
         announce: Announcer,
         stages: Sequence[int] = (),
     ) -> None:
@@ -49,27 +46,18 @@ class Scoring:
         self._ledger = ledger
         self._objectives = objectives
         self._random_seed = random_seed
-        self._inbox = inbox
+        self._event_loop = event_loop
         self._announce = announce
         self.stages = tuple(stages)
         self.at_stage: AtStage = lambda *_: None
         self._running: dict[tuple[str, ScoreKey], tuple[Job, Future[Outcome]]] = {}
-        self._probing: set[str] = set()
+        self._probing = 0
         self._open = True
-
-    @property
-    def busy(self) -> bool:
-        """Whether a score is still awaited."""
-        return bool(self._running)
 
     @property
     def load(self) -> int:
         """How many scores are awaited."""
         return len(self._running)
-
-    @property
-    def probing(self) -> bool:
-        return bool(self._probing)
 
     def score(self, individual: str, genome: Genome, split: Split = "validation") -> None:
         """Submit unless the digest has its score or is on its way to it. A child's training in stages goes
@@ -119,7 +107,7 @@ class Scoring:
             self._evaluation.discard(genome)
 
     def rescore(self, individual: str, genome: Genome, seeds: int) -> None:
-        """Submit a training with each of so many further seeds, those that the ledger holds left out."""
+        """Submit a training with each of `seeds` further seeds, those that the ledger holds left out."""
         for number in range(1, seeds + 1):
             keys = ScoreKey("validation", number), ScoreKey("test", number)
             if self._open and any(self._ledger.score(genome.digest, key) is None for key in keys):
@@ -132,48 +120,39 @@ class Scoring:
             future.cancel()
             self.discard(job.genome)
 
-    def probe(self, individual: str, genome: Genome, stored: Probe | None, then: Then) -> None:
-        """Call `then` from the inbox's thread with what the worker saw, or with `stored` when given."""
-        self._probing.add(individual)
-        if stored is None:
-            self._probe(individual, genome, then, 1)
-        else:
-            self._inbox.put(partial(self._probed, individual, stored, then))
-
-    def _probe(self, individual: str, genome: Genome, then: Then, attempt: int) -> None:
-        future = self._evaluation.probe(genome)
-        future.add_done_callback(
-            lambda ended: self._inbox.put(partial(self._take_probe, ended, individual, genome, then, attempt))
-        )
-
-    def _take_probe(
-        self, ended: Future[Probe], individual: str, genome: Genome, then: Then, attempt: int
-    ) -> None:
+    async def probe(self, individual: str, genome: Genome) -> Probe | Rejected:
+        """What a worker sees of the genome, or that the evaluator could not probe it."""
+        self._probing += 1
         try:
-            probe = ended.result()
-        except GeError:
-            raise
-        except (Exception, CancelledError) as error:
-            if attempt < ATTEMPTS:
-                self._announce("retried", individual=individual, attempt=attempt, reason=repr(error))
-                self._probe(individual, genome, then, attempt + 1)
-                return
-            reason = f"the evaluator could not probe it, {attempt} times; the last: {error!r}"
-            self._probed(individual, Rejected("probe", reason), then)
-            return
-        self._ledger.add_probe(genome.digest, probe)
-        self._probed(individual, probe, then)
+            return await self._probed(individual, genome)
+        finally:
+            self._probing -= 1
 
-    def _probed(self, individual: str, seen: Probe | Rejected, then: Then) -> None:
-        self._probing.discard(individual)
-        then(seen)
+    async def _probed(self, individual: str, genome: Genome) -> Probe | Rejected:
+        for attempt in range(1, ATTEMPTS + 1):
+            ended = await completion(self._evaluation.probe(genome))
+            try:
+                probe = ended.result()
+            except GeError:
+                raise
+            except (Exception, CancelledError) as error:
+                reason = repr(error)
+            else:
+                self._ledger.add_probe(genome.digest, probe)
+                return probe
+            if attempt < ATTEMPTS:
+                self._announce("retried", individual=individual, attempt=attempt, reason=reason)
+        reason = f"the evaluator could not probe it, {ATTEMPTS} times; the last: {reason}"
+        return Rejected("probe", reason)
 
     def close(self) -> None:
         """Take no new work; what is in flight still comes."""
         self._open = False
 
-    def halt(self) -> None:
-        """Take no new work and give up what has not begun; what runs now still comes."""
+    async def halt(self, interrupted: Future[None]) -> None:
+        """Once the run is interrupted, take no new work and give up what has not begun; what runs still
+        comes."""
+        await completion(interrupted)
         self.close()
         waiting = [key for key, (_, future) in self._running.items() if future.cancel()]
         for key in waiting:
@@ -185,9 +164,8 @@ class Scoring:
         self._open = True
 
     def drain(self) -> None:
-        """Read the inbox until nothing is awaited."""
-        while self.busy or self.probing:
-            self._inbox.get()()
+        """Take turns until nothing is awaited."""
+        self._event_loop.until(lambda: not self._running and not self._probing)
 
     def _key(self, job: Job) -> ScoreKey:
         """Where `job`'s score stands in the ledger; those of both splits stand there under two keys."""
@@ -195,31 +173,38 @@ class Scoring:
 
     def _start(self, job: Job) -> None:
         if (job.genome.digest, self._key(job)) not in self._running:
-            self._submit(job, 1)
+            self._event_loop.start(self._train(job))
 
-    def _submit(self, job: Job, attempt: int) -> None:
-        future = self._evaluation.submit(job)
-        self._running[job.genome.digest, self._key(job)] = job, future
-        self._announce("submitted", individual=job.key, split=str(self._key(job)))
-        future.add_done_callback(lambda ended: self._inbox.put(partial(self._take, ended, job, attempt)))
-
-    def _take(self, ended: Future[Outcome], job: Job, attempt: int) -> None:
-        key = (job.genome.digest, self._key(job))
-        if key not in self._running or self._running[key][1] is not ended:
-            return
-        del self._running[key]
-        outcome = self._outcome(ended)
-        if isinstance(outcome, Failed) and outcome.fault != "candidate" and attempt < ATTEMPTS:
+    async def _train(self, job: Job) -> None:
+        """Submit, try again what is not the candidate's fault, and write what came of it."""
+        key = self._key(job)
+        outcome = await self._trained(job, key)
+        for attempt in range(1, ATTEMPTS):
+            if not isinstance(outcome, Failed) or outcome.fault == "candidate":
+                break
             self._announce("retried", individual=job.key, attempt=attempt, reason=outcome.reason)
-            self._submit(job, attempt + 1)
-        elif job.split == "both":
+            outcome = await self._trained(job, key)
+        if outcome is None:
+            return
+        if job.split == "both":
             self._take_both(job, outcome)
         elif job.epochs and isinstance(outcome, Scored):
             self._take_stage(job, outcome)
         else:
-            self._record(job, replace(key[1], epochs=0), outcome)
+            self._record(job, replace(key, epochs=0), outcome)
             if job.split == "validation":
                 self.discard(job.genome)
+
+    async def _trained(self, job: Job, score_key: ScoreKey) -> Outcome | None:
+        """What one attempt gave; None where nobody wants it any more."""
+        key, future = (job.genome.digest, score_key), self._evaluation.submit(job)
+        self._running[key] = job, future
+        self._announce("submitted", individual=job.key, split=str(score_key))
+        await completion(future)
+        if key not in self._running or self._running[key][1] is not future:
+            return None
+        del self._running[key]
+        return self._outcome(future)
 
     def _take_stage(self, job: Job, outcome: Scored) -> None:
         """Write the stage's figures together with what follows from them, then act on it."""

@@ -12,7 +12,7 @@ from ge_engine.pareto import Direction, gains
 from ge_engine.population import SEED_ID, Individual
 from ge_engine.registry import Registry, choose
 from ge_engine.search.islands import share
-from ge_engine.search.slots import Pool
+from ge_engine.search.variation import MatingPool
 
 
 class Selection:
@@ -32,11 +32,11 @@ class Selection:
 
     def pool(
         self, number: int, island: int, size: int, seed: Individual, population: Sequence[Individual]
-    ) -> Pool:
+    ) -> MatingPool:
         """The mating pool of `size` slots of an island (two parents each) and the elites whose change
         helped, both of its `population` alone."""
         if number == 0:
-            return Pool(0, (seed,), ())
+            return MatingPool(0, (seed,), ())
         parents = self._select(self._parents, population, 2 * size, number, island, "parents")
         gained = [
             one
@@ -45,7 +45,7 @@ class Selection:
         ]
         thought = max(min(1, self._config.eot_elites), self._share(self._config.eot_elites, island))
         helpful = self._select(self._elites, gained, thought, number, island, "eot")
-        return Pool(number, tuple(parents), tuple(helpful))
+        return MatingPool(number, tuple(parents), tuple(helpful))
 
     def elites(self, number: int, island: int, population: Sequence[Individual]) -> list[Individual]:
         kept = self._share(self._config.elites, island)

@@ -1,22 +1,25 @@
-"""The chain of one slot: what it draws, by which rates, and how often it asks."""
+"""One child: what it draws, by which rates, and how often it asks."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import doubles
 import pytest
 
 from ge_engine.cli.show import _step
-from ge_engine.contracts import Prompt, Reply, Target
+from ge_engine.contracts import Reply, Target
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, Scored
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual
-from ge_engine.search.slots import Answer, Ask, Bred, Breeder, Pool
-from ge_engine.validate import Trial
+from ge_engine.search.child import ChildPipeline, Offspring
+from ge_engine.search.proposing import Question
+from ge_engine.search.slots import Slot
+from ge_engine.search.variation import MatingPool, Variation
 
 REGISTRY = doubles.registry()
 DIRECTIONS: dict[str, Direction] = {"accuracy": "max", "parameters": "min"}
@@ -36,9 +39,9 @@ def individual(number: int) -> Individual:
 SEED, ONE, TWO = individual(-1), individual(0), individual(1)
 
 
-def breeder(**settings: Any) -> Breeder:
+def variation(**settings: Any) -> Variation:
     config = doubles.config(**settings)
-    return Breeder(
+    return Variation(
         config,
         SEED,
         [REGISTRY.operators[name] for name in config.operators],
@@ -50,30 +53,63 @@ def breeder(**settings: Any) -> Breeder:
     )
 
 
-def pool(*parents: Individual, helpful: tuple[Individual, ...] = (), generation: int = 1) -> Pool:
-    return Pool(generation, parents, helpful)
+def pool(*parents: Individual, helpful: tuple[Individual, ...] = (), generation: int = 1) -> MatingPool:
+    return MatingPool(generation, parents, helpful)
 
 
-def drawn(made: Breeder, about: Pool) -> tuple[Counter[str], set[tuple[str, ...]]]:
+def drawn(made: Variation, about: MatingPool) -> tuple[Counter[str], set[tuple[str, ...]]]:
     """The kinds of operators drawn, "mating+mutation" where both, and the parents."""
     kinds, parents = Counter[str](), set[tuple[str, ...]]()
     for number in range(DRAWS):
-        operators, of = made._draw(about, random.Random(number))
+        operators, of = made.draw(about, random.Random(number))
         kinds["+".join(operator.kind for operator in operators)] += 1
         parents.add(tuple(one.id for one in of))
     return kinds, parents
 
 
-def first_ask(made: Breeder, about: Pool, slot: int = 0) -> Ask:
-    asked = next(made.chain(about, slot))
-    assert isinstance(asked, Ask)
-    return asked
+class Asked(Exception):
+    """Ends a child at its first prompt."""
+
+
+def bred(
+    made: Variation, about: MatingPool, text: str | None, verdict: Rejected | None = None, slot: int = 0
+) -> tuple[list[Question], Offspring | None]:
+    """All that a child asks that is always answered `text`, and what became of it, each trial judged
+    `verdict`; without a text, what it asks first."""
+    questions: list[Question] = []
+
+    async def ask(question: Question) -> Reply:
+        questions.append(question)
+        if text is None:
+            raise Asked
+        question.target = Target(question.genome, question.prompt.address)
+        return Reply(text, "stop", 1, 1, 0.0, "test")
+
+    services = SimpleNamespace(variations=[made], checks=SimpleNamespace(static=lambda *_: verdict))
+    child = ChildPipeline(
+        Slot(slot, about.generation, 0),
+        about,
+        services,  # type: ignore[arg-type]
+        SimpleNamespace(ask=ask),  # type: ignore[arg-type]
+        SimpleNamespace(seen=lambda _: None),  # type: ignore[arg-type]
+    )
+    try:
+        child.breed().send(None)
+    except StopIteration as end:
+        return questions, end.value
+    except Asked:
+        return questions, None
+    raise AssertionError("it awaits something else")
+
+
+def first_ask(made: Variation, about: MatingPool, slot: int = 0) -> Question:
+    return bred(made, about, None, slot=slot)[0][0]
 
 
 def test_rates_of_mating_and_mutation_that_are_not_those_of_the_settings() -> None:
     both = pool(ONE, TWO)
     for p_mating, p_mutation in ((0.35, 0.8), (0.0, 1.0), (1.0, 0.0), (0.1, 0.3)):
-        kinds, _ = drawn(breeder(p_mating=p_mating, p_mutation=p_mutation), both)
+        kinds, _ = drawn(variation(p_mating=p_mating, p_mutation=p_mutation), both)
         some = 1 - (1 - p_mating) * (1 - p_mutation)
         mated = sum(count for kind, count in kinds.items() if "mating" in kind) / DRAWS
         mutated = sum(count for kind, count in kinds.items() if "mutation" in kind) / DRAWS
@@ -82,7 +118,7 @@ def test_rates_of_mating_and_mutation_that_are_not_those_of_the_settings() -> No
 
 
 def test_an_individual_that_is_mated_with_itself() -> None:
-    made = breeder(p_mating=1.0, p_mutation=0.5)
+    made = variation(p_mating=1.0, p_mutation=0.5)
     kinds, parents = drawn(made, pool(ONE, ONE, TWO))
     assert kinds["mating"]
     assert parents == {("g0s0", "g0s1"), ("g0s1", "g0s0")}
@@ -93,20 +129,20 @@ def test_an_individual_that_is_mated_with_itself() -> None:
 
 @pytest.mark.parametrize("rate", [0.0, 0.25, 1.0])
 def test_a_rate_of_thoughts_that_is_not_that_of_the_settings(rate: float) -> None:
-    made = breeder(p_eot=rate, p_mating=0.0, p_mutation=1.0)
+    made = variation(p_eot=rate, p_mating=0.0, p_mutation=1.0)
     kinds, _ = drawn(made, pool(ONE, TWO, helpful=(TWO,)))
     assert kinds["eot"] / DRAWS == pytest.approx(rate, abs=0.06)
     assert set(drawn(made, pool(ONE, TWO))[0]) == {"mutation"}, "no elite has helped yet"
 
 
 def test_a_first_generation_that_is_not_the_seeds_mutation() -> None:
-    kinds, parents = drawn(breeder(), pool(ONE, TWO, helpful=(TWO,), generation=0))
+    kinds, parents = drawn(variation(), pool(ONE, TWO, helpful=(TWO,), generation=0))
     assert set(kinds) == {"mutation"}
     assert parents == {("seed",)}
 
 
 def test_a_temperature_or_a_limit_that_is_not_drawn_from_its_range() -> None:
-    made = breeder(temperature=(0.2, 0.6), max_tokens=(500, 900))
+    made = variation(temperature=(0.2, 0.6), max_tokens=(500, 900))
     samplings = [first_ask(made, pool(SEED, generation=0), slot).sampling for slot in range(60)]
     for values, low, high in (
         ([one.temperature for one in samplings], 0.2, 0.6),
@@ -119,74 +155,55 @@ def test_a_temperature_or_a_limit_that_is_not_drawn_from_its_range() -> None:
 
 
 def test_a_thought_that_takes_as_many_tokens_as_code() -> None:
-    made = breeder(p_eot=1.0, p_mating=0.0, p_mutation=1.0, thought_tokens=77)
+    made = variation(p_eot=1.0, p_mating=0.0, p_mutation=1.0, thought_tokens=77)
     asked = first_ask(made, pool(TWO, helpful=(TWO,)))
     assert asked.grammar is None
     assert asked.sampling.max_tokens == 77
-    small = breeder(p_eot=1.0, p_mating=0.0, p_mutation=1.0, max_tokens=(50, 60), thought_tokens=77)
+    small = variation(p_eot=1.0, p_mating=0.0, p_mutation=1.0, max_tokens=(50, 60), thought_tokens=77)
     assert first_ask(small, pool(TWO, helpful=(TWO,))).sampling.max_tokens <= 60
 
 
 def test_a_generation_or_a_slot_that_draws_as_another_does() -> None:
     asked = [
-        first_ask(breeder(random_seed=seed), pool(SEED, generation=generation), slot).sampling
+        first_ask(variation(random_seed=seed), pool(SEED, generation=generation), slot).sampling
         for seed, generation, slot in ((0, 1, 0), (0, 2, 0), (0, 1, 1), (1, 1, 0), (0, 1, 0))
     ]
     assert asked[0] == asked[4]
     assert len(set(asked)) == 4
 
 
-def answered(chain: Any, text: str, verdict: Rejected | None) -> tuple[list[Prompt], Bred]:
-    """All prompts of a chain that is always answered `text`, its trials judged `verdict`."""
-    prompts: list[Prompt] = []
-    sent: Any = None
-    while True:
-        try:
-            want = chain.send(sent)
-        except StopIteration as end:
-            return prompts, end.value
-        if isinstance(want, Ask):
-            prompts.append(want.prompt)
-            target = Target(want.genome, want.prompt.address)
-            sent = Answer(Reply(text, "stop", 1, 1, 0.0, "test"), target)
-        else:
-            assert isinstance(want, Trial)
-            sent = verdict
-
-
 @pytest.mark.parametrize("repairs", [0, 1, 3])
 def test_repairs_that_are_not_as_many_as_allowed(repairs: int) -> None:
-    chain = breeder(repairs=repairs).chain(pool(SEED, generation=0), 0)
-    prompts, bred = answered(chain, "def broken(", None)
-    assert len(prompts) == 1 + repairs
-    assert isinstance(bred.rejected, Rejected)
-    assert bred.rejected.stage == "compile"
-    assert all("It was rejected (compile)" in prompt.user for prompt in prompts[1:])
-    assert bred.steps[-1].note.count("repaired compile") == repairs
+    asked, child = bred(variation(repairs=repairs), pool(SEED, generation=0), "def broken(")
+    assert child
+    assert len(asked) == 1 + repairs
+    assert isinstance(child.rejected, Rejected)
+    assert child.rejected.stage == "compile"
+    assert all("It was rejected (compile)" in one.prompt.user for one in asked[1:])
+    assert child.steps[-1].note.count("repaired compile") == repairs
 
 
 @pytest.mark.parametrize("stage", ["model", "plugin"])
 def test_a_fault_that_no_repair_can_mend_and_is_sent_back(stage: str) -> None:
-    made = breeder(repairs=3, operators=("mutation",))
-    chain = made.chain(pool(SEED, generation=0), 0)
-    asked = next(chain)
-    assert isinstance(asked, Ask)
+    made, about = variation(repairs=3, operators=("mutation",)), pool(SEED, generation=0)
+    asked = first_ask(made, about)
     code = asked.genome.blocks[asked.prompt.address].code
-    prompts, bred = answered(made.chain(pool(SEED, generation=0), 0), code, Rejected(stage, "no"))
-    assert len(prompts) == 1
-    assert bred.rejected == Rejected(stage, "no")
+    questions, child = bred(made, about, code, Rejected(stage, "no"))
+    assert child
+    assert len(questions) == 1
+    assert child.rejected == Rejected(stage, "no")
 
 
 def test_a_comment_of_a_reply_that_is_left_out_without_a_word() -> None:
     """It stands in the step's note, which `ge show` prints."""
-    chain = breeder(operators=("mutation",)).chain(pool(SEED, generation=0), 0)
-    asked = next(chain)
-    assert isinstance(asked, Ask)
+    made, about = variation(operators=("mutation",)), pool(SEED, generation=0)
+    asked = first_ask(made, about)
     code = asked.genome.blocks[asked.prompt.address].code
-    no, about = Rejected("model", "no"), pool(SEED, generation=0)
-    bred = answered(breeder().chain(about, 0), f"# wider\n{code}\n", no)[1]
-    assert f"the comment above {asked.prompt.address} was left out: '# wider'" in bred.steps[-1].note
-    assert bred.steps[-1].note in _step(bred.steps[-1])
-    again = breeder().chain(pool(SEED, generation=0), 0)
-    plain = answered(again, code, Rejected("model", "no"))[1]
+    no = Rejected("model", "no")
+    child = bred(variation(), about, f"# wider\n{code}\n", no)[1]
+    assert child
+    assert f"the comment above {asked.prompt.address} was left out: '# wider'" in child.steps[-1].note
+    assert child.steps[-1].note in _step(child.steps[-1])
+    plain = bred(variation(), about, code, no)[1]
+    assert plain
     assert plain.steps[-1].note == ""

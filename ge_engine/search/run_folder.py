@@ -44,7 +44,7 @@ CHANGEABLE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedRun:
     """A run's ledger, and in words what it was made with until now and is no longer ("" where that is all the
     same)."""
 
@@ -60,7 +60,7 @@ def opened_run(
     registry: Registry,
     directions: Mapping[str, Direction],
     allow_changes: bool,
-) -> Iterator[Opened]:
+) -> Iterator[OpenedRun]:
     """The run's ledger, with this session's seed: a path that the ledger names opens no folder. Where no seed
     was trained yet, the language models are checked before one is, and before a new run leaves anything on
     the disk. A folder that was made here for a seed that is then refused goes again. A ledger of an older
@@ -91,7 +91,7 @@ def opened_run(
         ledger.seed = seed
         ledger.set_config(config, directions)
         ledger.begin_part(making)
-        yield Opened(ledger, changes)
+        yield OpenedRun(ledger, changes)
 
 
 def _require_same(

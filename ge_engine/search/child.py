@@ -1,0 +1,105 @@
+"""The life of one child, from the draw of its operators to its verdict: read it from top to bottom.
+
+A coroutine: it awaits replies, its probe and, at a barrier, its verdict. All its random numbers come from
+(run seed, generation, slot, attempt), so that nothing depends on what arrives when.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from ge_engine.genome import Genome
+from ge_engine.outcome import Rejected, Skipped
+from ge_engine.patch import Patch, apply
+from ge_engine.population import Step
+from ge_engine.search.prompting import Prompting
+from ge_engine.search.proposing import Proposing
+from ge_engine.search.services import RunServices
+from ge_engine.search.settlement import Settlement, Tested
+from ge_engine.search.slots import Slot
+from ge_engine.search.variation import MatingPool
+from ge_engine.validate import Trial, Verdict, nobody
+
+ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Offspring:
+    """What became of a child: `rejected` is None for an admitted one. `genome` may be there anyway."""
+
+    parents: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    genome: Genome | None = None
+    rejected: Rejected | None = None
+
+
+@dataclass(frozen=True)
+class ChildPipeline:
+    """Breeds the child of one slot from the mating pool of its island."""
+
+    slot: Slot
+    pool: MatingPool
+    services: RunServices
+    prompting: Prompting
+    settlement: Settlement
+
+    async def breed(self) -> Offspring:
+        """Draw and vary; while operators find nothing to do, draw anew, at most `ATTEMPTS` times."""
+        seed, reason = self.services.variations[0].config.random_seed, ""
+        for attempt in range(ATTEMPTS):
+            rng = random.Random(f"{seed}/{self.pool.generation}/{self.slot.number}/{attempt}")
+            made = await self._vary(rng)
+            if isinstance(made, Offspring):
+                return made
+            reason = made.reason
+        nothing = f"{ATTEMPTS} draws found nothing to do; the last: {reason}"
+        return Offspring(rejected=Rejected("skipped", nothing))
+
+    async def _vary(self, rng: random.Random) -> Offspring | Skipped:
+        """Draw parents and operators. Each operator rewrites a block of what the one before it made; a
+        rejected rewrite is repaired while repairs are left."""
+        variation = self.services.variations[self.slot.island]
+        operators, parents = variation.draw(self.pool, rng)
+        names, steps = tuple(one.id for one in parents), tuple[Step, ...]()
+        genome: Genome | None = parents[0].genome
+        for operator in operators:
+            assert genome is not None
+            ask = self.prompting.ask
+            work = Proposing(variation, operator, self.pool, self.slot, rng, genome, parents, ask)
+            repairs, proposed = variation.config.repairs, await work.propose()
+            while True:
+                if isinstance(proposed, Skipped):
+                    return proposed
+                genome, verdict = await self._judge(work, proposed, final=operator is operators[-1])
+                step = work.step(proposed)
+                if verdict is None or not repairs or not work.repairable(verdict.rejected):
+                    break
+                repairs -= 1
+                proposed = await work.repair(verdict)
+            steps = (*steps, step)
+            if verdict is not None:
+                return Offspring(names, steps, genome, verdict.rejected)
+        return Offspring(names, steps, genome)
+
+    async def _judge(
+        self, work: Proposing, proposed: Patch | Rejected, final: bool
+    ) -> tuple[Genome | None, Verdict | None]:
+        """Patch, check, probe, begin the training, settle. What a further operator will rewrite is patched
+        and checked alone."""
+        if isinstance(proposed, Rejected):
+            return None, Verdict.plain(proposed)
+        genome = apply(work.context.genome, proposed)
+        if isinstance(genome, Rejected):
+            return None, Verdict.plain(genome)
+        trial = Trial(genome, work.context.genome, proposed, work.goal)
+        seen = self.settlement.seen if final else nobody
+        if rejected := self.services.checks.static(trial, seen):
+            return genome, Verdict.plain(rejected)
+        if not final:
+            return genome, None
+        probe = self.settlement.stored(genome) or await self.services.scoring.probe(self.slot.id, genome)
+        tested = Tested(self.slot, trial, probe)
+        if self.settlement.objection(tested) is None and not self.settlement.decided(tested):
+            self.services.scoring.score(self.slot.id, genome)
+        return genome, await self.settlement.verdict(tested)

@@ -1,0 +1,106 @@
+"""One generation: its children bred side by side, prompts in rounds, verdicts at a barrier, all recorded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ge_engine.ledger import Settled
+from ge_engine.outcome import Rejected
+from ge_engine.population import Child, Individual, RejectedChild, individuals_of
+from ge_engine.search.child import ChildPipeline, Offspring
+from ge_engine.search.prompting import Prompting
+from ge_engine.search.services import RunServices
+from ge_engine.search.settlement import Settlement
+from ge_engine.search.slots import Slot
+from ge_engine.search.variation import MatingPool
+
+
+class Generation:
+    """Breeds a child for each slot, from the pool of the slot's island. `resumed` when an earlier session
+    began the generation."""
+
+    def __init__(
+        self,
+        services: RunServices,
+        number: int,
+        pools: Sequence[MatingPool],
+        islands: Sequence[int],
+        resumed: bool,
+    ) -> None:
+        self._services = services
+        self._prompting = Prompting(services, number, resumed)
+        self._settlement = Settlement(services, number, resumed)
+        self._children = [
+            ChildPipeline(
+                Slot(slot, number, island), pools[island], services, self._prompting, self._settlement
+            )
+            for slot, island in enumerate(islands)
+        ]
+        self._bred: dict[Slot, Offspring] = {}
+        self._settled: dict[Slot, Settled] = {}
+
+    def breed(self) -> str:
+        """Breed until every child is settled; the reason when the run was told to stop before that."""
+        services, prompting = self._services, self._prompting
+        for child in self._children:
+            services.event_loop.start(self._live(child))
+        while len(self._settled) < len(self._children):
+            while prompting.asking:
+                if reason := services.limits.now() or prompting.round():
+                    return reason
+            services.event_loop.until(self._all_wait)
+            self._settle()
+        return ""
+
+    async def _live(self, child: ChildPipeline) -> None:
+        self._bred[child.slot] = await child.breed()
+
+    def _all_wait(self) -> bool:
+        """Whether no child is on its way: each has ended or waits for its verdict."""
+        return len(self._bred) + self._settlement.waiting == len(self._children)
+
+    def admitted(self) -> Iterator[Individual]:
+        """The admitted, in slot order, without an outcome."""
+        for slot in sorted(self._settled):
+            if self._settled[slot].rejected is None:
+                yield from individuals_of([self._settled[slot].individual])
+
+    def rejections(self) -> Mapping[str, int]:
+        """Rejected children by stage."""
+        return Counter(one.rejected.stage for one in self._settled.values() if one.rejected)
+
+    def _settle(self) -> None:
+        """Give verdicts, and record the children that have ended, in slot order."""
+        tested, void = self._settlement.settle()
+        ended = {
+            slot: self._row(slot, bred, tested[slot].function if slot in tested else "")
+            for slot, bred in sorted(self._bred.items())
+            if slot not in self._settled
+        }
+        self._services.ledger.settle(ended.values(), void)
+        self._settled |= ended
+        for row in ended.values():
+            self._tell(row.individual, row.rejected)
+
+    def _row(self, slot: Slot, bred: Offspring, function: str) -> Settled:
+        made = slot.id, slot.generation, slot.number, bred.parents, bred.steps
+        if bred.genome is None:
+            assert bred.rejected is not None
+            return Settled(RejectedChild(*made, bred.rejected, slot.island), function, bred.rejected)
+        return Settled(Individual(*made, bred.genome, island=slot.island), function, bred.rejected)
+
+    def _tell(self, one: Child, rejected: Rejected | None) -> None:
+        made: dict[str, Any] = {
+            "individual": one.id,
+            "parents": one.parents,
+            "operators": tuple(step.operator for step in one.steps),
+            "personas": tuple(step.persona for step in one.steps),
+            "intents": tuple(step.intent for step in one.steps),
+            "address": one.steps[-1].address if one.steps else "",
+        }
+        if rejected:
+            self._services.announce("rejected", stage=rejected.stage, reason=rejected.reason, **made)
+        else:
+            self._services.announce("admitted", **made)

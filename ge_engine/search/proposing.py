@@ -1,0 +1,226 @@
+"""One operator's work on one genome: its prompts, what it makes of the replies, and the repair of a patch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+
+from ge_engine.contracts import (
+    Context,
+    Goal,
+    Grammar,
+    Operator,
+    Persona,
+    Prompt,
+    Reply,
+    Request,
+    Sampling,
+    Target,
+)
+from ge_engine.genome import Genome
+from ge_engine.grammar.reasoning_prefix import room
+from ge_engine.outcome import Rejected, Skipped
+from ge_engine.patch import Patch
+from ge_engine.population import Individual, Step
+from ge_engine.search.slots import Slot
+from ge_engine.search.variation import MatingPool, Variation
+from ge_engine.store.records import Call
+from ge_engine.validate import Verdict
+
+PROMPTS = 16
+Proposed = Patch | Rejected | Skipped
+
+
+@dataclass(slots=True)
+class Question:
+    """A framed prompt about `genome`; `grammar` is None for prose; `seed` varies the constraint, `odds` scale
+    the weights of the language models.
+
+    The rest is known when it is sent: the `target` of a grammar, the `request`, and the call `stored` by an
+    earlier session that has asked it.
+    """
+
+    slot: Slot
+    prompt: Prompt
+    genome: Genome
+    grammar: Grammar | None
+    sampling: Sampling
+    seed: int
+    odds: Callable[[str, str], float]
+    target: Target | None = None
+    request: Request | None = None
+    stored: Call | None = None
+    reply: Future[Reply | Rejected] = field(default_factory=Future)
+
+
+Ask = Callable[[Question], Awaitable[Reply | Rejected]]
+
+
+class Proposing:
+    """Runs an operator, which does no I/O itself: `ask` sends its prompts to a language model."""
+
+    def __init__(
+        self,
+        variation: Variation,
+        operator: Operator,
+        pool: MatingPool,
+        slot: Slot,
+        rng: random.Random,
+        genome: Genome,
+        parents: tuple[Individual, ...],
+        ask: Ask,
+    ) -> None:
+        self.context: Context = variation.context(pool, rng, genome, parents, self._read)
+        self._variation = variation
+        self._operator = operator
+        self._persona: Persona = pool.pick(rng, "persona", variation.personas)
+        self._slot = slot
+        self._odds = pool.credit.odds
+        self._rng = rng
+        self._send = ask
+        self._targets: dict[Prompt, Target | None] = {}
+        self._asked: tuple[Prompt, Reply] | None = None
+        self._notes: list[str] = []
+
+    @property
+    def goal(self) -> Goal | None:
+        """What the last prompt for code asked of the child's figures."""
+        return self._asked[0].goal if self._asked else None
+
+    async def propose(self) -> Proposed:
+        """Ask as often as the operator wants, at most `PROMPTS` times; the patch that it returns."""
+        try:
+            proposal = self._operator.propose(self.context)
+            prompt = next(proposal)
+        except StopIteration as end:
+            return self._allowed(end.value)
+        except Exception as error:
+            return self._failed(error)
+        for _ in range(PROMPTS):
+            answer = await self._ask(prompt)
+            try:
+                if not isinstance(answer, Reply):
+                    proposal.close()
+                    return answer
+                prompt = proposal.send(answer)
+            except StopIteration as end:
+                return self._allowed(end.value)
+            except Exception as error:
+                return self._failed(error)
+        return self._failed(RuntimeError(f"it asks more than {PROMPTS} times"))
+
+    def repairable(self, rejected: Rejected) -> bool:
+        """Whether another answer may help."""
+        return self._asked is not None and rejected.stage not in ("model", "plugin")
+
+    async def repair(self, verdict: Verdict) -> Patch | Rejected:
+        """Send the reason back, without a candidate's own words unless the user has said so. The answer is
+        read as the rejected one was."""
+        assert self._asked is not None
+        rejected = verdict.rejected
+        reason = rejected.reason if self._variation.config.repair_texts else verdict.told()
+        prompt, reply = self._asked
+        user = "\n\n".join(
+            (
+                prompt.user,
+                "Your answer was:",
+                reply.text.strip(),
+                "It was rejected (" + rejected.stage + "): " + reason,
+                "Answer again in the same form, with this mended.",
+            )
+        )
+        again = replace(prompt, user=user)
+        answer = await self._ask(again)
+        if isinstance(answer, Skipped):
+            return rejected
+        self._notes.append("repaired " + rejected.stage)
+        if isinstance(answer, Rejected):
+            return answer
+        patch = self._read(again, answer)
+        return patch if isinstance(patch, Rejected) else self._within(patch)
+
+    def step(self, proposed: Patch | Rejected) -> Step:
+        """The operator's part in the child, as it is recorded."""
+        prompt = self._asked[0] if self._asked else None
+        address = proposed.address if isinstance(proposed, Patch) else prompt.address if prompt else ""
+        return Step(
+            operator=self._operator.name,
+            persona=self._persona.name,
+            intent=prompt.intent if prompt else "",
+            address=address,
+            grammar=(prompt.grammar or "") if prompt else "",
+            note="; ".join([*self._notes, *(proposed.notes if isinstance(proposed, Patch) else ())]),
+        )
+
+    async def _ask(self, prompt: Prompt) -> Reply | Rejected | Skipped:
+        if not isinstance(prompt, Prompt):
+            return self._failed(TypeError(f"it asked with {prompt!r}, no Prompt"))
+        grammar: Grammar | None = None
+        if prompt.grammar is not None:
+            name = self._variation.config.grammar or prompt.grammar
+            if name not in self._variation.grammars:
+                reason = f"the operator {self._operator.name!r} asks for a grammar {name!r} that is not there"
+                return Rejected("plugin", reason)
+            grammar = self._variation.grammars[name]
+        sampling = self._sampling(grammar)
+        framed = self._framed(prompt)
+        if isinstance(framed, Rejected):
+            return framed
+        seed, genome = self._rng.getrandbits(31), self.context.genome
+        question = Question(self._slot, framed, genome, grammar, sampling, seed, self._odds)
+        reply = await self._send(question)
+        if isinstance(reply, Rejected):
+            return reply if reply.stage == "plugin" else Skipped(reply.reason)
+        if reply.finish == "error":
+            return Rejected("model", reply.error or "the language model gave no answer")
+        self._targets[prompt] = question.target
+        if grammar is not None:
+            self._asked = (replace(prompt, grammar=grammar.name), reply)
+        return reply
+
+    def _sampling(self, grammar: Grammar | None) -> Sampling:
+        config = self._variation.config
+        temperature, limit = self._rng.uniform(*config.temperature), self._rng.randint(*config.max_tokens)
+        limit = limit + room(config.think) if grammar is not None else min(limit, config.thought_tokens)
+        return Sampling(temperature, limit, self._rng.getrandbits(31))
+
+    def _framed(self, prompt: Prompt) -> Prompt | Rejected:
+        try:
+            framed = self._persona.frame(prompt)
+            if not isinstance(framed, Prompt):
+                raise TypeError(f"it returned {framed!r}, no Prompt")
+        except Exception as error:
+            return self._fault("persona", self._persona.name, error)
+        return framed
+
+    def _read(self, prompt: Prompt, reply: Reply) -> Patch | Rejected:
+        name = self._variation.config.grammar or prompt.grammar
+        target = self._targets.get(prompt)
+        if name is None or name not in self._variation.grammars:
+            return Rejected("extract", "the prompt asked for prose: there is no code to read")
+        target = target or Target(self.context.genome, prompt.address)
+        try:
+            return self._variation.grammars[name].decode(reply, target)
+        except Exception as error:
+            return self._fault("grammar", name, error)
+
+    def _allowed(self, value: object) -> Proposed:
+        if isinstance(value, Patch):
+            return self._within(value)
+        if isinstance(value, (Rejected, Skipped)):
+            return value
+        return self._failed(TypeError(f"it returned {value!r}, no Patch, Rejected or Skipped"))
+
+    def _within(self, patch: Patch) -> Patch | Rejected:
+        if patch.address in self.context.addresses:
+            return patch
+        return self._failed(ValueError(f"it patches {patch.address!r}, which this run does not rewrite"))
+
+    def _failed(self, error: Exception) -> Rejected:
+        return self._fault("operator", self._operator.name, error)
+
+    def _fault(self, kind: str, name: str, error: Exception) -> Rejected:
+        owner = self._variation.blame(f"ge_{kind}s", name)
+        return Rejected("plugin", f"the {kind} {name!r} of {owner} failed: {error!r}")

@@ -1,0 +1,59 @@
+"""Where a run stands, read from its ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ge_engine.errors import LedgerError
+from ge_engine.ledger import Ledger
+from ge_engine.outcome import Outcome
+from ge_engine.pareto import Direction, pareto_front
+from ge_engine.population import SEED_ID, Individual
+
+
+class RunState:
+    """The seed, the populations alive, the front of everything scored, the next generation.
+
+    `populations` are those of the islands. `unmerged` are admitted children that have not entered theirs
+    yet (schedule "steady").
+    """
+
+    def __init__(
+        self, ledger: Ledger, seed: Individual, directions: Mapping[str, Direction], islands: int
+    ) -> None:
+        self._ledger = ledger
+        self.seed = seed
+        self.next = ledger.next_generation()
+        alive = ledger.populations(self.next - 1) if self.next else ((SEED_ID,),) * islands
+        self.populations = [[self._load(identity) for identity in ids] for ids in alive]
+        front = ledger.fronts(self.next - 1) if self.next else (SEED_ID,)
+        self.front = [self._load(identity) for identity in front]
+        self.unmerged = [self._load(identity) for identity in ledger.unmerged(self.next)]
+        self.directions = directions
+
+    @property
+    def population(self) -> list[Individual]:
+        """Everybody alive, each once."""
+        return list({one.id: one for island in self.populations for one in island}.values())
+
+    @property
+    def front_data(self) -> list[tuple[str, dict[str, float]]]:
+        """Ids and objectives, as events tell a front."""
+        return [(one.id, dict(one.objectives)) for one in self.front]
+
+    def _load(self, identity: str) -> Individual:
+        one = self.seed if identity == SEED_ID else self._ledger.individual(identity)
+        if not isinstance(one, Individual):
+            raise LedgerError(f"The ledger names {identity} and does not hold it.", "See `ge log --check`.")
+        return one
+
+    def scored(self, born: Sequence[Individual]) -> list[Individual]:
+        """Those of `born` that have a score by now, with it; the front is brought up to date."""
+        known = [replace(one, outcome=self._outcome(one)) for one in born]
+        scored = [one for one in known if one.scored]
+        self.front = pareto_front([*self.front, *scored], self.directions)
+        return scored
+
+    def _outcome(self, one: Individual) -> Outcome | None:
+        return self._ledger.score(one.genome.digest)

@@ -1,0 +1,33 @@
+"""The seed is probed and scored before any prompt: a run begins from a file that works."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ge_engine.contracts import Evaluation, Probe
+from ge_engine.errors import SeedError
+from ge_engine.genome import Genome
+from ge_engine.ledger import Ledger, Settled
+from ge_engine.outcome import Scored
+from ge_engine.population import SEED_ID, Individual
+from ge_engine.search.scoring import Scoring
+
+
+def admitted_seed(
+    genome: Genome, advice: str, ledger: Ledger, evaluation: Evaluation, scoring: Scoring
+) -> tuple[Individual, Probe]:
+    """The seed with its scores, and what a worker saw of it. Raises SeedError with its own error, and
+    with `advice` where it has no score."""
+    seed = Individual(SEED_ID, 0, -1, (), (), genome)
+    probe = evaluation.probe(genome).result()
+    if probe.error:
+        raise SeedError(f"The seed does not run ({probe.stage}): {probe.error}", "Fix it; see also --entry.")
+    ledger.settle([Settled(seed, probe.fingerprint, None)])
+    ledger.add_probe(genome.digest, probe)
+    scoring.score(SEED_ID, genome)
+    scoring.drain()
+    outcome = ledger.score(genome.digest)
+    if not isinstance(outcome, Scored):
+        reason = outcome.reason if outcome else "no score"
+        raise SeedError(f"The seed cannot be scored: {reason}", advice)
+    return replace(seed, outcome=outcome), probe

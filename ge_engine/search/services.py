@@ -1,0 +1,98 @@
+"""What all generations of a run work with, and how it is opened from the run's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+from ge_engine.blaming import blamed_objective, blamed_tasks, blaming
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Evaluation, ModuleProfile, Probe, inheriting
+from ge_engine.events import Announcer
+from ge_engine.genome import Genome
+from ge_engine.grammar.reasoning_prefix import thinking
+from ge_engine.ledger import Ledger
+from ge_engine.population import Direction, Individual
+from ge_engine.registry import Registry, choose
+from ge_engine.search.event_loop import EventLoop
+from ge_engine.search.models import Models
+from ge_engine.search.scoring import Scoring
+from ge_engine.search.survey import Surveys
+from ge_engine.search.termination import Limits
+from ge_engine.search.variation import Variation
+from ge_engine.validate import CheckPipeline
+
+PROFILES = 64
+"""Parents whose profiles are held, so that each draw does not read them anew."""
+
+
+@dataclass(frozen=True)
+class RunServices:
+    """The same for every generation. `variations` are those of the islands."""
+
+    ledger: Ledger
+    variations: Sequence[Variation]
+    checks: CheckPipeline
+    scoring: Scoring
+    models: Models
+    surveys: Surveys
+    event_loop: EventLoop
+    announce: Announcer
+    limits: Limits
+
+
+@contextmanager
+def opened_evaluation(
+    seed: Genome, config: RunConfig, registry: Registry, ledger: Ledger
+) -> Iterator[Evaluation]:
+    """The evaluator of the settings, opened for genomes of `seed`. Raises as `open`, or PluginError."""
+    evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
+    objectives = [blamed_objective(registry, name) for name in config.objective_names]
+    scratch = ledger.folder / "scratch"
+    scratch.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        with blaming(registry, "ge_evaluators", evaluator.name):
+            opened = evaluator.open(seed, config, objectives, scratch, blamed_tasks(registry))
+            evaluation = inheriting(Evaluation, stack.enter_context(opened))
+        yield evaluation
+
+
+def variations_of(
+    config: RunConfig,
+    registry: Registry,
+    ledger: Ledger,
+    seed: Individual,
+    directions: Mapping[str, Direction],
+    addresses: Callable[[Genome], tuple[str, ...]],
+) -> list[Variation]:
+    """One for each island: they differ in their personas. Raises ConfigError as `Variation`."""
+
+    @lru_cache(maxsize=PROFILES)
+    def profile(genome: Genome) -> tuple[ModuleProfile, ...]:
+        probe = ledger.probe(genome.digest)
+        return probe.modules if probe else ()
+
+    return [
+        Variation(
+            config=config,
+            seed=seed,
+            operators=[choose(registry.operators, name, "operator") for name in config.operators],
+            personas=[
+                choose(registry.personas, name, "persona") for name in config.on_island(number).personas
+            ],
+            grammars=thinking(registry.grammars, config.think),
+            directions=directions,
+            addresses=addresses,
+            blame=registry.blame,
+            profile=profile,
+        )
+        for number in range(config.islands)
+    ]
+
+
+def checks_of(config: RunConfig, registry: Registry, ledger: Ledger, seed_probe: Probe) -> CheckPipeline:
+    """The checks of the settings."""
+    checks = [choose(registry.checks, name, "check") for name in config.checks]
+    return CheckPipeline(checks, seed_probe, partial(registry.blame, "ge_checks"), ledger.probe)

@@ -1,0 +1,137 @@
+"""One process's work on a run: what it has before anything is opened, and how it begins and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Evaluation, Probe
+from ge_engine.events import Announcer, Observe
+from ge_engine.genome import Seed
+from ge_engine.ledger import Ledger
+from ge_engine.population import SEED_ID, Direction, Individual
+from ge_engine.registry import Registry, choose
+from ge_engine.search.event_loop import EventLoop
+from ge_engine.search.finalists import Result, all_tested, result_of
+from ge_engine.search.halving import stages_of
+from ge_engine.search.resolution import objectives_of, require_names
+from ge_engine.search.run_folder import opened_run
+from ge_engine.search.run_state import RunState
+from ge_engine.search.scoring import Scoring
+from ge_engine.search.seed_admission import admitted_seed
+from ge_engine.search.services import opened_evaluation
+from ge_engine.search.termination import Interrupts, Limits
+from ge_engine.tracking import tracked
+
+
+@contextmanager
+def opened_session(
+    seed: Seed, config: RunConfig, registry: Registry, folder: Path, observe: Observe, allow_changes: bool
+) -> Iterator[Session]:
+    """A session of the run in `folder`. Raises as `loop.run`."""
+    require_names(config, registry)
+    directions = objectives_of(config, registry)
+    with (
+        tracked(config.trackers, folder, observe) as told,
+        opened_run(folder, seed, config, registry, directions, allow_changes) as opened,
+        Interrupts() as interrupts,
+    ):
+        limits = Limits(config, directions, opened.ledger, interrupts)
+        announce = Announcer(told, registry)
+        yield Session(config, registry, opened.ledger, opened.changes, directions, limits, announce)
+
+
+@dataclass(frozen=True)
+class Session:
+    """`changes` says in words what the run was made with until now and is no longer."""
+
+    config: RunConfig
+    registry: Registry
+    ledger: Ledger
+    changes: str
+    directions: Mapping[str, Direction]
+    limits: Limits
+    announce: Announcer
+    event_loop: EventLoop = field(default_factory=EventLoop)
+
+    @contextmanager
+    def opened_scoring(self) -> Iterator[tuple[Evaluation, Scoring]]:
+        """The run's evaluation and what hands genomes to it, closed at the end."""
+        config, ledger = self.config, self.ledger
+        with opened_evaluation(ledger.seed.genome, config, self.registry, ledger) as evaluation:
+            scoring = Scoring(
+                evaluation,
+                ledger,
+                tuple(self.directions),
+                config.random_seed,
+                self.event_loop,
+                self.announce,
+                stages_of(config),
+            )
+            yield evaluation, scoring
+
+    def begin(self, evaluation: Evaluation, scoring: Scoring) -> tuple[RunState, Probe]:
+        """Admit the seed; where the run stands. Raises SeedError."""
+        genome = self.ledger.seed.genome
+        evaluator = choose(self.registry.evaluators, self.config.evaluator, "evaluator")
+        seed, probe = admitted_seed(genome, evaluator.advice, self.ledger, evaluation, scoring)
+        return self._state(seed), probe
+
+    def nothing_left(self) -> tuple[RunState, str] | None:
+        """How the run ended when an earlier session did all of it: neither model nor worker is needed."""
+        genome = self.ledger.seed.genome
+        outcome = self.ledger.score(genome.digest)
+        if outcome is None:
+            return None
+        state = self._state(Individual(SEED_ID, 0, -1, (), (), genome, outcome))
+        reason = self.reason_to_stop(state)
+        done = reason and all_tested(state, self.ledger, self.config.rescore_seeds)
+        return (state, reason) if done else None
+
+    def reason_to_stop(self, state: RunState) -> str:
+        """Why nothing more is bred; "" to breed."""
+        done = self.ledger.slots_before(state.next) // self.config.population
+        return self.limits.before(done if self.config.schedule == "steady" else state.next, state.next)
+
+    @contextmanager
+    def halted_when_interrupted(self, scoring: Scoring) -> Iterator[None]:
+        """Within, a first signal lets `scoring` take no new work."""
+        interrupted: Future[None] = Future()
+        self.event_loop.start(scoring.halt(interrupted))
+        self.limits.when_interrupted(lambda: interrupted.set_result(None))
+        yield
+        self.limits.when_interrupted(lambda: None)
+
+    def tell_start(self) -> None:
+        """Announce the run, and what of it is there."""
+        generation = self.ledger.next_generation()
+        self.announce(
+            "run_started",
+            folder=str(self.ledger.folder),
+            resumed=generation > 0 or self.ledger.seed_is_scored,
+            changes=self.changes,
+            generation=generation,
+            generations=self.config.generations,
+            population=self.config.population,
+            objectives=dict(self.directions),
+        )
+
+    def finish(self, state: RunState, stopped: str) -> Result:
+        """Record and announce why the run stopped; what it found."""
+        result = result_of(state, self.ledger, stopped)
+        self.ledger.set_stopped(stopped)
+        self.announce(
+            "run_finished",
+            stopped_because=stopped,
+            message=result.message,
+            front=state.front_data,
+            rejected=result.rejections,
+        )
+        return result
+
+    def _state(self, seed: Individual) -> RunState:
+        return RunState(self.ledger, seed, self.directions, self.config.islands)

@@ -1,0 +1,129 @@
+"""What a child is bred from: its parents and operators, drawn by the rates of the settings."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ge_engine.config import RunConfig
+from ge_engine.contracts import (
+    Context,
+    Grammar,
+    Memory,
+    ModuleProfile,
+    Operator,
+    Persona,
+    Prompt,
+    Reply,
+    RunFacts,
+)
+from ge_engine.errors import ConfigError
+from ge_engine.genome import Genome
+from ge_engine.outcome import Rejected
+from ge_engine.patch import Patch
+from ge_engine.population import Direction, Individual
+from ge_engine.search.credit import Credit
+
+Named = TypeVar("Named", Operator, Persona)
+
+
+@dataclass(frozen=True, slots=True)
+class MatingPool:
+    """What a generation is bred from. `helpful` are elites that gained on the seed somewhere.
+
+    `credit` is what the run knew when the generation began.
+    """
+
+    generation: int
+    parents: tuple[Individual, ...]
+    helpful: tuple[Individual, ...]
+    credit: Credit = field(default_factory=Credit)
+
+    def pick(self, rng: random.Random, dimension: str, among: Sequence[Named]) -> Named:
+        named = {one.name: one for one in among}
+        return named[self.credit.draw(rng, dimension, list(named))]
+
+
+@dataclass(frozen=True)
+class Variation:
+    """The operators and personas of an island, and what their contexts hold. `addresses` says which blocks of
+    a genome may be rewritten, `blame(hook, name)` which plugin brought a part.
+
+    Raises:
+        ConfigError: no operator of kind "mutation": the first generation is bred by mutation.
+    """
+
+    config: RunConfig
+    seed: Individual
+    operators: Sequence[Operator]
+    personas: Sequence[Persona]
+    grammars: Mapping[str, Grammar]
+    directions: Mapping[str, Direction]
+    addresses: Callable[[Genome], tuple[str, ...]]
+    blame: Callable[[str, str], str]
+    profile: Callable[[Genome], tuple[ModuleProfile, ...]] = lambda _: ()
+    _kinds: Mapping[str, tuple[Operator, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        kinds = {
+            kind: tuple(sorted((o for o in self.operators if o.kind == kind), key=lambda o: o.name))
+            for kind in ("mutation", "mating", "eot")
+        }
+        if not kinds["mutation"]:
+            raise ConfigError(
+                "No operator of kind 'mutation' is chosen; the first generation is bred by mutation.",
+                "Add one to operators, e.g. 'mutation'.",
+            )
+        object.__setattr__(self, "_kinds", kinds)
+
+    def draw(self, pool: MatingPool, rng: random.Random) -> tuple[list[Operator], tuple[Individual, ...]]:
+        """One operator, or a mating and a mutation after it; and one parent, or two for a mating."""
+        if pool.generation == 0:
+            return [rng.choice(self._kinds["mutation"])], (self.seed,)
+        first = rng.choice(pool.parents)
+        mates = [one for one in pool.parents if one.id != first.id] if self._kinds["mating"] else []
+        p_mating = self.config.p_mating if mates else 0.0
+        p_mutation = self.config.p_mutation if p_mating or self.config.p_mutation else 1.0
+        drawn: list[Operator] = []
+        while not drawn:
+            if rng.random() < p_mating:
+                drawn.append(pool.pick(rng, "operator", self._kinds["mating"]))
+            if rng.random() < p_mutation:
+                drawn.append(self._mutator(pool, rng))
+        parents = (first, rng.choice(mates)) if drawn[0].kind == "mating" else (first,)
+        return drawn, parents
+
+    def _mutator(self, pool: MatingPool, rng: random.Random) -> Operator:
+        thinks = bool(self._kinds["eot"] and pool.helpful) and rng.random() < self._p_eot(pool)
+        return pool.pick(rng, "operator", self._kinds["eot" if thinks else "mutation"])
+
+    def _p_eot(self, pool: MatingPool) -> float:
+        """The rate of Evolution of Thought, its odds scaled by how well it did against mutation."""
+        best = {
+            kind: max(pool.credit.odds("operator", operator.name) for operator in self._kinds[kind])
+            for kind in ("eot", "mutation")
+        }
+        odds = self.config.p_eot * best["eot"], (1 - self.config.p_eot) * best["mutation"]
+        return odds[0] / sum(odds)
+
+    def context(
+        self,
+        pool: MatingPool,
+        rng: random.Random,
+        genome: Genome,
+        parents: tuple[Individual, ...],
+        read: Callable[[Prompt, Reply], Patch | Rejected],
+    ) -> Context:
+        """What an operator may look at when it rewrites a block of `genome`."""
+        return Context(
+            genome=genome,
+            addresses=self.addresses(genome),
+            rng=rng,
+            read=read,
+            parents=parents,
+            run=RunFacts(pool.generation, self.seed, pool.helpful, self.directions),
+            memory=Memory(pool.credit.draw, pool.credit.trials, pool.credit.prose),
+            profile=self.profile(parents[0].genome),
+        )
