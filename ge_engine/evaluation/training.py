@@ -92,8 +92,8 @@ def labels_of(data: Dataset) -> dict[str, Labels]:
 @dataclass
 class TrainEvaluation:
     """Implements `contracts.Evaluation` on top of an executor. `timeout` is seconds per job, `memory` bytes;
-    no training step may take `max_slowdown` times as long as the seed's (0: no limit). `image` is the shape of
-    the task's images, such as "3x32x32"."""
+    no training step may take `max_slowdown` times as long as the seed's (0: no limit). `image` is the shape
+    of the task's images, such as "3x32x32"."""
 
     executor: Executor
     scorer: Scorer
