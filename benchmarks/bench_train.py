@@ -101,10 +101,12 @@ def rate_of_training() -> None:
     pixels = torch.randint(0, 256, (count, 32, 32, 3), dtype=torch.uint8)
     labels = torch.randint(10, (count,))
     mean, std = torch.full((3,), 128.0), torch.full((3,), 64.0)
-    lesson = TrainingData(Images(pixels, mean, std, 32), labels, Images(pixels[:64], mean, std, 32), 10)
+    training_data = TrainingData(
+        Images(pixels, mean, std, 32), labels, Images(pixels[:64], mean, std, 32), 10
+    )
 
     def ours() -> float:
-        result = train(lambda: module.ExquisiteNetV2(10), module.get_optimizer, lesson, recipe, 0)
+        result = train(lambda: module.ExquisiteNetV2(10), module.get_optimizer, training_data, recipe, 0)
         return count / result.seconds
 
     def by_hand() -> float:

@@ -69,7 +69,7 @@ def train_file(file: Path, config: Any, data: Dataset, split: str) -> Mapping[st
     module = import_source(seed.source, module_address(file, seed.digest))
     part = limited(data.train, config.recipe.train_limit, config.random_seed)
     held_out = data.test if split == "test" else data.validation
-    lesson = TrainingData(
+    training_data = TrainingData(
         train=as_images(part, part, size),
         labels=part.labels,
         held_out=as_images(held_out, part, size),
@@ -79,7 +79,7 @@ def train_file(file: Path, config: Any, data: Dataset, split: str) -> Mapping[st
     trained: TrainResult = train(
         lambda: eval(entry, vars(module)),
         optimizer_of(module, config.recipe.optimizer),
-        lesson,
+        training_data,
         config.recipe,
         config.random_seed,
     )

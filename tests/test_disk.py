@@ -93,7 +93,7 @@ def test_bytes_that_no_folder_shows(code: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", HOLDERS.values(), ids=HOLDERS)
 def test_bytes_that_only_an_orphan_holds(code: str, tmp_path: Path) -> None:
-    """Whom the first process of a namespace has adopted, or the nursery itself."""
+    """Whom the first process of a namespace has adopted, or the fork server itself."""
     with subprocess.Popen(["sleep", "60"]) as worker, holding(code, tmp_path, 9 * MIB) as orphan:
         assert DiskWatch(LIMIT, LIMIT + 1).over([worker.pid, orphan], tmp_path / "never there")
         assert not DiskWatch(LIMIT, LIMIT + 1).over([worker.pid, 0], tmp_path / "never there")

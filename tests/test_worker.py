@@ -159,7 +159,7 @@ def test_a_gpu_that_is_taken_for_one_that_answers_where_there_is_none() -> None:
         assert not gpus_answer()
 
 
-def test_a_nursery_that_does_not_start_and_does_not_say_why(
+def test_a_fork_server_that_does_not_start_and_does_not_say_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say = "import sys; sys.exit('there is no room')"

@@ -72,8 +72,9 @@ def open_training(
             timeout=config.timeout,
             max_slowdown=config.max_slowdown,
             memory=session.memory,
+            image=f"{session.channels}x{session.size}x{session.size}",
         )
-        evaluation.admit(seed, f"{session.channels}x{session.size}x{session.size}")
+        evaluation.admit(seed)
         yield evaluation
     finally:
         executor.close()
@@ -91,7 +92,8 @@ def labels_of(data: Dataset) -> dict[str, Labels]:
 @dataclass
 class TrainEvaluation(Evaluation):
     """Implements `contracts.Evaluation` on top of an executor. `timeout` is seconds per job, `memory` bytes;
-    no training step may take `max_slowdown` times as long as the seed's (0: no limit)."""
+    no training step may take `max_slowdown` times as long as the seed's (0: no limit). `image` is the shape
+    of the task's images, such as "3x32x32"."""
 
     measures_sizes = True
 
@@ -102,21 +104,24 @@ class TrainEvaluation(Evaluation):
     timeout: float
     max_slowdown: float
     memory: int
+    image: str
     _kills: Kills = field(default_factory=Kills)
     _seed_step: float = 0.0
     _seed_digest: str = ""
     _probe_timeout: float = 0.0
     _probes: dict[str, Probe] = field(default_factory=dict)
 
-    def admit(self, seed: Genome, image: str) -> None:
-        """Probe the seed on images such as "3x32x32", and time its steps where the others' are held to them.
+    def __post_init__(self) -> None:
+        self._probe_timeout = self.timeout
+
+    def admit(self, seed: Genome) -> None:
+        """Probe the seed, and time its steps where the others' are held to them.
 
         Raises:
             SeedError: it does not go through one training step.
         """
-        self._probe_timeout = self.timeout
         probe = self.probe(seed).result()
-        require_usable(probe, self.scorer.classes, image)
+        require_usable(probe, self.scorer.classes, self.image)
         seconds = max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))
         self._probe_timeout = min(self.timeout, seconds)
         self._seed_digest = seed.digest

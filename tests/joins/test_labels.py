@@ -22,7 +22,7 @@ FORMS = ("int64", "int32", "int16", "int8", "float32", "float64", ">i8")
 
 
 class Handed(ForkServerExecutor):
-    """The real executor, which remembers all that goes to the nursery."""
+    """The real executor, which remembers all that goes to the fork server."""
 
     everything: list[bytes]
     names: list[str]
