@@ -49,7 +49,7 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class SegmentedFile:
     """A file in segments. `index` finds a definition's segment, `leads` the segment where the
     comments above it begin, `import_at` the (empty) segment before which imports are added; `names` are all
     that the file binds, "*" when there are some that cannot be told."""
@@ -83,7 +83,7 @@ class _Piece:
     owner: str = ""
 
 
-def cut(data: bytes, name: str) -> Cut:
+def segment_file(data: bytes, name: str) -> SegmentedFile:
     """Cut a file. `name` is used in messages only.
 
     Raises:
@@ -103,7 +103,7 @@ def cut(data: bytes, name: str) -> Cut:
     }
     import_at = next(at for at, p in enumerate(pieces) if p.owner == "import")
     blocked = _blocked(tree, pieces, lines, reasons)
-    return Cut(
+    return SegmentedFile(
         bom,
         encoding,
         newline_of(text, "\n"),
@@ -165,7 +165,7 @@ def _tree(text: str, name: str) -> ast.Module:
         return tree
     raise SeedError(
         f"{name} is not valid Python: {tree}.",
-        "Mend that line, or name the Python file that defines the model.",
+        "Fix that line, or name the Python file that defines the model.",
     )
 
 

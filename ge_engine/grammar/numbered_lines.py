@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ge_engine.code.answer import CUT_OFF, Answer, Extraction
-from ge_engine.code.block_match import Asked
+from ge_engine.code.block_match import BlockMatcher
 from ge_engine.code.digests import digest
 from ge_engine.code.embedded_code import prose_regions
 from ge_engine.code.fences import outside
@@ -78,7 +78,7 @@ def stated(text: str) -> Lines:
 
 def rewritten(answer: Answer, numbers: frozenset[int]) -> Extraction | Rejected | None:
     """The block with the lines `numbers` as the answer has them; None when it holds no lines of this form."""
-    code = answer.asked.genome.blocks[answer.asked.address].code
+    code = answer.matcher.genome.blocks[answer.matcher.address].code
     pieces = pieces_of(answer, numbers)
     if not any(one.stated for one, _ in pieces):
         return None
@@ -105,13 +105,13 @@ def rewritten(answer: Answer, numbers: frozenset[int]) -> Extraction | Rejected 
 
 def pieces_of(answer: Answer, numbers: frozenset[int]) -> list[tuple[Lines, bool]]:
     """What each fence states, and that it is one; where none states a line, what the text states."""
-    fenced = [stated(f.code) for f in answer.found if not _is_block(f.code, answer.asked, numbers, True)]
+    fenced = [stated(f.code) for f in answer.found if not _is_block(f.code, answer.matcher, numbers, True)]
     fenced = [one for one in fenced if one.stated or one.widths]
     pure = [one for one in fenced if not any(map(is_code_or_broken, one.before))]
     if fenced:
         return [(one, True) for one in pure or fenced]
     text = outside(answer.text, list(answer.found))
-    return [] if _is_block(text, answer.asked, numbers, False) else [(stated(text), False)]
+    return [] if _is_block(text, answer.matcher, numbers, False) else [(stated(text), False)]
 
 
 def cut_off(answer: Answer, pieces: Sequence[tuple[Lines, bool]]) -> bool:
@@ -119,17 +119,17 @@ def cut_off(answer: Answer, pieces: Sequence[tuple[Lines, bool]]) -> bool:
     return answer.cut and not (all(fenced for _, fenced in pieces) and all(f.closed for f in answer.found))
 
 
-def _is_block(text: str, asked: Asked, numbers: frozenset[int], fenced: bool) -> bool:
+def _is_block(text: str, matcher: BlockMatcher, numbers: frozenset[int], fenced: bool) -> bool:
     """The text holds the whole block: lines that look numbered are lines of its code, or number all of it."""
-    if not asked.mentions(text):
+    if not matcher.mentions(text):
         return False
     lines = stated(text)
     others = [*lines.before, *itertools.chain.from_iterable(one.rest for one in lines.stated)]
-    if fenced and any(map(asked.mentions, others)):
+    if fenced and any(map(matcher.mentions, others)):
         return True
     if not any(map(str.strip, others)) and {one.number for one in lines.stated} <= numbers:
         return False
-    return asked.usable(text) is not None or any(asked.usable(r.text) for r in prose_regions(text))
+    return matcher.usable(text) is not None or any(matcher.usable(r.text) for r in prose_regions(text))
 
 
 def _versions(
