@@ -79,10 +79,7 @@ def _extracted(text: str, finish: str, matcher: BlockMatcher, form: Form | None)
 
 def _asked_for(answer: Answer, form: Form | None) -> Extraction | Rejected:
     first = form(answer) if form is not None else None
-    if (
-        isinstance(first, Extraction)
-        and first.code != answer.matcher.genome.blocks[answer.matcher.address].code
-    ):
+    if isinstance(first, Extraction) and first.code != answer.matcher.code:
         return first
     whole = _read(answer)
     if first is None and (isinstance(whole, Rejected) or BROKEN in whole.steps):

@@ -50,6 +50,11 @@ class BlockMatcher:
             rf"\b{keyword}(?:[\s\u200b-\u200d\u2060\ufeff]|\\\n)+{re.escape(self.name)}\b"
         )
 
+    @property
+    def code(self) -> str:
+        """The block as the genome has it."""
+        return self.genome.blocks[self.address].code
+
     def mentions(self, text: str) -> bool:
         """The text holds the first words of the block's definition."""
         return self._header.search(plain(text)) is not None

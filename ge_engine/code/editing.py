@@ -29,7 +29,7 @@ def edited(answer: Answer) -> Result:
     edits = hunks(source)
     if not edits:
         return Rejected("extract", "the reply is an edit that cannot be read: answer with the whole block.")
-    block = matcher.genome.blocks[matcher.address].code
+    block = matcher.code
     result = apply_hunks(block, edits, matcher.span.indent)
     if isinstance(result, str):
         if result == block:

@@ -11,12 +11,12 @@ from ge_engine.code.source import Source
 from ge_engine.code.syntax import Function, method_of
 from ge_engine.contracts import Target
 from ge_engine.grammar import call_rewrites, crossover_material, shape_preserving, statements
-from ge_engine.grammar.call_rewrites import Offer
 from ge_engine.grammar.catalog import SCALES, Options
 from ge_engine.grammar.channel_inference import TensorStatement, tensor_statements
 from ge_engine.grammar.choices import Part, either
 from ge_engine.grammar.expressions import InScope, expression
 from ge_engine.grammar.lark_builder import BREADTH, changed_only, disjoint, sites_of
+from ge_engine.grammar.offer import Offer
 from ge_engine.grammar.rewrite_sites import Site
 from ge_engine.grammar.scope import Scope, scope_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ge_engine.grammar import shape_preserving
-from ge_engine.grammar.call_rewrites import Offer, keyword_choices
 from ge_engine.grammar.catalog import SCALES
 from ge_engine.grammar.choices import Part, either
+from ge_engine.grammar.offer import Offer, keyword_choices
 
 DEPTH = 2
 FEW = 3

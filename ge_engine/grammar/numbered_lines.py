@@ -61,9 +61,8 @@ class Lines:
 
 def stated(text: str) -> Lines:
     """All lines of `text` that have the form."""
-    lines: list[Stated] = []
+    lines, before = list[Stated](), list[str]()
     widths: list[tuple[int, int]] = []
-    before: list[str] = []
     for line in text.split("\n"):
         if (match := WIDTH.fullmatch(line)) is not None:
             widths.append((int(match[1]), int(match[2])))
@@ -78,12 +77,12 @@ def stated(text: str) -> Lines:
 
 def rewritten(answer: Answer, numbers: frozenset[int]) -> Extraction | Rejected | None:
     """The block with the lines `numbers` as the answer has them; None when it holds no lines of this form."""
-    code = answer.matcher.genome.blocks[answer.matcher.address].code
     pieces = pieces_of(answer, numbers)
     if not any(one.stated for one, _ in pieces):
         return None
     if cut_off(answer, pieces):
         return CUT_OFF
+    code = answer.matcher.code
     old = code.split("\n")
     versions: dict[int, list[str]] = {}
     for piece, fenced in pieces:
@@ -99,8 +98,9 @@ def rewritten(answer: Answer, numbers: frozenset[int]) -> Extraction | Rejected 
     if inside is not None:
         return Rejected("extract", f"line {inside} begins a block of lines: answer with that line alone")
     new = {number: _chosen(texts, old, tree, number) for number, texts in versions.items()}
-    code = replaced(old, tree, new)
-    return Extraction(code, ("took " + ("a line" if len(new) == 1 else f"{len(new)} lines"),))
+    return Extraction(
+        replaced(old, tree, new), ("took " + ("a line" if len(new) == 1 else f"{len(new)} lines"),)
+    )
 
 
 def pieces_of(answer: Answer, numbers: frozenset[int]) -> list[tuple[Lines, bool]]:
@@ -146,10 +146,8 @@ def _versions(
     for one in _joined(piece.stated, old, numbers):
         known = 1 <= one.number <= len(old)
         if one.number not in numbers:
-            same = (
-                known and one.text.strip() == old[one.number - 1].strip() and not any(map(is_code, one.rest))
-            )
-            if same or (not fenced and not is_code(one.text)):
+            same = known and one.text.strip() == old[one.number - 1].strip()
+            if (same and not any(map(is_code, one.rest))) or (not fenced and not is_code(one.text)):
                 continue
             where = "which was not asked for" if known else f"but the block has {len(old)} lines"
             return Rejected("extract", f"the reply changes line {one.number}, {where}")
@@ -186,9 +184,8 @@ def unclosed(text: str) -> int:
 def _going_on(one: Stated, fenced: bool) -> str | Rejected:
     """The statement with the lines without a number that belong to it."""
     run = list(itertools.takewhile(str.strip, one.rest)) if not fenced else list(one.rest)
-    refused = Rejected(
-        "extract", f"what follows line {one.number} cannot be read: answer with whole statements"
-    )
+    reason = f"what follows line {one.number} cannot be read: answer with whole statements"
+    refused = Rejected("extract", reason)
     while run and not run[-1].strip():
         run.pop()
     if not run:
@@ -237,8 +234,6 @@ def _layouts(text: str, run: list[str]) -> Iterator[str]:
 def _chosen(texts: list[str], old: Sequence[str], tree: ast.Module, number: int) -> str:
     """The last version that compiles in its place and changes the line; else the last."""
     unique = list(dict.fromkeys(texts))[-MAX_GOING_ON:]
-    if len(unique) == 1:
-        return unique[0]
     before = old[number - 1].strip()
     fitting = [
         text
@@ -252,5 +247,4 @@ def _chosen(texts: list[str], old: Sequence[str], tree: ast.Module, number: int)
 
 def _unquoted(text: str) -> str:
     """The code of a line, out of the backticks of an inline code span."""
-    text = text.rstrip(" \t")
-    return text.strip("`") if text.endswith("`") else text
+    return text.rstrip(" \t").strip("`") if text.rstrip(" \t").endswith("`") else text.rstrip(" \t")

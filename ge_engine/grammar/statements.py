@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from ge_engine.code.source import Source
 from ge_engine.code.syntax import Function, dotted
-from ge_engine.grammar.call_rewrites import Offer
 from ge_engine.grammar.channel_inference import (
     KEEPS,
     WIDENS,
@@ -22,6 +21,7 @@ from ge_engine.grammar.channel_inference import (
 )
 from ge_engine.grammar.choices import Part, either
 from ge_engine.grammar.expressions import InScope, expression
+from ge_engine.grammar.offer import Offer
 from ge_engine.grammar.rewrite_sites import Site
 from ge_engine.grammar.scope import Scope
 
