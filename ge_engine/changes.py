@@ -12,16 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ge_engine.code.line_diff import WordKind, equal_runs, with_ends, word_pieces
 from ge_engine.code.syntax import normalised
 from ge_engine.genome import Block, Genome, Segment
 
 ChangeKind = Literal["added", "removed", "changed", "renamed", "moved", "layout"]
-WordKind = Literal["equal", "insert", "delete"]
 MODULE = "<module>"
 """The address of what stands outside all blocks: imports, constants, comments between blocks."""
 SIMILAR = 0.7
 """Share of equal lines from which a removed and an added block count as one that was renamed."""
-_WORD = re.compile(r"\w+|[ \t]+|\n|[^\w\s]|\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +75,10 @@ def unified(change: Change, context: int = 3) -> list[str]:
 def words(change: Change) -> list[tuple[WordKind, str]]:
     """The whole block with its changes word by word; joined without the deleted it is `after`."""
     pieces: list[tuple[WordKind, str]] = []
-    before, after = _with_ends(change.before), _with_ends(change.after)
+    before, after = with_ends(change.before), with_ends(change.after)
     for tag, i, j, k, m in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         old, new = "".join(before[i:j]), "".join(after[k:m])
-        pieces += [("equal", old)] if tag == "equal" else _word_pieces(old, new)
+        pieces += [("equal", old)] if tag == "equal" else word_pieces(old, new)
     return pieces
 
 
@@ -112,10 +111,10 @@ def blame(genomes: Sequence[Genome], parents: Sequence[Sequence[int]] | None = N
     for index, new in enumerate(texts):
         made = [index] * len(new)
         for parent in reversed(lineage[index]):
-            for i, k, size in _equal_runs(texts[parent], new):
+            for i, k, size in equal_runs(texts[parent], new):
                 made[k : k + size] = origins[parent][i : i + size]
         origins.append(made)
-    same = {k + step for _, k, size in _equal_runs(texts[0], texts[-1]) for step in range(size)}
+    same = {k + step for _, k, size in equal_runs(texts[0], texts[-1]) for step in range(size)}
     last = enumerate(zip(texts[-1], origins[-1], strict=True))
     return [Blame(at + 1, text, index) for at, (text, index) in last if index and at not in same]
 
@@ -246,40 +245,5 @@ def _change(kind: ChangeKind, old: Block | None, new: Block | None) -> Change:
     )
 
 
-# --- lines and words ----------------------------------------------------------------------------------
-
-
-def _with_ends(text: str) -> list[str]:
-    return [f"{line}\n" for line in text.split("\n")] if text else []
-
-
-def _word_pieces(old: str, new: str) -> list[tuple[WordKind, str]]:
-    one, other = _WORD.findall(old), _WORD.findall(new)
-    pieces: list[tuple[WordKind, str]] = []
-    for tag, i, j, k, m in difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
-        if tag == "equal":
-            pieces.append(("equal", "".join(one[i:j])))
-            continue
-        pieces += [("delete", "".join(one[i:j]))] if j > i else []
-        pieces += [("insert", "".join(other[k:m]))] if m > k else []
-    return pieces
-
-
 def _lines(genome: Genome) -> list[str]:
     return normalised(genome.text).split("\n")
-
-
-def _equal_runs(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int]]:
-    """Runs of equal lines as (start in old, start in new, length). Equal heads and tails cost nothing."""
-    head = 0
-    while head < min(len(old), len(new)) and old[head] == new[head]:
-        head += 1
-    tail = 0
-    while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
-        tail += 1
-    yield 0, 0, head
-    middle = difflib.SequenceMatcher(
-        None, old[head : len(old) - tail], new[head : len(new) - tail], autojunk=False
-    )
-    yield from ((m.a + head, m.b + head, m.size) for m in middle.get_matching_blocks())
-    yield len(old) - tail, len(new) - tail, tail

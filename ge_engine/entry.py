@@ -10,39 +10,14 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ge_engine.code.builders import Builders, Parameter, unchained
+from ge_engine.code.builders import Builders, unchained
 from ge_engine.code.names import BUILTINS
+from ge_engine.code.parameters import Parameter
 from ge_engine.code.syntax import DEFINITIONS, dotted, is_main_guard, unparsed
+from ge_engine.code.task_facts import Facts, counts_classes, fact_of, written
 from ge_engine.errors import SeedError
 from ge_engine.genome import Genome
 
-Facts = Mapping[str, int | float]
-
-SPELLINGS: Mapping[str, frozenset[str]] = {
-    "num_classes": frozenset(
-        {"numclasses", "nclasses", "classnum", "numclass", "nclass", "nbclasses", "classcount", "numlabels"}
-        | {"numberofclasses", "classes", "nclasses", "numoutputs", "noutputs", "outputclasses", "nlabels"}
-    ),
-    "in_channels": frozenset(
-        {"inchannels", "imgchannels", "inchans", "inputchannels", "nchannels", "numchannels", "inch", "cin"}
-        | {"imagechannels", "inchannel", "imgchannel", "inputchannel", "numinputchannels"}
-    ),
-    "image_size": frozenset(
-        {"imagesize", "imgsize", "inputsize", "resolution", "imsize", "inputresolution", "imgresolution"}
-        | {"imagesz", "imgsz", "inputimagesize"}
-    ),
-}
-"""Spellings of what a task knows, in lower case and without underscores."""
-LOOSE: Mapping[str, frozenset[str]] = {
-    "num_classes": frozenset(
-        {"outfeatures", "outputdim", "outdim", "outputsize", "nout", "numout", "outputs", "dimout"}
-    ),
-    "in_channels": frozenset(
-        {"channels", "inputdim", "indim", "infeatures", "dimin", "nin", "chin", "imagechannel"}
-    ),
-    "image_size": frozenset({"size", "side"}),
-}
-"""Spellings that mean the same only where the argument is required."""
 CONFIG_NAMES = ("config", "cfg", "configuration", "conf", "hparams", "args", "opt", "params", "settings")
 _PRETRAINED_FIELDS = ("num_labels",)
 
@@ -85,18 +60,15 @@ def _likely(builders: Builders, facts: Facts) -> list[str]:
 
 
 def _takes_classes(builders: Builders, name: str) -> bool:
-    builder = builders.builder(name)
-    return builder is not None and any(_fact(p, {"num_classes": 0}) is not None for p in builder.parameters)
+    return any(fact_of(p, {"num_classes": 0}) is not None for p in builders.parameters(name))
 
 
 def _overridden(builders: Builders, genome: Genome, facts: Facts, override: str) -> str:
     try:
         tree = ast.parse(override, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise SeedError(
-            f"The entry {override!r} is no Python expression.",
-            'Write it as in --entry "Net(num_classes=10)".',
-        ) from error
+        hint = 'Write it as in --entry "Net(num_classes=10)".'
+        raise SeedError(f"The entry {override!r} is no Python expression.", hint) from error
     unknown = [
         n.id
         for n in ast.walk(tree)
@@ -108,9 +80,8 @@ def _overridden(builders: Builders, genome: Genome, facts: Facts, override: str)
         call = _call(builders, override, facts)
         if call is None:
             missing = ", ".join(_unknown(builders, override, facts))
-            raise SeedError(
-                f"The entry {override} needs arguments: {missing}.", _line_to_copy(builders, override, facts)
-            )
+            hint = _line_to_copy(builders, override, facts)
+            raise SeedError(f"The entry {override} needs arguments: {missing}.", hint)
         return call
     return override
 
@@ -131,30 +102,15 @@ def _call(builders: Builders, name: str, facts: Facts) -> str | None:
 
 
 def _unknown(builders: Builders, name: str, facts: Facts) -> list[str]:
-    builder = builders.builder(name)
-    parameters = builder.parameters if builder else ()
-    return [p.name for p in parameters if p.required and _value(builders, p, facts) is None]
+    wanted = (p for p in builders.parameters(name) if p.required)
+    return [p.name for p in wanted if _value(builders, p, facts) is None]
 
 
 def _value(builders: Builders, parameter: Parameter, facts: Facts) -> str | None:
-    fact = _fact(parameter, facts)
+    fact = fact_of(parameter, facts)
     if fact is not None:
-        return _written(parameter, fact)
+        return written(parameter, fact)
     return _configuration(builders, parameter, facts) if parameter.required else None
-
-
-def _written(parameter: Parameter, fact: int | float) -> str:
-    return f"({fact!r}, {fact!r})" if parameter.pair else repr(fact)
-
-
-def _fact(parameter: Parameter, facts: Facts) -> int | float | None:
-    spelled = parameter.name.lower().replace("_", "")
-    for name, value in facts.items():
-        if spelled == name.replace("_", "") or spelled in SPELLINGS.get(name, ()):
-            return value
-        if parameter.required and spelled in LOOSE.get(name, ()):
-            return value
-    return None
 
 
 def _configuration(builders: Builders, parameter: Parameter, facts: Facts) -> str | None:
@@ -166,18 +122,13 @@ def _configuration(builders: Builders, parameter: Parameter, facts: Facts) -> st
     if builder is None or builder.kind != "class":
         return None
     filled = {
-        p.name: _written(p, value) for p in builder.parameters if (value := _fact(p, facts)) is not None
+        p.name: written(p, value) for p in builder.parameters if (value := fact_of(p, facts)) is not None
     }
     if any(p.required and p.name not in filled for p in builder.parameters):
         return None
-    if builder.pretrained and not _counts_classes(filled):
+    if builder.pretrained and not counts_classes(filled):
         filled |= {name: repr(facts["num_classes"]) for name in _PRETRAINED_FIELDS if "num_classes" in facts}
     return f"{builder.name}({', '.join(f'{key}={value}' for key, value in filled.items())})"
-
-
-def _counts_classes(filled: Mapping[str, str]) -> bool:
-    """The configuration has its own word for the number of classes."""
-    return any(key.lower().replace("_", "") in SPELLINGS["num_classes"] for key in filled)
 
 
 # --- the main guard -----------------------------------------------------------------------------------
@@ -204,14 +155,8 @@ def _guarded(builders: Builders) -> Iterator[list[ast.stmt]]:
 
 def _calls(statements: list[ast.stmt]) -> list[ast.Call]:
     """Calls in the order in which they stand."""
-    calls = [
-        n
-        for s in statements
-        if not isinstance(s, DEFINITIONS)
-        for n in ast.walk(s)
-        if isinstance(n, ast.Call)
-    ]
-    return sorted(calls, key=lambda c: (c.lineno, c.col_offset))
+    nodes = (n for s in statements if not isinstance(s, DEFINITIONS) for n in ast.walk(s))
+    return sorted((n for n in nodes if isinstance(n, ast.Call)), key=lambda c: (c.lineno, c.col_offset))
 
 
 def _assigned(statements: list[ast.stmt]) -> dict[str, ast.expr]:
@@ -238,9 +183,9 @@ def _adapted(
     given |= {k.arg: k.value for k in call.keywords if k.arg is not None}
     for parameter in builder.parameters:
         source = _resolved(given.get(parameter.name), local, genome)
-        fact = _fact(replace(parameter, required=False) if source else parameter, facts)
+        fact = fact_of(replace(parameter, required=False) if source else parameter, facts)
         if fact is not None:
-            values[parameter.name] = _written(parameter, fact)
+            values[parameter.name] = written(parameter, fact)
         elif source is not None:
             values[parameter.name] = source
         elif parameter.required:
@@ -283,13 +228,13 @@ def _refusal(builders: Builders, facts: Facts, roots: list[str]) -> SeedError:
 
 def _line_to_copy(builders: Builders, name: str, facts: Facts) -> str:
     """`--entry` with the call of `name`: what the task knows is filled, `...` stands for what is wanted."""
-    builder = builders.builder(name)
     arguments: list[str] = []
-    for parameter in builder.parameters if builder else ():
+    for parameter in builders.parameters(name):
         value = _value(builders, parameter, facts) or ("..." if parameter.required else "")
         if value:
             arguments.append(value if parameter.positional_only else f"{parameter.name}={value}")
-    return f'Give what is missing in --entry "{name}({", ".join(arguments)})"; it is {builder or name}.'
+    known = builders.builder(name) or name
+    return f'Give what is missing in --entry "{name}({", ".join(arguments)})"; it is {known}.'
 
 
 def _listed(builders: Builders) -> str:

@@ -27,7 +27,7 @@ __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "d
 class Seed:
     """A model file as it was read: bytes, line end, indent, and its cut into segments."""
 
-    def __init__(self, source: bytes, path: Path | None, cut: segmenter.Cut) -> None:
+    def __init__(self, source: bytes, path: Path | None, cut: segmenter.SegmentedFile) -> None:
         self.source = source
         self.path = path
         self.newline = cut.newline
@@ -64,7 +64,7 @@ class Seed:
     def from_bytes(cls, data: bytes, path: Path | None = None) -> Seed:
         """Cut `data` into blocks. Raises SeedError with the line that stands in the way."""
         name = str(path) if path else "seed"
-        seed = cls(data, path, segmenter.cut(data, name))
+        seed = cls(data, path, segmenter.segment_file(data, name))
         if not seed.genome.evolvable:
             raise SeedError(*_nothing_to_evolve(name, seed.genome))
         return seed

@@ -15,17 +15,16 @@ from ge_engine.code.contract import check_contract
 from ge_engine.code.dependencies import Dependencies, find_dependencies
 from ge_engine.code.digests import digest
 from ge_engine.code.facts import decorator_names
-from ge_engine.code.layout import with_blanks, with_line_ends
 from ge_engine.code.names import free_names
 from ge_engine.code.renaming import print_helpers, renamed
 from ge_engine.code.segments import needed_helpers
+from ge_engine.code.splicing import rewritten
 from ge_engine.code.syntax import (
     Definition,
     SyntaxFault,
     compiles,
     end_line,
     first_line,
-    newline_of,
     normalised,
     parse,
     split_lines,
@@ -86,7 +85,7 @@ def apply(genome: Genome, patch: Patch) -> Genome | Rejected:
     if isinstance(target, Rejected):
         return target
     segment, span = target
-    made = _rewritten(genome, segment, span, normalised(patch.code).strip("\n"))
+    made = rewritten(genome, segment, span, normalised(patch.code).strip("\n"))
     if isinstance(made, Rejected):
         return made
     helpers = _new_helpers(genome, patch.helpers)
@@ -121,11 +120,8 @@ def undefined_names(genome: Genome, patch: Patch) -> tuple[str, ...]:
 
     Empty when the file has a star import, for then it cannot be told.
     """
-    known = genome.bound
-    if "*" in known:
-        return ()
     free = frozenset[str]().union(*(free_names(code) for code in (patch.code, *patch.helpers)))
-    return tuple(sorted(free - set(known)))
+    return () if "*" in genome.bound else tuple(sorted(free - genome.bound.keys()))
 
 
 def _assemble(
@@ -207,52 +203,6 @@ def _restored(node: style.Defined, segment: Segment, span: Span, new: Definition
     if bases and isinstance(old, cst.ClassDef) and (old.bases or old.keywords):
         node = node.with_changes(bases=old.bases, keywords=old.keywords, lpar=old.lpar, rpar=old.rpar)
     return node
-
-
-def _rewritten(genome: Genome, segment: Segment, span: Span, code: str) -> Segment | Rejected:
-    """The segment with the definition `span` rewritten in the file's own style; the same object when
-    the code is the old one."""
-    if code == (segment.method_code(span.name) if span.kind == "method" else segment.own_code):
-        return segment
-    text = _nested(span, code, genome.seed.indent) if span.kind == "method" else code
-    if isinstance(text, SyntaxFault):
-        return Rejected("compile", f"{text}.")
-    made = _in_place(genome, segment, span, text)
-    if isinstance(made, Rejected):
-        return made
-    old = normalised(segment.text[slice(*segment.bounds(span))])
-    if (blanks := with_blanks(text, old)) != text:
-        kept = _in_place(genome, segment, span, blanks)
-        if isinstance(kept, Segment) and ast.dump(ast.parse(kept.code)) == ast.dump(ast.parse(made.code)):
-            made = kept
-    if span.kind == "method" and made.members != segment.members:
-        return Rejected("contract", f"the patch of {segment.name}.{span.name} must hold this method alone.")
-    return made
-
-
-def _in_place(genome: Genome, segment: Segment, span: Span, text: str) -> Segment | Rejected:
-    """The segment with `text` (LF) where the definition `span` stands, in that one's line ends."""
-    first, last = segment.bounds(span)
-    default = newline_of(segment.text, genome.seed.newline)
-    text = with_line_ends(text, segment.text[first:last], default)
-    whole = segment.text[:first] + text + segment.text[last:]
-    tree = parse(normalised(whole))
-    if isinstance(tree, SyntaxFault):
-        return Rejected("compile", f"{tree}.")
-    alone = len(tree.body) == 1 and getattr(tree.body[0], "name", "") == segment.name
-    if not alone or not split_lines(whole)[-1].strip() or whole.endswith(("\n", "\r")):
-        return Rejected("contract", f"the patch of {segment.name} must hold this definition alone.")
-    return Segment(whole, segment.name, tree)
-
-
-def _nested(span: Span, code: str, indent: str) -> str | SyntaxFault:
-    fault = parse(code)
-    module = fault if isinstance(fault, SyntaxFault) else style.read(code)
-    if isinstance(module, SyntaxFault):
-        return module
-    if len(module.body) != 1 or not isinstance(module.body[0], cst.FunctionDef):
-        return SyntaxFault(0, "a patch of a method must hold one function")
-    return style.nest(module, module.body[0], span.indent, span.inner or indent)
 
 
 def _new_helpers(genome: Genome, codes: Sequence[str]) -> list[Segment] | Rejected:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ge_engine.code.addressing import contents, definitions_of, locate
 from ge_engine.code.answer import CUT_OFF, Answer, Extraction, Form, Result, cut_into_fences, too_long
-from ge_engine.code.block_match import Asked, Found, TooMuch
+from ge_engine.code.block_match import BlockMatcher, Found, TooMuch
 from ge_engine.code.editing import edited
 from ge_engine.code.embedded_code import (
     Region,
@@ -52,53 +52,53 @@ def extract(
         return target
     if (long := too_long(text)) is not None:
         return long
-    asked = Asked(genome, address, target[1])
+    matcher = BlockMatcher(genome, address, target[1])
     text = normalised(text)
     try:
-        return _of_own_turn(text, asked, form) or _extracted(text, finish, asked, form)
+        return _of_own_turn(text, matcher, form) or _extracted(text, finish, matcher, form)
     except TooMuch:
         return Rejected("extract", "the reply can be read in too many ways: answer with the code alone.")
 
 
-def _of_own_turn(text: str, asked: Asked, form: Form | None) -> Extraction | None:
+def _of_own_turn(text: str, matcher: BlockMatcher, form: Form | None) -> Extraction | None:
     """What a reply says before it goes on as the one who asks, where that changes the block."""
     own = before_next_question(text)
-    result = _extracted(own, "stop", asked, form) if own is not None else None
-    if isinstance(result, Extraction) and BROKEN not in result.steps and _changes(result, asked):
+    result = _extracted(own, "stop", matcher, form) if own is not None else None
+    if isinstance(result, Extraction) and BROKEN not in result.steps and _changes(result, matcher):
         return Extraction(result.code, ("took what stands before the next question", *result.steps))
     return None
 
 
-def _extracted(text: str, finish: str, asked: Asked, form: Form | None) -> Extraction | Rejected:
+def _extracted(text: str, finish: str, matcher: BlockMatcher, form: Form | None) -> Extraction | Rejected:
     text, steps, unfinished = without_reasoning(text)
     if not text.strip():
         return _nothing(finish, unfinished)
-    result = _asked_for(cut_into_fences(text, asked, finish == "length"), form)
+    result = _asked_for(cut_into_fences(text, matcher, finish == "length"), form)
     return Extraction(result.code, (*steps, *result.steps)) if isinstance(result, Extraction) else result
 
 
 def _asked_for(answer: Answer, form: Form | None) -> Extraction | Rejected:
     first = form(answer) if form is not None else None
-    if isinstance(first, Extraction) and first.code != answer.asked.genome.blocks[answer.asked.address].code:
+    if isinstance(first, Extraction) and first.code != answer.matcher.code:
         return first
     whole = _read(answer)
     if first is None and (isinstance(whole, Rejected) or BROKEN in whole.steps):
         whole = _of_first_turn(answer) or whole
-    if first is None or _changes(whole, answer.asked):
+    if first is None or _changes(whole, answer.matcher):
         return whole
     return first
 
 
-def _changes(whole: Extraction | Rejected, asked: Asked) -> bool:
+def _changes(whole: Extraction | Rejected, matcher: BlockMatcher) -> bool:
     """The whole block that was found is another than the genome's."""
-    found = asked.usable(whole.code) if isinstance(whole, Extraction) else None
-    return found is not None and asked.differs(found)
+    found = matcher.usable(whole.code) if isinstance(whole, Extraction) else None
+    return found is not None and matcher.differs(found)
 
 
 def _of_first_turn(answer: Answer) -> Extraction | None:
     """What stands before the mark of a chat template that ends a turn, in a reply that goes on after it."""
     for text in turns(answer.text):
-        result = _read(cut_into_fences(text, answer.asked, False))
+        result = _read(cut_into_fences(text, answer.matcher, False))
         if isinstance(result, Extraction) and BROKEN not in result.steps:
             return Extraction(result.code, ("took what stands before the end of the turn", *result.steps))
     return None
@@ -121,23 +121,23 @@ def _read(answer: Answer) -> Extraction | Rejected:
 def _fenced(answer: Answer) -> Result:
     """The last fence that defines the block. One that the token limit cut off is not taken, nor is a
     draft before it, nor what a heading calls an original or a draft where there is another."""
-    found, asked = answer.found, answer.asked
-    if answer.cut and found and not found[-1].closed and asked.mentions(found[-1].code):
+    found, matcher = answer.found, answer.matcher
+    if answer.cut and found and not found[-1].closed and matcher.mentions(found[-1].code):
         return CUT_OFF
     codes = [f.code for f in found]
-    usable = {at: one for at, code in enumerate(codes) if (one := asked.usable(code)) is not None}
+    usable = {at: one for at, code in enumerate(codes) if (one := matcher.usable(code)) is not None}
     if len(usable) > 1:
         named = {
             at: one for at, one in usable.items() if not announces_superseded(heading(answer.text, found[at]))
         }
         usable = named or usable
-    best = asked.best(list(usable.values()))
+    best = matcher.best(list(usable.values()))
     if best is None:
         return None
     at = next(at for at, one in usable.items() if one is best)
     note = f"took fence {at + 1} of {len(codes)}" + ("" if found[at].closed else ", which is not closed")
-    whole = asked.joined(best, codes) if len(codes) > 1 else best
-    notes = [note, best.mend, "joined a helper from another fence" if whole is not best else ""]
+    whole = matcher.joined(best, codes) if len(codes) > 1 else best
+    notes = [note, best.repair, "joined a helper from another fence" if whole is not best else ""]
     return Extraction(whole.code, tuple(filter(None, notes)))
 
 
@@ -147,13 +147,13 @@ def _wrapped(answer: Answer) -> Result:
         return None
     read: list[tuple[Extraction, Found]] = []
     for inner, step in _inside(answer):
-        if not answer.asked.mentions(inner) or inner == answer.text:
+        if not answer.matcher.mentions(inner) or inner == answer.text:
             continue
-        result = _read(cut_into_fences(inner, answer.asked, answer.cut, answer.depth + 1))
-        found = answer.asked.usable(result.code) if isinstance(result, Extraction) else None
+        result = _read(cut_into_fences(inner, answer.matcher, answer.cut, answer.depth + 1))
+        found = answer.matcher.usable(result.code) if isinstance(result, Extraction) else None
         if isinstance(result, Extraction) and found is not None:
             read.append((replace(result, steps=(step, *result.steps)), found))
-    best = answer.asked.best([found for _, found in read])
+    best = answer.matcher.best([found for _, found in read])
     return next((result for result, found in read if found is best), None)
 
 
@@ -163,27 +163,27 @@ def _inside(answer: Answer) -> list[tuple[str, str]]:
     pieces = [(code, "opened a fence") for code in codes if re.search(r"^[ \t]*(```|~~~)", code, re.M)]
     sources = [*codes, outside(answer.text, list(answer.found))]
     for source in sources:
-        if answer.asked.name in plain(source) and answer.asked.usable(source) is None:
+        if answer.matcher.name in plain(source) and answer.matcher.usable(source) is None:
             pieces += [(one.text, one.step) for one in wrapped_texts(source) if not is_superseded(one.name)]
     return pieces
 
 
 def _between_prose(answer: Answer) -> Result:
     """Code without a fence. Not looked for when a fence holds the block, in whatever state."""
-    asked = answer.asked
-    broken = [f for f in answer.found if asked.mentions(f.code)]
+    matcher = answer.matcher
+    broken = [f for f in answer.found if matcher.mentions(f.code)]
     if any(f.closed for f in broken):
         return None
     source = broken[-1].code if broken else answer.text
-    whole = asked.usable(source)
-    best = whole or asked.best(_usable_regions(without_superseded(source), asked))
+    whole = matcher.usable(source)
+    best = whole or matcher.best(_usable_regions(without_superseded(source), matcher))
     if best is None:
         return None
     note = "took the whole reply" if best is whole else "took the code between the prose"
-    return CUT_OFF if answer.cut else Extraction(best.code, tuple(filter(None, (note, best.mend))))
+    return CUT_OFF if answer.cut else Extraction(best.code, tuple(filter(None, (note, best.repair))))
 
 
-def _usable_regions(text: str, asked: Asked) -> list[Found]:
+def _usable_regions(text: str, matcher: BlockMatcher) -> list[Found]:
     """The code between the prose, less what a heading above it calls an original or a draft where there is
     other code."""
     lines = text.split("\n")
@@ -194,37 +194,37 @@ def _usable_regions(text: str, asked: Asked) -> list[Found]:
         )
 
     found = [
-        (region, one) for region in prose_regions(text) if (one := asked.usable(region.text)) is not None
+        (region, one) for region in prose_regions(text) if (one := matcher.usable(region.text)) is not None
     ]
     found = [
-        (region, one) for region, one in found if not any(_quotes(other, region, asked) for other in found)
+        (region, one) for region, one in found if not any(_quotes(other, region, matcher) for other in found)
     ]
     named = [one for region, one in found if not announces_superseded(above(region))]
     return named or [one for _, one in found]
 
 
-def _quotes(outer: tuple[Region, Found], inner: Region, asked: Asked) -> bool:
+def _quotes(outer: tuple[Region, Found], inner: Region, matcher: BlockMatcher) -> bool:
     """The code of `outer` defines the block once and goes beyond `inner`, which so stands in a string."""
     region, one = outer
     around = region.first < inner.first and inner.after < region.after
-    return around and len(definitions_of(one.tree, asked.address)) == 1
+    return around and len(definitions_of(one.tree, matcher.address)) == 1
 
 
 def _refusal(answer: Answer) -> Extraction | Rejected:
     """Why no code was found; code of the right name that does not compile goes on to the compiler."""
-    asked, found = answer.asked, answer.found
+    matcher, found = answer.matcher, answer.found
     if answer.cut:
         return CUT_OFF
     pieces = [f.code for f in found if f.code.strip()] or [answer.text]
     if found and not "".join(f.code for f in found).strip():
         return Rejected("extract", "the reply holds an empty code block.")
-    trees = [asked.parse(piece) for piece in pieces]
+    trees = [matcher.parse(piece) for piece in pieces]
     faults = zip(pieces, trees, strict=True)
-    broken = [code for code, tree in faults if asked.mentions(code) and isinstance(tree, SyntaxFault)]
+    broken = [code for code, tree in faults if matcher.mentions(code) and isinstance(tree, SyntaxFault)]
     if broken:
         return Extraction(broken[-1].strip("\n"), (BROKEN,))
     there = [what for tree in trees if isinstance(tree, ast.Module) and "defines" in (what := contents(tree))]
     if there:
-        reason = f"{asked.address} was asked for and {there[-1]}: the name must stay {asked.name}."
+        reason = f"{matcher.address} was asked for and {there[-1]}: the name must stay {matcher.name}."
         return Rejected("extract", reason)
-    return Rejected("extract", f"no code in the reply defines {asked.address}.")
+    return Rejected("extract", f"no code in the reply defines {matcher.address}.")

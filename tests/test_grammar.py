@@ -18,7 +18,7 @@ from ge_engine.contracts import Grammar, Prompt, Reply, Request, Sampling, Targe
 from ge_engine.genome import Genome, Seed
 from ge_engine.grammar import edits, shape_preserving
 from ge_engine.grammar.block import MOST_CHARACTERS
-from ge_engine.grammar.block_template import Piece, draft_of, filled
+from ge_engine.grammar.block_template import Piece, filled, template_of
 from ge_engine.grammar.choices import NOTHING, Either, Part, contains, either, longest, remove, strings
 from ge_engine.grammar.lark_builder import template
 from ge_engine.grammar.reasoning_prefix import Thinking, answer_of
@@ -522,7 +522,7 @@ def test_an_answer_of_the_block_form_without_a_bound() -> None:
     for address, block in SEED.blocks.items():
         if not block.reason and len(block.code) <= MOST_CHARACTERS:
             for seed in range(4):
-                draft = draft_of(Target(SEED, address, seed=seed), block.code, random.Random(seed))
+                draft = template_of(Target(SEED, address, seed=seed), block.code, random.Random(seed))
                 if draft is not None:
                     assert (
                         longest(filled(block.code, 0, len(block.code), draft.pieces)) < len(block.code) + 1500

@@ -12,7 +12,7 @@ from transform_seed import SE_WIDE
 
 from ge_engine.code.addressing import locate
 from ge_engine.code.answer import MAX_CHARACTERS, MAX_LINES, cut_into_fences
-from ge_engine.code.block_match import MAX_WORK, Asked, TooMuch
+from ge_engine.code.block_match import MAX_WORK, BlockMatcher, TooMuch
 from ge_engine.contracts import Reply
 from ge_engine.grammar.reasoning_prefix import Thinking
 from ge_engine.outcome import Rejected
@@ -56,14 +56,14 @@ def test_a_form_that_reads_a_reply_of_any_length(form: str, text: str, reason: s
         assert isinstance(grammar.canonical(reply_of(text), TARGET), str)
 
 
-def asked() -> Asked:
+def matcher() -> BlockMatcher:
     target = locate(GENOME, "SE")
     assert not isinstance(target, Rejected)
-    return Asked(GENOME, "SE", target[1])
+    return BlockMatcher(GENOME, "SE", target[1])
 
 
 def test_a_reply_that_can_be_read_in_more_ways_than_are_tried() -> None:
-    one = asked()
+    one = matcher()
     for _ in range(MAX_WORK // 1000):
         one.parse("x" * 1000)
     with pytest.raises(TooMuch):
@@ -74,7 +74,7 @@ def test_a_reply_that_can_be_read_in_more_ways_than_are_tried() -> None:
 
 
 def test_reading_a_reply_of_common_length_that_comes_near_the_limit_of_work() -> None:
-    one = asked()
+    one = matcher()
     text = "\n".join(f"Version {n}:\n{fence(SE_WIDE)}" for n in range(20))
     answer = cut_into_fences(text, one, False)
     assert len(answer.found) == 20

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ge_engine.code.block_match import Asked
+from ge_engine.code.block_match import BlockMatcher
 from ge_engine.code.embedded_code import prose_regions, superseded_spans
 from ge_engine.code.fences import Fence, fences, outside
 from ge_engine.outcome import Rejected
@@ -31,12 +31,12 @@ Result = Extraction | Rejected | None
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply less its reasoning, for the block that was `asked`; `cut` when it ended at the token limit.
+    """A reply less its reasoning, for the block of `matcher`; `cut` when it ended at the token limit.
     `depth` counts the wrappers around it."""
 
     text: str
     found: Sequence[Fence]
-    asked: Asked
+    matcher: BlockMatcher
     cut: bool
     depth: int = 0
 
@@ -56,19 +56,19 @@ def too_long(text: str) -> Rejected | None:
     return None
 
 
-def cut_into_fences(text: str, asked: Asked, cut: bool, depth: int = 0) -> Answer:
+def cut_into_fences(text: str, matcher: BlockMatcher, cut: bool, depth: int = 0) -> Answer:
     """The answer that a text is, with the fences that may hold code of the reply itself."""
-    found = fences(text, asked.complete)
-    if found and asked.mentions(text):
-        found = _current(text, _undocumented(text, found, asked))
-    return Answer(text, found, asked, cut, depth)
+    found = fences(text, matcher.complete)
+    if found and matcher.mentions(text):
+        found = _current(text, _undocumented(text, found, matcher))
+    return Answer(text, found, matcher, cut, depth)
 
 
-def _undocumented(text: str, found: list[Fence], asked: Asked) -> list[Fence]:
+def _undocumented(text: str, found: list[Fence], matcher: BlockMatcher) -> list[Fence]:
     """The fences that do not stand within the docstring of code that is in no fence."""
-    if not asked.mentions("\n".join(text.split("\n")[: found[0].first])):
+    if not matcher.mentions("\n".join(text.split("\n")[: found[0].first])):
         return found
-    regions = [r for r in prose_regions(text) if r.first < found[-1].first and asked.usable(r.text)]
+    regions = [r for r in prose_regions(text) if r.first < found[-1].first and matcher.usable(r.text)]
     return [f for f in found if not any(r.first < f.first and f.after < r.after for r in regions)]
 
 

@@ -14,17 +14,17 @@ from ge_engine.code.facts import Span
 from ge_engine.code.names import free_names
 from ge_engine.code.style import plain
 from ge_engine.code.syntax import SyntaxFault, parse
-from ge_engine.code.syntax_repair import mended
+from ge_engine.code.syntax_repair import repaired
 from ge_engine.genome import Genome
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Code that compiles and defines the block; `mend` says how it was made to compile, "" if it did."""
+    """Code that compiles and defines the block; `repair` says how it was made to compile, "" if it did."""
 
     code: str
     tree: ast.Module
-    mend: str = ""
+    repair: str = ""
 
 
 MAX_WORK = 3_000_000
@@ -35,7 +35,7 @@ class TooMuch(Exception):
     """A reply can be read in more ways than are tried."""
 
 
-class Asked:
+class BlockMatcher:
     """One block of one genome, as a reply was asked for it. `work` counts the characters compiled for it;
     what would go beyond `MAX_WORK` raises TooMuch."""
 
@@ -50,6 +50,11 @@ class Asked:
             rf"\b{keyword}(?:[\s\u200b-\u200d\u2060\ufeff]|\\\n)+{re.escape(self.name)}\b"
         )
 
+    @property
+    def code(self) -> str:
+        """The block as the genome has it."""
+        return self.genome.blocks[self.address].code
+
     def mentions(self, text: str) -> bool:
         """The text holds the first words of the block's definition."""
         return self._header.search(plain(text)) is not None
@@ -62,17 +67,17 @@ class Asked:
         return parse(code)
 
     def usable(self, code: str) -> Found | None:
-        """The code, mended if need be, if it defines the block."""
+        """The code, repaired if need be, if it defines the block."""
         if not self.mentions(code):
             return None
         tree = self.parse(code)
         if isinstance(tree, SyntaxFault):
-            mend = mended(code, self.parse, self.defined_in)
-            return Found(*mend) if mend else None
+            repair = repaired(code, self.parse, self.defined_in)
+            return Found(*repair) if repair else None
         return Found(code, tree) if self.defined_in(tree) else None
 
     def complete(self, code: str) -> bool:
-        """The code compiles, as it is or mended, so a fence around it may end here."""
+        """The code compiles, as it is or repaired, so a fence around it may end here."""
         tree = self.parse(code)
         if isinstance(tree, SyntaxFault):
             return self.usable(code) is not None
@@ -100,7 +105,7 @@ class Asked:
             tree = self.parse(f"{helper}\n\n{found.code}") if missing and helper else None
             if not isinstance(tree, ast.Module):
                 break
-            found = Found(f"{helper}\n\n{found.code}", tree, found.mend)
+            found = Found(f"{helper}\n\n{found.code}", tree, found.repair)
         return found
 
     def _binds(self, code: str, names: frozenset[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from ge_engine.code.facts import Kind, Span
 from ge_engine.code.segmenter import Blocked
@@ -10,31 +11,21 @@ from ge_engine.code.segments import Segment
 from ge_engine.code.syntax import SyntaxFault, normalised
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Block:
     """A named definition. `code` is its source at column 0 with LF line ends, decorators included;
     `lines` (first, last) count from 1 in the genome's file; `reason` says why it is not evolvable."""
 
-    __slots__ = ("_read", "address", "digest", "kind", "lines", "reason")
-
-    def __init__(
-        self,
-        address: str,
-        kind: Kind,
-        lines: tuple[int, int],
-        digest: str,
-        reason: str,
-        read: Callable[[], str],
-    ) -> None:
-        self.address = address
-        self.kind = kind
-        self.lines = lines
-        self.digest = digest
-        self.reason = reason
-        self._read = read
+    address: str
+    kind: Kind
+    lines: tuple[int, int]
+    digest: str
+    reason: str
+    read: Callable[[], str]
 
     @property
     def code(self) -> str:
-        return self._read()
+        return self.read()
 
     def __repr__(self) -> str:
         return f"Block({self.address!r}, {self.kind!r}, lines={self.lines}, reason={self.reason!r})"

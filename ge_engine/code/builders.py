@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from ge_engine.code.parameters import Parameter, fields_of, optional, parameters_of, signature_text
 from ge_engine.code.syntax import (
     FUNCTIONS,
     Function,
@@ -16,7 +17,6 @@ from ge_engine.code.syntax import (
     method_of,
     normalised,
     parse,
-    unparsed,
 )
 from ge_engine.genome import Genome
 
@@ -25,21 +25,9 @@ _MODULE_BASES = frozenset(
      "PretrainedModel")
 )  # fmt: skip
 _CHAINED = ("to", "cuda", "cpu", "eval", "train", "float", "half", "requires_grad_")
+_CONFIGURED = ("Config", "Configuration", "Args", "Hparams", "Settings")
 MAX_FORWARDING = 6
 """Functions that hand their `**kwargs` on to one another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """`annotation` is the dotted name of a plain annotation, else ""; `pair` tells that two numbers are
-    wanted, as in `size: tuple[int, int]` and `size=(224, 224)`."""
-
-    name: str
-    required: bool
-    keyword_only: bool = False
-    positional_only: bool = False
-    annotation: str = ""
-    pair: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +69,7 @@ class Builders:
     @cached_property
     def roots(self) -> list[str]:
         """Module classes with a `forward` that no other class of the file names."""
-        named = {
-            name
-            for owner, node in self.classes.items()
-            for name in _names_in(node)
-            if name != owner and name in self.modules
-        }
+        named = {name for owner, node in self.classes.items() for name in _names_in(node) - {owner}}
         return [name for name in self.modules if name not in named and self._has_forward(name)]
 
     @cached_property
@@ -94,11 +77,8 @@ class Builders:
         """Functions that return a model, private ones and `main` left out."""
         found: set[str] = set()
         for _ in range(MAX_FORWARDING):
-            new = {
-                name
-                for name, node in self.functions.items()
-                if name not in found and self._returns(node, found)
-            }
+            rest = {name: node for name, node in self.functions.items() if name not in found}
+            new = {name for name, node in rest.items() if self._returns(node, found)}
             if not new:
                 break
             found |= new
@@ -111,29 +91,27 @@ class Builders:
         file beside it."""
         if name in self.functions:
             args = self.functions[name].args
-            own = _parameters(args)
+            own = parameters_of(args)
             extra = self._forwarded(self.functions[name], 0) if args.kwarg else ()
             known = {p.name for p in own}
             return Builder(
-                name, "function", (*own, *(p for p in extra if p.name not in known)), _signature(args)
+                name, "function", (*own, *(p for p in extra if p.name not in known)), signature_text(args)
             )
         node = self.classes.get(name) or self._imported_class(name)
         if node is None:
             return None
         return _class_builder(node, {**self.classes, name: node})
 
+    def parameters(self, name: str) -> tuple[Parameter, ...]:
+        """The parameters of a builder, () where there is none of that name."""
+        builder = self.builder(name)
+        return builder.parameters if builder else ()
+
     @cached_property
     def configurations(self) -> list[str]:
         """Classes of this file that hold settings: dataclasses and those called so."""
-        return [
-            name
-            for name, node in self.classes.items()
-            if name not in self.modules
-            and (
-                _is_dataclass(node)
-                or name.endswith(("Config", "Configuration", "Args", "Hparams", "Settings"))
-            )
-        ]
+        others = {name: node for name, node in self.classes.items() if name not in self.modules}
+        return [n for n, node in others.items() if _is_dataclass(node) or n.endswith(_CONFIGURED)]
 
     def _has_forward(self, name: str) -> bool:
         node = self.classes[name]
@@ -180,11 +158,11 @@ class Builders:
                 continue
             target = self.functions.get(dotted(call.func))
             if target is not None and depth < MAX_FORWARDING:
-                own = tuple(_optional(p) for p in _parameters(target.args))
+                own = tuple(optional(p) for p in parameters_of(target.args))
                 return (*own, *(self._forwarded(target, depth + 1) if target.args.kwarg else ()))
             built = self.builder(dotted(call.func)) if dotted(call.func) in self.classes else None
             if built is not None:
-                return tuple(_optional(p) for p in built.parameters)
+                return tuple(optional(p) for p in built.parameters)
         return ()
 
     def _imported_class(self, name: str) -> ast.ClassDef | None:
@@ -214,29 +192,17 @@ def unchained(value: ast.expr | None) -> ast.expr | None:
 def _class_builder(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> Builder:
     init = method_of(node, "__init__")
     if init is not None:
-        parameters = _parameters(init.args)[1:]
-        return Builder(node.name, "class", parameters, _signature(init.args, skip=1), _is_pretrained(node))
+        parameters = parameters_of(init.args)[1:]
+        return Builder(
+            node.name, "class", parameters, signature_text(init.args, skip=1), _is_pretrained(node)
+        )
     bases = [classes[base] for base in map(dotted, node.bases) if base in classes and base != node.name]
-    inherited = (
-        _class_builder(bases[0], {k: v for k, v in classes.items() if k != node.name}).parameters
-        if bases
-        else ()
-    )
-    fields = tuple(_fields(node)) if _is_dataclass(node) or not bases else ()
+    others = {name: other for name, other in classes.items() if name != node.name}
+    inherited = _class_builder(bases[0], others).parameters if bases else ()
+    fields = tuple(fields_of(node)) if _is_dataclass(node) or not bases else ()
     parameters = (*inherited, *fields)
     shown = ", ".join(p.name if p.required else f"{p.name}=..." for p in parameters)
     return Builder(node.name, "class", parameters, f"({shown})", _is_pretrained(node))
-
-
-def _fields(node: ast.ClassDef) -> Iterator[Parameter]:
-    """Annotated attributes, as a dataclass takes them."""
-    for statement in node.body:
-        if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
-            continue
-        if "ClassVar" not in unparsed(statement.annotation):
-            annotation = _annotation(statement.annotation)
-            pair = _is_pair(statement.annotation, statement.value)
-            yield Parameter(statement.target.id, statement.value is None, annotation=annotation, pair=pair)
 
 
 def _is_dataclass(node: ast.ClassDef) -> bool:
@@ -249,51 +215,6 @@ def _is_dataclass(node: ast.ClassDef) -> bool:
 
 def _is_pretrained(node: ast.ClassDef) -> bool:
     return any(dotted(b).rpartition(".")[2] in ("PreTrainedConfig", "PretrainedConfig") for b in node.bases)
-
-
-def _parameters(args: ast.arguments) -> tuple[Parameter, ...]:
-    positional = [*args.posonlyargs, *args.args]
-    defaults = [*(None for _ in positional[len(args.defaults) :]), *args.defaults]
-    found = [
-        _parameter(a, default, positional_only=at < len(args.posonlyargs))
-        for at, (a, default) in enumerate(zip(positional, defaults, strict=True))
-    ]
-    found += [
-        replace(_parameter(a, default), keyword_only=True)
-        for a, default in zip(args.kwonlyargs, args.kw_defaults, strict=True)
-    ]
-    return tuple(found)
-
-
-def _parameter(argument: ast.arg, default: ast.expr | None, positional_only: bool = False) -> Parameter:
-    return Parameter(
-        argument.arg,
-        required=default is None,
-        positional_only=positional_only,
-        annotation=_annotation(argument.annotation),
-        pair=_is_pair(argument.annotation, default),
-    )
-
-
-def _annotation(node: ast.expr | None) -> str:
-    """The dotted name of an annotation, also of one in quotes; "" of any other."""
-    quoted = isinstance(node, ast.Constant) and isinstance(node.value, str)
-    return str(node.value) if quoted else dotted(node)  # type: ignore[union-attr]
-
-
-def _is_pair(annotation: ast.expr | None, default: ast.expr | None) -> bool:
-    if isinstance(default, (ast.Tuple, ast.List)):
-        return len(default.elts) == 2
-    return annotation is not None and unparsed(annotation).lower() == "tuple[int, int]"
-
-
-def _optional(parameter: Parameter) -> Parameter:
-    return replace(parameter, required=False, keyword_only=True, positional_only=False)
-
-
-def _signature(args: ast.arguments, skip: int = 0) -> str:
-    text = unparsed(args)
-    return f"({text.partition(', ')[2] if skip and ', ' in text else '' if skip else text})"
 
 
 def _names_in(node: ast.ClassDef) -> set[str]:

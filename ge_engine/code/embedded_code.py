@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any
 
 from ge_engine.code.syntax import SyntaxFault, parse
@@ -229,20 +229,14 @@ def _spans(text: str) -> list[tuple[int, int, str]]:
     for name in list(dict.fromkeys(match[1] for match in _CLOSING_TAG.finditer(text)))[:MAX_TRIES]:
         opened: list[int] = []
         marks = list(islice(re.finditer(rf"<(/?){re.escape(name)}(?:\s[^<>\n]*+)?>", text), MAX_PIECES))
-        for mark in marks:
+        for mark, following in zip_longest(marks, marks[1:]):
             if not mark[1]:
                 opened.append(mark.end())
             elif opened:
                 found.append((opened[-1] if len(opened) == 1 else opened.pop(), mark.start(), name))
-                if _opens_again(marks, mark):
+                if following is not None and not following[1]:
                     opened.clear()
     return found
-
-
-def _opens_again(marks: list[re.Match[str]], mark: re.Match[str]) -> bool:
-    """The next tag of this name after `mark` is an opening one."""
-    at = marks.index(mark) + 1
-    return at < len(marks) and not marks[at][1]
 
 
 def _quoted(lines: list[str]) -> str | None:

@@ -9,23 +9,22 @@ import tokenize
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 
-from ge_engine.code.bindings import COMPOUND, branches
 from ge_engine.code.digests import digest
 from ge_engine.code.dynamic import dynamic_names
-from ge_engine.code.facts import Kind, is_stub
+from ge_engine.code.evolvability import definitions_in, module_reasons
+from ge_engine.code.facts import Kind
 from ge_engine.code.names import module_names
 from ge_engine.code.segments import Segment
 from ge_engine.code.syntax import (
     DEFINITIONS,
-    FUNCTIONS,
     Definition,
     SyntaxFault,
     block_indent,
     end_line,
     first_line,
     is_docstring,
-    is_main_guard,
     last_line,
     newline_of,
     split_lines,
@@ -49,7 +48,7 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class SegmentedFile:
     """A file in segments. `index` finds a definition's segment, `leads` the segment where the
     comments above it begin, `import_at` the (empty) segment before which imports are added; `names` are all
     that the file binds, "*" when there are some that cannot be told."""
@@ -83,7 +82,7 @@ class _Piece:
     owner: str = ""
 
 
-def cut(data: bytes, name: str) -> Cut:
+def segment_file(data: bytes, name: str) -> SegmentedFile:
     """Cut a file. `name` is used in messages only.
 
     Raises:
@@ -92,8 +91,8 @@ def cut(data: bytes, name: str) -> Cut:
     bom, encoding, text = _decode(data, name)
     tree = _tree(text, name)
     lines = split_lines(text)
-    starts = _offsets(lines)
-    reasons = dict(_module_reasons(tree))
+    starts = [0, *accumulate(map(len, lines))]
+    reasons = dict(module_reasons(tree))
     pieces = list(_pieces(tree, lines, starts, set(reasons)))
     begins = [starts[first_line(statement, lines) - 1] for statement in tree.body]
     segments = tuple(_segment(text, piece, tree.body, begins) for piece in pieces)
@@ -102,8 +101,8 @@ def cut(data: bytes, name: str) -> Cut:
         at: at - 1 if at and pieces[at - 1].owner == p.name else at for at, p in enumerate(pieces) if p.name
     }
     import_at = next(at for at, p in enumerate(pieces) if p.owner == "import")
-    blocked = _blocked(tree, pieces, lines, reasons)
-    return Cut(
+    blocked = _blocked(tree, pieces, lines, starts, reasons)
+    return SegmentedFile(
         bom,
         encoding,
         newline_of(text, "\n"),
@@ -134,17 +133,15 @@ def _decode(data: bytes, name: str) -> tuple[bytes, str, str]:
     except SyntaxError as error:
         if b"\0" in data:
             raise _no_text(name) from error
-        raise SeedError(
-            f"The text encoding of {name} is unknown: {error.msg}.", "Save it as UTF-8."
-        ) from error
+        reason = f"The text encoding of {name} is unknown: {error.msg}."
+        raise SeedError(reason, "Save it as UTF-8.") from error
     encoding = "utf-8" if bom else encoding
     try:
         text = data[len(bom) :].decode(encoding)
         unchanged = bom + text.encode(encoding) == data
     except LookupError as error:
-        raise SeedError(
-            f"{encoding} is no text encoding, so {name} cannot be read.", "Save it as UTF-8."
-        ) from error
+        reason = f"{encoding} is no text encoding, so {name} cannot be read."
+        raise SeedError(reason, "Save it as UTF-8.") from error
     except UnicodeError as error:
         if b"\0" in data:
             raise _no_text(name) from error
@@ -161,19 +158,10 @@ def _no_text(name: str) -> SeedError:
 
 def _tree(text: str, name: str) -> ast.Module:
     tree = tree_of(text)
-    if not isinstance(tree, SyntaxFault):
-        return tree
-    raise SeedError(
-        f"{name} is not valid Python: {tree}.",
-        "Mend that line, or name the Python file that defines the model.",
-    )
-
-
-def _offsets(lines: list[str]) -> list[int]:
-    offsets = [0]
-    for line in lines:
-        offsets.append(offsets[-1] + len(line))
-    return offsets
+    if isinstance(tree, SyntaxFault):
+        hint = "Fix that line, or name the Python file that defines the model."
+        raise SeedError(f"{name} is not valid Python: {tree}.", hint)
+    return tree
 
 
 def _pieces(tree: ast.Module, lines: list[str], starts: list[int], barred: set[str]) -> Iterator[_Piece]:
@@ -229,10 +217,8 @@ def _after_header(lines: list[str]) -> int:
         count += 1
     if count == len(lines) or not lines[count].strip():
         return next((at for at in range(count, len(lines)) if lines[at].strip()), len(lines)) if count else 0
-    special = 0
-    while special < min(count, 2) and re.match(r"#!|#.*coding[:=]", lines[special]):
-        special += 1
-    return special
+    special = takewhile(re.compile(r"#!|#.*coding[:=]").match, lines[: min(count, 2)])
+    return sum(1 for _ in special)
 
 
 def _indent(tree: ast.Module, lines: list[str]) -> str:
@@ -244,80 +230,12 @@ def _indent(tree: ast.Module, lines: list[str]) -> str:
     return "    "
 
 
-def _module_reasons(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Addresses that the whole file makes not evolvable, each with its reason."""
-    defined: dict[str, list[int]] = {}
-    for node, _ in _definitions(tree.body, ""):
-        defined.setdefault(node.name, []).append(node.lineno)
-    for name, at in defined.items():
-        if len(at) > 1:
-            yield name, f"the name is defined {len(at)} times (lines {', '.join(map(str, at))})"
-    for node, why in _definitions(tree.body, ""):
-        if why and len(defined[node.name]) == 1:
-            yield node.name, why
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign):
-            loads = {n.id for n in ast.walk(statement.value) if isinstance(n, ast.Name)}
-            for target in statement.targets:
-                if isinstance(target, ast.Name) and target.id in defined and target.id not in loads:
-                    yield target.id, f"the name is assigned again in line {statement.lineno}"
-    yield from _replaced_stubs(tree)
-
-
-def _definitions(body: list[ast.stmt], why: str) -> Iterator[tuple[Definition, str]]:
-    """Definitions of a module with the reason that their place gives, "" at the top level."""
-    for statement in body:
-        if isinstance(statement, DEFINITIONS):
-            yield statement, why
-        elif isinstance(statement, COMPOUND):
-            place = "it stands in the main guard" if is_main_guard(statement) else ""
-            line = statement.lineno
-            inner = why or place or f"it is defined conditionally (`{_keyword(statement)}` in line {line})"
-            for part in branches(statement):
-                yield from _definitions(part, inner)
-
-
-def _keyword(statement: ast.stmt) -> str:
-    return type(statement).__name__.lower()
-
-
-def _replaced_stubs(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Methods that `setattr(Class, name, ...)` or `Class.name = ...` replaces when the file is run."""
-    classes = {n.name: n for n in tree.body if isinstance(n, ast.ClassDef)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 3:
-            owner = node.args[0]
-            if node.func.id == "setattr" and isinstance(owner, ast.Name) and owner.id in classes:
-                yield from _set_attribute(classes[owner.id], node.args[1], node.lineno)
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign):
-            for target in statement.targets:
-                if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
-                    name = target.value.id
-                    if name in classes:
-                        yield (
-                            f"{name}.{target.attr}",
-                            f"it is replaced by assignment in line {statement.lineno}",
-                        )
-
-
-def _set_attribute(owner: ast.ClassDef, name: ast.expr, line: int) -> Iterator[tuple[str, str]]:
-    why = f"it is replaced by setattr in line {line}"
-    if isinstance(name, ast.Constant):
-        yield f"{owner.name}.{name.value!s}", why
-        return
-    for node in owner.body:
-        if isinstance(node, FUNCTIONS) and is_stub(node):
-            yield f"{owner.name}.{node.name}", why
-
-
 def _blocked(
-    tree: ast.Module, pieces: list[_Piece], lines: list[str], reasons: Mapping[str, str]
+    tree: ast.Module, pieces: list[_Piece], lines: list[str], starts: list[int], reasons: Mapping[str, str]
 ) -> Mapping[int, tuple[Blocked, ...]]:
-    starts = _offsets(lines)
     found: dict[int, list[Blocked]] = {}
     seen: set[str] = set()
-    for node, _ in _definitions(tree.body, ""):
+    for node, _ in definitions_in(tree.body):
         if node.name not in reasons or node.name in seen:
             continue
         seen.add(node.name)

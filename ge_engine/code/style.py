@@ -121,7 +121,7 @@ def _line_of_bad_indent(code: str) -> int:
 
 @supported
 def restyle(module: cst.Module, nodes: Sequence[Statement], indent: str) -> str:
-    """Print `nodes` at column 0 with `indent` a level, no comment above the first, no final newline."""
+    """Print `nodes` at column 0 with `indent` per level, no comment above the first, no final newline."""
     bare = [nodes[0].with_changes(leading_lines=()), *nodes[1:]]
     return _print(module.with_changes(body=bare, header=(), footer=(), default_indent=indent))
 

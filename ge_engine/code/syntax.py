@@ -19,7 +19,7 @@ from typing import TypeVar
 from ge_engine.code.expansion import expansive
 
 MAX_DEPTH = 100
-"""Levels of nested syntax that a block may have. libcst needs up to four Python frames a level."""
+"""Levels of nested syntax that a block may have. libcst needs up to four Python frames per level."""
 
 MAX_BRACKETS = 50
 """Brackets within brackets that a block may have: the parser of libcst recurses on the C stack."""

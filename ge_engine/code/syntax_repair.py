@@ -1,6 +1,6 @@
-"""Mends the layout and the characters of code that does not compile as it came.
+"""Repairs the layout and the characters of code that does not compile as it came.
 
-Each mend is tried only on code that Python refuses, and kept only when Python then accepts it.
+Each repair is tried only on code that Python refuses, and kept only when Python then accepts it.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ _NUMBER = re.compile(
 _BARE_NUMBER = re.compile(r"^[ \t]*+\[?(\d{1,5})\]?[ \t]*+[:|│→.)]?[ \t]*+$")
 _MAGIC = re.compile(r"(?:%{1,2}|!{1,2})[A-Za-z]\w*(?:\s|$)")
 MAX_CHARACTERS = 50_000
-"""Longer code is not mended."""
+"""Longer code is not repaired."""
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "'": "'", "\\": "\\", "r": ""}
 
 
 Reader = Callable[[str], ast.Module | SyntaxFault]
 
 
-def mended(
+def repaired(
     code: str, read: Reader, wanted: Callable[[ast.Module], bool]
 ) -> tuple[str, ast.Module, str] | None:
-    """The first mend after which `read` accepts the code and it is what is `wanted`: code, tree, what was
+    """The first repair after which `read` accepts the code and it is what is `wanted`: code, tree, what was
     done."""
-    for mend, step in _MENDS if len(code) <= MAX_CHARACTERS else ():
-        for attempt in mend(code):
+    for repair, step in _REPAIRS if len(code) <= MAX_CHARACTERS else ():
+        for attempt in repair(code):
             if attempt == code:
                 continue
             tree = read(attempt)
@@ -159,7 +159,7 @@ def _without_numbers(lines: list[str]) -> Iterator[str]:
     yield from _dedented("\n".join(bare))
 
 
-_MENDS: tuple[tuple[Callable[[str], Iterator[str]], str], ...] = (
+_REPAIRS: tuple[tuple[Callable[[str], Iterator[str]], str], ...] = (
     (_dedented, "shifted to column 0"),
     (_plain_characters, "replaced typographic characters outside strings"),
     (lambda code: (d for plain in _plain_characters(code) for d in _dedented(plain)),

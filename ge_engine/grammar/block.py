@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from ge_engine.code.answer import Form
 from ge_engine.contracts import Constraint, Target
 from ge_engine.grammar import edits
-from ge_engine.grammar.block_template import LAYER_NAMES, Draft, Piece, draft_of, filled, named
+from ge_engine.grammar.block_template import LAYER_NAMES, BlockTemplate, Piece, filled, named, template_of
 from ge_engine.grammar.choices import Part, either, longest
 from ge_engine.grammar.lark_builder import make, rng_of, without
 from ge_engine.outcome import Rejected
@@ -26,7 +26,7 @@ INSTRUCTIONS = "Answer with the complete new code and nothing else."
 class Rewriting(Constraint):
     """The constraint of one answer: one part, or `__init__` first and then what depends on it."""
 
-    def __init__(self, draft: Draft, tried: frozenset[str]) -> None:
+    def __init__(self, draft: BlockTemplate, tried: frozenset[str]) -> None:
         self._draft = draft
         self._tried = tried
 
@@ -89,7 +89,7 @@ def constraint(target: Target) -> Constraint | Rejected:
         return edits.constraint(target)
     barred = target.tried | {target.material.strip("\n")}
     for attempt in range(ATTEMPTS):
-        draft = draft_of(target, code, rng_of(target, f"block{attempt}"))
+        draft = template_of(target, code, rng_of(target, f"block{attempt}"))
         if draft is not None and without(filled(code, 0, len(code), draft.pieces), barred) is not None:
             return Rewriting(draft, barred)
     return Rejected("grammar", f"the block {target.address} offers nothing that could be rewritten anew")

@@ -11,12 +11,12 @@ from ge_engine.code.source import Source
 from ge_engine.code.syntax import Function, method_of
 from ge_engine.contracts import Target
 from ge_engine.grammar import call_rewrites, crossover_material, shape_preserving, statements
-from ge_engine.grammar.call_rewrites import Offer
 from ge_engine.grammar.catalog import SCALES, Options
-from ge_engine.grammar.channel_inference import Spot, spots
+from ge_engine.grammar.channel_inference import TensorStatement, tensor_statements
 from ge_engine.grammar.choices import Part, either
-from ge_engine.grammar.expressions import Reach, expression
+from ge_engine.grammar.expressions import InScope, expression
 from ge_engine.grammar.lark_builder import BREADTH, changed_only, disjoint, sites_of
+from ge_engine.grammar.offer import Offer
 from ge_engine.grammar.rewrite_sites import Site
 from ge_engine.grammar.scope import Scope, scope_of
 
@@ -37,7 +37,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class BlockTemplate:
     """A block's code with choices. With `cut`, the answer has two parts that meet there: `fresh` is the
     new layer that may end the first, and `use` are the places of the second of which one must call it.
     `marker` is text that only the second part has."""
@@ -54,12 +54,12 @@ class Draft:
         return (filled(self.code, 0, self.cut, self.pieces), self.fresh)
 
 
-def draft_of(target: Target, code: str, rng: random.Random) -> Draft | None:
+def template_of(target: Target, code: str, rng: random.Random) -> BlockTemplate | None:
     """Open a few places, of which one or two must change; None when the block has none."""
     scope = scope_of(target.genome, target.address)
     text, tree, offer = Source(code), ast.parse(code), Offer(scope, rng, BREADTH)
     forward = _forward(tree)
-    found = spots(forward, scope) if forward is not None else []
+    found = tensor_statements(forward, scope) if forward is not None else []
     free = rng.random() < FREE
     whole = list(statements.sites(statements.places(forward, scope), text, offer, free)) if forward else []
     chosen, must = _drawn(
@@ -68,7 +68,7 @@ def draft_of(target: Target, code: str, rng: random.Random) -> Draft | None:
     if not chosen:
         return None
     pieces = tuple(_piece(site, code, site in must) for site in chosen)
-    plain = Draft(code, pieces)
+    plain = BlockTemplate(code, pieces)
     return _with_fresh_layer(plain, tree, found, text, offer) or plain
 
 
@@ -142,28 +142,28 @@ def _forward(tree: ast.Module) -> Function | None:
 
 
 def _with_fresh_layer(
-    plain: Draft, tree: ast.Module, found: list[Spot], text: Source, offer: Offer
-) -> Draft | None:
+    plain: BlockTemplate, tree: ast.Module, found: list[TensorStatement], text: Source, offer: Offer
+) -> BlockTemplate | None:
     """Let `__init__` assign a new layer, where the block is a class whose forward pass has known widths."""
     first = tree.body[0]
     init = method_of(first, "__init__") if isinstance(first, ast.ClassDef) else None
     forward = method_of(first, "forward") if isinstance(first, ast.ClassDef) else None
     if init is None or forward is None or init.lineno > forward.lineno or offer.rng.random() < 0.4:
         return None
-    widths = sorted({spot.width for spot in found if spot.width})
+    widths = sorted({tensor.width for tensor in found if tensor.width})
     names = [name for name in LAYER_NAMES if f"self.{name}" not in plain.code]
     if not widths or not names:
         return None
     width = offer.rng.choice(widths)
     cut = text.span(init.body[-1])[1]
-    use = tuple(_use(spot, text, offer) for spot in found if spot.width == width)
+    use = tuple(_use(tensor, text, offer) for tensor in found if tensor.width == width)
     tail = min([p.start for p in plain.pieces if p.start >= cut] + [u.start for u in use])
     drawn = offer.some(names, 3)
     fresh = _line(init, drawn[:2], width, offer)
     if len(drawn) > 2 and offer.rng.random() < 0.3:
         fresh = (fresh, either(["", _line(init, drawn[2:], width, offer)]))
     fresh = fresh if offer.rng.random() < 0.6 else either(["", fresh])
-    return Draft(plain.code, plain.pieces, cut, fresh, use, plain.code[cut:tail])
+    return BlockTemplate(plain.code, plain.pieces, cut, fresh, use, plain.code[cut:tail])
 
 
 def _line(init: Function, names: Sequence[Part], width: str, offer: Offer) -> Part:
@@ -199,21 +199,21 @@ def _layer(text: str, keywords: Options) -> Part:
     return (f"{text}(", either(["", *given]), ")")
 
 
-def _use(spot: Spot, text: Source, offer: Offer) -> Piece:
+def _use(tensor: TensorStatement, text: Source, offer: Offer) -> Piece:
     """The statement followed by a call of the new layer on its value."""
-    start, end = text.span(spot.statement)
-    variable = spot.variable or "out"
-    indent = "\n" + " " * spot.statement.col_offset
+    start, end = text.span(tensor.statement)
+    variable = tensor.variable or "out"
+    indent = "\n" + " " * tensor.statement.col_offset
     called = f"{OPEN}{variable}{CLOSE}"
     options: list[Part] = [
         called,
         f"{variable} + {called}",
         (f"{variable} + ", either(offer.some(SCALES)), f" * {called}"),
-        expression(Reach((called,), ()), offer),
+        expression(InScope((called,), ()), offer),
     ]
     if gate := offer.write("torch", "sigmoid"):
         options.append(f"{variable} * {gate}({called})")
-    close = "" if spot.variable else f"{indent}return {variable}"
+    close = "" if tensor.variable else f"{indent}return {variable}"
     return Piece(
-        start, end, (statements.opened(spot, text), f"{indent}{variable} = ", either(options), close)
+        start, end, (statements.opened(tensor, text), f"{indent}{variable} = ", either(options), close)
     )

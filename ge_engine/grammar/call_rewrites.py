@@ -1,15 +1,11 @@
 """Rewrites of one call that keep the shape of what it gives: each function turns a call's arguments into
-a `Part` of alternatives. Geometry follows the size rule of torch's convolutions,
-out = floor((in + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1.
+a `Part` of alternatives.
 """
 
 from __future__ import annotations
 
-import inspect
-import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 
-from ge_engine.grammar import signatures
 from ge_engine.grammar.catalog import (
     ACTIVATION_FUNCTIONS,
     ACTIVATION_LAYERS,
@@ -22,45 +18,7 @@ from ge_engine.grammar.catalog import (
     Options,
 )
 from ge_engine.grammar.choices import Part, either
-from ge_engine.grammar.scope import Scope
-
-Arguments = Mapping[str, str]
-Rewrite = Callable[["Offer", str, Arguments], Part | None]
-KERNELS = range(1, 8)
-DILATIONS = (1, 2, 3)
-FACTORS = (2, 3, 4, 6, 8)
-
-
-class Offer:
-    """What a rewrite may use: the scope, and a draw of which alternatives are open this time."""
-
-    def __init__(self, scope: Scope, rng: random.Random, breadth: int) -> None:
-        self.scope = scope
-        self.rng = rng
-        self.breadth = breadth
-
-    def some(self, options: Iterable[Part], share: int = 0) -> list[Part]:
-        """A random few of `options`, `breadth` of them unless `share` says how many."""
-        pool = list(options)
-        wanted = min(share or self.breadth, len(pool))
-        return [pool[i] for i in sorted(self.rng.sample(range(len(pool)), wanted))]
-
-    def write(self, module: str, name: str) -> str | None:
-        """The spelling of a member that exists and is in reach, else None."""
-        return self.scope.spelling.write(module, name) if signatures.exists(module, name) else None
-
-
-def call_text(function: str, module: str, name: str, arguments: Arguments) -> str:
-    """The call: positional arguments for what has no default, keywords for what differs from its default."""
-    positional: list[str] = []
-    keywords: list[str] = []
-    for parameter, value in signatures.parameters(module, name):
-        text = arguments.get(parameter)
-        if value is inspect.Parameter.empty and text is not None and not keywords:
-            positional.append(text)
-        elif text is not None and text != repr(value):
-            keywords.append(f"{parameter}={text}")
-    return f"{function}({', '.join(positional + keywords)})"
+from ge_engine.grammar.offer import FACTORS, Arguments, Offer, divides, keyword_choices
 
 
 def activation_layer(offer: Offer, _name: str, _arguments: Arguments) -> Part | None:
@@ -94,7 +52,7 @@ def batch_norm(offer: Offer, name: str, arguments: Arguments) -> Part | None:
     if own := offer.write("nn", name):
         options.append((f"{own}({width}", keyword_choices({"eps": EPSILONS, "momentum": MOMENTA}), ")"))
     if group := offer.write("nn", "GroupNorm"):
-        counts = ["1", *(str(f) for f in FACTORS if _divides(offer, f, width))]
+        counts = ["1", *(str(f) for f in FACTORS if divides(offer, f, width))]
         options.append((f"{group}(", either(counts), f", {width}", keyword_choices({"eps": EPSILONS}), ")"))
     if identity := offer.write("nn", "Identity"):
         options.append(f"{identity}()")
@@ -112,27 +70,6 @@ def layer_norm(offer: Offer, _name: str, arguments: Arguments) -> Part | None:
     if identity := offer.write("nn", "Identity"):
         options.append(f"{identity}()")
     return either(options) if options else None
-
-
-def convolution(offer: Offer, name: str, arguments: Arguments) -> Part | None:
-    text = offer.write("nn", name)
-    source, target = arguments.get("in_channels", ""), arguments.get("out_channels", "")
-    if text is None or not source or not target:
-        return None
-    geometry = _geometries(offer, arguments, most_padding=None, dilations=DILATIONS)
-    options: list[Part] = [
-        (
-            f"{text}({source}, {target}, ",
-            geometry,
-            _groups(offer, arguments),
-            _bias(arguments),
-            _edge(arguments),
-            ")",
-        )
-    ]
-    if arguments.get("groups", "1") == "1" and (stack := offer.write("nn", "Sequential")):
-        options.append(_factored(offer, text, stack, arguments))
-    return either(options)
 
 
 def linear(offer: Offer, _name: str, arguments: Arguments) -> Part | None:
@@ -155,33 +92,6 @@ def linear(offer: Offer, _name: str, arguments: Arguments) -> Part | None:
         if norm := offer.write("nn", "LayerNorm"):
             options.append(f"{stack}({norm}({source}), {text}({source}, {target}))")
     return either(options)
-
-
-def pool(offer: Offer, name: str, arguments: Arguments) -> Part | None:
-    dimension = name[-2:]
-    geometry = _geometries(offer, arguments, most_padding=2, dilations=(1,))
-    options: list[Part] = []
-    for other in ("MaxPool", "AvgPool"):
-        if text := offer.write("nn", other + dimension):
-            options.append((f"{text}(", geometry, ")"))
-    return either(options) if options else None
-
-
-def pool_function(offer: Offer, name: str, arguments: Arguments) -> Part | None:
-    dimension, subject = name[-2:], arguments.get("input", "")
-    geometry = _geometries(offer, arguments, most_padding=2, dilations=(1,), default_stride=True)
-    options: list[Part] = []
-    for other in ("max_pool", "avg_pool"):
-        if text := offer.write("F", other + dimension):
-            options.append((f"{text}({subject}, ", geometry, ")"))
-    return either(options) if options else None
-
-
-def adaptive_pool(offer: Offer, name: str, arguments: Arguments) -> Part | None:
-    size = arguments.get("output_size", "1")
-    names = [f"Adaptive{kind}Pool{name[-2:]}" for kind in ("Avg", "Max")]
-    options: list[Part] = [f"{text}({size})" for n in names if (text := offer.write("nn", n))]
-    return either(options) if options else None
 
 
 def optimizer(offer: Offer, name: str, arguments: Arguments) -> Part | None:
@@ -258,98 +168,3 @@ def extras(offer: Offer, width: str, dimension: str) -> list[Part]:
                 (f"{conv}({width}, {width}, ", sizes, f", groups={width}", either(["", ", bias=False"]), ")")
             )
     return found
-
-
-def keyword_choices(keywords: Options) -> tuple[Part, ...]:
-    """Each keyword at most once, in a fixed order, each left out or given a value."""
-    return tuple(either(["", *(f", {key}={value}" for value in values)]) for key, values in keywords.items())
-
-
-def _geometries(
-    offer: Offer,
-    arguments: Arguments,
-    most_padding: int | None,
-    dilations: Iterable[int],
-    default_stride: bool = False,
-) -> Part:
-    """All (kernel, padding, dilation) that give the size that `arguments` give, whatever the input's size.
-
-    An odd kernel stays odd: a dilated even one would see nothing but padding of an image of one pixel.
-    """
-    kernel, stride = arguments.get("kernel_size", ""), arguments.get("stride", "")
-    padding, dilation = arguments.get("padding", "0"), arguments.get("dilation", "1")
-    kept = _joined(kernel_size=kernel, stride=stride, padding=padding, dilation=dilation)
-    if not (kernel.isdigit() and padding.isdigit() and dilation.isdigit()):
-        return kept
-    shrink = 2 * int(padding) - int(dilation) * (int(kernel) - 1)
-    pooled = most_padding is not None
-    step = stride or (kernel if pooled or default_stride else "")
-    found: list[Part] = []
-    for d in dilations:
-        for k in KERNELS:
-            p, odd = divmod(shrink + d * (k - 1), 2)
-            centred = k % 2 == 1 or int(kernel) % 2 == 0
-            if odd or p < 0 or not centred or (k == 1 and d > 1) or p > 3 * int(kernel) + 3:
-                continue
-            if pooled and (p > k // 2 or p > (most_padding or 0)):
-                continue
-            if step.isdigit() and int(step) > d * (k - 1) + 1 and k < int(kernel):
-                continue
-            shown = "" if step == str(k) and pooled else step
-            found.append(_joined(kernel_size=str(k), stride=shown, padding=str(p), dilation=str(d)))
-    own = _joined(
-        kernel_size=kernel,
-        stride="" if step == kernel and pooled else step,
-        padding=padding,
-        dilation=dilation,
-    )
-    return either([own, *offer.some([f for f in found if f != own])])
-
-
-def _joined(kernel_size: str, stride: str, padding: str, dilation: str) -> str:
-    pairs = (
-        ("kernel_size", kernel_size, ""),
-        ("stride", stride, "1"),
-        ("padding", padding, "0"),
-        ("dilation", dilation, "1"),
-    )
-    return ", ".join(f"{name}={text}" for name, text, usual in pairs if text not in ("", usual))
-
-
-def _groups(offer: Offer, arguments: Arguments) -> Part:
-    groups, source, target = arguments.get("groups", "1"), arguments["in_channels"], arguments["out_channels"]
-    own = "" if groups == "1" else f", groups={groups}"
-    options = [own]
-    if groups == "1":
-        fits = [f for f in FACTORS if _divides(offer, f, source) and _divides(offer, f, target)]
-        options += [f", groups={f}" for f in fits]
-        if source == target and arguments.get("kernel_size", "1") != "1":
-            options.append(f", groups={source}")
-    return either(options)
-
-
-def _bias(arguments: Arguments) -> Part:
-    own = arguments.get("bias", "True")
-    return either(["", ", bias=False"]) if own in ("True", "False") else f", bias={own}"
-
-
-def _edge(arguments: Arguments) -> Part:
-    own = arguments.get("padding_mode")
-    return f", padding_mode={own}" if own else ""
-
-
-def _factored(offer: Offer, text: str, stack: str, arguments: Arguments) -> Part:
-    """Two thinner convolutions in place of one: a pointwise one to fewer channels, then the rest."""
-    source, target = arguments["in_channels"], arguments["out_channels"]
-    name = text.rpartition(".")[2]
-    options: list[Part] = []
-    for divisor in offer.some(["2", "3", "4", "6", "8"], 2):
-        thin = f"max(1, {target} // {divisor})"
-        rest = call_text(text, "nn", name, {**arguments, "in_channels": thin})
-        options.append(f"{stack}({text}({source}, {thin}, kernel_size=1, bias=False), {rest})")
-    return either(options)
-
-
-def _divides(offer: Offer, factor: int, expression: str) -> bool:
-    widths = offer.scope.width(expression)
-    return bool(widths) and all(width % factor == 0 for width in widths)

@@ -16,7 +16,7 @@ KEEPS = {*ACTIVATION_LAYERS, *DROPOUTS, "Identity", "MaxPool2d", "AvgPool2d"}
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class TensorStatement:
     """A statement of a forward pass whose value is a tensor. `variable` is the assigned name, "" for a
     return; `width` is the number of channels of a (batch, channels, height, width) value, "" when unknown."""
 
@@ -25,19 +25,19 @@ class Spot:
     width: str
 
 
-def spots(function: Function, scope: Scope) -> list[Spot]:
+def tensor_statements(function: Function, scope: Scope) -> list[TensorStatement]:
     """The tensor statements of the function's own body, in order."""
     layers = assigned_layers(scope)
     known: dict[str, str] = {}
-    found: list[Spot] = []
+    found: list[TensorStatement] = []
     for statement in function.body:
         if isinstance(statement, ast.Return) and statement.value is not None and _is_tensor(statement.value):
-            found.append(Spot(statement, "", _width(statement.value, layers, known, scope)))
+            found.append(TensorStatement(statement, "", _width(statement.value, layers, known, scope)))
         elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             name = statement.targets[0].id
             known[name] = _width(statement.value, layers, known, scope)
             if _is_tensor(statement.value) and len(statement.targets) == 1:
-                found.append(Spot(statement, name, known[name]))
+                found.append(TensorStatement(statement, name, known[name]))
     return found
 
 

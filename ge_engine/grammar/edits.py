@@ -102,7 +102,7 @@ def _read(target: Target, shown: tuple[str, ...], answer: Answer) -> Extraction 
     widths = [pair for one, _ in pieces for pair in one.widths]
     if not widths:
         found = numbered_lines.rewritten(answer, numbers)
-        elsewhere = answer.cut or answer.asked.mentions(answer.text) or looks_like_edit(answer.text)
+        elsewhere = answer.cut or answer.matcher.mentions(answer.text) or looks_like_edit(answer.text)
         return found if found is not None or elsewhere else numbered_lines.NO_LINES
     if numbered_lines.cut_off(answer, pieces):
         return CUT_OFF

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ge_engine.grammar import shape_preserving
-from ge_engine.grammar.call_rewrites import Offer, keyword_choices
 from ge_engine.grammar.catalog import SCALES
 from ge_engine.grammar.choices import Part, either
+from ge_engine.grammar.offer import Offer, keyword_choices
 
 DEPTH = 2
 FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class InScope:
     """`values` are texts of tensors that an expression may start from, each a name or a call;
     `attributes` are the layers ("self.act") that it may call."""
 
@@ -22,18 +22,18 @@ class Reach:
     attributes: tuple[str, ...]
 
 
-def expression(reach: Reach, offer: Offer, depth: int = DEPTH) -> Part:
+def expression(scope_values: InScope, offer: Offer, depth: int = DEPTH) -> Part:
     """A value in reach, or one operation on expressions of one depth less. `reach.values` is not empty.
 
     Operations: a function of `F` with its own keywords, an attribute called, a scaled sum, a gate, a scale.
     """
-    leaf = either(offer.some(reach.values, FEW))
+    leaf = either(offer.some(scope_values.values, FEW))
     if not depth:
         return leaf
-    inner = expression(reach, offer, depth - 1)
+    inner = expression(scope_values, offer, depth - 1)
     scale = either(offer.some(SCALES, FEW))
     options: list[Part] = [*_called(inner, offer), (scale, " * (", inner, ")")]
-    options += [(f"{attribute}(", inner, ")") for attribute in offer.some(reach.attributes, FEW)]
+    options += [(f"{attribute}(", inner, ")") for attribute in offer.some(scope_values.attributes, FEW)]
     options += [(leaf, " + ", scale, " * (", inner, ")"), ("(", inner, ") - (", scale, " * ", leaf, ")")]
     if gate := offer.write("torch", "sigmoid"):
         options.append((leaf, f" * {gate}(", inner, ")"))

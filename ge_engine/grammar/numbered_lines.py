@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ge_engine.code.answer import CUT_OFF, Answer, Extraction
-from ge_engine.code.block_match import Asked
+from ge_engine.code.block_match import BlockMatcher
 from ge_engine.code.digests import digest
 from ge_engine.code.embedded_code import prose_regions
 from ge_engine.code.fences import outside
@@ -61,9 +61,8 @@ class Lines:
 
 def stated(text: str) -> Lines:
     """All lines of `text` that have the form."""
-    lines: list[Stated] = []
+    lines, before = list[Stated](), list[str]()
     widths: list[tuple[int, int]] = []
-    before: list[str] = []
     for line in text.split("\n"):
         if (match := WIDTH.fullmatch(line)) is not None:
             widths.append((int(match[1]), int(match[2])))
@@ -78,12 +77,12 @@ def stated(text: str) -> Lines:
 
 def rewritten(answer: Answer, numbers: frozenset[int]) -> Extraction | Rejected | None:
     """The block with the lines `numbers` as the answer has them; None when it holds no lines of this form."""
-    code = answer.asked.genome.blocks[answer.asked.address].code
     pieces = pieces_of(answer, numbers)
     if not any(one.stated for one, _ in pieces):
         return None
     if cut_off(answer, pieces):
         return CUT_OFF
+    code = answer.matcher.code
     old = code.split("\n")
     versions: dict[int, list[str]] = {}
     for piece, fenced in pieces:
@@ -99,19 +98,20 @@ def rewritten(answer: Answer, numbers: frozenset[int]) -> Extraction | Rejected 
     if inside is not None:
         return Rejected("extract", f"line {inside} begins a block of lines: answer with that line alone")
     new = {number: _chosen(texts, old, tree, number) for number, texts in versions.items()}
-    code = replaced(old, tree, new)
-    return Extraction(code, ("took " + ("a line" if len(new) == 1 else f"{len(new)} lines"),))
+    return Extraction(
+        replaced(old, tree, new), ("took " + ("a line" if len(new) == 1 else f"{len(new)} lines"),)
+    )
 
 
 def pieces_of(answer: Answer, numbers: frozenset[int]) -> list[tuple[Lines, bool]]:
     """What each fence states, and that it is one; where none states a line, what the text states."""
-    fenced = [stated(f.code) for f in answer.found if not _is_block(f.code, answer.asked, numbers, True)]
+    fenced = [stated(f.code) for f in answer.found if not _is_block(f.code, answer.matcher, numbers, True)]
     fenced = [one for one in fenced if one.stated or one.widths]
     pure = [one for one in fenced if not any(map(is_code_or_broken, one.before))]
     if fenced:
         return [(one, True) for one in pure or fenced]
     text = outside(answer.text, list(answer.found))
-    return [] if _is_block(text, answer.asked, numbers, False) else [(stated(text), False)]
+    return [] if _is_block(text, answer.matcher, numbers, False) else [(stated(text), False)]
 
 
 def cut_off(answer: Answer, pieces: Sequence[tuple[Lines, bool]]) -> bool:
@@ -119,17 +119,17 @@ def cut_off(answer: Answer, pieces: Sequence[tuple[Lines, bool]]) -> bool:
     return answer.cut and not (all(fenced for _, fenced in pieces) and all(f.closed for f in answer.found))
 
 
-def _is_block(text: str, asked: Asked, numbers: frozenset[int], fenced: bool) -> bool:
+def _is_block(text: str, matcher: BlockMatcher, numbers: frozenset[int], fenced: bool) -> bool:
     """The text holds the whole block: lines that look numbered are lines of its code, or number all of it."""
-    if not asked.mentions(text):
+    if not matcher.mentions(text):
         return False
     lines = stated(text)
     others = [*lines.before, *itertools.chain.from_iterable(one.rest for one in lines.stated)]
-    if fenced and any(map(asked.mentions, others)):
+    if fenced and any(map(matcher.mentions, others)):
         return True
     if not any(map(str.strip, others)) and {one.number for one in lines.stated} <= numbers:
         return False
-    return asked.usable(text) is not None or any(asked.usable(r.text) for r in prose_regions(text))
+    return matcher.usable(text) is not None or any(matcher.usable(r.text) for r in prose_regions(text))
 
 
 def _versions(
@@ -146,10 +146,8 @@ def _versions(
     for one in _joined(piece.stated, old, numbers):
         known = 1 <= one.number <= len(old)
         if one.number not in numbers:
-            same = (
-                known and one.text.strip() == old[one.number - 1].strip() and not any(map(is_code, one.rest))
-            )
-            if same or (not fenced and not is_code(one.text)):
+            same = known and one.text.strip() == old[one.number - 1].strip()
+            if (same and not any(map(is_code, one.rest))) or (not fenced and not is_code(one.text)):
                 continue
             where = "which was not asked for" if known else f"but the block has {len(old)} lines"
             return Rejected("extract", f"the reply changes line {one.number}, {where}")
@@ -186,9 +184,8 @@ def unclosed(text: str) -> int:
 def _going_on(one: Stated, fenced: bool) -> str | Rejected:
     """The statement with the lines without a number that belong to it."""
     run = list(itertools.takewhile(str.strip, one.rest)) if not fenced else list(one.rest)
-    refused = Rejected(
-        "extract", f"what follows line {one.number} cannot be read: answer with whole statements"
-    )
+    reason = f"what follows line {one.number} cannot be read: answer with whole statements"
+    refused = Rejected("extract", reason)
     while run and not run[-1].strip():
         run.pop()
     if not run:
@@ -237,8 +234,6 @@ def _layouts(text: str, run: list[str]) -> Iterator[str]:
 def _chosen(texts: list[str], old: Sequence[str], tree: ast.Module, number: int) -> str:
     """The last version that compiles in its place and changes the line; else the last."""
     unique = list(dict.fromkeys(texts))[-MAX_GOING_ON:]
-    if len(unique) == 1:
-        return unique[0]
     before = old[number - 1].strip()
     fitting = [
         text
@@ -252,5 +247,4 @@ def _chosen(texts: list[str], old: Sequence[str], tree: ast.Module, number: int)
 
 def _unquoted(text: str) -> str:
     """The code of a line, out of the backticks of an inline code span."""
-    text = text.rstrip(" \t")
-    return text.strip("`") if text.endswith("`") else text
+    return text.rstrip(" \t").strip("`") if text.rstrip(" \t").endswith("`") else text.rstrip(" \t")

@@ -21,7 +21,7 @@ from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
 
 CHARACTERS = 2
-"""Of code, a token has at least so many: 2.7 with the embedded model."""
+"""Of code, a token has at least this number: 2.7 with the embedded model."""
 OPEN, CLOSE = "<think>", "</think>"
 MARKS = 16
 """Tokens of both marks and the lines around them, at most."""

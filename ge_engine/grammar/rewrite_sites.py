@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ge_engine.code.source import Source
-from ge_engine.code.syntax import FUNCTIONS, Function, dotted
-from ge_engine.grammar import call_rewrites, signatures
-from ge_engine.grammar.call_rewrites import Offer, Rewrite
+from ge_engine.code.syntax import FUNCTIONS, dotted
+from ge_engine.grammar import call_rewrites, convolution_rewrites, signatures
 from ge_engine.grammar.catalog import (
     ACTIVATION_FUNCTIONS,
     ACTIVATION_LAYERS,
@@ -18,12 +17,13 @@ from ge_engine.grammar.catalog import (
     FLOATS,
     OPTIMIZERS,
     RATIO_NAMES,
-    SCALES,
-    SHAPE_CALLS,
 )
 from ge_engine.grammar.choices import Part, either
+from ge_engine.grammar.offer import Offer, Rewrite, call_text
 from ge_engine.grammar.scope import Scope
+from ge_engine.grammar.tensor_sites import Build, Made, tensor_places
 
+KINDS = ("Max", "Avg")
 REWRITES: Mapping[tuple[str, str], Rewrite] = {
     **{("nn", name): call_rewrites.activation_layer for name in ACTIVATION_LAYERS},
     **{("F", name): call_rewrites.activation_function for name in ACTIVATION_FUNCTIONS},
@@ -35,19 +35,14 @@ REWRITES: Mapping[tuple[str, str], Rewrite] = {
     },
     **{("nn", name): call_rewrites.dropout for name in DROPOUTS},
     **{("nn", f"BatchNorm{d}d"): call_rewrites.batch_norm for d in (1, 2, 3)},
-    **{("nn", f"Conv{d}d"): call_rewrites.convolution for d in (1, 2, 3)},
-    **{("nn", f"{kind}Pool{d}d"): call_rewrites.pool for kind in ("Max", "Avg") for d in (1, 2, 3)},
-    **{("F", f"{kind}_pool{d}d"): call_rewrites.pool_function for kind in ("max", "avg") for d in (1, 2, 3)},
-    **{
-        ("nn", f"Adaptive{kind}Pool{d}d"): call_rewrites.adaptive_pool
-        for kind in ("Max", "Avg")
-        for d in (1, 2, 3)
-    },
+    **{("nn", f"Conv{d}d"): convolution_rewrites.convolution for d in (1, 2, 3)},
+    **{("nn", f"{k}Pool{d}d"): convolution_rewrites.pool for k in KINDS for d in (1, 2, 3)},
+    **{("F", f"{k.lower()}_pool{d}d"): convolution_rewrites.pool_function for k in KINDS for d in (1, 2, 3)},
+    **{("nn", f"Adaptive{k}Pool{d}d"): convolution_rewrites.adaptive_pool for k in KINDS for d in (1, 2, 3)},
     **{("optim", name): call_rewrites.optimizer for name in OPTIMIZERS},
     ("nn", "LayerNorm"): call_rewrites.layer_norm,
     ("nn", "Linear"): call_rewrites.linear,
 }
-TENSORS = (ast.Call, ast.BinOp, ast.UnaryOp)
 OUTPUT_WIDTH = ("out_channels", "num_features", "num_channels", "out_features", "normalized_shape")
 
 
@@ -85,16 +80,12 @@ def find_sites(code: str, scope: Scope, rng: random.Random, breadth: int) -> lis
     return sorted(found, key=lambda site: (site.start, -site.end))
 
 
-Made = tuple[Part, tuple[str, ...], str] | None
-Build = Callable[[ast.expr, Source, Offer], Made]
-
-
 def _places(tree: ast.AST) -> Iterator[tuple[ast.expr, Build]]:
     """Every expression with a way to rewrite it; the same expression may come twice."""
     stacked: set[ast.expr] = set()
     for node in ast.walk(tree):
         if isinstance(node, FUNCTIONS):
-            yield from _tensor_places(node)
+            yield from tensor_places(node)
         if isinstance(node, ast.Call):
             if dotted(node.func).rpartition(".")[2] == "Sequential":
                 stacked.update(node.args)
@@ -138,7 +129,7 @@ def _spelled(function: str, module: str, name: str, arguments: Mapping[str, str]
             f"{key}={shown[key]}" for key in ("kernel_size", "stride", "padding", "dilation") if key in shown
         ]
         return f"{function}({', '.join([*([shown['input']] if 'input' in shown else []), *pairs])})"
-    text = call_rewrites.call_text(function, module, name, shown)
+    text = call_text(function, module, name, shown)
     if name.startswith("Conv"):
         head = f"{function}({shown['in_channels']}, {shown['out_channels']}, "
         return text.replace(head, head + "kernel_size=", 1) if "kernel_size=" not in text else text
@@ -232,66 +223,3 @@ def _keyword(name: str) -> Build:
         return (either(offer.some(options)), (text.on_one_line(node),), "number") if options else None
 
     return build
-
-
-def _tensor_places(function: Function) -> Iterator[tuple[ast.expr, Build]]:
-    """Tensor expressions of a forward pass: what is returned or assigned, summands and factors."""
-    if function.name != "forward" and not _pure_tensor(function):
-        return
-    for node in ast.walk(function):
-        if isinstance(node, ast.Return | ast.Assign) and isinstance(node.value, TENSORS) and _is_local(node):
-            yield node.value, _wrapped
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub) and _tensor(node.right):
-            yield node.right, _scaled
-            yield node.left, _scaled
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("mean", "amax")
-        ):
-            yield node, _reduced
-
-
-def _is_local(node: ast.Return | ast.Assign) -> bool:
-    return isinstance(node, ast.Return) or isinstance(node.targets[0], ast.Name)
-
-
-def _pure_tensor(function: Function) -> bool:
-    arguments = function.args.args
-    return len(arguments) == 1 and arguments[0].arg in ("x", "input", "inputs", "tensor")
-
-
-def _tensor(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call | ast.Name | ast.BinOp)
-
-
-def _wrapped(node: ast.expr, text: Source, offer: Offer) -> Made:
-    own = text.on_one_line(node)
-    if "\n" in own or (isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in SHAPE_CALLS):
-        return None
-    options: list[Part] = []
-    if (acts := call_rewrites.activated(offer, own)) is not None:
-        options.append(acts)
-    options.append(
-        (either(offer.some(SCALES)), f" * ({own})" if isinstance(node, ast.BinOp) else f" * {own}")
-    )
-    return either(options), (own,), "wrap"
-
-
-def _scaled(node: ast.expr, text: Source, offer: Offer) -> Made:
-    own = text.on_one_line(node)
-    if isinstance(node, ast.BinOp) or "\n" in own or isinstance(node, ast.Constant):
-        return None
-    return (either(offer.some(SCALES)), f" * {own}"), (own,), "scale"
-
-
-def _reduced(node: ast.expr, text: Source, offer: Offer) -> Made:
-    """Mean over pixels <-> maximum over pixels, or both."""
-    assert isinstance(node, ast.Call)
-    assert isinstance(node.func, ast.Attribute)
-    own, subject = text.on_one_line(node), text.on_one_line(node.func.value)
-    inside = own[len(subject) + 1 + len(node.func.attr) :]
-    if "dim" not in inside or "\n" in own or not offer.scope.imports:
-        return None
-    mean, top = f"{subject}.mean{inside}", f"{subject}.amax{inside}"
-    return either([top, mean, f"({mean} + {top})", f"0.5 * ({mean} + {top})"]), (own,), "reduce"

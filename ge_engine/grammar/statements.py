@@ -12,10 +12,16 @@ from dataclasses import dataclass
 
 from ge_engine.code.source import Source
 from ge_engine.code.syntax import Function, dotted
-from ge_engine.grammar.call_rewrites import Offer
-from ge_engine.grammar.channel_inference import KEEPS, WIDENS, Spot, assigned_layers, spots
+from ge_engine.grammar.channel_inference import (
+    KEEPS,
+    WIDENS,
+    TensorStatement,
+    assigned_layers,
+    tensor_statements,
+)
 from ge_engine.grammar.choices import Part, either
-from ge_engine.grammar.expressions import Reach, expression
+from ge_engine.grammar.expressions import InScope, expression
+from ge_engine.grammar.offer import Offer
 from ge_engine.grammar.rewrite_sites import Site
 from ge_engine.grammar.scope import Scope
 
@@ -28,7 +34,7 @@ class Place:
     """A tensor statement with what is in scope behind it. `alike` are names whose tensor has the shape of
     the value before any operation of unknown shape; `known` are all names bound by then."""
 
-    spot: Spot
+    tensor: TensorStatement
     alike: tuple[str, ...]
     known: tuple[str, ...]
 
@@ -38,21 +44,21 @@ def places(function: Function, scope: Scope) -> list[Place]:
     found: list[Place] = []
     layers = assigned_layers(scope)
     shapes: dict[str, str] = {a.arg: a.arg for a in function.args.args if a.arg != "self"}
-    by_statement = {spot.statement: spot for spot in spots(function, scope)}
+    by_statement = {tensor.statement: tensor for tensor in tensor_statements(function, scope)}
     for number, statement in enumerate(function.body):
-        spot = by_statement.get(statement)  # type: ignore[call-overload]
-        if spot is None:
+        tensor = by_statement.get(statement)  # type: ignore[call-overload]
+        if tensor is None:
             for node in ast.walk(statement):
                 if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                     shapes[node.id] = f"{node.id}@{number}"
             continue
-        assert spot.statement.value is not None
-        shape = _shape(spot.statement.value, shapes, layers, scope) or f"@{number}"
+        assert tensor.statement.value is not None
+        shape = _shape(tensor.statement.value, shapes, layers, scope) or f"@{number}"
         alike = tuple(name for name, its in shapes.items() if its == shape)
-        found.append(Place(spot, alike, tuple(shapes)))
-        if spot.variable:
-            shapes[spot.variable] = shape
-    return [place for place in found if place.spot.statement.lineno == place.spot.statement.end_lineno]
+        found.append(Place(tensor, alike, tuple(shapes)))
+        if tensor.variable:
+            shapes[tensor.variable] = shape
+    return [place for place in found if place.tensor.statement.lineno == place.tensor.statement.end_lineno]
 
 
 def sites(places: Sequence[Place], text: Source, offer: Offer, free: bool) -> Iterator[Site]:
@@ -60,52 +66,52 @@ def sites(places: Sequence[Place], text: Source, offer: Offer, free: bool) -> It
     for place in places:
         yield replaced(place, text, offer, free)
         yield followed(place, text, offer, free)
-        if place.spot.variable in place.alike:
+        if place.tensor.variable in place.alike:
             yield _dropped(place, text)
 
 
 def replaced(place: Place, text: Source, offer: Offer, free: bool) -> Site:
     """The statement with a new value, made from the old one and from what else is in scope."""
-    statement = place.spot.statement
+    statement = place.tensor.statement
     assert statement.value is not None
     old = text.on_one_line(statement.value)
     simple = isinstance(statement.value, ast.Call | ast.Name)
-    reach = _reach((old if simple else f"({old})", *place.alike), place, offer.scope, free)
-    head = f"{place.spot.variable} = " if place.spot.variable else "return "
+    scope_values = _reach((old if simple else f"({old})", *place.alike), place, offer.scope, free)
+    head = f"{place.tensor.variable} = " if place.tensor.variable else "return "
     same = (text.on_one_line(statement), f"{head}({old})")
-    return _site(statement, text, (head, expression(reach, offer)), same, "statement")
+    return _site(statement, text, (head, expression(scope_values, offer)), same, "statement")
 
 
 def followed(place: Place, text: Source, offer: Offer, free: bool) -> Site:
     """The statement with one or two new ones behind it; a `return` becomes the last of them."""
-    statement, variable = place.spot.statement, place.spot.variable or "out"
+    statement, variable = place.tensor.statement, place.tensor.variable or "out"
     names = (variable, *(name for name in place.alike if name != variable))
-    reach = _reach(names, place, offer.scope, free)
+    scope_values = _reach(names, place, offer.scope, free)
     indent = "\n" + " " * statement.col_offset
-    more: Part = (indent, f"{variable} = ", expression(reach, offer))
+    more: Part = (indent, f"{variable} = ", expression(scope_values, offer))
     again: Part = (
         f"{indent}for _ in range(",
         either(REPEATS),
         f"):{indent}    {variable} = ",
-        expression(reach, offer, 1),
+        expression(scope_values, offer, 1),
     )
-    part: Part = (opened(place.spot, text), either([more, again]), either(["", more]))
-    if not place.spot.variable:
+    part: Part = (opened(place.tensor, text), either([more, again]), either(["", more]))
+    if not place.tensor.variable:
         part = (part, f"{indent}return {variable}")
     return _site(statement, text, part, (text.on_one_line(statement),), "insertion")
 
 
-def opened(spot: Spot, text: Source) -> str:
+def opened(tensor: TensorStatement, text: Source) -> str:
     """The statement as an assignment, so that something can follow."""
-    if isinstance(spot.statement, ast.Assign):
-        return text.on_one_line(spot.statement)
-    assert spot.statement.value is not None
-    return f"out = {text.on_one_line(spot.statement.value)}"
+    if isinstance(tensor.statement, ast.Assign):
+        return text.on_one_line(tensor.statement)
+    assert tensor.statement.value is not None
+    return f"out = {text.on_one_line(tensor.statement.value)}"
 
 
 def _dropped(place: Place, text: Source) -> Site:
     """Nothing in place of a statement that only turned a value into another of its shape."""
-    statement = place.spot.statement
+    statement = place.tensor.statement
     start, end = text.span(statement)
     start = text.text.rindex("\n", 0, start)
     return Site(start, end, "", (text.text[start:end],), "drop", (statement.lineno, statement.lineno))
@@ -116,11 +122,11 @@ def _site(statement: ast.stmt, text: Source, part: Part, same: tuple[str, ...], 
     return Site(start, end, part, same, kind, (statement.lineno, statement.lineno))
 
 
-def _reach(values: tuple[str, ...], place: Place, scope: Scope, free: bool) -> Reach:
+def _reach(values: tuple[str, ...], place: Place, scope: Scope, free: bool) -> InScope:
     layers = assigned_layers(scope)
-    calls = [name for name, layer in layers.items() if free or _keeps(layer, place.spot.width, scope)]
+    calls = [name for name, layer in layers.items() if free or _keeps(layer, place.tensor.width, scope)]
     others = place.known if free else ()
-    return Reach(tuple(dict.fromkeys((*values, *others))), tuple(f"self.{name}" for name in calls))
+    return InScope(tuple(dict.fromkeys((*values, *others))), tuple(f"self.{name}" for name in calls))
 
 
 def _keeps(layer: ast.Call, width: str, scope: Scope) -> bool:
