@@ -17,7 +17,7 @@ ENGINE = ROOT / "ge_engine"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("outcome",),
-    ("places",),
+    ("places", "cache"),
     ("config",),
     ("expansion",),
     ("syntax",),
