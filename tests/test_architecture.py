@@ -50,6 +50,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("checked", "foreign"),
     ("records", "runlock", "score_key", "schema"),
     ("database", "rows", "content"),
+    ("reader",),
     ("history",),
     ("islands", "parts", "memo"),
     ("audit", "statistics", "replicates"),
