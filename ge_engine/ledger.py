@@ -98,9 +98,6 @@ class Ledger(Memo):
         super().close()
         self._lock.release()
 
-    def __enter__(self) -> Ledger:
-        return self
-
     # --- transactions ---------------------------------------------------------------------------
 
     @contextmanager

@@ -28,11 +28,16 @@ class Compared(Protocol):
 One = TypeVar("One", bound=Compared)
 
 
+def advantage(a: float, b: float, direction: Direction) -> float:
+    """By how much the figure `a` is better than `b`; negative where it is worse."""
+    return a - b if direction == "max" else b - a
+
+
 def dominates(a: Mapping[str, float], b: Mapping[str, float], directions: Mapping[str, Direction]) -> bool:
     """Pareto dominance: `a` is nowhere worse than `b` and somewhere better."""
     better = False
     for name, direction in directions.items():
-        gain = a[name] - b[name] if direction == "max" else b[name] - a[name]
+        gain = advantage(a[name], b[name], direction)
         if gain < 0:
             return False
         better = better or gain > 0
@@ -177,14 +182,14 @@ def box(points: Sequence[Point]) -> tuple[Point, Point]:
 
 def normalised(points: Sequence[Point], ideal: Point, reference: Point) -> float:
     """The hypervolume as a share of the box between `ideal` and `reference`, 0..1."""
-    return hypervolume([_in_unit(point, ideal, reference) for point in points], (1.0,) * len(ideal))
+    return hypervolume([in_unit(point, ideal, reference) for point in points], (1.0,) * len(ideal))
 
 
 def growth(points: Iterable[Point], ideal: Point, reference: Point) -> list[float]:
     """`normalised` of the first point, of the first two, and so on: it never shrinks."""
     front: list[Point] = []
     volume, volumes = 0.0, []
-    for point in (_in_unit(point, ideal, reference) for point in points):
+    for point in (in_unit(point, ideal, reference) for point in points):
         if not any(_covers(kept, point) for kept in front):
             front = [kept for kept in front if not _covers(point, kept)] + [point]
             volume = max(volume, hypervolume(front, (1.0,) * len(ideal)))
@@ -197,7 +202,7 @@ def volumes(points: Sequence[Point]) -> list[float]:
     return growth(points, *box(points)) if points else []
 
 
-def _in_unit(point: Point, ideal: Point, reference: Point) -> Point:
+def in_unit(point: Point, ideal: Point, reference: Point) -> Point:
     """The point in the box from `ideal` at 0 to `reference` at 1; 0 where the box is flat."""
     sides = zip(point, ideal, reference, strict=True)
     return tuple((v - best) / (worst - best) if worst != best else 0.0 for v, best, worst in sides)

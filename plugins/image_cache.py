@@ -9,39 +9,13 @@ import threading
 import zlib
 from pathlib import Path
 
+from ge_engine.cache import cache_folder
 from ge_engine.errors import ConfigError
 
 MAGIC = b"ge_engine pixels 1\n".ljust(32)
 SUM = struct.Struct("<Q")
 PRESENT = 2**32
 SETTING = "Set XDG_CACHE_HOME to a folder that can be written."
-
-
-def cache_folder() -> Path:
-    """The user's cache folder for ge_engine, made if need be.
-
-    Raises:
-        ConfigError: there is none, or it cannot be made.
-    """
-    folder = _base() / "ge_engine"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"The cache folder {folder} cannot be made: {error.strerror}.", SETTING) from error
-    return folder
-
-
-def _base() -> Path:
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(given):
-        return Path(given)
-    try:
-        home = Path.home()
-    except RuntimeError as error:
-        raise ConfigError("There is no home folder to keep a cache in.", SETTING) from error
-    if home == Path("/"):
-        raise ConfigError("The home folder is /, which is no place for a cache.", SETTING)
-    return home / ".cache"
 
 
 class Keeping:

@@ -15,7 +15,7 @@ from deap.tools import emo
 
 from ge_engine.contracts import Direction, Individual, Selector
 from ge_engine.hookspecs import hookimpl
-from ge_engine.pareto import Point, clipped, crowding, fronts, losses, strengths
+from ge_engine.pareto import Point, clipped, crowding, fronts, in_unit, losses, strengths
 
 
 @dataclass(slots=True, eq=False)
@@ -135,14 +135,8 @@ def scaled(points: Sequence[Point]) -> list[Point]:
     """Each loss stretched to 0..1 over the population; 0 where all are equal."""
     if not points:
         return []
-    lows = [min(column) for column in zip(*points, strict=True)]
-    spans = [max(column) - low for column, low in zip(zip(*points, strict=True), lows, strict=True)]
-    return [
-        tuple(
-            (value - low) / span if span else 0.0 for value, low, span in zip(point, lows, spans, strict=True)
-        )
-        for point in points
-    ]
+    lows, highs = (tuple(map(end, zip(*points, strict=True))) for end in (min, max))
+    return [in_unit(point, lows, highs) for point in points]
 
 
 def finite_losses(individuals: Sequence[Individual], directions: Mapping[str, Direction]) -> list[Point]:

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ge_engine.cache import cache_folder
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Split, Task
 from ge_engine.errors import ConfigError
 from ge_engine.hookspecs import hookimpl
 from ge_plugins.folder_report import tell_folder
-from ge_plugins.image_cache import cache_folder
 from ge_plugins.image_folder import LeftOut, read_image_folder
 from ge_plugins.splitting import SPLIT_SEED, TEST_SHARE, drawing
 from ge_plugins.surveying import refuse

@@ -18,7 +18,7 @@ ENGINE = ROOT / "ge_engine"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("outcome",),
-    ("places",),
+    ("places", "cache"),
     ("config",),
     ("expansion",),
     ("syntax",),
@@ -55,6 +55,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("checked", "foreign"),
     ("records", "runlock", "score_key", "schema"),
     ("database", "rows", "content"),
+    ("reader",),
     ("history",),
     ("islands", "parts", "memo"),
     ("audit", "statistics", "replicates"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,16 +12,17 @@ import numpy as np
 import pytest
 import torch
 
+from ge_engine.cache import cache_folder
 from ge_engine.contracts import Dataset
 from ge_engine.errors import ConfigError
-from ge_plugins.image_cache import Keeping, Pixels, cache_folder
+from ge_plugins.image_cache import Keeping, Pixels
 from tests.pictured import dot, load, plain, write
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "ge_engine"
+    return tmp_path / "cache" / "ge-engine"
 
 
 @pytest.fixture
@@ -114,6 +116,7 @@ def test_a_cache_that_cannot_be(
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ("file" if kind == "a file" else "file/x")))
     elif kind == "no home":
         monkeypatch.setenv("HOME", "~nobody of this name")
+        monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
     else:
         monkeypatch.setenv("HOME", "/")
         monkeypatch.setenv("XDG_CACHE_HOME", "cache" if kind == "relative" else "")
@@ -123,7 +126,7 @@ def test_a_cache_that_cannot_be(
     with pytest.raises(ConfigError) as refused:
         cache_folder()
     assert "XDG_CACHE_HOME" in refused.value.hint
-    assert not Path("/.cache/ge_engine").exists()
+    assert not Path("/.cache/ge-engine").exists()
     assert not Path("cache").exists()
 
 

@@ -191,13 +191,14 @@ def test_data_of_a_run_in_a_place_that_all_may_read(tmp_path: Path, monkeypatch:
 
 def test_private_paths_that_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(lay(tmp_path / "cache", {"x": ""})))
+    monkeypatch.setenv("GE_CACHE", str(lay(tmp_path / "models", {"x": ""})))
     lay(
         tmp_path,
         {"images/a": "", "runs/1/ledger.sqlite": "", "runs/2/ledger.sqlite": "", "runs/2/scratch/x": ""},
     )
     config = config_from_dict({"task": f"folder:{tmp_path / 'images'}"})
     found = private_paths(config, tmp_path / "runs" / "2" / "scratch")
-    wanted = {"runs/2/scratch", "images", "cache", "runs/1", "runs/2"}
+    wanted = {"runs/2/scratch", "images", "cache", "models", "runs/1", "runs/2"}
     assert set(found) == {tmp_path / name for name in wanted}
 
 

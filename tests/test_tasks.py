@@ -115,7 +115,7 @@ def test_a_cache_of_older_images(tmp_path: Path) -> None:
     assert set(first.test.images[:, 1].unique().tolist()) == {0}
     cached = load(folder)
     assert torch.equal(cached.train.images, again.train.images)
-    assert len(list((tmp_path / "cache" / "ge_engine").glob("images-*.npz"))) == 2
+    assert len(list((tmp_path / "cache" / "ge-engine").glob("images-*.npz"))) == 2
 
 
 def test_images_of_many_sizes(tmp_path: Path) -> None:

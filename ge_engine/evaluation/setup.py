@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ge_engine.cache import cache_paths
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Split
 from ge_engine.entry import resolve_entry
@@ -101,9 +102,8 @@ def private_paths(config: RunConfig, scratch: Path) -> list[Path]:
     those of other runs beside it, and what was downloaded."""
     argument = config.task.partition(":")[2]
     data = Path(os.path.expanduser(argument)) if argument else scratch
-    cache = Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache"))
     runs = [file.parent for file in scratch.parent.parent.glob("*/ledger.sqlite")]
-    return [path for path in (scratch, data, *_linked(data), cache, *runs) if path.exists()]
+    return [path for path in (scratch, data, *_linked(data), *cache_paths(), *runs) if path.exists()]
 
 
 def _linked(data: Path) -> list[Path]:

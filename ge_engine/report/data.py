@@ -27,7 +27,7 @@ Curve = tuple[Mapping[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class GenomeDelta:
     """A genome as what differs from the seed: codes are ids of the run's `SourceTable`.
 
     `replaced` are (segment, code), `helpers` (segment before which it stands, name, code).
@@ -74,7 +74,7 @@ class Row:
     curve: Curve
     better: bool
     front: bool
-    parts: Parts | None
+    parts: GenomeDelta | None
     exchanges: tuple[Exchange, ...]
     further: str = ""
     island: int | None = None
@@ -257,7 +257,7 @@ def _is_figure(value: object) -> TypeGuard[float]:
         return False
 
 
-def _parts(one: Child, sources: SourceTable) -> Parts | None:
+def _parts(one: Child, sources: SourceTable) -> GenomeDelta | None:
     if one.genome is None:
         return None
     delta = one.genome.delta()
@@ -267,7 +267,7 @@ def _parts(one: Child, sources: SourceTable) -> Parts | None:
         for at, group in delta["helpers"].items()
         for name, text in group
     )
-    return Parts(tuple(replaced), tuple(helpers), tuple(delta["imports"]))
+    return GenomeDelta(tuple(replaced), tuple(helpers), tuple(delta["imports"]))
 
 
 def _exchange(call: Call, sources: SourceTable) -> Exchange:

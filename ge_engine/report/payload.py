@@ -7,7 +7,7 @@ from typing import Any
 
 from ge_engine import __version__
 from ge_engine.report import counts
-from ge_engine.report.data import Curve, Exchange, Parts, RunData
+from ge_engine.report.data import Curve, Exchange, GenomeDelta, RunData
 from ge_engine.report.pareto import axes, scale_of
 from ge_engine.report.theme import label
 
@@ -80,7 +80,7 @@ def details(run: RunData) -> Mapping[str, Any]:
     }
 
 
-def _parts(parts: Parts | None) -> list[Any] | None:
+def _parts(parts: GenomeDelta | None) -> list[Any] | None:
     return None if parts is None else [list(parts.replaced), list(parts.helpers), list(parts.imports)]
 
 

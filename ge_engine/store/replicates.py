@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.pareto import advantage
 from ge_engine.population import SEED_ID, Direction
 from ge_engine.store.history import History
 from ge_engine.store.records import outcome_from_json
@@ -174,8 +175,7 @@ def _spread(
 def _gain(
     name: str, mine: Mapping[str, float], reference: Mapping[str, float], directions: Mapping[str, Direction]
 ) -> float:
-    difference = mine[name] - reference[name]
-    return difference if directions[name] == "max" else -difference
+    return advantage(mine[name], reference[name], directions[name])
 
 
 def _deviation(values: Sequence[float]) -> float | None:
