@@ -1,4 +1,4 @@
-"""Parts that only have the members of their contract get its defaults, and a warning; old names still work."""
+"""Parts that only have the members of their contract get its defaults and a warning; old names still work."""
 
 from __future__ import annotations
 
