@@ -55,7 +55,7 @@ class Cost(Objective):
 
 def right(measurement: Measurement) -> np.ndarray[Any, Any]:
     """Whether an image's largest logit is at its label."""
-    return measurement.logits.argmax(axis=1) == measurement.labels
+    return np.asarray(measurement.logits.argmax(axis=1) == measurement.labels)
 
 
 def cross_entropy(measurement: Measurement) -> np.ndarray[Any, Any]:
@@ -63,7 +63,7 @@ def cross_entropy(measurement: Measurement) -> np.ndarray[Any, Any]:
     logits = measurement.logits.astype(np.float64)
     top = logits.max(axis=1)
     log_total = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
-    return log_total - logits[np.arange(len(logits)), measurement.labels]
+    return np.asarray(log_total - logits[np.arange(len(logits)), measurement.labels])
 
 
 @hookimpl
