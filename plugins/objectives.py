@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,40 +24,52 @@ COSTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Figure(Objective):
-    """An objective that is computed from a measurement by a function."""
+class Score(Objective):
+    """The mean over the images of what `each` gives for one, with the standard error of that mean."""
 
     name: str
     direction: Direction
-    compute: Callable[[Measurement], float]
+    each: Callable[[Measurement], np.ndarray[Any, Any]]
     unit: str = ""
     format: str = ""
 
     def measure(self, measurement: Measurement) -> float:
-        return self.compute(measurement)
+        return float(self.each(measurement).mean())
+
+    def error(self, measurement: Measurement) -> float | None:
+        values = self.each(measurement)
+        return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
-def accuracy(measurement: Measurement) -> float:
-    """Share of images whose largest logit is at their label, 0..1."""
-    return float((measurement.logits.argmax(axis=1) == measurement.labels).mean())
+@dataclass(frozen=True, slots=True)
+class Cost(Objective):
+    """A figure that the worker measured, less of which is better."""
+
+    name: str
+    unit: str
+    direction: Direction = "min"
+
+    def measure(self, measurement: Measurement) -> float:
+        return measurement.facts[self.name]
 
 
-def cross_entropy(measurement: Measurement) -> float:
-    """Mean negative log-likelihood of the labels, in nats."""
+def right(measurement: Measurement) -> np.ndarray[Any, Any]:
+    """Whether an image's largest logit is at its label."""
+    return np.asarray(measurement.logits.argmax(axis=1) == measurement.labels)
+
+
+def cross_entropy(measurement: Measurement) -> np.ndarray[Any, Any]:
+    """Negative log-likelihood of each label, in nats."""
     logits = measurement.logits.astype(np.float64)
     top = logits.max(axis=1)
     log_total = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
-    return float((log_total - logits[np.arange(len(logits)), measurement.labels]).mean())
-
-
-def _fact(name: str) -> Callable[[Measurement], float]:
-    return lambda measurement: measurement.facts[name]
+    return np.asarray(log_total - logits[np.arange(len(logits)), measurement.labels])
 
 
 @hookimpl
 def ge_objectives() -> Iterable[Objective]:
     """Scores from the answers, and costs: numbers, operations, seconds, bytes."""
-    yield Figure("accuracy", "max", accuracy, format=".2%")
-    yield Figure("loss", "min", cross_entropy, "nats")
-    for cost, unit in COSTS.items():
-        yield Figure(cost, "min", _fact(cost), unit)
+    yield Score("accuracy", "max", right, format=".2%")
+    yield Score("loss", "min", cross_entropy, "nats")
+    for name, unit in COSTS.items():
+        yield Cost(name, unit)

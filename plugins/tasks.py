@@ -95,7 +95,7 @@ class Downloaded(Task):
     mirror: bool
 
     def load(self, argument: str, config: RunConfig) -> Dataset:
-        """Raises ConfigError when it is neither cached nor to be had."""
+        """Raises ConfigError when it is neither cached nor available."""
         if argument:
             raise ConfigError(f"The task {self.name} takes no argument and got {argument!r}.")
         training, test = self._part(True), self._part(False)

@@ -25,6 +25,26 @@ def test_a_loss_that_overflows_or_is_not_the_mean() -> None:
     assert OBJECTIVES["loss"].measure(MEASUREMENT) == pytest.approx(expected)
 
 
+def test_an_error_that_is_not_the_standard_error_of_the_mean() -> None:
+    assert OBJECTIVES["accuracy"].error(MEASUREMENT) == pytest.approx(math.sqrt(0.75 * 0.25 / 3))
+    single = Measurement(LOGITS[:1], LABELS[:1], {})
+    assert OBJECTIVES["accuracy"].error(single) is None
+    assert OBJECTIVES["latency"].error(MEASUREMENT) is None
+
+
+def test_a_figure_without_its_unit() -> None:
+    units = {name: one.unit for name, one in OBJECTIVES.items() if one.unit}
+    assert units == {
+        "loss": "nats",
+        "flops": "FLOPs",
+        "latency": "s",
+        "peak_memory": "bytes",
+        "train_seconds": "s",
+        "size_on_disk": "bytes",
+    }
+    assert format(OBJECTIVES["accuracy"].measure(MEASUREMENT), OBJECTIVES["accuracy"].format) == "75.00%"
+
+
 def test_a_cost_of_another_name() -> None:
     assert [OBJECTIVES[name].measure(MEASUREMENT) for name in ("parameters", "flops", "latency")] == [
         7,

@@ -17,7 +17,7 @@ from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.cli.refs import Side, is_individual, load_side, load_with_seed
 from ge_engine.cli.trial import probe_genome
 from ge_engine.errors import ConfigError, SeedError
-from ge_engine.registry import Registry, choose, load_registry
+from ge_engine.registry import Registry, load_registry
 
 
 def diff(
@@ -68,7 +68,8 @@ def _sides(a: str, b: str | None) -> tuple[Side, Side]:
 def _class_parameters(side: Side, registry: Registry) -> Mapping[str, int]:
     """Empty, with a word on standard error, where the model cannot be built. The run's settings say what is
     built; nothing that its folder names is started, and the sandbox is this session's."""
-    if not choose(registry.evaluators, side.config.evaluator, "evaluator").takes_task:
+    evaluator = registry.evaluators.get(side.config.evaluator)
+    if evaluator is None or not evaluator.takes_task:
         by = side.config.evaluator_argument or side.config.evaluator
         return _without(side, f"its run is scored by {by!r}, which is not started for this")
     config = replace(side.config, sandbox="auto", start_method="auto", processes_per_candidate=1)

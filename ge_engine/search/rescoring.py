@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError
-from ge_engine.registry import Registry, choose
+from ge_engine.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ def settled(folder: Path, stored: RunConfig, own: OwnSettings, seeds: int, regis
 
 def _unasked(folder: Path, stored: RunConfig, registry: Registry) -> ConfigError:
     """What the run's folder would have run, which a session must ask for itself."""
-    evaluator = choose(registry.evaluators, stored.evaluator, "evaluator")
-    what, hint = evaluator.described(stored.evaluator_argument)
+    evaluator = registry.evaluators.get(stored.evaluator)
+    what, hint = (
+        evaluator.described(stored.evaluator_argument)
+        if evaluator
+        else (f"the evaluator {stored.evaluator!r}", "Install the plugin that brings it.")
+    )
     return ConfigError(f"The run {folder} is scored by {what}, which it cannot start by itself.", hint)

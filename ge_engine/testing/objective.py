@@ -54,6 +54,16 @@ class ObjectiveContract:
         assert isinstance(value, float), f"it is a {type(value).__name__}: return float(...)"
         assert math.isfinite(value)
 
+    def test_its_unit_and_its_format_can_be_written(self, objective: Objective) -> None:
+        value = objective.measure(self.measurement())
+        assert isinstance(objective.unit, str)
+        assert format(value, objective.format)
+
+    @ANSWERS
+    def test_its_error_is_no_negative_number(self, objective: Objective, answers: str) -> None:
+        error = objective.error(self.measurement(answers))
+        assert error is None or (math.isfinite(error) and error >= 0)
+
     @ANSWERS
     def test_it_is_the_same_each_time(self, objective: Objective, answers: str) -> None:
         with no_global_randomness():
