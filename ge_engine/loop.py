@@ -255,8 +255,8 @@ class _Session:
                 f"The seed cannot be scored: {reason}",
                 "Mend it, or change --timeout or the recipe."
                 if trained
-                else "Mend what scores it (--command or --evaluator), or change --timeout, --objective or "
-                "--constraint.",
+                else "Mend what scores it (--command or --evaluator), or change --timeout, --objectives or "
+                "--constraints.",
             )
         self._seed = replace(self._seed, outcome=outcome)
         return probe

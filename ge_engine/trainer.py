@@ -241,7 +241,7 @@ def _begun(
         model=prepared,
         network=network,
         optimizer=optimizer,
-        schedule=Schedule(optimizer, recipe.schedule, recipe.epochs * steps_an_epoch),
+        schedule=Schedule(optimizer, recipe.lr_schedule, recipe.epochs * steps_an_epoch),
         order=torch.Generator().manual_seed(rng_seed),
         average=Average(network, recipe.ema) if recipe.ema else None,
         scaler=accelerator.scaler,

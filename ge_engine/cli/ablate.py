@@ -14,16 +14,21 @@ from rich.text import Text
 from ge_engine.ablation import ARMS, SIGNIFICANT, Arm, smallest_p_value
 from ge_engine.ablation import ablate as run_arms
 from ge_engine.cli import options as o
-from ge_engine.cli.console import err, out, print_table
-from ge_engine.cli.view import line_of
+from ge_engine.config import load_config
 from ge_engine.genome import Seed
 from ge_engine.registry import load_registry
+from ge_engine.views.console import err, out, print_table
+from ge_engine.views.live import line_of
 
 POINTS = 5
 
 
+@o.settings_as_flags(
+    *("task", "skip_broken", "entry", "blocks", "objectives", "llm", "llm_url"),
+    *("generations", "population", "random_seed", "max_evaluations"),
+    *("epochs", "batch_size", "lr", "train_limit", "image_size", "channels", "timeout", "workers"),
+)
 def ablate(
-    context: typer.Context,
     seed_file: o.SeedFile,
     folder: Annotated[
         Path, typer.Option("--run", metavar="DIR", help="Where the runs go; finished ones stay.")
@@ -32,36 +37,19 @@ def ablate(
         str, typer.Option(metavar="A,B,...", help=f"Of {', '.join(ARMS)}.")
     ] = "full,no-eot,uniform",
     repeats: Annotated[int, typer.Option(help="Runs of each arm, with seeds that follow each other.")] = 3,
-    task: o.Task = None,
-    skip_broken: o.SkipBroken = None,
-    entry: o.Entry = None,
-    blocks: o.Blocks = None,
-    objective: o.Objectives = None,
-    llm: o.Llm = None,
-    llm_url: o.LlmUrl = None,
     preset: o.Preset = "demo",
     config: o.ConfigFile = None,
-    generations: o.Generations = None,
-    population: o.PopulationSize = None,
-    seed: o.RandomSeed = None,
-    epochs: o.Epochs = None,
-    batch_size: o.BatchSize = None,
-    lr: o.LearningRate = None,
-    train_limit: o.TrainLimit = None,
-    image_size: o.ImageSize = None,
-    channels: o.Channels = None,
-    timeout: o.Timeout = None,
-    workers: o.Workers = None,
-    max_evaluations: o.MaxEvaluations = None,
+    *,
     plugin: o.PluginModules = None,
     no_plugin: o.BlockedPlugins = None,
     allow_changes: o.AllowChanges = False,
+    **flags: Any,
 ) -> None:
     """Run arms of the method under equal budgets; print hypervolume over evaluations and a rank test.
 
     Example: ge ablate examples/plain_cnn.py --arms full,no-eot,uniform --repeats 3 --run runs/ablation
     """
-    settings = o.settings_of(context.params)
+    settings = load_config(preset, config, o.chosen_settings(flags))
     registry = load_registry(plugin or (), no_plugin or ())
     names = [name.strip() for name in arms.split(",") if name.strip()]
     parsed = Seed.load(seed_file)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from rich.text import Text
 
 from ge_engine.changes import Change, stat, unified, words
-from ge_engine.cli.console import out
+from ge_engine.views.console import out
 
 LINE_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 WORD_STYLES = {"equal": "", "insert": "bold green", "delete": "strike red"}

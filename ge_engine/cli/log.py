@@ -13,17 +13,17 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.cli.console import out, print_table
-from ge_engine.cli.outcomes import describe, number
+from ge_engine.api import Run
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
 from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.pareto import pareto_front
 from ge_engine.population import SEED_ID, Individual
-from ge_engine.store.audit import check as audit
 from ge_engine.store.parts import changed, first_of, part_of, parts_of
 from ge_engine.store.rescored import as_data, spreads
 from ge_engine.store.statistics import repairs, statistics
+from ge_engine.views.console import out, print_table
+from ge_engine.views.outcomes import describe, number
 
 POLL_SECONDS = 1.0
 
@@ -102,7 +102,7 @@ def as_record(one: Individual, front: list[Individual]) -> dict[str, Any]:
 
 
 def _check(run: Path) -> None:
-    faults = audit(run)
+    faults = Run(run).check()
     for fault in faults:
         out.print(Text(fault, style="red"))
     out.print(Text(f"{len(faults)} faults" if faults else "the ledger is sound"))

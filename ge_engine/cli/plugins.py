@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ge_engine.cli.console import out, print_table
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.config import PRESETS, load_config
 from ge_engine.registry import REGISTERING, Registry, in_use, load_registry
+from ge_engine.views.console import out, print_table
 
 Pairs = frozenset[tuple[str, str]]
 

@@ -9,15 +9,15 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from ge_engine.cli.console import out
-from ge_engine.cli.export import write_whole
 from ge_engine.cli.options import BlockedPlugins, PluginModules
+from ge_engine.export import write_whole
 from ge_engine.registry import Registry, load_registry
 from ge_engine.report import RunData, build_page, draw, read_run
 from ge_engine.report.counts import ladder_order
 from ge_engine.report.images import write_figures
 from ge_engine.report.serve import PageServer, ledger_stamp
 from ge_engine.store.history import History
+from ge_engine.views.console import out
 
 
 def report(

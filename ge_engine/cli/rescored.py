@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.cli.console import out, print_table
 from ge_engine.population import SEED_ID
 from ge_engine.store.history import History
 from ge_engine.store.rescored import Rescored, Spread, mean_text, spreads
+from ge_engine.views.console import out, print_table
 
 HEAD = "trained again with further seeds: mean ± standard deviation; gain on the seed model, seed by seed"
 

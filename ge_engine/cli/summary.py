@@ -10,13 +10,13 @@ from rich.text import Text
 
 from ge_engine.changes import diff_genomes
 from ge_engine.cli.changes import print_changes
-from ge_engine.cli.console import out, print_table, program
-from ge_engine.cli.outcomes import number
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
 from ge_engine.outcome import Failed, Scored
 from ge_engine.pareto import Direction, dominates, pareto_front
 from ge_engine.population import SEED_ID, Individual
+from ge_engine.views.console import out, print_table, program
+from ge_engine.views.outcomes import number
 
 
 def print_summary(folder: Path) -> None:

@@ -296,7 +296,7 @@ class _OneStep:
                     f"the operator {self._operator.name!r} asks for a grammar {name!r} that is not there",
                 )
             grammar = self._breeder.grammars[name]
-        temperature, limit = self._rng.uniform(*config.temperature), self._rng.randint(*config.max_tokens)
+        temperature, limit = self._rng.uniform(*config.temperature), self._rng.randint(*config.reply_tokens)
         limit = limit + room(config.think) if grammar is not None else min(limit, config.thought_tokens)
         sampling = Sampling(temperature, limit, self._rng.getrandbits(31))
         framed = self._framed(prompt)

@@ -15,13 +15,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.cli.console import err
-from ge_engine.cli.outcomes import counted, number
-from ge_engine.cli.privileges import root_warning
-from ge_engine.cli.progress import Progress
 from ge_engine.config import RunConfig
 from ge_engine.places import shown
 from ge_engine.population import SEED_ID
+from ge_engine.privileges import root_warning
+from ge_engine.views.console import err
+from ge_engine.views.outcomes import counted, number
+from ge_engine.views.progress import Progress
 
 NEAR_CHANCE = 0.1
 """The share of the way from guessing to no mistake, below which a seed has hardly learnt."""
@@ -66,7 +66,7 @@ def heading_line(folder: Path, config: RunConfig) -> Text:
 def constants(config: RunConfig) -> str:
     """The settings that make a run comparable, in one paragraph."""
     low, high = config.temperature
-    least, most = config.max_tokens
+    least, most = config.reply_tokens
     return (
         f"{counted(config.generations, 'generation')} of {config.population}, p_mating {config.p_mating:g}, "
         f"p_mutation {config.p_mutation:g}, p_eot {config.p_eot:g}, {config.eot_elites} EoT elites, "
@@ -78,10 +78,11 @@ def constants(config: RunConfig) -> str:
 def _scoring(config: RunConfig) -> str:
     if config.evaluator != "train":
         return f"scored by {config.evaluator_argument or config.evaluator}"
+    recipe = config.recipe
     return (
-        f"{counted(config.recipe.epochs, 'epoch')}, batch {config.recipe.batch_size}, "
-        f"lr {config.recipe.lr:g}, {config.recipe.schedule} schedule, decay {config.recipe.weight_decay:g}, "
-        f"images of {f'{config.recipe.image_size} px' if config.recipe.image_size else 'their own size'}"
+        f"{counted(recipe.epochs, 'epoch')}, batch {recipe.batch_size}, "
+        f"lr {recipe.lr:g}, {recipe.lr_schedule} schedule, decay {recipe.weight_decay:g}, "
+        f"images of {f'{recipe.image_size} px' if recipe.image_size else 'their own size'}"
     )
 
 
