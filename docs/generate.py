@@ -89,7 +89,7 @@ def _row(one: Field) -> str:
     presets = [one.of(values) for values in PRESETS.values()]
     cells = [
         f"`{one.name}`",
-        "" if one.about.in_files_only else f"`{one.flag}`",
+        f"`{one.flag}`" if one.about.flag else "",
         f"`{one.kind.__name__ if one.kind in (int, float, str, bool) else one.kind}`",
         f"`{one.default!r}`",
         *("" if value == one.default else f"`{value!r}`" for value in presets),

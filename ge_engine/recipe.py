@@ -30,10 +30,7 @@ class Recipe:
     label_smoothing: float = setting(0.0, "Smoothing of labels.", TRAINING, below_one())
     train_limit: int = setting(0, "Train on this many images at most.", TRAINING, at_least(0, "all"))
     image_size: int = setting(
-        0,
-        "Resize images to this many pixels.",
-        TRAINING,
-        more="0 keeps the task's own size.",
+        0, "Resize images to this many pixels.", TRAINING, more="0 keeps the task's own size."
     )
     channels: int = setting(
         0,
@@ -60,12 +57,12 @@ class Recipe:
         TRAINING,
         at_least(0, "off"),
         more="0 keeps the running ones.",
-        in_files_only=True,
+        flag=False,
     )
     validation_share: float = setting(
         0.2,
         "Share of the training images that candidates are scored on, where the task has no such split.",
         TRAINING,
         Range(lambda share: 0 < share < 1, "must lie between 0 and 1"),
-        in_files_only=True,
+        flag=False,
     )

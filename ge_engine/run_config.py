@@ -1,5 +1,4 @@
-"""The settings of a run, each once: flags, `--help`, TOML, the keywords of `evolve` and the documentation are
-made from them."""
+"""The settings of a run, each once: whatever reads, checks or shows them is made from here."""
 
 from __future__ import annotations
 
@@ -33,8 +32,8 @@ class Island:
     """What one of several populations has of its own (a table `[[island]]` in TOML). What is empty is the
     run's."""
 
-    llm: tuple[str, ...] = setting((), "Its language models.", LANGUAGE, in_files_only=True)
-    personas: tuple[str, ...] = setting((), "Its personas.", SEARCH, in_files_only=True)
+    llm: tuple[str, ...] = setting((), "Its language models.", LANGUAGE, flag=False)
+    personas: tuple[str, ...] = setting((), "Its personas.", SEARCH, flag=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,7 @@ class RunConfig:
         "",
         'What the evaluator takes: a program for "command", MODULE:FUNCTION for "function".',
         MODEL,
-        in_files_only=True,
+        flag=False,
     )
     objectives: tuple[str, ...] = setting(
         ("accuracy", "parameters"),
@@ -101,21 +100,21 @@ class RunConfig:
         "Tokens of a reply in prose (Evolution of Thought), besides `reply_tokens`.",
         LANGUAGE,
         at_least(1),
-        in_files_only=True,
+        flag=False,
     )
     reply_tokens: tuple[int, int] = setting(
         (600, 1400),
         "Tokens of a reply at most: a limit is drawn from the first to the second for each.",
         LANGUAGE,
         rising(1),
-        in_files_only=True,
+        flag=False,
     )
     temperature: tuple[float, float] = setting(
         (0.05, 0.4),
         "Sampling temperature: drawn from the first to the second for each reply.",
         LANGUAGE,
         rising(0),
-        in_files_only=True,
+        flag=False,
     )
     price_in: float = setting(0.0, "Price of a million tokens read.", LANGUAGE, changeable=True)
     price_out: float = setting(0.0, "Price of a million tokens written.", LANGUAGE, changeable=True)
@@ -158,25 +157,23 @@ class RunConfig:
         "Elites of which each island sends copies to the next one in a ring.",
         SEARCH,
         at_least(0, "none travel"),
-        in_files_only=True,
+        flag=False,
     )
-    elites: int = setting(
-        8, "Individuals that survive a generation.", SEARCH, at_least(1), in_files_only=True
-    )
-    eot_elites: int = setting(4, "Elites that Evolution of Thought learns from.", SEARCH, in_files_only=True)
-    p_mating: float = setting(0.35, "Probability of a mating, per slot.", SEARCH, in_files_only=True)
-    p_mutation: float = setting(0.8, "Probability of a mutation, per slot.", SEARCH, in_files_only=True)
+    elites: int = setting(8, "Individuals that survive a generation.", SEARCH, at_least(1), flag=False)
+    eot_elites: int = setting(4, "Elites that Evolution of Thought learns from.", SEARCH, flag=False)
+    p_mating: float = setting(0.35, "Probability of a mating, per slot.", SEARCH, flag=False)
+    p_mutation: float = setting(0.8, "Probability of a mutation, per slot.", SEARCH, flag=False)
     p_eot: float = setting(
-        0.25, "Probability that a mutation is one by Evolution of Thought.", SEARCH, in_files_only=True
+        0.25, "Probability that a mutation is one by Evolution of Thought.", SEARCH, flag=False
     )
     personas: tuple[str, ...] = setting(
         ("none", "expert", "eccentric", "innovator"),
         "Personas that prompts are drawn from.",
         SEARCH,
-        in_files_only=True,
+        flag=False,
     )
-    parent_selector: str = setting("nsga2", "Who breeds.", SEARCH, in_files_only=True)
-    elite_selector: str = setting("spea2", "Who survives.", SEARCH, in_files_only=True)
+    parent_selector: str = setting("nsga2", "Who breeds.", SEARCH, flag=False)
+    elite_selector: str = setting("spea2", "Who survives.", SEARCH, flag=False)
 
     max_slowdown: float = setting(
         0.0,
@@ -238,7 +235,7 @@ class RunConfig:
         1, "GPUs that train one candidate.", TRAINING, at_least(1), more="One process on each (nccl)."
     )
     memory_gib: float = setting(
-        8.0, "GiB of memory a candidate may take.", TRAINING, positive(), changeable=True, in_files_only=True
+        8.0, "GiB of memory a candidate may take.", TRAINING, positive(), changeable=True, flag=False
     )
 
     trackers: tuple[str, ...] = setting(

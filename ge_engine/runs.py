@@ -190,6 +190,26 @@ class Run:
         write_whole(path, written)
         return path
 
+    def report(
+        self,
+        output: str | Path | None = None,
+        figures: str | Path | None = None,
+        *,
+        plugins: Iterable[str] = (),
+        no_plugins: Iterable[str] = (),
+    ) -> list[Path]:
+        """Write the run as one HTML page, by default report.html in its folder, and its plots as PNG and SVG
+        into the folder `figures`; the files that were written, the page first.
+
+        Raises:
+            ConfigError: a file or folder that cannot be written.
+        """
+        from ge_engine.report.writing import write_report  # plotly is slow to import
+
+        page = Path(output) if output else self.folder / "report.html"
+        registry = load_registry(plugins, no_plugins)
+        return write_report(self.folder, registry, page, Path(figures) if figures else None)
+
     def __str__(self) -> str:
         rows = [["id", *self.directions], *self._rows()]
         widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]

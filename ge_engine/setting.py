@@ -65,7 +65,7 @@ class Setting:
     more: str
     metavar: str | None
     changeable: bool
-    in_files_only: bool
+    flag: bool
 
 
 def setting(
@@ -77,7 +77,7 @@ def setting(
     more: str = "",
     metavar: str | None = None,
     changeable: bool = False,
-    in_files_only: bool = False,
+    flag: bool = True,
 ) -> T:
     """A field of a class of settings.
 
@@ -88,9 +88,9 @@ def setting(
         metavar: what stands for the value in `--help`.
         changeable: a later session of a run may change it, for it decides how much is done and how fast,
             never what is compared.
-        in_files_only: TOML and Python give it, and no flag does.
+        flag: whether a flag gives it, besides TOML and Python.
     """
-    about = Setting(help, group, range, more, metavar, changeable, in_files_only)
+    about = Setting(help, group, range, more, metavar, changeable, flag)
     return dataclasses.field(default=default, metadata={Setting: about})
 
 

@@ -175,6 +175,22 @@ def test_a_flag_that_chooses_another_setting(flags: dict[str, object], chosen: d
     assert chosen_settings(flags) == chosen
 
 
+def test_a_command_that_evolves_otherwise_than_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[tuple[object, ...], dict[str, object]]] = []
+
+    def evolve(*seed: object, **given: object) -> None:
+        told.append((seed, given))
+        raise ConfigError("That is all.")
+
+    monkeypatch.setattr("ge_engine.api.evolve", evolve)
+    words = "evolve model.py --run r --preset paper --plugin mine --allow-changes --epochs 3 --llm uniform"
+    ended = CliRunner().invoke(app, words.split())
+    assert str(ended.exception) == "That is all."
+    given = {"run": Path("r"), "preset": "paper", "config": None, "plugins": ["mine"], "no_plugins": ()}
+    given |= {"allow_changes": True, "recipe": {"epochs": 3}, "llm": ["uniform"]}
+    assert told == [((Path("model.py"),), given)]
+
+
 def test_a_recipe_that_is_no_table() -> None:
     with pytest.raises(ConfigError, match="'recipe' wants a table"):
         load_config("demo", None, {"recipe": 5})

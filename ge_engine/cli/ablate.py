@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from ge_engine.ablation import ARMS, SIGNIFICANT, Arm, smallest_p_value
@@ -17,7 +16,7 @@ from ge_engine.cli import options as o
 from ge_engine.config import load_config
 from ge_engine.genome import Seed
 from ge_engine.registry import load_registry
-from ge_engine.views.console import err, out, print_table
+from ge_engine.views.console import err, out, print_table, table_of
 from ge_engine.views.live import line_of
 
 POINTS = 5
@@ -67,13 +66,8 @@ def print_arms(arms: list[Arm]) -> None:
     """A row an arm: mean hypervolume at some counts of evaluations, the end with its spread, the verdict."""
     longest = min(len(trace) for arm in arms for trace in arm.traces)
     counts = sorted({max(1, round(longest * (i + 1) / POINTS)) for i in range(POINTS)})
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("arm")
-    for count in counts:
-        table.add_column(f"after {count}", justify="right")
-    for column in ("end", "spread", "repeats"):
-        table.add_column(column, justify="right")
-    table.add_column(f"against {arms[0].name}")
+    figures = [*(f"after {count}" for count in counts), "end", "spread", "repeats"]
+    table = table_of("arm", right=figures, after=f"against {arms[0].name}")
     for arm in arms:
         means = [sum(trace[count - 1] for trace in arm.traces) / len(arm.traces) for count in counts]
         cells = [f"{value:.3f}" for value in (*means, arm.mean, arm.spread)]

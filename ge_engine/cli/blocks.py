@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from ge_engine import api
@@ -17,7 +16,7 @@ from ge_engine.cli.profile import print_profile, profile_records
 from ge_engine.contracts import Probe
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.genome import Block, Seed, select_addresses
-from ge_engine.views.console import err, out, print_error, print_table
+from ge_engine.views.console import err, out, print_error, print_table, table_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +102,7 @@ def _row(block: Block, chosen: frozenset[str], executed: frozenset[str] | None) 
 
 
 def _print_table(rows: list[Row]) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("block", "kind", "lines", "live", ""):
-        table.add_column(column)
+    table = table_of("block", "kind", "lines", "live", "")
     states = {True: Text("live", style="green"), False: Text("dead", style="dim"), None: Text("")}
     for row in rows:
         address = Text(row.address, style="" if row.chosen else "dim")

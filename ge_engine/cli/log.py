@@ -22,7 +22,7 @@ from ge_engine.population import SEED_ID, Individual
 from ge_engine.store.parts import changed, first_of, part_of, parts_of
 from ge_engine.store.rescored import as_data, spreads
 from ge_engine.store.statistics import repairs, statistics
-from ge_engine.views.console import out, print_table
+from ge_engine.views.console import out, print_table, table_of
 from ge_engine.views.outcomes import describe, number
 
 POLL_SECONDS = 1.0
@@ -129,11 +129,8 @@ def _how(one: Individual) -> str:
 
 
 def _print_stats(history: History) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("")
-    table.add_column("")
-    for column in ("children", "admitted", "scored", "better", "success", "hypervolume gain"):
-        table.add_column(column, justify="right")
+    counted = ("children", "admitted", "scored", "better", "success", "hypervolume gain")
+    table = table_of("", "", right=counted)
     last = ""
     for row in statistics(history):
         counts = [str(n) for n in (row.children, row.admitted, row.scored, row.better)]

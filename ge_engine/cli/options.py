@@ -101,7 +101,7 @@ def settings_as_flags(*names: str) -> Callable[[F], F]:
 
 def _flags() -> Iterator[inspect.Parameter]:
     for one in settings().values():
-        if not one.about.in_files_only:
+        if one.about.flag:
             yield _parameter(one.key, Annotated[_type_of(one), explained(one)], None)
     for name, annotation in SHORTCUTS.items():
         yield _parameter(name, annotation, False if name in WITHOUT else None)

@@ -19,7 +19,7 @@ from ge_engine.config import RunConfig
 from ge_engine.places import shown
 from ge_engine.population import SEED_ID
 from ge_engine.privileges import root_warning
-from ge_engine.views.console import err
+from ge_engine.views.console import err, table_of
 from ge_engine.views.outcomes import counted, number
 from ge_engine.views.progress import Progress
 
@@ -226,10 +226,7 @@ def _time(p: Progress) -> str:
 
 
 def _front_table(progress: Progress) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("front")
-    for name in progress.directions:
-        table.add_column(name, justify="right")
+    table = table_of("front", right=progress.directions)
     for identity, objectives in progress.front[:8]:
         table.add_row(identity, *(number(name, objectives[name]) for name in progress.directions))
     return table
