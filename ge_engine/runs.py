@@ -158,7 +158,7 @@ class Run:
         return self.rescored
 
     def check(self) -> list[str]:
-        """What is wrong in the run's ledger, a sentence each; empty when all is well."""
+        """What is wrong in the run's ledger, one sentence per fault; empty when all is well."""
         return check(self.folder)
 
     def blame(self, identity: str) -> list[Origin]:

@@ -63,7 +63,7 @@ def _tell(arm: str, repeat: int, event: str, data: Mapping[str, Any]) -> None:
 
 
 def print_arms(arms: list[Arm]) -> None:
-    """A row an arm: mean hypervolume at some counts of evaluations, the end with its spread, the verdict."""
+    """One row per arm: mean hypervolume after some evaluations, the end with its spread, the verdict."""
     longest = min(len(trace) for arm in arms for trace in arm.traces)
     counts = sorted({max(1, round(longest * (i + 1) / POINTS)) for i in range(POINTS)})
     figures = [*(f"after {count}" for count in counts), "end", "spread", "repeats"]
@@ -81,7 +81,7 @@ def print_arms(arms: list[Arm]) -> None:
     if least >= SIGNIFICANT:
         enough = next(n for n in integers(2) if tests * smallest_p_value(n, n) < SIGNIFICANT)
         out.print(
-            f"So few repeats cannot show a difference: the test gives p = {least:.2f} at the least. "
+            f"So few repeats cannot show a difference: the test gives p = {least:.2f} at least. "
             f"Take --repeats {enough} or more."
         )
 

@@ -19,7 +19,7 @@ from ge_engine.views.outcomes import number
 
 def blame(
     individual: Annotated[str, typer.Argument(metavar="RUN:ID", help="The individual to explain.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """For every line that differs from the seed: the individual, operator and persona that brought it in.
 

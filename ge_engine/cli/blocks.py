@@ -48,7 +48,7 @@ def blocks(
             "--profile", help="Also each module's shapes, parameters and FLOPs, and each block's sums."
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     plugin: PluginModules = None,
     no_plugin: BlockedPlugins = None,
 ) -> None:

@@ -31,7 +31,7 @@ POLL_SECONDS = 1.0
 def log(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     front: Annotated[bool, typer.Option("--front", help="Only the Pareto front.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     stats: Annotated[bool, typer.Option("--stats", help="What worked: operators, intents, ...")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Verify the whole ledger; exit code 1 if not.")

@@ -165,7 +165,7 @@ def _scores(objectives: Mapping[str, float]) -> str:
 
 
 class PlainView:
-    """One line an event."""
+    """One line per event."""
 
     def __init__(self, heading: Heading) -> None:
         self._heading = heading
@@ -205,7 +205,7 @@ class LiveView:
 
 
 def status_rows(p: Progress) -> list[tuple[str, str]]:
-    """How the run stands, as a label and a value each."""
+    """How the run stands, as pairs of a label and a value."""
     ladder = ", ".join(f"{count} {stage}" for stage, count in p.rejected.most_common(4))
     return [
         ("generation", f"{_place(p)} ({p.phase})"),
