@@ -182,7 +182,7 @@ class Bench:
     def _ask(self, arm: Arm, chain: Chain, prompt: Prompt, tried: Any, rng: random.Random) -> Ask:
         name = "" if arm.grammar == "none" or not prompt.address else arm.grammar or prompt.grammar or ""
         sampling = Sampling(
-            rng.uniform(*self.config.temperature), rng.randint(*self.config.max_tokens), rng.getrandbits(32)
+            rng.uniform(*self.config.temperature), rng.randint(*self.config.reply_tokens), rng.getrandbits(32)
         )
         if not prompt.address:
             sampling = replace(sampling, max_tokens=PROSE_TOKENS)

@@ -1,23 +1,23 @@
 """Pages that are made from the code: mkdocs calls `on_page_markdown` for every page.
 
-A line `[commands]` becomes the commands of `ge` with their options, `[settings]` the fields of the run's
-configuration with their defaults, `[events]` the table of events.
+A line `[commands]` becomes the commands of `ge` with their options, `[settings]` the settings of a
+run, `[events]` the table of events.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import typer
 from pygments.formatters import HtmlFormatter
 
 import ge_engine.events
 from ge_engine.cli.app import app
-from ge_engine.config import PRESETS, Recipe, RunConfig
+from ge_engine.config import PRESETS, Island
+from ge_engine.config import settings as every_setting
+from ge_engine.setting import GROUPS, Field, fields_of
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -74,24 +74,32 @@ def _text(help_text: str) -> str:
 
 
 def settings() -> Iterator[str]:
-    """Fields, types and defaults of RunConfig and Recipe, and what the presets change."""
-    for cls, prefix in ((RunConfig, ""), (Recipe, "recipe.")):
-        yield f"\n### {cls.__name__}\n\n{inspect.getdoc(cls)}\n"
-        yield "| setting | type | default | " + " | ".join(PRESETS) + " |"
-        yield "| --- | --- | --- |" + " --- |" * len(PRESETS)
-        hints = get_type_hints(cls)
-        for field in dataclasses.fields(cls):
-            if field.name != "recipe":
-                kind = getattr(hints[field.name], "__name__", "")
-                shown = kind if kind in ("int", "float", "str", "bool") else str(hints[field.name])
-                row = [f"`{prefix}{field.name}`", f"`{shown}`", f"`{field.default!r}`"]
-                yield "| " + " | ".join([*row, *_presets(prefix, field.name)]) + " |"
+    """Every setting by group: its flag, type, default, what the presets change, help and range."""
+    known = every_setting().values()
+    tables = {group: [one for one in known if one.about.group == group] for group in GROUPS}
+    tables["Islands"] = list(fields_of(Island, "island.").values())
+    for group, fields in tables.items():
+        yield f"\n### {group}\n"
+        yield "| setting | flag | type | default | " + " | ".join(PRESETS) + " | what it is |"
+        yield "| --- | --- | --- | --- |" + " --- |" * len(PRESETS) + " --- |"
+        yield from map(_row, fields)
 
 
-def _presets(prefix: str, name: str) -> Iterator[str]:
-    for preset in PRESETS.values():
-        values = preset.get("recipe", {}) if prefix else preset
-        yield f"`{values[name]!r}`" if name in values else ""
+def _row(one: Field) -> str:
+    presets = [one.of(values) for values in PRESETS.values()]
+    cells = [
+        f"`{one.name}`",
+        f"`{one.flag}`" if one.about.flag else "",
+        f"`{one.kind.__name__ if one.kind in (int, float, str, bool) else one.kind}`",
+        f"`{one.default!r}`",
+        *("" if value == one.default else f"`{value!r}`" for value in presets),
+        _escaped(" ".join(filter(None, (one.about.help, _range(one), one.about.more)))),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _range(one: Field) -> str:
+    return f"It {one.about.range.text}." if one.about.range else ""
 
 
 def events() -> Iterator[str]:

@@ -1,6 +1,6 @@
 """A job of your own: train `char_model.py` on text and score it.
 
-    ge evolve examples/char_model.py --evaluator char_job:score --objective accuracy --objective parameters
+    ge evolve examples/char_model.py --evaluator char_job:score --objectives accuracy --objectives parameters
 
 from the folder `examples`, or with it on PYTHONPATH. The function gets the path of a candidate's file and
 a budget, and returns the objectives and a sentence that the next prompt may show.

@@ -43,11 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--split", choices=("validation", "test"), default="test")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--random-seed", type=int, default=0)
     asked = parser.parse_args(arguments)
     flags = {"task": asked.task, "recipe.epochs": asked.epochs, "recipe.batch_size": asked.batch_size}
     config = load_config(
-        asked.preset, asked.config, {**flags, "entry": asked.entry, "random_seed": asked.seed}
+        asked.preset, asked.config, {**flags, "entry": asked.entry, "random_seed": asked.random_seed}
     )
     name, argument = task_name(config.task)
     with PartialState(cpu=not torch.cuda.is_available()).main_process_first():

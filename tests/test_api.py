@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import pytest
 
-from ge_engine.api import RecipeSettings, Run, Settings, blocks, diff, evolve, open_run
-from ge_engine.config import Recipe, RunConfig
+from ge_engine.api import Run, blocks, diff, evolve, open_run
 from ge_engine.errors import ConfigError, LedgerError
 from ge_engine.population import pareto_front
 
@@ -33,11 +31,6 @@ QUICK: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return evolve(PLAIN, run=tmp_path_factory.mktemp("api") / "run", observe=lambda *_: None, **QUICK)
-
-
-def test_a_setting_that_python_cannot_give() -> None:
-    assert set(get_type_hints(Settings)) == {field.name for field in fields(RunConfig)}
-    assert set(get_type_hints(RecipeSettings)) == {field.name for field in fields(Recipe)}
 
 
 def test_a_run_that_reads_otherwise_than_its_ledger(run: Run) -> None:

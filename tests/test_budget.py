@@ -31,7 +31,7 @@ REGISTRY = load_registry(["doubles"], blocked=[name for name in doubles.REPLACED
 
 def run(folder: Path, **settings: Any) -> loop.Result:
     config = doubles.config(
-        **{"llm": "scripted:good", "generations": 4, "population": 6, "max_tokens": (100, 200), **settings}
+        **{"llm": "scripted:good", "generations": 4, "population": 6, "reply_tokens": (100, 200), **settings}
     )
     return loop.run(doubles.seed(), config, REGISTRY, folder, lambda *_: None)
 

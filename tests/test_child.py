@@ -142,7 +142,7 @@ def test_a_first_generation_that_is_not_the_seeds_mutation() -> None:
 
 
 def test_a_temperature_or_a_limit_that_is_not_drawn_from_its_range() -> None:
-    made = variation(temperature=(0.2, 0.6), max_tokens=(500, 900))
+    made = variation(temperature=(0.2, 0.6), reply_tokens=(500, 900))
     samplings = [first_ask(made, pool(SEED, generation=0), slot).sampling for slot in range(60)]
     for values, low, high in (
         ([one.temperature for one in samplings], 0.2, 0.6),
@@ -159,7 +159,7 @@ def test_a_thought_that_takes_as_many_tokens_as_code() -> None:
     asked = first_ask(made, pool(TWO, helpful=(TWO,)))
     assert asked.grammar is None
     assert asked.sampling.max_tokens == 77
-    small = variation(p_eot=1.0, p_mating=0.0, p_mutation=1.0, max_tokens=(50, 60), thought_tokens=77)
+    small = variation(p_eot=1.0, p_mating=0.0, p_mutation=1.0, reply_tokens=(50, 60), thought_tokens=77)
     assert first_ask(small, pool(TWO, helpful=(TWO,))).sampling.max_tokens <= 60
 
 

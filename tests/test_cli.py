@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ge_engine.cli.console import program
-from ge_engine.cli.outcomes import counted
+from ge_engine.views.console import program
+from ge_engine.views.outcomes import counted
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = ROOT / "examples" / "plain_cnn.py"
@@ -123,7 +123,7 @@ def test_a_seed_that_does_not_run_and_is_not_refused(
         (("--plugin", "no_such_module"), ("no_such_module",)),
         (("--no-plugin", "nobody"), ("nobody",)),
         (("--operators", "sing"), ("sing", "mutation")),
-        (("--objective", "beauty"), ("beauty", "accuracy")),
+        (("--objectives", "beauty"), ("beauty", "accuracy")),
         (("--grammar", "haiku"), ("haiku", "block")),
         (("--blocks", "Nothing*"), ("Nothing*",)),
         (("--population", "0"), ("population",)),

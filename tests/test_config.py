@@ -24,7 +24,7 @@ def test_the_papers_constants_that_drift() -> None:
     assert (config.p_mating, config.p_mutation, config.p_eot) == (0.35, 0.8, 0.25)
     assert (config.eot_elites, config.elites, config.generations) == (10, 44, 30)
     assert config.temperature == (0.05, 0.4)
-    assert config.max_tokens == (600, 1400)
+    assert config.reply_tokens == (600, 1400)
     assert (config.recipe.image_size, config.recipe.batch_size, config.recipe.lr) == (224, 216, 0.1)
 
 
@@ -39,7 +39,7 @@ def test_the_papers_constants_that_drift() -> None:
         ({"temperature": [0.9, 0.1]}, "temperature"),
         ({"temperature": [0.9]}, "2 values"),
         ({"temperature": 0.9}, "a list"),
-        ({"recipe.schedule": "spiral"}, "schedule"),
+        ({"recipe.lr_schedule": "spiral"}, "lr_schedule"),
         ({"objectives": ["accuracy:up"]}, "NAME:min"),
         ({"objectives": ["accuracy", "accuracy:min"]}, "once"),
         ({"recipe.train_limit": -1}, "train_limit"),

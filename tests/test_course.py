@@ -76,7 +76,7 @@ def assert_equal(one: TrainResult, other: TrainResult) -> None:
 def test_a_stage_that_goes_on_as_if_there_had_been_a_break(
     cuts: list[int], schedule: str, ema: float, norm_batches: int
 ) -> None:
-    made = recipe(schedule=schedule, ema=ema, norm_batches=norm_batches)
+    made = recipe(lr_schedule=schedule, ema=ema, norm_batches=norm_batches)
     checkpoint = b""
     for epochs in cuts:
         checkpoint = trained(made, Stage(epochs=epochs, checkpoint=checkpoint, keep=True)).checkpoint
@@ -126,7 +126,7 @@ def test_a_checkpoint_that_runs_code() -> None:
 
 
 def test_a_plateau_that_has_ended_and_goes_on() -> None:
-    made = recipe(schedule="plateau", lr=0.00101, epochs=9)
+    made = recipe(lr_schedule="plateau", lr=0.00101, epochs=9)
     whole = trained(made)
     assert len(whole.curve) < 9
     first = trained(made, Stage(epochs=8, keep=True))

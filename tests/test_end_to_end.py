@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 PLAIN = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"
-SETTINGS = ("--generations", "2", "--population", "4", "--epochs", "1", "--train-limit", "512", "--seed", "3")
+SETTINGS = (
+    "--generations",
+    "2",
+    "--population",
+    "4",
+    "--epochs",
+    "1",
+    "--train-limit",
+    "512",
+    "--random-seed",
+    "3",
+)
 
 
 def ge(*words: object) -> subprocess.CompletedProcess[str]:

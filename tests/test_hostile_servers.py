@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import Script, misbehaving
 
-from ge_engine.cli.view import heading_line
 from ge_engine.config import config_from_dict, config_to_dict
 from ge_engine.contracts import Prompt, Reply, Request, Sampling
 from ge_engine.genome import Seed
@@ -20,6 +19,7 @@ from ge_engine.llm.bounded import LARGEST_ANSWER
 from ge_engine.llm.forms import FORMS
 from ge_engine.llm.server import CHARACTERS_A_TOKEN, MOST_TOKENS, Limits, check_server, open_server
 from ge_engine.places import secrets_of, shown, without
+from ge_engine.views.live import heading_line
 
 KEY = "sk-very-secret-0123456789"
 LIMITS = Limits(parallel=2, deadline=2.0, attempt=1.0, pause=0.05)

@@ -13,16 +13,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.cli import view
 from ge_engine.cli.app import app, main
-from ge_engine.cli.command import default_of, first_example
-from ge_engine.cli.console import print_table
-from ge_engine.cli.view import Heading, line_of
-from ge_engine.config import load_config, range_of
+from ge_engine.cli.command import first_example
+from ge_engine.cli.options import default_of
+from ge_engine.config import load_config, settings
 from ge_engine.entry import resolve_entry
 from ge_engine.errors import ConfigError, GeError, PluginError, SeedError
 from ge_engine.genome import Seed
 from ge_engine.registry import load_registry
+from ge_engine.views import live as view
+from ge_engine.views.console import print_table
+from ge_engine.views.live import Heading, line_of
 
 PLAIN = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"
 ODD = """
@@ -121,8 +122,8 @@ def test_an_option_whose_help_hides_default_and_range(capsys: pytest.CaptureFixt
     assert "Children in each generation; 1 or more. [default: (8; paper: 44)]" in said
     assert "[default: (accuracy, parameters)]" in said
     assert "<bool>" not in said
-    assert default_of("recipe.epochs") == "4; paper: 500"
-    assert range_of("recipe.epochs") == "1 or more"
+    assert default_of(settings()["recipe.epochs"]) == "4; paper: 500"
+    assert settings()["recipe.epochs"].limits == "1 or more"
 
 
 def test_a_missing_argument_without_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,7 +158,7 @@ def test_a_seed_that_hardly_learns_without_a_remark(accuracy: float, remarked: b
         ("--task", "folder:nowhere"),
         ("--task", "imagnet"),
         ("--stop-when", "beauty>1"),
-        ("--objective", "beauty"),
+        ("--objectives", "beauty"),
     ],
 )
 def test_a_mistake_that_is_told_below_the_heading_of_a_run(

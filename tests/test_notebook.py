@@ -15,9 +15,9 @@ import pytest
 from nbclient import NotebookClient
 
 from ge_engine.api import Run, blocks, open_run
-from ge_engine.cli.notebook import NotebookView
 from ge_engine.config import RunConfig
 from ge_engine.population import pareto_front
+from ge_engine.views.notebook import NotebookView
 
 TESTS = Path(__file__).resolve().parent
 PLAIN = TESTS.parent / "examples" / "plain_cnn.py"
@@ -204,7 +204,7 @@ def test_a_run_that_is_gone_whose_repr_raises(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", [("-c",), ("-m", "IPython", "--simple-prompt", "--no-banner", "-c")])
 def test_a_terminal_that_is_taken_for_a_notebook(how: tuple[str, ...]) -> None:
     code = (
-        "import sys; from ge_engine.cli.notebook import in_notebook; "
+        "import sys; from ge_engine.views.notebook import in_notebook; "
         "print(in_notebook(), 'IPython' in sys.modules)"
     )
     done = subprocess.run([sys.executable, *how, code], capture_output=True, text=True, check=True)

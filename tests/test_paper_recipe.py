@@ -45,7 +45,7 @@ def noise(count: int = COUNT, side: int = 20) -> torch.Tensor:
 
 def test_other_numbers() -> None:
     assert (PAPER.image_size, PAPER.batch_size, PAPER.epochs) == (224, 216, 500)
-    assert (PAPER.lr, PAPER.weight_decay, PAPER.schedule) == (0.1, 1e-4, "plateau")
+    assert (PAPER.lr, PAPER.weight_decay, PAPER.lr_schedule) == (0.1, 1e-4, "plateau")
     assert PAPER.augment
     assert PAPER.jitter > 0
     assert PAPER.label_smoothing == PAPER.ema == PAPER.norm_batches == PAPER.train_limit == 0
@@ -113,7 +113,7 @@ def test_an_optimizer_that_is_not_sgd_with_nesterov_or_decays_norms_and_biases()
 
 def test_a_rate_that_falls_otherwise_or_a_training_that_does_not_end() -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=PAPER.lr)
-    schedule = LRScheduler(optimizer, PAPER.schedule, 1000)
+    schedule = LRScheduler(optimizer, PAPER.lr_schedule, 1000)
     losses, rates, ended = [2.0, 1.0, 1.0, 0.5, *([9.0] * 40)], [], False
     for loss in losses:
         schedule.before_step(0)

@@ -60,9 +60,11 @@ def test_a_new_plugin_whose_own_tests_fail(made: Path) -> None:
 
 
 def test_a_new_plugin_that_takes_no_part_in_a_run(made: Path) -> None:
-    cheap = shlex.split("--llm uniform --generations 1 --population 2 --epochs 1 --train-limit 128 --seed 3")
+    cheap = shlex.split(
+        "--llm uniform --generations 1 --population 2 --epochs 1 --train-limit 128 --random-seed 3"
+    )
     chosen = shlex.split(
-        "--operators demo --objective demo --objective parameters --checks built-in,demo --run run"
+        "--operators demo --objectives demo --objectives parameters --checks built-in,demo --run run"
     )
     seed = ROOT / "examples" / "plain_cnn.py"
     shell("ge_engine.cli", "evolve", seed, *cheap, *chosen, cwd=made, path=made / "site")

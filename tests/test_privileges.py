@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ge_engine.cli.doctor import _sandbox
-from ge_engine.cli.view import Heading
 from ge_engine.config import RunConfig
+from ge_engine.installation import _sandbox
+from ge_engine.views.live import Heading
 
 
 @pytest.mark.parametrize(("user", "warned"), [(0, True), (1000, False)])

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from ge_engine import loop
 from ge_engine.cli.app import app
-from ge_engine.cli.export import rescored_line
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
+from ge_engine.export import rescored_line
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.population import SEED_ID
 from ge_engine.report.data import read_run

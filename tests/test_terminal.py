@@ -18,10 +18,11 @@ from rich.table import Table
 from rich.text import Text
 from synthetic import write_run
 
-from ge_engine.cli import app, console
-from ge_engine.cli.console import PlainConsole, print_error, visible
-from ge_engine.cli.view import line_of
+from ge_engine.cli import app
 from ge_engine.errors import GeError
+from ge_engine.views import console
+from ge_engine.views.console import PlainConsole, print_error, visible
+from ge_engine.views.live import line_of
 
 Show = Callable[[PlainConsole, str], None]
 CLIPBOARD = "\x1b]52;c;cm0gLXJmIH4K\x07"
@@ -136,7 +137,7 @@ def test_a_command_that_prints_what_a_reply_commands(
 def run_on(screen: PlainConsole, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the command with `screen` wherever a command prints."""
     for module in list(sys.modules.values()):
-        if getattr(module, "__name__", "").startswith("ge_engine.cli"):
+        if getattr(module, "__name__", "").startswith(("ge_engine.cli", "ge_engine.views")):
             for name in ("out", "err"):
                 if isinstance(getattr(module, name, None), PlainConsole):
                     monkeypatch.setattr(module, name, screen)

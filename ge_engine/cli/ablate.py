@@ -8,22 +8,26 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from ge_engine.ablation import ARMS, SIGNIFICANT, Arm, smallest_p_value
 from ge_engine.ablation import ablate as run_arms
 from ge_engine.cli import options as o
-from ge_engine.cli.console import err, out, print_table
-from ge_engine.cli.view import line_of
+from ge_engine.config import load_config
 from ge_engine.genome import Seed
 from ge_engine.registry import load_registry
+from ge_engine.views.console import err, out, print_table, table_of
+from ge_engine.views.live import line_of
 
 POINTS = 5
 
 
+@o.settings_as_flags(
+    *("task", "skip_broken", "entry", "blocks", "objectives", "llm", "llm_url"),
+    *("generations", "population", "random_seed", "max_evaluations"),
+    *("epochs", "batch_size", "lr", "train_limit", "image_size", "channels", "timeout", "workers"),
+)
 def ablate(
-    context: typer.Context,
     seed_file: o.SeedFile,
     folder: Annotated[
         Path, typer.Option("--run", metavar="DIR", help="Where the runs go; finished ones stay.")
@@ -32,36 +36,19 @@ def ablate(
         str, typer.Option(metavar="A,B,...", help=f"Of {', '.join(ARMS)}.")
     ] = "full,no-eot,uniform",
     repeats: Annotated[int, typer.Option(help="Runs of each arm, with seeds that follow each other.")] = 3,
-    task: o.Task = None,
-    skip_broken: o.SkipBroken = None,
-    entry: o.Entry = None,
-    blocks: o.Blocks = None,
-    objective: o.Objectives = None,
-    llm: o.Llm = None,
-    llm_url: o.LlmUrl = None,
     preset: o.Preset = "demo",
     config: o.ConfigFile = None,
-    generations: o.Generations = None,
-    population: o.PopulationSize = None,
-    seed: o.RandomSeed = None,
-    epochs: o.Epochs = None,
-    batch_size: o.BatchSize = None,
-    lr: o.LearningRate = None,
-    train_limit: o.TrainLimit = None,
-    image_size: o.ImageSize = None,
-    channels: o.Channels = None,
-    timeout: o.Timeout = None,
-    workers: o.Workers = None,
-    max_evaluations: o.MaxEvaluations = None,
+    *,
     plugin: o.PluginModules = None,
     no_plugin: o.BlockedPlugins = None,
     allow_changes: o.AllowChanges = False,
+    **flags: Any,
 ) -> None:
     """Run arms of the method under equal budgets; print hypervolume over evaluations and a rank test.
 
     Example: ge ablate examples/plain_cnn.py --arms full,no-eot,uniform --repeats 3 --run runs/ablation
     """
-    settings = o.settings_of(context.params)
+    settings = load_config(preset, config, o.chosen_settings(flags))
     registry = load_registry(plugin or (), no_plugin or ())
     names = [name.strip() for name in arms.split(",") if name.strip()]
     parsed = Seed.load(seed_file)
@@ -76,16 +63,11 @@ def _tell(arm: str, repeat: int, event: str, data: Mapping[str, Any]) -> None:
 
 
 def print_arms(arms: list[Arm]) -> None:
-    """A row an arm: mean hypervolume at some counts of evaluations, the end with its spread, the verdict."""
+    """One row per arm: mean hypervolume after some evaluations, the end with its spread, the verdict."""
     longest = min(len(trace) for arm in arms for trace in arm.traces)
     counts = sorted({max(1, round(longest * (i + 1) / POINTS)) for i in range(POINTS)})
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("arm")
-    for count in counts:
-        table.add_column(f"after {count}", justify="right")
-    for column in ("end", "spread", "repeats"):
-        table.add_column(column, justify="right")
-    table.add_column(f"against {arms[0].name}")
+    figures = [*(f"after {count}" for count in counts), "end", "spread", "repeats"]
+    table = table_of("arm", right=figures, after=f"against {arms[0].name}")
     for arm in arms:
         means = [sum(trace[count - 1] for trace in arm.traces) / len(arm.traces) for count in counts]
         cells = [f"{value:.3f}" for value in (*means, arm.mean, arm.spread)]
@@ -99,7 +81,7 @@ def print_arms(arms: list[Arm]) -> None:
     if least >= SIGNIFICANT:
         enough = next(n for n in integers(2) if tests * smallest_p_value(n, n) < SIGNIFICANT)
         out.print(
-            f"So few repeats cannot show a difference: the test gives p = {least:.2f} at the least. "
+            f"So few repeats cannot show a difference: the test gives p = {least:.2f} at least. "
             f"Take --repeats {enough} or more."
         )
 

@@ -18,7 +18,6 @@ from ge_engine.cli.ablate import ablate
 from ge_engine.cli.blame import blame
 from ge_engine.cli.blocks import blocks
 from ge_engine.cli.command import Command
-from ge_engine.cli.console import err, out, print_error
 from ge_engine.cli.diff import diff
 from ge_engine.cli.doctor import doctor
 from ge_engine.cli.evolve import evolve
@@ -30,6 +29,7 @@ from ge_engine.cli.report import report
 from ge_engine.cli.rescore import rescore
 from ge_engine.cli.show import show
 from ge_engine.errors import GeError
+from ge_engine.views.console import err, out, print_error
 
 app = typer.Typer(
     name="ge",

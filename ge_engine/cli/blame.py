@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from itertools import groupby
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from ge_engine.changes import Blame
-from ge_engine.changes import blame as blame_lines
-from ge_engine.cli.console import out
-from ge_engine.cli.outcomes import number
-from ge_engine.cli.refs import find_individual, require_genome, split_reference
-from ge_engine.errors import LedgerError
-from ge_engine.ledger import History
-from ge_engine.population import SEED_ID, Child
-from ge_engine.store.checked import HINT
+from ge_engine.api import Run
+from ge_engine.lineage import Origin
+from ge_engine.population import Child
+from ge_engine.references import split_reference
+from ge_engine.views.console import out
+from ge_engine.views.outcomes import number
 
 
 def blame(
     individual: Annotated[str, typer.Argument(metavar="RUN:ID", help="The individual to explain.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """For every line that differs from the seed: the individual, operator and persona that brought it in.
 
@@ -33,43 +29,19 @@ def blame(
     Example: ge blame runs/demo:g1s3
     """
     folder, identity = split_reference(individual)
-    with History(folder) as history:
-        family = _family(history, find_individual(history, identity))
-    place = {one.id: at for at, one in enumerate(family)}
-    lines = blame_lines(
-        [require_genome(one) for one in family], [[place[name] for name in one.parents] for one in family]
-    )
+    lines = Run(folder).blame(identity)
     if as_json:
         for line in lines:
-            typer.echo(json.dumps(_record(line, family, place), allow_nan=False))
+            typer.echo(json.dumps(_record(line), allow_nan=False))
         return
-    for index, group in groupby(lines, key=lambda line: line.index):
-        one = family[index]
-        out.print(Text(_origin(one, family[place[one.parents[0]]]), style="bold"))
-        for line in group:
+    for _, group in groupby(lines, key=lambda line: line.individual.id):
+        first, *rest = group
+        out.print(Text(_heading(first.individual, first.parent), style="bold"))
+        for line in (first, *rest):
             out.print(Text.assemble((f"{line.line:6} ", "dim"), line.text))
 
 
-def _family(history: History, one: Child) -> list[Child]:
-    """`one` and all its ancestors, the seed first, parents before children. Raises LedgerError where a parent
-    is no older than its child."""
-    found = {one.id: one}
-    waiting = list(one.parents)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found[name] = find_individual(history, name)
-            waiting += found[name].parents
-    family = sorted(found.values(), key=lambda member: (member.id != SEED_ID, member.generation, member.slot))
-    before: set[str] = set()
-    for member in family:
-        if (member.id == SEED_ID) == bool(member.parents) or not before.issuperset(member.parents):
-            raise LedgerError(f"The ledger holds a damaged individual {member.id!r}: its parents.", HINT)
-        before.add(member.id)
-    return family
-
-
-def _origin(one: Child, parent: Child) -> str:
+def _heading(one: Child, parent: Child) -> str:
     how = "; ".join(
         f"{s.operator} of {s.address} ({s.intent}, {'no persona' if s.persona == 'none' else s.persona})"
         for s in one.steps
@@ -92,18 +64,17 @@ def _changes(one: Child, parent: Child) -> dict[str, tuple[float, float]]:
     }
 
 
-def _record(line: Blame, family: list[Child], place: Mapping[str, int]) -> dict[str, Any]:
-    one = family[line.index]
-    parent = family[place[one.parents[0]]]
+def _record(line: Origin) -> dict[str, Any]:
+    one = line.individual
     return {
         "line": line.line,
         "text": line.text,
         "individual": one.id,
-        "parent": parent.id,
+        "parent": line.parent.id,
         "operators": [s.operator for s in one.steps],
         "personas": [s.persona for s in one.steps],
         "intents": [s.intent for s in one.steps],
         "objectives": {
-            name: {"before": old, "after": new} for name, (old, new) in _changes(one, parent).items()
+            name: {"before": old, "after": new} for name, (old, new) in _changes(one, line.parent).items()
         },
     }

@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from ge_engine.cli.console import err, out, print_error, print_table
+from ge_engine import api
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.cli.profile import print_profile, profile_records
-from ge_engine.cli.trial import probe_genome
-from ge_engine.config import load_config
 from ge_engine.contracts import Probe
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.genome import Block, Seed, select_addresses
-from ge_engine.registry import load_registry
+from ge_engine.views.console import err, out, print_error, print_table, table_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ def blocks(
             "--profile", help="Also each module's shapes, parameters and FLOPs, and each block's sums."
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     plugin: PluginModules = None,
     no_plugin: BlockedPlugins = None,
 ) -> None:
@@ -72,16 +69,16 @@ def blocks(
         raise ConfigError("--profile needs what --static leaves out: a run of the model.", "Leave one out.")
     genome = Seed.load(seed_file).genome
     chosen = frozenset(select_addresses(genome, tuple(patterns or ())))
-    probe: Probe | SeedError | None = None
+    seen: Probe | None = None
     if not static:
-        config = load_config("demo", None, {"task": task, "entry": entry})
-        probe = probe_genome(genome, config, load_registry(plugin or (), no_plugin or ()))
-        if isinstance(probe, SeedError):
+        settings: Any = {"task": task, "entry": entry}
+        try:
+            seen = api.probe(genome, plugins=plugin or (), no_plugins=no_plugin or (), **settings)
+        except SeedError as error:
             if profile:
-                raise probe
+                raise
             err.print("live and dead are unknown, for one step of training does not run:")
-            print_error(probe)
-    seen = probe if isinstance(probe, Probe) else None
+            print_error(error)
     executed = seen.executed if seen else None
     rows = [_row(block, chosen, executed) for block in genome.blocks.values()]
     if as_json:
@@ -105,9 +102,7 @@ def _row(block: Block, chosen: frozenset[str], executed: frozenset[str] | None) 
 
 
 def _print_table(rows: list[Row]) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("block", "kind", "lines", "live", ""):
-        table.add_column(column)
+    table = table_of("block", "kind", "lines", "live", "")
     states = {True: Text("live", style="green"), False: Text("dead", style="dim"), None: Text("")}
     for row in rows:
         address = Text(row.address, style="" if row.chosen else "dim")

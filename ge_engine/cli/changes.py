@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from rich.text import Text
 
 from ge_engine.changes import Change, stat, unified, words
-from ge_engine.cli.console import out
+from ge_engine.views.console import out
 
 LINE_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 WORD_STYLES = {"equal": "", "insert": "bold green", "delete": "strike red"}
@@ -37,7 +37,7 @@ def print_words(change: Change) -> None:
 
 
 def print_stat(changes: Iterable[Change]) -> None:
-    """One line a change with its counts of lines, and a total."""
+    """One line per change with its counts of lines, and a total."""
     rows = [(heading(change), *stat(change)) for change in changes]
     width = max((len(head) for head, _, _ in rows), default=0)
     for head, added, removed in rows:

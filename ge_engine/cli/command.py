@@ -1,30 +1,23 @@
-"""How a command explains itself: defaults and ranges of settings in its help, an example in its errors."""
+"""How a command explains itself: switches without types, examples in errors, old flags."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
-from ge_engine.cli.options import SETTINGS
-from ge_engine.config import PRESETS, Recipe, RunConfig, range_of
-
-UNSET = "none"
+from ge_engine.cli.options import RENAMED
+from ge_engine.errors import ConfigError
 
 
 class Command(TyperCommand):
-    """A command whose options tell default and range, whose switches have no type, and whose errors over
-    a missing argument end in its first example."""
+    """A command whose switches have no type, whose errors over a missing argument end in its first example,
+    and which names the new flag where an old one is given."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        sets_a_run = any(parameter.name == "preset" for parameter in self.params)
         for parameter in self.params:
-            setting = SETTINGS.get(parameter.name or "")
-            if sets_a_run and setting is not None:
-                _explain(parameter, setting or str(parameter.name))
             _without_type(parameter)
 
     def get_help_option(self, ctx: Any) -> Any:
@@ -38,43 +31,18 @@ class Command(TyperCommand):
         except typer.BadParameter as error:
             error.message = error.message or f"For example: {first_example(self.help or '')}"
             raise
+        except Exception as error:
+            old = getattr(error, "option_name", "")
+            new = RENAMED.get(old, "")
+            if not any(new in parameter.opts for parameter in self.params):
+                raise
+            raise ConfigError(f"The flag {old} is now called {new}.", f"Write {new}.") from None
 
 
 def first_example(text: str) -> str:
     """The first line of a help text that shows a command, "" without one."""
     lines = (line.strip().removeprefix("Example: ") for line in text.splitlines())
     return next((line for line in lines if line.startswith("ge ")), "")
-
-
-def default_of(setting: str) -> str:
-    """A setting's default as a reader sees it, also that of each preset which has another."""
-    values = {name: _value(setting, preset) for name, preset in PRESETS.items()}
-    first, *others = values.items()
-    told = [f"{name}: {value}" for name, value in others if value != first[1]]
-    return "; ".join([first[1], *told])
-
-
-def _explain(parameter: Any, setting: str) -> None:
-    parameter.show_default = default_of(setting)
-    limits = range_of(setting)
-    if limits and "0:" not in parameter.help and "0 =" not in parameter.help:
-        parameter.help = f"{parameter.help.removesuffix('.')}; {limits}."
-
-
-def _value(setting: str, preset: Any) -> str:
-    where, _, leaf = setting.rpartition(".")
-    given = preset.get(where, {}) if where else preset
-    cls = Recipe if where else RunConfig
-    own = next(field.default for field in dataclasses.fields(cls) if field.name == leaf)
-    return _shown(given.get(leaf, own))
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or UNSET
-    return f"{value:g}" if isinstance(value, float) else str(value) or UNSET
 
 
 def _without_type(parameter: Any) -> None:

@@ -10,14 +10,15 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from ge_engine.changes import diff_genomes, to_json
+from ge_engine import api
+from ge_engine.changes import to_json
 from ge_engine.cli.changes import print_changes, print_lines, print_parameters, print_stat, print_words
-from ge_engine.cli.console import err
 from ge_engine.cli.options import BlockedPlugins, PluginModules
-from ge_engine.cli.refs import Side, is_individual, load_side, load_with_seed
-from ge_engine.cli.trial import probe_genome
-from ge_engine.errors import ConfigError, SeedError
+from ge_engine.errors import SeedError
+from ge_engine.references import Side, sides_of
 from ge_engine.registry import Registry, load_registry
+from ge_engine.trial import probe_genome
+from ge_engine.views.console import err
 
 
 def diff(
@@ -41,8 +42,8 @@ def diff(
 
       ge diff old.py new.py --stat
     """
-    before, after = _sides(a, b)
-    changes = diff_genomes(before.genome, after.genome)
+    before, after = sides_of(a, b)
+    changes = api.diff(before.genome, after.genome)
     if as_json:
         typer.echo(json.dumps({"a": before.label, "b": after.label, "changes": to_json(changes)}, indent=2))
     elif stat:
@@ -55,14 +56,6 @@ def diff(
         print_changes(changes, print_words if word else print_lines)
     if changes:
         raise typer.Exit(1)
-
-
-def _sides(a: str, b: str | None) -> tuple[Side, Side]:
-    if b is not None:
-        return load_side(a), load_side(b)
-    if is_individual(a):
-        return load_with_seed(a)
-    raise ConfigError(f"There is nothing to compare {a} with.", "Name a second file, or RUN:ID alone.")
 
 
 def _class_parameters(side: Side, registry: Registry) -> Mapping[str, int]:

@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import sys
-from collections.abc import Iterator
-from importlib import metadata
-from typing import Literal
-
 import typer
 from rich.text import Text
 
-from ge_engine import __version__
-from ge_engine.cli.console import out
-from ge_engine.cli.privileges import root_warning
-from ge_engine.errors import GeError
-from ge_engine.evaluation.sandbox import bubblewrap, network
-from ge_engine.evaluation.sandbox.landlock import landlock_version
-from ge_engine.evaluation.worker.spawn import chosen_start_method
-from ge_engine.llm.embedded import cached_model
-from ge_engine.registry import load_registry
+from ge_engine.installation import State, findings
+from ge_engine.views.console import out
 
-State = Literal["ok", "note", "missing"]
 STYLE: dict[State, str] = {"ok": "green", "note": "yellow", "missing": "red"}
-NEEDED = (
-    "torch",
-    "torchvision",
-    "transformers",
-    "accelerate",
-    "libcst",
-    "pluggy",
-    "llguidance",
-    "gguf",
-    "deap",
-    "moocore",
-)
 
 
 def doctor() -> None:
@@ -43,99 +16,8 @@ def doctor() -> None:
 
     Example: ge doctor
     """
-    rows = [*_system(), *_packages(), *_device(), *_sandbox(), *_model(), *_plugins()]
-    for state, name, value in rows:
+    found = findings()
+    for state, name, value in found:
         out.print(Text.assemble((f"{state:8}", STYLE[state]), (f"{name:14}", "bold"), value))
-    if any(state == "missing" for state, _, _ in rows):
+    if any(state == "missing" for state, _, _ in found):
         raise typer.Exit(1)
-
-
-def _system() -> Iterator[tuple[State, str, str]]:
-    yield "ok", "ge_engine", __version__
-    yield "ok", "python", f"{platform.python_version()} ({sys.executable})"
-    yield "ok", "system", f"{platform.platform()}, {os.cpu_count()} cores"
-
-
-def _packages() -> Iterator[tuple[State, str, str]]:
-    for name in NEEDED:
-        try:
-            yield "ok", name, metadata.version(name)
-        except metadata.PackageNotFoundError:
-            yield "missing", name, f"not installed; pip install {name}"
-
-
-def _device() -> Iterator[tuple[State, str, str]]:
-    try:
-        import torch  # slow to import and the very thing that may be broken
-    except ImportError as error:
-        yield "missing", "device", f"torch cannot be imported: {error}"
-        return
-    if torch.cuda.is_available():
-        for index in range(torch.cuda.device_count()):
-            free, total = torch.cuda.mem_get_info(index)
-            name = torch.cuda.get_device_name(index)
-            yield "ok", "device", f"cuda:{index} {name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free"
-    elif torch.backends.mps.is_available():
-        yield "ok", "device", "mps (Apple)"
-    else:
-        yield "note", "device", f"cpu, {torch.get_num_threads()} threads; training is slow without a GPU"
-
-
-def _model() -> Iterator[tuple[State, str, str]]:
-    found = cached_model()
-    if found is None:
-        yield "note", "model cache", "empty; the first run downloads SmolLM2-135M-Instruct (93 MB)"
-    else:
-        yield "ok", "model cache", str(found)
-    key = "set" if os.environ.get("OPENAI_API_KEY") else "not set; only needed for --llm openai:MODEL"
-    yield "ok", "API key", key
-
-
-def _plugins() -> Iterator[tuple[State, str, str]]:
-    try:
-        registry = load_registry()
-    except GeError as error:
-        yield "missing", "plugins", f"{error.message} {error.hint}"
-        return
-    foreign = [o.name for o in registry.origins if o.distribution != "ge-engine"]
-    extra = f", others: {', '.join(foreign)}" if foreign else ""
-    yield "ok", "plugins", f"{len(registry.origins) - len(foreign)} built in{extra}"
-
-
-def _kernel() -> Iterator[tuple[State, str, str]]:
-    from ge_engine.evaluation.sandbox import confinement  # imports torch
-
-    have = confinement.in_force()
-    if "filter" in have:
-        yield "ok", "system calls", "one filter refuses what touches other processes, in every mode"
-    else:
-        yield "note", "system calls", f"no filter for this system ({platform.machine()})"
-    if "processes" in have:
-        yield "ok", "process list", "each candidate sees and reaches its own processes only (not on a GPU)"
-    else:
-        yield "note", "process list", "no process namespaces here; Landlock hides other processes' files"
-
-
-def _sandbox() -> Iterator[tuple[State, str, str]]:
-    version, missing, closed = landlock_version(), bubblewrap.why_not(), network.closed_by()
-    if missing:
-        yield "note", "bubblewrap", f"{missing}; --sandbox auto goes without"
-    else:
-        yield "ok", "bubblewrap", "candidates see no process, no network and no files but what they need"
-    if version:
-        denied = "files outside an allow-list" + (", signals to other processes" if version >= 6 else "")
-        yield "ok", "Landlock", f"version {version}: candidates are denied {denied}"
-    else:
-        yield "note", "Landlock", "not in this kernel" + ("; candidates can read files" if missing else "")
-    if root_warning():
-        yield "note", "rights", root_warning()
-    yield from _kernel()
-    method = chosen_start_method("auto")
-    begin = {"fork": "a fork of a warm one", "spawn": "a new one: each imports torch first"}
-    yield "ok", "processes", f"a candidate's is {begin[method]} ({method})"
-    how = {
-        "namespace": "each candidate has a network namespace of its own (on a GPU a seccomp filter)",
-        "seccomp": "namespaces are forbidden here; a seccomp filter refuses sockets",
-        "": "not closed beyond what the above does",
-    }
-    yield "ok" if closed else "note", "network", how[closed]

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ge_engine.cli.console import out
-from ge_engine.cli.refs import find_individual, require_genome, split_reference
-from ge_engine.errors import ConfigError
-from ge_engine.ledger import History
-from ge_engine.population import Child
-from ge_engine.store.parts import part_of
-from ge_engine.store.replicates import plain, spreads
-from ge_engine.versions import ENGINE
+from ge_engine.api import Run
+from ge_engine.references import split_reference
+from ge_engine.views.console import out
 
 
 def export(
@@ -32,68 +25,5 @@ def export(
     Example: ge export runs/demo:g1s3 -o better.py
     """
     folder, identity = split_reference(individual)
-    with History(folder) as history:
-        one = find_individual(history, identity)
-        source = require_genome(one).source
-        if header:
-            source = with_header(source, one, history)
-    if output.exists() and not force:
-        raise ConfigError(f"The file {output} exists.", "Choose another name, or overwrite it with --force.")
-    write_whole(output, source)
+    Run(folder).export(identity, output, force=force, header=header)
     out.print(f"wrote {output}")
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` so that a reader sees the old file or the new one, never half of it.
-
-    Raises:
-        ConfigError: the folder does not exist or cannot be written.
-    """
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                os.chmod(file.name, 0o644)
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
-    except OSError as error:
-        raise ConfigError(
-            f"The file {path} cannot be written: {error.strerror}.", "Choose another --output."
-        ) from error
-
-
-def rescored_line(history: History, identity: str) -> str:
-    """What training with further seeds gave; "" without it."""
-    found = spreads(history).get(identity)
-    return f"With further seeds: {plain(found)}." if found and plain(found) else ""
-
-
-def with_header(source: bytes, one: Child, history: History) -> bytes:
-    """A comment after the byte order mark, the interpreter line and the encoding line, where they stand."""
-    newline, remark = history.seed.newline, rescored_line(history, one.id)
-    scores = ", ".join(f"{name} {value:g}" for name, value in one.objectives.items())
-    how = "; ".join(f"{s.operator} ({s.intent}) of {s.address}" for s in one.steps)
-    lines = [f"# Evolved by {_engine_of(history, one)}: {history.folder.name}:{one.id}"]
-    lines += [f"# Parents: {', '.join(one.parents)}. {how}."] if one.parents else []
-    lines += [f"# Validation: {scores}."] if scores else []
-    lines += [f"# {remark}"] if remark else []
-    kept = source.splitlines(keepends=True)
-    top = 0
-    while top < min(2, len(kept)) and kept[top].removeprefix(b"\xef\xbb\xbf").startswith(
-        (b"#!", b"# -*-", b"# coding", b"#coding")
-    ):
-        top += 1
-    before = b"".join(kept[:top])
-    if top == 0 and source.startswith(b"\xef\xbb\xbf"):
-        before, kept[0] = b"\xef\xbb\xbf", kept[0][3:]
-    return before + "".join(line + newline for line in lines).encode() + b"".join(kept[top:])
-
-
-def _engine_of(history: History, one: Child) -> str:
-    """The engine with the version that bred the individual, which need not be this one."""
-    part = part_of(history, one.id)
-    return f"ge_engine {part.making.versions.get(ENGINE, '')}".rstrip() if part else "ge_engine"

@@ -13,17 +13,17 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.cli.console import out, print_table
-from ge_engine.cli.outcomes import describe, number
+from ge_engine.api import Run
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
 from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.pareto import pareto_front
 from ge_engine.population import SEED_ID, Child, Individual, individuals_of
-from ge_engine.store.audit import check as audit
 from ge_engine.store.parts import changed, first_of, part_of, parts_of
 from ge_engine.store.replicates import as_data, spreads
 from ge_engine.store.statistics import repairs, statistics
+from ge_engine.views.console import out, print_table, table_of
+from ge_engine.views.outcomes import describe, number
 
 POLL_SECONDS = 1.0
 
@@ -31,7 +31,7 @@ POLL_SECONDS = 1.0
 def log(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     front: Annotated[bool, typer.Option("--front", help="Only the Pareto front.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     stats: Annotated[bool, typer.Option("--stats", help="What worked: operators, intents, ...")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Verify the whole ledger; exit code 1 if not.")
@@ -102,7 +102,7 @@ def as_record(one: Child, front: list[Individual]) -> dict[str, Any]:
 
 
 def _check(run: Path) -> None:
-    faults = audit(run)
+    faults = Run(run).check()
     for fault in faults:
         out.print(Text(fault, style="red"))
     out.print(Text(f"{len(faults)} faults" if faults else "the ledger is sound"))
@@ -129,11 +129,8 @@ def _how(one: Child) -> str:
 
 
 def _print_stats(history: History) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("")
-    table.add_column("")
-    for column in ("children", "admitted", "scored", "better", "success", "hypervolume gain"):
-        table.add_column(column, justify="right")
+    counted = ("children", "admitted", "scored", "better", "success", "hypervolume gain")
+    table = table_of("", "", right=counted)
     last = ""
     for (dimension, value), stats in statistics(history).items():
         counts = [str(n) for n in (stats.children, stats.admitted, stats.scored, stats.better)]

@@ -1,22 +1,24 @@
-"""The options that commands share, and what setting each one gives (RunConfig's names)."""
+"""The flags of a run's settings, made from `ge_engine.config`, and those that commands share besides."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_origin
 
 import typer
 
-from ge_engine.config import PRESETS, RunConfig, load_config
+from ge_engine.config import PRESETS, settings
 from ge_engine.errors import ConfigError
+from ge_engine.setting import GROUPS, LANGUAGE, MODEL, RUN, SEARCH, Field
 
-MODEL, SEARCH, TRAINING = "Model and task", "Search", "Training"
-BUDGET, LANGUAGE, RUN = "Budgets", "Language model", "Run"
+UNSET = "none"
+F = TypeVar("F", bound=Callable[..., None])
 
 
-def _option(panel: str, text: str, *names: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, metavar=metavar)
+def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
 
 
 SeedFile = Annotated[Path, typer.Argument(metavar="SEED", help="The PyTorch model file to evolve.")]
@@ -35,209 +37,35 @@ Preset = Annotated[str, _option(SEARCH, f"Sets the defaults: {' or '.join(PRESET
 ConfigFile = Annotated[
     Path | None, _option(SEARCH, "Settings in TOML; flags win over it.", "--config", metavar="FILE")
 ]
-
-Task = Annotated[
-    str | None, _option(MODEL, "digits, folder:PATH, cifar10, ...", "--task", metavar="NAME[:ARG]")
-]
-Entry = Annotated[str | None, _option(MODEL, 'What builds the model, e.g. "Net(depth=3)".', "--entry")]
-Blocks = Annotated[
-    list[str] | None,
-    _option(MODEL, "Only these blocks; globs, ! excludes (repeatable).", "--blocks", metavar="PATTERN"),
-]
-DeadBlocks = Annotated[bool | None, _option(MODEL, "Also blocks that training never runs.", "--dead-blocks")]
-EvaluatorName = Annotated[
-    str | None,
-    _option(MODEL, "train, or a Python function as MODULE:FUNCTION.", "--evaluator", metavar="NAME"),
-]
 Command = Annotated[
     str | None,
     _option(MODEL, 'Score with a program: "python train.py --model {path}".', "--command", metavar="CMD"),
 ]
-Objectives = Annotated[
-    list[str] | None,
-    _option(MODEL, "What to optimise (repeatable).", "--objective", metavar="NAME[:min|max]"),
-]
-Constraints = Annotated[
-    list[str] | None,
-    _option(MODEL, 'What must hold, e.g. "parameters<=518230" (repeatable).', "--constraint", metavar="EXPR"),
-]
 
-Llm = Annotated[
-    list[str] | None,
-    _option(
-        LANGUAGE,
-        "smollm2, hf:PATH, openai:MODEL, replay:RUN, uniform; several share by weight.",
-        "--llm",
-        metavar="NAME[:ARG][:WEIGHT]",
-    ),
-]
-LlmUrl = Annotated[str | None, _option(LANGUAGE, "Server for openai:MODEL.", "--llm-url", metavar="URL")]
-Grammar = Annotated[str | None, _option(LANGUAGE, "One form of answer for all prompts.", "--grammar")]
-Repairs = Annotated[int | None, _option(LANGUAGE, "Send a rejected reply back so often.", "--repairs")]
-RepairTexts = Annotated[
-    bool | None,
-    _option(LANGUAGE, "With --repairs, also send the texts of a candidate's errors.", "--repair-texts"),
-]
-Think = Annotated[
-    int | None, _option(LANGUAGE, "Tokens of free text that may come before the code.", "--think")
-]
-PriceIn = Annotated[float | None, _option(LANGUAGE, "Price of a million tokens read.", "--price-in")]
-PriceOut = Annotated[float | None, _option(LANGUAGE, "Price of a million tokens written.", "--price-out")]
-
-Generations = Annotated[
-    int | None, _option(SEARCH, "Generations, the initial one included.", "--generations")
-]
-PopulationSize = Annotated[int | None, _option(SEARCH, "Children in each generation.", "--population")]
-RandomSeed = Annotated[int | None, _option(SEARCH, "Seed of every random choice.", "--seed")]
-Operators = Annotated[
-    list[str] | None, _option(SEARCH, "Use these operators (repeatable).", "--operators", metavar="NAME")
-]
-Checks = Annotated[
-    list[str] | None,
-    _option(
-        SEARCH,
-        "Checks in force; built-in stands for the engine's own (repeatable).",
-        "--checks",
-        metavar="NAME",
-    ),
-]
-NoEot = Annotated[bool, _option(SEARCH, "Without Evolution of Thought.", "--no-eot")]
-NoPersonas = Annotated[bool, _option(SEARCH, "Without personas.", "--no-personas")]
-NoMating = Annotated[bool, _option(SEARCH, "Without mating.", "--no-mating")]
-Schedule = Annotated[str | None, _option(SEARCH, "generational or steady.", "--schedule")]
-Islands = Annotated[int | None, _option(SEARCH, "Populations that breed apart.", "--islands")]
-MigrateEvery = Annotated[
-    int | None, _option(SEARCH, "Elites travel between islands every so many generations.", "--migrate-every")
-]
-Trackers = Annotated[
-    list[str] | None,
-    _option(RUN, "Also write curves for tensorboard, ... (repeatable).", "--tracker", metavar="NAME"),
-]
-Adaptive = Annotated[bool | None, _option(SEARCH, "Draw more often what has worked.", "--adaptive")]
-
-Epochs = Annotated[int | None, _option(TRAINING, "Epochs a candidate is trained.", "--epochs")]
-BatchSize = Annotated[int | None, _option(TRAINING, "Images a step.", "--batch-size")]
-LearningRate = Annotated[float | None, _option(TRAINING, "Learning rate.", "--lr")]
-TrainLimit = Annotated[int | None, _option(TRAINING, "Train on so many images only.", "--train-limit")]
-ImageSize = Annotated[int | None, _option(TRAINING, "Resize images to so many pixels.", "--image-size")]
-Channels = Annotated[
-    str | None,
-    _option(TRAINING, "Channels of the images: auto, 1 (grey) or 3.", "--channels", metavar="auto|1|3"),
-]
-SkipBroken = Annotated[
-    bool | None, _option(MODEL, "Leave damaged images out instead of stopping.", "--skip-broken")
-]
-Precision = Annotated[str | None, _option(TRAINING, "auto, no, bf16 or fp16.", "--precision")]
-Optimizer = Annotated[str | None, _option(TRAINING, "seed (its get_optimizer), sgd or adamw.", "--optimizer")]
-WeightDecay = Annotated[float | None, _option(TRAINING, "Decay of weights.", "--weight-decay")]
-LrSchedule = Annotated[str | None, _option(TRAINING, "cosine, plateau or constant.", "--lr-schedule")]
-Augment = Annotated[bool | None, _option(TRAINING, "Flip, shift and jitter.", "--augment/--no-augment")]
-Jitter = Annotated[float | None, _option(TRAINING, "Strength of brightness and contrast.", "--jitter")]
-LabelSmoothing = Annotated[float | None, _option(TRAINING, "Smoothing of labels.", "--label-smoothing")]
-Ema = Annotated[float | None, _option(TRAINING, "Decay of averaged weights, e.g. 0.999; 0 = off.", "--ema")]
-MaxSlowdown = Annotated[
-    float | None,
-    _option(
-        TRAINING,
-        "Give up a training whose steps take more than this many times the seed's (0: never).",
-        "--max-slowdown",
-    ),
-]
-Halving = Annotated[
-    bool | None, _option(TRAINING, "Train in stages; the better part goes on.", "--halving/--no-halving")
-]
-HalvingRate = Annotated[
-    int | None, _option(TRAINING, "One in so many goes on from a stage.", "--halving-rate")
-]
-RescoreSeeds = Annotated[
-    int | None, _option(TRAINING, "Train finalists with so many more seeds.", "--rescore-seeds")
-]
-Timeout = Annotated[float | None, _option(TRAINING, "Seconds a candidate may take.", "--timeout")]
-Sandbox = Annotated[str | None, _option(TRAINING, "auto, bwrap, landlock or none.", "--sandbox")]
-StartMethod = Annotated[
-    str | None, _option(TRAINING, "How its process begins: auto, fork or spawn.", "--start-method")
-]
-Threads = Annotated[int | None, _option(TRAINING, "Cores that one training uses.", "--threads")]
-Workers = Annotated[
-    int | None, _option(TRAINING, "Trainings at once; 0: as cores or GPUs allow.", "--workers")
-]
-
-ProcessesPerCandidate = Annotated[
-    int | None, _option(TRAINING, "CPU processes that train one candidate.", "--processes-per-candidate")
-]
-GpusPerCandidate = Annotated[
-    int | None, _option(TRAINING, "GPUs that train one candidate.", "--gpus-per-candidate")
-]
-
-MaxEvaluations = Annotated[int | None, _option(BUDGET, "Stop after so many trainings.", "--max-evaluations")]
-MaxSeconds = Annotated[float | None, _option(BUDGET, "Stop after so much time.", "--max-seconds")]
-MaxTokens = Annotated[int | None, _option(BUDGET, "Stop after so many tokens.", "--max-tokens")]
-MaxCost = Annotated[float | None, _option(BUDGET, "Stop after so much money.", "--max-cost")]
-StopWhen = Annotated[
-    str | None,
-    _option(BUDGET, 'e.g. "accuracy>=0.95 and parameters<300000".', "--stop-when", metavar="EXPR"),
-]
-Stall = Annotated[int | None, _option(BUDGET, "Stop after so many generations of no gain.", "--stall")]
-
-SETTINGS: Mapping[str, str] = {
-    **dict.fromkeys(("task", "entry", "blocks", "dead_blocks", "llm", "generations", "population"), ""),
-    **dict.fromkeys(
-        ("operators", "checks", "grammar", "repairs", "think", "workers", "timeout", "sandbox", "schedule"),
-        "",
-    ),
-    **dict.fromkeys(("threads", "adaptive", "max_evaluations", "max_seconds", "price_in", "price_out"), ""),
-    **dict.fromkeys(("stop_when", "stall", "max_slowdown", "halving", "halving_rate", "rescore_seeds"), ""),
-    **dict.fromkeys(("islands", "migrate_every", "start_method"), ""),
-    **dict.fromkeys(("processes_per_candidate", "gpus_per_candidate"), ""),
-    "repair_texts": "",
-    "skip_broken": "",
-    "seed": "random_seed",
-    "objective": "objectives",
-    "constraint": "constraints",
-    "tracker": "trackers",
-    "max_tokens": "token_budget",
-    "max_cost": "cost_budget",
-    "epochs": "recipe.epochs",
-    "batch_size": "recipe.batch_size",
-    "lr": "recipe.lr",
-    "optimizer": "recipe.optimizer",
-    "weight_decay": "recipe.weight_decay",
-    "lr_schedule": "recipe.schedule",
-    "augment": "recipe.augment",
-    "jitter": "recipe.jitter",
-    "label_smoothing": "recipe.label_smoothing",
-    "train_limit": "recipe.train_limit",
-    "image_size": "recipe.image_size",
-    "channels": "recipe.channels",
-    "precision": "recipe.precision",
-    "ema": "recipe.ema",
+SHORTCUTS: Mapping[str, Any] = {
+    "command": Command,
+    "llm_url": Annotated[
+        str | None, _option(LANGUAGE, "Server for openai:MODEL.", "--llm-url", metavar="URL")
+    ],
+    "no_eot": Annotated[bool, _option(SEARCH, "Without Evolution of Thought.", "--no-eot")],
+    "no_personas": Annotated[bool, _option(SEARCH, "Without personas.", "--no-personas")],
+    "no_mating": Annotated[bool, _option(SEARCH, "Without mating.", "--no-mating")],
 }
-
-
-def settings_of(options: Mapping[str, Any]) -> RunConfig:
-    """The run's settings from a command's parameters by name; parameters of other purposes are ignored.
-
-    Raises:
-        ConfigError: as `load_config`.
-    """
-    given = {name: value for name, value in options.items() if value not in ([], ())}
-    flags = {setting or name: given.get(name) for name, setting in SETTINGS.items()}
-    for listed in ("operators", "checks"):
-        if given.get(listed):
-            flags[listed] = [name.strip() for several in given[listed] for name in several.split(",")]
-    if options.get("no_eot"):
-        flags["p_eot"] = 0.0
-    if options.get("no_mating"):
-        flags["p_mating"] = 0.0
-    if options.get("no_personas"):
-        flags["personas"] = ["none"]
-    if given.get("channels"):
-        flags["recipe.channels"] = channels_of(given["channels"])
-    name, argument = evaluator_of(options.get("evaluator"), options.get("command"))
-    flags |= {"evaluator": name, "evaluator_argument": argument or None}
-    if options.get("llm_url"):
-        flags["llm"] = [_with_url(spec, options["llm_url"]) for spec in flags.get("llm") or ()] or None
-    return load_config(options["preset"], options["config"], flags)
+"""Flags that say a setting in other words, by the name of their parameter."""
+WITHOUT: Mapping[str, Mapping[str, Any]] = {
+    "no_eot": {"p_eot": 0.0},
+    "no_personas": {"personas": ["none"]},
+    "no_mating": {"p_mating": 0.0},
+}
+RENAMED = {
+    "--max-tokens": "--token-budget",
+    "--max-cost": "--cost-budget",
+    "--seed": "--random-seed",
+    "--objective": "--objectives",
+    "--constraint": "--constraints",
+    "--tracker": "--trackers",
+}
+"""Flags of version 0.1.0."""
 
 
 def channels_of(asked: str) -> int:
@@ -251,13 +79,118 @@ def channels_of(asked: str) -> int:
     return int(asked)
 
 
-def evaluator_of(evaluator: str | None, command: str | None) -> tuple[str | None, str]:
-    """The evaluator that --evaluator or --command names, None for neither, and its argument."""
+READERS: Mapping[str, Callable[[str], Any]] = {"recipe.channels": channels_of}
+"""Settings whose flag takes other words than TOML does."""
+
+
+def settings_as_flags(*names: str) -> Callable[[F], F]:
+    """Gives a command that takes `**flags` a flag for each setting, or for those of `names` alone, after its
+    positional parameters and in the order of their panels."""
+
+    def decorate(command: F) -> F:
+        signature = inspect.signature(command, eval_str=True)
+        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        flags = [one for one in _flags() if not names or one.name in names]
+        ordered = sorted([*own, *flags], key=lambda one: (one.kind is one.KEYWORD_ONLY, _panel(one)))
+        keyword_only = [one.replace(kind=one.KEYWORD_ONLY) for one in ordered]
+        vars(command)["__signature__"] = signature.replace(parameters=keyword_only)
+        return command
+
+    return decorate
+
+
+def _flags() -> Iterator[inspect.Parameter]:
+    for one in settings().values():
+        if one.about.flag:
+            yield _parameter(one.key, Annotated[_type_of(one), explained(one)], None)
+    for name, annotation in SHORTCUTS.items():
+        yield _parameter(name, annotation, False if name in WITHOUT else None)
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation
+    )
+
+
+def _panel(parameter: inspect.Parameter) -> int:
+    """The place of a parameter's panel; what is in none comes first."""
+    about = getattr(parameter.annotation, "__metadata__", (None,))[0]
+    panel = getattr(about, "rich_help_panel", None)
+    return GROUPS.index(panel) if panel in GROUPS else -1
+
+
+def _type_of(one: Field) -> Any:
+    if one.name in READERS:
+        return str | None
+    return (list[str] if get_origin(one.kind) is tuple else one.kind) | None
+
+
+def plain(name: str) -> Any:
+    """The flag of a setting without default and range, for a command whose default is another."""
+    one = settings()[name]
+    return _option(one.about.group, one.about.help, one.flag, metavar=one.about.metavar)
+
+
+def explained(one: Field) -> Any:
+    """The flag of a setting, whose help tells default and range."""
+    text, limits = one.about.help, one.limits
+    if limits and "0:" not in text and "0 =" not in text:
+        text = f"{text.removesuffix('.')}; {limits}."
+    flag = f"{one.flag}/--no-{one.flag.removeprefix('--')}" if one.kind is bool else one.flag
+    return _option(one.about.group, text, flag, metavar=one.about.metavar, show_default=default_of(one))
+
+
+def default_of(one: Field) -> str:
+    """A setting's default as a reader sees it, also that of each preset which has another."""
+    first, *others = ((preset, _shown(one.of(values))) for preset, values in PRESETS.items())
+    told = [f"{preset}: {value}" for preset, value in others if value != first[1]]
+    return "; ".join([first[1], *told])
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or UNSET
+    return f"{value:g}" if isinstance(value, float) else str(value) or UNSET
+
+
+def chosen_settings(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a command's flags choose, nested as in TOML.
+
+    Raises:
+        ConfigError: a value that means nothing.
+    """
+    chosen: dict[str, Any] = {}
+    for name, one in settings().items():
+        value = flags.get(one.key)
+        if value is not None and value != []:
+            table, _, key = name.rpartition(".")
+            (chosen.setdefault(table, {}) if table else chosen)[key] = _read(one, value)
+    for name, meant in WITHOUT.items():
+        chosen |= meant if flags.get(name) else {}
+    chosen |= evaluator_of(chosen.pop("evaluator", None), flags.get("command"))
+    if flags.get("llm_url") and "llm" in chosen:
+        chosen["llm"] = [_with_url(spec, flags["llm_url"]) for spec in chosen["llm"]]
+    return chosen
+
+
+def evaluator_of(evaluator: str | None, command: str | None) -> dict[str, str]:
+    """The settings that --evaluator or --command choose, none for neither."""
     if command:
-        return "command", command
-    if ":" in (evaluator or ""):
-        return "function", evaluator or ""
-    return evaluator, ""
+        return {"evaluator": "command", "evaluator_argument": command}
+    if evaluator and ":" in evaluator:
+        return {"evaluator": "function", "evaluator_argument": evaluator}
+    return {"evaluator": evaluator} if evaluator is not None else {}
+
+
+def _read(one: Field, value: Any) -> Any:
+    if one.name in READERS:
+        return READERS[one.name](value)
+    if isinstance(value, list) and one.about.metavar == "NAME":
+        return [name.strip() for several in value for name in several.split(",")]
+    return value
 
 
 def _with_url(spec: str, url: str) -> str:

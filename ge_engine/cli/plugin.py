@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from ge_engine.cli.command import Command
-from ge_engine.cli.console import out
 from ge_engine.registry import load_registry
 from ge_engine.scaffold import write_plugin
+from ge_engine.views.console import out
 
 plugin = typer.Typer(
     help="Write a plugin of your own.\n\nExample: ge plugin new tiny-heads", no_args_is_help=True

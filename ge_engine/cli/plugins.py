@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from ge_engine.cli.console import out, print_table
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.config import PRESETS, load_config
 from ge_engine.registry import REGISTERING, Registry, in_use, load_registry
+from ge_engine.views.console import out, print_table, table_of
 
 Pairs = frozenset[tuple[str, str]]
 
@@ -36,9 +35,7 @@ def plugins(
 
 
 def _print_plugins(registry: Registry, used: Pairs) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("plugin", "version", "from", "hooks", "a run uses"):
-        table.add_column(column)
+    table = table_of("plugin", "version", "from", "hooks", "a run uses")
     for origin in registry.origins:
         mine = sorted(pair[1] for pair in used if registry.owners[pair] == origin.name)
         where = f"{origin.distribution or '--plugin'} ({origin.module})"
@@ -49,9 +46,7 @@ def _print_plugins(registry: Registry, used: Pairs) -> None:
 
 
 def _print_names(registry: Registry, used: Pairs) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("used", "hook", "name", "plugin"):
-        table.add_column(column)
+    table = table_of("used", "hook", "name", "plugin")
     for pair in sorted(registry.owners, key=lambda pair: (REGISTERING.index(pair[0]), pair[1])):
         table.add_row("*" if pair in used else "", *pair, registry.owners[pair])
     print_table(table)

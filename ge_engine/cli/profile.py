@@ -8,9 +8,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.cli.console import out, print_table
 from ge_engine.contracts import ModuleProfile
 from ge_engine.profile import BlockProfile, block_profiles, maps_to_one, rows_of, share
+from ge_engine.views.console import out, print_table
 
 FIELDS = ("path", "class", "block", "input", "output", "own_parameters", "parameters", "flops", "calls")
 

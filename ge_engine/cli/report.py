@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import webbrowser
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from ge_engine.cli.console import out
-from ge_engine.cli.export import write_whole
+from ge_engine.api import Run
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.registry import Registry, load_registry
-from ge_engine.report import RunData, build_page, draw, read_run
-from ge_engine.report.counts import ladder_order
-from ge_engine.report.images import write_figures
 from ge_engine.report.serve import PageServer, ledger_stamp
+from ge_engine.report.writing import page_of
 from ge_engine.store.history import History
+from ge_engine.views.console import out
 
 
 def report(
@@ -42,33 +41,20 @@ def report(
 
     Example: ge report runs/demo --open
     """
-    registry = load_registry(plugin or (), no_plugin or ())
     if follow:
-        _serve(run, registry, port, show)
+        _serve(run, load_registry(plugin or (), no_plugin or ()), port, show)
         return
-    data = _read(run, registry)
-    drawings = draw(data)
-    target = output or run / "report.html"
-    write_whole(target, build_page(data, drawings).encode())
-    out.print(Text(f"wrote {target}"))
+    page, *drawn = Run(run).report(output, figures, plugins=plugin or (), no_plugins=no_plugin or ())
+    out.print(Text(f"wrote {page}"))
     if figures is not None:
-        paths = write_figures(drawings, figures)
-        out.print(Text(f"wrote {len(paths)} figures to {figures}"))
+        out.print(Text(f"wrote {len(drawn)} figures to {figures}"))
     if show:
-        webbrowser.open(target.resolve().as_uri())
-
-
-def _read(run: Path, registry: Registry) -> RunData:
-    with History(run) as history:
-        return read_run(history, ladder_order(registry.checks.values()))
+        webbrowser.open(page.resolve().as_uri())
 
 
 def _serve(run: Path, registry: Registry, port: int, show: bool) -> None:
-    def build(stamp: str) -> str:
-        data = _read(run, registry)
-        return build_page(data, draw(data), stamp)
-
     History(run).close()
+    build = partial(page_of, run, registry)
     with PageServer(build, lambda: ledger_stamp(run), port) as server:
         out.print(Text(f"{server.url} shows {run} as it grows; Ctrl-C ends."))
         if show:

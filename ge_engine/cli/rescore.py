@@ -7,22 +7,19 @@ from typing import Annotated
 
 import typer
 
-from ge_engine import loop as engine
+from ge_engine.api import open_run
 from ge_engine.cli import options as o
 from ge_engine.cli.summary import print_summary
-from ge_engine.cli.view import open_view
-from ge_engine.ledger import History
-from ge_engine.registry import load_registry
-from ge_engine.search.rescoring import OwnSettings
+from ge_engine.views.live import open_view
 
 
 def rescore(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Further seeds for each finalist.")] = 3,
-    evaluator: o.EvaluatorName = None,
+    evaluator: Annotated[str | None, o.plain("evaluator")] = None,
     command: o.Command = None,
-    sandbox: o.Sandbox = None,
-    workers: o.Workers = None,
+    sandbox: Annotated[str | None, o.plain("sandbox")] = None,
+    workers: Annotated[int | None, o.plain("workers")] = None,
     plugin: o.PluginModules = None,
     no_plugin: o.BlockedPlugins = None,
     allow_changes: o.AllowChanges = False,
@@ -34,11 +31,16 @@ def rescore(
 
     Example: ge rescore runs/demo --seeds 3
     """
-    registry = load_registry(plugin or (), no_plugin or ())
-    name, argument = o.evaluator_of(evaluator, command)
-    own = OwnSettings(name or "train", argument, sandbox or "auto", workers)
-    with History(run) as history:
-        config = history.config
-    with open_view(run, config) as view:
-        engine.rescore(run, seeds, registry, view.observe, own, allow_changes=allow_changes)
+    finished = open_run(run)
+    with open_view(run, finished.config) as view:
+        finished.rescore(
+            seeds,
+            view.observe,
+            sandbox=sandbox or "auto",
+            workers=workers,
+            plugins=plugin or (),
+            no_plugins=no_plugin or (),
+            allow_changes=allow_changes,
+            **o.evaluator_of(evaluator, command),
+        )
     print_summary(run)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from rich.table import Table
 from rich.text import Text
 
-from ge_engine.cli.console import out, print_table
 from ge_engine.population import SEED_ID
 from ge_engine.store.history import History
 from ge_engine.store.replicates import Replicates, Spread, mean_text, spreads
+from ge_engine.views.console import out, print_table, table_of
 
 HEAD = "trained again with further seeds: mean ± standard deviation; gain on the seed model, seed by seed"
 
@@ -21,9 +20,7 @@ def print_rescored(history: History) -> None:
     rows = list(_rows(found))
     if not rows:
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("id", "objective", "seeds", "validation", "gain", "test", "gain", ""):
-        table.add_column(column, justify="left" if column in ("id", "objective", "") else "right")
+    table = table_of("id", "objective", right=("seeds", "validation", "gain", "test", "gain"), after="")
     for row in rows:
         table.add_row(*row)
     out.print(Text(HEAD))

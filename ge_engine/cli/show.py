@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from ge_engine.cli.console import out
-from ge_engine.cli.outcomes import describe, describe_outcome
-from ge_engine.cli.refs import find_individual, split_reference
 from ge_engine.ledger import History
 from ge_engine.population import SEED_ID, Child, Step
+from ge_engine.references import find_individual, split_reference
 from ge_engine.store.parts import changed, part_of, parts_of, scored_in
 from ge_engine.store.records import Call
 from ge_engine.store.replicates import plain, spreads
+from ge_engine.views.console import out
+from ge_engine.views.outcomes import describe, describe_outcome
 
 
 def show(

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.table import Table
 from rich.text import Text
 
 from ge_engine.changes import diff_genomes
 from ge_engine.cli.changes import print_changes
-from ge_engine.cli.console import out, print_table, program
-from ge_engine.cli.outcomes import number
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
 from ge_engine.outcome import Failed, Scored
 from ge_engine.pareto import Direction, dominates, pareto_front
 from ge_engine.population import SEED_ID, Child, Individual, individuals_of
+from ge_engine.views.console import out, print_table, program, table_of
+from ge_engine.views.outcomes import number
 
 
 def print_summary(folder: Path) -> None:
@@ -72,15 +71,10 @@ def _print_front(
     directions: Mapping[str, Direction],
 ) -> None:
     rest = [one for one in front if one.id != SEED_ID]
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("Pareto front")
-    for name in directions:
-        table.add_column(name, justify="right")
-        table.add_column("", justify="right")
     measured = [name for name in directions if _differs(name, front, test)]
-    for name in measured:
-        table.add_column(f"{name}, test", justify="right")
-    table.add_column("how")
+    figures = [column for name in directions for column in (name, "")]
+    tested = [f"{name}, test" for name in measured]
+    table = table_of("Pareto front", right=(*figures, *tested), after="how")
     for one in [seed, *rest]:
         dominated = one.id == SEED_ID and one not in front
         cells: list[str] = []

@@ -182,7 +182,7 @@ class Proposing:
 
     def _sampling(self, grammar: Grammar | None) -> Sampling:
         config = self._variation.config
-        temperature, limit = self._rng.uniform(*config.temperature), self._rng.randint(*config.max_tokens)
+        temperature, limit = self._rng.uniform(*config.temperature), self._rng.randint(*config.reply_tokens)
         limit = limit + room(config.think) if grammar is not None else min(limit, config.thought_tokens)
         return Sampling(temperature, limit, self._rng.getrandbits(31))
 

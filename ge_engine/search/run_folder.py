@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ge_engine.config import RunConfig, config_to_dict
+from ge_engine.config import RunConfig, changeable, config_to_dict
 from ge_engine.errors import ConfigError, LedgerError, SeedError
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.genome import Seed
@@ -17,30 +17,6 @@ from ge_engine.registry import Registry
 from ge_engine.search.models import check_models
 from ge_engine.store.parts import parts_of
 from ge_engine.versions import Making, differences, made_with, sentence
-
-# What a later session of a run may change: how much and how fast, never what is compared. `checks` are among
-# what it was made with, beside the versions, which may change on demand.
-CHANGEABLE = frozenset(
-    {
-        "checks",
-        "generations",
-        "workers",
-        "memory_gib",
-        "sandbox",
-        "start_method",
-        "llm",
-        "max_evaluations",
-        "max_seconds",
-        "token_budget",
-        "cost_budget",
-        "price_in",
-        "price_out",
-        "stop_when",
-        "stall",
-        "rescore_seeds",
-        "trackers",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +123,7 @@ def _gone_when_refused(folder: Path) -> Iterator[None]:
 def _compared(config: RunConfig) -> dict[str, object]:
     """What must stay as it is; of an island, all but its language models."""
     plain = replace(config, island=tuple(replace(one, llm=()) for one in config.island))
-    values = {key: value for key, value in config_to_dict(plain).items() if key not in CHANGEABLE}
+    may_change = changeable()
+    values = {key: value for key, value in config_to_dict(plain).items() if key not in may_change}
     recipe = values.pop("recipe")
     return {**values, **{f"recipe.{key}": value for key, value in recipe.items()}}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ge_engine.config import RunConfig, config_from_dict
+from ge_engine.config import RunConfig, config_from_ledger
 from ge_engine.contracts import Probe, Reply
 from ge_engine.errors import LedgerError
 from ge_engine.outcome import Outcome, Scored
@@ -63,7 +63,7 @@ class History(Reader):
     def config(self) -> RunConfig:
         """The settings of the latest start of the run."""
         with reading("configuration"):
-            return config_from_dict(self._meta("config"))
+            return config_from_ledger(self._meta("config"))
 
     @property
     def directions(self) -> dict[str, Direction]:

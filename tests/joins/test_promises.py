@@ -18,8 +18,7 @@ import doubles
 import pytest
 from typer.testing import CliRunner
 
-from ge_engine import loop
-from ge_engine.cli import doctor
+from ge_engine import installation, loop
 from ge_engine.cli.app import app
 from ge_engine.evaluation.setup import chosen_sandbox
 from ge_engine.outcome import Scored
@@ -113,9 +112,9 @@ def test_a_fence_that_the_doctor_gets_wrong(
     """The kernels of other machines; what this one has is the same for the doctor as for a run."""
     _, lines = said()
     assert (chosen_sandbox("auto") == "bwrap") == lines["bubblewrap"].startswith("ok")
-    monkeypatch.setattr(doctor, "landlock_version", lambda: landlock)
-    monkeypatch.setattr(doctor.bubblewrap, "why_not", lambda: missing)
-    monkeypatch.setattr(doctor.network, "closed_by", lambda: closed)
+    monkeypatch.setattr(installation, "landlock_version", lambda: landlock)
+    monkeypatch.setattr(installation.bubblewrap, "why_not", lambda: missing)
+    monkeypatch.setattr(installation.network, "closed_by", lambda: closed)
     _, lines = said()
     for pattern in wanted:
         about = pattern.partition(":")[0]

@@ -92,9 +92,9 @@ CASES: dict[str, Case] = {
     "optimizer": Case(
         lambda seen: set(seen.optimizers), [("seed", {"Adagrad"}), ("sgd", {"SGD"}), ("adamw", {"AdamW"})]
     ),
-    "lr": Case(lambda seen: seen.rates, [(0.05, [0.05] * 4), (0.2, [0.2] * 4)], {"schedule": "constant"}),
+    "lr": Case(lambda seen: seen.rates, [(0.05, [0.05] * 4), (0.2, [0.2] * 4)], {"lr_schedule": "constant"}),
     "weight_decay": Case(lambda seen: seen.decays, [(0.0, [0.0] * 4), (0.01, [0.01] * 4)]),
-    "schedule": Case(
+    "lr_schedule": Case(
         lambda seen: seen.rates,
         [
             ("constant", pytest.approx([0.05] * 20)),

@@ -132,7 +132,7 @@ def _begin(
         model=prepared,
         network=network,
         optimizer=optimizer,
-        scheduler=LRScheduler(optimizer, recipe.schedule, recipe.epochs * steps_per_epoch),
+        scheduler=LRScheduler(optimizer, recipe.lr_schedule, recipe.epochs * steps_per_epoch),
         shuffle_rng=torch.Generator().manual_seed(rng_seed),
         ema=Ema(network, recipe.ema) if recipe.ema else None,
         scaler=accelerator.scaler,

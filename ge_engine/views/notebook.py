@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ge_engine.cli.markup import table, text
-from ge_engine.cli.outcomes import number
-from ge_engine.cli.progress import Progress
-from ge_engine.cli.view import View, constants, heading_line, line_of, status_rows
 from ge_engine.config import RunConfig
 from ge_engine.outcome import storable
+from ge_engine.views.live import View, constants, heading_line, line_of, status_rows
+from ge_engine.views.markup import table, text
+from ge_engine.views.outcomes import number
+from ge_engine.views.progress import Progress
 
 PERIOD = 0.5
 """Seconds between two changes of the display."""

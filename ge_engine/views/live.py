@@ -15,13 +15,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.cli.console import err
-from ge_engine.cli.outcomes import counted, number
-from ge_engine.cli.privileges import root_warning
-from ge_engine.cli.progress import Progress
 from ge_engine.config import RunConfig
 from ge_engine.places import shown
 from ge_engine.population import SEED_ID
+from ge_engine.privileges import root_warning
+from ge_engine.views.console import err, table_of
+from ge_engine.views.outcomes import counted, number
+from ge_engine.views.progress import Progress
 
 NEAR_CHANCE = 0.1
 """The share of the way from guessing to no mistake, below which a seed has hardly learnt."""
@@ -66,7 +66,7 @@ def heading_line(folder: Path, config: RunConfig) -> Text:
 def constants(config: RunConfig) -> str:
     """The settings that make a run comparable, in one paragraph."""
     low, high = config.temperature
-    least, most = config.max_tokens
+    least, most = config.reply_tokens
     return (
         f"{counted(config.generations, 'generation')} of {config.population}, p_mating {config.p_mating:g}, "
         f"p_mutation {config.p_mutation:g}, p_eot {config.p_eot:g}, {config.eot_elites} EoT elites, "
@@ -78,10 +78,11 @@ def constants(config: RunConfig) -> str:
 def _scoring(config: RunConfig) -> str:
     if config.evaluator != "train":
         return f"scored by {config.evaluator_argument or config.evaluator}"
+    recipe = config.recipe
     return (
-        f"{counted(config.recipe.epochs, 'epoch')}, batch {config.recipe.batch_size}, "
-        f"lr {config.recipe.lr:g}, {config.recipe.schedule} schedule, decay {config.recipe.weight_decay:g}, "
-        f"images of {f'{config.recipe.image_size} px' if config.recipe.image_size else 'their own size'}"
+        f"{counted(recipe.epochs, 'epoch')}, batch {recipe.batch_size}, "
+        f"lr {recipe.lr:g}, {recipe.lr_schedule} schedule, decay {recipe.weight_decay:g}, "
+        f"images of {f'{recipe.image_size} px' if recipe.image_size else 'their own size'}"
     )
 
 
@@ -164,7 +165,7 @@ def _scores(objectives: Mapping[str, float]) -> str:
 
 
 class PlainView:
-    """One line an event."""
+    """One line per event."""
 
     def __init__(self, heading: Heading) -> None:
         self._heading = heading
@@ -204,7 +205,7 @@ class LiveView:
 
 
 def status_rows(p: Progress) -> list[tuple[str, str]]:
-    """How the run stands, as a label and a value each."""
+    """How the run stands, as pairs of a label and a value."""
     ladder = ", ".join(f"{count} {stage}" for stage, count in p.rejected.most_common(4))
     return [
         ("generation", f"{_place(p)} ({p.phase})"),
@@ -225,10 +226,7 @@ def _time(p: Progress) -> str:
 
 
 def _front_table(progress: Progress) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("front")
-    for name in progress.directions:
-        table.add_column(name, justify="right")
+    table = table_of("front", right=progress.directions)
     for identity, objectives in progress.front[:8]:
         table.add_row(identity, *(number(name, objectives[name]) for name in progress.directions))
     return table

@@ -64,6 +64,18 @@ def program() -> str:
     return os.path.relpath(beside)
 
 
+def table_of(*left: str, right: Iterable[str] = (), after: str | None = None) -> Table:
+    """A table without lines: its columns stand to the left, then to the `right`, then one `after` them."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in left:
+        table.add_column(name)
+    for name in right:
+        table.add_column(name, justify="right")
+    if after is not None:
+        table.add_column(after)
+    return table
+
+
 def print_table(table: Table) -> None:
     """A table; where no terminal shows it, without the spaces that fill its last column."""
     if out.is_terminal:

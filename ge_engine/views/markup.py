@@ -18,7 +18,7 @@ def text(raw: object) -> str:
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table with a heading a column."""
+    """A table with one heading per column."""
     top = "".join(f'<th scope="col">{text(name)}</th>' for name in head)
     body = "".join("<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return (

@@ -71,7 +71,16 @@ def load_side(reference: str) -> Side:
         return Side(reference, require_genome(individual), history.config)
 
 
-def load_with_seed(reference: str) -> tuple[Side, Side]:
+def sides_of(a: str, b: str | None) -> tuple[Side, Side]:
+    """Two sides to compare; a lone `RUN:ID` has the seed of its run as the other."""
+    if b is not None:
+        return load_side(a), load_side(b)
+    if is_individual(a):
+        return _load_with_seed(a)
+    raise ConfigError(f"There is nothing to compare {a} with.", "Name a second file, or RUN:ID alone.")
+
+
+def _load_with_seed(reference: str) -> tuple[Side, Side]:
     """The seed of the run and the individual, for a lone `RUN:ID`."""
     folder, identity = split_reference(reference)
     with History(folder) as history:

@@ -1,0 +1,97 @@
+"""The settings as keywords of `evolve`. Made by `python tests/test_keywords.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+
+class RecipeSettings(TypedDict, total=False):
+    """The fields of `ge_engine.config.Recipe`."""
+
+    epochs: int
+    batch_size: int
+    lr: float
+    optimizer: str
+    weight_decay: float
+    lr_schedule: str
+    augment: bool
+    jitter: float
+    label_smoothing: float
+    train_limit: int
+    image_size: int
+    channels: int
+    precision: str
+    ema: float
+    norm_batches: int
+    validation_share: float
+
+
+class IslandSettings(TypedDict, total=False):
+    """The fields of `ge_engine.config.Island`."""
+
+    llm: str | Sequence[str]
+    personas: str | Sequence[str]
+
+
+class Settings(TypedDict, total=False):
+    """The fields of `ge_engine.config.RunConfig`."""
+
+    task: str
+    skip_broken: bool
+    entry: str
+    blocks: str | Sequence[str]
+    dead_blocks: bool
+    evaluator: str
+    evaluator_argument: str
+    objectives: str | Sequence[str]
+    constraints: str | Sequence[str]
+    llm: str | Sequence[str]
+    grammar: str
+    repairs: int
+    repair_texts: bool
+    think: int
+    thought_tokens: int
+    reply_tokens: tuple[int, int]
+    temperature: tuple[float, float]
+    price_in: float
+    price_out: float
+    generations: int
+    population: int
+    random_seed: int
+    operators: str | Sequence[str]
+    checks: str | Sequence[str]
+    schedule: str
+    adaptive: bool
+    islands: int
+    migrate_every: int
+    migrants: int
+    elites: int
+    eot_elites: int
+    p_mating: float
+    p_mutation: float
+    p_eot: float
+    personas: str | Sequence[str]
+    parent_selector: str
+    elite_selector: str
+    max_slowdown: float
+    halving: bool
+    halving_rate: int
+    rescore_seeds: int
+    timeout: float
+    sandbox: str
+    start_method: str
+    workers: int
+    threads: int
+    processes_per_candidate: int
+    gpus_per_candidate: int
+    memory_gib: float
+    trackers: str | Sequence[str]
+    max_evaluations: int
+    max_seconds: float
+    token_budget: int
+    cost_budget: float
+    stop_when: str
+    stall: int
+    island: Sequence[IslandSettings]
+    recipe: RecipeSettings
