@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ NETWORKS = {
 ALL = pytest.mark.parametrize("name", NETWORKS)
 
 
-def measured(name: str, genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
+def measured(name: str, genomes: Sequence[Genome], seconds: float = 1e9) -> Future[tuple[Size | None, ...]]:
     """Sizes of variants of an example, built here: it is no stranger's."""
     found = sizes_of(
         [genome.source for genome in genomes],
@@ -36,7 +37,7 @@ def measured(name: str, genomes: Sequence[Genome]) -> Future[tuple[Size | None, 
         lambda module: eval(NETWORKS[name][1], vars(module)),
         TaskShape(3, SIZE, CLASSES),
         2**31,
-        1e9,
+        seconds,
     )
     future: Future[tuple[Size | None, ...]] = Future()
     future.set_result(tuple(Size(*size) if size else None for size in found))
@@ -93,3 +94,11 @@ def test_an_exponent_that_is_taken_for_a_size() -> None:
     assert any(text.startswith("width 8") for text in texts)
     assert not [text for text in texts if text.startswith("a number")]
     assert [move.kind for move in moves_of(code) if move.text.startswith("padding 1")] == ["number"] * 3
+
+
+def test_moves_that_a_busy_machine_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes take an hour of the clock between any two variants: none is left out."""
+    hours = count()
+    monkeypatch.setattr("time.monotonic", lambda: 3600.0 * next(hours))
+    seed = Seed.load(EXAMPLES / "resnet.py").genome
+    assert all(measured("resnet", [seed] * 4, 60.0).result())

@@ -39,7 +39,8 @@ from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome
 
 PROBE_SECONDS, PROBE_SLOWDOWN = 5.0, 20.0
-SIZING_SECONDS = 30.0
+SIZING_SECONDS, SIZING_PATIENCE = 150.0, 5.0
+"""Seconds that the sizes of variants may take, and how many times the timeout of a training at most."""
 
 
 @contextmanager
@@ -169,7 +170,8 @@ class TrainEvaluation(Evaluation):
         if not genomes:
             return finished(())
         variants = tuple(genome.source.decode("latin-1") for genome in genomes)
-        spec = self._spec("size", genomes[0], 0, "validation", min(SIZING_SECONDS, self.timeout))
+        seconds = min(SIZING_SECONDS, SIZING_PATIENCE * self.timeout)
+        spec = self._spec("size", genomes[0], 0, "validation", seconds)
         spec = replace(spec, source="", variants=variants)
         return then(
             self.executor.submit(spec),

@@ -29,10 +29,11 @@ def sizes_of(
     seconds: float,
 ) -> list[tuple[int, float] | None]:
     """(parameters, FLOPs per image) of each source's network; None for one that does not build, that does not
-    answer with one row of logits per image, or that `seconds` do not reach."""
-    until = time.monotonic() + seconds
+    answer with one row of logits per image, or that `seconds` of the
+    processor's time do not reach: a busy machine leaves out no more than an idle one."""
+    until = time.process_time() + seconds
     return [
-        _size(source, address, build, shape, memory) if time.monotonic() < until else None
+        _size(source, address, build, shape, memory) if time.process_time() < until else None
         for source in sources
     ]
 

@@ -36,8 +36,8 @@ from ge_engine.evaluation.train.step_timer import TooSlow
 from ge_engine.evaluation.train.trainer import train
 from ge_engine.profile import rows_of
 
-SIZING_SHARE = 0.8
-"""The part of a sizing job's time after which no further variant is built."""
+SIZING_SHARE = 0.2
+"""The processor's time after which a sizing job builds no further variant, as a part of its timeout."""
 _now = time.monotonic
 
 
