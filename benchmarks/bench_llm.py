@@ -41,7 +41,7 @@ from ge_engine.outcome import Rejected, Scored, Skipped
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual
 from ge_engine.registry import Registry, load_registry
-from ge_engine.validate import CheckPipeline, Trial
+from ge_engine.search.check_pipeline import CheckPipeline, Trial
 
 SEED_FILE = Path(__file__).parents[1] / "examples" / "exquisitenet_v2.py"
 DIRECTIONS: dict[str, Direction] = {"accuracy": "max", "parameters": "min"}

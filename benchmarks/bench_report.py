@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import synthetic  # noqa: E402
 
+from ge_engine.ledger.history import History  # noqa: E402
 from ge_engine.report import build_page, draw, read_run  # noqa: E402
-from ge_engine.store.history import History  # noqa: E402
 
 MOST_SECONDS = 10.0
 MOST_BYTES = 20_000_000

@@ -17,7 +17,7 @@ from pathlib import Path
 from ge_engine.genome import Block, Genome, Seed
 from ge_engine.outcome import Rejected
 from ge_engine.patch import apply, parse_patch
-from ge_engine.reply import extract
+from ge_engine.replies.extraction import extract
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_MS = 5.0

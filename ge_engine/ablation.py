@@ -13,9 +13,9 @@ from ge_engine import loop
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Seed
+from ge_engine.ledger.history import History
 from ge_engine.pareto import Point, box, growth, losses
 from ge_engine.registry import Registry
-from ge_engine.store.history import History
 
 SIGNIFICANT = 0.05
 DEALS = 100_000

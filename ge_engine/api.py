@@ -19,18 +19,18 @@ from typing import Unpack
 
 from ge_engine.changes import diff_genomes
 from ge_engine.config import RunConfig, load_config
+from ge_engine.config.keywords import IslandSettings, RecipeSettings, Settings
 from ge_engine.contracts import Probe
 from ge_engine.errors import ConfigError, SeedError
+from ge_engine.evaluation.trial import probe_genome
 from ge_engine.events import Observe
 from ge_engine.genome import Genome, Seed, select_addresses
-from ge_engine.keywords import IslandSettings, RecipeSettings, Settings
+from ge_engine.ledger.history import History
 from ge_engine.loop import run as run_engine
 from ge_engine.population import Child, Individual
-from ge_engine.references import load_side, require_genome, sides_of
 from ge_engine.registry import load_registry
 from ge_engine.runs import Blocks, Changes, Run
-from ge_engine.store.history import History
-from ge_engine.trial import probe_genome
+from ge_engine.runs.references import load_side, require_genome, sides_of
 from ge_engine.views.display import open_display
 
 __all__ = [

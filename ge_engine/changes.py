@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ge_engine.code.line_diff import WordKind, equal_runs, with_ends, word_pieces
-from ge_engine.code.syntax import normalised
 from ge_engine.genome import Block, Genome, Segment
+from ge_engine.source.line_diff import WordKind, equal_runs, with_ends, word_pieces
+from ge_engine.source.syntax import normalised
 
 ChangeKind = Literal["added", "removed", "changed", "renamed", "moved", "layout"]
 MODULE = "<module>"

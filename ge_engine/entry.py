@@ -10,13 +10,13 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ge_engine.code.builders import Builders, unchained
-from ge_engine.code.names import BUILTINS
-from ge_engine.code.parameters import Parameter
-from ge_engine.code.syntax import DEFINITIONS, dotted, is_main_guard, unparsed
-from ge_engine.code.task_facts import Facts, counts_classes, fact_of, written
 from ge_engine.errors import SeedError
 from ge_engine.genome import Genome
+from ge_engine.source.builders import Builders, unchained
+from ge_engine.source.names import BUILTINS
+from ge_engine.source.parameters import Parameter
+from ge_engine.source.syntax import DEFINITIONS, dotted, is_main_guard, unparsed
+from ge_engine.source.task_facts import Facts, counts_classes, fact_of, written
 
 CONFIG_NAMES = ("config", "cfg", "configuration", "conf", "hparams", "args", "opt", "params", "settings")
 _PRETRAINED_FIELDS = ("num_labels",)

@@ -14,12 +14,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ge_engine.code import segmenter
-from ge_engine.code.bindings import UNTOLD, imported, merge
-from ge_engine.code.blocks import Block, conditional_reason, list_blocks, method_reason, own_reason
-from ge_engine.code.facts import Kind, Signature, Span
-from ge_engine.code.segments import Segment, defines, needed_helpers
 from ge_engine.errors import SeedError
+from ge_engine.source import segmenter
+from ge_engine.source.bindings import UNTOLD, imported, merge
+from ge_engine.source.blocks import Block, conditional_reason, list_blocks, method_reason, own_reason
+from ge_engine.source.facts import Kind, Signature, Span
+from ge_engine.source.segments import Segment, defines, needed_helpers
 
 __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "differing", "select_addresses"]
 

@@ -13,9 +13,9 @@ from ge_engine import __version__
 from ge_engine.errors import GeError
 from ge_engine.evaluation.sandbox import bubblewrap, network
 from ge_engine.evaluation.sandbox.landlock import landlock_version
+from ge_engine.evaluation.sandbox.privileges import root_warning
 from ge_engine.evaluation.worker.spawn import chosen_start_method
 from ge_engine.llm.embedded import cached_model
-from ge_engine.privileges import root_warning
 from ge_engine.registry import load_registry
 
 State = Literal["ok", "note", "missing"]

@@ -10,6 +10,7 @@ from ge_engine.errors import ConfigError
 from ge_engine.events import Observe
 from ge_engine.genome import Seed
 from ge_engine.ledger import History
+from ge_engine.ledger.foreign import confirmed
 from ge_engine.registry import Registry
 from ge_engine.search.addresses import Addresses
 from ge_engine.search.finalists import Result, finalists, test_finalists
@@ -22,7 +23,6 @@ from ge_engine.search.selection import Selection
 from ge_engine.search.services import RunServices, checks_of, variations_of
 from ge_engine.search.session import Session, opened_session
 from ge_engine.search.survey import Surveys
-from ge_engine.store.foreign import confirmed
 
 __all__ = ["Result", "rescore", "run"]
 

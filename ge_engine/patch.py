@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from ge_engine.code import style
-from ge_engine.code.addressing import Target, find_definition, locate
-from ge_engine.code.bindings import bound_names, imported
-from ge_engine.code.contract import check_contract
-from ge_engine.code.dependencies import Dependencies, find_dependencies
-from ge_engine.code.digests import digest
-from ge_engine.code.facts import decorator_names
-from ge_engine.code.names import free_names
-from ge_engine.code.renaming import print_helpers, renamed
-from ge_engine.code.segments import needed_helpers
-from ge_engine.code.splicing import rewritten
-from ge_engine.code.syntax import (
+from ge_engine.genome import Genome, Segment, Span
+from ge_engine.outcome import Rejected
+from ge_engine.source import style
+from ge_engine.source.addressing import Target, find_definition, locate
+from ge_engine.source.bindings import bound_names, imported
+from ge_engine.source.contract import check_contract
+from ge_engine.source.dependencies import Dependencies, find_dependencies
+from ge_engine.source.digests import digest
+from ge_engine.source.facts import decorator_names
+from ge_engine.source.names import free_names
+from ge_engine.source.renaming import print_helpers, renamed
+from ge_engine.source.segments import needed_helpers
+from ge_engine.source.splicing import rewritten
+from ge_engine.source.syntax import (
     Definition,
     SyntaxFault,
     compiles,
@@ -29,8 +31,6 @@ from ge_engine.code.syntax import (
     parse,
     split_lines,
 )
-from ge_engine.genome import Genome, Segment, Span
-from ge_engine.outcome import Rejected
 
 
 @dataclass(frozen=True, slots=True)

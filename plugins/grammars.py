@@ -7,7 +7,7 @@ from ge_engine.grammar import block, diff, edits, moves, reasoning_prefix
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, parse_patch
-from ge_engine.reply import Form, edited, extract
+from ge_engine.replies.extraction import Form, edited, extract
 
 
 class Edits(Grammar):

@@ -77,7 +77,7 @@ class Replay(Cheap):
         _require(
             argument, "The model replay wants a run.", "Give --llm replay:RUN, a folder that a run made."
         )
-        from ge_engine.store.history import read_replies
+        from ge_engine.ledger.history import read_replies
 
         return ReplayModel(f"replay:{argument}", read_replies(Path(argument)), Path(argument))
 

@@ -24,7 +24,7 @@ import doubles
 
 from ge_engine import loop
 from ge_engine.config import RunConfig
-from ge_engine.store.history import History
+from ge_engine.ledger.history import History
 
 HERE = Path(__file__).resolve().parent
 SIZE = 20

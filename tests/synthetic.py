@@ -13,16 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ge_engine.code.segments import Segment
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Prompt, Reply, Sampling
 from ge_engine.genome import Genome, Seed
 from ge_engine.ledger import Ledger, Settled
+from ge_engine.ledger.records import Call
+from ge_engine.ledger.score_key import TEST, VALIDATION
 from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.pareto import Direction, losses, non_dominated
 from ge_engine.population import SEED_ID, Individual, Step, individual_id
-from ge_engine.store.records import Call
-from ge_engine.store.score_key import TEST, VALIDATION
+from ge_engine.source.segments import Segment
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "exquisitenet_v2.py"
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\"><b>bold</b>&amp;${1+1}\u2028</style><!--"

@@ -13,7 +13,7 @@ from ge_engine.ablation import ARMS, ablate, compare, rank_sum, smallest_p_value
 from ge_engine.cli.ablate import print_arms
 from ge_engine.contracts import LanguageModelFactory
 from ge_engine.errors import ConfigError
-from ge_engine.store.history import History
+from ge_engine.ledger.history import History
 
 REGISTRY = doubles.registry()
 

@@ -13,8 +13,8 @@ import pytest
 from ge_engine import loop
 from ge_engine.contracts import Constraint, Probe, Target
 from ge_engine.genome import Genome
+from ge_engine.ledger.history import History
 from ge_engine.outcome import Rejected
-from ge_engine.store.history import History
 
 REGISTRY = doubles.registry()
 

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transform_seed import TEXT, genome_of, patch_of, refusal, rewrite
 
-from ge_engine.code.bindings import bound_names, scope_names
-from ge_engine.code.dependencies import Dependencies, find_dependencies
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 from ge_engine.patch import apply, transplant, undefined_names
+from ge_engine.source.bindings import bound_names, scope_names
+from ge_engine.source.dependencies import Dependencies, find_dependencies
 
 BLOCK = "def make_norm(channels):\n    return nn.BatchNorm2d(channels, eps=%s)\n"
 

@@ -18,7 +18,7 @@ from ge_engine import ledger as ledger_room
 from ge_engine import loop
 from ge_engine.errors import LedgerError
 from ge_engine.ledger import Ledger, check
-from ge_engine.store.history import History
+from ge_engine.ledger.history import History
 
 REGISTRY = doubles.registry()
 SETTINGS: dict[str, Any] = {"generations": 3, "population": 10, "repairs": 1}

@@ -12,8 +12,8 @@ from test_operators import context, scored
 
 from ge_engine import loop
 from ge_engine.config import load_config
+from ge_engine.ledger.history import History
 from ge_engine.outcome import Failed, Skipped
-from ge_engine.store.history import History
 from ge_engine.views.live import open_view
 
 REGISTRY = doubles.registry()

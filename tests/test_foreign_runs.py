@@ -15,11 +15,10 @@ import pytest
 from ge_engine import loop
 from ge_engine.errors import ConfigError, LedgerError
 from ge_engine.genome import Seed
-from ge_engine.ledger import Ledger
+from ge_engine.ledger import Ledger, foreign
+from ge_engine.ledger.foreign import confirmed
+from ge_engine.ledger.history import History
 from ge_engine.search.rescoring import OwnSettings
-from ge_engine.store import foreign
-from ge_engine.store.foreign import confirmed
-from ge_engine.store.history import History
 
 Ge = Callable[..., tuple[int, str, str]]
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"

@@ -23,7 +23,7 @@ from ge_engine.errors import SeedError
 from ge_engine.genome import Genome, Seed, differing, select_addresses
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply, parse_patch, transplant, undefined_names
-from ge_engine.reply import Extraction, extract
+from ge_engine.replies.extraction import Extraction, extract
 
 EXAMPLES = int(os.environ.get("GE_FUZZ_EXAMPLES", "30"))
 fuzz = settings(

@@ -27,7 +27,7 @@ from ge_engine.llm.local import LocalModel
 from ge_engine.llm.uniform import UniformModel, byte_tokenizer
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply
-from ge_engine.reply import Extraction, edited, extract
+from ge_engine.replies.extraction import Extraction, edited, extract
 from ge_engine.search.prompting import _with_room
 from ge_plugins.grammars import Block, Diff, Edits
 

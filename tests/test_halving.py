@@ -22,14 +22,14 @@ from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.command import CommandEvaluation
 from ge_engine.ledger import Ledger
+from ge_engine.ledger.history import History
+from ge_engine.ledger.score_key import VALIDATION, ScoreKey
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.pareto import best_first
 from ge_engine.population import Direction
 from ge_engine.search.event_loop import EventLoop
 from ge_engine.search.halving import Halving, stages_of, survivors
 from ge_engine.search.scoring import Scoring
-from ge_engine.store.history import History
-from ge_engine.store.score_key import VALIDATION, ScoreKey
 from ge_plugins.evaluators import CommandEvaluator
 from tests.evaluation import data, genome, shop, source
 

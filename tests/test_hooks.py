@@ -16,11 +16,11 @@ import pytest
 from ge_engine import hookspecs
 from ge_engine.errors import ConfigError
 from ge_engine.hookspecs import DeprecatedHook, hookspec
+from ge_engine.ledger.history import History
 from ge_engine.loop import run
 from ge_engine.outcome import Rejected
 from ge_engine.registry import Registry, load_registry
 from ge_engine.search.resolution import objectives_of
-from ge_engine.store.history import History
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "hooks.md"
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("ge_"))

@@ -10,12 +10,12 @@ import doubles
 
 from ge_engine import loop
 from ge_engine.contracts import Context, Goal, Operator, Probe, Prompt, Proposal
+from ge_engine.ledger.history import History
 from ge_engine.outcome import Rejected, Scored, Skipped
 from ge_engine.patch import Patch
 from ge_engine.population import SEED_ID, Individual
 from ge_engine.registry import Registry, load_registry
-from ge_engine.store.history import History
-from ge_engine.validate import CheckPipeline, Trial, nobody
+from ge_engine.search.check_pipeline import CheckPipeline, Trial, nobody
 from ge_plugins.operators import fenced
 from ge_plugins.probe_checks import ge_checks
 

@@ -16,7 +16,7 @@ import pytest
 
 from ge_engine import loop
 from ge_engine.evaluation.futures import then
-from ge_engine.store.history import History
+from ge_engine.ledger.history import History
 from tests.evaluation import genome, shop
 
 

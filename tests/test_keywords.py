@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from ge_engine import keywords
-from ge_engine.config import Island, Recipe, RunConfig
+from ge_engine.config import Island, Recipe, RunConfig, keywords
 
 TABLES = {"RecipeSettings": Recipe, "IslandSettings": Island, "Settings": RunConfig}
 NESTED = {Recipe: "RecipeSettings", tuple[Island, ...]: "Sequence[IslandSettings]"}

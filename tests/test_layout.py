@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transform_seed import genome_of, rewrite
 
 from ge_engine.genome import Genome
-from ge_engine.reply import Extraction, extract
+from ge_engine.replies.extraction import Extraction, extract
 
 BLANKS = {
     "a space after the last line of a class": "class A:\n    def f(self):\n        return 3 \n",

@@ -18,13 +18,12 @@ from hypothesis import strategies as st
 
 from ge_engine.contracts import ModuleProfile, Probe, Prompt, Reply, Sampling
 from ge_engine.errors import LedgerError
-from ge_engine.ledger import Ledger, Settled, exists, read_replies
+from ge_engine.ledger import Ledger, Settled, exists, read_replies, records
+from ge_engine.ledger.history import History
+from ge_engine.ledger.score_key import VALIDATION, ScoreKey
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Individual, RejectedChild, Step, individuals_of
-from ge_engine.store import records
-from ge_engine.store.history import History
-from ge_engine.store.score_key import VALIDATION, ScoreKey
 
 SEED = doubles.seed()
 

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from ge_engine import evolve
 from ge_engine.cli.app import app
 from ge_engine.ledger import History, Ledger, check
-from ge_engine.store.replicates import replicates
-from ge_engine.store.schema import SCHEMA_VERSION, STATEMENTS, as_current
-from ge_engine.store.score_key import ScoreKey
+from ge_engine.ledger.replicates import replicates
+from ge_engine.ledger.schema import SCHEMA_VERSION, STATEMENTS, as_current
+from ge_engine.ledger.score_key import ScoreKey
 
 LEDGERS = Path(__file__).resolve().parent / "ledgers"
 STAGE = ScoreKey(epochs=1)

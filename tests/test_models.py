@@ -23,9 +23,9 @@ from ge_engine.contracts import (
     Sampling,
 )
 from ge_engine.errors import ConfigError, ModelError, PluginError, SeedError
+from ge_engine.ledger.history import History
 from ge_engine.search.credit import Credit
 from ge_engine.search.models import Models, split_weights
-from ge_engine.store.history import History
 
 EVEN = Credit().odds
 

@@ -14,11 +14,11 @@ import pytest
 from ge_engine.blaming import blamed_objective, blamed_tasks
 from ge_engine.contracts import Candidate, Context, Evaluator, LanguageModelFactory, Objective, Prompt, Task
 from ge_engine.errors import PluginError
+from ge_engine.ledger.history import History
 from ge_engine.loop import run
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
 from ge_engine.registry import Registry
-from ge_engine.store.history import History
 
 REGISTRY = doubles.registry()
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ge_engine.contracts import ModuleProfile, Probe
+from ge_engine.ledger.records import probe_from_json, probe_to_json
 from ge_engine.profile import block_profiles, maps_to_one, modules_of, rows_of
-from ge_engine.store.records import probe_from_json, probe_to_json
 from tests.evaluation import NET_PARAMETERS, genome, probe_here, shop, source
 
 CONV_FLOPS = 2 * 16 * 16 * 8 * 27

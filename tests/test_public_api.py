@@ -29,7 +29,7 @@ CHOSEN = {
     ),
     "profile": ("BlockProfile", "ModuleProfile", "block_profiles"),
     "registry": ("choose", "load_registry"),
-    "reply": ("Form", "edited", "extract"),
+    "replies.extraction": ("Form", "edited", "extract"),
     "structure.moves": ("module_classes", "moves_of"),
     "grammar.block": ("constraint", "form", "instructions"),
     "grammar.diff": ("INSTRUCTIONS", "constraint"),
@@ -46,7 +46,7 @@ CHOSEN = {
     "llm.local": ("folder_or_name", "load_local"),
     "llm.server": ("check_server", "open_server"),
     "llm.uniform": ("UniformModel",),
-    "store.history": ("read_replies",),
+    "ledger.history": ("read_replies",),
     "population": ("Individual", "Step", "dominates", "pareto_front"),
     "config": ("Recipe", "RunConfig", "load_config"),
 }

@@ -13,10 +13,10 @@ import pytest
 from ge_engine import loop
 from ge_engine.config import config_from_dict
 from ge_engine.genome import Seed
+from ge_engine.ledger.history import History
+from ge_engine.ledger.records import from_json
+from ge_engine.ledger.score_key import ScoreKey
 from ge_engine.registry import load_registry
-from ge_engine.store.history import History
-from ge_engine.store.records import from_json
-from ge_engine.store.score_key import ScoreKey
 
 SEED = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"
 

@@ -14,7 +14,7 @@ from transform_seed import FORWARD, SE_WIDE, TEXT, genome_of
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply, parse_patch
-from ge_engine.reply import Extraction, extract
+from ge_engine.replies.extraction import Extraction, extract
 
 GENOME = genome_of()
 

@@ -8,11 +8,11 @@ from reply_shapes import fence
 from test_reply import GENOME, meant, outcome
 from transform_seed import FORWARD, SE_WIDE, genome_of, rewrite
 
-from ge_engine.code.editing import edited
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply, parse_patch
-from ge_engine.reply import Extraction, extract
+from ge_engine.replies.editing import edited
+from ge_engine.replies.extraction import Extraction, extract
 
 SE = GENOME.blocks["SE"].code + "\n"
 LINE = next(line for line in SE.split("\n") if "F.relu" in line)

@@ -10,13 +10,13 @@ from reply_shapes import fence
 from test_reply_forms import FORMS, GENOME, TARGET
 from transform_seed import SE_WIDE
 
-from ge_engine.code.addressing import locate
-from ge_engine.code.answer import MAX_CHARACTERS, MAX_LINES, cut_into_fences
-from ge_engine.code.block_match import MAX_WORK, BlockMatcher, TooMuch
 from ge_engine.contracts import Reply
 from ge_engine.grammar.reasoning_prefix import Thinking
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
+from ge_engine.replies.answer import MAX_CHARACTERS, MAX_LINES, cut_into_fences
+from ge_engine.replies.block_match import MAX_WORK, BlockMatcher, TooMuch
+from ge_engine.source.addressing import locate
 
 SECONDS = 60.0
 """Of processor time. The slowest of these replies takes one; where the work grows with the square of the

@@ -22,11 +22,11 @@ import synthetic
 from ge_engine.config import RunConfig
 from ge_engine.genome import Seed
 from ge_engine.ledger import Ledger, Settled
+from ge_engine.ledger.history import History
 from ge_engine.population import SEED_ID, Individual
 from ge_engine.report import RunData, build_page, draw, read_run
 from ge_engine.report.images import write_figures
 from ge_engine.report.serve import PageServer, ledger_stamp
-from ge_engine.store.history import History
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,6 +13,8 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ge_engine.ledger.history import History
+from ge_engine.ledger.statistics import operator_stats, statistics
 from ge_engine.pareto import pareto_front
 from ge_engine.report import RunData, read_run
 from ge_engine.report.counts import (
@@ -29,8 +31,6 @@ from ge_engine.report.counts import (
 from ge_engine.report.data import LONGEST_NAME, MOST_NAMES, MOST_POINTS, Row, read_curve, spaced
 from ge_engine.report.drawing import written
 from ge_engine.report.figures import success as success_figure
-from ge_engine.store.history import History
-from ge_engine.store.statistics import operator_stats, statistics
 
 RUNGS = ("extract", "compile", "contract", "names", "unchanged", "seen", "build", "shape", "gradient")
 

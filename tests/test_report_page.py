@@ -18,10 +18,10 @@ import synthetic
 from typer.testing import CliRunner
 
 from ge_engine.cli.app import app
+from ge_engine.ledger.history import History
 from ge_engine.report import RunData, build_page, draw, read_run
 from ge_engine.report.page import LIBRARY
 from ge_engine.report.theme import COLOURS
-from ge_engine.store.history import History
 
 # Of npm's plotly.js-basic-dist-min 4.1.1.
 LIBRARY_SHA256 = "99784e3abfb07b142a15e521a439e6d9addceadb3f79553fd24c72774f0649ba"

@@ -16,9 +16,9 @@ import pytest
 import synthetic
 
 from ge_engine.errors import ConfigError, LedgerError
+from ge_engine.ledger.history import History
 from ge_engine.report import build_page, draw, read_run
 from ge_engine.report.serve import HOST, PageServer, ledger_stamp
-from ge_engine.store.history import History
 
 
 @contextmanager

@@ -17,14 +17,14 @@ from ge_engine import loop
 from ge_engine.cli.app import app
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
-from ge_engine.export import rescored_line
+from ge_engine.ledger.history import History
+from ge_engine.ledger.replicates import Spread, replicates, spreads
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.population import SEED_ID
 from ge_engine.report.data import read_run
 from ge_engine.report.payload import rows
+from ge_engine.runs.export import rescored_line
 from ge_engine.search.rescoring import OwnSettings
-from ge_engine.store.history import History
-from ge_engine.store.replicates import Spread, replicates, spreads
 from tests.evaluation import data, genome, outcome_of, shop
 
 BASE = doubles.config().random_seed

@@ -13,9 +13,9 @@ import virtual
 
 from ge_engine import loop
 from ge_engine.ledger import check
+from ge_engine.ledger.history import History
 from ge_engine.registry import Registry
 from ge_engine.search import event_loop
-from ge_engine.store.history import History
 
 REGISTRY = doubles.registry()
 STEADY: dict[str, Any] = {"schedule": "steady", "generations": 4, "population": 10, "workers": 2}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from servers import Script, misbehaving
 
+from ge_engine.ledger.history import History
 from ge_engine.llm.forms import FORMS
-from ge_engine.store.history import History
 
 KEY = "sk-very-secret-0123456789abcdef"
 PLAIN = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"

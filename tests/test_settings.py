@@ -15,9 +15,9 @@ from ge_engine.api import evolve
 from ge_engine.cli.app import app
 from ge_engine.cli.options import RENAMED, SHORTCUTS, chosen_settings
 from ge_engine.config import changeable, config_from_ledger, load_config, settings
+from ge_engine.config.setting import GROUPS
 from ge_engine.errors import ConfigError
-from ge_engine.setting import GROUPS
-from ge_engine.store.history import History
+from ge_engine.ledger.history import History
 
 ROOT = Path(__file__).resolve().parent.parent
 OLD = ROOT / "tests" / "ledgers" / "version_0_1_0"
@@ -25,7 +25,7 @@ ADDED = '    patience: int = setting(3, "Weeks to wait.", SEARCH, at_least(1), c
 EDITED = """
 import importlib.util, sys, types
 from pathlib import Path
-name, line = "ge_engine.run_config", sys.argv[1]
+name, line = "ge_engine.config.run_config", sys.argv[1]
 spec = importlib.util.find_spec(name)
 before, fields, after = Path(spec.origin).read_text().partition("    generations: int = setting(")
 module = sys.modules[name] = types.ModuleType(name)

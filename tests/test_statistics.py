@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from ge_engine import loop
 from ge_engine.cli.app import app
+from ge_engine.ledger.history import History
+from ge_engine.ledger.statistics import DIMENSIONS, gained, repairs, statistics, trace
 from ge_engine.outcome import Rejected
 from ge_engine.pareto import box, losses, normalised
-from ge_engine.store.history import History
-from ge_engine.store.statistics import DIMENSIONS, gained, repairs, statistics, trace
 
 
 @pytest.fixture(scope="module")

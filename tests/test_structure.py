@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ge_engine.code.source import Edit, Source
 from ge_engine.contracts import Goal, Job, Prompt, Reply, Size, SizedMove, Target
 from ge_engine.genome import Genome, Seed
 from ge_engine.grammar import moves as form
@@ -22,6 +21,7 @@ from ge_engine.outcome import Failed, Rejected
 from ge_engine.patch import Patch, apply
 from ge_engine.profile import modules_of, rows_of
 from ge_engine.search.survey import SINGLES, Surveys, combined, sampled
+from ge_engine.source.source_text import Edit, Source
 from ge_engine.structure.moves import by_text, module_classes, moves_of, together
 from ge_engine.structure.numbers import numbers_in, resized
 from ge_plugins.grammars import Moves

@@ -20,9 +20,9 @@ from ge_engine import loop
 from ge_engine.contracts import Probe
 from ge_engine.evaluation.data.module_loader import error_line
 from ge_engine.genome import Genome
+from ge_engine.ledger.history import History
 from ge_engine.registry import load_registry
-from ge_engine.store.history import History
-from ge_engine.telling import UNTOLD, error_text, tellable, words_of
+from ge_engine.search.repair_feedback import UNTOLD, error_text, tellable, words_of
 
 SECRET = "root:x:0:0:admin:/root:/bin/bash hunter2"
 CODE = "class Net:\n    def forward(self, x):\n        return self.head(x.flatten(1))\n"

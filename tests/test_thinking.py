@@ -18,6 +18,7 @@ from ge_engine.contracts import Grammar, Prompt, Request, Sampling, Target
 from ge_engine.errors import ConfigError
 from ge_engine.grammar.reasoning_prefix import MARKS, UNFINISHED, Thinking, answer_of, room, thinking
 from ge_engine.ledger import check
+from ge_engine.ledger.history import History
 from ge_engine.llm import forms
 from ge_engine.llm.local import LocalModel
 from ge_engine.llm.server import Limits, ServerModel, open_server
@@ -25,7 +26,6 @@ from ge_engine.llm.uniform import UniformModel, byte_tokenizer
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
 from ge_engine.registry import load_registry
-from ge_engine.store.history import History
 from ge_plugins.grammars import Block, Edits
 
 EACH_FORM = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)

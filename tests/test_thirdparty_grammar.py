@@ -13,8 +13,8 @@ import pytest
 
 from ge_engine import loop
 from ge_engine.errors import PluginError
+from ge_engine.ledger.history import History
 from ge_engine.registry import Registry, load_registry
-from ge_engine.store.history import History
 
 MODULE = '''
 """One number of the block, asked for by a mutation that names the form."""

@@ -14,11 +14,11 @@ from ge_engine import loop
 from ge_engine.contracts import Probe
 from ge_engine.genome import Genome
 from ge_engine.ledger import Ledger, Settled, check
+from ge_engine.ledger.history import History
+from ge_engine.ledger.score_key import VALIDATION
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Individual
-from ge_engine.store.history import History
-from ge_engine.store.score_key import VALIDATION
 
 REGISTRY = doubles.registry()
 SEED = doubles.seed()

@@ -12,13 +12,13 @@ import libcst as cst
 import pytest
 from transform_seed import genome_of, refusal, rewrite
 
-from ge_engine.code import style, syntax
-from ge_engine.code.expansion import expansive
-from ge_engine.code.syntax import SyntaxFault, parse
 from ge_engine.errors import SeedError
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, parse_patch
+from ge_engine.source import style, syntax
+from ge_engine.source.expansion import expansive
+from ge_engine.source.syntax import SyntaxFault, parse
 
 LINES = {
     "return": "return.5",

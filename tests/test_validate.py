@@ -9,7 +9,7 @@ import doubles
 from ge_engine.contracts import Candidate, Probe
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
-from ge_engine.validate import CheckPipeline, Trial, nobody
+from ge_engine.search.check_pipeline import CheckPipeline, Trial, nobody
 
 
 class Rung:

@@ -10,9 +10,9 @@ import typer
 from rich.text import Text
 
 from ge_engine.api import Run
-from ge_engine.lineage import Origin
 from ge_engine.population import Child
-from ge_engine.references import split_reference
+from ge_engine.runs.lineage import Origin
+from ge_engine.runs.references import split_reference
 from ge_engine.views.console import out
 from ge_engine.views.outcomes import number
 

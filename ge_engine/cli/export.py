@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ge_engine.api import Run
-from ge_engine.references import split_reference
+from ge_engine.runs.references import split_reference
 from ge_engine.views.console import out
 
 

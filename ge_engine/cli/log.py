@@ -16,12 +16,12 @@ from rich.text import Text
 from ge_engine.api import Run
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
+from ge_engine.ledger.parts import changed, first_of, part_of, parts_of
+from ge_engine.ledger.replicates import as_data, spreads
+from ge_engine.ledger.statistics import repairs, statistics
 from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.pareto import pareto_front
 from ge_engine.population import SEED_ID, Child, Individual, individuals_of
-from ge_engine.store.parts import changed, first_of, part_of, parts_of
-from ge_engine.store.replicates import as_data, spreads
-from ge_engine.store.statistics import repairs, statistics
 from ge_engine.views.console import out, print_table, table_of
 from ge_engine.views.outcomes import describe, number
 

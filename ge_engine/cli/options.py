@@ -10,8 +10,8 @@ from typing import Annotated, Any, TypeVar, get_origin
 import typer
 
 from ge_engine.config import PRESETS, settings
+from ge_engine.config.setting import GROUPS, LANGUAGE, MODEL, RUN, SEARCH, Field
 from ge_engine.errors import ConfigError
-from ge_engine.setting import GROUPS, LANGUAGE, MODEL, RUN, SEARCH, Field
 
 UNSET = "none"
 F = TypeVar("F", bound=Callable[..., None])

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from ge_engine.api import Run
 from ge_engine.cli.options import BlockedPlugins, PluginModules
+from ge_engine.ledger.history import History
 from ge_engine.registry import Registry, load_registry
 from ge_engine.report.serve import PageServer, ledger_stamp
 from ge_engine.report.writing import page_of
-from ge_engine.store.history import History
 from ge_engine.views.console import out
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from rich.text import Text
 
+from ge_engine.ledger.history import History
+from ge_engine.ledger.replicates import Replicates, Spread, mean_text, spreads
 from ge_engine.population import SEED_ID
-from ge_engine.store.history import History
-from ge_engine.store.replicates import Replicates, Spread, mean_text, spreads
 from ge_engine.views.console import out, print_table, table_of
 
 HEAD = "trained again with further seeds: mean ± standard deviation; gain on the seed model, seed by seed"

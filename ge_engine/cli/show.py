@@ -8,11 +8,11 @@ import typer
 from rich.text import Text
 
 from ge_engine.ledger import History
+from ge_engine.ledger.parts import changed, part_of, parts_of, scored_in
+from ge_engine.ledger.records import Call
+from ge_engine.ledger.replicates import plain, spreads
 from ge_engine.population import SEED_ID, Child, Step
-from ge_engine.references import find_individual, split_reference
-from ge_engine.store.parts import changed, part_of, parts_of, scored_in
-from ge_engine.store.records import Call
-from ge_engine.store.replicates import plain, spreads
+from ge_engine.runs.references import find_individual, split_reference
 from ge_engine.views.console import out
 from ge_engine.views.outcomes import describe, describe_outcome
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from ge_engine.code.answer import Form
 from ge_engine.contracts import Constraint, Target
 from ge_engine.grammar import edits
 from ge_engine.grammar.block_template import LAYER_NAMES, BlockTemplate, Piece, filled, named, template_of
 from ge_engine.grammar.choices import Part, either, longest
 from ge_engine.grammar.lark_builder import make, rng_of, without
 from ge_engine.outcome import Rejected
+from ge_engine.replies.answer import Form
 
 ATTEMPTS = 8
 MOST_CHARACTERS = 2400

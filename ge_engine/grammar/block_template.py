@@ -7,8 +7,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ge_engine.code.source import Source
-from ge_engine.code.syntax import Function, method_of
 from ge_engine.contracts import Target
 from ge_engine.grammar import call_rewrites, crossover_material, shape_preserving, statements
 from ge_engine.grammar.catalog import SCALES, Options
@@ -19,6 +17,8 @@ from ge_engine.grammar.lark_builder import BREADTH, changed_only, disjoint, site
 from ge_engine.grammar.offer import Offer
 from ge_engine.grammar.rewrite_sites import Site
 from ge_engine.grammar.scope import Scope, scope_of
+from ge_engine.source.source_text import Source
+from ge_engine.source.syntax import Function, method_of
 
 OPEN_SITES = 5
 FREE = 0.25

@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ge_engine.code.syntax import Function, dotted, method_of
 from ge_engine.grammar.catalog import ACTIVATION_LAYERS, DROPOUTS, SHAPE_CALLS
 from ge_engine.grammar.scope import Scope
 from ge_engine.grammar.signatures import bind
+from ge_engine.source.syntax import Function, dotted, method_of
 
 WIDENS = {"Conv2d": "out_channels", "BatchNorm2d": "num_features", "InstanceNorm2d": "num_features"}
 KEEPS = {*ACTIVATION_LAYERS, *DROPOUTS, "Identity", "MaxPool2d", "AvgPool2d"}

@@ -7,12 +7,12 @@ import builtins
 from collections import Counter
 from collections.abc import Mapping
 
-from ge_engine.code.source import Source
-from ge_engine.code.syntax import Function
 from ge_engine.genome import Genome
 from ge_engine.grammar.channel_inference import assigned_layers
 from ge_engine.grammar.rewrite_sites import Site
 from ge_engine.grammar.scope import Scope
+from ge_engine.source.source_text import Source
+from ge_engine.source.syntax import Function
 
 Key = tuple[str, str, int]
 Statement = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Return | ast.Expr

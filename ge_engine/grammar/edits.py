@@ -12,11 +12,6 @@ import ast
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from ge_engine.code.answer import CUT_OFF, Answer, Extraction, Form, too_long
-from ge_engine.code.hunks import looks_like_edit
-from ge_engine.code.reasoning import without_reasoning
-from ge_engine.code.source import Edit, Source
-from ge_engine.code.syntax import normalised
 from ge_engine.contracts import Constraint, Target
 from ge_engine.grammar import numbered_lines
 from ge_engine.grammar.catalog import CHANNEL_ARGUMENTS
@@ -26,6 +21,11 @@ from ge_engine.grammar.rewrite_sites import Site
 from ge_engine.grammar.scope import Scope, scope_of
 from ge_engine.grammar.signatures import bind
 from ge_engine.outcome import Rejected
+from ge_engine.replies.answer import CUT_OFF, Answer, Extraction, Form, too_long
+from ge_engine.replies.hunks import looks_like_edit
+from ge_engine.replies.reasoning import without_reasoning
+from ge_engine.source.source_text import Edit, Source
+from ge_engine.source.syntax import normalised
 
 ATTEMPTS = 12
 WIDTH_FACTORS = (0.5, 0.67, 0.75, 0.84, 1.17, 1.25, 1.34, 1.5, 2.0)

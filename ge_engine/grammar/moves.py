@@ -13,11 +13,11 @@ import random
 import re
 from collections.abc import Sequence
 
-from ge_engine.code.answer import CUT_OFF, Answer, Extraction, Form, Result
 from ge_engine.contracts import Constraint, Goal, SizedMove, Target
 from ge_engine.grammar.choices import Part, either, to_lark
 from ge_engine.grammar.lark_builder import Parts, make, rng_of
 from ge_engine.outcome import Rejected
+from ge_engine.replies.answer import CUT_OFF, Answer, Extraction, Form, Result
 from ge_engine.structure.moves import by_text, module_classes, together
 
 OFFERED = 8

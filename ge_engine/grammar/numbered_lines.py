@@ -12,12 +12,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ge_engine.code.answer import CUT_OFF, Answer, Extraction
-from ge_engine.code.block_match import BlockMatcher
-from ge_engine.code.digests import digest
-from ge_engine.code.embedded_code import prose_regions
-from ge_engine.code.fences import outside
-from ge_engine.code.syntax import SyntaxFault, parse
 from ge_engine.grammar.line_splicing import (
     has_body,
     is_bare_word,
@@ -29,6 +23,12 @@ from ge_engine.grammar.line_splicing import (
     tree_of,
 )
 from ge_engine.outcome import Rejected
+from ge_engine.replies.answer import CUT_OFF, Answer, Extraction
+from ge_engine.replies.block_match import BlockMatcher
+from ge_engine.replies.embedded_code import prose_regions
+from ge_engine.replies.fences import outside
+from ge_engine.source.digests import digest
+from ge_engine.source.syntax import SyntaxFault, parse
 
 _LEAD = r"[ \t>*`-]*+(?:lines?[ \t]++)?"
 LINE = re.compile(rf"{_LEAD}(\d{{1,5}})[*`]*[ \t]*+[:|](?:\*\*)?[ \t]?(.*)", re.IGNORECASE)

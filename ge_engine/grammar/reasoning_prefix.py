@@ -12,13 +12,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ge_engine.code.answer import too_long
-from ge_engine.code.reasoning import without_reasoning
-from ge_engine.code.syntax import normalised
 from ge_engine.contracts import Constraint, Grammar, Reply, Target, inheriting
 from ge_engine.grammar.lark_builder import template
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
+from ge_engine.replies.answer import too_long
+from ge_engine.replies.reasoning import without_reasoning
+from ge_engine.source.syntax import normalised
 
 CHARACTERS = 2
 """Of code, a token has at least this number: 2.7 with the embedded model."""

@@ -7,8 +7,6 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ge_engine.code.source import Source
-from ge_engine.code.syntax import FUNCTIONS, dotted
 from ge_engine.grammar import call_rewrites, convolution_rewrites, signatures
 from ge_engine.grammar.catalog import (
     ACTIVATION_FUNCTIONS,
@@ -22,6 +20,8 @@ from ge_engine.grammar.choices import Part, either
 from ge_engine.grammar.offer import Offer, Rewrite, call_text
 from ge_engine.grammar.scope import Scope
 from ge_engine.grammar.tensor_sites import Build, Made, tensor_places
+from ge_engine.source.source_text import Source
+from ge_engine.source.syntax import FUNCTIONS, dotted
 
 KINDS = ("Max", "Avg")
 REWRITES: Mapping[tuple[str, str], Rewrite] = {

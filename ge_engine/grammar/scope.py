@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ge_engine.code.syntax import dotted, method_of
 from ge_engine.genome import Genome
+from ge_engine.source.syntax import dotted, method_of
 
 ROOTS = {"torch.nn": "nn", "torch.nn.functional": "F", "torch.optim": "optim", "torch": "torch"}
 

@@ -10,8 +10,6 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ge_engine.code.source import Source
-from ge_engine.code.syntax import Function, dotted
 from ge_engine.grammar.channel_inference import (
     KEEPS,
     WIDENS,
@@ -24,6 +22,8 @@ from ge_engine.grammar.expressions import InScope, expression
 from ge_engine.grammar.offer import Offer
 from ge_engine.grammar.rewrite_sites import Site
 from ge_engine.grammar.scope import Scope
+from ge_engine.source.source_text import Source
+from ge_engine.source.syntax import Function, dotted
 
 REPEATS = ("2", "3")
 NORMS = frozenset(name for name in WIDENS if "Norm" in name)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
-from ge_engine.code.source import Source
-from ge_engine.code.syntax import Function, dotted
 from ge_engine.grammar import call_rewrites
 from ge_engine.grammar.catalog import SCALES, SHAPE_CALLS
 from ge_engine.grammar.choices import Part, either
 from ge_engine.grammar.offer import Offer
+from ge_engine.source.source_text import Source
+from ge_engine.source.syntax import Function, dotted
 
 TENSORS = (ast.Call, ast.BinOp, ast.UnaryOp)
 Made = tuple[Part, tuple[str, ...], str] | None

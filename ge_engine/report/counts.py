@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ge_engine.contracts import Check
+from ge_engine.ledger.statistics import OF_STEP
 from ge_engine.pareto import losses, volumes
 from ge_engine.population import SEED_ID
 from ge_engine.report.data import Row, RunData
-from ge_engine.store.statistics import OF_STEP
 
 BEFORE_CHECKS = ("skipped", "model", "plugin", "extract", "compile", "contract")
 Group = Literal["operator", "intent", "persona", "block"]

@@ -10,15 +10,15 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
+from ge_engine.ledger.history import History
+from ge_engine.ledger.parts import parts_of
+from ge_engine.ledger.records import Call
+from ge_engine.ledger.replicates import plain, spreads
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.pareto import Direction, improves, pareto_front
 from ge_engine.places import shown
 from ge_engine.population import SEED_ID, Child, Step, individuals_of
 from ge_engine.report.texts import SourceTable
-from ge_engine.store.history import History
-from ge_engine.store.parts import parts_of
-from ge_engine.store.records import Call
-from ge_engine.store.replicates import plain, spreads
 
 MOST_POINTS, MOST_NAMES, LONGEST_NAME = 500, 16, 80
 """Of one curve on the page: a page of 5,000 children with the longest curves stays one that opens."""

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from ge_engine.errors import ConfigError, GeError
-from ge_engine.store.database import FILE
+from ge_engine.ledger.database import FILE
 
 HOST = "127.0.0.1"
 

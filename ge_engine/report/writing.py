@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ge_engine.export import write_whole
+from ge_engine.atomic_file import write_whole
+from ge_engine.ledger.history import History
 from ge_engine.registry import Registry
 from ge_engine.report.counts import ladder_order
 from ge_engine.report.data import RunData, read_run
 from ge_engine.report.figures import draw
 from ge_engine.report.images import write_figures
 from ge_engine.report.page import build_page
-from ge_engine.store.history import History
 
 
 def page_of(run: Path, registry: Registry, stamp: str) -> str:

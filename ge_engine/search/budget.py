@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Request
-from ge_engine.store.history import History
+from ge_engine.ledger.history import History
 
 Most = Callable[[Request], tuple[int, int]]
 

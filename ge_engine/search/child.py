@@ -13,13 +13,13 @@ from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Step
+from ge_engine.search.check_pipeline import Trial, Verdict, nobody
 from ge_engine.search.prompting import Prompting
 from ge_engine.search.proposing import Proposing
 from ge_engine.search.services import RunServices
 from ge_engine.search.settlement import Settlement, Tested
 from ge_engine.search.slots import Slot
 from ge_engine.search.variation import MatingPool
-from ge_engine.validate import Trial, Verdict, nobody
 
 ATTEMPTS = 8
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import OperatorStats, evenly
-from ge_engine.store.history import History
-from ge_engine.store.statistics import Factor, operator_stats
+from ge_engine.ledger.history import History
+from ge_engine.ledger.statistics import Factor, operator_stats
 
 
 class Credit:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ge_engine.ledger import Ledger
+from ge_engine.ledger.replicates import replicates
 from ge_engine.outcome import Outcome
 from ge_engine.population import SEED_ID, Individual, Population
 from ge_engine.search.run_state import RunState
 from ge_engine.search.scoring import Scoring
-from ge_engine.store.replicates import replicates
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Job
 from ge_engine.ledger import Ledger
+from ge_engine.ledger.score_key import ScoreKey
 from ge_engine.outcome import Scored
 from ge_engine.pareto import Direction, Point, best_first, losses
 from ge_engine.population import Individual
 from ge_engine.search.scoring import Scoring
-from ge_engine.store.score_key import ScoreKey
 
 
 def stages_of(config: RunConfig) -> tuple[int, ...]:

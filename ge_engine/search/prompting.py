@@ -17,11 +17,11 @@ from functools import partial
 from ge_engine.contracts import Constraint, Grammar, Reply, Request, Sampling, Target, inheriting
 from ge_engine.errors import GeError, ModelError, PluginError
 from ge_engine.grammar.reasoning_prefix import CHARACTERS
+from ge_engine.ledger.records import Call
 from ge_engine.outcome import Rejected, storable
 from ge_engine.search.event_loop import completion
 from ge_engine.search.proposing import Question
 from ge_engine.search.services import RunServices
-from ge_engine.store.records import Call
 
 Topic = tuple[str, str, str]
 """Digest, address and form of answer."""

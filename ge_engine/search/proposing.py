@@ -21,13 +21,13 @@ from ge_engine.contracts import (
 )
 from ge_engine.genome import Genome
 from ge_engine.grammar.reasoning_prefix import room
+from ge_engine.ledger.records import Call
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import Patch
 from ge_engine.population import Individual, Step
+from ge_engine.search.check_pipeline import Verdict
 from ge_engine.search.slots import Slot
 from ge_engine.search.variation import MatingPool, Variation
-from ge_engine.store.records import Call
-from ge_engine.validate import Verdict
 
 PROMPTS = 16
 Proposed = Patch | Rejected | Skipped

@@ -12,11 +12,11 @@ from ge_engine.errors import ConfigError, LedgerError, SeedError
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.genome import Seed
 from ge_engine.ledger import History, Ledger, exists
+from ge_engine.ledger.parts import parts_of
+from ge_engine.ledger.versions import Making, differences, made_with, sentence
 from ge_engine.population import Direction
 from ge_engine.registry import Registry
 from ge_engine.search.models import check_models
-from ge_engine.store.parts import parts_of
-from ge_engine.versions import Making, differences, made_with, sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from ge_engine.errors import GeError
 from ge_engine.events import Announcer
 from ge_engine.genome import Genome
 from ge_engine.ledger import Ledger
+from ge_engine.ledger.records import as_number
+from ge_engine.ledger.score_key import ScoreKey, Split, counted
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import SEED_ID
 from ge_engine.search.event_loop import EventLoop, completion
-from ge_engine.store.records import as_number
-from ge_engine.store.score_key import ScoreKey, Split, counted
 
 AtStage = Callable[[Job, Scored], bool | None]
 ATTEMPTS = 3

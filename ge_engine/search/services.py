@@ -16,13 +16,13 @@ from ge_engine.grammar.reasoning_prefix import thinking
 from ge_engine.ledger import Ledger
 from ge_engine.population import Direction, Individual
 from ge_engine.registry import Registry, choose
+from ge_engine.search.check_pipeline import CheckPipeline
 from ge_engine.search.event_loop import EventLoop
 from ge_engine.search.models import Models
 from ge_engine.search.scoring import Scoring
 from ge_engine.search.survey import Surveys
 from ge_engine.search.termination import Limits
 from ge_engine.search.variation import Variation
-from ge_engine.validate import CheckPipeline
 
 PROFILES = 64
 """Parents whose profiles are held, so that each draw does not read them anew."""

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from ge_engine.contracts import Probe
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
+from ge_engine.search.check_pipeline import LookUp, Trial, Verdict
 from ge_engine.search.event_loop import completion
 from ge_engine.search.services import RunServices
 from ge_engine.search.slots import Slot
-from ge_engine.validate import LookUp, Trial, Verdict
 
 
 @dataclass(slots=True)

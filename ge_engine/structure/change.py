@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ge_engine.code.source import Edit
+from ge_engine.source.source_text import Edit
 
 LONGEST_SHOWN = 90
 """Characters of code that the words of a change quote."""

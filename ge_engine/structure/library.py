@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ge_engine.code.source import Edit, Source
+from ge_engine.source.source_text import Edit, Source
 from ge_engine.structure.change import Change, on_one_line
 from ge_engine.structure.sequences import CONTAINERS, called_name, element_lists, layers_of
 

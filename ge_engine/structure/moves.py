@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 
-from ge_engine.code.source import Edit, Source
 from ge_engine.genome import Genome
+from ge_engine.source.source_text import Edit, Source
 from ge_engine.structure.library import library_changes
 from ge_engine.structure.numbers import number_changes
 from ge_engine.structure.sequences import sequence_changes

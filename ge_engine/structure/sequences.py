@@ -11,7 +11,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ge_engine.code.source import Edit, Source
+from ge_engine.source.source_text import Edit, Source
 from ge_engine.structure.change import Change, on_one_line
 from ge_engine.structure.numbers import SMALLEST_WIDTH, Number, numbers_in
 

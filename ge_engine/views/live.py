@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ge_engine.config import RunConfig
+from ge_engine.evaluation.sandbox.privileges import root_warning
 from ge_engine.places import shown
 from ge_engine.population import SEED_ID
-from ge_engine.privileges import root_warning
 from ge_engine.views.console import err, table_of
 from ge_engine.views.outcomes import counted, number
 from ge_engine.views.progress import Progress

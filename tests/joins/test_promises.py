@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 from ge_engine import installation, loop
 from ge_engine.cli.app import app
 from ge_engine.evaluation.setup import chosen_sandbox
+from ge_engine.ledger.history import History
 from ge_engine.outcome import Scored
-from ge_engine.store.history import History
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ("README.md", "SECURITY.md")

@@ -1,0 +1,32 @@
+"""A file that a reader sees as it was or as it is to be, never half written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from ge_engine.errors import ConfigError
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write `data` so that a reader sees the old file or the new one, never half of it.
+
+    Raises:
+        ConfigError: the folder does not exist or cannot be written.
+    """
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(file.name, 0o644)
+                os.replace(file.name, path)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+    except OSError as error:
+        raise ConfigError(
+            f"The file {path} cannot be written: {error.strerror}.", "Choose another --output."
+        ) from error

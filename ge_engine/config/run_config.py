@@ -1,0 +1,297 @@
+"""The settings of a run, each once: whatever reads, checks or shows them is made from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ge_engine.config.recipe import Recipe
+from ge_engine.config.setting import (
+    BUDGET,
+    LANGUAGE,
+    MODEL,
+    RUN,
+    SEARCH,
+    TRAINING,
+    Range,
+    at_least,
+    one_of,
+    positive,
+    rising,
+    setting,
+)
+
+CHECKS = (
+    *("unchanged", "names", "duplicate"),
+    *("build", "shape", "finite", "gradient", "registered", "intent", "same function"),
+)
+"""The checks that are built in. In a run's settings, "built-in" stands for them all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Island:
+    """What one of several populations has of its own (a table `[[island]]` in TOML). What is empty is the
+    run's."""
+
+    llm: tuple[str, ...] = setting((), "Its language models.", LANGUAGE, flag=False)
+    personas: tuple[str, ...] = setting((), "Its personas.", SEARCH, flag=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """Everything that decides a run, besides the seed model's bytes."""
+
+    task: str = setting("digits", "digits, folder:PATH, cifar10, ...", MODEL, metavar="NAME[:ARG]")
+    skip_broken: bool = setting(False, "Leave damaged images out instead of stopping.", MODEL)
+    entry: str = setting("", 'What builds the model, e.g. "Net(depth=3)".', MODEL)
+    blocks: tuple[str, ...] = setting(
+        (), "Only these blocks; globs, ! excludes (repeatable).", MODEL, metavar="PATTERN"
+    )
+    dead_blocks: bool = setting(False, "Also blocks that training never runs.", MODEL)
+    evaluator: str = setting(
+        "train", "train, or a Python function as MODULE:FUNCTION.", MODEL, metavar="NAME"
+    )
+    evaluator_argument: str = setting(
+        "",
+        'What the evaluator takes: a program for "command", MODULE:FUNCTION for "function".',
+        MODEL,
+        flag=False,
+    )
+    objectives: tuple[str, ...] = setting(
+        ("accuracy", "parameters"),
+        "What to optimise (repeatable).",
+        MODEL,
+        Range(bool, "must name one or more"),
+        metavar="NAME[:min|max]",
+    )
+    constraints: tuple[str, ...] = setting(
+        (),
+        'What must hold, e.g. "parameters<=518230" (repeatable).',
+        MODEL,
+        metavar="EXPR",
+        more='Conditions on objectives, and on "parameters", "flops" and "size_on_disk", known before '
+        "training.",
+    )
+    llm: tuple[str, ...] = setting(
+        ("smollm2",),
+        "smollm2, hf:PATH, openai:MODEL, replay:RUN, uniform; several share by weight.",
+        LANGUAGE,
+        Range(bool, "must name one or more language models"),
+        metavar="NAME[:ARG][:WEIGHT]",
+        changeable=True,
+    )
+    grammar: str = setting("", "One form of answer for all prompts.", LANGUAGE)
+    repairs: int = setting(0, "Times a rejected reply is sent back.", LANGUAGE, at_least(0))
+    repair_texts: bool = setting(
+        False,
+        "With --repairs, also send the texts of a candidate's errors.",
+        LANGUAGE,
+        more="Without it the model is told the type, the line and known messages; a text may hold what was "
+        "read from files.",
+    )
+    think: int = setting(
+        0,
+        "Tokens of free text that may come before the code.",
+        LANGUAGE,
+        at_least(0, "answer at once"),
+        more="They come on top of `reply_tokens`.",
+    )
+    thought_tokens: int = setting(
+        160,
+        "Tokens of a reply in prose (Evolution of Thought), besides `reply_tokens`.",
+        LANGUAGE,
+        at_least(1),
+        flag=False,
+    )
+    reply_tokens: tuple[int, int] = setting(
+        (600, 1400),
+        "Tokens of a reply at most: a limit is drawn from the first to the second for each.",
+        LANGUAGE,
+        rising(1),
+        flag=False,
+    )
+    temperature: tuple[float, float] = setting(
+        (0.05, 0.4),
+        "Sampling temperature: drawn from the first to the second for each reply.",
+        LANGUAGE,
+        rising(0),
+        flag=False,
+    )
+    price_in: float = setting(0.0, "Price of a million tokens read.", LANGUAGE, changeable=True)
+    price_out: float = setting(0.0, "Price of a million tokens written.", LANGUAGE, changeable=True)
+
+    generations: int = setting(
+        2, "Generations, the initial one included.", SEARCH, at_least(0), changeable=True
+    )
+    population: int = setting(8, "Children in each generation.", SEARCH, at_least(1))
+    random_seed: int = setting(0, "Seed of every random choice.", SEARCH)
+    operators: tuple[str, ...] = setting(
+        ("purposeful", "redesign", "mating", "eot"),
+        "Use these operators (repeatable).",
+        SEARCH,
+        metavar="NAME",
+    )
+    checks: tuple[str, ...] = setting(
+        CHECKS,
+        "Checks in force; built-in stands for the engine's own (repeatable).",
+        SEARCH,
+        metavar="NAME",
+        changeable=True,
+    )
+    schedule: str = setting(
+        "generational", "generational or steady.", SEARCH, one_of("generational", "steady")
+    )
+    adaptive: bool = setting(False, "Draw more often what has worked.", SEARCH)
+    islands: int = setting(
+        1,
+        "Populations that breed apart.",
+        SEARCH,
+        at_least(1),
+        more="They share `population`, `elites` and `eot_elites` evenly. A table `[[island]]` for each says "
+        "where they differ.",
+    )
+    migrate_every: int = setting(
+        5, "Generations between two migrations of elites among islands.", SEARCH, at_least(1)
+    )
+    migrants: int = setting(
+        2,
+        "Elites of which each island sends copies to the next one in a ring.",
+        SEARCH,
+        at_least(0, "none travel"),
+        flag=False,
+    )
+    elites: int = setting(8, "Individuals that survive a generation.", SEARCH, at_least(1), flag=False)
+    eot_elites: int = setting(4, "Elites that Evolution of Thought learns from.", SEARCH, flag=False)
+    p_mating: float = setting(0.35, "Probability of a mating, per slot.", SEARCH, flag=False)
+    p_mutation: float = setting(0.8, "Probability of a mutation, per slot.", SEARCH, flag=False)
+    p_eot: float = setting(
+        0.25, "Probability that a mutation is one by Evolution of Thought.", SEARCH, flag=False
+    )
+    personas: tuple[str, ...] = setting(
+        ("none", "expert", "eccentric", "innovator"),
+        "Personas that prompts are drawn from.",
+        SEARCH,
+        flag=False,
+    )
+    parent_selector: str = setting("nsga2", "Who breeds.", SEARCH, flag=False)
+    elite_selector: str = setting("spea2", "Who survives.", SEARCH, flag=False)
+
+    max_slowdown: float = setting(
+        0.0,
+        "Give up a training whose steps take more than this many times the seed's (0: never).",
+        TRAINING,
+        at_least(0, "no limit"),
+    )
+    halving: bool = setting(False, "Train in stages; the better part goes on.", TRAINING)
+    halving_rate: int = setting(2, "One in this many goes on from a stage.", TRAINING, at_least(2))
+    rescore_seeds: int = setting(
+        0,
+        "Further seeds that each finalist is trained with.",
+        TRAINING,
+        at_least(0, "not at all"),
+        changeable=True,
+    )
+    timeout: float = setting(120.0, "Seconds a candidate may take.", TRAINING, positive("seconds"))
+    sandbox: str = setting(
+        "auto",
+        "auto, bwrap, landlock or none.",
+        TRAINING,
+        one_of("auto", "bwrap", "landlock", "none"),
+        more='What confines candidates: "auto" is the strongest that works here, "bwrap" is bubblewrap with '
+        "Landlock in it.",
+        changeable=True,
+    )
+    start_method: str = setting(
+        "auto",
+        "How its process begins: auto, fork or spawn.",
+        TRAINING,
+        one_of("auto", "fork", "spawn"),
+        more='"fork" from a warm process, "spawn" anew, "auto" by the system.',
+        changeable=True,
+    )
+    workers: int = setting(
+        0,
+        "Trainings at once; 0: as cores or GPUs allow.",
+        TRAINING,
+        at_least(0, "one for each core"),
+        changeable=True,
+    )
+    threads: int = setting(
+        1,
+        "Cores that one training uses.",
+        TRAINING,
+        at_least(1),
+        more="On a CPU. Sums in another order give other last digits, so the number does not follow from the "
+        "machine.",
+    )
+    processes_per_candidate: int = setting(
+        1,
+        "CPU processes that train one candidate.",
+        TRAINING,
+        at_least(1),
+        more="Together (gloo), where there is no GPU. A batch of the recipe is split among them, so that "
+        "steps and learning rates stay the same; `threads` and `memory_gib` are per process.",
+    )
+    gpus_per_candidate: int = setting(
+        1, "GPUs that train one candidate.", TRAINING, at_least(1), more="One process on each (nccl)."
+    )
+    memory_gib: float = setting(
+        8.0, "GiB of memory a candidate may take.", TRAINING, positive(), changeable=True, flag=False
+    )
+
+    trackers: tuple[str, ...] = setting(
+        (),
+        "Also write curves for tensorboard, ... (repeatable).",
+        RUN,
+        metavar="NAME",
+        more="Any of accelerate's trackers, besides the ledger.",
+        changeable=True,
+    )
+
+    max_evaluations: int = setting(
+        0, "Stop after this many trainings.", BUDGET, at_least(0, "no limit"), changeable=True
+    )
+    max_seconds: float = setting(
+        0.0, "Stop after this much time, per session.", BUDGET, at_least(0, "no limit"), changeable=True
+    )
+    token_budget: int = setting(
+        0,
+        "Stop after this many tokens, prompts and replies together.",
+        BUDGET,
+        at_least(0, "no limit"),
+        changeable=True,
+    )
+    cost_budget: float = setting(0.0, "Stop after this much money.", BUDGET, changeable=True)
+    stop_when: str = setting(
+        "", 'e.g. "accuracy>=0.95 and parameters<300000".', BUDGET, metavar="EXPR", changeable=True
+    )
+    stall: int = setting(
+        0,
+        "Stop after this many generations of no gain.",
+        BUDGET,
+        at_least(0, "never"),
+        more="A gain is more hypervolume.",
+        changeable=True,
+    )
+
+    island: tuple[Island, ...] = ()
+    recipe: Recipe = field(default_factory=Recipe)
+
+    @property
+    def processes_together(self) -> int:
+        """How many processes train one candidate, on whichever device it is."""
+        return max(self.processes_per_candidate, self.gpus_per_candidate)
+
+    @property
+    def objective_names(self) -> tuple[str, ...]:
+        """`objectives` without their directions: "latency:min" is named "latency"."""
+        return tuple(spec.partition(":")[0] for spec in self.objectives)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The language models that are asked on any island, each once."""
+        return tuple(dict.fromkeys(name for n in range(self.islands) for name in self.on_island(n).llm))
+
+    def on_island(self, number: int) -> Island:
+        """The language models and personas of an island: its own, or the run's."""
+        own = self.island[number] if self.island else Island()
+        return Island(llm=own.llm or self.llm, personas=own.personas or self.personas)

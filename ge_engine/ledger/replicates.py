@@ -1,0 +1,182 @@
+"""Finalists trained again with further seeds: mean, spread, and whether a gain on the seed model shows."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ge_engine.ledger.history import History
+from ge_engine.ledger.records import outcome_from_json
+from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.pareto import advantage
+from ge_engine.population import SEED_ID, Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """An objective over `count` seeds. `deviation` is the sample's standard deviation (n - 1).
+
+    `gain` is the mean of the differences to the seed model, pair by pair of trainings with the same seed,
+    positive where better; `gain_deviation` their standard deviation and `gain_error` the standard error of
+    their mean; `claimed` is the gain that the run itself showed, in validation. All are None for the seed
+    model. With one seed, spreads are None: unknown.
+    """
+
+    mean: float
+    deviation: float | None
+    count: int
+    gain: float | None = None
+    gain_deviation: float | None = None
+    gain_error: float | None = None
+    claimed: float | None = None
+
+    @property
+    def refuted(self) -> bool:
+        """The run showed a gain, and further seeds show none."""
+        return self.claimed is not None and self.claimed > 0 and self.gain is not None and self.gain <= 0
+
+    @property
+    def within(self) -> bool:
+        """A gain that is no larger than the spread of the differences, or whose spread is unknown."""
+        if self.gain is None or self.gain <= 0:
+            return False
+        return self.gain_deviation is None or self.gain <= self.gain_deviation
+
+
+@dataclass(frozen=True, slots=True)
+class Replicates:
+    """One finalist. `failed` counts the further trainings that gave no score."""
+
+    validation: Mapping[str, Spread]
+    test: Mapping[str, Spread]
+    failed: int = 0
+
+
+def replicates(history: History) -> dict[str, dict[int, dict[str, Outcome]]]:
+    """Outcomes by individual, number of the further seed, and split, of what has both splits."""
+    sql = (
+        "SELECT i.id, s.seed, s.split, s.outcome FROM scores s JOIN individuals i ON i.digest = s.digest"
+        " WHERE s.seed > 0 AND i.stage IS NULL ORDER BY i.generation, i.slot, s.split, s.seed"
+    )
+    found: dict[str, dict[int, dict[str, Outcome]]] = {}
+    for identity, number, split, text in history.query(sql):
+        found.setdefault(identity, {}).setdefault(number, {})[split] = outcome_from_json(text)
+    return {
+        identity: {number: splits for number, splits in sorted(by_seed.items()) if len(splits) == 2}
+        for identity, by_seed in found.items()
+    }
+
+
+def spreads(history: History) -> dict[str, Replicates]:
+    """What rescoring says of each finalist, the seed model first; empty without rescoring."""
+    outcomes = replicates(history)
+    directions = history.directions
+    reference = outcomes.get(SEED_ID, {})
+    scores = {identity: objectives for identity, _, objectives in history.scored_points()}
+    result = {}
+    for identity, by_seed in outcomes.items():
+        sides = {
+            split: _spread(
+                _scores(by_seed, split),
+                _scores(reference, split) if identity != SEED_ID else {},
+                directions,
+            )
+            for split in ("validation", "test")
+        }
+        sides["validation"] = {
+            name: replace(spread, claimed=_gain(name, scores[identity], scores[SEED_ID], directions))
+            if identity != SEED_ID
+            else spread
+            for name, spread in sides["validation"].items()
+        }
+        failed = sum(any(isinstance(o, Failed) for o in splits.values()) for splits in by_seed.values())
+        result[identity] = Replicates(sides["validation"], sides["test"], failed)
+    return result
+
+
+def as_data(one: Replicates) -> dict[str, Any]:
+    """Plain data for JSON."""
+    return {
+        "failed": one.failed,
+        **{
+            split: {
+                name: {
+                    "mean": spread.mean,
+                    "deviation": spread.deviation,
+                    "seeds": spread.count,
+                    "gain": spread.gain,
+                    "gain_deviation": spread.gain_deviation,
+                    "gain_error": spread.gain_error,
+                    "within_spread": spread.within,
+                    "refuted": spread.refuted,
+                }
+                for name, spread in side.items()
+            }
+            for split, side in (("validation", one.validation), ("test", one.test))
+        },
+    }
+
+
+def plain(one: Replicates) -> str:
+    """One line, of the objectives that the seed of a training moves."""
+    parts = []
+    for split, side in (("validation", one.validation), ("test", one.test)):
+        for name, spread in side.items():
+            if spread.deviation is None or spread.deviation > 0:
+                mark = ", gain within the spread" if spread.within else ""
+                mark += ", the run's gain not confirmed" if spread.refuted else ""
+                parts.append(f"{split} {name} {mean_text(name, spread)}{mark}")
+    return "; ".join(parts)
+
+
+def mean_text(name: str, spread: Spread) -> str:
+    """Mean and standard deviation, of accuracy in percent."""
+    scale, digits, unit = (100, ".2f", " %") if name == "accuracy" else (1, ".4g", "")
+    mean = format(scale * spread.mean, digits)
+    if spread.deviation is None:
+        return mean + unit
+    return f"{mean} ± {scale * spread.deviation:{'.2f' if unit else '.2g'}}{unit}"
+
+
+def _scores(by_seed: Mapping[int, Mapping[str, Outcome]], split: str) -> dict[int, Mapping[str, float]]:
+    return {
+        number: outcome.objectives
+        for number, splits in by_seed.items()
+        if isinstance(outcome := splits[split], Scored)
+    }
+
+
+def _spread(
+    mine: Mapping[int, Mapping[str, float]],
+    reference: Mapping[int, Mapping[str, float]],
+    directions: Mapping[str, Direction],
+) -> dict[str, Spread]:
+    found = {}
+    for name in directions:
+        values = [scores[name] for scores in mine.values()]
+        if not values:
+            continue
+        gains = [_gain(name, mine[n], reference[n], directions) for n in mine if n in reference]
+        deviation = _deviation(gains)
+        found[name] = Spread(
+            statistics.fmean(values),
+            _deviation(values),
+            len(values),
+            statistics.fmean(gains) if gains else None,
+            deviation,
+            deviation / math.sqrt(len(gains)) if deviation is not None else None,
+        )
+    return found
+
+
+def _gain(
+    name: str, mine: Mapping[str, float], reference: Mapping[str, float], directions: Mapping[str, Direction]
+) -> float:
+    return advantage(mine[name], reference[name], directions[name])
+
+
+def _deviation(values: Sequence[float]) -> float | None:
+    return statistics.stdev(values) if len(values) > 1 else None

@@ -1,0 +1,260 @@
+"""The run's truth: every reply, rejection, score and survivor is appended here before it is acted on.
+
+RUN/ledger.sqlite is SQLite in WAL mode. A commit survives the death of the process; the commits at
+survivor points are synchronous and survive the loss of power.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from ge_engine.config import RunConfig, config_to_dict
+from ge_engine.contracts import Probe
+from ge_engine.errors import LedgerError
+from ge_engine.genome import Seed
+from ge_engine.ledger.database import FILE, RESTORE, connect_to_write, reporting, version_of
+from ge_engine.ledger.memo import Memo
+from ge_engine.ledger.parts import FIRST_WITH_PARTS, parts_of
+from ge_engine.ledger.records import Call, outcome_to_json, probe_to_json, to_json
+from ge_engine.ledger.rows import Columns, Settled, call_to_row, making_to_row, seed_to_row, settled_to_row
+from ge_engine.ledger.runlock import RunLock
+from ge_engine.ledger.schema import SCHEMA_VERSION, STATEMENTS, TABLES, insert, upgrade
+from ge_engine.ledger.score_key import ScoreKey
+from ge_engine.ledger.versions import Making
+from ge_engine.outcome import Outcome
+from ge_engine.population import Direction, Move
+
+_FORGET_REJECTED = """
+DELETE FROM probes
+WHERE digest IN (SELECT digest FROM individuals WHERE generation = :generation AND stage IS NOT NULL)
+AND NOT EXISTS (SELECT 1 FROM individuals WHERE individuals.digest = probes.digest AND stage IS NULL)"""
+
+
+class Ledger(Memo):
+    """The one writer of a run. Holds RUN/lock until `close`."""
+
+    _part = 0
+
+    def __init__(self, folder: Path) -> None:
+        self._lock = RunLock(folder)
+        try:
+            super().__init__(folder)
+            self._check_whole()
+            self._upgrade()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @classmethod
+    def create(cls, folder: Path, seed: Seed, config: RunConfig) -> Ledger:
+        """Start a run in `folder` (made when missing): all or nothing.
+
+        Raises:
+            LedgerError: a run is there already or at work, the disk is full, no permission.
+        """
+        _make_folder(folder)
+        lock = RunLock(folder)
+        try:
+            _write_schema(folder / FILE, seed, config)
+        finally:
+            lock.release()
+        return cls(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Ledger:
+        """Go on with a run. Raises LedgerError: none there, locked, damaged, newer schema."""
+        if not folder.is_dir():
+            raise LedgerError(f"There is no run in {folder}.", "`ge evolve SEED --run DIR` makes one.")
+        return cls(folder)
+
+    def _connect(self) -> sqlite3.Connection:
+        return connect_to_write(self.path)
+
+    def _check_whole(self) -> None:
+        verdict = self.query("PRAGMA quick_check(1)")[0][0]
+        if verdict != "ok":
+            raise LedgerError(f"The ledger {self.path} is damaged ({verdict}).", RESTORE)
+
+    def _upgrade(self) -> None:
+        """A ledger of an older schema becomes one of this version's, all or nothing."""
+        if self.schema < SCHEMA_VERSION:
+            unknown = [] if self.schema >= FIRST_WITH_PARTS else parts_of(self)
+            with self._synchronous() as db:
+                for statement in upgrade(self.schema):
+                    db.execute(statement)
+                for part in unknown:
+                    _put(db, "parts", _part_row(part.number, part.making, part.at))
+            self.schema = SCHEMA_VERSION
+
+    def close(self) -> None:
+        super().close()
+        self._lock.release()
+
+    # --- transactions ---------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with reporting(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _synchronous(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that is on the disk, with all before it, when the block is left."""
+        with reporting(self.path):
+            self._db.execute("PRAGMA synchronous = FULL")
+            try:
+                with self._transaction() as db:
+                    yield db
+            finally:
+                self._db.execute("PRAGMA synchronous = NORMAL")
+
+    def _write(self, table: str, row: Columns) -> None:
+        with reporting(self.path):
+            _put(self._db, table, row)
+
+    # --- the run --------------------------------------------------------------------------------
+
+    def begin_anew(self, seed: Seed, config: RunConfig) -> None:
+        """Forget a run whose seed was refused: what it holds belongs to a file or settings that do not work.
+
+        Raises:
+            LedgerError: the run's seed has a score.
+        """
+        if self.seed_is_scored:
+            raise LedgerError(f"The run {self.folder} has begun.", "Choose another folder with --run.")
+        with self._synchronous() as db:
+            for table in TABLES:
+                db.execute(f"DELETE FROM {table}")
+            _begin(db, seed, config)
+        self.seed = seed
+
+    def set_config(self, config: RunConfig, directions: Mapping[str, Direction]) -> None:
+        """What this session runs with."""
+        with self._transaction() as db:
+            _put(db, "meta", {"key": "config", "value": to_json(config_to_dict(config))})
+            _put(db, "meta", {"key": "directions", "value": to_json(dict(directions))})
+
+    def begin_part(self, making: Making) -> None:
+        """All that is written from here on was made so; a part that goes on stays the same part."""
+        before = parts_of(self)
+        if before and before[-1].making == making:
+            self._part = before[-1].number
+            return
+        self._part = before[-1].number + 1 if before else 1
+        with self._synchronous() as db:
+            _put(db, "parts", _part_row(self._part, making, time.time()))
+
+    def set_stopped(self, reason: str) -> None:
+        with self._synchronous() as db:
+            _put(db, "meta", {"key": "stopped_because", "value": reason})
+
+    # --- children -------------------------------------------------------------------------------
+
+    def add_call(self, call: Call) -> None:
+        self._write("calls", call_to_row(call))
+
+    def add_probe(self, digest: str, probe: Probe) -> None:
+        self._write("probes", {"digest": digest, "probe": probe_to_json(probe)})
+
+    def add_score(self, digest: str, key: ScoreKey, outcome: Outcome, promoted: bool | None = None) -> None:
+        """`promoted`: whether a training in stages goes on after the stage of `key`, where that is decided.
+
+        Raises ValueError when an objective is not finite: such an outcome is `Failed`.
+        """
+        row = {"digest": digest, "split": key.split, "seed": key.seed, "epochs": key.epochs}
+        written = {"outcome": outcome_to_json(outcome), "promoted": promoted, "at": time.time()}
+        self._write("scores", {**row, **written, "part": self._part})
+
+    def settle(self, settled: Iterable[Settled], void: Iterable[str] = ()) -> None:
+        """Record who was admitted and who was not; scores of the digests in `void` belong to nobody. Who was
+        settled before stays in the part that bred it."""
+        with self._transaction() as db:
+            for one in settled:
+                sql = "SELECT part FROM individuals WHERE id = :id"
+                bred = db.execute(sql, {"id": one.individual.id}).fetchone()
+                _put(db, "individuals", settled_to_row(one) | {"part": bred[0] if bred else self._part})
+            db.executemany("DELETE FROM scores WHERE digest = :digest", [{"digest": one} for one in void])
+
+    # --- generations ----------------------------------------------------------------------------
+
+    def start_generation(self, generation: int, size: int) -> int:
+        """Plan `size` slots; a generation that a killed session has planned keeps its own size."""
+        if not self.begun(generation):
+            row = {"generation": generation, "size": size, "finished": False, "at": time.time()}
+            self._write("generations", row)
+        return self.size(generation)
+
+    def finish_generation(
+        self,
+        generation: int,
+        populations: Sequence[Sequence[str]],
+        front: Sequence[str],
+        merged: Sequence[str],
+        moves: Sequence[Move] = (),
+    ) -> None:
+        """The survivor point: synchronous. `populations` are the survivors by island, once all of `moves`
+        have arrived; `front` is the Pareto front of everything merged so far, `merged` are the children that
+        entered, or failed to enter, a population at this point."""
+        ranked: Mapping[str, list[Columns]] = {
+            "survivors": [{"id": one, "island": n} for n, ids in enumerate(populations) for one in ids],
+            "fronts": [{"id": one} for one in front],
+            "merged": [{"id": one} for one in merged],
+            "moves": [{"id": one.id, "source": one.source, "target": one.target} for one in moves],
+        }
+        finished = {"generation": generation}
+        with self._synchronous() as db:
+            for table, rows in ranked.items():
+                db.execute(f"DELETE FROM {table} WHERE generation = :generation", finished)
+                for rank, row in enumerate(rows):
+                    _put(db, table, {**finished, "rank": rank, **row})
+            db.execute("UPDATE generations SET finished = 1 WHERE generation = :generation", finished)
+            db.execute(_FORGET_REJECTED, finished)
+
+
+def _put(db: sqlite3.Connection, table: str, row: Columns) -> None:
+    """Write a row, over one with the same key."""
+    db.execute(insert(table, row), row)
+
+
+def _begin(db: sqlite3.Connection, seed: Seed, config: RunConfig) -> None:
+    _put(db, "seed", seed_to_row(seed))
+    _put(db, "meta", {"key": "config", "value": to_json(config_to_dict(config))})
+
+
+def _part_row(number: int, making: Making, at: float) -> Columns:
+    return making_to_row(making) | {"number": number, "at": at}
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LedgerError(
+            f"The folder {folder} cannot be made: {error.strerror}.", "Choose another --run."
+        ) from error
+
+
+def _write_schema(path: Path, seed: Seed, config: RunConfig) -> None:
+    with reporting(path), closing(connect_to_write(path)) as db:
+        if version_of(db):
+            raise LedgerError(
+                f"There is a run in {path.parent} already.", "The same command goes on with it."
+            )
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("BEGIN IMMEDIATE")
+        for statement in STATEMENTS:
+            db.execute(statement)
+        _begin(db, seed, config)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute("COMMIT")

@@ -1,0 +1,42 @@
+"""An individual as an ordinary Python file whose head says where it came from."""
+
+from __future__ import annotations
+
+from ge_engine.population import Child
+from ge_engine.ledger.history import History
+from ge_engine.ledger.parts import part_of
+from ge_engine.ledger.replicates import plain, spreads
+from ge_engine.ledger.versions import ENGINE
+
+
+def rescored_line(history: History, identity: str) -> str:
+    """What training with further seeds gave; "" without it."""
+    found = spreads(history).get(identity)
+    return f"With further seeds: {plain(found)}." if found and plain(found) else ""
+
+
+def with_header(source: bytes, one: Child, history: History) -> bytes:
+    """A comment after the byte order mark, the interpreter line and the encoding line, where they stand."""
+    newline, remark = history.seed.newline, rescored_line(history, one.id)
+    scores = ", ".join(f"{name} {value:g}" for name, value in one.objectives.items())
+    how = "; ".join(f"{s.operator} ({s.intent}) of {s.address}" for s in one.steps)
+    lines = [f"# Evolved by {_engine_of(history, one)}: {history.folder.name}:{one.id}"]
+    lines += [f"# Parents: {', '.join(one.parents)}. {how}."] if one.parents else []
+    lines += [f"# Validation: {scores}."] if scores else []
+    lines += [f"# {remark}"] if remark else []
+    kept = source.splitlines(keepends=True)
+    top = 0
+    while top < min(2, len(kept)) and kept[top].removeprefix(b"\xef\xbb\xbf").startswith(
+        (b"#!", b"# -*-", b"# coding", b"#coding")
+    ):
+        top += 1
+    before = b"".join(kept[:top])
+    if top == 0 and source.startswith(b"\xef\xbb\xbf"):
+        before, kept[0] = b"\xef\xbb\xbf", kept[0][3:]
+    return before + "".join(line + newline for line in lines).encode() + b"".join(kept[top:])
+
+
+def _engine_of(history: History, one: Child) -> str:
+    """The engine with the version that bred the individual, which need not be this one."""
+    part = part_of(history, one.id)
+    return f"ge_engine {part.making.versions.get(ENGINE, '')}".rstrip() if part else "ge_engine"

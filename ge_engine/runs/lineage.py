@@ -1,0 +1,57 @@
+"""Who brought in each line of an individual, traced through its ancestors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ge_engine.changes import blame
+from ge_engine.errors import LedgerError
+from ge_engine.population import SEED_ID, Child
+from ge_engine.runs.references import find_individual, require_genome
+from ge_engine.ledger.checked import HINT
+from ge_engine.ledger.history import History
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A line that the seed does not have, the individual that brought it in, and that one's first parent.
+    Lines count from 1."""
+
+    line: int
+    text: str
+    individual: Child
+    parent: Child
+
+
+def origins(history: History, one: Child) -> list[Origin]:
+    """The origin of every line of `one` that differs from the seed, in the order of the lines.
+
+    Raises:
+        LedgerError: a parent is no older than its child. ConfigError: `one` has no code.
+    """
+    family = _family(history, one)
+    place = {member.id: at for at, member in enumerate(family)}
+    lines = blame(
+        [require_genome(member) for member in family],
+        [[place[name] for name in member.parents] for member in family],
+    )
+    return [Origin(x.line, x.text, family[x.index], family[place[family[x.index].parents[0]]]) for x in lines]
+
+
+def _family(history: History, one: Child) -> list[Child]:
+    """`one` and all its ancestors, the seed first, parents before children. Raises LedgerError where a parent
+    is no older than its child."""
+    found = {one.id: one}
+    waiting = list(one.parents)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = find_individual(history, name)
+            waiting += found[name].parents
+    family = sorted(found.values(), key=lambda member: (member.id != SEED_ID, member.generation, member.slot))
+    before: set[str] = set()
+    for member in family:
+        if (member.id == SEED_ID) == bool(member.parents) or not before.issuperset(member.parents):
+            raise LedgerError(f"The ledger holds a damaged individual {member.id!r}: its parents.", HINT)
+        before.add(member.id)
+    return family

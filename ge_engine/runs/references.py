@@ -1,0 +1,90 @@
+"""What the user points at: a Python file, a run, or an individual of a run (`RUN:ID`)."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from ge_engine.config import RunConfig, load_config
+from ge_engine.errors import ConfigError
+from ge_engine.genome import Genome, Seed
+from ge_engine.ledger import History
+from ge_engine.population import Child
+from ge_engine.ledger.foreign import confirmed
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a comparison: a file, or an individual with the settings of its run. Whatever runs it does
+    so in the surroundings of this session."""
+
+    label: str
+    genome: Genome
+    config: RunConfig
+
+
+def is_individual(reference: str) -> bool:
+    """True for `RUN:ID`; an existing file wins over that reading."""
+    return ":" in reference and not Path(reference).is_file()
+
+
+def split_reference(reference: str) -> tuple[Path, str]:
+    """`RUN:ID` -> folder and id. Raises ConfigError when it has another form."""
+    folder, colon, identity = reference.rpartition(":")
+    if not (colon and folder and identity):
+        raise ConfigError(
+            f"{reference!r} does not name an individual.", "Write RUN:ID, for example runs/demo:g1s3."
+        )
+    return Path(folder), identity
+
+
+def find_individual(history: History, identity: str) -> Child:
+    """Raises ConfigError when the run has no such individual."""
+    found = history.individual(identity)
+    if found is None:
+        known = [one.id for one in history.individuals()]
+        close = difflib.get_close_matches(identity, known, n=3)
+        hint = f"Did you mean {', '.join(close)}?" if close else f"`ge log {history.folder}` lists them."
+        raise ConfigError(f"The run {history.folder} has no individual {identity!r}.", hint)
+    return found
+
+
+def require_genome(individual: Child) -> Genome:
+    """Raises ConfigError for an individual whose reply gave no code."""
+    if individual.genome is None:
+        raise ConfigError(
+            f"{individual.id} has no code: {individual.outcome.reason}.",
+            "`ge show` prints its prompts and replies.",
+        )
+    return individual.genome
+
+
+def load_side(reference: str) -> Side:
+    """A file, or an individual of a run. Raises SeedError, LedgerError or ConfigError."""
+    if not is_individual(reference):
+        return Side(reference, Seed.load(Path(reference)).genome, load_config("demo", None, {}))
+    folder, identity = split_reference(reference)
+    with History(folder) as history:
+        history.seed = confirmed(history.seed)
+        individual = find_individual(history, identity)
+        return Side(reference, require_genome(individual), history.config)
+
+
+def sides_of(a: str, b: str | None) -> tuple[Side, Side]:
+    """Two sides to compare; a lone `RUN:ID` has the seed of its run as the other."""
+    if b is not None:
+        return load_side(a), load_side(b)
+    if is_individual(a):
+        return _load_with_seed(a)
+    raise ConfigError(f"There is nothing to compare {a} with.", "Name a second file, or RUN:ID alone.")
+
+
+def _load_with_seed(reference: str) -> tuple[Side, Side]:
+    """The seed of the run and the individual, for a lone `RUN:ID`."""
+    folder, identity = split_reference(reference)
+    with History(folder) as history:
+        history.seed = confirmed(history.seed)
+        individual = find_individual(history, identity)
+        seed = Side(f"{folder}:seed", history.seed.genome, history.config)
+        return seed, Side(reference, require_genome(individual), history.config)

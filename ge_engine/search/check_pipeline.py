@@ -1,0 +1,120 @@
+"""The check pipeline: the checks in order, cheap ones first; the first rejection stops.
+
+Static checks look at code alone. Probe checks look at what the isolated worker saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from ge_engine.contracts import Candidate, Check, Goal, Probe
+from ge_engine.genome import Genome
+from ge_engine.outcome import Rejected, storable
+from ge_engine.patch import Patch
+from ge_engine.search.repair_feedback import UNTOLD, tellable, words_of
+
+LookUp = Callable[[str], str | None]
+ProbeLookUp = Callable[[str], Probe | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A patched genome that is to be judged. `goal` is what the last prompt asked of its figures."""
+
+    genome: Genome
+    parent: Genome
+    patch: Patch
+    goal: Goal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A rejection, and what a language model is told of it: `told` never holds a candidate's own words."""
+
+    rejected: Rejected
+    told: Callable[[], str]
+
+    @classmethod
+    def plain(cls, rejected: Rejected) -> Verdict:
+        """Of a reason that was found without running anything."""
+        return cls(rejected, lambda: rejected.reason)
+
+
+class CheckPipeline:
+    """Runs `checks` by kind and order. A check that raises costs its candidate, and names itself."""
+
+    def __init__(
+        self,
+        checks: Iterable[Check],
+        seed_probe: Probe,
+        blame: Callable[[str], str],
+        probe_of: ProbeLookUp = lambda _: None,
+    ) -> None:
+        """`blame(name)` says which plugin brought the check of that name, `probe_of(digest)` what the worker
+        saw of a genome of this run."""
+        self._checks = sorted(checks, key=lambda check: (check.order, check.name))
+        self._seed_probe = seed_probe
+        self._blame = blame
+        self._probe_of = probe_of
+
+    def static(self, trial: Trial, seen: LookUp) -> Rejected | None:
+        """What can be said from the code alone. `seen` maps a digest to the individual that had it."""
+        return self._run("static", self._candidate(trial, None, seen, nobody))
+
+    def probed(self, trial: Trial, probe: Probe, seen: LookUp, seen_function: LookUp) -> Rejected | None:
+        """What a build, a forward, a backward and an optimizer step in the worker say."""
+        return self._run("probe", self._candidate(trial, probe, seen, seen_function))
+
+    def verdict(
+        self, trial: Trial, probe: Probe | None, rejected: Rejected, seen: LookUp, seen_function: LookUp
+    ) -> Verdict:
+        """What a language model may know of `rejected`: the checks say it of a probe without the candidate's
+        words. Without a probe, that something failed."""
+
+        def told() -> str:
+            if self.static(trial, seen) == rejected:
+                return rejected.reason
+            if probe is not None:
+                clean = tellable(probe, words_of(trial.genome.text))
+                again = self.probed(trial, clean, seen, seen_function)
+                if again is not None and again.stage == rejected.stage:
+                    return again.reason
+            return f"it failed, and {UNTOLD}"
+
+        return Verdict(rejected, told)
+
+    def _candidate(self, trial: Trial, probe: Probe | None, seen: LookUp, seen_function: LookUp) -> Candidate:
+        compared = trial.goal is not None and probe is not None
+        return Candidate(
+            trial.genome,
+            trial.parent,
+            trial.patch,
+            self._seed_probe,
+            probe,
+            seen,
+            seen_function,
+            trial.goal,
+            self._probe_of(trial.parent.digest) if compared else None,
+        )
+
+    def _run(self, kind: Literal["static", "probe"], candidate: Candidate) -> Rejected | None:
+        for check in self._checks:
+            if check.kind != kind:
+                continue
+            try:
+                rejected = check.check(candidate)
+                if not isinstance(rejected, Rejected | None):
+                    raise TypeError(f"it returned {rejected!r}, neither Rejected nor None")
+            except Exception as error:
+                reason = f"the check {check.name!r} of {self._blame(check.name)} failed: {error!r}"
+                return Rejected("plugin", reason)
+            if rejected is not None:
+                return Rejected(storable(rejected.stage), storable(rejected.reason))
+        return None
+
+
+def nobody(_: str) -> str | None:
+    """A look-up that has seen nothing."""
+    return None

@@ -1,0 +1,1 @@
+"""A model file as text: parsed, cut into blocks, patched, compared. Nothing here runs it."""

@@ -1,0 +1,118 @@
+"""The blocks of a genome as a list, and why some of them cannot be evolved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ge_engine.source.facts import Kind, Span
+from ge_engine.source.segmenter import Blocked
+from ge_engine.source.segments import Segment
+from ge_engine.source.syntax import SyntaxFault, normalised
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Block:
+    """A named definition. `code` is its source at column 0 with LF line ends, decorators included;
+    `lines` (first, last) count from 1 in the genome's file; `reason` says why it is not evolvable."""
+
+    address: str
+    kind: Kind
+    lines: tuple[int, int]
+    digest: str
+    reason: str
+    read: Callable[[], str]
+
+    @property
+    def code(self) -> str:
+        return self.read()
+
+    def __repr__(self) -> str:
+        return f"Block({self.address!r}, {self.kind!r}, lines={self.lines}, reason={self.reason!r})"
+
+
+def list_blocks(
+    placed: Iterable[tuple[int, Segment]],
+    blocked: Mapping[int, tuple[Blocked, ...]],
+    reason: Callable[[str], str | None],
+) -> Iterator[Block]:
+    """The blocks of segments in the order of the file. `placed` gives each with its index in the seed,
+    `blocked` by such an index what cannot be evolved there, `reason` why an address cannot."""
+    line = 1
+    for at, segment in placed:
+        for hidden in blocked.get(at, ()):
+            yield _hidden_block(hidden, segment, line)
+        if segment.name:
+            yield from _segment_blocks(segment, line, reason)
+        line += segment.newlines
+
+
+def own_reason(segment: Segment) -> str:
+    """Why the definition of a segment cannot be evolved, "" when it can."""
+    return _of_block(segment.module) if isinstance(segment.module, SyntaxFault) else ""
+
+
+def conditional_reason(segment: Segment | None, method: str) -> str | None:
+    """Why a method that stands in an `if` cannot be evolved; None when there is no such method."""
+    at = segment.facts.conditional.get(method) if segment else None
+    return f"it is defined conditionally (line {at[0]} of its class)" if at else None
+
+
+def method_reason(segment: Segment, method: str) -> str:
+    """Why a method cannot be evolved, "" when it can."""
+    lines = segment.facts.repeated.get(method)
+    if lines:
+        return f"the name occurs {len(lines)} times in its class (lines {', '.join(map(str, lines))} of it)"
+    code = segment.method_code(method)
+    return _of_block(code) if isinstance(code, SyntaxFault) else ""
+
+
+def _segment_blocks(segment: Segment, line: int, reason: Callable[[str], str | None]) -> Iterator[Block]:
+    outer = segment.facts.outer
+    if outer is None:
+        return
+    for span in (outer, *_first_of_each(segment.facts.methods)):
+        address = span.name if span is outer else f"{segment.name}.{span.name}"
+        yield Block(
+            address=address,
+            kind=span.kind,
+            lines=(line + span.first - 1, line + span.last - 1),
+            digest=span.digest,
+            reason=reason(address) or "",
+            read=_reader(segment, span),
+        )
+    for name, (first, last, digest) in segment.facts.conditional.items():
+        address = f"{segment.name}.{name}"
+        hidden = Blocked(address, "method", first, last, digest, reason(address) or "")
+        yield _hidden_block(hidden, segment, line)
+
+
+def _of_block(fault: SyntaxFault) -> str:
+    return f"{fault.reason} (line {fault.line} of the block)" if fault.line else fault.reason
+
+
+def _first_of_each(spans: Iterable[Span]) -> list[Span]:
+    return list({span.name: span for span in reversed(list(spans))}.values())[::-1]
+
+
+def _reader(segment: Segment, span: Span) -> Callable[[], str]:
+    def read() -> str:
+        if span.kind == "method":
+            code = segment.method_code(span.name)
+            if isinstance(code, str):
+                return code
+        first, last = segment.bounds(span)
+        return normalised(segment.text[first:last])
+
+    return read
+
+
+def _hidden_block(hidden: Blocked, segment: Segment, line: int) -> Block:
+    return Block(
+        address=hidden.address,
+        kind=hidden.kind,
+        lines=(line + hidden.first - 1, line + hidden.last - 1),
+        digest=hidden.digest,
+        reason=hidden.reason,
+        read=lambda: normalised("".join(segment.lines[hidden.first - 1 : hidden.last])),
+    )

@@ -1,1 +1,0 @@
-"""Helpers of the room ledger: records, locks, reading a run, auditing it."""
