@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import crashing  # noqa: E402
 
-from ge_engine.ledger import check  # noqa: E402
+from ge_engine.runs.audit import check  # noqa: E402
 
 
 def main() -> int:

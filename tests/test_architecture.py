@@ -1,10 +1,11 @@
-"""Data flows one way: a room imports only rooms above it (docs: the map of rooms)."""
+"""Data flows one way: a room imports rooms of its floor and of floors below it, and nothing goes round."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,137 +14,65 @@ from test_public_api import public_names
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = ROOT / "ge_engine"
 
-# Top to bottom. Rooms of one row stand beside each other: within a row, imports must not form a cycle,
-# which Python itself enforces at import.
-ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors",),
-    ("outcome",),
-    ("places", "cache"),
-    ("setting",),
-    ("recipe",),
-    ("run_config",),
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("errors", "outcome", "places", "cache", "atomic_file"),
     ("config",),
-    ("keywords",),
-    ("expansion",),
-    ("syntax",),
-    ("digests", "source", "line_diff", "layout", "style", "names", "dynamic"),
-    ("bindings",),
-    ("facts",),
-    ("segments",),
-    ("evolvability",),
-    ("segmenter",),
-    ("blocks",),
-    ("genome",),
-    ("parameters",),
-    ("builders", "task_facts"),
-    ("entry",),
-    ("addressing", "fences", "hunks", "reasoning", "embedded_code", "syntax_repair"),
-    ("block_match",),
-    ("answer",),
-    ("editing",),
-    ("reply",),
-    ("side_effects",),
-    ("renaming",),
-    ("elision", "contract", "dependencies"),
-    ("splicing",),
-    ("patch",),
-    ("changes", "structure"),
-    ("pareto",),
-    ("population",),
-    ("conditions",),
-    ("profile",),
-    ("contracts",),
-    ("hookspecs",),
-    ("registry",),
-    ("trial",),
-    ("blaming", "versions"),
-    ("checked", "foreign"),
-    ("records", "runlock", "score_key", "schema"),
-    ("database", "rows", "content"),
-    ("reader",),
-    ("history",),
-    ("islands", "parts", "memo"),
-    ("audit", "statistics", "replicates"),
-    ("credit",),
-    ("ledger",),
-    ("references", "export"),
-    ("lineage",),
-    ("known_messages",),
-    ("telling",),
-    ("validate",),
-    ("grammar",),
-    ("llm",),
-    ("evaluation/protocol",),
-    ("evaluation/data",),
-    ("evaluation/sandbox",),
-    ("evaluation/measure",),
-    ("evaluation/train",),
-    ("evaluation/probe",),
-    ("evaluation/worker",),
-    ("evaluation/fork_server",),
-    ("evaluation",),
-    ("launch",),
-    ("events",),
-    ("tracking",),
-    ("budget", "event_loop", "slots"),
-    ("scoring", "variation", "termination", "addresses", "models", "survey"),
-    ("proposing", "selection", "resolution", "halving", "rescoring", "run_folder", "run_state"),
-    ("services", "seed_admission", "finalists"),
-    ("session", "prompting", "settlement"),
-    ("child",),
-    ("generation",),
-    ("schedule",),
-    ("loop",),
-    ("ablation",),
-    ("report",),
-    ("scaffold",),
-    ("privileges",),
-    ("views", "installation"),
-    ("runs",),
-    ("api",),
+    ("source", "genome", "entry", "patch", "changes"),
+    ("replies", "structure", "pareto", "population", "conditions", "profile"),
+    ("contracts", "hookspecs", "registry", "blaming", "events", "tracking"),
+    ("ledger", "grammar", "llm"),
+    ("evaluation", "launch"),
+    ("search", "loop", "ablation"),
+    ("report", "scaffold", "installation"),
+    ("views", "runs", "api"),
     ("cli", "testing"),
 )
-LEVEL = {room: level for level, row in enumerate(ROWS) for room in row}
+"""Bottom to top. A room is a folder or a module at the top of ge_engine."""
+FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 FILES = sorted(ENGINE.rglob("*.py"))
 PLUGINS = sorted([*(ROOT / "plugins").rglob("*.py"), *(ROOT / "grammars").rglob("*.py")])
 
 
-HELPERS = {"code", "search", "store"}
-"""Packages that only group the helpers of some rooms: each file in them is a room of its own."""
+def module_of(path: Path) -> str:
+    """`ge_engine.source.blocks`; of a folder's `__init__.py`, the folder."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def room_at(parts: tuple[str, ...]) -> str:
-    """The room of a module by its path below the engine; the folders of evaluation are rooms of their own."""
-    if parts[0] == "evaluation":
-        return "/".join(parts[:2]) if (ENGINE / "evaluation" / "/".join(parts[1:2])).is_dir() else parts[0]
-    return parts[parts[0] in HELPERS]
+def room_of(module: str) -> str:
+    """The folder or module at the top of ge_engine that `module` belongs to; "" for ge_engine itself."""
+    return (*module.split("."), "")[1]
 
 
-def room_of(path: Path) -> str:
-    return room_at(path.relative_to(ENGINE).with_suffix("").parts)
+MODULES = {module_of(path): path for path in FILES}
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """Rooms that the file imports when it is loaded; what stands under TYPE_CHECKING counts too."""
-    modules: set[tuple[str, ...]] = set()
+def imported(path: Path) -> set[str]:
+    """The engine's modules that a file imports; what stands under TYPE_CHECKING counts too."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "ge_engine":
-            base = tuple(str(node.module).split(".")[1:])
-            modules.update((*base, alias.name) for alias in node.names if alias.name != "__version__")
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found.update(name if name in MODULES else str(node.module) for name in names)
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names if alias.name.startswith("ge_engine.")]
-            modules.update(tuple(name.split(".")[1:]) for name in names)
-    return {room_at(parts) for parts in modules}
+            found.update(alias.name for alias in node.names)
+    return found & MODULES.keys() - {"ge_engine"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ENGINE)))
-def test_a_room_that_imports_a_room_below_it(path: Path) -> None:
-    room = room_of(path)
-    if room == "__init__":
-        return
-    assert room in LEVEL, f"{room} has no place in the order of rooms"
-    below = {r for r in imported_rooms(path) if LEVEL.get(r, 99) > LEVEL[room]}
-    assert not below
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "ge_engine"])
+def test_a_room_that_imports_from_a_floor_above_it(module: str) -> None:
+    room = room_of(module)
+    assert room in FLOOR, f"{room} stands on no floor"
+    above = {name for name in imported(MODULES[module]) if FLOOR[room_of(name)] > FLOOR[room]}
+    assert not above
+
+
+def test_modules_that_import_each_other() -> None:
+    graph = {module: imported(path) - {module} for module, path in MODULES.items() if module != "ge_engine"}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 def names_taken(source: str) -> set[str]:

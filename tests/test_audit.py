@@ -11,7 +11,7 @@ import pytest
 
 from ge_engine import loop
 from ge_engine.errors import LedgerError
-from ge_engine.ledger import check
+from ge_engine.runs.audit import check
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,12 @@ from servers import Script, misbehaving
 
 from ge_engine import loop
 from ge_engine.contracts import Prompt, Request, Sampling
-from ge_engine.ledger import check
 from ge_engine.ledger.history import History
 from ge_engine.llm.forms import FORMS
 from ge_engine.llm.server import Limits, ServerModel
 from ge_engine.llm.uniform import UniformModel
 from ge_engine.registry import load_registry
+from ge_engine.runs.audit import check
 from ge_engine.search.budget import Budget
 from ge_plugins.replay import ReplayModel
 

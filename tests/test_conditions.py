@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ge_engine.conditions import parse_condition
 from ge_engine.errors import ConfigError
-from ge_engine.search.conditions import parse_condition
 
 NAMES = ("accuracy", "parameters")
 VALUES = {"accuracy": 0.9, "parameters": 300.0}

@@ -12,9 +12,9 @@ import doubles
 
 from ge_engine import loop
 from ge_engine.contracts import OperatorStats
-from ge_engine.ledger import check
 from ge_engine.ledger.history import History
 from ge_engine.ledger.statistics import operator_stats, statistics
+from ge_engine.runs.audit import check
 from ge_engine.search.credit import Credit, ThompsonSampling
 from ge_engine.search.models import Models
 from ge_engine.search.variation import MatingPool

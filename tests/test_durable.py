@@ -17,8 +17,9 @@ import pytest
 from ge_engine import ledger as ledger_room
 from ge_engine import loop
 from ge_engine.errors import LedgerError
-from ge_engine.ledger import Ledger, check
+from ge_engine.ledger import Ledger
 from ge_engine.ledger.history import History
+from ge_engine.runs.audit import check
 
 REGISTRY = doubles.registry()
 SETTINGS: dict[str, Any] = {"generations": 3, "population": 10, "repairs": 1}

@@ -17,10 +17,10 @@ from ge_engine.contracts import Context, Probe
 from ge_engine.errors import ConfigError, LedgerError, ModelError, PluginError, SeedError
 from ge_engine.events import EVENTS
 from ge_engine.genome import Genome, differing
-from ge_engine.ledger.audit import check
 from ge_engine.ledger.history import History
 from ge_engine.outcome import Failed, Rejected, Scored, Skipped
 from ge_engine.population import Individual, pareto_front
+from ge_engine.runs.audit import check
 
 REGISTRY = doubles.registry()
 DIRECTIONS = {"accuracy": "max", "parameters": "min"}

@@ -19,13 +19,14 @@ from ge_engine import loop
 from ge_engine.cli.app import app
 from ge_engine.config import config_from_dict, config_to_dict, load_config
 from ge_engine.errors import ConfigError
-from ge_engine.ledger import Ledger, check
+from ge_engine.ledger import Ledger
 from ge_engine.ledger.history import History
 from ge_engine.ledger.statistics import statistics
 from ge_engine.outcome import Rejected
 from ge_engine.population import Individual, pareto_front
 from ge_engine.report.data import read_run
 from ge_engine.report.lineage import SYMBOLS, lineage
+from ge_engine.runs.audit import check
 from ge_engine.search.islands import island_of, share, travels
 
 REGISTRY = doubles.registry()

@@ -1,6 +1,6 @@
 """The map of rooms in CONTRIBUTING.md is the one that the architecture test holds the code to.
 
-`python tests/test_map.py` draws it anew, from the order of rooms and the first line of each docstring.
+`python tests/test_map.py` draws it anew, from the floors and the first line of each docstring.
 """
 
 from __future__ import annotations
@@ -8,36 +8,34 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from test_architecture import ENGINE, HELPERS, ROOT, ROWS
+import pytest
+from test_architecture import ENGINE, FILES, FLOORS, ROOT
 
 FILE = ROOT / "CONTRIBUTING.md"
 BEGIN, END = "<!-- rooms, by tests/test_map.py -->\n", "<!-- end of rooms -->\n"
 
 
-def job_of(room: str) -> str:
-    """The first line of the room's docstring."""
-    tree = ast.parse(file_of(room).read_text("utf-8"))
+def job_of(file: Path) -> str:
+    """The first line of a module's docstring."""
+    tree = ast.parse(file.read_text("utf-8"))
     return (ast.get_docstring(tree) or "").split("\n")[0]
 
 
-def file_of(room: str) -> Path:
-    """The room's module, at the top or among helpers, or its package."""
-    folders = [ENGINE, *(ENGINE / helper for helper in sorted(HELPERS))]
-    modules = [folder / f"{room}.py" for folder in folders if (folder / f"{room}.py").exists()]
-    return modules[0] if modules else ENGINE / room / "__init__.py"
-
-
-def name_of(room: str) -> str:
-    """How the map calls it: `genome`, `code/syntax`."""
-    file = file_of(room)
-    return room if file.name == "__init__.py" else str(file.relative_to(ENGINE).with_suffix(""))
-
-
 def drawn() -> str:
-    """A table of rooms, top to bottom."""
-    rooms = [room for row in ROWS for room in row]
-    rows = [f"| `{name_of(room)}` | {job_of(room)} |" for room in rooms]
-    return "\n".join(["| room | job |", "| --- | --- |", *rows]) + "\n"
+    """The floors as a picture, the uppermost first, then a table of the folders and modules on them."""
+    floors = [" ".join(f"{room}/" if folder(room) else room for room in floor) for floor in FLOORS[::-1]]
+    rooms = [room for floor in FLOORS[::-1] for room in floor]
+    rows = [f"| `{room}{'/' if folder(room) else ''}` | {job_of(file_of(room))} |" for room in rooms]
+    picture = ["```text", *floors, "```", ""]
+    return "\n".join([*picture, "| room | job |", "| --- | --- |", *rows]) + "\n"
+
+
+def folder(room: str) -> bool:
+    return (ENGINE / room).is_dir()
+
+
+def file_of(room: str) -> Path:
+    return ENGINE / room / "__init__.py" if folder(room) else ENGINE / f"{room}.py"
 
 
 def redrawn(text: str) -> str:
@@ -51,10 +49,9 @@ def test_a_map_of_rooms_that_no_longer_holds() -> None:
     assert redrawn(text) == text, "Draw it anew with `python tests/test_map.py`."
 
 
-def test_a_room_whose_docstring_does_not_say_its_job_in_one_line() -> None:
-    for row in ROWS:
-        for room in row:
-            assert 10 < len(job_of(room)) <= 110, room
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ENGINE)))
+def test_a_module_whose_docstring_does_not_say_its_job_in_one_line(file: Path) -> None:
+    assert 10 < len(job_of(file)) <= 110
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from ge_engine import evolve
 from ge_engine.cli.app import app
-from ge_engine.ledger import History, Ledger, check
+from ge_engine.ledger import History, Ledger
 from ge_engine.ledger.replicates import replicates
 from ge_engine.ledger.schema import SCHEMA_VERSION, STATEMENTS, as_current
 from ge_engine.ledger.score_key import ScoreKey
+from ge_engine.runs.audit import check
 
 LEDGERS = Path(__file__).resolve().parent / "ledgers"
 STAGE = ScoreKey(epochs=1)

@@ -13,11 +13,11 @@ import pytest
 
 from ge_engine import loop
 from ge_engine.contracts import Context, Memory, OperatorStats, Prompt, Reply, RunFacts
-from ge_engine.ledger import check
 from ge_engine.ledger.history import History
 from ge_engine.outcome import Scored
 from ge_engine.patch import Patch
 from ge_engine.population import Individual
+from ge_engine.runs.audit import check
 from ge_plugins.intents import INTENTS
 from ge_plugins.rephrasings import TRIALS, Rephrasing, rephrased
 

@@ -12,9 +12,9 @@ import pytest
 import virtual
 
 from ge_engine import loop
-from ge_engine.ledger import check
 from ge_engine.ledger.history import History
 from ge_engine.registry import Registry
+from ge_engine.runs.audit import check
 from ge_engine.search import event_loop
 
 REGISTRY = doubles.registry()

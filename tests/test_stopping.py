@@ -10,8 +10,8 @@ import pytest
 
 from ge_engine import loop
 from ge_engine.errors import ConfigError
-from ge_engine.ledger import check
 from ge_engine.ledger.history import History
+from ge_engine.runs.audit import check
 from ge_engine.search.termination import Interrupts, Limits, growth
 
 REGISTRY = doubles.registry()

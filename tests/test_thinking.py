@@ -17,7 +17,6 @@ from ge_engine.config import load_config
 from ge_engine.contracts import Grammar, Prompt, Request, Sampling, Target
 from ge_engine.errors import ConfigError
 from ge_engine.grammar.reasoning_prefix import MARKS, UNFINISHED, Thinking, answer_of, room, thinking
-from ge_engine.ledger import check
 from ge_engine.ledger.history import History
 from ge_engine.llm import forms
 from ge_engine.llm.local import LocalModel
@@ -26,6 +25,7 @@ from ge_engine.llm.uniform import UniformModel, byte_tokenizer
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
 from ge_engine.registry import load_registry
+from ge_engine.runs.audit import check
 from ge_plugins.grammars import Block, Edits
 
 EACH_FORM = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)

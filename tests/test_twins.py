@@ -13,12 +13,13 @@ import pytest
 from ge_engine import loop
 from ge_engine.contracts import Probe
 from ge_engine.genome import Genome
-from ge_engine.ledger import Ledger, Settled, check
+from ge_engine.ledger import Ledger, Settled
 from ge_engine.ledger.history import History
 from ge_engine.ledger.score_key import VALIDATION
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Individual
+from ge_engine.runs.audit import check
 
 REGISTRY = doubles.registry()
 SEED = doubles.seed()

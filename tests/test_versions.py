@@ -20,13 +20,13 @@ from ge_engine.cli.app import app
 from ge_engine.config import CHECKS, RunConfig, config_from_dict, load_config
 from ge_engine.errors import ConfigError
 from ge_engine.ledger import Ledger, versions
-from ge_engine.ledger.audit import check
 from ge_engine.ledger.history import History
 from ge_engine.ledger.parts import part_of, parts_of, scored_in
 from ge_engine.ledger.versions import Making, differences, made_with
 from ge_engine.outcome import Rejected, Scored
 from ge_engine.registry import Registry, load_registry
 from ge_engine.report import read_run
+from ge_engine.runs.audit import check
 from ge_engine.search.rescoring import OwnSettings
 from ge_plugins.checks import ge_checks
 from ge_plugins.probe_checks import ge_checks as ge_probe_checks

@@ -1,4 +1,4 @@
-"""The `ge` command. One file a command; nothing here decides, everything calls the rooms above."""
+"""The `ge` command, a file per command. It shows what `api` and `runs` give, and decides nothing."""
 
 import ge_engine.llm  # noqa: F401  (sets how threads wait, before torch is imported)
 from ge_engine.cli.app import main

@@ -1,3 +1,5 @@
+"""`python -m ge_engine.cli` is the command `ge`."""
+
 from ge_engine.cli.app import main
 
 main()

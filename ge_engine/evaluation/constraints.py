@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ge_engine.conditions import Condition, parse_condition
 from ge_engine.outcome import Rejected
-from ge_engine.search.conditions import Condition, parse_condition
 
 BEFORE_TRAINING = ("parameters", "flops", "size_on_disk")
 

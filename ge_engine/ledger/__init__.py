@@ -1,9 +1,8 @@
-"""The record of a run: written before it is acted on, read by everything else, checked as a whole."""
+"""The record of a run: written before it is acted on, read by everything else."""
 
-from ge_engine.ledger.audit import check
 from ge_engine.ledger.database import exists
 from ge_engine.ledger.history import GenerationRecord, History, read_replies
 from ge_engine.ledger.rows import Settled
 from ge_engine.ledger.writer import Ledger
 
-__all__ = ["GenerationRecord", "History", "Ledger", "Settled", "check", "exists", "read_replies"]
+__all__ = ["GenerationRecord", "History", "Ledger", "Settled", "exists", "read_replies"]

@@ -1,1 +1,1 @@
-"""What a language model's reply meant: its code found, mended and matched to the block that was asked for."""
+"""What a language model's reply meant: code found, repaired, and matched to the block that was asked for."""

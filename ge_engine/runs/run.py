@@ -21,7 +21,7 @@ from ge_engine.population import SEED_ID, Child, Individual, individuals_of
 from ge_engine.runs.references import find_individual, require_genome
 from ge_engine.registry import load_registry
 from ge_engine.search.rescoring import OwnSettings
-from ge_engine.ledger.audit import check
+from ge_engine.runs.audit import check
 from ge_engine.ledger.history import History
 from ge_engine.ledger.replicates import Replicates, spreads
 from ge_engine.views import markup

@@ -1,1 +1,1 @@
-"""Helpers of the rooms validate and loop: slots, conversation, schedules, selection, stopping."""
+"""The search: a run's session, a child's life, schedules, verdicts, selection, islands and termination."""

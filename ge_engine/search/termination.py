@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FrameType, TracebackType
 from typing import Any
 
+from ge_engine.conditions import Condition, parse_condition
 from ge_engine.config import RunConfig
 from ge_engine.ledger.history import History
 from ge_engine.pareto import Direction, box, losses, normalised
 from ge_engine.search.budget import Budget
-from ge_engine.search.conditions import Condition, parse_condition
 
 PROGRESS = 1e-9
 

@@ -13,9 +13,9 @@ import pytest
 from ge_engine import loop
 from ge_engine.contracts import Probe
 from ge_engine.genome import Genome
-from ge_engine.ledger import check
 from ge_engine.ledger.history import History
 from ge_engine.outcome import Rejected
+from ge_engine.runs.audit import check
 
 REGISTRY = doubles.registry()
 KINDS = 6
