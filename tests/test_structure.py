@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ge_engine.contracts import Goal, Job, Prompt, Reply, Size, SizedMove, Target
+from ge_engine.contracts import Context, Goal, Job, Prompt, Reply, RunFacts, Size, SizedMove, Target
 from ge_engine.genome import Genome, Seed
 from ge_engine.grammar import moves as form
 from ge_engine.outcome import Failed, Rejected
 from ge_engine.patch import Patch, apply
+from ge_engine.population import Individual
 from ge_engine.profile import modules_of, rows_of
 from ge_engine.search.survey import SINGLES, Surveys, combined, sampled
 from ge_engine.source.source_text import Edit, Source
@@ -376,15 +377,16 @@ def test_a_goal_that_is_missed_or_blamed(goal: Goal, parameters: float, flops: f
 # --- the operator ---------------------------------------------------------------------------
 
 
-def context(addresses: tuple[str, ...], rng: random.Random | None = None, rows: Any = ()) -> Any:
-    drawn = rng or random.Random(0)
-    return SimpleNamespace(
+def context(addresses: tuple[str, ...], rng: random.Random | None = None, rows: Any = ()) -> Context:
+    seed = Individual("seed", 0, -1, (), (), NET)
+    return Context(
         genome=NET,
         addresses=addresses,
-        rng=drawn,
-        profile=modules_of(rows),
-        draw=lambda rng, _dimension, names: rng.choice(list(names)),
+        rng=rng or random.Random(0),
         read=lambda prompt, reply: (prompt, reply),
+        parents=(seed,),
+        run=RunFacts(0, seed, (), {"accuracy": "max"}),
+        profile=modules_of(rows),
     )
 
 
