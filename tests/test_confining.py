@@ -71,6 +71,22 @@ print(json.dumps({"accuracy": 0.5, "parameters": 1, "feedback": " ".join(said)})
 """
 
 
+CAPABILITIES = """\
+with open("/proc/self/status") as status:
+    held = [line for line in status if line.startswith("Cap") and int(line.split()[1], 16)]
+if held:
+    raise RuntimeError(f"capabilities are left: {held}")
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_capability_that_a_candidate_keeps(mode: str, tmp_path: Path) -> None:
+    """Effective, permitted, inheritable, ambient or in its bounds, the engine run by root or not."""
+    with confined_by(mode) as sandbox, shop(tmp_path, sandbox=sandbox, timeout=60.0) as evaluation:
+        probe = evaluation.probe(genome(top=CAPABILITIES)).result()
+    assert not probe.error
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_processes_that_train_together_and_are_confined_too_much(mode: str, tmp_path: Path) -> None:
     """Without namespaces as well, where only the first process may read about itself in /proc."""

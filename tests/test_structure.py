@@ -263,6 +263,13 @@ def test_a_sample_of_moves_without_one_of_the_kinds() -> None:
     assert [move for move in found if move in chosen] == chosen
 
 
+@pytest.mark.parametrize("drawn", range(8))
+def test_a_rare_kind_of_move_that_is_drawn_as_seldom_as_it_occurs(drawn: int) -> None:
+    found = moves_of(NET.blocks["ExquisiteNetV2"].code, module_classes(NET))
+    kinds = {move.kind for move in found}
+    assert {move.kind for move in sampled(found, random.Random(drawn), 2 * len(kinds))} == kinds
+
+
 def test_several_moves_at_once_that_repeat_one() -> None:
     found = moves_of(STAGES)
     for made in combined(found, random.Random(0)):
