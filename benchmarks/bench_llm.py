@@ -35,7 +35,7 @@ from ge_engine.contracts import (
     Split,
     Target,
 )
-from ge_engine.evaluation.training import TrainEvaluation, open_training
+from ge_engine.evaluation.train_evaluation import TrainEvaluation, open_training
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Rejected, Scored, Skipped
 from ge_engine.patch import Patch, apply

@@ -37,7 +37,7 @@ CHOSEN = {
     "grammar.moves": ("canonical", "constraint", "form", "instructions"),
     "grammar.reasoning_prefix": ("answer_of",),
     "cache": ("cache_folder", "cache_path"),
-    "evaluation.training": ("open_training", "task_name"),
+    "evaluation.train_evaluation": ("open_training", "task_name"),
     "evaluation.seed_check": ("ChannelsError",),
     "evaluation.data.channels": ("in_channels", "is_grey"),
     "evaluation.command": ("open_command", "program_places"),

@@ -23,9 +23,9 @@ from ge_engine.evaluation.checkpoints import Checkpoints, room_for
 from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.evaluation.costs import figures, within
 from ge_engine.evaluation.devices import placement_of
+from ge_engine.evaluation.executor import Executor, ExecutorFactory, WorkerExit
 from ge_engine.evaluation.exit_status import Kills, WorkerLost, failed_probe, probe_of, report_of, sizes_in
-from ge_engine.evaluation.fork_server.client import Executor, ForkServerExecutor
-from ge_engine.evaluation.fork_server.worker_output import WorkerExit
+from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.futures import finished, then
 from ge_engine.evaluation.machine_health import MachineHealth, machine_health
 from ge_engine.evaluation.protocol.messages import REPORT_LIMIT, JobSpec, WorkerReport
@@ -50,8 +50,9 @@ def open_training(
     objectives: Sequence[Objective],
     scratch: Path,
     data: Dataset,
+    executor: ExecutorFactory = ForkServerExecutor,
 ) -> Iterator[TrainEvaluation]:
-    """An evaluation that trains genomes on `data` in isolated processes; all of them end with it.
+    """An evaluation that trains genomes on `data`; its jobs run where `executor` runs them, and end with it.
 
     Raises:
         SeedError: the seed does not build, run or train; the message holds its own error.
@@ -62,11 +63,11 @@ def open_training(
     placement = placement_of(config)
     limit = REPORT_LIMIT + 4 * len(data.names) * len(labels["both"])
     limits.hide_memory(True)
-    executor = ForkServerExecutor(session, arrays, placement.slots, placement.devices, limit)
+    jobs = executor(session, arrays, placement.slots, placement.devices, limit)
     try:
         feasibility = parse_constraints(config.constraints, [one.name for one in objectives])
         evaluation = TrainEvaluation(
-            executor,
+            jobs,
             Scorer(tuple(objectives), labels, len(data.names), feasibility),
             Checkpoints(scratch / "checkpoints"),
             machine_health(scratch, session.device),
@@ -78,7 +79,7 @@ def open_training(
         evaluation.admit(seed)
         yield evaluation
     finally:
-        executor.close()
+        jobs.close()
         limits.hide_memory(False)
         remove_tree(scratch / "jobs")
 
@@ -131,14 +132,14 @@ class TrainEvaluation(Evaluation):
 
     def _time_steps(self, seed: Genome) -> None:
         spec = replace(self._spec("train", seed, 0, "validation", self.timeout), steps=GROUP_STEPS)
-        report = self._report(self.executor.submit(spec).result(), spec)
+        report = self._read_report(self.executor.submit(spec).result(), spec)
         if isinstance(report, Failed) or report.stage:
             reason = report.reason if isinstance(report, Failed) else report.error
             raise SeedError(f"The seed does not train: {reason}.", "Fix the file and try again.")
         self._seed_step = report.facts["step_seconds"]
 
     def discard(self, genome: Genome) -> None:
-        """Delete what a training of the genome in stages has left."""
+        """Delete what a training of the genome by rungs has left."""
         self.checkpoints.discard(genome.digest)
 
     def probe(self, genome: Genome) -> Future[Probe]:
@@ -150,11 +151,11 @@ class TrainEvaluation(Evaluation):
                 raise WorkerLost(probe)
             return probe
 
-        return then(self._probe(genome), delivered)
+        return then(self._submit_probe(genome), delivered)
 
-    def _probe(self, genome: Genome) -> Future[Probe | Failed]:
+    def _submit_probe(self, genome: Genome) -> Future[Probe | Failed]:
         def finish(ended: WorkerExit) -> Probe | Failed:
-            probe = self._probe_in(ended, spec)
+            probe = self._read_probe(ended, spec)
             if isinstance(probe, Probe):
                 self._probes[genome.digest] = probe
             return probe
@@ -180,27 +181,27 @@ class TrainEvaluation(Evaluation):
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Train and score. A genome that was not probed here is probed first: its figures are needed."""
-        return then(self._probe(job.genome), lambda probe: self._measure_and_train(job, probe))
+        return then(self._submit_probe(job.genome), lambda probe: self._measure_and_train(job, probe))
 
     def _measure_and_train(self, job: Job, probe: Probe | Failed) -> Future[Outcome]:
         """A finalist's figures are measured once more, in a process that does not train it."""
         if isinstance(probe, Failed):
             return finished(probe)
         if job.split == "validation" or probe.stage:
-            return self._train(job, probe)
+            return self._submit_training(job, probe)
         spec = self._spec("again", job.genome, 0, "validation", self.timeout)
 
         def train_with_larger_costs(ended: WorkerExit) -> Future[Outcome]:
-            again = self._probe_in(ended, spec)
+            again = self._read_probe(ended, spec)
             if isinstance(again, Failed):
                 return finished(again)
             if again.stage:
-                return self._train(job, again)
-            return self._train(job, replace(probe, facts=figures(probe.facts, again.facts)))
+                return self._submit_training(job, again)
+            return self._submit_training(job, replace(probe, facts=figures(probe.facts, again.facts)))
 
         return then(self.executor.submit(spec), train_with_larger_costs)
 
-    def _train(self, job: Job, probe: Probe) -> Future[Outcome]:
+    def _submit_training(self, job: Job, probe: Probe) -> Future[Outcome]:
         if probe.stage:
             return finished(failed_probe(probe))
         broken = self.scorer.feasibility.broken_before(probe.facts)
@@ -208,10 +209,10 @@ class TrainEvaluation(Evaluation):
             return finished(broken)
         spec = self._spec("train", job.genome, job.rng_seed, job.split, self.timeout)
         if job.split == "validation":
-            spec = self._staged(spec, job, probe)
-        return then(self.executor.submit(spec), lambda ended: self._outcome(ended, spec, probe))
+            spec = self._for_rung(spec, job, probe)
+        return then(self.executor.submit(spec), lambda ended: self._read_training(ended, spec, probe))
 
-    def _staged(self, spec: JobSpec, job: Job, probe: Probe) -> JobSpec:
+    def _for_rung(self, spec: JobSpec, job: Job, probe: Probe) -> JobSpec:
         """Train as far as the job asks, from where an earlier one stopped, and no slower than allowed."""
         known = self.checkpoints.latest(spec.digest, job.rng_seed)
         slowest = self.max_slowdown * self._seed_step if spec.digest != self._seed_digest else 0.0
@@ -237,8 +238,8 @@ class TrainEvaluation(Evaluation):
             sent=time.monotonic(),
         )
 
-    def _outcome(self, ended: WorkerExit, spec: JobSpec, probe: Probe) -> Outcome:
-        report = self._report(ended, spec)
+    def _read_training(self, ended: WorkerExit, spec: JobSpec, probe: Probe) -> Outcome:
+        report = self._read_report(ended, spec)
         if isinstance(report, Failed):
             return report
         if report.stage:
@@ -247,13 +248,13 @@ class TrainEvaluation(Evaluation):
             self.checkpoints.put(spec.digest, spec.rng_seed, report.checkpoint)
         return self.scorer.outcome(report, spec.split, figures(probe.facts, report.facts))
 
-    def _probe_in(self, ended: WorkerExit, spec: JobSpec) -> Probe | Failed:
+    def _read_probe(self, ended: WorkerExit, spec: JobSpec) -> Probe | Failed:
         try:
-            return within(probe_of(self._report(ended, spec)), self.memory)
+            return within(probe_of(self._read_report(ended, spec)), self.memory)
         except WorkerLost as error:
             return error.failed
 
-    def _report(self, ended: WorkerExit, spec: JobSpec) -> WorkerReport | Failed:
+    def _read_report(self, ended: WorkerExit, spec: JobSpec) -> WorkerReport | Failed:
         return report_of(ended, spec, self._kills, self.health)
 
     def _explained(self, report: WorkerReport) -> str:
