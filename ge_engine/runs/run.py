@@ -110,7 +110,7 @@ class Run:
 
     @property
     def rejections(self) -> dict[str, int]:
-        """How many children each rung of the ladder rejected, most first."""
+        """How many children each check rejected, most first."""
         with History(self.folder) as history:
             return history.rejections()
 
