@@ -25,11 +25,10 @@ from ge_engine.contracts import Dataset
 from ge_engine.entry import resolve_entry
 from ge_engine.evaluation.data.channels import in_channels
 from ge_engine.evaluation.data.module_loader import import_source, module_address
-from ge_engine.evaluation.setup import as_images, limited, task_facts
+from ge_engine.evaluation.setup import as_images, limited, task_facts, task_name
 from ge_engine.evaluation.train.optimizers import optimizer_of
 from ge_engine.evaluation.train.rung import TrainingData, TrainResult
 from ge_engine.evaluation.train.trainer import train
-from ge_engine.evaluation.train_evaluation import task_name
 from ge_engine.genome import Seed
 from ge_engine.registry import choose, load_registry
 

@@ -6,6 +6,7 @@ without a report, and `scores` turns logits and figures into an outcome.
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -13,12 +14,11 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Evaluation, Job, Objective, Probe, Size
-from ge_engine.errors import ConfigError, SeedError
+from ge_engine.errors import SeedError
 from ge_engine.evaluation.checkpoints import Checkpoints, room_for
 from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.evaluation.costs import figures, within
@@ -31,7 +31,7 @@ from ge_engine.evaluation.machine_health import MachineHealth, machine_health
 from ge_engine.evaluation.protocol.messages import REPORT_LIMIT, JobSpec, WorkerReport
 from ge_engine.evaluation.sandbox import limits
 from ge_engine.evaluation.sandbox.removal import remove_tree
-from ge_engine.evaluation.scores import Labels, Scorer
+from ge_engine.evaluation.scores import Scorer, labels_of
 from ge_engine.evaluation.seed_check import require_usable
 from ge_engine.evaluation.setup import set_up
 from ge_engine.evaluation.train.step_timer import GROUP_STEPS
@@ -84,13 +84,6 @@ def open_training(
         remove_tree(scratch / "jobs")
 
 
-def labels_of(data: Dataset) -> dict[str, Labels]:
-    """The labels that answers are scored on, by split."""
-    labels = {name: getattr(data, name).labels.numpy().astype(np.int64) for name in ("validation", "test")}
-    labels["both"] = np.concatenate([labels["validation"], labels["test"]])
-    return labels
-
-
 @dataclass
 class TrainEvaluation(Evaluation):
     """Implements `contracts.Evaluation` on top of an executor. `timeout` is seconds per job, `memory` bytes;
@@ -98,7 +91,6 @@ class TrainEvaluation(Evaluation):
     of the task's images, such as "3x32x32"."""
 
     measures_sizes = True
-
     executor: Executor
     scorer: Scorer
     checkpoints: Checkpoints
@@ -110,11 +102,8 @@ class TrainEvaluation(Evaluation):
     _kills: Kills = field(default_factory=Kills)
     _seed_step: float = 0.0
     _seed_digest: str = ""
-    _probe_timeout: float = 0.0
+    _probe_timeout: float = math.inf
     _probes: dict[str, Probe] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._probe_timeout = self.timeout
 
     def admit(self, seed: Genome) -> None:
         """Probe the seed, and time its steps where the others' are held to them.
@@ -124,14 +113,13 @@ class TrainEvaluation(Evaluation):
         """
         probe = self.probe(seed).result()
         require_usable(probe, self.scorer.classes, self.image)
-        seconds = max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))
-        self._probe_timeout = min(self.timeout, seconds)
+        self._probe_timeout = max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))
         self._seed_digest = seed.digest
         if self.max_slowdown:
             self._time_steps(seed)
 
     def _time_steps(self, seed: Genome) -> None:
-        spec = replace(self._spec("train", seed, 0, "validation", self.timeout), steps=GROUP_STEPS)
+        spec = self._spec("train", seed, steps=GROUP_STEPS)
         report = self._read_report(self.executor.submit(spec).result(), spec)
         if isinstance(report, Failed) or report.stage:
             reason = report.reason if isinstance(report, Failed) else report.error
@@ -160,10 +148,9 @@ class TrainEvaluation(Evaluation):
                 self._probes[genome.digest] = probe
             return probe
 
-        known = self._probes.get(genome.digest)
-        if known is not None:
-            return finished(known)
-        spec = self._spec("probe", genome, 0, "validation", self._probe_timeout)
+        if genome.digest in self._probes:
+            return finished(self._probes[genome.digest])
+        spec = self._spec("probe", genome, timeout=min(self.timeout, self._probe_timeout))
         return then(self.executor.submit(spec), finish)
 
     def sizes(self, genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
@@ -172,8 +159,7 @@ class TrainEvaluation(Evaluation):
             return finished(())
         variants = tuple(genome.source.decode("latin-1") for genome in genomes)
         seconds = min(SIZING_SECONDS, SIZING_PATIENCE * self.timeout)
-        spec = self._spec("size", genomes[0], 0, "validation", seconds)
-        spec = replace(spec, source="", variants=variants)
+        spec = self._spec("size", genomes[0], source="", variants=variants, timeout=seconds)
         return then(
             self.executor.submit(spec),
             lambda ended: sizes_in(report_of(ended, spec, Kills()), len(variants)),
@@ -185,29 +171,27 @@ class TrainEvaluation(Evaluation):
 
     def _measure_and_train(self, job: Job, probe: Probe | Failed) -> Future[Outcome]:
         """A finalist's figures are measured once more, in a process that does not train it."""
-        if isinstance(probe, Failed):
-            return finished(probe)
-        if job.split == "validation" or probe.stage:
+        if isinstance(probe, Failed) or probe.stage or job.split == "validation":
             return self._submit_training(job, probe)
-        spec = self._spec("again", job.genome, 0, "validation", self.timeout)
+        spec = self._spec("again", job.genome)
 
         def train_with_larger_costs(ended: WorkerExit) -> Future[Outcome]:
             again = self._read_probe(ended, spec)
-            if isinstance(again, Failed):
-                return finished(again)
-            if again.stage:
-                return self._submit_training(job, again)
-            return self._submit_training(job, replace(probe, facts=figures(probe.facts, again.facts)))
+            if isinstance(again, Probe) and not again.stage:
+                again = replace(probe, facts=figures(probe.facts, again.facts))
+            return self._submit_training(job, again)
 
         return then(self.executor.submit(spec), train_with_larger_costs)
 
-    def _submit_training(self, job: Job, probe: Probe) -> Future[Outcome]:
+    def _submit_training(self, job: Job, probe: Probe | Failed) -> Future[Outcome]:
+        if isinstance(probe, Failed):
+            return finished(probe)
         if probe.stage:
             return finished(failed_probe(probe))
         broken = self.scorer.feasibility.broken_before(probe.facts)
         if broken is not None:
             return finished(broken)
-        spec = self._spec("train", job.genome, job.rng_seed, job.split, self.timeout)
+        spec = self._spec("train", job.genome, rng_seed=job.rng_seed, split=job.split)
         if job.split == "validation":
             spec = self._for_rung(spec, job, probe)
         return then(self.executor.submit(spec), lambda ended: self._read_training(ended, spec, probe))
@@ -225,18 +209,20 @@ class TrainEvaluation(Evaluation):
             step_seconds=slowest,
         )
 
-    def _spec(self, kind: str, genome: Genome, rng_seed: int, split: str, timeout: float) -> JobSpec:
-        return JobSpec(
+    def _spec(self, kind: str, genome: Genome, **changes: Any) -> JobSpec:
+        """A new job on the validation split, with the fields of JobSpec in `changes`."""
+        spec = JobSpec(
             id=secrets.token_hex(8),
             kind=kind,
             source=genome.source.decode("latin-1"),
             digest=genome.digest,
-            rng_seed=rng_seed,
-            split=split,
-            timeout=timeout,
+            rng_seed=0,
+            split="validation",
+            timeout=self.timeout,
             token=secrets.token_hex(16),
             sent=time.monotonic(),
         )
+        return replace(spec, **changes)
 
     def _read_training(self, ended: WorkerExit, spec: JobSpec, probe: Probe) -> Outcome:
         report = self._read_report(ended, spec)
@@ -262,11 +248,3 @@ class TrainEvaluation(Evaluation):
             return report.error
         seed = f"{1000 * self._seed_step:.3g} ms"
         return f"{report.error}; the seed's takes {seed}, and {self.max_slowdown:g} times that is allowed"
-
-
-def task_name(task: str) -> tuple[str, str]:
-    """Split "NAME:ARGUMENT". Raises ConfigError when the name is empty."""
-    name, _, argument = task.partition(":")
-    if not name:
-        raise ConfigError(f"The task {task!r} has no name.", "Give --task NAME or NAME:ARGUMENT.")
-    return name, argument
