@@ -1,7 +1,7 @@
 """`make bench-llm`: how many replies become admitted, new children, and how fast, by kind of grammar.
 
 The embedded model on ExquisiteNetV2 at 32x32x3 with 10 classes. Prompts come from the built-in operators
-(all six intents, mating, Evolution of Thought), replies climb the real ladder, probes run in the isolated
+(all six intents, mating, Evolution of Thought), replies climb the real checks, probes run in the isolated
 worker. Arms: unconstrained, block, edits, default (what the operators ask for) and uniform (no model).
 """
 
@@ -35,7 +35,7 @@ from ge_engine.contracts import (
     Split,
     Target,
 )
-from ge_engine.evaluation.training import TrainEvaluation, open_training
+from ge_engine.evaluation.train_evaluation import TrainEvaluation, open_training
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Rejected, Scored, Skipped
 from ge_engine.patch import Patch, apply
@@ -88,12 +88,12 @@ class Bench:
         self.config = config
         self.seed = seed
         self.seed_probe = evaluation.probe(seed).result()
-        self.ladder = CheckPipeline(registry.checks.values(), self.seed_probe, lambda name: name)
+        self.checks = CheckPipeline(registry.checks.values(), self.seed_probe, lambda name: name)
         self.origin = _individual("seed", seed, 0.90)
         self.pool = self._pool(16)
 
     def run(self, arm: Arm, model: LanguageModel) -> Arm:
-        """Ask for `arm.replies` patches, in rounds, and let each climb the ladder as soon as it is there."""
+        """Ask for `arm.replies` patches, in rounds, and check each as soon as it is there."""
         rng = random.Random(arm.name)
         tried: dict[tuple[str, str, str], set[str]] = defaultdict(set)
         started, worked = time.perf_counter(), time.process_time()
@@ -128,7 +128,7 @@ class Bench:
                 future()
 
     def _judge(self, arm: Arm, ask: Ask, reply: Reply, result: Any, tried: Any) -> Any:
-        """Static rungs now; a function that waits for the probe and climbs the rest."""
+        """Static checks now; a function that waits for the probe and runs the rest."""
         patch = ask.read(reply) if isinstance(result, _Unread) else result
         if ask.grammar is not None and ask.target is not None:
             key = (ask.chain.genome.digest, ask.prompt.address, ask.grammar.name)
@@ -137,7 +137,7 @@ class Bench:
         if isinstance(genome, Rejected | Skipped):
             return lambda: self._count(arm, genome)
         trial = Trial(genome, ask.chain.genome, patch)
-        verdict = self.ladder.static(trial, lambda digest: "twin" if digest in arm.digests else None)
+        verdict = self.checks.static(trial, lambda digest: "twin" if digest in arm.digests else None)
         if verdict is not None:
             return lambda: self._count(arm, verdict)
         arm.digests.add(genome.digest)
@@ -145,7 +145,7 @@ class Bench:
         return lambda: self._finish(arm, trial, future.result())
 
     def _finish(self, arm: Arm, trial: Trial, probe: Any) -> None:
-        verdict = self.ladder.probed(
+        verdict = self.checks.probed(
             trial, probe, lambda _: None, lambda print_: "twin" if print_ in arm.functions else None
         )
         if verdict is None:
@@ -268,7 +268,7 @@ def bench(workers: int) -> Iterator[Bench]:
 
 
 def table(arms: Sequence[Arm]) -> str:
-    """The ladder, one column an arm: replies that each rung rejected."""
+    """One column per arm: replies that each check rejected."""
     stages = sorted({stage for arm in arms for stage in arm.stages if stage != "admitted"})
     rows: list[tuple[str, Iterable[str]]] = [("replies", [str(sum(arm.stages.values())) for arm in arms])]
     rows += [(f"- {stage}", [str(arm.stages[stage]) for arm in arms]) for stage in stages]

@@ -24,9 +24,9 @@ from ge_engine.config import Recipe, load_config
 from ge_engine.contracts import Job
 from ge_engine.evaluation.data.batches import Augmentation, Images, shuffled
 from ge_engine.evaluation.data.module_loader import import_source, module_address
-from ge_engine.evaluation.train.spec import TrainingData
+from ge_engine.evaluation.train.rung import TrainingData
 from ge_engine.evaluation.train.trainer import train
-from ge_engine.evaluation.training import TrainEvaluation, open_training
+from ge_engine.evaluation.train_evaluation import TrainEvaluation, open_training
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_plugins.objectives import ge_objectives

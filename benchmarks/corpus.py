@@ -37,7 +37,7 @@ SOURCES = (
 @dataclass
 class Report:
     """What one file gave. `faults` must stay empty: a byte lost, or an error that is not ours. `reaching` is
-    what the rung "names" would refuse in its classes and functions, were they answers for another file."""
+    what the check "names" would refuse in its classes and functions, were they answers for another file."""
 
     file: str
     top: int = 0
@@ -139,7 +139,7 @@ def table(reports: list[Report]) -> str:
         f"{'methods, identity splice':<40}{sum(r.methods for r in reports):>8}",
         f"{'definitions that are not evolvable':<40}{sum(blocked.values()):>8}",
         *(f"    {reason:<60}{count:>6}" for reason, count in blocked.most_common()),
-        f"{'what the rung names would refuse':<40}{sum(reaching.values()):>8}",
+        f"{'what the check names would refuse':<40}{sum(reaching.values()):>8}",
         *(f"    {name:<60}{count:>6}" for name, count in reaching.most_common()),
         f"{'bytes lost, or patches that failed':<40}{len(faults):>8}",
         *(f"    {file}: {fault}" for file, fault in faults),

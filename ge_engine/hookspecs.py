@@ -46,7 +46,7 @@ def ge_selectors() -> Iterable[Selector]:  # type: ignore[empty-body]
 
 @hookspec
 def ge_checks() -> Iterable[Check]:  # type: ignore[empty-body]
-    """Rungs of the validation ladder."""
+    """Checks of a child, before it is trained."""
 
 
 @hookspec

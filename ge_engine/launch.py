@@ -1,5 +1,7 @@
-"""Train one model file over several processes: `accelerate launch -m ge_engine.launch model.py` on GPUs,
-`python -m torch.distributed.run --standalone --nproc-per-node 2 -m ge_engine.launch model.py` on a CPU.
+"""Train one model file over several processes.
+
+On GPUs: `accelerate launch -m ge_engine.launch model.py`. On a CPU: `python -m torch.distributed.run
+--standalone --nproc-per-node 2 -m ge_engine.launch model.py`.
 
 For an exported genome, or any seed; nothing is isolated. The first process prints one line of JSON:
 accuracy on the held-out part, how many images that was, the number of processes, and the curve.
@@ -23,11 +25,10 @@ from ge_engine.contracts import Dataset
 from ge_engine.entry import resolve_entry
 from ge_engine.evaluation.data.channels import in_channels
 from ge_engine.evaluation.data.module_loader import import_source, module_address
-from ge_engine.evaluation.setup import as_images, limited, task_facts
+from ge_engine.evaluation.setup import as_images, limited, task_facts, task_name
 from ge_engine.evaluation.train.optimizers import optimizer_of
-from ge_engine.evaluation.train.spec import TrainingData, TrainResult
+from ge_engine.evaluation.train.rung import TrainingData, TrainResult
 from ge_engine.evaluation.train.trainer import train
-from ge_engine.evaluation.training import task_name
 from ge_engine.genome import Seed
 from ge_engine.registry import choose, load_registry
 

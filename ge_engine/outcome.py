@@ -11,9 +11,9 @@ Fault = Literal["candidate", "engine", "infrastructure"]
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A rung of the ladder said no before any training.
+    """A check said no before any training.
 
-    `stage` is the rung's name ("extract", "compile", "contract", "names", "build", ...);
+    `stage` is the check's name ("extract", "compile", "contract", "names", "build", ...);
     `reason` is a sentence that a person, or a model asked to repair the reply, can act on.
     """
 

@@ -1,4 +1,4 @@
-"""The static rungs of the ladder: they look at code only and cost nothing.
+"""The static checks: they look at code only and cost nothing.
 
 The contract of a block (rung 20) is kept by `ge_engine.patch.parse_patch`, before there is a genome.
 """

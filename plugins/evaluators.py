@@ -16,7 +16,8 @@ from ge_engine.errors import ConfigError
 from ge_engine.evaluation.command import open_command, program_places
 from ge_engine.evaluation.data.channels import in_channels, is_grey
 from ge_engine.evaluation.seed_check import ChannelsError
-from ge_engine.evaluation.training import open_training, task_name
+from ge_engine.evaluation.setup import task_name
+from ge_engine.evaluation.train_evaluation import open_training
 from ge_engine.genome import Genome
 from ge_engine.hookspecs import hookimpl
 from ge_engine.registry import choose, load_registry

@@ -1,4 +1,4 @@
-"""Rungs of the ladder that need the model: it builds, keeps its shape, learns, does what was asked."""
+"""Checks that need the model: it builds, keeps its shape, learns, does what was asked."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeRung(Check):
-    """A rung that judges what the worker saw; `judge` gives a reason to reject, or ""."""
+class ProbeCheck(Check):
+    """A check that judges what the worker saw; `judge` gives a reason to reject, or ""."""
 
     name: str
     judge: Callable[[Candidate, Probe], str]
@@ -89,11 +89,11 @@ def _listed(names: list[str]) -> str:
 
 @hookimpl
 def ge_checks() -> Iterable[Check]:
-    """The rungs that need a worker, in the order in which a fault shows."""
-    yield ProbeRung("build", builds, 10)
-    yield ProbeRung("shape", keeps_shape, 20)
-    yield ProbeRung("finite", is_finite, 30)
-    yield ProbeRung("gradient", passes_gradient, 40)
-    yield ProbeRung("registered", registers, 50)
-    yield ProbeRung("intent", does_as_asked, 55)
-    yield ProbeRung("same function", is_new_function, 60)
+    """The checks that need a worker, in the order in which a fault shows."""
+    yield ProbeCheck("build", builds, 10)
+    yield ProbeCheck("shape", keeps_shape, 20)
+    yield ProbeCheck("finite", is_finite, 30)
+    yield ProbeCheck("gradient", passes_gradient, 40)
+    yield ProbeCheck("registered", registers, 50)
+    yield ProbeCheck("intent", does_as_asked, 55)
+    yield ProbeCheck("same function", is_new_function, 60)

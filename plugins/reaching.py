@@ -1,7 +1,7 @@
 """Ways by which code reaches past a model: modules within modules, dunder names, computed attributes.
 
 Judged by what the model files of torchvision, transformers and timm never write (`make corpus` counts it).
-The sandbox is what holds; this rung only spares it what is plain to see.
+The sandbox is what holds; this check only spares it what is plain to see.
 """
 
 from __future__ import annotations

@@ -14,11 +14,13 @@ import torch
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Dataset, Job, Split
 from ge_engine.evaluation.data.module_loader import import_source, module_address
+from ge_engine.evaluation.executor import ExecutorFactory
+from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.probe.coverage import covered_functions
 from ge_engine.evaluation.probe.findings import ProbeFindings, TaskShape
 from ge_engine.evaluation.probe.probe import probe
 from ge_engine.evaluation.train.optimizers import default_optimizer
-from ge_engine.evaluation.training import TrainEvaluation, open_training
+from ge_engine.evaluation.train_evaluation import TrainEvaluation, open_training
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Outcome
 from ge_plugins.objectives import ge_objectives
@@ -101,7 +103,11 @@ def data(train: int = 160, validation: int = 97, test: int = 50) -> Dataset:
 
 @contextmanager
 def shop(
-    scratch: Path, seed: Genome | None = None, dataset: Dataset | None = None, **settings: Any
+    scratch: Path,
+    seed: Genome | None = None,
+    dataset: Dataset | None = None,
+    executor: ExecutorFactory = ForkServerExecutor,
+    **settings: Any,
 ) -> Iterator[TrainEvaluation]:
     """An open evaluation; `settings` are RunConfig's, with `epochs` and the like under "recipe"."""
     recipe: Mapping[str, Any] = {"epochs": 2, "batch_size": 32, "lr": 0.1, **settings.pop("recipe", {})}
@@ -117,7 +123,9 @@ def shop(
         }
     )
     objectives = [objective for objective in ge_objectives() if objective.name in names]
-    with open_training(seed or genome(), config, objectives, scratch, dataset or data()) as evaluation:
+    with open_training(
+        seed or genome(), config, objectives, scratch, dataset or data(), executor
+    ) as evaluation:
         yield evaluation
 
 

@@ -227,7 +227,7 @@ SHAPES: dict[str, Shape] = {
     ),
     "a method for a class": Shape(fence(FORWARD), "wrong", refused="the reply defines forward"),
     "a class for a function": Shape(fence("class make_norm:\n    x = 1\n"), "wrong", refused="the reply defines make_norm", address="make_norm"),
-    # --- taken, and refused further down the ladder ---
+    # --- taken, and refused by a later check ---
     "elision": Shape(
         fence("class SE(nn.Module):\n    # ... rest unchanged\n    def forward(self, x): ...\n"), "wrong",
         refused="missing: __init__", stage="contract",

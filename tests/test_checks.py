@@ -1,4 +1,4 @@
-"""The static rungs of the ladder."""
+"""The static checks."""
 
 # ruff: noqa: E501
 
@@ -165,7 +165,7 @@ ADMITTED = {
 
 
 @pytest.mark.parametrize("case", ADMITTED)
-def test_code_in_order_passes_every_static_rung(case: str) -> None:
+def test_code_in_order_passes_every_static_check(case: str) -> None:
     assert first_rejection(candidate(ADMITTED[case])) is None
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from ge_engine.evaluation.checkpoints import Checkpoints, room_for
 from ge_engine.evaluation.costs import figures, within
 from ge_engine.evaluation.data.shared_arrays import arrays_for
+from ge_engine.evaluation.executor import WorkerExit
 from ge_engine.evaluation.exit_status import Kills, probe_of, report_of
-from ge_engine.evaluation.fork_server.worker_output import WorkerExit
 from ge_engine.evaluation.protocol import claims
 from ge_engine.evaluation.protocol.messages import (
     _HEAD,

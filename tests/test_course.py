@@ -1,4 +1,4 @@
-"""Trainings in stages, averaged weights, pace and divergence."""
+"""Trainings by rungs, averaged weights, pace and divergence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ge_engine.evaluation.data.batches import Images
 from ge_engine.evaluation.train.divergence import Diverged
 from ge_engine.evaluation.train.ema import Ema
 from ge_engine.evaluation.train.optimizers import default_optimizer
-from ge_engine.evaluation.train.spec import Stage, TrainingData, TrainResult
+from ge_engine.evaluation.train.rung import Rung, TrainingData, TrainResult
 from ge_engine.evaluation.train.state import tensors_of
 from ge_engine.evaluation.train.step_timer import GROUP_STEPS, StepTimer, TooSlow
 from ge_engine.evaluation.train.trainer import train
@@ -54,8 +54,8 @@ def recipe(**changes: object) -> Recipe:
     return Recipe(**values)  # type: ignore[arg-type]
 
 
-def trained(made: Recipe, stage: Stage | None = None) -> TrainResult:
-    return train(Dicey, default_optimizer, lesson(), made, 7, stage=stage or Stage())
+def trained(made: Recipe, rung: Rung | None = None) -> TrainResult:
+    return train(Dicey, default_optimizer, lesson(), made, 7, rung=rung or Rung())
 
 
 def assert_equal(one: TrainResult, other: TrainResult) -> None:
@@ -79,9 +79,9 @@ def test_a_stage_that_goes_on_as_if_there_had_been_a_break(
     made = recipe(lr_schedule=schedule, ema=ema, norm_batches=norm_batches)
     checkpoint = b""
     for epochs in cuts:
-        checkpoint = trained(made, Stage(epochs=epochs, checkpoint=checkpoint, keep=True)).checkpoint
+        checkpoint = trained(made, Rung(epochs=epochs, checkpoint=checkpoint, keep=True)).checkpoint
         assert checkpoint
-    assert_equal(trained(made, Stage(checkpoint=checkpoint)), trained(made))
+    assert_equal(trained(made, Rung(checkpoint=checkpoint)), trained(made))
 
 
 def test_a_stage_that_begins_again_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,10 +95,10 @@ def test_a_stage_that_begins_again_from_the_start(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Dicey, "forward", forward)
     made = recipe(epochs=5, norm_batches=0)
-    first = trained(made, Stage(epochs=3, keep=True))
+    first = trained(made, Rung(epochs=3, keep=True))
     assert sum(passes) == 3 * 3
     passes.clear()
-    second = trained(made, Stage(checkpoint=first.checkpoint))
+    second = trained(made, Rung(checkpoint=first.checkpoint))
     assert sum(passes) == 2 * 3
     assert (first.steps, second.steps) == (9, 15)
 
@@ -106,9 +106,9 @@ def test_a_stage_that_begins_again_from_the_start(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("spoilt", [b"no checkpoint", b"short"])
 def test_a_lost_checkpoint_that_changes_the_result(spoilt: bytes) -> None:
     made = recipe(epochs=2)
-    whole = trained(made, Stage(epochs=1, keep=True)).checkpoint
+    whole = trained(made, Rung(epochs=1, keep=True)).checkpoint
     bytes_ = whole[: len(whole) // 2] if spoilt == b"short" else spoilt
-    assert_equal(trained(made, Stage(checkpoint=bytes_)), trained(made))
+    assert_equal(trained(made, Rung(checkpoint=bytes_)), trained(made))
 
 
 def test_a_checkpoint_that_runs_code() -> None:
@@ -122,15 +122,15 @@ def test_a_checkpoint_that_runs_code() -> None:
     file = io.BytesIO()
     torch.save({"tensors": Evil()}, file, pickle_module=pickle)
     made = recipe(epochs=1)
-    assert_equal(trained(made, Stage(checkpoint=file.getvalue())), trained(made))
+    assert_equal(trained(made, Rung(checkpoint=file.getvalue())), trained(made))
 
 
 def test_a_plateau_that_has_ended_and_goes_on() -> None:
     made = recipe(lr_schedule="plateau", lr=0.00101, epochs=9)
     whole = trained(made)
     assert len(whole.curve) < 9
-    first = trained(made, Stage(epochs=8, keep=True))
-    assert_equal(trained(made, Stage(checkpoint=first.checkpoint)), whole)
+    first = trained(made, Rung(epochs=8, keep=True))
+    assert_equal(trained(made, Rung(checkpoint=first.checkpoint)), whole)
 
 
 def test_averages_that_are_not_those_by_hand() -> None:
@@ -203,10 +203,10 @@ def test_a_slow_network_that_trains_to_the_end(monkeypatch: pytest.MonkeyPatch) 
     made = recipe(epochs=4)
     quick = train(Timed, default_optimizer, lesson(), made, 7).step_seconds
     assert quick == pytest.approx(Timed.seconds)
-    stage = Stage(step_seconds=4 * quick)
-    assert len(train(Timed, default_optimizer, lesson(), made, 7, stage=stage).curve) == 4
+    rung = Rung(step_seconds=4 * quick)
+    assert len(train(Timed, default_optimizer, lesson(), made, 7, rung=rung).curve) == 4
     with pytest.raises(TooSlow):
-        train(Slow, default_optimizer, lesson(), made, 7, stage=stage)
+        train(Slow, default_optimizer, lesson(), made, 7, rung=rung)
 
 
 def test_a_pace_that_one_slow_step_spoils(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +224,7 @@ def test_a_pace_that_one_slow_step_spoils(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_rehearsal_of_so_many_steps_that_goes_on() -> None:
-    assert trained(recipe(), Stage(steps=4)).steps == 4
+    assert trained(recipe(), Rung(steps=4)).steps == 4
 
 
 def paced(seconds: list[float], limit: float, monkeypatch: pytest.MonkeyPatch) -> StepTimer:

@@ -11,7 +11,7 @@ import torch
 
 from ge_engine.contracts import Prompt, Request, Sampling
 from ge_engine.evaluation.devices import visible_gpus
-from ge_engine.evaluation.training import TrainEvaluation
+from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.llm.embedded import embedded_model
 from ge_engine.llm.local import LocalModel, load_local
 from ge_engine.outcome import Failed, Scored

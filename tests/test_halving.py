@@ -28,7 +28,7 @@ from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.pareto import best_first
 from ge_engine.population import Direction
 from ge_engine.search.event_loop import EventLoop
-from ge_engine.search.halving import Halving, stages_of, survivors
+from ge_engine.search.halving import Halving, rungs_of, survivors
 from ge_engine.search.scoring import Scoring
 from ge_plugins.evaluators import CommandEvaluator
 from tests.evaluation import data, genome, shop, source
@@ -60,8 +60,8 @@ def test_a_front_that_is_thinned_at_its_ends() -> None:
 )
 def test_stages_that_leave_epochs_out(epochs: int, rate: int, stages: tuple[int, ...]) -> None:
     made = {"halving": True, "halving_rate": rate, "recipe": {"epochs": epochs}}
-    assert stages_of(config_from_dict(made)) == stages
-    assert stages_of(config_from_dict({**made, "halving": False})) == ()
+    assert rungs_of(config_from_dict(made)) == stages
+    assert rungs_of(config_from_dict({**made, "halving": False})) == ()
 
 
 class InStages(doubles.Instant):

@@ -99,20 +99,20 @@ def test_a_repair_that_is_not_told_what_was_missed(tmp_path: Path) -> None:
 def test_a_parent_that_is_not_the_one_of_the_trial() -> None:
     genome = doubles.seed().genome
     figures = {genome.digest: Probe(facts={"parameters": 100.0, "flops": 1.0})}
-    ladder = CheckPipeline(
+    pipeline = CheckPipeline(
         INTENT, Probe(facts={"parameters": 1e6, "flops": 1.0}), lambda name: name, figures.get
     )
     patch = Patch("Net", genome.blocks["Net"].code)
     grown = Probe(facts={"parameters": 120.0, "flops": 1.0})
 
-    def judged(ladder: CheckPipeline, goal: Goal | None) -> Rejected | None:
-        return ladder.probed(Trial(genome, genome, patch, goal=goal), grown, nobody, nobody)
+    def judged(pipeline: CheckPipeline, goal: Goal | None) -> Rejected | None:
+        return pipeline.probed(Trial(genome, genome, patch, goal=goal), grown, nobody, nobody)
 
-    rejected = judged(ladder, SMALLER)
+    rejected = judged(pipeline, SMALLER)
     assert rejected is not None
     assert rejected.stage == "intent"
-    assert judged(ladder, Goal(parameters=(1.001, 2.0))) is None
-    assert judged(ladder, None) is None
+    assert judged(pipeline, Goal(parameters=(1.001, 2.0))) is None
+    assert judged(pipeline, None) is None
     assert judged(CheckPipeline(INTENT, grown, lambda name: name), SMALLER) is None, (
         "the parent was never probed"
     )

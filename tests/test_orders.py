@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ge_engine.contracts import Probe
+from ge_engine.evaluation.executor import WorkerExit
 from ge_engine.evaluation.exit_status import Kills, probe_of, report_of
-from ge_engine.evaluation.fork_server.worker_output import WorkerExit
 from ge_engine.evaluation.protocol.messages import (
     BadReport,
     JobSpec,

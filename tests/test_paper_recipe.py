@@ -14,7 +14,7 @@ from ge_engine.evaluation.data.batches import Augmentation, Images, shuffled
 from ge_engine.evaluation.train import trainer
 from ge_engine.evaluation.train.lr_scheduler import LRScheduler
 from ge_engine.evaluation.train.optimizers import default_optimizer
-from ge_engine.evaluation.train.spec import TrainingData
+from ge_engine.evaluation.train.rung import TrainingData
 from ge_engine.evaluation.train.trainer import choose_precision, train
 
 PAPER = load_config("paper", None, {}).recipe

@@ -102,7 +102,7 @@ def test_a_persona_that_ends_the_run(tmp_path: Path, frame: Any) -> None:
     assert "ge_personas" in reason
 
 
-class Rung:
+class OddCheck:
     name = "seen"
     kind: Literal["static"] = "static"
     order = 1
@@ -113,7 +113,7 @@ class Rung:
 
 @pytest.mark.parametrize("check", [lambda _: 1 / 0, lambda _: True, lambda _: "no"])
 def test_a_check_that_ends_the_run(tmp_path: Path, check: Any) -> None:
-    counts, reason = rejections(tmp_path, with_part("checks", Rung(check)))
+    counts, reason = rejections(tmp_path, with_part("checks", OddCheck(check)))
     assert counts == {"plugin": 4}
     assert "the check 'seen' of plugin 'doubles'" in reason
 

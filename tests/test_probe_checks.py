@@ -1,4 +1,4 @@
-"""Rungs that need the model: each rejects its own fault, and nothing of the seed's."""
+"""Checks that need the model: each rejects its own fault, and nothing of the seed's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ge_engine.contracts import Candidate, Check, Goal, Probe
 from ge_engine.outcome import Rejected
 from ge_plugins.probe_checks import ge_checks
 
-RUNGS: dict[str, Check] = {rung.name: rung for rung in ge_checks()}
+CHECKS: dict[str, Check] = {check.name: check for check in ge_checks()}
 GOOD: dict[str, Any] = {"output_shape": (8, 4), "fingerprint": "f0"}
 SEED = Probe(**{**GOOD, "without_gradient": frozenset({"a", "b", "c"}), "unregistered": ("old (Linear)",)})
 
@@ -49,9 +49,9 @@ BAD: dict[str, tuple[Candidate, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_fault_that_its_rung_lets_through(name: str) -> None:
+def test_a_fault_that_its_check_lets_through(name: str) -> None:
     bad, reason = BAD[name]
-    rejected = RUNGS[name].check(bad)
+    rejected = CHECKS[name].check(bad)
     assert isinstance(rejected, Rejected)
     assert rejected.stage == name
     import re
@@ -60,19 +60,19 @@ def test_a_fault_that_its_rung_lets_through(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_good_candidate_that_a_rung_rejects(name: str) -> None:
+def test_a_good_candidate_that_a_check_rejects(name: str) -> None:
     good = candidate(without_gradient=frozenset({"a", "c"}), unregistered=("old (Linear)",))
-    assert RUNGS[name].check(good) is None
+    assert CHECKS[name].check(good) is None
 
 
 def test_rungs_in_an_order_that_hides_the_cause() -> None:
-    assert sorted(RUNGS, key=lambda name: RUNGS[name].order) == list(BAD)
-    assert {rung.kind for rung in RUNGS.values()} == {"probe"}
+    assert sorted(CHECKS, key=lambda name: CHECKS[name].order) == list(BAD)
+    assert {check.kind for check in CHECKS.values()} == {"probe"}
 
 
 def test_a_reason_as_long_as_the_model() -> None:
     many = candidate(without_gradient=frozenset(f"layer{n}" for n in range(500)))
-    rejected = RUNGS["gradient"].check(many)
+    rejected = CHECKS["gradient"].check(many)
     assert rejected is not None
     assert len(rejected.reason) < 120
     assert "495 more" in rejected.reason
@@ -94,12 +94,12 @@ def test_a_reason_as_long_as_the_model() -> None:
 def test_a_figure_that_nobody_knows_held_against_a_child(
     parent: dict[str, float] | None, child: dict[str, float]
 ) -> None:
-    assert RUNGS["intent"].check(asked(parent, child, **SMALLER)) is None
+    assert CHECKS["intent"].check(asked(parent, child, **SMALLER)) is None
 
 
 def test_a_bound_of_flops_that_only_parameters_are_held_to() -> None:
     facts = {"parameters": 100.0, "flops": 10.0}
-    rejected = RUNGS["intent"].check(asked(facts, {**facts, "flops": 31.0}, flops=(0.0, 3.0)))
+    rejected = CHECKS["intent"].check(asked(facts, {**facts, "flops": 31.0}, flops=(0.0, 3.0)))
     assert isinstance(rejected, Rejected)
     assert "FLOPs" in rejected.reason
-    assert RUNGS["intent"].check(asked(facts, {**facts, "flops": 30.0}, flops=(0.0, 3.0))) is None
+    assert CHECKS["intent"].check(asked(facts, {**facts, "flops": 30.0}, flops=(0.0, 3.0))) is None

@@ -232,7 +232,7 @@ paths, modules, tries = json.loads(sys.argv[1])
 if landlock.landlock_version():
     landlock.restrict_files(paths, [], json.loads(sys.argv[2]))
 module_loader.see_only(paths)
-sys.meta_path.insert(module_loader._after_own_modules(), module_loader._FileFinder(modules))
+sys.meta_path.insert(module_loader._after_own_modules(), module_loader._file_finder(modules))
 seen = {}
 for path in tries:
     try:

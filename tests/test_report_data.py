@@ -1,4 +1,4 @@
-"""Faults of what a report counts and reads: wrong rungs, wrong groups, lost individuals, wrong growth."""
+"""Faults of what a report counts and reads: wrong checks, wrong groups, lost individuals, wrong growth."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ge_engine.report.counts import (
     GROUPS,
     ancestors,
     best_values,
+    check_order,
+    check_pipeline,
     depth_first,
-    ladder,
-    ladder_order,
     progress,
     reasons,
     success,
@@ -32,7 +32,7 @@ from ge_engine.report.data import LONGEST_NAME, MOST_NAMES, MOST_POINTS, Row, re
 from ge_engine.report.drawing import written
 from ge_engine.report.figures import success as success_figure
 
-RUNGS = ("extract", "compile", "contract", "names", "unchanged", "seen", "build", "shape", "gradient")
+CHECKS = ("extract", "compile", "contract", "names", "unchanged", "seen", "build", "shape", "gradient")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def history(folder: Path) -> Iterator[History]:
 
 @pytest.fixture(scope="module")
 def run(history: History) -> RunData:
-    return read_run(history, RUNGS)
+    return read_run(history, CHECKS)
 
 
 def test_a_front_that_is_not_the_loops(run: RunData, history: History) -> None:
@@ -59,25 +59,27 @@ def test_a_front_that_is_not_the_loops(run: RunData, history: History) -> None:
     assert len(front) > 1
 
 
-def test_a_ladder_that_loses_children(run: RunData) -> None:
-    rungs = ladder(run)
-    assert rungs[0].passed == len(run.children) == 150
-    for above, below in itertools.pairwise(rungs):
+def test_a_pipeline_that_loses_children(run: RunData) -> None:
+    steps = check_pipeline(run)
+    assert steps[0].passed == len(run.children) == 150
+    for above, below in itertools.pairwise(steps):
         assert above.passed - below.lost == below.passed
-    by_name = {rung.name: rung for rung in rungs}
+    by_name = {step.name: step for step in steps}
     assert by_name["trained and scored"].passed == sum(row.state == "scored" for row in run.children)
     assert by_name["on the Pareto front"].passed == sum(row.front for row in run.children)
 
 
-def test_a_ladder_out_of_order(run: RunData, history: History) -> None:
-    stages = [rung.name for rung in ladder(run) if rung.name in RUNGS]
-    assert stages == [name for name in RUNGS if name in stages]
-    assert {rung.name: rung.lost for rung in ladder(run) if rung.name in RUNGS} == history.rejections()
+def test_a_pipeline_out_of_order(run: RunData, history: History) -> None:
+    stages = [step.name for step in check_pipeline(run) if step.name in CHECKS]
+    assert stages == [name for name in CHECKS if name in stages]
+    assert {
+        step.name: step.lost for step in check_pipeline(run) if step.name in CHECKS
+    } == history.rejections()
 
 
-def test_a_rung_of_a_plugin_that_is_gone(history: History) -> None:
-    known = tuple(name for name in RUNGS if name != "names")
-    names = [rung.name for rung in ladder(read_run(history, known))]
+def test_a_check_of_a_plugin_that_is_gone(history: History) -> None:
+    known = tuple(name for name in CHECKS if name != "names")
+    names = [step.name for step in check_pipeline(read_run(history, known))]
     assert "names" in names
     assert len(names) == len(set(names))
 
@@ -85,7 +87,7 @@ def test_a_rung_of_a_plugin_that_is_gone(history: History) -> None:
 def test_checks_sorted_by_anything_but_kind_and_order() -> None:
     from doubles import Seen, SeenFunction
 
-    order = ladder_order([SeenFunction(), Seen()])
+    order = check_order([SeenFunction(), Seen()])
     assert order.index("contract") < order.index("seen") < order.index("probe") < order.index("seen-function")
 
 
@@ -114,8 +116,8 @@ def test_a_report_whose_every_child_is_better(run: RunData) -> None:
     assert 0 < sum(found) < len(found)
     second = [row for row in run.children if row.better and len(row.parents) == 2]
     assert any(not beats(row, rows[row.parents[0]]) for row in second), "better than the second parent alone"
-    rungs = {rung.name: rung for rung in ladder(run)}
-    assert 0 < rungs["improved"].lost < rungs["trained and scored"].passed
+    steps = {step.name: step for step in check_pipeline(run)}
+    assert 0 < steps["improved"].lost < steps["trained and scored"].passed
 
 
 def test_better_that_log_and_report_and_the_draw_mean_differently(run: RunData, history: History) -> None:
@@ -237,7 +239,7 @@ def test_a_run_of_which_nothing_is_scored(tmp_path: Path) -> None:
     with Ledger.create(tmp_path / "run", Seed.load(synthetic.EXAMPLE), RunConfig()) as ledger:
         ledger.set_config(RunConfig(), {"accuracy": "max", "parameters": "min"})
     with History(tmp_path / "run") as opened:
-        empty = read_run(opened, RUNGS)
+        empty = read_run(opened, CHECKS)
     assert (empty.rows, empty.front, progress(empty).volumes) == ((), (), ())
     assert "</html>" in build_page(empty, draw(empty))
 

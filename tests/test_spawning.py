@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from ge_engine.evaluation.executor import WorkerExit
 from ge_engine.evaluation.exit_status import Kills, report_of
-from ge_engine.evaluation.fork_server.worker_output import WorkerExit
 from ge_engine.evaluation.protocol.messages import WorkerReport
 from ge_engine.evaluation.setup import chosen_sandbox
-from ge_engine.evaluation.training import TrainEvaluation
+from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.evaluation.worker.spawn import await_ready, chosen_start_method, spawn
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Scored

@@ -18,7 +18,7 @@ from ge_engine.evaluation.train.batch_norm import recompute_statistics
 from ge_engine.evaluation.train.divergence import NotFinite
 from ge_engine.evaluation.train.lr_scheduler import LRScheduler
 from ge_engine.evaluation.train.optimizers import default_optimizer, optimizer_of
-from ge_engine.evaluation.train.spec import TrainingData
+from ge_engine.evaluation.train.rung import TrainingData
 from ge_engine.evaluation.train.trainer import train
 
 

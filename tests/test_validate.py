@@ -1,4 +1,4 @@
-"""The ladder: order, first rejection, and checks that fail themselves."""
+"""The check pipeline: order, first rejection, and checks that fail themselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ge_engine.patch import Patch
 from ge_engine.search.check_pipeline import CheckPipeline, Trial, nobody
 
 
-class Rung:
+class Named:
     def __init__(
         self, name: str, order: int, kind: Literal["static", "probe"] = "static", says: str = ""
     ) -> None:
@@ -34,37 +34,37 @@ def trial() -> Trial:
     return Trial(genome, genome, Patch("Net", genome.blocks["Net"].code))
 
 
-def ladder(*rungs: Rung) -> CheckPipeline:
-    return CheckPipeline(rungs, Probe(output_shape=(2, 10)), lambda name: f"plugin '{name}-plugin'")
+def pipeline(*checks: Named) -> CheckPipeline:
+    return CheckPipeline(checks, Probe(output_shape=(2, 10)), lambda name: f"plugin '{name}-plugin'")
 
 
 def test_rungs_that_run_in_the_order_of_registration() -> None:
-    late, early = Rung("late", 20, says="too late"), Rung("early", 10, says="too early")
-    assert ladder(late, early).static(trial(), nobody) == Rejected("early", "too early")
+    late, early = Named("late", 20, says="too late"), Named("early", 10, says="too early")
+    assert pipeline(late, early).static(trial(), nobody) == Rejected("early", "too early")
     assert not late.calls
 
 
 def test_rungs_that_run_in_the_order_of_their_names() -> None:
     """Cheap ones first; the name decides only between equals."""
-    cheap, dear = Rung("z", 10, says="cheap"), Rung("a", 20, says="dear")
-    assert ladder(dear, cheap).static(trial(), nobody) == Rejected("z", "cheap")
-    assert ladder(Rung("z", 20, says="cheap"), dear).static(trial(), nobody) == Rejected("a", "dear")
+    cheap, dear = Named("z", 10, says="cheap"), Named("a", 20, says="dear")
+    assert pipeline(dear, cheap).static(trial(), nobody) == Rejected("z", "cheap")
+    assert pipeline(Named("z", 20, says="cheap"), dear).static(trial(), nobody) == Rejected("a", "dear")
 
 
-def test_a_ladder_that_goes_on_after_a_rejection() -> None:
-    first, second = Rung("first", 1), Rung("second", 2, says="no")
-    third = Rung("third", 3)
-    assert ladder(first, second, third).static(trial(), nobody) == Rejected("second", "no")
+def test_a_pipeline_that_goes_on_after_a_rejection() -> None:
+    first, second = Named("first", 1), Named("second", 2, says="no")
+    third = Named("third", 3)
+    assert pipeline(first, second, third).static(trial(), nobody) == Rejected("second", "no")
     assert (len(first.calls), len(third.calls)) == (1, 0)
 
 
-def test_a_probe_rung_that_runs_without_a_probe() -> None:
-    static, probed = Rung("static", 1), Rung("probed", 1, "probe")
-    rungs = ladder(static, probed)
-    assert rungs.static(trial(), nobody) is None
+def test_a_probe_check_that_runs_without_a_probe() -> None:
+    static, probed = Named("static", 1), Named("probed", 1, "probe")
+    checks = pipeline(static, probed)
+    assert checks.static(trial(), nobody) is None
     assert not probed.calls
     seen = Probe(fingerprint="f")
-    assert rungs.probed(trial(), seen, nobody, lambda _: "g0s1") is None
+    assert checks.probed(trial(), seen, nobody, lambda _: "g0s1") is None
     (candidate,) = probed.calls
     assert candidate.probe is seen
     assert candidate.seed_probe.output_shape == (2, 10)
@@ -73,7 +73,7 @@ def test_a_probe_rung_that_runs_without_a_probe() -> None:
 
 
 def test_a_failing_check_that_ends_the_run_or_admits() -> None:
-    rejected = ladder(Rung("bad", 1, says="raise"), Rung("after", 2)).static(trial(), nobody)
+    rejected = pipeline(Named("bad", 1, says="raise"), Named("after", 2)).static(trial(), nobody)
     assert rejected is not None
     assert rejected.stage == "plugin"
     assert "'bad'" in rejected.reason
@@ -82,6 +82,6 @@ def test_a_failing_check_that_ends_the_run_or_admits() -> None:
 
 
 def test_a_reason_that_no_ledger_can_hold() -> None:
-    assert ladder(Rung("odd", 1, says="cut \ud83d off")).static(trial(), nobody) == Rejected(
+    assert pipeline(Named("odd", 1, says="cut \ud83d off")).static(trial(), nobody) == Rejected(
         "odd", "cut ? off"
     )

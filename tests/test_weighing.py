@@ -13,7 +13,7 @@ from ge_engine.evaluation.measure.operands import OperandWatch
 from ge_engine.evaluation.measure.parameters import numbers_in, weight_of
 from ge_engine.evaluation.measure.tensor_memory import numbers_held
 from ge_engine.evaluation.measure.weights import FREE, weights_of, what_weighs
-from ge_engine.evaluation.training import TrainEvaluation
+from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.outcome import Failed, Outcome, Scored
 from tests.evaluation import NET_PARAMETERS, genome, outcome_of, probe_here, shop, source
 from tests.hostile.measure import HIDERS, LARGE, SEEN

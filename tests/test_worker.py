@@ -21,7 +21,7 @@ from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.fork_server.worker_output import LOG_BYTES
 from ge_engine.evaluation.machine_health import MachineHealth, gpus_answer
 from ge_engine.evaluation.sandbox.environment import clean_environment
-from ge_engine.evaluation.training import TrainEvaluation
+from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.genome import Seed
 from ge_engine.outcome import Failed, Scored
 from tests.evaluation import data, genome, outcome_of, shop, source

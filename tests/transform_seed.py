@@ -98,7 +98,7 @@ def rewrite(genome: Genome, address: str, code: str) -> Genome:
 
 
 def refusal(genome: Genome, address: str, code: str) -> Rejected:
-    """The rejection of a rewrite, by whichever of the two rungs."""
+    """The rejection of a rewrite, by whichever of the two checks."""
     patch = parse_patch(genome, address, code)
     result = apply(genome, patch) if isinstance(patch, Patch) else patch
     assert isinstance(result, Rejected), result

@@ -37,7 +37,7 @@ def report(
     plugin: PluginModules = None,
     no_plugin: BlockedPlugins = None,
 ) -> None:
-    """Write a run as one HTML file: front, progress, ladder, what worked, lineage, and every child's diff.
+    """Write a run as one HTML file: front, progress, checks, what worked, lineage, and every child's diff.
 
     Example: ge report runs/demo --open
     """

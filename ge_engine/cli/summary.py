@@ -1,4 +1,4 @@
-"""What `ge evolve` prints when a run has ended: the front, the ladder, the best child's diff."""
+"""What `ge evolve` prints when a run has ended: the front, the checks, the best child's diff."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def print_summary(folder: Path) -> None:
         }
         _print_front(seed, front, test, directions)
         print_rescored(history)
-        _print_ladder(history, children)
+        _print_checks(history, children)
         out.print(Text(history.stopped_because))
     best = choose_best(seed, front, directions)
     if best is None:
@@ -99,7 +99,7 @@ def _change(name: str, one: Individual, seed: Individual) -> str:
     return f"{100 * (new / old - 1):+.1f} %" if old else ""
 
 
-def _print_ladder(history: History, everybody: list[Child]) -> None:
+def _print_checks(history: History, everybody: list[Child]) -> None:
     children = [one for one in everybody if one.id != SEED_ID]
     scored = sum(one.scored for one in children)
     rejected = history.rejections()

@@ -181,8 +181,8 @@ class RunConfig:
         TRAINING,
         at_least(0, "no limit"),
     )
-    halving: bool = setting(False, "Train in stages; the better part goes on.", TRAINING)
-    halving_rate: int = setting(2, "One in this many goes on from a stage.", TRAINING, at_least(2))
+    halving: bool = setting(False, "Train by rungs; the better part of each goes on.", TRAINING)
+    halving_rate: int = setting(2, "One in this many goes on from a rung.", TRAINING, at_least(2))
     rescore_seeds: int = setting(
         0,
         "Further seeds that each finalist is trained with.",

@@ -1,4 +1,4 @@
-"""Checkpoints of trainings between their stages."""
+"""Checkpoints of trainings between their rungs."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Checkpoints:
         self._limit = limit
 
     def latest(self, digest: str, rng_seed: int) -> Path | None:
-        """What a stage can continue from."""
+        """What a rung can continue from."""
         path = self._path(digest, rng_seed)
         return path if path.is_file() else None
 
     def put(self, digest: str, rng_seed: int, content: bytes) -> None:
-        """Keep `content` in place of what an earlier stage left. Raises OSError."""
+        """Keep `content` in place of what an earlier rung left. Raises OSError."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(digest, rng_seed)
         half = path.with_suffix(".half")

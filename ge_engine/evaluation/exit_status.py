@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ge_engine.contracts import Probe, Size
-from ge_engine.evaluation.fork_server.worker_output import WorkerExit
+from ge_engine.evaluation.executor import WorkerExit
 from ge_engine.evaluation.machine_health import MachineHealth
 from ge_engine.evaluation.protocol import claims
 from ge_engine.evaluation.protocol.messages import BadReport, JobSpec, WorkerReport, after_mark, unpack_report

@@ -9,12 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from ge_engine.contracts import Measurement, Objective
+from ge_engine.contracts import Dataset, Measurement, Objective
 from ge_engine.evaluation.constraints import Feasibility
 from ge_engine.evaluation.protocol.messages import WorkerReport
 from ge_engine.outcome import Failed, Outcome, Scored
 
 Labels = np.ndarray[Any, Any]
+
+
+def labels_of(data: Dataset) -> dict[str, Labels]:
+    """The labels that answers are scored on, by split."""
+    labels = {name: getattr(data, name).labels.numpy().astype(np.int64) for name in ("validation", "test")}
+    labels["both"] = np.concatenate([labels["validation"], labels["test"]])
+    return labels
 
 
 @dataclass(frozen=True, slots=True)

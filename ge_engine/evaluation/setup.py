@@ -87,6 +87,14 @@ def _session(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> S
     )
 
 
+def task_name(task: str) -> tuple[str, str]:
+    """Split "NAME:ARGUMENT". Raises ConfigError when the name is empty."""
+    name, _, argument = task.partition(":")
+    if not name:
+        raise ConfigError(f"The task {task!r} has no name.", "Give --task NAME or NAME:ARGUMENT.")
+    return name, argument
+
+
 def shared_arrays(data: Dataset, train: Split) -> dict[str, np.ndarray[Any, Any]]:
     """What all workers get, in the order that they expect: of the held-out parts, only the images."""
     return {

@@ -154,7 +154,7 @@ class History(Reader):
         return outcome_from_json(row["outcome"]) if row else None
 
     def promoted(self, digest: str, key: ScoreKey) -> bool | None:
-        """Whether a training in stages went on after the stage of `key`; None: that was not decided there."""
+        """Whether a training by rungs went on after the rung of `key`; None: that was not decided there."""
         sql = f"SELECT s.promoted FROM scores s WHERE s.digest = :digest AND {OF_KEY}"
         row = self._one(sql, digest=digest, **_named(key))
         return None if row is None or row["promoted"] is None else bool(row["promoted"])

@@ -63,5 +63,5 @@ class Memo(History):
 
 
 def _was_scored(outcome: Outcome | None) -> bool:
-    """Whether it has figures: those of the whole training, or of the stage after which it was stopped."""
+    """Whether it has figures: those of the whole training, or of the rung after which it was stopped."""
     return isinstance(outcome, Scored) or (isinstance(outcome, Failed) and outcome.kind == "stopped")

@@ -1,4 +1,4 @@
-"""The key under which a genome's score stands in the ledger: its split, its further seed, its stage."""
+"""The key under which a genome's score stands in the ledger: its split, its further seed, its rung."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Split = Literal["validation", "test", "both"]
 class ScoreKey:
     """What a score was measured on and with.
 
-    `seed` numbers the further seeds of replicates from 1 on (0: the run's own); `epochs` is the stage of a
-    training in stages (0: after all of them). Its text is how events name it: "validation", "test/seed 1",
+    `seed` numbers the further seeds of replicates from 1 on (0: the run's own); `epochs` is the rung of a
+    training by rungs (0: after all of them). Its text is how events name it: "validation", "test/seed 1",
     "validation/2 epochs".
     """
 
@@ -23,8 +23,8 @@ class ScoreKey:
     epochs: int = 0
 
     def __str__(self) -> str:
-        stage = f"/{counted(self.epochs)}" if self.epochs else ""
-        return f"{self.split}{stage}" + (f"/seed {self.seed}" if self.seed else "")
+        rung = f"/{counted(self.epochs)}" if self.epochs else ""
+        return f"{self.split}{rung}" + (f"/seed {self.seed}" if self.seed else "")
 
 
 VALIDATION, TEST = ScoreKey(), ScoreKey("test")

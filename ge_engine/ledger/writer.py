@@ -168,7 +168,7 @@ class Ledger(Memo):
         self._write("probes", {"digest": digest, "probe": probe_to_json(probe)})
 
     def add_score(self, digest: str, key: ScoreKey, outcome: Outcome, promoted: bool | None = None) -> None:
-        """`promoted`: whether a training in stages goes on after the stage of `key`, where that is decided.
+        """`promoted`: whether a training by rungs goes on after the rung of `key`, where that is decided.
 
         Raises ValueError when an objective is not finite: such an outcome is `Failed`.
         """

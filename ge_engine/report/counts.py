@@ -1,4 +1,4 @@
-"""What became of a run's children: the ladder, success by group, and the hypervolume's growth."""
+"""What became of a run's children: the checks, success by group, and the hypervolume's growth."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FATES = ("on the front", "better than its parents", "trained", "failed in traini
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
-    """A stage of the ladder: how many children passed it and how many it took out."""
+class PipelineStep:
+    """A check, or what comes before and after them: how many children passed it and how many it took out."""
 
     name: str
     passed: int
@@ -59,35 +59,35 @@ class Progress:
     starts: tuple[tuple[int, int], ...]
 
 
-def ladder_order(checks: Iterable[Check]) -> tuple[str, ...]:
-    """The stages that a child climbs: reading the reply, the static rungs, the probe and its rungs."""
+def check_order(checks: Iterable[Check]) -> tuple[str, ...]:
+    """The order in which a child is judged: reading the reply, static checks, the probe and its checks."""
     ordered = sorted(checks, key=lambda check: (check.order, check.name))
     static = tuple(check.name for check in ordered if check.kind == "static")
     probe = tuple(check.name for check in ordered if check.kind == "probe")
     return (*BEFORE_CHECKS, *static, "probe", *probe)
 
 
-def ladder(run: RunData) -> list[Rung]:
-    """The ladder as a funnel: all children first, then each stage that took any out, then training.
+def check_pipeline(run: RunData) -> list[PipelineStep]:
+    """The checks as a funnel: all children first, then each that took any out, then training.
 
-    A stage that no rung has (of a plugin that is gone) stands before the static rungs.
+    A name that no check has (of a plugin that is gone) stands before the static checks.
     """
     children = [row for row in run.children if row.state != "waiting"]
     lost = Counter(row.stage for row in children if row.state == "rejected")
-    known = {name: place for place, name in enumerate(run.rungs)}
+    known = {name: place for place, name in enumerate(run.checks)}
     stages = sorted(lost, key=lambda name: (known.get(name, len(BEFORE_CHECKS) - 0.5), name))
     left = len(children)
-    rungs = [Rung("children bred", left, 0)]
+    steps = [PipelineStep("children bred", left, 0)]
     for stage in stages:
         left -= lost[stage]
-        rungs.append(Rung(stage, left, lost[stage]))
+        steps.append(PipelineStep(stage, left, lost[stage]))
     scored = sum(row.state == "scored" for row in children)
-    rungs.append(Rung("trained and scored", scored, left - scored))
+    steps.append(PipelineStep("trained and scored", scored, left - scored))
     better = sum(row.better or row.front for row in children)
-    rungs.append(Rung("improved", better, scored - better))
+    steps.append(PipelineStep("improved", better, scored - better))
     front = sum(row.front for row in children)
-    rungs.append(Rung("on the Pareto front", front, better - front))
-    return rungs
+    steps.append(PipelineStep("on the Pareto front", front, better - front))
+    return steps
 
 
 def reasons(run: RunData, most: int = 15) -> list[Reason]:

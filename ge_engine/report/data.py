@@ -84,14 +84,14 @@ class Row:
 class RunData:
     """Everything that a report shows. `rows` begin with the seed, in the order of generation and slot.
 
-    `seed_segments` are the seed's (name, code); `rungs` is the ladder's order of stages.
+    `seed_segments` are the seed's (name, code); `checks` are the names of the checks in their order.
     """
 
     name: str
     seed_name: str
     directions: Mapping[str, Direction]
     rows: tuple[Row, ...]
-    rungs: tuple[str, ...]
+    checks: tuple[str, ...]
     sources: SourceTable
     seed_segments: tuple[tuple[str, int], ...]
     settings: Mapping[str, Any]
@@ -108,10 +108,10 @@ class RunData:
         return tuple(row for row in self.rows if row.front)
 
 
-def read_run(history: History, rungs: Iterable[str]) -> RunData:
+def read_run(history: History, checks: Iterable[str]) -> RunData:
     """Read a run, also one that another process is writing.
 
-    `rungs` are the stages in the order of the ladder.
+    `checks` are the names of the checks in their order.
 
     Raises:
         LedgerError: the ledger cannot be read.
@@ -126,7 +126,7 @@ def read_run(history: History, rungs: Iterable[str]) -> RunData:
         seed_name=Path(history.seed.path).name if history.seed.path else "seed",
         directions=directions,
         rows=tuple(_rows(history, list(history.individuals()), directions, sources)),
-        rungs=tuple(rungs),
+        checks=tuple(checks),
         sources=sources,
         seed_segments=segments,
         settings=_settings(history),

@@ -20,8 +20,8 @@ Figures = Mapping[str, Drawing]
 
 
 def draw(run: RunData) -> Figures:
-    """All figures by name: pareto, hypervolume, ladder, success-operator ... success-block, lineage."""
-    figures = {"pareto": pareto(run), "hypervolume": hypervolume(run), "ladder": ladder(run)}
+    """All figures by name: pareto, hypervolume, checks, success-operator ... success-block, lineage."""
+    figures = {"pareto": pareto(run), "hypervolume": hypervolume(run), "checks": checks(run)}
     for group in counts.GROUPS:
         figures[f"success-{group}"] = success(run, group)
     figures["lineage"] = lineage(run)
@@ -64,25 +64,25 @@ def hypervolume(run: RunData) -> Drawing:
     return Drawing("Hypervolume over evaluations", summary, figure)
 
 
-def ladder(run: RunData) -> Drawing:
-    """The validation ladder as a funnel: how many children passed each rung."""
-    rungs = counts.ladder(run)
-    total = max(rungs[0].passed, 1)
+def checks(run: RunData) -> Drawing:
+    """The checks as a funnel: how many children passed each."""
+    steps = counts.check_pipeline(run)
+    total = max(steps[0].passed, 1)
     figure = go.Figure(
         go.Bar(
-            y=[label(rung.name) for rung in rungs],
-            x=[rung.passed for rung in rungs],
-            base=[-rung.passed / 2 for rung in rungs],
+            y=[label(step.name) for step in steps],
+            x=[step.passed for step in steps],
+            base=[-step.passed / 2 for step in steps],
             orientation="h",
-            text=[_rung_text(rung, total) for rung in rungs],
+            text=[_step_text(step, total) for step in steps],
             textposition="auto",
             insidetextanchor="middle",
             constraintext="none",
             textangle=0,
-            customdata=[[rung.passed, rung.passed / total, rung.lost] for rung in rungs],
+            customdata=[[step.passed, step.passed / total, step.lost] for step in steps],
             hovertemplate="%{y}: %{customdata[0]:,} left (%{customdata[1]:.1%}), "
             "%{customdata[2]:,} out<extra></extra>",
-            marker={"color": [*[colour("trained")] * (len(rungs) - 1), colour("front")]},
+            marker={"color": [*[colour("trained")] * (len(steps) - 1), colour("front")]},
             insidetextfont={"color": "#0b1220"},
             outsidetextfont={"color": colour("ink")},
             cliponaxis=False,
@@ -90,10 +90,10 @@ def ladder(run: RunData) -> Drawing:
     )
     figure.update_xaxes(visible=False, range=[-0.52 * total, 0.52 * total])
     figure.update_yaxes(ticks="", showgrid=False, autorange="reversed")
-    figure.update_layout(height=60 + 30 * len(rungs), showlegend=False, bargap=0.12)
+    figure.update_layout(height=60 + 30 * len(steps), showlegend=False, bargap=0.12)
     figure.update_layout(margin={"t": 16, "b": 16})
-    lost = ", ".join(f"{rung.lost:,} at {rung.name}" for rung in rungs[1:-3] if rung.lost) or "none"
-    summary = f"Of {rungs[0].passed:,} children {rungs[-3].passed:,} were scored; out: {lost}. "
+    lost = ", ".join(f"{step.lost:,} at {step.name}" for step in steps[1:-3] if step.lost) or "none"
+    summary = f"Of {steps[0].passed:,} children {steps[-3].passed:,} were scored; out: {lost}. "
     summary += "Improved: better than its parents, or on the front."
     return Drawing("From children to the front", summary, figure)
 
@@ -143,6 +143,6 @@ def _gains(tally: counts.Tally) -> float:
     return (tally.fates[0] + tally.fates[1]) / tally.total
 
 
-def _rung_text(rung: counts.Rung, total: int) -> str:
-    lost = f"  −{rung.lost:,}" if rung.lost else ""
-    return f"{rung.passed:,} ({rung.passed / total:.0%}){lost}"
+def _step_text(step: counts.PipelineStep, total: int) -> str:
+    lost = f"  −{step.lost:,}" if step.lost else ""
+    return f"{step.passed:,} ({step.passed / total:.0%}){lost}"

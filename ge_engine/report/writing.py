@@ -7,7 +7,7 @@ from pathlib import Path
 from ge_engine.atomic_file import write_whole
 from ge_engine.ledger.history import History
 from ge_engine.registry import Registry
-from ge_engine.report.counts import ladder_order
+from ge_engine.report.counts import check_order
 from ge_engine.report.data import RunData, read_run
 from ge_engine.report.figures import draw
 from ge_engine.report.images import write_figures
@@ -34,4 +34,4 @@ def write_report(run: Path, registry: Registry, page: Path, figures: Path | None
 
 def _read(run: Path, registry: Registry) -> RunData:
     with History(run) as history:
-        return read_run(history, ladder_order(registry.checks.values()))
+        return read_run(history, check_order(registry.checks.values()))

@@ -1,6 +1,6 @@
-"""Successive halving: who goes on after each stage of a training.
+"""Successive halving: who goes on after each rung of a training.
 
-Scores of one stage are compared with each other alone, never with those of another. Sources: Jamieson and
+Scores of one rung are compared with each other alone, never with those of another. Sources: Jamieson and
 Talwalkar, Non-stochastic Best Arm Identification, 2016 (a whole cohort at once); Li et al., A System for
 Massively Parallel Hyperparameter Tuning, 2020 (one at a time, as each arrives; here in its stopping form:
 what does not go on at once is stopped, so that no worker waits and no place is kept).
@@ -20,14 +20,14 @@ from ge_engine.population import Individual
 from ge_engine.search.scoring import Scoring
 
 
-def stages_of(config: RunConfig) -> tuple[int, ...]:
+def rungs_of(config: RunConfig) -> tuple[int, ...]:
     """The epochs, rising, after which a training pauses: all of them divided by the rate again and again,
     rounded up. Empty without halving, or where there is one epoch."""
-    epochs, stages = config.recipe.epochs, set[int]()
+    epochs, rungs = config.recipe.epochs, set[int]()
     while config.halving and epochs > 1:
         epochs = -(-epochs // config.halving_rate)
-        stages.add(epochs)
-    return tuple(sorted(stages - {config.recipe.epochs}))
+        rungs.add(epochs)
+    return tuple(sorted(rungs - {config.recipe.epochs}))
 
 
 def survivors(points: Sequence[Point], rate: int) -> list[int]:
@@ -36,7 +36,7 @@ def survivors(points: Sequence[Point], rate: int) -> list[int]:
 
 
 class Halving:
-    """Decides from what the ledger holds of a stage, so that a resumed run decides alike."""
+    """Decides from what the ledger holds of a rung, so that a resumed run decides alike."""
 
     def __init__(
         self, config: RunConfig, ledger: Ledger, scoring: Scoring, directions: Mapping[str, Direction]
@@ -48,9 +48,9 @@ class Halving:
         self._directions = directions
 
     def whole_cohort(self, born: Sequence[Individual], interrupted: Callable[[], bool]) -> bool:
-        """Take a cohort whose first stage is trained to the end, stage by stage; False when it was
+        """Take a cohort whose first rung is trained to the end, rung by rung; False when it was
         interrupted between two of them."""
-        for epochs in self._scoring.stages:
+        for epochs in self._scoring.rungs:
             jobs, points = self._at(born, epochs)
             kept = set(survivors(points, self._rate))
             for index, job in enumerate(jobs):
@@ -75,7 +75,7 @@ class Halving:
         return jobs, points
 
     def one_by_one(self, job: Job, outcome: Scored) -> bool:
-        """Whether a training goes on: it is among the better part of all that have reached its stage."""
+        """Whether a training goes on: it is among the better part of all that have reached its rung."""
         before = self._ledger.scores(ScoreKey(epochs=job.epochs))
         before.pop(job.genome.digest, None)
         points = [losses(o.objectives, self._directions) for o in before.values() if isinstance(o, Scored)]

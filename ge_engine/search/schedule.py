@@ -134,7 +134,7 @@ class Steady(Schedule):
     def _run(self, script: History | None) -> str:
         state, scoring = self._state, self._services.scoring
         decide = self._halving.one_by_one
-        scoring.at_stage = as_recorded(script.promoted, decide) if script else decide
+        scoring.at_rung = as_recorded(script.promoted, decide) if script else decide
         workers = self._config.workers or os.cpu_count() or 1
         room = STOCK[0] * workers
         for one in state.unmerged:

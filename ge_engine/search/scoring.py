@@ -18,7 +18,7 @@ from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import SEED_ID
 from ge_engine.search.event_loop import EventLoop, completion
 
-AtStage = Callable[[Job, Scored], bool | None]
+AtRung = Callable[[Job, Scored], bool | None]
 ATTEMPTS = 3
 
 
@@ -28,7 +28,7 @@ class Scoring:
     A score is keyed by the genome's digest and made with the run's seed, so it does not matter which
     individual asked first.
 
-    `stages` are the epochs after which a child's training pauses. `at_stage` is asked there whether it goes
+    `rungs` are the epochs after which a child's training pauses. `at_rung` is asked there whether it goes
     on; without it, or where it says None, the training waits for `go_on` or `stop`.
     """
 
@@ -40,7 +40,7 @@ class Scoring:
         random_seed: int,
         event_loop: EventLoop,
         announce: Announcer,
-        stages: Sequence[int] = (),
+        rungs: Sequence[int] = (),
     ) -> None:
         self._evaluation = evaluation
         self._ledger = ledger
@@ -48,8 +48,8 @@ class Scoring:
         self._random_seed = random_seed
         self._event_loop = event_loop
         self._announce = announce
-        self.stages = tuple(stages)
-        self.at_stage: AtStage = lambda *_: None
+        self.rungs = tuple(rungs)
+        self.at_rung: AtRung = lambda *_: None
         self._running: dict[tuple[str, ScoreKey], tuple[Job, Future[Outcome]]] = {}
         self._probing = 0
         self._open = True
@@ -60,15 +60,15 @@ class Scoring:
         return len(self._running)
 
     def score(self, individual: str, genome: Genome, split: Split = "validation") -> None:
-        """Submit unless the digest has its score or is on its way to it. A child's training in stages goes
-        on from the first stage that the ledger does not hold."""
+        """Submit unless the digest has its score or is on its way to it. A child's training goes on
+        from the first rung that the ledger does not hold."""
         if not self._open or self._ledger.score(genome.digest, ScoreKey(split)) is not None:
             return
         job = Job(individual, genome, self._random_seed, split)
-        if split == "test" or individual == SEED_ID or not self.stages:
+        if split == "test" or individual == SEED_ID or not self.rungs:
             self._start(job)
             return
-        for epochs in (*self.stages, 0):
+        for epochs in (*self.rungs, 0):
             job = replace(job, epochs=epochs)
             known = self._ledger.score(genome.digest, ScoreKey(epochs=epochs))
             if not isinstance(known, Scored):
@@ -81,14 +81,14 @@ class Scoring:
                 return
 
     def go_on(self, job: Job) -> None:
-        """Submit the stage after `job`'s unless the ledger holds it."""
-        later = [epochs for epochs in self.stages if epochs > job.epochs]
+        """Submit the rung after `job`'s unless the ledger holds it."""
+        later = [epochs for epochs in self.rungs if epochs > job.epochs]
         following = replace(job, epochs=later[0] if later else 0)
         if self._open and self._ledger.score(job.genome.digest, ScoreKey(epochs=following.epochs)) is None:
             self._start(following)
 
     def stop(self, job: Job) -> None:
-        """Record that a training ends after `job`'s stage: a failure of its own kind, without a score."""
+        """Record that a training ends after `job`'s rung: a failure of its own kind, without a score."""
         digest = job.genome.digest
         if self._ledger.score(digest) is None:
             reached = self._ledger.score(digest, ScoreKey(epochs=job.epochs))
@@ -102,8 +102,8 @@ class Scoring:
         self.discard(job.genome)
 
     def discard(self, genome: Genome) -> None:
-        """Nothing more will be asked of a training in stages."""
-        if self.stages:
+        """Nothing more will be asked of a training by rungs."""
+        if self.rungs:
             self._evaluation.discard(genome)
 
     def rescore(self, individual: str, genome: Genome, seeds: int) -> None:
@@ -124,11 +124,11 @@ class Scoring:
         """What a worker sees of the genome, or that the evaluator could not probe it."""
         self._probing += 1
         try:
-            return await self._probed(individual, genome)
+            return await self._probe_with_retries(individual, genome)
         finally:
             self._probing -= 1
 
-    async def _probed(self, individual: str, genome: Genome) -> Probe | Rejected:
+    async def _probe_with_retries(self, individual: str, genome: Genome) -> Probe | Rejected:
         for attempt in range(1, ATTEMPTS + 1):
             ended = await completion(self._evaluation.probe(genome))
             try:
@@ -173,29 +173,29 @@ class Scoring:
 
     def _start(self, job: Job) -> None:
         if (job.genome.digest, self._key(job)) not in self._running:
-            self._event_loop.start(self._train(job))
+            self._event_loop.start(self._score_job(job))
 
-    async def _train(self, job: Job) -> None:
+    async def _score_job(self, job: Job) -> None:
         """Submit, try again what is not the candidate's fault, and write what came of it."""
         key = self._key(job)
-        outcome = await self._trained(job, key)
+        outcome = await self._attempt(job, key)
         for attempt in range(1, ATTEMPTS):
             if not isinstance(outcome, Failed) or outcome.fault == "candidate":
                 break
             self._announce("retried", individual=job.key, attempt=attempt, reason=outcome.reason)
-            outcome = await self._trained(job, key)
+            outcome = await self._attempt(job, key)
         if outcome is None:
             return
         if job.split == "both":
             self._take_both(job, outcome)
         elif job.epochs and isinstance(outcome, Scored):
-            self._take_stage(job, outcome)
+            self._take_rung(job, outcome)
         else:
             self._record(job, replace(key, epochs=0), outcome)
             if job.split == "validation":
                 self.discard(job.genome)
 
-    async def _trained(self, job: Job, score_key: ScoreKey) -> Outcome | None:
+    async def _attempt(self, job: Job, score_key: ScoreKey) -> Outcome | None:
         """What one attempt gave; None where nobody wants it any more."""
         key, future = (job.genome.digest, score_key), self._evaluation.submit(job)
         self._running[key] = job, future
@@ -206,9 +206,9 @@ class Scoring:
         del self._running[key]
         return self._outcome(future)
 
-    def _take_stage(self, job: Job, outcome: Scored) -> None:
-        """Write the stage's figures together with what follows from them, then act on it."""
-        promoted = self.at_stage(job, outcome)
+    def _take_rung(self, job: Job, outcome: Scored) -> None:
+        """Write the rung's figures together with what follows from them, then act on it."""
+        promoted = self.at_rung(job, outcome)
         self._record(job, self._key(job), outcome, promoted)
         if promoted is True:
             self.go_on(job)

@@ -17,7 +17,7 @@ from ge_engine.population import SEED_ID, Direction, Individual
 from ge_engine.registry import Registry, choose
 from ge_engine.search.event_loop import EventLoop
 from ge_engine.search.finalists import Result, all_tested, result_of
-from ge_engine.search.halving import stages_of
+from ge_engine.search.halving import rungs_of
 from ge_engine.search.resolution import objectives_of, require_names
 from ge_engine.search.run_folder import opened_run
 from ge_engine.search.run_state import RunState
@@ -70,7 +70,7 @@ class Session:
                 config.random_seed,
                 self.event_loop,
                 self.announce,
-                stages_of(config),
+                rungs_of(config),
             )
             yield evaluation, scoring
 

@@ -178,7 +178,7 @@ class PlainView:
 
 
 class LiveView:
-    """A panel with generation, replies, ladder, trainings, front and time left; news scroll above it."""
+    """A panel with generation, replies, checks, trainings, front and time left; news scroll above it."""
 
     def __init__(self, heading: Heading) -> None:
         self._progress = Progress()
@@ -206,11 +206,11 @@ class LiveView:
 
 def status_rows(p: Progress) -> list[tuple[str, str]]:
     """How the run stands, as pairs of a label and a value."""
-    ladder = ", ".join(f"{count} {stage}" for stage, count in p.rejected.most_common(4))
+    rejected = ", ".join(f"{count} {stage}" for stage, count in p.rejected.most_common(4))
     return [
         ("generation", f"{_place(p)} ({p.phase})"),
         ("replies", f"{p.answered} of {p.asked}"),
-        ("ladder", f"{p.admitted} admitted" + (f"; rejected so far: {ladder}" if ladder else "")),
+        ("checks", f"{p.admitted} admitted" + (f"; rejected so far: {rejected}" if rejected else "")),
         ("training", f"{p.training} waiting or in work, {p.trained} done"),
         ("time", _time(p)),
     ]

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from ge_engine.contracts import Dataset, Job
-from ge_engine.evaluation import training
 from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.protocol.messages import JobSpec
 from ge_engine.outcome import Scored
@@ -38,12 +36,6 @@ class Handed(ForkServerExecutor):
         return super().submit(spec)
 
 
-@pytest.fixture
-def handed(monkeypatch: pytest.MonkeyPatch) -> type[Handed]:
-    monkeypatch.setattr(training, "ForkServerExecutor", Handed)
-    return Handed
-
-
 def forms(labels: np.ndarray[Any, Any]) -> Iterator[bytes]:
     """The labels as any of the usual numbers, one-hot, and as text."""
     for kind in FORMS:
@@ -53,16 +45,16 @@ def forms(labels: np.ndarray[Any, Any]) -> Iterator[bytes]:
     yield json.dumps(labels.tolist(), separators=(",", ":")).encode()
 
 
-def test_labels_that_are_scored_on_among_what_workers_get(tmp_path: Path, handed: type[Handed]) -> None:
+def test_labels_that_are_scored_on_among_what_workers_get(tmp_path: Path) -> None:
     dataset: Dataset = data()
     seed = genome()
-    with shop(tmp_path, seed, dataset, workers=1) as evaluation:
+    with shop(tmp_path, seed, dataset, executor=Handed, workers=1) as evaluation:
         for split in ("validation", "test", "both"):
             outcome = evaluation.submit(Job(split, seed, 0, split)).result(120)  # type: ignore[arg-type]
             assert isinstance(outcome, Scored), outcome
-    assert handed.names == ["train", "labels", "validation", "test"]
-    assert handed.everything[1] == dataset.train.labels.numpy().tobytes()
+    assert Handed.names == ["train", "labels", "validation", "test"]
+    assert Handed.everything[1] == dataset.train.labels.numpy().tobytes()
     scratch = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
     for split in (dataset.validation, dataset.test):
         for pattern in forms(split.labels.numpy()[:40]):
-            assert not [n for n, held in enumerate([*handed.everything, *scratch]) if pattern in held]
+            assert not [n for n, held in enumerate([*Handed.everything, *scratch]) if pattern in held]

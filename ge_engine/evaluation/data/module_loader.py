@@ -14,7 +14,7 @@ import importlib.util
 import linecache
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -58,8 +58,8 @@ def import_source(source: bytes, address: ModuleAddress) -> ModuleType:
     stale = sys.modules.pop(address.name, None)
     if stale is not None:
         importlib.invalidate_caches()
-    sys.meta_path.insert(0, _GenomeFinder(source, address))
-    sys.meta_path.insert(_after_own_modules(), _FileFinder(address.modules))
+    sys.meta_path.insert(0, _genome_finder(source, address))
+    sys.meta_path.insert(_after_own_modules(), _file_finder(address.modules))
     if address.root not in sys.path:
         sys.path.insert(0, address.root)
     return importlib.import_module(address.name)
@@ -84,10 +84,11 @@ class _GenomeLoader(importlib.abc.InspectLoader):
         exec(self.get_code(module.__name__), module.__dict__)
 
 
-class _GenomeFinder(importlib.abc.MetaPathFinder):
-    def __init__(self, source: bytes, address: ModuleAddress) -> None:
-        self._loader = _GenomeLoader(source, address)
-        self._address = address
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds the modules that `spec_of` knows by name."""
+
+    def __init__(self, spec_of: Callable[[str], importlib.machinery.ModuleSpec | None]) -> None:
+        self._spec_of = spec_of
 
     def find_spec(
         self,
@@ -95,33 +96,32 @@ class _GenomeFinder(importlib.abc.MetaPathFinder):
         path: Sequence[str] | None,  # noqa: ARG002
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self._address.name:
-            return None
-        return importlib.machinery.ModuleSpec(fullname, self._loader, origin=self._address.file)
+        return self._spec_of(fullname)
 
 
-class _FileFinder(importlib.abc.MetaPathFinder):
+def _genome_finder(source: bytes, address: ModuleAddress) -> _Finder:
+    loader = _GenomeLoader(source, address)
+
+    def spec_of(name: str) -> importlib.machinery.ModuleSpec | None:
+        known = name == address.name
+        return importlib.machinery.ModuleSpec(name, loader, origin=address.file) if known else None
+
+    return _Finder(spec_of)
+
+
+def _file_finder(modules: Mapping[str, str]) -> _Finder:
     """Finds the modules of known files, without looking into any folder."""
+    return _Finder(lambda name: _file_spec(name, modules[name]) if name in modules else None)
 
-    def __init__(self, modules: Mapping[str, str]) -> None:
-        self._modules = modules
 
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,  # noqa: ARG002
-        target: ModuleType | None = None,  # noqa: ARG002
-    ) -> importlib.machinery.ModuleSpec | None:
-        place = self._modules.get(fullname)
-        if place is None:
-            return None
-        folder, name = os.path.split(place)
-        if os.path.isdir(place):
-            spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
-            spec.submodule_search_locations = [place]
-            return spec
-        inside = [folder] if name.startswith("__init__.") else None
-        return importlib.util.spec_from_file_location(fullname, place, submodule_search_locations=inside)
+def _file_spec(name: str, place: str) -> importlib.machinery.ModuleSpec | None:
+    folder, file = os.path.split(place)
+    if os.path.isdir(place):
+        spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = [place]
+        return spec
+    inside = [folder] if file.startswith("__init__.") else None
+    return importlib.util.spec_from_file_location(name, place, submodule_search_locations=inside)
 
 
 class _ReadableFinder:

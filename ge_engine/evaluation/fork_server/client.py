@@ -1,6 +1,4 @@
-"""The engine's side of the fork server: queues jobs, runs as many at once as there are slots, and reports how
-each ended. The seam for other executors is `Executor`: a `JobSpec` in, a future of its `WorkerExit` out.
-"""
+"""The engine's side of the fork server: queues jobs, runs as many as there are slots, tells their ends."""
 
 from __future__ import annotations
 
@@ -15,22 +13,15 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from ge_engine.errors import GeError
 from ge_engine.evaluation.data.shared_arrays import sealed_memory
+from ge_engine.evaluation.executor import WorkerExit
 from ge_engine.evaluation.fork_server.launcher import ForkServerProcess
-from ge_engine.evaluation.fork_server.worker_output import WorkerExit, WorkerOutput
+from ge_engine.evaluation.fork_server.worker_output import WorkerOutput
 from ge_engine.evaluation.protocol.frames import receive_frame, send_frame
 from ge_engine.evaluation.protocol.messages import JobSpec, SessionSpec, to_json
-
-
-class Executor(Protocol):
-    """Runs jobs somewhere. A future fails with GeError only when no job can be run at all."""
-
-    def submit(self, spec: JobSpec) -> Future[WorkerExit]: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(slots=True)

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import os
 import selectors
-from dataclasses import dataclass
+
+from ge_engine.evaluation.executor import WorkerExit
 
 LOG_BYTES = 16 * 1024
 _PART, _PARTS = 2**16, 16
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerExit:
-    """How a worker ended. `status` is its exit status, or minus the signal's number; `reason` is "",
-    "timeout", "disk", "processes", "threads", "fork: ...", "spawn: ...", "result" (it wrote too much) or
-    "fork server" (its parent died, twice); `result` the bytes on its result channel, `log` the beginning and
-    the end of what it printed."""
-
-    status: int
-    reason: str
-    result: bytes
-    log: str
 
 
 class WorkerOutput:

@@ -43,6 +43,9 @@ class SessionSpec:
     are the paths that a candidate may read under the sandbox; `places`, `hidden`, `listed` and `modules` are
     those of `readable.Readable`. `processes` train one candidate together, each with `memory` bytes and
     `threads`. `start_method` is how workers begin: "fork" or "spawn".
+
+    Only on this machine hold: `seed_path`, `scratch`, `readable`, `places`, `hidden`, `listed` and `modules`
+    (paths), `sandbox`, `device`, `processes` and `start_method` (what was found here).
     """
 
     seed_path: str
@@ -84,8 +87,10 @@ class JobSpec:
     of a training, "" for none of its own.
 
     `split` is "validation", "test" or "both" (validation, then test). `epochs`, `keep`, `step_seconds` and
-    `steps` are those of `train.spec.Stage`; `checkpoint` is the path of the file to continue from, "" for
-    none, and `room` the most bytes of the one to keep."""
+    `steps` are those of `train.rung.Rung`; `checkpoint` is the path of the file to continue from, "" for
+    none, and `room` the most bytes of the one to keep.
+
+    Only on this machine hold: `sent` (this machine's clock), `checkpoint` (a path) and `devices`."""
 
     id: str
     kind: str

@@ -9,6 +9,7 @@ import site
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 
@@ -43,22 +44,27 @@ def is_no_code(name: str) -> bool:
 def hidden_in(place: str, hides: Callable[[str], bool]) -> list[str]:
     """Files of the folder `place` whose names `hides` tells, and folders in place of their files where
     nothing else is in them or they hold tests."""
-    hidden: dict[str, list[str]] = {}
-    shown: set[str] = set()
-    for folder, inside, files in os.walk(place, topdown=False):
-        below = [os.path.join(folder, name) for name in inside]
-        mine = [os.path.join(folder, name) for name in files if hides(name)]
-        mine += [path for one in below for path in hidden.pop(one, ())]
-        if len(files) > sum(map(hides, files)) or any(one in shown for one in below):
-            shown.add(folder)
-        if not mine:
-            continue
-        alone = folder not in shown or os.path.basename(folder) in _TESTS
-        if alone and folder != place:
-            shown.discard(folder)
-            mine = [folder]
-        hidden[folder] = mine
-    return hidden.get(place, [])
+    hidden, _ = _hidden_and_shown(place, hides)
+    return hidden
+
+
+def _hidden_and_shown(folder: str, hides: Callable[[str], bool]) -> tuple[list[str], bool]:
+    """What is hidden in `folder`, and whether anything in it is shown. Links to folders are neither."""
+    hidden: list[str] = []
+    shown = False
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_dir():
+                inside, visible = ([entry.path], False) if hides(entry.name) else ([], True)
+            elif entry.is_symlink():
+                continue
+            else:
+                inside, visible = _hidden_and_shown(entry.path, hides)
+                if inside and (not visible or entry.name in _TESTS):
+                    inside, visible = [entry.path], False
+            hidden += inside
+            shown |= visible
+    return hidden, shown
 
 
 def is_library(name: str) -> bool:

@@ -44,7 +44,7 @@ class Ema:
 
     @torch.no_grad()
     def load(self, steps: int, averages: list[Tensor]) -> None:
-        """Continue from averages that an earlier stage left."""
+        """Continue from averages that an earlier rung left."""
         self._gather()
         for mine, loaded in zip(self.averages, averages, strict=True):
             mine.copy_(loaded)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-WARM_UP = 0.1
+WARMUP_SHARE = 0.1
+"""The share of the steps over which the learning rate rises."""
 PLATEAU_FACTOR, PLATEAU_LEAST_LR = 0.7, 1e-3
 
 
@@ -26,7 +27,7 @@ class LRScheduler:
     def before_step(self, step: int) -> None:
         """Set the learning rate of `step`, counted from 0."""
         if self._kind == "cosine":
-            warm = max(1, round(WARM_UP * self._steps))
+            warm = max(1, round(WARMUP_SHARE * self._steps))
             left = max(1, self._steps - warm)
             self._scale = (
                 (step + 1) / (warm + 1)

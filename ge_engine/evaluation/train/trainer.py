@@ -26,7 +26,7 @@ from ge_engine.evaluation.train.ema import Ema
 from ge_engine.evaluation.train.lr_scheduler import LRScheduler
 from ge_engine.evaluation.train.optimizer_guard import OptimizerGuard
 from ge_engine.evaluation.train.optimizers import OptimizerFactory
-from ge_engine.evaluation.train.spec import WHOLE, Stage, TrainingData, TrainResult
+from ge_engine.evaluation.train.rung import WHOLE, Rung, TrainingData, TrainResult
 from ge_engine.evaluation.train.state import TrainState, Unfit
 from ge_engine.evaluation.train.step_timer import StepTimer
 
@@ -52,18 +52,18 @@ def train(
     recipe: Recipe,
     rng_seed: int,
     on_first_step: Callable[[], None] = lambda: None,
-    stage: Stage = WHOLE,
+    rung: Rung = WHOLE,
     witness_of: Callable[[nn.Module, int], Unwatched] = unwatched,
 ) -> TrainResult:
     """Build, train by `recipe`, answer the held-out images. Same seed and threads: same figures on a CPU,
-    also in several stages: a stage that continues from a checkpoint ends as if there had been no break.
+    also in several rungs: one that continues from a checkpoint ends as if there had been no break.
 
     Under `accelerate launch` every process calls this and takes its share of each batch; all get all logits.
 
     Raises:
         NotFinite: the loss is NaN or infinite.
         Diverged: the loss of an epoch lies far above that of the first step and above chance.
-        TooSlow: no step was as quick as `stage.step_seconds`.
+        TooSlow: no step was as quick as `rung.step_seconds`.
         StepsItself: the network ran an optimizer of its own.
         Exception: whatever the network itself raises.
     """
@@ -80,24 +80,24 @@ def train(
         jitter=recipe.jitter if recipe.augment else 0.0,
     )
     steps_per_epoch = len(batch_bounds(len(images), recipe.batch_size, 2 * shard.world_size))
-    state = _begin(accelerator, build, make_optimizer, recipe, rng_seed, steps_per_epoch, stage.checkpoint)
+    state = _begin(accelerator, build, make_optimizer, recipe, rng_seed, steps_per_epoch, rung.checkpoint)
     witness = witness_of(state.network, steps_per_epoch)
-    epochs = min(stage.epochs or recipe.epochs, recipe.epochs)
+    epochs = min(rung.epochs or recipe.epochs, recipe.epochs)
     started = time.perf_counter()
     on_first_step()
     with OptimizerGuard() as guard:
-        watch = Watch(StepTimer(device, stage.step_seconds), guard, witness)
+        watch = Watch(StepTimer(device, rung.step_seconds), guard, witness)
         while len(state.curve) < epochs and not state.finished:
             batches = shuffled(images, labels, recipe.batch_size, augmentation, state.shuffle_rng, shard)
-            loss, accuracy = _epoch(state, accelerator, batches, data.classes, recipe, watch, stage.steps)
+            loss, accuracy = _epoch(state, accelerator, batches, data.classes, recipe, watch, rung.steps)
             watch.require()
             epoch, lr = len(state.curve), state.scheduler.lr()
             if 0 < epoch < recipe.epochs - 1:
                 require_converging(loss, state.first_loss, data.classes, epoch)
             state.curve.append({"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "lr": lr})
-            state.finished = state.scheduler.after_epoch(loss) or state.steps == stage.steps
+            state.finished = state.scheduler.after_epoch(loss) or state.steps == rung.steps
         state.seconds += time.perf_counter() - started
-        checkpoint = state.saved() if stage.keep else b""
+        checkpoint = state.saved() if rung.keep else b""
         if state.ema is not None:
             state.ema.apply()
         if recipe.norm_batches:

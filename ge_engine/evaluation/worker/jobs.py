@@ -31,7 +31,7 @@ from ge_engine.evaluation.protocol.claims import GPU_LOST, finite
 from ge_engine.evaluation.protocol.messages import JobSpec, SessionSpec, WorkerReport
 from ge_engine.evaluation.train.divergence import Diverged, NotFinite
 from ge_engine.evaluation.train.optimizers import optimizer_of
-from ge_engine.evaluation.train.spec import Stage, TrainingData
+from ge_engine.evaluation.train.rung import Rung, TrainingData
 from ge_engine.evaluation.train.step_timer import TooSlow
 from ge_engine.evaluation.train.trainer import train
 from ge_engine.profile import rows_of
@@ -52,16 +52,16 @@ def run(
     processes that train together, only that of `rank` 0 measures and answers."""
     address = module_address(Path(session.seed_path), spec.digest, session.modules)
     if spec.kind == "probe":
-        return _probe(spec, session, address, lambda _: {})
+        return _report_probe(spec, session, address, lambda _: {})
     if spec.kind == "again":
-        return _probe(spec, session, address, lambda model: _costs(model, session, data["validation"]))
+        return _report_probe(spec, session, address, lambda model: _costs(model, session, data["validation"]))
     if spec.kind == "size":
-        return _sizes(spec, session, address)
-    stage = Stage(spec.epochs, checkpoint, spec.keep, spec.step_seconds, spec.steps)
-    return _train(spec, session, data, address, stage, rank)
+        return _report_sizes(spec, session, address)
+    rung = Rung(spec.epochs, checkpoint, spec.keep, spec.step_seconds, spec.steps)
+    return _report_training(spec, session, data, address, rung, rank)
 
 
-def _probe(
+def _report_probe(
     spec: JobSpec,
     session: SessionSpec,
     address: ModuleAddress,
@@ -94,7 +94,7 @@ def _probe(
     return WorkerReport(findings.stage, kind, findings.error, facts=findings.facts, probe=plain)
 
 
-def _sizes(spec: JobSpec, session: SessionSpec, address: ModuleAddress) -> WorkerReport:
+def _report_sizes(spec: JobSpec, session: SessionSpec, address: ModuleAddress) -> WorkerReport:
     sizes = sizes_of(
         [variant.encode("latin-1") for variant in spec.variants],
         address,
@@ -115,12 +115,12 @@ def _costs(model: nn.Module, session: SessionSpec, pixels: Tensor) -> Mapping[st
     return {name: cost for name, cost in costs.items() if name not in unknown}
 
 
-def _train(
+def _report_training(
     spec: JobSpec,
     session: SessionSpec,
     data: Mapping[str, Tensor],
     address: ModuleAddress,
-    part: Stage,
+    rung: Rung,
     rank: int,
 ) -> WorkerReport:
     stage = "import"
@@ -136,7 +136,7 @@ def _train(
             Recipe(**session.recipe),
             spec.rng_seed,
             lambda: facts.update(start_seconds=_now() - spec.sent),
-            part,
+            rung,
             Witness,
         )
         if rank:

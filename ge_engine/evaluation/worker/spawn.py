@@ -1,4 +1,4 @@
-"""Start a worker as a new Python process instead of a fork: `python -m ge_engine.evaluation.worker.entry`.
+"""Start a worker as a new Python process instead of a fork: `python -m ge_engine.evaluation.worker.spawned`.
 
 A fork of a process that has loaded torch is safe on Linux. On macOS it is not: Apple's libraries below
 torch and numpy may crash in the child, which is why multiprocessing spawns there as well
@@ -25,7 +25,7 @@ def chosen_start_method(asked: str) -> str:
 
 
 def spawn(rank: int, frames: Sequence[tuple[bytes, Sequence[int]]]) -> tuple[int, socket.socket]:
-    """Start a process that runs `worker.entry`: its id, and the socket on which it sends a frame when it is
+    """Start a process that runs `worker.spawned`: its id, and the socket on which it sends a frame when it is
     ready. `frames` are the session with its files, and the job with what the process of `rank` writes to.
 
     Raises:
@@ -38,7 +38,7 @@ def spawn(rank: int, frames: Sequence[tuple[bytes, Sequence[int]]]) -> tuple[int
             sys.executable,
             "-P",
             "-m",
-            "ge_engine.evaluation.worker.entry",
+            "ge_engine.evaluation.worker.spawned",
             str(theirs.fileno()),
             str(rank),
         ]

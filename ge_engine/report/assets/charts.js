@@ -58,7 +58,7 @@ function withoutLegend(spec) {
 }
 
 function numbersOf(title, name, index) {
-  const content = name === "ladder"
+  const content = name === "checks"
     ? table(["stage", "reason", { number: "children" }, "for example"],
       index.reasons.map(([stage, reason, count, example]) => [stage, reason, { number: String(count) }, chooser(example)]))
     : sharesTable(index.figures[name].spec.data);

@@ -6,6 +6,7 @@ without a report, and `scores` turns logits and figures into an outcome.
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -13,25 +14,24 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Evaluation, Job, Objective, Probe, Size
-from ge_engine.errors import ConfigError, SeedError
+from ge_engine.errors import SeedError
 from ge_engine.evaluation.checkpoints import Checkpoints, room_for
 from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.evaluation.costs import figures, within
 from ge_engine.evaluation.devices import placement_of
+from ge_engine.evaluation.executor import Executor, ExecutorFactory, WorkerExit
 from ge_engine.evaluation.exit_status import Kills, WorkerLost, failed_probe, probe_of, report_of, sizes_in
-from ge_engine.evaluation.fork_server.client import Executor, ForkServerExecutor
-from ge_engine.evaluation.fork_server.worker_output import WorkerExit
+from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.futures import finished, then
 from ge_engine.evaluation.machine_health import MachineHealth, machine_health
 from ge_engine.evaluation.protocol.messages import REPORT_LIMIT, JobSpec, WorkerReport
 from ge_engine.evaluation.sandbox import limits
 from ge_engine.evaluation.sandbox.removal import remove_tree
-from ge_engine.evaluation.scores import Labels, Scorer
+from ge_engine.evaluation.scores import Scorer, labels_of
 from ge_engine.evaluation.seed_check import require_usable
 from ge_engine.evaluation.setup import set_up
 from ge_engine.evaluation.train.step_timer import GROUP_STEPS
@@ -50,8 +50,9 @@ def open_training(
     objectives: Sequence[Objective],
     scratch: Path,
     data: Dataset,
+    executor: ExecutorFactory = ForkServerExecutor,
 ) -> Iterator[TrainEvaluation]:
-    """An evaluation that trains genomes on `data` in isolated processes; all of them end with it.
+    """An evaluation that trains genomes on `data`; its jobs run where `executor` runs them, and end with it.
 
     Raises:
         SeedError: the seed does not build, run or train; the message holds its own error.
@@ -62,11 +63,11 @@ def open_training(
     placement = placement_of(config)
     limit = REPORT_LIMIT + 4 * len(data.names) * len(labels["both"])
     limits.hide_memory(True)
-    executor = ForkServerExecutor(session, arrays, placement.slots, placement.devices, limit)
+    jobs = executor(session, arrays, placement.slots, placement.devices, limit)
     try:
         feasibility = parse_constraints(config.constraints, [one.name for one in objectives])
         evaluation = TrainEvaluation(
-            executor,
+            jobs,
             Scorer(tuple(objectives), labels, len(data.names), feasibility),
             Checkpoints(scratch / "checkpoints"),
             machine_health(scratch, session.device),
@@ -78,16 +79,9 @@ def open_training(
         evaluation.admit(seed)
         yield evaluation
     finally:
-        executor.close()
+        jobs.close()
         limits.hide_memory(False)
         remove_tree(scratch / "jobs")
-
-
-def labels_of(data: Dataset) -> dict[str, Labels]:
-    """The labels that answers are scored on, by split."""
-    labels = {name: getattr(data, name).labels.numpy().astype(np.int64) for name in ("validation", "test")}
-    labels["both"] = np.concatenate([labels["validation"], labels["test"]])
-    return labels
 
 
 @dataclass
@@ -97,7 +91,6 @@ class TrainEvaluation(Evaluation):
     of the task's images, such as "3x32x32"."""
 
     measures_sizes = True
-
     executor: Executor
     scorer: Scorer
     checkpoints: Checkpoints
@@ -109,11 +102,8 @@ class TrainEvaluation(Evaluation):
     _kills: Kills = field(default_factory=Kills)
     _seed_step: float = 0.0
     _seed_digest: str = ""
-    _probe_timeout: float = 0.0
+    _probe_timeout: float = math.inf
     _probes: dict[str, Probe] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._probe_timeout = self.timeout
 
     def admit(self, seed: Genome) -> None:
         """Probe the seed, and time its steps where the others' are held to them.
@@ -123,22 +113,21 @@ class TrainEvaluation(Evaluation):
         """
         probe = self.probe(seed).result()
         require_usable(probe, self.scorer.classes, self.image)
-        seconds = max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))
-        self._probe_timeout = min(self.timeout, seconds)
+        self._probe_timeout = max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))
         self._seed_digest = seed.digest
         if self.max_slowdown:
             self._time_steps(seed)
 
     def _time_steps(self, seed: Genome) -> None:
-        spec = replace(self._spec("train", seed, 0, "validation", self.timeout), steps=GROUP_STEPS)
-        report = self._report(self.executor.submit(spec).result(), spec)
+        spec = self._spec("train", seed, steps=GROUP_STEPS)
+        report = self._read_report(self.executor.submit(spec).result(), spec)
         if isinstance(report, Failed) or report.stage:
             reason = report.reason if isinstance(report, Failed) else report.error
             raise SeedError(f"The seed does not train: {reason}.", "Fix the file and try again.")
         self._seed_step = report.facts["step_seconds"]
 
     def discard(self, genome: Genome) -> None:
-        """Delete what a training of the genome in stages has left."""
+        """Delete what a training of the genome by rungs has left."""
         self.checkpoints.discard(genome.digest)
 
     def probe(self, genome: Genome) -> Future[Probe]:
@@ -150,19 +139,18 @@ class TrainEvaluation(Evaluation):
                 raise WorkerLost(probe)
             return probe
 
-        return then(self._probe(genome), delivered)
+        return then(self._submit_probe(genome), delivered)
 
-    def _probe(self, genome: Genome) -> Future[Probe | Failed]:
+    def _submit_probe(self, genome: Genome) -> Future[Probe | Failed]:
         def finish(ended: WorkerExit) -> Probe | Failed:
-            probe = self._probe_in(ended, spec)
+            probe = self._read_probe(ended, spec)
             if isinstance(probe, Probe):
                 self._probes[genome.digest] = probe
             return probe
 
-        known = self._probes.get(genome.digest)
-        if known is not None:
-            return finished(known)
-        spec = self._spec("probe", genome, 0, "validation", self._probe_timeout)
+        if genome.digest in self._probes:
+            return finished(self._probes[genome.digest])
+        spec = self._spec("probe", genome, timeout=min(self.timeout, self._probe_timeout))
         return then(self.executor.submit(spec), finish)
 
     def sizes(self, genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
@@ -171,8 +159,7 @@ class TrainEvaluation(Evaluation):
             return finished(())
         variants = tuple(genome.source.decode("latin-1") for genome in genomes)
         seconds = min(SIZING_SECONDS, SIZING_PATIENCE * self.timeout)
-        spec = self._spec("size", genomes[0], 0, "validation", seconds)
-        spec = replace(spec, source="", variants=variants)
+        spec = self._spec("size", genomes[0], source="", variants=variants, timeout=seconds)
         return then(
             self.executor.submit(spec),
             lambda ended: sizes_in(report_of(ended, spec, Kills()), len(variants)),
@@ -180,38 +167,36 @@ class TrainEvaluation(Evaluation):
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Train and score. A genome that was not probed here is probed first: its figures are needed."""
-        return then(self._probe(job.genome), lambda probe: self._measure_and_train(job, probe))
+        return then(self._submit_probe(job.genome), lambda probe: self._measure_and_train(job, probe))
 
     def _measure_and_train(self, job: Job, probe: Probe | Failed) -> Future[Outcome]:
         """A finalist's figures are measured once more, in a process that does not train it."""
-        if isinstance(probe, Failed):
-            return finished(probe)
-        if job.split == "validation" or probe.stage:
-            return self._train(job, probe)
-        spec = self._spec("again", job.genome, 0, "validation", self.timeout)
+        if isinstance(probe, Failed) or probe.stage or job.split == "validation":
+            return self._submit_training(job, probe)
+        spec = self._spec("again", job.genome)
 
         def train_with_larger_costs(ended: WorkerExit) -> Future[Outcome]:
-            again = self._probe_in(ended, spec)
-            if isinstance(again, Failed):
-                return finished(again)
-            if again.stage:
-                return self._train(job, again)
-            return self._train(job, replace(probe, facts=figures(probe.facts, again.facts)))
+            again = self._read_probe(ended, spec)
+            if isinstance(again, Probe) and not again.stage:
+                again = replace(probe, facts=figures(probe.facts, again.facts))
+            return self._submit_training(job, again)
 
         return then(self.executor.submit(spec), train_with_larger_costs)
 
-    def _train(self, job: Job, probe: Probe) -> Future[Outcome]:
+    def _submit_training(self, job: Job, probe: Probe | Failed) -> Future[Outcome]:
+        if isinstance(probe, Failed):
+            return finished(probe)
         if probe.stage:
             return finished(failed_probe(probe))
         broken = self.scorer.feasibility.broken_before(probe.facts)
         if broken is not None:
             return finished(broken)
-        spec = self._spec("train", job.genome, job.rng_seed, job.split, self.timeout)
+        spec = self._spec("train", job.genome, rng_seed=job.rng_seed, split=job.split)
         if job.split == "validation":
-            spec = self._staged(spec, job, probe)
-        return then(self.executor.submit(spec), lambda ended: self._outcome(ended, spec, probe))
+            spec = self._for_rung(spec, job, probe)
+        return then(self.executor.submit(spec), lambda ended: self._read_training(ended, spec, probe))
 
-    def _staged(self, spec: JobSpec, job: Job, probe: Probe) -> JobSpec:
+    def _for_rung(self, spec: JobSpec, job: Job, probe: Probe) -> JobSpec:
         """Train as far as the job asks, from where an earlier one stopped, and no slower than allowed."""
         known = self.checkpoints.latest(spec.digest, job.rng_seed)
         slowest = self.max_slowdown * self._seed_step if spec.digest != self._seed_digest else 0.0
@@ -224,21 +209,23 @@ class TrainEvaluation(Evaluation):
             step_seconds=slowest,
         )
 
-    def _spec(self, kind: str, genome: Genome, rng_seed: int, split: str, timeout: float) -> JobSpec:
-        return JobSpec(
+    def _spec(self, kind: str, genome: Genome, **changes: Any) -> JobSpec:
+        """A new job on the validation split, with the fields of JobSpec in `changes`."""
+        spec = JobSpec(
             id=secrets.token_hex(8),
             kind=kind,
             source=genome.source.decode("latin-1"),
             digest=genome.digest,
-            rng_seed=rng_seed,
-            split=split,
-            timeout=timeout,
+            rng_seed=0,
+            split="validation",
+            timeout=self.timeout,
             token=secrets.token_hex(16),
             sent=time.monotonic(),
         )
+        return replace(spec, **changes)
 
-    def _outcome(self, ended: WorkerExit, spec: JobSpec, probe: Probe) -> Outcome:
-        report = self._report(ended, spec)
+    def _read_training(self, ended: WorkerExit, spec: JobSpec, probe: Probe) -> Outcome:
+        report = self._read_report(ended, spec)
         if isinstance(report, Failed):
             return report
         if report.stage:
@@ -247,13 +234,13 @@ class TrainEvaluation(Evaluation):
             self.checkpoints.put(spec.digest, spec.rng_seed, report.checkpoint)
         return self.scorer.outcome(report, spec.split, figures(probe.facts, report.facts))
 
-    def _probe_in(self, ended: WorkerExit, spec: JobSpec) -> Probe | Failed:
+    def _read_probe(self, ended: WorkerExit, spec: JobSpec) -> Probe | Failed:
         try:
-            return within(probe_of(self._report(ended, spec)), self.memory)
+            return within(probe_of(self._read_report(ended, spec)), self.memory)
         except WorkerLost as error:
             return error.failed
 
-    def _report(self, ended: WorkerExit, spec: JobSpec) -> WorkerReport | Failed:
+    def _read_report(self, ended: WorkerExit, spec: JobSpec) -> WorkerReport | Failed:
         return report_of(ended, spec, self._kills, self.health)
 
     def _explained(self, report: WorkerReport) -> str:
@@ -261,11 +248,3 @@ class TrainEvaluation(Evaluation):
             return report.error
         seed = f"{1000 * self._seed_step:.3g} ms"
         return f"{report.error}; the seed's takes {seed}, and {self.max_slowdown:g} times that is allowed"
-
-
-def task_name(task: str) -> tuple[str, str]:
-    """Split "NAME:ARGUMENT". Raises ConfigError when the name is empty."""
-    name, _, argument = task.partition(":")
-    if not name:
-        raise ConfigError(f"The task {task!r} has no name.", "Give --task NAME or NAME:ARGUMENT.")
-    return name, argument

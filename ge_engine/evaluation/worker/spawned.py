@@ -1,4 +1,4 @@
-"""The entry of a worker that was spawned: `python -m ge_engine.evaluation.worker.entry SOCKET RANK`.
+"""The entry of a worker that was spawned: `python -m ge_engine.evaluation.worker.spawned SOCKET RANK`.
 
 The socket brings a frame with the session and the files of the arrays (and of the checkpoint to continue
 from), and one with the job and descriptors: of the result, the log and the token for the process of rank 0,
