@@ -42,7 +42,6 @@ def all_tested(state: RunState, ledger: Ledger, seeds: int) -> bool:
 
 def test_finalists(state: RunState, scoring: Scoring, seeds: int) -> None:
     """Train the finalists once more and score them on the test split, then with `seeds` further seeds."""
-    scoring.reopen()
     for one in finalists(state):
         scoring.score(one.id, one.genome, "test")
     scoring.drain()
