@@ -72,4 +72,5 @@ def _message(front: Sequence[Individual], rejections: Mapping[str, int]) -> str:
     if not rejections:
         return "No child was better than the seed in any objective."
     reasons = ", ".join(f"{count} by {stage}" for stage, count in rejections.items())
-    return f"Nothing better than the seed was found. Rejected before training: {reasons}."
+    when = "" if "constraint" in rejections else " before training"
+    return f"Nothing better than the seed was found. Rejected{when}: {reasons}."
