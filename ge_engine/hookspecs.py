@@ -76,4 +76,4 @@ def ge_grammars() -> Iterable[Grammar]:  # type: ignore[empty-body]
 
 @hookspec
 def ge_event(name: str, data: Mapping[str, Any]) -> None:
-    """Observe a run. `name` is the event ("generation", "reply", "outcome", ...), `data` its record."""
+    """Observe a run. `name` is the event ("generation_started", "reply", ...), `data` its record."""

@@ -55,10 +55,10 @@ def run(
             state, probe = session.begin(evaluation, scoring)
             chance = 1 / probe.output_shape[-1] if len(probe.output_shape) == 2 else 0.0
             session.announce("seed_scored", objectives=dict(state.seed.objectives), chance=chance)
-            stopped = _evolve(session, state, probe, evaluation, scoring)
-            if not session.limits.interrupted:
+            with session.halted_when_interrupted(scoring):
+                stopped = _evolve(session, state, probe, evaluation, scoring)
                 _test_finalists(session, state, scoring)
-        return session.finish(state, stopped)
+        return session.finish(state, session.limits.interruption or stopped)
 
 
 def rescore(
@@ -76,6 +76,7 @@ def rescore(
         ConfigError: the run goes on, or was cut off, or another evaluator than `own` scores it; or other
             versions than made it, without `allow_changes`.
         LedgerError, SeedError, PluginError: as `run`.
+        KeyboardInterrupt: a signal asked for an end; what was trained by then is in the ledger.
     """
     with History(folder) as history:
         seed, stored, ended = confirmed(history.seed), history.config, history.stopped_because
@@ -85,8 +86,12 @@ def rescore(
     with opened_session(seed, config, registry, folder, observe, allow_changes) as session:
         with session.opened_scoring() as (evaluation, scoring):
             state, _ = session.begin(evaluation, scoring)
-            _test_finalists(session, state, scoring)
-        return session.finish(state, ended)
+            with session.halted_when_interrupted(scoring):
+                _test_finalists(session, state, scoring)
+        result = session.finish(state, ended)
+    if session.limits.interrupted:
+        raise KeyboardInterrupt
+    return result
 
 
 def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluation, scoring: Scoring) -> str:
@@ -101,29 +106,31 @@ def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluat
     variations = variations_of(config, registry, ledger, state.seed, directions, addresses)
     checks = checks_of(config, registry, ledger, probe)
     surveys = Surveys(evaluation.sizes if evaluation.measures_sizes else None)
-    with session.halted_when_interrupted(scoring):
-        if reason := session.reason_to_stop(state):
-            return reason
-        with opened_models(config, registry) as models:
-            services = RunServices(
-                ledger,
-                variations,
-                checks,
-                scoring,
-                models,
-                surveys,
-                session.event_loop,
-                session.announce,
-                session.limits,
-            )
-            selection = Selection(config, registry, directions)
-            reason = SCHEDULES[config.schedule](config, state, selection, services).run()
-            session.announce("stopping", reason=reason)
-            scoring.close()
-            scoring.drain()
+    if reason := session.reason_to_stop(state):
+        return reason
+    with opened_models(config, registry) as models:
+        services = RunServices(
+            ledger,
+            variations,
+            checks,
+            scoring,
+            models,
+            surveys,
+            session.event_loop,
+            session.announce,
+            session.limits,
+        )
+        selection = Selection(config, registry, directions)
+        reason = SCHEDULES[config.schedule](config, state, selection, services).run()
+        session.announce("stopping", reason=reason)
+        scoring.close()
+        scoring.drain()
     return reason
 
 
 def _test_finalists(session: Session, state: RunState, scoring: Scoring) -> None:
+    scoring.reopen()
+    if session.limits.interrupted:
+        return
     session.announce("finalists", ids=[one.id for one in finalists(state)])
     test_finalists(state, scoring, session.config.rescore_seeds)

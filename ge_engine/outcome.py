@@ -11,10 +11,10 @@ Fault = Literal["candidate", "engine", "infrastructure"]
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A check said no before any training.
+    """A reply that cannot be read, a check or a constraint says no.
 
-    `stage` is the check's name ("extract", "compile", "contract", "names", "build", ...);
-    `reason` is a sentence that a person, or a model asked to repair the reply, can act on.
+    All but a constraint on scores say so before any training. `stage` is the name of the check, or one of
+    `STAGES`; `reason` is a sentence that a person, or a model asked to repair the reply, can act on.
     """
 
     stage: str
@@ -57,3 +57,51 @@ def storable(text: str) -> str:
 
 
 Outcome = Rejected | Failed | Scored
+Fate = Literal["waiting", "scored", "failed", "rejected"]
+
+
+def fate_of(outcome: Outcome | None) -> Fate:
+    """What became of a child, the same in every count: one that breaks a constraint is rejected, trained or
+    not, and one that `halving` stopped has failed."""
+    match outcome:
+        case None:
+            return "waiting"
+        case Scored():
+            return "scored"
+        case Failed():
+            return "failed"
+        case Rejected():
+            return "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage of `Rejected` that is no check: what it means, the modules that give it, when it comes.
+
+    `judges`: it says something about the code.
+    """
+
+    name: str
+    meaning: str
+    modules: tuple[str, ...]
+    when: Literal["reply", "probe", "score"] = "reply"
+    judges: bool = True
+
+
+STAGES = (
+    Stage("skipped", "no draw of operators found anything to do", ("search.child",), judges=False),
+    Stage("model", "the language model gave no answer", ("search.proposing",), judges=False),
+    Stage(
+        "plugin",
+        "a part of a plugin failed",
+        ("search.proposing", "search.prompting", "search.check_pipeline"),
+        judges=False,
+    ),
+    Stage("grammar", "the block offers nothing in the form asked for: its operator is skipped", ("grammar",)),
+    Stage("extract", "the reply holds no code for the block", ("replies", "grammar", "search.proposing")),
+    Stage("compile", "the code, or the file with it, is no Python", ("patch", "source")),
+    Stage("contract", "the block is no longer what the file needs of it", ("patch", "source")),
+    Stage("probe", "the evaluator could not probe the genome", ("search.scoring",), "probe", judges=False),
+    Stage("constraint", "the genome breaks a constraint of the run", ("evaluation.constraints",), "score"),
+)
+"""In the order in which a child meets them; the static checks come after "reply", others after "probe"."""

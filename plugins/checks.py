@@ -1,6 +1,6 @@
 """The static checks: they look at code only and cost nothing.
 
-The contract of a block (rung 20) is kept by `ge_engine.patch.parse_patch`, before there is a genome.
+The contract of a block (stage "contract") is kept by `ge_engine.patch.parse_patch`, before there is a genome.
 """
 
 from __future__ import annotations

@@ -13,11 +13,12 @@ import pytest
 from ge_engine.cli.show import _step
 from ge_engine.contracts import Reply, Target
 from ge_engine.genome import Genome
+from ge_engine.ledger.statistics import REPAIRED
 from ge_engine.outcome import Rejected, Scored
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual
 from ge_engine.search.child import ChildPipeline, Offspring
-from ge_engine.search.proposing import Question
+from ge_engine.search.proposing import Question, _repaired
 from ge_engine.search.slots import Slot
 from ge_engine.search.variation import MatingPool, Variation
 
@@ -181,6 +182,22 @@ def test_repairs_that_are_not_as_many_as_allowed(repairs: int) -> None:
     assert child.rejected.stage == "compile"
     assert all("It was rejected (compile)" in one.prompt.user for one in asked[1:])
     assert child.steps[-1].note.count("repaired compile") == repairs
+
+
+def test_a_rejection_that_was_repaired_and_is_kept_nowhere() -> None:
+    child = bred(variation(repairs=1), pool(SEED, generation=0), "def broken(")[1]
+    assert child
+    assert child.rejected
+    note = child.steps[-1].note
+    assert note == f"repaired compile: {child.rejected.reason}"
+    assert note in _step(child.steps[-1])
+
+
+def test_the_words_of_a_repaired_rejection_that_are_read_as_another_or_have_no_end() -> None:
+    note = _repaired(Rejected("names", "no; repaired extract: it\n; repaired \ud800 " + "x" * 1000))
+    assert REPAIRED.findall(f"a note; {note}; repaired seen; {note}") == ["names", "seen", "names"]
+    assert len(note) < 250
+    assert note.isprintable()
 
 
 @pytest.mark.parametrize("stage", ["model", "plugin"])

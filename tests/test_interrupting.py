@@ -6,17 +6,23 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import doubles
 import pytest
+from typer.testing import CliRunner
 
 from ge_engine import loop
+from ge_engine.cli.app import app
+from ge_engine.contracts import Job
 from ge_engine.evaluation.futures import then
 from ge_engine.ledger.history import History
+from ge_engine.ledger.replicates import replicates
+from ge_engine.outcome import Outcome
+from ge_engine.search.rescoring import OwnSettings
 from tests.evaluation import genome, shop
 
 
@@ -74,6 +80,88 @@ def test_an_interrupt_that_trains_what_waits_or_changes_the_run(
     loop.run(doubles.seed(), whole, registry, tmp_path / "whole", doubles.Observer())
     with History(tmp_path / "cut") as one, History(tmp_path / "whole") as other:
         assert one.content() == other.content()
+
+
+def evolve(folder: Path, observe: Any = lambda *_: None, **settings: Any) -> loop.Result:
+    config = doubles.config(llm="scripted:good", generations=2, **settings)
+    return loop.run(doubles.seed(), config, doubles.registry(), folder, observe)
+
+
+def rescore(folder: Path, observe: Any = lambda *_: None) -> loop.Result:
+    own = OwnSettings(evaluator="instant")
+    return loop.rescore(folder, 2, doubles.registry(), observe, own)
+
+
+class Interrupt(doubles.Observer):
+    """Sends a signal at the first event that `when` holds of."""
+
+    def __init__(self, when: Callable[[str, Mapping[str, Any]], bool]) -> None:
+        super().__init__()
+        self.when = when
+        self.sent = False
+
+    def __call__(self, name: str, data: Mapping[str, Any]) -> None:
+        super().__call__(name, data)
+        if not self.sent and self.when(name, data):
+            self.sent = True
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_finalists_that_are_trained_on_after_an_interrupt(tmp_path: Path) -> None:
+    told = Interrupt(lambda name, data: name == "outcome" and data["split"] == "test")
+    result = evolve(tmp_path / "cut", told, rescore_seeds=2)
+    assert result.stopped_because == "interrupted by SIGINT"
+    with History(tmp_path / "cut") as history:
+        assert history.stopped_because == "interrupted by SIGINT"
+        assert not replicates(history)
+    assert evolve(tmp_path / "cut", rescore_seeds=2).stopped_because == "all 2 generations are done"
+    evolve(tmp_path / "whole", rescore_seeds=2)
+    with History(tmp_path / "cut") as one, History(tmp_path / "whole") as other:
+        assert one.content() == other.content()
+
+
+def test_an_interrupt_in_the_last_generation_that_reads_as_its_end(tmp_path: Path) -> None:
+    told = Interrupt(lambda name, data: name == "generation_finished" and data["generation"] == 1)
+    result = evolve(tmp_path, told)
+    assert result.stopped_because == "interrupted by SIGINT"
+    assert told.of("stopping") == [{"reason": "interrupted by SIGINT"}]
+    assert not result.tests
+    assert set(evolve(tmp_path).tests) == {"seed", *(one.id for one in result.front)}
+
+
+def test_a_rescoring_that_goes_on_after_an_interrupt(tmp_path: Path) -> None:
+    for folder in ("cut", "whole"):
+        evolve(tmp_path / folder)
+    told = Interrupt(lambda name, _: name == "finalists")
+    with pytest.raises(KeyboardInterrupt):
+        rescore(tmp_path / "cut", told)
+    with History(tmp_path / "cut") as cut:
+        assert cut.stopped_because == "all 2 generations are done"
+        assert not replicates(cut)
+    for folder in ("cut", "whole"):
+        rescore(tmp_path / folder)
+    with History(tmp_path / "cut") as one, History(tmp_path / "whole") as other:
+        assert one.content() == other.content()
+
+
+def test_a_rescoring_that_is_interrupted_and_ends_as_if_it_were_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evolve(tmp_path / "run")
+    words = ["rescore", str(tmp_path / "run"), "--plugin", "doubles", "--evaluator", "instant"]
+    blocked = [name for module in doubles.REPLACED for name in ("--no-plugin", module)]
+    score = doubles._score
+
+    def interrupted(job: Job) -> Outcome:
+        os.kill(os.getpid(), signal.SIGINT)
+        monkeypatch.setattr(doubles, "_score", score)
+        return score(job)
+
+    monkeypatch.setattr(doubles, "_score", interrupted)
+    first = CliRunner().invoke(app, [*words, *blocked])
+    assert first.exit_code == 130, first.output
+    assert "The same command goes on with it." in first.output
+    assert CliRunner().invoke(app, [*words, *blocked]).exit_code == 0
 
 
 def test_a_training_that_runs_given_up_as_one_that_waits(tmp_path: Path) -> None:

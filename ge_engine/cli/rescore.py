@@ -10,6 +10,7 @@ import typer
 from ge_engine.api import open_run
 from ge_engine.cli import options as o
 from ge_engine.cli.summary import print_summary
+from ge_engine.views.console import err
 from ge_engine.views.live import open_view
 
 
@@ -32,15 +33,19 @@ def rescore(
     Example: ge rescore runs/demo --seeds 3
     """
     finished = open_run(run)
-    with open_view(run, finished.config) as view:
-        finished.rescore(
-            seeds,
-            view.observe,
-            sandbox=sandbox or "auto",
-            workers=workers,
-            plugins=plugin or (),
-            no_plugins=no_plugin or (),
-            allow_changes=allow_changes,
-            **o.evaluator_of(evaluator, command),
-        )
+    try:
+        with open_view(run, finished.config) as view:
+            finished.rescore(
+                seeds,
+                view.observe,
+                sandbox=sandbox or "auto",
+                workers=workers,
+                plugins=plugin or (),
+                no_plugins=no_plugin or (),
+                allow_changes=allow_changes,
+                **o.evaluator_of(evaluator, command),
+            )
+    except KeyboardInterrupt:
+        err.print("Interrupted. The same command goes on with it.")
+        raise typer.Exit(130) from None
     print_summary(run)

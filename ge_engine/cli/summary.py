@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ge_engine.changes import diff_genomes
 from ge_engine.cli.changes import print_changes
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
-from ge_engine.outcome import Failed, Scored
+from ge_engine.outcome import Failed, Scored, fate_of
 from ge_engine.pareto import Direction, dominates, pareto_front
 from ge_engine.population import SEED_ID, Child, Individual, individuals_of
 from ge_engine.views.console import out, print_table, program, table_of
@@ -101,12 +102,12 @@ def _change(name: str, one: Individual, seed: Individual) -> str:
 
 def _print_checks(history: History, everybody: list[Child]) -> None:
     children = [one for one in everybody if one.id != SEED_ID]
-    scored = sum(one.scored for one in children)
-    rejected = history.rejections()
+    fates = Counter(fate_of(one.outcome) for one in children)
     stopped = sum(isinstance(one.outcome, Failed) and one.outcome.kind == "stopped" for one in children)
-    failed = len(children) - scored - stopped - sum(rejected.values())
-    parts = [f"{len(children)} children: {scored} scored"]
+    failed = fates["failed"] - stopped
+    parts = [f"{len(children)} children: {fates['scored']} scored"]
     parts += [f"{stopped} stopped early"] if stopped else []
     parts += [f"{failed} failed in training"] if failed else []
-    parts += [f"{count} rejected at {stage}" for stage, count in rejected.items()]
+    parts += [f"{fates['waiting']} not scored yet"] if fates["waiting"] else []
+    parts += [f"{count} rejected at {stage}" for stage, count in history.rejections().items()]
     out.print(Text(", ".join(parts)))

@@ -77,7 +77,8 @@ class Evaluation(ABC):
 
     @abstractmethod
     def submit(self, job: Job) -> Future[Outcome]:
-        """The outcome of a training: `Scored` or `Failed`. Returns at once."""
+        """The outcome of a training: `Scored`, `Failed`, or `Rejected` at the stage "constraint" where the
+        genome breaks one of the run's constraints, by its size or its score. Returns at once."""
 
     def discard(self, genome: Genome) -> None:  # noqa: B027
         """Forget what was kept of this genome between jobs of different `epochs`: no more will come."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from ge_engine.ledger.records import (
 )
 from ge_engine.ledger.rows import call_from_row, child_from_row
 from ge_engine.ledger.score_key import TEST, VALIDATION, ScoreKey
-from ge_engine.outcome import Outcome, Scored
+from ge_engine.outcome import Outcome, Rejected, Scored
 from ge_engine.population import Child, Direction, Move
 
 OF_KEY = "s.split = :split AND s.seed = :seed AND s.epochs = :epochs"
@@ -96,9 +97,11 @@ class History(Reader):
         return self._number(f"SELECT count(*) FROM scores s WHERE {OF_KEY}", **_named(VALIDATION))
 
     def rejections(self) -> dict[str, int]:
-        """How many individuals each check rejected, most first."""
+        """How many children each stage rejected, a constraint on scores among them, most first."""
         sql = "SELECT stage, count(*) FROM individuals WHERE stage IS NOT NULL GROUP BY stage"
-        return dict(self.query(sql + " ORDER BY 2 DESC, 1"))
+        counts = Counter[str](dict(self.query(sql)))
+        counts.update(one.stage for _, _, one in self._outcomes(VALIDATION) if isinstance(one, Rejected))
+        return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
     # --- individuals ----------------------------------------------------------------------------
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ge_engine.ledger.history import History
 from ge_engine.ledger.records import Call
-from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.outcome import STAGES, Failed, Outcome, Scored
 
-UNJUDGED = frozenset({"probe", "plugin"})
+UNJUDGED = frozenset(stage.name for stage in STAGES if not stage.judges)
 """Stages of rejections that say nothing about the code: the engine or a plugin failed."""
 BEFORE = "(generation < :before OR slot < 0) ORDER BY generation, slot"
 

@@ -16,7 +16,8 @@ from ge_engine.outcome import Rejected
 from ge_engine.pareto import Point, improves, losses, volumes
 from ge_engine.population import Step
 
-REPAIRED = re.compile(r"\brepaired ([\w-]+)")
+REPAIRED = re.compile(r"(?:^|; )repaired ([\w-]+)")
+"""In the notes of steps, each of which ends before a semicolon: a reason's own words are not counted."""
 OF_STEP: Mapping[str, str] = {
     "operator": "operator",
     "intent": "intent",

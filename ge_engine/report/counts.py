@@ -9,11 +9,12 @@ from typing import Literal
 
 from ge_engine.contracts import Check
 from ge_engine.ledger.statistics import OF_STEP
+from ge_engine.outcome import STAGES
 from ge_engine.pareto import losses, volumes
 from ge_engine.population import SEED_ID
 from ge_engine.report.data import Row, RunData
 
-BEFORE_CHECKS = ("skipped", "model", "plugin", "extract", "compile", "contract")
+BEFORE_CHECKS = tuple(stage.name for stage in STAGES if stage.when == "reply")
 Group = Literal["operator", "intent", "persona", "block"]
 GROUPS: tuple[Group, ...] = ("operator", "intent", "persona", "block")
 FATES = ("on the front", "better than its parents", "trained", "failed in training", "rejected")
@@ -60,11 +61,12 @@ class Progress:
 
 
 def check_order(checks: Iterable[Check]) -> tuple[str, ...]:
-    """The order in which a child is judged: reading the reply, static checks, the probe and its checks."""
+    """The stages that a child passes: the reply, static checks, the probe and its checks, constraints."""
     ordered = sorted(checks, key=lambda check: (check.order, check.name))
     static = tuple(check.name for check in ordered if check.kind == "static")
     probe = tuple(check.name for check in ordered if check.kind == "probe")
-    return (*BEFORE_CHECKS, *static, "probe", *probe)
+    probing, scoring = ([one.name for one in STAGES if one.when == when] for when in ("probe", "score"))
+    return (*BEFORE_CHECKS, *static, *probing, *probe, *scoring)
 
 
 def check_pipeline(run: RunData) -> list[PipelineStep]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import islice
 from numbers import Real
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import Any, TypeGuard
 
 from ge_engine.ledger.history import History
 from ge_engine.ledger.parts import parts_of
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import plain, spreads
-from ge_engine.outcome import Failed, Outcome, Rejected, Scored
+from ge_engine.outcome import Failed, Fate, Outcome, Rejected, Scored, fate_of
 from ge_engine.pareto import Direction, improves, pareto_front
 from ge_engine.places import shown
 from ge_engine.population import SEED_ID, Child, Step, individuals_of
@@ -22,7 +22,6 @@ from ge_engine.report.texts import SourceTable
 
 MOST_POINTS, MOST_NAMES, LONGEST_NAME = 500, 16, 80
 """Of one curve on the page: a page of 5,000 children with the longest curves stays one that opens."""
-State = Literal["scored", "rejected", "failed", "waiting"]
 Curve = tuple[Mapping[str, float], ...]
 
 
@@ -66,7 +65,7 @@ class Row:
     generation: int
     parents: tuple[str, ...]
     steps: tuple[Step, ...]
-    state: State
+    state: Fate
     stage: str
     reason: str
     objectives: Mapping[str, float]
@@ -173,7 +172,7 @@ def _rows(
             generation=one.generation,
             parents=tuple(parent.id for parent in parents),
             steps=one.steps,
-            state=_state(one.outcome),
+            state=fate_of(one.outcome),
             stage=stage,
             reason=reason,
             objectives=one.objectives,
@@ -186,18 +185,6 @@ def _rows(
             further=again.get(one.id, ""),
             island=one.island if several and one.id != SEED_ID else None,
         )
-
-
-def _state(outcome: Outcome | None) -> State:
-    match outcome:
-        case Scored():
-            return "scored"
-        case Rejected():
-            return "rejected"
-        case Failed():
-            return "failed"
-        case None:
-            return "waiting"
 
 
 def _explained(outcome: Outcome | None) -> tuple[str, str]:

@@ -151,6 +151,7 @@ class Run:
         Raises:
             ConfigError: the run goes on, or was cut off, or has another evaluator; or other versions or
                 checks than it was made with could change its results (`allow_changes` goes on all the same).
+            KeyboardInterrupt: interrupted; what was trained by then is kept, and the same call goes on.
         """
         own = OwnSettings(evaluator, evaluator_argument, sandbox, workers)
         told = observe or (lambda *_: None)

@@ -42,7 +42,6 @@ def all_tested(state: RunState, ledger: Ledger, seeds: int) -> bool:
 
 def test_finalists(state: RunState, scoring: Scoring, seeds: int) -> None:
     """Train the finalists once more and score them on the test split, then with `seeds` further seeds."""
-    scoring.reopen()
     for one in finalists(state):
         scoring.score(one.id, one.genome, "test")
     scoring.drain()
@@ -73,4 +72,5 @@ def _message(front: Sequence[Individual], rejections: Mapping[str, int]) -> str:
     if not rejections:
         return "No child was better than the seed in any objective."
     reasons = ", ".join(f"{count} by {stage}" for stage, count in rejections.items())
-    return f"Nothing better than the seed was found. Rejected before training: {reasons}."
+    when = "" if "constraint" in rejections else " before training"
+    return f"Nothing better than the seed was found. Rejected{when}: {reasons}."

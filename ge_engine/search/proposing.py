@@ -22,7 +22,7 @@ from ge_engine.contracts import (
 from ge_engine.genome import Genome
 from ge_engine.grammar.reasoning_prefix import room
 from ge_engine.ledger.records import Call
-from ge_engine.outcome import Rejected, Skipped
+from ge_engine.outcome import Rejected, Skipped, storable
 from ge_engine.patch import Patch
 from ge_engine.population import Individual, Step
 from ge_engine.search.check_pipeline import Verdict
@@ -30,6 +30,7 @@ from ge_engine.search.slots import Slot
 from ge_engine.search.variation import MatingPool, Variation
 
 PROMPTS = 16
+REASON_CHARACTERS = 200
 Proposed = Patch | Rejected | Skipped
 
 
@@ -135,7 +136,7 @@ class Proposing:
         answer = await self._ask(again)
         if isinstance(answer, Skipped):
             return rejected
-        self._notes.append("repaired " + rejected.stage)
+        self._notes.append(_repaired(rejected))
         if isinstance(answer, Rejected):
             return answer
         patch = self._read(again, answer)
@@ -224,3 +225,11 @@ class Proposing:
     def _fault(self, kind: str, name: str, error: Exception) -> Rejected:
         owner = self._variation.blame(f"ge_{kind}s", name)
         return Rejected("plugin", f"the {kind} {name!r} of {owner} failed: {error!r}")
+
+
+def _repaired(rejected: Rejected) -> str:
+    """A rejection that another answer followed, on one line, as a step's note keeps it."""
+    words = " ".join(storable(rejected.reason).replace(";", ",").split())
+    if len(words) > REASON_CHARACTERS:
+        words = words[:REASON_CHARACTERS].rstrip() + " ..."
+    return f"repaired {rejected.stage}: {words}"

@@ -102,7 +102,12 @@ class Session:
         """Within, a first signal lets `scoring` take no new work."""
         interrupted: Future[None] = Future()
         self.event_loop.start(scoring.halt(interrupted))
-        self.limits.when_interrupted(lambda: interrupted.set_result(None))
+
+        def act() -> None:
+            scoring.close()
+            interrupted.set_result(None)
+
+        self.limits.when_interrupted(act)
         yield
         self.limits.when_interrupted(lambda: None)
 

@@ -78,18 +78,24 @@ class Limits:
             self._target = parse_condition(config.stop_when, config.objective_names)
 
     def when_interrupted(self, act: Callable[[], object]) -> None:
-        """Have `act` called within the handler of the first signal; it may only put into a queue."""
+        """Have `act` called within the handler of the first signal; it may only set a flag and put into a
+        queue."""
         self._interrupts.act = act
 
     @property
+    def interruption(self) -> str:
+        """The reason of a run that a signal ended; "" without a signal."""
+        return self._interrupts.reason
+
+    @property
     def interrupted(self) -> bool:
-        return bool(self._interrupts.reason)
+        return bool(self.interruption)
 
     def now(self) -> str:
         """Asked between rounds of prompts, also in the middle of a generation; "" to go on."""
         config = self._config
-        if self._interrupts.reason:
-            return self._interrupts.reason
+        if self.interrupted:
+            return self.interruption
         if config.max_seconds and time.monotonic() - self._began >= config.max_seconds:
             return f"the session has used its {config.max_seconds:g} seconds"
         return self.budget.spent()
@@ -97,6 +103,8 @@ class Limits:
     def before(self, done: int, generation: int) -> str:
         """Asked before `generation` is begun, when as many as `done` are bred; "" to go on."""
         config = self._config
+        if self.interrupted:
+            return self.interruption
         if done >= config.generations:
             many = config.generations != 1
             return f"all {config.generations} generations are done" if many else "the one generation is done"

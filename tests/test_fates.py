@@ -1,0 +1,71 @@
+"""What became of a child is the same in every count, and every stage of a rejection is one that is told."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import doubles
+import pytest
+from test_architecture import FILES, module_of
+from typer.testing import CliRunner
+
+from ge_engine import loop
+from ge_engine.cli.app import app
+from ge_engine.cli.summary import print_summary
+from ge_engine.contracts import Job
+from ge_engine.ledger import History
+from ge_engine.outcome import STAGES, Outcome, Rejected
+from ge_engine.population import SEED_ID
+from ge_engine.report.counts import ladder, ladder_order
+from ge_engine.report.data import read_run
+
+GIVEN = {
+    (node.args[0].value, module_of(path).removeprefix("ge_engine."))
+    for path in FILES
+    for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Rejected"
+    if node.args and isinstance(node.args[0], ast.Constant) and "testing" not in path.parts
+}
+"""The stages that the engine's code gives by name, with the module that does."""
+
+
+def test_a_stage_that_the_table_leaves_out_or_gives_to_another_module() -> None:
+    told = {stage.name: stage.modules for stage in STAGES}
+    for name, module in sorted(GIVEN):
+        assert any(f"{module}.".startswith(f"{one}.") for one in told[name]), (name, module)
+    for name, modules in told.items():
+        for one in modules:
+            assert any(name == given and f"{where}.".startswith(f"{one}.") for given, where in GIVEN), name
+
+
+def test_a_child_that_breaks_a_constraint_counted_as_another_in_one_of_the_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score = doubles._score
+
+    def constrained(job: Job) -> Outcome:
+        broken = job.key != SEED_ID and int(job.genome.digest[:2], 16) % 2
+        return Rejected("constraint", "parameters<=1 does not hold") if broken else score(job)
+
+    monkeypatch.setattr(doubles, "_score", constrained)
+    registry = doubles.registry()
+    loop.run(doubles.seed(), doubles.config(llm="scripted:mixed"), registry, tmp_path, lambda *_: None)
+    with History(tmp_path) as history:
+        children = [one for one in history.individuals() if one.id != SEED_ID]
+        rejected = Counter(one.outcome.stage for one in children if isinstance(one.outcome, Rejected))
+        assert history.rejections() == rejected
+        order = ladder_order(registry.checks.values())
+        rungs = {rung.name: rung.lost for rung in ladder(read_run(history, order))}
+    assert rejected["constraint"] > 1
+    assert {name: rungs[name] for name in rejected} == rejected
+    assert list(rungs).index("constraint") == list(rungs).index("trained and scored") - 1
+    failed = len(children) - rejected.total() - sum(one.scored for one in children)
+    assert rungs["trained and scored"] == failed
+    print_summary(tmp_path)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{rejected['constraint']} rejected at constraint" in said
+    assert (f"{failed} failed in training" in said) == bool(failed)
+    logged = CliRunner().invoke(app, ["log", str(tmp_path)]).output
+    assert f"{rejected['constraint']} at constraint" in logged
