@@ -23,7 +23,7 @@ from ge_engine.ledger.history import History
 from ge_engine.ledger.score_key import VALIDATION, ScoreKey
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.patch import Patch, apply
-from ge_engine.population import Individual, RejectedChild, Step, individuals_of
+from ge_engine.population import ChildWithoutGenome, Individual, Step, with_genome
 
 SEED = doubles.seed()
 
@@ -111,10 +111,10 @@ def test_a_rejected_individual_that_has_a_score(ledger: Ledger) -> None:
 
 def test_a_slot_without_a_genome_that_becomes_an_individual(ledger: Ledger) -> None:
     reason = Rejected("extract", "the reply holds no code")
-    lost = RejectedChild("g0s2", 0, 2, ("seed",), child().steps, reason, 1)
+    lost = ChildWithoutGenome("g0s2", 0, 2, ("seed",), child().steps, reason, 1)
     ledger.settle([Settled(child(0), "", None), Settled(lost, "", reason)])
     assert ledger.individual("g0s2") == lost
-    assert [one.id for one in individuals_of(ledger.individuals())] == ["g0s0"]
+    assert [one.id for one in with_genome(ledger.individuals())] == ["g0s0"]
     assert (lost.genome, lost.scored, lost.objectives) == (None, False, {})
 
 

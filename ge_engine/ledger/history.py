@@ -24,7 +24,7 @@ from ge_engine.ledger.records import (
 from ge_engine.ledger.rows import call_from_row, child_from_row
 from ge_engine.ledger.score_key import TEST, VALIDATION, ScoreKey
 from ge_engine.outcome import Outcome, Scored
-from ge_engine.population import Child, Direction, Move
+from ge_engine.population import Child, Direction, Migration
 
 OF_KEY = "s.split = :split AND s.seed = :seed AND s.epochs = :epochs"
 INDIVIDUAL = f"""
@@ -227,10 +227,10 @@ class History(Reader):
         islands = range(max((island for island, _ in rows), default=-1) + 1)
         return tuple(tuple(one for island, one in rows if island == number) for number in islands)
 
-    def moves(self) -> tuple[tuple[int, Move], ...]:
+    def moves(self) -> tuple[tuple[int, Migration], ...]:
         """Who travelled from one island to another, and after which generation."""
         sql = "SELECT generation, id, source, target FROM moves ORDER BY generation, rank"
-        return tuple((generation, Move(*move)) for generation, *move in self._rows(sql))
+        return tuple((generation, Migration(*move)) for generation, *move in self._rows(sql))
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every table but for times, sorted: equal for two runs that did the same.

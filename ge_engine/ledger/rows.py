@@ -22,7 +22,7 @@ from ge_engine.ledger.records import (
 )
 from ge_engine.ledger.versions import Making
 from ge_engine.outcome import Rejected, Scored
-from ge_engine.population import SEED_ID, Child, Individual, RejectedChild
+from ge_engine.population import SEED_ID, Child, ChildWithoutGenome, Individual
 
 CALL = ("key", "individual", "generation", "digest", "grammar", "canonical")
 PROMPT = ("system", "user", "address", "intent")
@@ -105,7 +105,7 @@ def child_from_row(row: Row, seed: Seed, objectives: tuple[str, ...]) -> Child:
         made |= {"parents": tuple(from_json(row["parents"])), "steps": steps_from_json(row["steps"])}
         outcome = _outcome(row)
         if row["delta"] is None and row["id"] != SEED_ID:
-            return checked(RejectedChild(**made, outcome=outcome), what)
+            return checked(ChildWithoutGenome(**made, outcome=outcome), what)
         one = Individual(**made, genome=Genome.from_delta(seed, from_json(row["delta"])), outcome=outcome)
     if isinstance(outcome, Scored):
         require_objectives(one.id, outcome, objectives)

@@ -26,7 +26,7 @@ from ge_engine.ledger.schema import SCHEMA_VERSION, STATEMENTS, TABLES, insert, 
 from ge_engine.ledger.score_key import ScoreKey
 from ge_engine.ledger.versions import Making
 from ge_engine.outcome import Outcome
-from ge_engine.population import Direction, Move
+from ge_engine.population import Direction, Migration
 
 _FORGET_REJECTED = """
 DELETE FROM probes
@@ -201,7 +201,7 @@ class Ledger(Memo):
         populations: Sequence[Sequence[str]],
         front: Sequence[str],
         merged: Sequence[str],
-        moves: Sequence[Move] = (),
+        moves: Sequence[Migration] = (),
     ) -> None:
         """The survivor point: synchronous. `populations` are the survivors by island, once all of `moves`
         have arrived; `front` is the Pareto front of everything merged so far, `merged` are the children that

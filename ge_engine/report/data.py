@@ -17,7 +17,7 @@ from ge_engine.ledger.replicates import plain, spreads
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.pareto import Direction, improves, pareto_front
 from ge_engine.places import shown
-from ge_engine.population import SEED_ID, Child, Step, individuals_of
+from ge_engine.population import SEED_ID, Child, Step, with_genome
 from ge_engine.report.texts import SourceTable
 
 MOST_POINTS, MOST_NAMES, LONGEST_NAME = 500, 16, 80
@@ -161,7 +161,7 @@ def _rows(
     history: History, children: list[Child], directions: Mapping[str, Direction], sources: SourceTable
 ) -> Iterable[Row]:
     known = {one.id: one for one in children}
-    best = {one.id for one in pareto_front(individuals_of(children), directions)}
+    best = {one.id for one in pareto_front(with_genome(children), directions)}
     tests = history.test_outcomes()
     several = history.config.islands > 1
     again = {identity: plain(found) for identity, found in spreads(history).items()}

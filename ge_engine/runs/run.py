@@ -17,7 +17,7 @@ from ge_engine.genome import Block
 from ge_engine.runs.lineage import Origin, origins
 from ge_engine.loop import rescore as rescore_run
 from ge_engine.pareto import Direction, pareto_front
-from ge_engine.population import SEED_ID, Child, Individual, individuals_of
+from ge_engine.population import SEED_ID, Child, Individual, with_genome
 from ge_engine.runs.references import find_individual, require_genome
 from ge_engine.registry import load_registry
 from ge_engine.search.rescoring import OwnSettings
@@ -83,7 +83,7 @@ class Run:
 
     @property
     def seed(self) -> Individual:
-        return individuals_of([self.individual(SEED_ID)])[0]
+        return with_genome([self.individual(SEED_ID)])[0]
 
     @property
     def individuals(self) -> list[Child]:
@@ -94,7 +94,7 @@ class Run:
     @property
     def front(self) -> list[Individual]:
         """The Pareto front of everything scored."""
-        return pareto_front(individuals_of(self.individuals), self.directions)
+        return pareto_front(with_genome(self.individuals), self.directions)
 
     @property
     def directions(self) -> dict[str, Direction]:

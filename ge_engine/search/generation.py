@@ -8,7 +8,7 @@ from typing import Any
 
 from ge_engine.ledger import Settled
 from ge_engine.outcome import Rejected
-from ge_engine.population import Child, Individual, RejectedChild, individuals_of
+from ge_engine.population import Child, ChildWithoutGenome, Individual, with_genome
 from ge_engine.search.child import ChildPipeline, Offspring
 from ge_engine.search.prompting import Prompting
 from ge_engine.search.services import RunServices
@@ -65,7 +65,7 @@ class Generation:
         """The admitted, in slot order, without an outcome."""
         for slot in sorted(self._settled):
             if self._settled[slot].rejected is None:
-                yield from individuals_of([self._settled[slot].individual])
+                yield from with_genome([self._settled[slot].individual])
 
     def rejections(self) -> Mapping[str, int]:
         """Rejected children by stage."""
@@ -88,7 +88,7 @@ class Generation:
         made = slot.id, slot.generation, slot.number, bred.parents, bred.steps
         if bred.genome is None:
             assert bred.rejected is not None
-            return Settled(RejectedChild(*made, bred.rejected, slot.island), function, bred.rejected)
+            return Settled(ChildWithoutGenome(*made, bred.rejected, slot.island), function, bred.rejected)
         return Settled(Individual(*made, bred.genome, island=slot.island), function, bred.rejected)
 
     def _tell(self, one: Child, rejected: Rejected | None) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ge_engine.config import RunConfig
 from ge_engine.ledger import History
-from ge_engine.population import Individual, Move
+from ge_engine.population import Individual, Migration
 from ge_engine.search.credit import credit_of
 from ge_engine.search.generation import Generation
 from ge_engine.search.halving import Halving, as_recorded
@@ -86,7 +86,7 @@ class Schedule(ABC):
     def _ended(self, one: Individual) -> bool:
         return self._ledger.score(one.genome.digest) is not None
 
-    def _moves(self, number: int) -> list[Move]:
+    def _moves(self, number: int) -> list[Migration]:
         """Who travels when generation `number` is finished."""
         bred = self._ledger.slots_before(number), self._ledger.slots_before(number + 1)
         if not travels(self._config, *bred):
