@@ -13,9 +13,9 @@ from ge_engine.ledger import History
 from ge_engine.ledger.foreign import confirmed
 from ge_engine.registry import Registry
 from ge_engine.search.addresses import Addresses
-from ge_engine.search.finalists import Result, finalists, test_finalists
+from ge_engine.search.finalists import Result, finalists, score_finalists
 from ge_engine.search.models import opened_models
-from ge_engine.search.rescoring import OwnSettings, settled
+from ge_engine.search.rescoring import OwnSettings, settings_to_rescore
 from ge_engine.search.run_state import RunState
 from ge_engine.search.schedule import SCHEDULES
 from ge_engine.search.scoring import Scoring
@@ -57,7 +57,7 @@ def run(
             session.announce("seed_scored", objectives=dict(state.seed.objectives), chance=chance)
             stopped = _evolve(session, state, probe, evaluation, scoring)
             if not session.limits.interrupted:
-                _test_finalists(session, state, scoring)
+                _score_finalists(session, state, scoring)
         return session.finish(state, stopped)
 
 
@@ -81,11 +81,11 @@ def rescore(
         seed, stored, ended = confirmed(history.seed), history.config, history.stopped_because
     if not ended:
         raise ConfigError(f"The run {folder} has not ended.", "Go on with it by `ge evolve`.")
-    config = settled(folder, stored, own or OwnSettings(), seeds, registry)
+    config = settings_to_rescore(folder, stored, own or OwnSettings(), seeds, registry)
     with opened_session(seed, config, registry, folder, observe, allow_changes) as session:
         with session.opened_scoring() as (evaluation, scoring):
             state, _ = session.begin(evaluation, scoring)
-            _test_finalists(session, state, scoring)
+            _score_finalists(session, state, scoring)
         return session.finish(state, ended)
 
 
@@ -124,6 +124,6 @@ def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluat
     return reason
 
 
-def _test_finalists(session: Session, state: RunState, scoring: Scoring) -> None:
+def _score_finalists(session: Session, state: RunState, scoring: Scoring) -> None:
     session.announce("finalists", ids=[one.id for one in finalists(state)])
-    test_finalists(state, scoring, session.config.rescore_seeds)
+    score_finalists(state, scoring, session.config.rescore_seeds)

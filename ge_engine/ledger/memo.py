@@ -24,8 +24,8 @@ class Memo(History):
         """The answer that an earlier session already has, so that it is never asked again."""
         return next(self._calls("key = :key", key=key), None)
 
-    def settled(self, individual: str) -> bool:
-        """Whether an earlier session decided on this individual."""
+    def has_recorded(self, individual: str) -> bool:
+        """Whether an earlier session recorded this individual."""
         return self._one("SELECT 1 FROM individuals WHERE id = :id", id=individual) is not None
 
     def tried(self, digest: str, address: str, grammar: str, before: int) -> frozenset[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ge_engine.population import Child
 from ge_engine.ledger.history import History
 from ge_engine.ledger.parts import part_of
 from ge_engine.ledger.replicates import plain, spreads
 from ge_engine.ledger.versions import ENGINE
+from ge_engine.population import Child
 
 
 def rescored_line(history: History, identity: str) -> str:

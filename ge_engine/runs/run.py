@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
+from ge_engine.atomic_file import write_whole
 from ge_engine.changes import Change, diff_genomes, unified
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError, GeError
 from ge_engine.events import Observe
-from ge_engine.atomic_file import write_whole
-from ge_engine.runs.export import with_header
 from ge_engine.genome import Block
-from ge_engine.runs.lineage import Origin, origins
+from ge_engine.ledger.history import History
+from ge_engine.ledger.replicates import Replicates, spreads
 from ge_engine.loop import rescore as rescore_run
 from ge_engine.pareto import Direction, pareto_front
 from ge_engine.population import SEED_ID, Child, Individual, with_genome
-from ge_engine.runs.references import find_individual, require_genome
 from ge_engine.registry import load_registry
-from ge_engine.search.rescoring import OwnSettings
 from ge_engine.runs.audit import check
-from ge_engine.ledger.history import History
-from ge_engine.ledger.replicates import Replicates, spreads
+from ge_engine.runs.export import with_header
+from ge_engine.runs.lineage import Origin, origins
+from ge_engine.runs.references import find_individual, require_genome
+from ge_engine.search.rescoring import OwnSettings
 from ge_engine.views import markup
 from ge_engine.views.outcomes import number
 

@@ -34,13 +34,13 @@ def finalists(state: RunState) -> list[Individual]:
     return [state.seed, *(one for one in state.front if one.id != SEED_ID)]
 
 
-def all_tested(state: RunState, ledger: Ledger, seeds: int) -> bool:
+def all_scored_on_test(state: RunState, ledger: Ledger, seeds: int) -> bool:
     """Whether all finalists have their scores on the test split and with `seeds` further seeds."""
     tested, again = ledger.test_outcomes(), replicates(ledger)
     return all(one.id in tested and len(again.get(one.id, {})) >= seeds for one in finalists(state))
 
 
-def test_finalists(state: RunState, scoring: Scoring, seeds: int) -> None:
+def score_finalists(state: RunState, scoring: Scoring, seeds: int) -> None:
     """Train the finalists once more and score them on the test split, then with `seeds` further seeds."""
     scoring.reopen()
     for one in finalists(state):

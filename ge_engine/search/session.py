@@ -16,7 +16,7 @@ from ge_engine.ledger import Ledger
 from ge_engine.population import SEED_ID, Direction, Individual
 from ge_engine.registry import Registry, choose
 from ge_engine.search.event_loop import EventLoop
-from ge_engine.search.finalists import Result, all_tested, result_of
+from ge_engine.search.finalists import Result, all_scored_on_test, result_of
 from ge_engine.search.halving import stages_of
 from ge_engine.search.resolution import objectives_of, require_names
 from ge_engine.search.run_folder import opened_run
@@ -89,7 +89,7 @@ class Session:
             return None
         state = self._state(Individual(SEED_ID, 0, -1, (), (), genome, outcome))
         reason = self.reason_to_stop(state)
-        done = reason and all_tested(state, self.ledger, self.config.rescore_seeds)
+        done = reason and all_scored_on_test(state, self.ledger, self.config.rescore_seeds)
         return (state, reason) if done else None
 
     def reason_to_stop(self, state: RunState) -> str:
