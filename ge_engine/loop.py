@@ -56,7 +56,7 @@ def run(
             chance = 1 / probe.output_shape[-1] if len(probe.output_shape) == 2 else 0.0
             session.announce("seed_scored", objectives=dict(state.seed.objectives), chance=chance)
             stopped = _evolve(session, state, probe, evaluation, scoring)
-            if not session.limits.interrupted:
+            if not session.termination.interrupted:
                 _score_finalists(session, state, scoring)
         return session.finish(state, stopped)
 
@@ -114,7 +114,7 @@ def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluat
                 surveys,
                 session.event_loop,
                 session.announce,
-                session.limits,
+                session.termination,
             )
             selection = Selection(config, registry, directions)
             reason = SCHEDULES[config.schedule](config, state, selection, services).run()

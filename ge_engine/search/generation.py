@@ -48,7 +48,7 @@ class Generation:
             services.event_loop.start(self._live(child))
         while len(self._recorded) < len(self._children):
             while prompting.asking:
-                if reason := services.limits.now() or prompting.round():
+                if reason := services.termination.now() or prompting.round():
                     return reason
             services.event_loop.until(self._all_wait)
             self._record_ended()
