@@ -268,7 +268,7 @@ def bench(workers: int) -> Iterator[Bench]:
 
 
 def table(arms: Sequence[Arm]) -> str:
-    """The ladder, one column an arm: replies that each rung rejected."""
+    """The ladder, one column per arm: replies that each rung rejected."""
     stages = sorted({stage for arm in arms for stage in arm.stages if stage != "admitted"})
     rows: list[tuple[str, Iterable[str]]] = [("replies", [str(sum(arm.stages.values())) for arm in arms])]
     rows += [(f"- {stage}", [str(arm.stages[stage]) for arm in arms]) for stage in stages]

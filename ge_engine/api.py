@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Unpack
 
 from ge_engine.changes import diff_genomes
-from ge_engine.config import RunConfig, load_config
-from ge_engine.config.keywords import IslandSettings, RecipeSettings, Settings
+from ge_engine.config import IslandSettings, RecipeSettings, RunConfig, Settings, load_config
 from ge_engine.contracts import Probe
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.evaluation.probe_once import probe_genome

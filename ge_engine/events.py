@@ -1,8 +1,8 @@
 """What a run tells its observers: the caller's `observe` and every plugin's `ge_event`.
 
 run_started          folder, resumed (bool), generation (next to breed), generations, population,
-                     objectives (name -> min/max), changes (in words, the versions and checks that made the
-                     run until now and do no longer; "" where they are the same)
+                     objectives (name -> min/max), changes (in words, the versions and checks that changed
+                     since the last session; "" where none did)
 seed_scored          objectives (name -> value), chance (the accuracy of guesses; 0: not known)
 generation_started   generation, size (slots), parents (ids of the mating pool)
 asked                generation, count (prompts sent as one batch), answered (taken from the ledger), keys
@@ -21,7 +21,7 @@ interrupted          running, waiting (counts): trainings that still end, and th
 stopping             reason: no new work is begun, what is in flight ends
 finalists            ids: trained once more and scored on the test split
 run_finished         stopped_because, message, front, rejected (stage -> count)
-observer_failed      reason: a plugin's `ge_event` raised; told once a plugin
+observer_failed      reason: a plugin's `ge_event` raised; told once per plugin
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def run(
     *,
     allow_changes: bool = False,
 ) -> Result:
-    """Evolve `seed` in `folder`, or go on with the run that is there; one whose seed was refused begins anew.
+    """Evolve `seed` in `folder`, or go on with the run there. One whose seed model was refused starts over.
 
     Raises:
         LedgerError: the run is locked, damaged or of another seed, or the disk is full.

@@ -83,7 +83,7 @@ class History(Reader):
 
     @property
     def seed_is_scored(self) -> bool:
-        """Whether the seed was found to work, without which nothing else begins."""
+        """Whether the seed model was found to work, without which nothing else begins."""
         return isinstance(self.score(self.seed.genome.digest), Scored)
 
     def tokens(self) -> tuple[int, int]:
@@ -92,7 +92,7 @@ class History(Reader):
         return self._number(sql.format("prompt")), self._number(sql.format("completion"))
 
     def evaluations(self) -> int:
-        """Trainings scored on the validation split, the seed's included."""
+        """Trainings scored on the validation split, that of the seed model included."""
         return self._number(f"SELECT count(*) FROM scores s WHERE {OF_KEY}", **_named(VALIDATION))
 
     def rejections(self) -> dict[str, int]:

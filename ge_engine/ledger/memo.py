@@ -50,7 +50,7 @@ class Memo(History):
 
     def seen_function(self, fingerprint: str, before: int) -> str | None:
         """The first admitted individual of this function, of the generations before `before` or the seed. One
-        whose training had failed by then stands for none: want of memory or time is not the function's."""
+        whose training had failed by then stands for none: lack of memory or time is not the function's."""
         sql = (
             "SELECT id, digest, (SELECT generation FROM merged WHERE merged.id = individuals.id)"
             f" FROM individuals WHERE fingerprint = :fingerprint AND stage IS NULL AND {BEFORE}"

@@ -117,7 +117,7 @@ class ServerModel(LanguageModel):
         threading.Thread(target=work, name="ge-server", daemon=True).start()
 
     def _answer(self, request: Request) -> Reply:
-        """Try until there is an answer, an error that trying cannot mend, or the deadline."""
+        """Try until there is an answer, an error that trying cannot fix, or the deadline."""
         started = time.monotonic()
         pause, options = self._limits.pause, self._options(request)
         while True:
@@ -258,7 +258,7 @@ def check_server(argument: str, environ: Mapping[str, str], seconds: float = CHE
             said = without(str(error.__cause__ or error), secrets)
             raise ModelError(
                 f"No server can be reached at {where}: {said}.",
-                "Start it, or mend --llm-url, and give the same command again.",
+                "Start it, or fix --llm-url, and give the same command again.",
             ) from error
         except (openai.APIError, ValueError):
             return

@@ -58,7 +58,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An individual. `better`: it dominates a parent and none dominates it; `curve`: one mapping an epoch;
+    """An individual. `better`: it dominates a parent and none dominates it; `curve`: one mapping per epoch;
     `test`: its objectives on the test split, empty when it was no finalist; `further`: what trainings with
     further seeds gave, in words; `island`: where it was bred, None in a run of one population."""
 
@@ -222,7 +222,7 @@ def _better(one: Child, parents: Iterable[Child], directions: Mapping[str, Direc
 def read_curve(details: Mapping[str, Any]) -> Curve:
     """The training curve of an outcome's details: {epoch, name: value, ...} each epoch.
 
-    An evaluator of a third party may give plain numbers, one an epoch, or nothing that is a curve. Of one
+    An evaluator of a third party may give plain numbers, one per epoch, or nothing that is a curve. Of one
     that is longer than a page can show, points at even distances stay, the last among them; of more names
     than it can show, the first.
     """

@@ -74,7 +74,7 @@ class Changes(Sequence[Change]):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Run:
-    """A run's folder, read anew at every question, so that it also serves while the run goes on.
+    """A run's folder, read again at every question, so that it also serves while the run goes on.
 
     Raises LedgerError where the folder holds no run.
     """

@@ -21,8 +21,8 @@ from ge_engine.search.models import check_models
 
 @dataclass(frozen=True, slots=True)
 class OpenedRun:
-    """A run's ledger, and in words what it was made with until now and is no longer ("" where that is all the
-    same)."""
+    """A run's ledger, and in words the versions and checks that changed since the last session ("" where none
+    did)."""
 
     ledger: Ledger
     differences: str
@@ -73,7 +73,7 @@ def opened_run(
 def _require_same(
     history: History, seed: Seed, config: RunConfig, making: Making, allow_changes: bool
 ) -> str:
-    """Refuse what a run cannot go on with; in words what changes. A run without a scored seed begins anew."""
+    """Refuse what a run cannot go on with; in words what changes. A run without a scored seed starts over."""
     if not history.seed_is_scored:
         return ""
     if history.seed.source != seed.source:

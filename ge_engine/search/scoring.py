@@ -25,7 +25,7 @@ ATTEMPTS = 3
 class Scoring:
     """Hands genomes to the evaluation and writes what comes back: each training is a task of `event_loop`.
 
-    A score is keyed by the genome's digest and made with the run's seed, so it does not matter which
+    A score is keyed by the genome's digest and made with the run's random seed, so it does not matter which
     individual asked first.
 
     `stages` are the epochs after which a child's training pauses. `at_stage` is asked there whether it goes

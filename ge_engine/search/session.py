@@ -47,7 +47,7 @@ def opened_session(
 
 @dataclass(frozen=True)
 class Session:
-    """`differences` says in words what the run was made with until now and is no longer."""
+    """`differences`: in words, the versions and checks that changed since the last session."""
 
     config: RunConfig
     registry: Registry
