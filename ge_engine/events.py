@@ -12,8 +12,8 @@ admitted             individual, parents, operators, personas, intents, address
 submitted            individual, split: handed to the evaluator to be trained and scored
 retried              individual, attempt, reason: a fault that was not the candidate's
 outcome              individual, split, kind ("scored", or the failure's), objectives, reason, details
-                     split: "validation", "test"; with further seeds "validation/seed 1", "test/seed 1"; after
-                     a stage of a training "validation/1 epoch"
+                     split: "validation", "test"; with further random seeds "validation/seed 1",
+                     "test/seed 1"; after a stage of a training "validation/1 epoch"
 survivors            generation, ids
 migrated             generation, moves: (id, island that it leaves a copy from, island that it goes to)
 generation_finished  generation, admitted, scored, rejected (stage -> count), front (id and objectives)

@@ -70,7 +70,7 @@ def rescore(
     *,
     allow_changes: bool = False,
 ) -> Result:
-    """Train the finalists of a run that has ended with `seeds` further seeds, those left out that it holds.
+    """Train the finalists of a run that has ended with `seeds` further random seeds, without those it holds.
 
     Raises:
         ConfigError: the run goes on, or was cut off, or another evaluator than `own` scores it; or other

@@ -1,4 +1,4 @@
-"""The key under which a genome's score stands in the ledger: its split, its further seed, its stage."""
+"""The key of a genome's score in the ledger: its split, its further random seed, its stage."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Exchange:
 class Row:
     """An individual. `better`: it dominates a parent and none dominates it; `curve`: one mapping per epoch;
     `test`: its objectives on the test split, empty when it was no finalist; `further`: what trainings with
-    further seeds gave, in words; `island`: where it was bred, None in a run of one population."""
+    further random seeds gave, in words; `island`: where it was bred, None in a run of one population."""
 
     id: str
     generation: int

@@ -127,7 +127,7 @@ class Run:
 
     @property
     def rescored(self) -> dict[str, Replicates]:
-        """What further seeds gave of each finalist, the seed model first; empty without `rescore_seeds`."""
+        """What further random seeds gave, the seed model first; empty without `rescore_seeds`."""
         with History(self.folder) as history:
             return spreads(history)
 
@@ -144,7 +144,7 @@ class Run:
         no_plugins: Iterable[str] = (),
         allow_changes: bool = False,
     ) -> dict[str, Replicates]:
-        """Train the finalists of a run that has ended with further seeds, as `ge rescore` does. The evaluator
+        """Train the finalists of an ended run with further random seeds, as `ge rescore` does. The evaluator
         has to be that of the run: what the folder names is not started by itself. `workers` trainings run at
         once; None: as many as in the run.
 

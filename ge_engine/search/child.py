@@ -1,7 +1,7 @@
 """The life of one child, from the draw of its operators to its verdict: read it from top to bottom.
 
 A coroutine: it awaits replies, its probe and, at a barrier, its verdict. All its random numbers come from
-(run seed, generation, slot, attempt), so that nothing depends on what arrives when. Its names on the way:
+(random seed, generation, slot, attempt), so that nothing depends on what arrives when. Its names on the way:
 
     Slot          the place in its generation that is bred: number, island
     Proposing     an operator at work on a block: its prompts, the replies

@@ -1,4 +1,4 @@
-"""The end of a run: front and seed model are trained again, for the test split and with further seeds."""
+"""The end of a run: front and seed model are trained again, for the test split and further random seeds."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def all_scored_on_test(state: RunState, ledger: Ledger, seeds: int) -> bool:
 
 
 def score_finalists(state: RunState, scoring: Scoring, seeds: int) -> None:
-    """Train the finalists once more and score them on the test split, then with `seeds` further seeds."""
+    """Train the finalists again and score them on the test split, then with `seeds` further random seeds."""
     scoring.reopen()
     for one in finalists(state):
         scoring.score(one.id, one.genome, "test")

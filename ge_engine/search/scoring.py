@@ -107,7 +107,7 @@ class Scoring:
             self._evaluation.discard(genome)
 
     def rescore(self, individual: str, genome: Genome, seeds: int) -> None:
-        """Submit a training with each of `seeds` further seeds, those that the ledger holds left out."""
+        """Submit a training with each of `seeds` further random seeds, without those in the ledger."""
         for number in range(1, seeds + 1):
             keys = ScoreKey("validation", number), ScoreKey("test", number)
             if self._open and any(self._ledger.score(genome.digest, key) is None for key in keys):
