@@ -41,7 +41,7 @@ from ge_engine.outcome import Rejected, Scored, Skipped
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual
 from ge_engine.registry import Registry, load_registry
-from ge_engine.search.check_pipeline import CheckPipeline, Trial
+from ge_engine.search.check_pipeline import CheckPipeline, Rewrite
 
 SEED_FILE = Path(__file__).parents[1] / "examples" / "exquisitenet_v2.py"
 DIRECTIONS: dict[str, Direction] = {"accuracy": "max", "parameters": "min"}
@@ -136,22 +136,22 @@ class Bench:
         genome = patch if isinstance(patch, Rejected | Skipped) else apply(ask.chain.genome, patch)
         if isinstance(genome, Rejected | Skipped):
             return lambda: self._count(arm, genome)
-        trial = Trial(genome, ask.chain.genome, patch)
-        verdict = self.checks.static(trial, lambda digest: "twin" if digest in arm.digests else None)
+        rewrite = Rewrite(genome, ask.chain.genome, patch)
+        verdict = self.checks.static(rewrite, lambda digest: "twin" if digest in arm.digests else None)
         if verdict is not None:
             return lambda: self._count(arm, verdict)
         arm.digests.add(genome.digest)
         future = self.evaluation.probe(genome)
-        return lambda: self._finish(arm, trial, future.result())
+        return lambda: self._finish(arm, rewrite, future.result())
 
-    def _finish(self, arm: Arm, trial: Trial, probe: Any) -> None:
+    def _finish(self, arm: Arm, rewrite: Rewrite, probe: Any) -> None:
         verdict = self.checks.probed(
-            trial, probe, lambda _: None, lambda print_: "twin" if print_ in arm.functions else None
+            rewrite, probe, lambda _: None, lambda print_: "twin" if print_ in arm.functions else None
         )
         if verdict is None:
             arm.functions.add(probe.fingerprint)
-            arm.admitted_digests.add(trial.genome.digest)
-            arm.graphs += probe.graph != self._graph_of(trial.parent)
+            arm.admitted_digests.add(rewrite.genome.digest)
+            arm.graphs += probe.graph != self._graph_of(rewrite.parent)
         self._count(arm, verdict)
 
     def _graph_of(self, genome: Genome) -> str:

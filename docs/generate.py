@@ -15,9 +15,8 @@ from pygments.formatters import HtmlFormatter
 
 import ge_engine.events
 from ge_engine.cli.app import app
-from ge_engine.config import PRESETS, Island
+from ge_engine.config import GROUPS, PRESETS, Field, Island, fields_of
 from ge_engine.config import settings as every_setting
-from ge_engine.config.setting import GROUPS, Field, fields_of
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

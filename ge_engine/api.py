@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Unpack
 
 from ge_engine.changes import diff_genomes
-from ge_engine.config import RunConfig, load_config
-from ge_engine.config.keywords import IslandSettings, RecipeSettings, Settings
+from ge_engine.config import IslandSettings, RecipeSettings, RunConfig, Settings, load_config
 from ge_engine.contracts import Probe
 from ge_engine.errors import ConfigError, SeedError
-from ge_engine.evaluation.trial import probe_genome
+from ge_engine.evaluation.probe_once import probe_genome
 from ge_engine.events import Observe
 from ge_engine.genome import Genome, Seed, select_addresses
 from ge_engine.ledger.history import History

@@ -1,4 +1,4 @@
-"""A file that a reader sees as it was or as it is to be, never half written."""
+"""A file that a reader sees in the old or the new state, never half written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of plugins whose own exceptions come out as errors that name plugin, version and hook."""
+"""Wraps what plugins bring, so that their exceptions become errors that name plugin, version and hook."""
 
 from __future__ import annotations
 

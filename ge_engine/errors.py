@@ -23,7 +23,7 @@ class ConfigError(GeError):
 
 
 class SeedError(GeError):
-    """The seed cannot be read, has no blocks, or does not build, run or train."""
+    """The seed model cannot be read, has no blocks, or does not build, run or train."""
 
 
 class PluginError(GeError):

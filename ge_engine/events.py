@@ -1,8 +1,8 @@
 """What a run tells its observers: the caller's `observe` and every plugin's `ge_event`.
 
 run_started          folder, resumed (bool), generation (next to breed), generations, population,
-                     objectives (name -> min/max), changes (in words, the versions and checks that made the
-                     run until now and do no longer; "" where they are the same)
+                     objectives (name -> min/max), changes (in words, the versions and checks that changed
+                     since the last session; "" where none did)
 seed_scored          objectives (name -> value), chance (the accuracy of guesses; 0: not known)
 generation_started   generation, size (slots), parents (ids of the mating pool)
 asked                generation, count (prompts sent as one batch), answered (taken from the ledger), keys
@@ -12,8 +12,8 @@ admitted             individual, parents, operators, personas, intents, address
 submitted            individual, split: handed to the evaluator to be trained and scored
 retried              individual, attempt, reason: a fault that was not the candidate's
 outcome              individual, split, kind ("scored", or the failure's), objectives, reason, details
-                     split: "validation", "test"; with further seeds "validation/seed 1", "test/seed 1"; after
-                     a stage of a training "validation/1 epoch"
+                     split: "validation", "test"; with further random seeds "validation/seed 1",
+                     "test/seed 1"; after a stage of a training "validation/1 epoch"
 survivors            generation, ids
 migrated             generation, moves: (id, island that it leaves a copy from, island that it goes to)
 generation_finished  generation, admitted, scored, rejected (stage -> count), front (id and objectives)
@@ -21,7 +21,7 @@ interrupted          running, waiting (counts): trainings that still end, and th
 stopping             reason: no new work is begun, what is in flight ends
 finalists            ids: trained once more and scored on the test split
 run_finished         stopped_because, message, front, rejected (stage -> count)
-observer_failed      reason: a plugin's `ge_event` raised; told once a plugin
+observer_failed      reason: a plugin's `ge_event` raised; told once per plugin
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from ge_engine.ledger import History
 from ge_engine.ledger.foreign import confirmed
 from ge_engine.registry import Registry
 from ge_engine.search.addresses import Addresses
-from ge_engine.search.finalists import Result, finalists, test_finalists
+from ge_engine.search.finalists import Result, finalists, score_finalists
 from ge_engine.search.models import opened_models
-from ge_engine.search.rescoring import OwnSettings, settled
+from ge_engine.search.rescoring import OwnSettings, settings_to_rescore
 from ge_engine.search.run_state import RunState
 from ge_engine.search.schedule import SCHEDULES
 from ge_engine.search.scoring import Scoring
@@ -36,7 +36,7 @@ def run(
     *,
     allow_changes: bool = False,
 ) -> Result:
-    """Evolve `seed` in `folder`, or go on with the run that is there; one whose seed was refused begins anew.
+    """Evolve `seed` in `folder`, or go on with the run there. One whose seed model was refused starts over.
 
     Raises:
         LedgerError: the run is locked, damaged or of another seed, or the disk is full.
@@ -57,8 +57,8 @@ def run(
             session.announce("seed_scored", objectives=dict(state.seed.objectives), chance=chance)
             with session.halted_when_interrupted(scoring):
                 stopped = _evolve(session, state, probe, evaluation, scoring)
-                _test_finalists(session, state, scoring)
-        return session.finish(state, session.limits.interruption or stopped)
+                _score_finalists(session, state, scoring)
+        return session.finish(state, session.termination.interruption or stopped)
 
 
 def rescore(
@@ -70,7 +70,7 @@ def rescore(
     *,
     allow_changes: bool = False,
 ) -> Result:
-    """Train the finalists of a run that has ended with `seeds` further seeds, those left out that it holds.
+    """Train the finalists of a run that has ended with `seeds` further random seeds, without those it holds.
 
     Raises:
         ConfigError: the run goes on, or was cut off, or another evaluator than `own` scores it; or other
@@ -82,14 +82,14 @@ def rescore(
         seed, stored, ended = confirmed(history.seed), history.config, history.stopped_because
     if not ended:
         raise ConfigError(f"The run {folder} has not ended.", "Go on with it by `ge evolve`.")
-    config = settled(folder, stored, own or OwnSettings(), seeds, registry)
+    config = settings_to_rescore(folder, stored, own or OwnSettings(), seeds, registry)
     with opened_session(seed, config, registry, folder, observe, allow_changes) as session:
         with session.opened_scoring() as (evaluation, scoring):
             state, _ = session.begin(evaluation, scoring)
             with session.halted_when_interrupted(scoring):
-                _test_finalists(session, state, scoring)
+                _score_finalists(session, state, scoring)
         result = session.finish(state, ended)
-    if session.limits.interrupted:
+    if session.termination.interrupted:
         raise KeyboardInterrupt
     return result
 
@@ -118,7 +118,7 @@ def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluat
             surveys,
             session.event_loop,
             session.announce,
-            session.limits,
+            session.termination,
         )
         selection = Selection(config, registry, directions)
         reason = SCHEDULES[config.schedule](config, state, selection, services).run()
@@ -128,9 +128,9 @@ def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluat
     return reason
 
 
-def _test_finalists(session: Session, state: RunState, scoring: Scoring) -> None:
+def _score_finalists(session: Session, state: RunState, scoring: Scoring) -> None:
     scoring.reopen()
-    if session.limits.interrupted:
+    if session.termination.interrupted:
         return
     session.announce("finalists", ids=[one.id for one in finalists(state)])
-    test_finalists(state, scoring, session.config.rescore_seeds)
+    score_finalists(state, scoring, session.config.rescore_seeds)

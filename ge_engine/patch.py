@@ -11,7 +11,7 @@ import libcst as cst
 from ge_engine.genome import Genome, Segment, Span
 from ge_engine.outcome import Rejected
 from ge_engine.source import style
-from ge_engine.source.addressing import Target, find_definition, locate
+from ge_engine.source.addressing import Location, find_definition, locate
 from ge_engine.source.bindings import bound_names, imported
 from ge_engine.source.contract import check_contract
 from ge_engine.source.dependencies import Dependencies, find_dependencies
@@ -54,9 +54,9 @@ def parse_patch(genome: Genome, address: str, code: str) -> Patch | Rejected:
     the block stay those of the file, and the patch's notes tell of others; those after it go to its end.
     Never raises; stages are "compile" and "contract".
     """
-    target = locate(genome, address)
-    if isinstance(target, Rejected):
-        return target
+    location = locate(genome, address)
+    if isinstance(location, Rejected):
+        return location
     text = normalised(code).strip("\n")
     if not text.strip():
         return Rejected("compile", "the reply holds no code.")
@@ -65,13 +65,13 @@ def parse_patch(genome: Genome, address: str, code: str) -> Patch | Rejected:
         return Rejected("compile", f"{tree}.")
     if not tree.body:
         return Rejected("compile", "the reply holds comments only.")
-    new = find_definition(tree, address, target[1].kind)
+    new = find_definition(tree, address, location[1].kind)
     if isinstance(new, Rejected):
         return new
-    broken = check_contract(*target, new, text)
+    broken = check_contract(*location, new, text)
     if broken is not None:
         return broken
-    return _assemble(genome, address, target, tree, new, text)
+    return _assemble(genome, address, location, tree, new, text)
 
 
 def apply(genome: Genome, patch: Patch) -> Genome | Rejected:
@@ -81,10 +81,10 @@ def apply(genome: Genome, patch: Patch) -> Genome | Rejected:
     brought and that nothing uses any more are dropped. Stages: "compile" when the file would not
     compile, "contract" when the patch does not fit.
     """
-    target = locate(genome, patch.address)
-    if isinstance(target, Rejected):
-        return target
-    segment, span = target
+    location = locate(genome, patch.address)
+    if isinstance(location, Rejected):
+        return location
+    segment, span = location
     made = rewritten(genome, segment, span, normalised(patch.code).strip("\n"))
     if isinstance(made, Rejected):
         return made
@@ -104,11 +104,11 @@ def transplant(donor: Genome, address: str) -> Patch:
     Raises:
         KeyError: the donor has no evolvable block of this address.
     """
-    target = locate(donor, address)
-    if isinstance(target, Rejected):
+    location = locate(donor, address)
+    if isinstance(location, Rejected):
         raise KeyError(address)
-    loads = target[0].facts.loads
-    added = [s for group in donor.helpers.values() for s in group if s.name != target[0].name]
+    loads = location[0].facts.loads
+    added = [s for group in donor.helpers.values() for s in group if s.name != location[0].name]
     helpers = needed_helpers(loads, added)
     loads = loads.union(*(helper.facts.loads for helper in helpers))
     imports = tuple(line for line in donor.imports if loads & imported(line))
@@ -125,9 +125,9 @@ def undefined_names(genome: Genome, patch: Patch) -> tuple[str, ...]:
 
 
 def _assemble(
-    genome: Genome, address: str, target: Target, tree: ast.Module, new: Definition, text: str
+    genome: Genome, address: str, location: Location, tree: ast.Module, new: Definition, text: str
 ) -> Patch | Rejected:
-    segment, span = target
+    segment, span = location
     module = style.read(text)
     if isinstance(module, SyntaxFault):
         return Rejected("compile", f"{module}.")

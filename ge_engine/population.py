@@ -13,16 +13,16 @@ from ge_engine.pareto import Direction, dominates, pareto_front
 __all__ = [
     "SEED_ID",
     "Child",
+    "ChildWithoutGenome",
     "Direction",
     "Individual",
-    "Move",
+    "Migration",
     "Population",
-    "RejectedChild",
     "Step",
     "dominates",
     "individual_id",
-    "individuals_of",
     "pareto_front",
+    "with_genome",
 ]
 
 SEED_ID = "seed"
@@ -68,7 +68,7 @@ class Individual:
 
 
 @dataclass(frozen=True, slots=True)
-class RejectedChild:
+class ChildWithoutGenome:
     """What a slot bred when no reply gave a genome: no individual, never scored. `outcome` says why."""
 
     id: str
@@ -84,12 +84,12 @@ class RejectedChild:
     objectives: ClassVar[Mapping[str, float]] = {}
 
 
-Child = Individual | RejectedChild
+Child = Individual | ChildWithoutGenome
 """What became of a slot; the seed counts as one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Migration:
     """After a generation, a copy of `id` went from the population of island `source` into `target`'s."""
 
     id: str
@@ -97,7 +97,7 @@ class Move:
     target: int
 
 
-def individuals_of(children: Iterable[Child]) -> list[Individual]:
+def with_genome(children: Iterable[Child]) -> list[Individual]:
     """Those of `children` that have a genome."""
     return [one for one in children if isinstance(one, Individual)]
 

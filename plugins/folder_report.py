@@ -19,7 +19,7 @@ def tell_folder(source: str, read: Folderful, damaged: Sequence[str]) -> None:
 
 
 def phrases(read: Folderful, damaged: Sequence[str]) -> list[str]:
-    """Classes, images of a class, sizes of the splits, rare classes, what was done, what was left out."""
+    """Classes, images per class, sizes of the splits, rare classes, what was done, what was left out."""
     first = next(iter(read.splits.values())).images
     shape = "x".join(str(side) for side in first.shape[1:])
     parts = ", ".join(f"{len(split.labels):,} {_doing(name)}" for name, split in read.splits.items())

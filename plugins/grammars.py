@@ -29,7 +29,7 @@ class Edits(Grammar):
 
 
 class Block(Grammar):
-    """The whole block, written anew."""
+    """The whole block, rewritten."""
 
     name = "block"
 

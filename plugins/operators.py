@@ -51,7 +51,7 @@ class Mutation(Operator):
         return context.read(prompt, reply)
 
     def worded(self, context: Context, intent: Intent) -> Generator[Prompt, Reply, Intent]:  # noqa: ARG002
-        """The intent in the words that of the prompt: its own."""
+        """The intent as this prompt words it; by default in its own words."""
         yield from ()
         return intent
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Prompt, Reply, Sampling
 from ge_engine.genome import Genome, Seed
-from ge_engine.ledger import Ledger, Settled
+from ge_engine.ledger import ChildRecord, Ledger
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.score_key import TEST, VALIDATION
 from ge_engine.outcome import Failed, Rejected, Scored
@@ -58,7 +58,7 @@ class Writer:
         scores = self._chosen({"accuracy": 0.712, "parameters": 518_230.0, "flops": 3.9e7})
         outcome = Scored(scores, {"curve": _curve(0.712, self.rng)})
         one = Individual(SEED_ID, 0, -1, (), (), self.seed.genome, outcome)
-        self.ledger.settle([Settled(one, "", None)])
+        self.ledger.record_children([ChildRecord(one, "", None)])
         self.ledger.add_score(one.genome.digest, VALIDATION, outcome)  # type: ignore[union-attr]
         self.ledger.add_score(one.genome.digest, TEST, Scored(_shifted(scores, -0.01)))  # type: ignore[union-attr]
         self.pool = [one]
@@ -99,11 +99,11 @@ class Writer:
             lost = None if stage in ("extract", "compile") else new
             rejected = Rejected(stage, HOSTILE if rng.random() < 0.02 else REASONS[stage])
             one = Individual(name, generation, slot, tuple(p.id for p in parents), (step,), lost, rejected)
-            self.ledger.settle([Settled(one, "", rejected)])
+            self.ledger.record_children([ChildRecord(one, "", rejected)])
             return one
         outcome = self._outcome(parents)
         one = Individual(name, generation, slot, tuple(p.id for p in parents), (step,), new, outcome)
-        self.ledger.settle([Settled(one, "", None)])
+        self.ledger.record_children([ChildRecord(one, "", None)])
         self.ledger.add_score(new.digest, VALIDATION, outcome)
         return one
 

@@ -15,7 +15,7 @@ from ge_engine import loop
 from ge_engine.contracts import Prompt, Request, Sampling
 from ge_engine.ledger.history import History
 from ge_engine.llm.forms import FORMS
-from ge_engine.llm.server import Limits, ServerModel
+from ge_engine.llm.server import ServerLimits, ServerModel
 from ge_engine.llm.uniform import UniformModel
 from ge_engine.registry import load_registry
 from ge_engine.runs.audit import check
@@ -124,8 +124,10 @@ def test_what_a_call_may_take_is_less_than_what_it_takes() -> None:
     most = UniformModel().most_tokens(Request("k", Prompt("s", "ü"), Sampling(1.0, 3, 0)))
     assert (reply.prompt_tokens, reply.completion_tokens) <= most
     assert ReplayModel("r", {"g0s0/0": reply}).most_tokens(request())[0] == reply.prompt_tokens
-    plain = ServerModel("m", None, Limits(), None, "").most_tokens(request())
-    told = {form.name: ServerModel("m", None, Limits(), form, "").most_tokens(request()) for form in FORMS}
+    plain = ServerModel("m", None, ServerLimits(), None, "").most_tokens(request())
+    told = {
+        form.name: ServerModel("m", None, ServerLimits(), form, "").most_tokens(request()) for form in FORMS
+    }
     assert plain[0] >= len("syshäl".encode())
     assert plain[1] == 50
     assert told["grammar"] == plain

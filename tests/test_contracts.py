@@ -25,7 +25,7 @@ from ge_engine.contracts import (
 from ge_engine.genome import Genome
 from ge_engine.llm.forms import FORMS
 from ge_engine.llm.local import LocalModel
-from ge_engine.llm.server import Limits, ServerModel
+from ge_engine.llm.server import ServerLimits, ServerModel
 from ge_engine.registry import Registry, load_registry
 from ge_engine.testing import (
     CheckContract,
@@ -185,7 +185,7 @@ class TestServerModel(LanguageModelContract):
     def model(self) -> Iterator[LanguageModel]:
         with misbehaving(Script("good")) as url:
             client = openai.OpenAI(api_key="none", base_url=url, max_retries=0)
-            yield ServerModel("openai:contract", client, Limits(deadline=20.0), FORMS[0], "none")
+            yield ServerModel("openai:contract", client, ServerLimits(deadline=20.0), FORMS[0], "none")
 
 
 class TestReplay(LanguageModelContract):

@@ -17,17 +17,17 @@ from ge_engine.genome import Seed
 from ge_engine.ledger import Ledger
 from ge_engine.llm.bounded import LARGEST_ANSWER
 from ge_engine.llm.forms import FORMS
-from ge_engine.llm.server import CHARACTERS_A_TOKEN, MOST_TOKENS, Limits, check_server, open_server
+from ge_engine.llm.server import CHARACTERS_A_TOKEN, MOST_TOKENS, ServerLimits, check_server, open_server
 from ge_engine.places import secrets_of, shown, without
 from ge_engine.views.live import heading_line
 
 KEY = "sk-very-secret-0123456789"
-LIMITS = Limits(parallel=2, deadline=2.0, attempt=1.0, pause=0.05)
+LIMITS = ServerLimits(parallel=2, deadline=2.0, attempt=1.0, pause=0.05)
 PROBES = ["status 400"] * len(FORMS)
 PLAIN = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"
 
 
-def ask(*behaviours: str, limits: Limits = LIMITS, url_of: str = "{}") -> Reply:
+def ask(*behaviours: str, limits: ServerLimits = LIMITS, url_of: str = "{}") -> Reply:
     """The reply of a server that is opened as a run opens it."""
     with misbehaving(Script(*PROBES, *behaviours)) as url:
         model = open_server(f"m@{url_of.format(url)}", {"OPENAI_API_KEY": KEY}, limits)
@@ -48,7 +48,7 @@ def ask(*behaviours: str, limits: Limits = LIMITS, url_of: str = "{}") -> Reply:
     ],
 )
 def test_an_answer_that_fills_the_memory(attack: str, words: str) -> None:
-    reply = ask(attack, limits=Limits(parallel=1, deadline=30.0, attempt=30.0, pause=60.0))
+    reply = ask(attack, limits=ServerLimits(parallel=1, deadline=30.0, attempt=30.0, pause=60.0))
     assert reply.finish == "error"
     assert words in reply.error
 
@@ -79,7 +79,7 @@ def test_an_answer_that_comes_byte_by_byte(attack: str) -> None:
 def test_a_start_that_a_server_holds(attack: str) -> None:
     with misbehaving(Script(attack)) as url:
         started = time.monotonic()
-        model = open_server(f"m@{url}", {"OPENAI_API_KEY": KEY}, Limits(attempt=0.5))
+        model = open_server(f"m@{url}", {"OPENAI_API_KEY": KEY}, ServerLimits(attempt=0.5))
         model.close()
         assert model.form is None
         assert time.monotonic() - started < 3 * len(FORMS) * 3

@@ -15,7 +15,7 @@ from ge_engine.outcome import Rejected, Scored, Skipped
 from ge_engine.patch import Patch
 from ge_engine.population import SEED_ID, Individual
 from ge_engine.registry import Registry, load_registry
-from ge_engine.search.check_pipeline import CheckPipeline, Trial, nobody
+from ge_engine.search.check_pipeline import CheckPipeline, Rewrite, nobody
 from ge_plugins.operators import fenced
 from ge_plugins.probe_checks import ge_checks
 
@@ -106,7 +106,7 @@ def test_a_parent_that_is_not_the_one_of_the_trial() -> None:
     grown = Probe(facts={"parameters": 120.0, "flops": 1.0})
 
     def judged(pipeline: CheckPipeline, goal: Goal | None) -> Rejected | None:
-        return pipeline.probed(Trial(genome, genome, patch, goal=goal), grown, nobody, nobody)
+        return pipeline.probed(Rewrite(genome, genome, patch, goal=goal), grown, nobody, nobody)
 
     rejected = judged(pipeline, SMALLER)
     assert rejected is not None

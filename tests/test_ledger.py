@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from ge_engine.contracts import ModuleProfile, Probe, Prompt, Reply, Sampling
 from ge_engine.errors import LedgerError
-from ge_engine.ledger import Ledger, Settled, exists, read_replies, records
+from ge_engine.ledger import ChildRecord, Ledger, exists, read_replies, records
 from ge_engine.ledger.history import History
 from ge_engine.ledger.score_key import VALIDATION, ScoreKey
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.patch import Patch, apply
-from ge_engine.population import Individual, RejectedChild, Step, individuals_of
+from ge_engine.population import ChildWithoutGenome, Individual, Step, with_genome
 
 SEED = doubles.seed()
 
@@ -64,7 +64,7 @@ def call(key: str, generation: int = 0, canonical: str = "c", text: str = "x = 1
 def test_an_individual_that_comes_back_changed(ledger: Ledger) -> None:
     one = child()
     assert one.genome is not None
-    ledger.settle([Settled(one, "f", None)])
+    ledger.record_children([ChildRecord(one, "f", None)])
     scores = {"accuracy": 0.5, "parameters": 7.0}
     ledger.add_score(one.genome.digest, VALIDATION, Scored(scores, {"curve": [0.1, math.nan]}))
     back = ledger.individual("g0s0")
@@ -97,7 +97,9 @@ def test_the_seed_that_needs_its_file(folder: Path, ledger: Ledger) -> None:
 
 
 def test_a_rejected_individual_that_has_a_score(ledger: Ledger) -> None:
-    ledger.settle([Settled(child(0), "", Rejected("names", "undefined y")), Settled(child(1), "", None)])
+    ledger.record_children(
+        [ChildRecord(child(0), "", Rejected("names", "undefined y")), ChildRecord(child(1), "", None)]
+    )
     back = ledger.individual("g0s0")
     assert back is not None
     assert back.outcome == Rejected("names", "undefined y")
@@ -111,10 +113,10 @@ def test_a_rejected_individual_that_has_a_score(ledger: Ledger) -> None:
 
 def test_a_slot_without_a_genome_that_becomes_an_individual(ledger: Ledger) -> None:
     reason = Rejected("extract", "the reply holds no code")
-    lost = RejectedChild("g0s2", 0, 2, ("seed",), child().steps, reason, 1)
-    ledger.settle([Settled(child(0), "", None), Settled(lost, "", reason)])
+    lost = ChildWithoutGenome("g0s2", 0, 2, ("seed",), child().steps, reason, 1)
+    ledger.record_children([ChildRecord(child(0), "", None), ChildRecord(lost, "", reason)])
     assert ledger.individual("g0s2") == lost
-    assert [one.id for one in individuals_of(ledger.individuals())] == ["g0s0"]
+    assert [one.id for one in with_genome(ledger.individuals())] == ["g0s0"]
     assert (lost.genome, lost.scored, lost.objectives) == (None, False, {})
 
 
@@ -124,7 +126,7 @@ def test_a_slot_without_a_genome_that_becomes_an_individual(ledger: Ledger) -> N
 def test_a_row_that_is_neither_an_individual_nor_a_rejected_child(
     folder: Path, ledger: Ledger, damage: str
 ) -> None:
-    ledger.settle([Settled(child(0), "", Rejected("names", "undefined y"))])
+    ledger.record_children([ChildRecord(child(0), "", Rejected("names", "undefined y"))])
     ledger.close()
     with sqlite3.connect(folder / "ledger.sqlite") as database:
         database.execute(f"UPDATE individuals SET {damage}")
@@ -141,7 +143,9 @@ def test_scores_of_nobody_that_stay(ledger: Ledger) -> None:
         for key in (VALIDATION, ScoreKey(epochs=1)):
             ledger.add_score(one.digest, key, Scored({"accuracy": 0.5}))
     twin = Rejected("seen-function", "it computes the same as g0s0")
-    ledger.settle([Settled(kept, "f", None), Settled(gone, "", twin)], void=[gone.genome.digest])
+    ledger.record_children(
+        [ChildRecord(kept, "f", None), ChildRecord(gone, "", twin)], void=[gone.genome.digest]
+    )
     found = {digest for key in (VALIDATION, ScoreKey(epochs=1)) for digest in ledger.scores(key)}
     assert found == {kept.genome.digest}
     assert ledger.evaluations() == 1
@@ -159,7 +163,7 @@ def test_a_digest_seen_in_a_later_generation(ledger: Ledger) -> None:
     seed = Individual("seed", 0, -1, (), (), SEED.genome)
     one = child(0, generation=2)
     assert one.genome is not None
-    ledger.settle([Settled(seed, "fs", None), Settled(one, "fo", None)])
+    ledger.record_children([ChildRecord(seed, "fs", None), ChildRecord(one, "fo", None)])
     assert ledger.seen(SEED.genome.digest, 0) == "seed"
     assert ledger.seen(one.genome.digest, 2) is None
     assert ledger.seen(one.genome.digest, 3) == "g2s0"

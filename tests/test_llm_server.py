@@ -27,15 +27,17 @@ from ge_engine.errors import ModelError
 from ge_engine.llm import server
 from ge_engine.llm.embedded import embedded_model
 from ge_engine.llm.forms import FORMS
-from ge_engine.llm.server import Limits, ServerModel, check_server, open_server
+from ge_engine.llm.server import ServerLimits, ServerModel, check_server, open_server
 
 KEY = "sk-very-secret-0123456789"
-PATIENT = Limits(parallel=4, deadline=300, attempt=60, pause=0.05)
-QUICK = Limits(parallel=4, deadline=1.5, attempt=0.6, pause=0.05)
+PATIENT = ServerLimits(parallel=4, deadline=300, attempt=60, pause=0.05)
+QUICK = ServerLimits(parallel=4, deadline=1.5, attempt=0.6, pause=0.05)
 """For servers that never answer."""
 
 
-def ask(script: Script, count: int = 1, limits: Limits = PATIENT, form: int | None = None) -> list[Reply]:
+def ask(
+    script: Script, count: int = 1, limits: ServerLimits = PATIENT, form: int | None = None
+) -> list[Reply]:
     requests = [
         Request(f"g0s{i}/0", Prompt("system", f"user {i}"), Sampling(0.5, 64, i)) for i in range(count)
     ]
@@ -259,7 +261,7 @@ def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
 
 def test_a_real_server_answers_several_prompts_at_once(real_server: str) -> None:
     client = openai.OpenAI(api_key="none", base_url=real_server, max_retries=0)
-    model = ServerModel(str(embedded_model()), client, Limits(parallel=2, deadline=90), None, "")
+    model = ServerModel(str(embedded_model()), client, ServerLimits(parallel=2, deadline=90), None, "")
     requests = [Request(f"g0s{i}/0", Prompt("", "Say hello."), Sampling(0.7, 12, i)) for i in range(3)]
     replies = dict(model.generate(requests))
     model.close()

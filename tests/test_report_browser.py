@@ -21,7 +21,7 @@ import synthetic
 
 from ge_engine.config import RunConfig
 from ge_engine.genome import Seed
-from ge_engine.ledger import Ledger, Settled
+from ge_engine.ledger import ChildRecord, Ledger
 from ge_engine.ledger.history import History
 from ge_engine.population import SEED_ID, Individual
 from ge_engine.report import RunData, build_page, draw, read_run
@@ -359,7 +359,7 @@ def test_a_run_that_has_only_begun(visit: Callable[..., Any], tmp_path: Path) ->
         assert "No individual" in page.inner_text("main")
         page.click("#theme")
         one = Individual(SEED_ID, 0, -1, (), (), seed.genome)
-        ledger.settle([Settled(one, "", None)])
+        ledger.record_children([ChildRecord(one, "", None)])
         page = visit(written(tmp_path / "run").as_uri())
         assert page.inner_text("#detail-title").startswith("seed")
         assert "not scored yet" in page.inner_text("#detail-title")

@@ -14,8 +14,7 @@ from typer.testing import CliRunner
 from ge_engine.api import evolve
 from ge_engine.cli.app import app
 from ge_engine.cli.options import RENAMED, SHORTCUTS, chosen_settings
-from ge_engine.config import changeable, config_from_ledger, load_config, settings
-from ge_engine.config.setting import GROUPS
+from ge_engine.config import GROUPS, changeable, config_from_ledger, load_config, settings
 from ge_engine.errors import ConfigError
 from ge_engine.ledger.history import History
 

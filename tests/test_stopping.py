@@ -12,7 +12,7 @@ from ge_engine import loop
 from ge_engine.errors import ConfigError
 from ge_engine.ledger.history import History
 from ge_engine.runs.audit import check
-from ge_engine.search.termination import Interrupts, Limits, growth
+from ge_engine.search.termination import Interrupts, StopConditions, gain_after
 
 REGISTRY = doubles.registry()
 
@@ -40,11 +40,11 @@ def test_more_evaluations_than_were_granted(tmp_path: Path) -> None:
 def test_trainings_that_run_and_do_not_count_as_evaluations(tmp_path: Path) -> None:
     run(tmp_path / "run", max_evaluations=4)
     with History(tmp_path / "run") as history:
-        limits = Limits(doubles.config(max_evaluations=10), {}, history, Interrupts())
-        assert limits.evaluations_left() == 6
-        assert [limits.slots(8, running) for running in (0, 2, 5, 9)] == [6, 4, 1, 1]
-        assert limits.slots(3, 1) == 3
-        assert Limits(doubles.config(), {}, history, Interrupts()).slots(8, 99) == 8
+        termination = StopConditions(doubles.config(max_evaluations=10), {}, history, Interrupts())
+        assert termination.evaluations_left() == 6
+        assert [termination.slots(8, running) for running in (0, 2, 5, 9)] == [6, 4, 1, 1]
+        assert termination.slots(3, 1) == 3
+        assert StopConditions(doubles.config(), {}, history, Interrupts()).slots(8, 99) == 8
 
 
 def test_a_token_budget_that_is_overlooked(tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_a_run_without_progress_that_goes_on(tmp_path: Path) -> None:
 
 def test_progress_that_is_not_seen() -> None:
     points = [(0, (1.0, 1.0)), (1, (0.5, 1.0)), (2, (2.0, 2.0))]
-    assert growth(points, 0) > 0
-    assert growth(points, 1) == 0
+    assert gain_after(points, 0) > 0
+    assert gain_after(points, 1) == 0
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from ge_engine import loop
 from ge_engine.contracts import Probe
 from ge_engine.genome import Genome
-from ge_engine.ledger import Ledger, Settled
+from ge_engine.ledger import ChildRecord, Ledger
 from ge_engine.ledger.history import History
 from ge_engine.ledger.score_key import VALIDATION
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
@@ -133,7 +133,7 @@ def test_twins_that_are_judged_otherwise_after_a_crash(tmp_path: Path) -> None:
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with Ledger.create(tmp_path / "run", SEED, doubles.config()) as made:
         seed = Individual("seed", 0, -1, (), (), SEED.genome)
-        made.settle([Settled(seed, "fs", None)])
+        made.record_children([ChildRecord(seed, "fs", None)])
         yield made
 
 
@@ -167,7 +167,7 @@ def test_a_function_for_which_the_wrong_ones_stand(ledger: Ledger, outcome: Outc
     first, second = child(0), child(1)
     ledger.start_generation(0, 2)
     twin = Rejected("seen-function", "it computes the same as g0s0")
-    ledger.settle([Settled(first, "f", None), Settled(second, "f", twin)])
+    ledger.record_children([ChildRecord(first, "f", None), ChildRecord(second, "f", twin)])
     assert ledger.seen_function("f", 1) == "g0s0"  # it may yet be scored
     ledger.add_score(digest(first), VALIDATION, outcome)
     ledger.finish_generation(0, [["seed"]], ["seed"], ["g0s0"])
@@ -180,7 +180,7 @@ def test_a_function_for_which_the_wrong_ones_stand(ledger: Ledger, outcome: Outc
 def test_a_score_that_came_later_than_the_generation_knew(ledger: Ledger) -> None:
     """A resumed generation judges by what had entered the population when it began, as the first time."""
     one = child(0)
-    ledger.settle([Settled(one, "f", None)])
+    ledger.record_children([ChildRecord(one, "f", None)])
     ledger.add_score(digest(one), VALIDATION, MEMORY)
     ledger.finish_generation(3, [["seed"]], ["seed"], ["g0s0"])
     assert ledger.seen_function("f", 2) == "g0s0"
@@ -193,5 +193,5 @@ def test_a_score_that_came_later_than_the_generation_knew(ledger: Ledger) -> Non
 )
 def test_code_that_nobody_could_judge_and_is_never_judged(ledger: Ledger, stage: str, stands: bool) -> None:
     one = child(0)
-    ledger.settle([Settled(one, "", Rejected(stage, "no"))])
+    ledger.record_children([ChildRecord(one, "", Rejected(stage, "no"))])
     assert ledger.seen(digest(one), 1) == ("g0s0" if stands else None)

@@ -15,7 +15,7 @@ from ge_engine.changes import to_json
 from ge_engine.cli.changes import print_changes, print_lines, print_parameters, print_stat, print_words
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.errors import SeedError
-from ge_engine.evaluation.trial import probe_genome
+from ge_engine.evaluation.probe_once import probe_genome
 from ge_engine.registry import Registry, load_registry
 from ge_engine.runs.references import Side, sides_of
 from ge_engine.views.console import err

@@ -21,7 +21,7 @@ from ge_engine.ledger.replicates import as_data, spreads
 from ge_engine.ledger.statistics import repairs, statistics
 from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.pareto import pareto_front
-from ge_engine.population import SEED_ID, Child, Individual, individuals_of
+from ge_engine.population import SEED_ID, Child, Individual, with_genome
 from ge_engine.views.console import out, print_table, table_of
 from ge_engine.views.outcomes import describe, number
 
@@ -58,7 +58,7 @@ def log(
             _print_stats(history)
             return
         children = list(history.individuals())
-        best = pareto_front(individuals_of(children), history.directions)
+        best = pareto_front(with_genome(children), history.directions)
         shown: Sequence[Child] = best if front else children
         if as_json:
             again = spreads(history)

@@ -9,8 +9,7 @@ from typing import Annotated, Any, TypeVar, get_origin
 
 import typer
 
-from ge_engine.config import PRESETS, settings
-from ge_engine.config.setting import GROUPS, LANGUAGE, MODEL, RUN, SEARCH, Field
+from ge_engine.config import GROUPS, LANGUAGE, MODEL, PRESETS, RUN, SEARCH, Field, settings
 from ge_engine.errors import ConfigError
 
 UNSET = "none"

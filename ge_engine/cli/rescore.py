@@ -1,4 +1,4 @@
-"""`ge rescore`: the finalists of a run that has ended, trained again with further seeds."""
+"""`ge rescore`: the finalists of a run that has ended, trained again with further random seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How finalists read that were trained again with further seeds."""
+"""How finalists read that were trained again with further random seeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEAD = "trained again with further seeds: mean ± standard deviation; gain on th
 
 
 def print_rescored(history: History) -> None:
-    """A row for each finalist and objective that the seed of a training moves; nothing without rescoring."""
+    """A row per finalist and objective that a training's random seed moves; nothing without rescoring."""
     found = spreads(history)
     rows = list(_rows(found))
     if not rows:

@@ -54,7 +54,7 @@ def _print_islands(history: History, one: Child) -> None:
 
 
 def _print_making(history: History, one: Child) -> None:
-    """With what it was bred, and scored, in a run that was not made with one and the same."""
+    """The versions it was bred and scored with, where the run's versions changed."""
     if len(parts_of(history)) < 2:
         return
     bred, scored = part_of(history, one.id), scored_in(history, one.id)

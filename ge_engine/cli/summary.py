@@ -14,7 +14,7 @@ from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
 from ge_engine.outcome import Failed, Scored, fate_of
 from ge_engine.pareto import Direction, dominates, pareto_front
-from ge_engine.population import SEED_ID, Child, Individual, individuals_of
+from ge_engine.population import SEED_ID, Child, Individual, with_genome
 from ge_engine.views.console import out, print_table, program, table_of
 from ge_engine.views.outcomes import number
 
@@ -24,7 +24,7 @@ def print_summary(folder: Path) -> None:
     with History(folder) as history:
         directions = history.directions
         children = list(history.individuals())
-        individuals = individuals_of(children)
+        individuals = with_genome(children)
         seed = individuals[0]
         front = pareto_front(individuals, directions)
         test = {

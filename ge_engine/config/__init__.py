@@ -1,5 +1,6 @@
 """A run's settings: each stands once, with its type, default, range and help; from preset, TOML and flags."""
 
+from ge_engine.config.keywords import IslandSettings, RecipeSettings, Settings
 from ge_engine.config.loading import (
     PRESETS,
     changeable,
@@ -11,17 +12,28 @@ from ge_engine.config.loading import (
 )
 from ge_engine.config.recipe import Recipe
 from ge_engine.config.run_config import CHECKS, Island, RunConfig
+from ge_engine.config.setting import GROUPS, LANGUAGE, MODEL, RUN, SEARCH, Field, fields_of
 
 __all__ = [
     "CHECKS",
+    "GROUPS",
+    "LANGUAGE",
+    "MODEL",
     "PRESETS",
+    "RUN",
+    "SEARCH",
+    "Field",
     "Island",
+    "IslandSettings",
     "Recipe",
+    "RecipeSettings",
     "RunConfig",
+    "Settings",
     "changeable",
     "config_from_dict",
     "config_from_ledger",
     "config_to_dict",
+    "fields_of",
     "load_config",
     "settings",
 ]

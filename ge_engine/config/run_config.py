@@ -177,7 +177,7 @@ class RunConfig:
 
     max_slowdown: float = setting(
         0.0,
-        "Give up a training whose steps take more than this many times the seed's (0: never).",
+        "Give up a training whose steps take more than this many times the seed model's (0: never).",
         TRAINING,
         at_least(0, "no limit"),
     )
@@ -185,7 +185,7 @@ class RunConfig:
     halving_rate: int = setting(2, "One in this many goes on from a rung.", TRAINING, at_least(2))
     rescore_seeds: int = setting(
         0,
-        "Further seeds that each finalist is trained with.",
+        "Further random seeds that each finalist is trained with.",
         TRAINING,
         at_least(0, "not at all"),
         changeable=True,

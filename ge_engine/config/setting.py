@@ -57,7 +57,7 @@ def one_of(*words: str) -> Range:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What `setting` is told besides the default."""
+    """What `setting` gets besides the default."""
 
     help: str
     group: str

@@ -20,7 +20,7 @@ from ge_engine.profile import ModuleProfile
 
 @dataclass(frozen=True, slots=True)
 class OperatorStats:
-    """How the children did that something had a part in: an operator, an intent, a persona, a block, ...
+    """Results of the children that a name helped to make: an operator, an intent, a persona, a block, ...
 
     Of the `children`, `better` were not dominated by any parent and dominated one; `admitted` passed the
     checks; `scored` were trained to a score. `gain` is the hypervolume that they added when they were born,

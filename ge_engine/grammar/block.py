@@ -1,4 +1,4 @@
-"""The `block` form: the whole block written anew, narrowed to what is in scope.
+"""The `block` form: the whole block rewritten, narrowed to what is in scope.
 
 Typed holes stand at a few places; after tensor statements of a forward pass new statements may come; and
 where the widths are known, `__init__` may assign a new layer, which the rest of the class must then use.

@@ -1,4 +1,4 @@
-"""Reads an answer of the form `edits`: which lines it states anew, and the block after them.
+"""Reads an answer of the form `edits`: which lines it restates, and the block after them.
 
 Only lines that were asked for are taken. A statement may go on over lines without a number. Prose around the
 lines is left out; code that has no place is a reason to refuse.

@@ -2,7 +2,7 @@
 
 from ge_engine.ledger.database import exists
 from ge_engine.ledger.history import GenerationRecord, History, read_replies
-from ge_engine.ledger.rows import Settled
+from ge_engine.ledger.rows import ChildRecord
 from ge_engine.ledger.writer import Ledger
 
-__all__ = ["GenerationRecord", "History", "Ledger", "Settled", "exists", "read_replies"]
+__all__ = ["ChildRecord", "GenerationRecord", "History", "Ledger", "exists", "read_replies"]

@@ -19,7 +19,7 @@ WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionE
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Raises LedgerError for whatever goes wrong in the block for want of the right form."""
+    """Raises LedgerError for whatever goes wrong in the block because it has another form."""
     try:
         yield
     except WRONG as error:

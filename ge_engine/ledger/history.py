@@ -25,7 +25,7 @@ from ge_engine.ledger.records import (
 from ge_engine.ledger.rows import call_from_row, child_from_row
 from ge_engine.ledger.score_key import TEST, VALIDATION, ScoreKey
 from ge_engine.outcome import Outcome, Rejected, Scored
-from ge_engine.population import Child, Direction, Move
+from ge_engine.population import Child, Direction, Migration
 
 OF_KEY = "s.split = :split AND s.seed = :seed AND s.epochs = :epochs"
 INDIVIDUAL = f"""
@@ -84,7 +84,7 @@ class History(Reader):
 
     @property
     def seed_is_scored(self) -> bool:
-        """Whether the seed was found to work, without which nothing else begins."""
+        """Whether the seed model was found to work, without which nothing else begins."""
         return isinstance(self.score(self.seed.genome.digest), Scored)
 
     def tokens(self) -> tuple[int, int]:
@@ -93,7 +93,7 @@ class History(Reader):
         return self._number(sql.format("prompt")), self._number(sql.format("completion"))
 
     def evaluations(self) -> int:
-        """Trainings scored on the validation split, the seed's included."""
+        """Trainings scored on the validation split, that of the seed model included."""
         return self._number(f"SELECT count(*) FROM scores s WHERE {OF_KEY}", **_named(VALIDATION))
 
     def rejections(self) -> dict[str, int]:
@@ -230,10 +230,10 @@ class History(Reader):
         islands = range(max((island for island, _ in rows), default=-1) + 1)
         return tuple(tuple(one for island, one in rows if island == number) for number in islands)
 
-    def moves(self) -> tuple[tuple[int, Move], ...]:
+    def moves(self) -> tuple[tuple[int, Migration], ...]:
         """Who travelled from one island to another, and after which generation."""
         sql = "SELECT generation, id, source, target FROM moves ORDER BY generation, rank"
-        return tuple((generation, Move(*move)) for generation, *move in self._rows(sql))
+        return tuple((generation, Migration(*move)) for generation, *move in self._rows(sql))
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every table but for times, sorted: equal for two runs that did the same.

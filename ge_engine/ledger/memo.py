@@ -24,8 +24,8 @@ class Memo(History):
         """The answer that an earlier session already has, so that it is never asked again."""
         return next(self._calls("key = :key", key=key), None)
 
-    def settled(self, individual: str) -> bool:
-        """Whether an earlier session decided on this individual."""
+    def has_recorded(self, individual: str) -> bool:
+        """Whether an earlier session recorded this individual."""
         return self._one("SELECT 1 FROM individuals WHERE id = :id", id=individual) is not None
 
     def tried(self, digest: str, address: str, grammar: str, before: int) -> frozenset[str]:
@@ -50,7 +50,7 @@ class Memo(History):
 
     def seen_function(self, fingerprint: str, before: int) -> str | None:
         """The first admitted individual of this function, of the generations before `before` or the seed. One
-        whose training had failed by then stands for none: want of memory or time is not the function's."""
+        whose training had failed by then stands for none: lack of memory or time is not the function's."""
         sql = (
             "SELECT id, digest, (SELECT generation FROM merged WHERE merged.id = individuals.id)"
             f" FROM individuals WHERE fingerprint = :fingerprint AND stage IS NULL AND {BEFORE}"

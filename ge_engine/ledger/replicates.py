@@ -1,4 +1,4 @@
-"""Finalists trained again with further seeds: mean, spread, and whether a gain on the seed model shows."""
+"""Finalists trained again with further random seeds: mean, spread, whether a gain on the seed model shows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ge_engine.population import SEED_ID, Direction
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """An objective over `count` seeds. `deviation` is the sample's standard deviation (n - 1).
+    """An objective over `count` random seeds. `deviation` is the sample's standard deviation (n - 1).
 
     `gain` is the mean of the differences to the seed model, pair by pair of trainings with the same seed,
     positive where better; `gain_deviation` their standard deviation and `gain_error` the standard error of
@@ -35,7 +35,7 @@ class Spread:
 
     @property
     def refuted(self) -> bool:
-        """The run showed a gain, and further seeds show none."""
+        """The run showed a gain, and further random seeds show none."""
         return self.claimed is not None and self.claimed > 0 and self.gain is not None and self.gain <= 0
 
     @property
@@ -56,7 +56,7 @@ class Replicates:
 
 
 def replicates(history: History) -> dict[str, dict[int, dict[str, Outcome]]]:
-    """Outcomes by individual, number of the further seed, and split, of what has both splits."""
+    """Outcomes by individual, number of the further random seed, and split, of what has both splits."""
     sql = (
         "SELECT i.id, s.seed, s.split, s.outcome FROM scores s JOIN individuals i ON i.digest = s.digest"
         " WHERE s.seed > 0 AND i.stage IS NULL ORDER BY i.generation, i.slot, s.split, s.seed"
@@ -121,7 +121,7 @@ def as_data(one: Replicates) -> dict[str, Any]:
 
 
 def plain(one: Replicates) -> str:
-    """One line, of the objectives that the seed of a training moves."""
+    """One line, of the objectives that the random seed of a training moves."""
     parts = []
     for split, side in (("validation", one.validation), ("test", one.test)):
         for name, spread in side.items():

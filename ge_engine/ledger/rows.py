@@ -22,7 +22,7 @@ from ge_engine.ledger.records import (
 )
 from ge_engine.ledger.versions import Making
 from ge_engine.outcome import Rejected, Scored
-from ge_engine.population import SEED_ID, Child, Individual, RejectedChild
+from ge_engine.population import SEED_ID, Child, ChildWithoutGenome, Individual
 
 CALL = ("key", "individual", "generation", "digest", "grammar", "canonical")
 PROMPT = ("system", "user", "address", "intent")
@@ -32,17 +32,17 @@ Columns = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """A child whose fate before training is decided: `rejected`, or None when admitted."""
+class ChildRecord:
+    """A child after the checks: why it was `rejected`, or None when it was admitted."""
 
     individual: Child
     fingerprint: str
     rejected: Rejected | None
 
 
-def settled_to_row(settled: Settled) -> dict[str, object]:
+def child_to_row(child: ChildRecord) -> dict[str, object]:
     """The row of table `individuals`, but for the part that bred it."""
-    one, rejected = settled.individual, settled.rejected
+    one, rejected = child.individual, child.rejected
     return {
         "id": one.id,
         "generation": one.generation,
@@ -50,7 +50,7 @@ def settled_to_row(settled: Settled) -> dict[str, object]:
         "parents": to_json(list(one.parents)),
         "steps": steps_to_json(one.steps),
         "digest": None if one.genome is None else one.genome.digest,
-        "fingerprint": settled.fingerprint,
+        "fingerprint": child.fingerprint,
         "delta": None if one.genome is None else to_json(one.genome.delta()),
         "stage": None if rejected is None else rejected.stage,
         "reason": None if rejected is None else rejected.reason,
@@ -105,7 +105,7 @@ def child_from_row(row: Row, seed: Seed, objectives: tuple[str, ...]) -> Child:
         made |= {"parents": tuple(from_json(row["parents"])), "steps": steps_from_json(row["steps"])}
         outcome = _outcome(row)
         if row["delta"] is None and row["id"] != SEED_ID:
-            return checked(RejectedChild(**made, outcome=outcome), what)
+            return checked(ChildWithoutGenome(**made, outcome=outcome), what)
         one = Individual(**made, genome=Genome.from_delta(seed, from_json(row["delta"])), outcome=outcome)
     if isinstance(outcome, Scored):
         require_objectives(one.id, outcome, objectives)

@@ -39,7 +39,7 @@ ORDER BY i.generation, i.slot
 
 @dataclass(frozen=True, slots=True)
 class _Child:
-    """How a child did, and what had a part in it, each factor once."""
+    """The result of a child, and what helped to make it, each factor once."""
 
     id: str
     factors: tuple[Factor, ...]

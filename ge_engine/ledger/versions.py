@@ -51,7 +51,7 @@ class Difference:
 
 
 def made_with(registry: Registry, config: RunConfig) -> Making:
-    """What a session with these plugins and settings makes its part of a run with."""
+    """The versions and checks of this session."""
     versions = {name: _installed(name) for name in (ENGINE, "torch", "libcst")}
     versions["python"] = platform.python_version()
     others: dict[str, str] = {}

@@ -20,13 +20,13 @@ from ge_engine.ledger.database import FILE, RESTORE, connect_to_write, reporting
 from ge_engine.ledger.memo import Memo
 from ge_engine.ledger.parts import FIRST_WITH_PARTS, parts_of
 from ge_engine.ledger.records import Call, outcome_to_json, probe_to_json, to_json
-from ge_engine.ledger.rows import Columns, Settled, call_to_row, making_to_row, seed_to_row, settled_to_row
+from ge_engine.ledger.rows import ChildRecord, Columns, call_to_row, child_to_row, making_to_row, seed_to_row
 from ge_engine.ledger.runlock import RunLock
 from ge_engine.ledger.schema import SCHEMA_VERSION, STATEMENTS, TABLES, insert, upgrade
 from ge_engine.ledger.score_key import ScoreKey
 from ge_engine.ledger.versions import Making
 from ge_engine.outcome import Outcome
-from ge_engine.population import Direction, Move
+from ge_engine.population import Direction, Migration
 
 _FORGET_REJECTED = """
 DELETE FROM probes
@@ -176,14 +176,14 @@ class Ledger(Memo):
         written = {"outcome": outcome_to_json(outcome), "promoted": promoted, "at": time.time()}
         self._write("scores", {**row, **written, "part": self._part})
 
-    def settle(self, settled: Iterable[Settled], void: Iterable[str] = ()) -> None:
+    def record_children(self, children: Iterable[ChildRecord], void: Iterable[str] = ()) -> None:
         """Record who was admitted and who was not; scores of the digests in `void` belong to nobody. Who was
-        settled before stays in the part that bred it."""
+        recorded before stays in the part that bred it."""
         with self._transaction() as db:
-            for one in settled:
+            for one in children:
                 sql = "SELECT part FROM individuals WHERE id = :id"
                 bred = db.execute(sql, {"id": one.individual.id}).fetchone()
-                _put(db, "individuals", settled_to_row(one) | {"part": bred[0] if bred else self._part})
+                _put(db, "individuals", child_to_row(one) | {"part": bred[0] if bred else self._part})
             db.executemany("DELETE FROM scores WHERE digest = :digest", [{"digest": one} for one in void])
 
     # --- generations ----------------------------------------------------------------------------
@@ -201,7 +201,7 @@ class Ledger(Memo):
         populations: Sequence[Sequence[str]],
         front: Sequence[str],
         merged: Sequence[str],
-        moves: Sequence[Move] = (),
+        moves: Sequence[Migration] = (),
     ) -> None:
         """The survivor point: synchronous. `populations` are the survivors by island, once all of `moves`
         have arrived; `front` is the Pareto front of everything merged so far, `merged` are the children that

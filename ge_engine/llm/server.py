@@ -38,7 +38,7 @@ RETRIED = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ServerLimits:
     """`parallel` requests at once; `deadline` seconds for one request, retries included; `attempt` seconds
     for one try; `pause` seconds before the second try, doubled each time."""
 
@@ -51,7 +51,9 @@ class Limits:
 class ServerModel(LanguageModel):
     """Answers through `client.chat.completions`. `form` is how the server takes a grammar, None for not."""
 
-    def __init__(self, model: str, client: Any, limits: Limits, form: Form | None, *secrets: str) -> None:
+    def __init__(
+        self, model: str, client: Any, limits: ServerLimits, form: Form | None, *secrets: str
+    ) -> None:
         """`secrets` are cut out of all that the server says."""
         self.name = f"openai:{model}"
         self.form = form
@@ -115,7 +117,7 @@ class ServerModel(LanguageModel):
         threading.Thread(target=work, name="ge-server", daemon=True).start()
 
     def _answer(self, request: Request) -> Reply:
-        """Try until there is an answer, an error that trying cannot mend, or the deadline."""
+        """Try until there is an answer, an error that trying cannot fix, or the deadline."""
         started = time.monotonic()
         pause, options = self._limits.pause, self._options(request)
         while True:
@@ -210,7 +212,7 @@ class Trouble:
     adapted: dict[str, Any] | None = None
 
 
-def open_server(argument: str, environ: Mapping[str, str], limits: Limits | None = None) -> ServerModel:
+def open_server(argument: str, environ: Mapping[str, str], limits: ServerLimits | None = None) -> ServerModel:
     """Open "MODEL" or "MODEL@URL". Without a URL, $OPENAI_BASE_URL or OpenAI itself is asked.
 
     The key is $OPENAI_API_KEY, or the text of the file that $OPENAI_API_KEY_FILE names; servers of one's
@@ -220,7 +222,7 @@ def open_server(argument: str, environ: Mapping[str, str], limits: Limits | None
         ModelError: the `openai` package is missing, the key's file cannot be read, or there is neither
             a key nor a URL.
     """
-    limits = limits or Limits()
+    limits = limits or ServerLimits()
     model, client, secrets = _client(argument, environ, limits.attempt)
     form = supported_form(client, model, min(30.0, limits.attempt))
     return ServerModel(model, client, limits, form, *secrets)
@@ -256,7 +258,7 @@ def check_server(argument: str, environ: Mapping[str, str], seconds: float = CHE
             said = without(str(error.__cause__ or error), secrets)
             raise ModelError(
                 f"No server can be reached at {where}: {said}.",
-                "Start it, or mend --llm-url, and give the same command again.",
+                "Start it, or fix --llm-url, and give the same command again.",
             ) from error
         except (openai.APIError, ValueError):
             return

@@ -21,7 +21,7 @@ from ge_engine.llm.following import Follower
 
 END = 256
 BYTES = 4
-"""A token of a large model is about so many bytes, and `max_tokens` is meant in such tokens."""
+"""Bytes of a large model's token, about: `max_tokens` counts such tokens."""
 PROSE = "No reason is given: this reply was drawn at random."
 
 

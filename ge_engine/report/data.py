@@ -17,7 +17,7 @@ from ge_engine.ledger.replicates import plain, spreads
 from ge_engine.outcome import Failed, Fate, Outcome, Rejected, Scored, fate_of
 from ge_engine.pareto import Direction, improves, pareto_front
 from ge_engine.places import shown
-from ge_engine.population import SEED_ID, Child, Step, individuals_of
+from ge_engine.population import SEED_ID, Child, Step, with_genome
 from ge_engine.report.texts import SourceTable
 
 MOST_POINTS, MOST_NAMES, LONGEST_NAME = 500, 16, 80
@@ -57,9 +57,9 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An individual. `better`: it dominates a parent and none dominates it; `curve`: one mapping an epoch;
+    """An individual. `better`: it dominates a parent and none dominates it; `curve`: one mapping per epoch;
     `test`: its objectives on the test split, empty when it was no finalist; `further`: what trainings with
-    further seeds gave, in words; `island`: where it was bred, None in a run of one population."""
+    further random seeds gave, in words; `island`: where it was bred, None in a run of one population."""
 
     id: str
     generation: int
@@ -160,7 +160,7 @@ def _rows(
     history: History, children: list[Child], directions: Mapping[str, Direction], sources: SourceTable
 ) -> Iterable[Row]:
     known = {one.id: one for one in children}
-    best = {one.id for one in pareto_front(individuals_of(children), directions)}
+    best = {one.id for one in pareto_front(with_genome(children), directions)}
     tests = history.test_outcomes()
     several = history.config.islands > 1
     again = {identity: plain(found) for identity, found in spreads(history).items()}
@@ -209,7 +209,7 @@ def _better(one: Child, parents: Iterable[Child], directions: Mapping[str, Direc
 def read_curve(details: Mapping[str, Any]) -> Curve:
     """The training curve of an outcome's details: {epoch, name: value, ...} each epoch.
 
-    An evaluator of a third party may give plain numbers, one an epoch, or nothing that is a curve. Of one
+    An evaluator of a third party may give plain numbers, one per epoch, or nothing that is a curve. Of one
     that is longer than a page can show, points at even distances stay, the last among them; of more names
     than it can show, the first.
     """

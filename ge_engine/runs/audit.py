@@ -14,7 +14,7 @@ from ge_engine.ledger.history import History
 from ge_engine.ledger.score_key import ScoreKey
 from ge_engine.outcome import Scored
 from ge_engine.pareto import fronts, losses
-from ge_engine.population import SEED_ID, Child, Individual, Move, individual_id
+from ge_engine.population import SEED_ID, Child, Individual, Migration, individual_id
 from ge_engine.search.islands import island_of, travels
 
 
@@ -56,7 +56,7 @@ class _Audit:
         )
         self._born: dict[str, tuple[int, int]] = {}
         self._island: dict[str, int] = {}
-        self._moves: dict[int, list[Move]] = defaultdict(list)
+        self._moves: dict[int, list[Migration]] = defaultdict(list)
         for generation, move in history.moves():
             self._moves[generation].append(move)
         self._populations = lru_cache(maxsize=2)(self._sets)

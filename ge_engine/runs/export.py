@@ -10,7 +10,7 @@ from ge_engine.population import Child
 
 
 def rescored_line(history: History, identity: str) -> str:
-    """What training with further seeds gave; "" without it."""
+    """What training with further random seeds gave; "" without it."""
     found = spreads(history).get(identity)
     return f"With further seeds: {plain(found)}." if found and plain(found) else ""
 

@@ -17,7 +17,7 @@ from ge_engine.ledger.history import History
 from ge_engine.ledger.replicates import Replicates, spreads
 from ge_engine.loop import rescore as rescore_run
 from ge_engine.pareto import Direction, pareto_front
-from ge_engine.population import SEED_ID, Child, Individual, individuals_of
+from ge_engine.population import SEED_ID, Child, Individual, with_genome
 from ge_engine.registry import load_registry
 from ge_engine.runs.audit import check
 from ge_engine.runs.export import with_header
@@ -74,7 +74,7 @@ class Changes(Sequence[Change]):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Run:
-    """A run's folder, read anew at every question, so that it also serves while the run goes on.
+    """A run's folder, read again at every question, so that it also serves while the run goes on.
 
     Raises LedgerError where the folder holds no run.
     """
@@ -83,7 +83,7 @@ class Run:
 
     @property
     def seed(self) -> Individual:
-        return individuals_of([self.individual(SEED_ID)])[0]
+        return with_genome([self.individual(SEED_ID)])[0]
 
     @property
     def individuals(self) -> list[Child]:
@@ -94,7 +94,7 @@ class Run:
     @property
     def front(self) -> list[Individual]:
         """The Pareto front of everything scored."""
-        return pareto_front(individuals_of(self.individuals), self.directions)
+        return pareto_front(with_genome(self.individuals), self.directions)
 
     @property
     def directions(self) -> dict[str, Direction]:
@@ -127,7 +127,7 @@ class Run:
 
     @property
     def rescored(self) -> dict[str, Replicates]:
-        """What further seeds gave of each finalist, the seed model first; empty without `rescore_seeds`."""
+        """What further random seeds gave, the seed model first; empty without `rescore_seeds`."""
         with History(self.folder) as history:
             return spreads(history)
 
@@ -144,7 +144,7 @@ class Run:
         no_plugins: Iterable[str] = (),
         allow_changes: bool = False,
     ) -> dict[str, Replicates]:
-        """Train the finalists of a run that has ended with further seeds, as `ge rescore` does. The evaluator
+        """Train the finalists of an ended run with further random seeds, as `ge rescore` does. The evaluator
         has to be that of the run: what the folder names is not started by itself. `workers` trainings run at
         once; None: as many as in the run.
 

@@ -20,8 +20,9 @@ ProbeLookUp = Callable[[str], Probe | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """A patched genome that is to be judged. `goal` is what the last prompt asked of its figures."""
+class Rewrite:
+    """A genome, before the checks: with what was patched and how. `goal` is what the last prompt asked of its
+    figures. The checks see it as a `Candidate`, with the run around it."""
 
     genome: Genome
     parent: Genome
@@ -31,7 +32,8 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A rejection, and what a language model is told of it: `told` never holds a candidate's own words."""
+    """A rejection, and what a language model is told of it: `told` never holds a candidate's own words. None
+    stands for an admitted child."""
 
     rejected: Rejected
     told: Callable[[], str]
@@ -59,44 +61,46 @@ class CheckPipeline:
         self._blame = blame
         self._probe_of = probe_of
 
-    def static(self, trial: Trial, seen: LookUp) -> Rejected | None:
+    def static(self, rewrite: Rewrite, seen: LookUp) -> Rejected | None:
         """What can be said from the code alone. `seen` maps a digest to the individual that had it."""
-        return self._run("static", self._candidate(trial, None, seen, nobody))
+        return self._run("static", self._candidate(rewrite, None, seen, nobody))
 
-    def probed(self, trial: Trial, probe: Probe, seen: LookUp, seen_function: LookUp) -> Rejected | None:
+    def probed(self, rewrite: Rewrite, probe: Probe, seen: LookUp, seen_function: LookUp) -> Rejected | None:
         """What a build, a forward, a backward and an optimizer step in the worker say."""
-        return self._run("probe", self._candidate(trial, probe, seen, seen_function))
+        return self._run("probe", self._candidate(rewrite, probe, seen, seen_function))
 
-    def verdict(
-        self, trial: Trial, probe: Probe | None, rejected: Rejected, seen: LookUp, seen_function: LookUp
+    def with_feedback(
+        self, rewrite: Rewrite, probe: Probe | None, rejected: Rejected, seen: LookUp, seen_function: LookUp
     ) -> Verdict:
-        """What a language model may know of `rejected`: the checks say it of a probe without the candidate's
-        words. Without a probe, that something failed."""
+        """`rejected`, with what a language model may know of it: what the checks say of a probe without the
+        candidate's words; without a probe, that something failed."""
 
         def told() -> str:
-            if self.static(trial, seen) == rejected:
+            if self.static(rewrite, seen) == rejected:
                 return rejected.reason
             if probe is not None:
-                clean = tellable(probe, words_of(trial.genome.text))
-                again = self.probed(trial, clean, seen, seen_function)
+                clean = tellable(probe, words_of(rewrite.genome.text))
+                again = self.probed(rewrite, clean, seen, seen_function)
                 if again is not None and again.stage == rejected.stage:
                     return again.reason
             return f"it failed, and {UNTOLD}"
 
         return Verdict(rejected, told)
 
-    def _candidate(self, trial: Trial, probe: Probe | None, seen: LookUp, seen_function: LookUp) -> Candidate:
-        compared = trial.goal is not None and probe is not None
+    def _candidate(
+        self, rewrite: Rewrite, probe: Probe | None, seen: LookUp, seen_function: LookUp
+    ) -> Candidate:
+        compared = rewrite.goal is not None and probe is not None
         return Candidate(
-            trial.genome,
-            trial.parent,
-            trial.patch,
+            rewrite.genome,
+            rewrite.parent,
+            rewrite.patch,
             self._seed_probe,
             probe,
             seen,
             seen_function,
-            trial.goal,
-            self._probe_of(trial.parent.digest) if compared else None,
+            rewrite.goal,
+            self._probe_of(rewrite.parent.digest) if compared else None,
         )
 
     def _run(self, kind: Literal["static", "probe"], candidate: Candidate) -> Rejected | None:

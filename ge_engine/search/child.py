@@ -1,7 +1,19 @@
 """The life of one child, from the draw of its operators to its verdict: read it from top to bottom.
 
 A coroutine: it awaits replies, its probe and, at a barrier, its verdict. All its random numbers come from
-(run seed, generation, slot, attempt), so that nothing depends on what arrives when.
+(random seed, generation, slot, attempt), so that nothing depends on what arrives when. Its names on the way:
+
+    Slot          the place in its generation that is bred: number, island
+    Proposing     an operator at work on a block: its prompts, the replies
+    Patch         what the operator proposes: new text for blocks of the genome
+    Rewrite       the patched genome beside its parent: what the checks look at, as a `Candidate`
+    Probed        a rewrite that ran once in a worker, and waits at the barrier
+    Verdict       why it is rejected, and what the repair prompt may say of it; None: admitted
+    Offspring     what the slot gave: a genome or none, admitted or rejected
+    ChildRecord   that, as the ledger keeps it: an `Individual`, or a `ChildWithoutGenome`
+
+The way goes on elsewhere: its score comes from `Scoring` (scoring.py), its place on the front from
+`Schedule.run` (schedule.py) and `RunState.scored` (run_state.py).
 """
 
 from __future__ import annotations
@@ -13,15 +25,15 @@ from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Step
-from ge_engine.search.check_pipeline import Trial, Verdict, nobody
+from ge_engine.search.check_pipeline import Rewrite, Verdict, nobody
 from ge_engine.search.prompting import Prompting
 from ge_engine.search.proposing import Proposing
 from ge_engine.search.services import RunServices
-from ge_engine.search.settlement import Settlement, Tested
+from ge_engine.search.settlement import Probed, Settlement
 from ge_engine.search.slots import Slot
 from ge_engine.search.variation import MatingPool
 
-ATTEMPTS = 8
+DRAWS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +57,15 @@ class ChildPipeline:
     settlement: Settlement
 
     async def breed(self) -> Offspring:
-        """Draw and vary; while operators find nothing to do, draw anew, at most `ATTEMPTS` times."""
+        """Draw and vary; while operators find nothing to do, draw anew, at most `DRAWS` times."""
         seed, reason = self.services.variations[0].config.random_seed, ""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(DRAWS):
             rng = random.Random(f"{seed}/{self.pool.generation}/{self.slot.number}/{attempt}")
             made = await self._vary(rng)
             if isinstance(made, Offspring):
                 return made
             reason = made.reason
-        nothing = f"{ATTEMPTS} draws found nothing to do; the last: {reason}"
+        nothing = f"{DRAWS} draws found nothing to do; the last: {reason}"
         return Offspring(rejected=Rejected("skipped", nothing))
 
     async def _vary(self, rng: random.Random) -> Offspring | Skipped:
@@ -71,7 +83,7 @@ class ChildPipeline:
             while True:
                 if isinstance(proposed, Skipped):
                     return proposed
-                genome, verdict = await self._judge(work, proposed, final=operator is operators[-1])
+                genome, verdict = await self._check_and_score(work, proposed, final=operator is operators[-1])
                 step = work.step(proposed)
                 if verdict is None or not repairs or not work.repairable(verdict.rejected):
                     break
@@ -82,24 +94,24 @@ class ChildPipeline:
                 return Offspring(names, steps, genome, verdict.rejected)
         return Offspring(names, steps, genome)
 
-    async def _judge(
+    async def _check_and_score(
         self, work: Proposing, proposed: Patch | Rejected, final: bool
     ) -> tuple[Genome | None, Verdict | None]:
-        """Patch, check, probe, begin the training, settle. What a further operator will rewrite is patched
-        and checked alone."""
+        """Patch, check, probe, begin the training, wait for the verdict. What a further operator
+        will rewrite is patched and checked alone."""
         if isinstance(proposed, Rejected):
             return None, Verdict.plain(proposed)
         genome = apply(work.context.genome, proposed)
         if isinstance(genome, Rejected):
             return None, Verdict.plain(genome)
-        trial = Trial(genome, work.context.genome, proposed, work.goal)
+        rewrite = Rewrite(genome, work.context.genome, proposed, work.goal)
         seen = self.settlement.seen if final else nobody
-        if rejected := self.services.checks.static(trial, seen):
+        if rejected := self.services.checks.static(rewrite, seen):
             return genome, Verdict.plain(rejected)
         if not final:
             return genome, None
         probe = self.settlement.stored(genome) or await self.services.scoring.probe(self.slot.id, genome)
-        tested = Tested(self.slot, trial, probe)
-        if self.settlement.objection(tested) is None and not self.settlement.decided(tested):
+        probed = Probed(self.slot, rewrite, probe)
+        if self.settlement.objection(probed) is None and not self.settlement.score_can_wait(probed):
             self.services.scoring.score(self.slot.id, genome)
-        return genome, await self.settlement.verdict(tested)
+        return genome, await self.settlement.await_verdict(probed)

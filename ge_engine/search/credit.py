@@ -20,7 +20,7 @@ class Credit:
         self._known: Mapping[Factor, OperatorStats] | None = None
 
     def trials(self, dimension: str, name: str) -> OperatorStats:
-        """How the children did that `name` had a part in, of those with a verdict by then."""
+        """Results of the children that `name` helped to make, of those with a verdict by then."""
         if self._known is None:
             self._known = operator_stats(self._history, self._generation) if self._history else {}
         return self._known.get((dimension, name), OperatorStats())

@@ -1,4 +1,4 @@
-"""The end of a run: its front and the seed are trained once more, for the test split and further seeds."""
+"""The end of a run: front and seed model are trained again, for the test split and further random seeds."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Result:
 
 
 def finalists(state: RunState) -> list[Individual]:
-    """The seed, and the front without it."""
+    """The seed model, and the front without it."""
     return [state.seed, *(one for one in state.front if one.id != SEED_ID)]
 
 
-def all_tested(state: RunState, ledger: Ledger, seeds: int) -> bool:
-    """Whether all finalists have their scores on the test split and with `seeds` further seeds."""
+def all_scored_on_test(state: RunState, ledger: Ledger, seeds: int) -> bool:
+    """Whether all finalists have their scores on the test split and of `seeds` further random seeds."""
     tested, again = ledger.test_outcomes(), replicates(ledger)
     return all(one.id in tested and len(again.get(one.id, {})) >= seeds for one in finalists(state))
 
 
-def test_finalists(state: RunState, scoring: Scoring, seeds: int) -> None:
+def score_finalists(state: RunState, scoring: Scoring, seeds: int) -> None:
     """Train the finalists once more and score them on the test split, then with `seeds` further seeds."""
     for one in finalists(state):
         scoring.score(one.id, one.genome, "test")

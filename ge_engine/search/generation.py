@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ge_engine.ledger import Settled
+from ge_engine.ledger import ChildRecord
 from ge_engine.outcome import Rejected
-from ge_engine.population import Child, Individual, RejectedChild, individuals_of
+from ge_engine.population import Child, ChildWithoutGenome, Individual, with_genome
 from ge_engine.search.child import ChildPipeline, Offspring
 from ge_engine.search.prompting import Prompting
 from ge_engine.search.services import RunServices
@@ -39,19 +39,19 @@ class Generation:
             for slot, island in enumerate(islands)
         ]
         self._bred: dict[Slot, Offspring] = {}
-        self._settled: dict[Slot, Settled] = {}
+        self._recorded: dict[Slot, ChildRecord] = {}
 
     def breed(self) -> str:
-        """Breed until every child is settled; the reason when the run was told to stop before that."""
+        """Breed until every child is recorded; the reason when the run was told to stop before that."""
         services, prompting = self._services, self._prompting
         for child in self._children:
             services.event_loop.start(self._live(child))
-        while len(self._settled) < len(self._children):
+        while len(self._recorded) < len(self._children):
             while prompting.asking:
-                if reason := services.limits.now() or prompting.round():
+                if reason := services.termination.now() or prompting.round():
                     return reason
             services.event_loop.until(self._all_wait)
-            self._settle()
+            self._record_ended()
         return ""
 
     async def _live(self, child: ChildPipeline) -> None:
@@ -63,33 +63,33 @@ class Generation:
 
     def admitted(self) -> Iterator[Individual]:
         """The admitted, in slot order, without an outcome."""
-        for slot in sorted(self._settled):
-            if self._settled[slot].rejected is None:
-                yield from individuals_of([self._settled[slot].individual])
+        for slot in sorted(self._recorded):
+            if self._recorded[slot].rejected is None:
+                yield from with_genome([self._recorded[slot].individual])
 
     def rejections(self) -> Mapping[str, int]:
         """Rejected children by stage."""
-        return Counter(one.rejected.stage for one in self._settled.values() if one.rejected)
+        return Counter(one.rejected.stage for one in self._recorded.values() if one.rejected)
 
-    def _settle(self) -> None:
+    def _record_ended(self) -> None:
         """Give verdicts, and record the children that have ended, in slot order."""
-        tested, void = self._settlement.settle()
+        probed, void = self._settlement.give_verdicts()
         ended = {
-            slot: self._row(slot, bred, tested[slot].function if slot in tested else "")
+            slot: self._row(slot, bred, probed[slot].function if slot in probed else "")
             for slot, bred in sorted(self._bred.items())
-            if slot not in self._settled
+            if slot not in self._recorded
         }
-        self._services.ledger.settle(ended.values(), void)
-        self._settled |= ended
+        self._services.ledger.record_children(ended.values(), void)
+        self._recorded |= ended
         for row in ended.values():
             self._tell(row.individual, row.rejected)
 
-    def _row(self, slot: Slot, bred: Offspring, function: str) -> Settled:
+    def _row(self, slot: Slot, bred: Offspring, function: str) -> ChildRecord:
         made = slot.id, slot.generation, slot.number, bred.parents, bred.steps
         if bred.genome is None:
             assert bred.rejected is not None
-            return Settled(RejectedChild(*made, bred.rejected, slot.island), function, bred.rejected)
-        return Settled(Individual(*made, bred.genome, island=slot.island), function, bred.rejected)
+            return ChildRecord(ChildWithoutGenome(*made, bred.rejected, slot.island), function, bred.rejected)
+        return ChildRecord(Individual(*made, bred.genome, island=slot.island), function, bred.rejected)
 
     def _tell(self, one: Child, rejected: Rejected | None) -> None:
         made: dict[str, Any] = {

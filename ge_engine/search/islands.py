@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ge_engine.config import RunConfig
-from ge_engine.population import Individual, Move
+from ge_engine.population import Individual, Migration
 
 
 def share(total: int, island: int, islands: int) -> int:
@@ -37,7 +37,7 @@ def bred_on(island: int, individuals: Sequence[Individual]) -> list[Individual]:
 def ring(
     populations: Sequence[Sequence[Individual]],
     best: Callable[[int, Sequence[Individual]], Sequence[Individual]],
-) -> list[Move]:
+) -> list[Migration]:
     """Who travels: the `best` of each island, of those that do not live on the next already, to the next, and
     the last one's to the first. All leave at once."""
     moves = []
@@ -45,11 +45,11 @@ def ring(
         target = (source + 1) % len(populations)
         there = {one.id for one in populations[target]}
         fresh = [one for one in population if one.id not in there]
-        moves += [Move(one.id, source, target) for one in best(source, fresh)]
+        moves += [Migration(one.id, source, target) for one in best(source, fresh)]
     return moves
 
 
-def moved(populations: Sequence[Sequence[Individual]], moves: Sequence[Move]) -> list[list[Individual]]:
+def moved(populations: Sequence[Sequence[Individual]], moves: Sequence[Migration]) -> list[list[Individual]]:
     """The populations once all have arrived, newcomers last."""
     after = [list(population) for population in populations]
     for move in moves:

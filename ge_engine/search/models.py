@@ -96,7 +96,7 @@ class Models:
 
     def chosen(self, island: int, key: str, seed: int, odds: Callable[[str, str], float]) -> str:
         """Which one an island asks, its weight scaled by `odds("model", its name)`. It follows from the
-        request's key and sampling seed and what the run knew when the generation began."""
+        request's key and random seed and what the run knew when the generation began."""
         shares = self._islands[island]
         rng = random.Random(f"{key}/{seed}")
         weights = [weight * odds("model", self._opened[spec].name) for spec, weight in shares]

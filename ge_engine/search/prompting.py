@@ -131,13 +131,13 @@ class Prompting:
     def _converse(self, pending: Sequence[Question]) -> str:
         """Send the prompts: all at once, or as many as the budget holds with all that they may take, and the
         next ones when these have shown what they took. Why some were not sent, or ""."""
-        limits, models = self._services.limits, self._services.models
+        termination, models = self._services.termination, self._services.models
         requests = [one.request for one in pending if one.request]
         sent = failed = 0
         while sent < len(pending):
-            if sent and (reason := limits.now()):
+            if sent and (reason := termination.now()):
                 return reason
-            count, reason = limits.budget.fitting(requests[sent:], models.most_tokens)
+            count, reason = termination.budget.fitting(requests[sent:], models.most_tokens)
             if not count:
                 return reason
             batch = slice(sent, sent + count)

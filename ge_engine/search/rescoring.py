@@ -1,4 +1,4 @@
-"""What a session that rescores a run settles for itself: a run's folder may be somebody else's."""
+"""What a session that rescores a run decides for itself: a run's folder may be somebody else's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class OwnSettings:
     workers: int | None = None
 
 
-def settled(folder: Path, stored: RunConfig, own: OwnSettings, seeds: int, registry: Registry) -> RunConfig:
+def settings_to_rescore(
+    folder: Path, stored: RunConfig, own: OwnSettings, seeds: int, registry: Registry
+) -> RunConfig:
     """The settings of a run for `seeds` further trainings of its finalists, with the session's own.
 
     Raises:

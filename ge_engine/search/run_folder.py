@@ -21,11 +21,11 @@ from ge_engine.search.models import check_models
 
 @dataclass(frozen=True, slots=True)
 class OpenedRun:
-    """A run's ledger, and in words what it was made with until now and is no longer ("" where that is all the
-    same)."""
+    """A run's ledger, and in words the versions and checks that changed since the last session ("" where none
+    did)."""
 
     ledger: Ledger
-    changes: str
+    differences: str
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def opened_run(
         _gone_when_refused(folder) if made else nullcontext(),
         Ledger.create(folder, seed, config) if fresh else Ledger.open(folder) as ledger,
     ):
-        changes = _require_same(ledger, seed, config, making, allow_changes)
+        differences = _require_same(ledger, seed, config, making, allow_changes)
         if not ledger.seed_is_scored:
             if not fresh:
                 check_models(config, registry)
@@ -67,13 +67,13 @@ def opened_run(
         ledger.seed = seed
         ledger.set_config(config, directions)
         ledger.begin_part(making)
-        yield OpenedRun(ledger, changes)
+        yield OpenedRun(ledger, differences)
 
 
 def _require_same(
     history: History, seed: Seed, config: RunConfig, making: Making, allow_changes: bool
 ) -> str:
-    """Refuse what a run cannot go on with; in words what changes. A run without a scored seed begins anew."""
+    """Refuse what a run cannot go on with; in words what changes. A run without a scored seed starts over."""
     if not history.seed_is_scored:
         return ""
     if history.seed.source != seed.source:
@@ -91,10 +91,10 @@ def _require_same(
             f"it cannot go on with {now[key]!r}.",
             f"Take the old setting, or another folder with --run. Differing: {', '.join(changed)}.",
         )
-    return _changes(history, making, allow_changes)
+    return _differences_in_words(history, making, allow_changes)
 
 
-def _changes(history: History, making: Making, allow_changes: bool) -> str:
+def _differences_in_words(history: History, making: Making, allow_changes: bool) -> str:
     parts = parts_of(history)
     found = list(differences(parts[-1].making, making)) if parts else []
     graver = [one for one in found if one.matters]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ge_engine.config import RunConfig
 from ge_engine.ledger import History
-from ge_engine.population import Individual, Move
+from ge_engine.population import Individual, Migration
 from ge_engine.search.credit import credit_of
 from ge_engine.search.generation import Generation
 from ge_engine.search.halving import Halving, as_recorded
@@ -38,7 +38,7 @@ class Schedule(ABC):
         self._selection = selection
         self._services = services
         self._ledger = services.ledger
-        self._limits = services.limits
+        self._termination = services.termination
         self._halving = Halving(config, services.ledger, services.scoring, state.directions)
 
     @abstractmethod
@@ -86,7 +86,7 @@ class Schedule(ABC):
     def _ended(self, one: Individual) -> bool:
         return self._ledger.score(one.genome.digest) is not None
 
-    def _moves(self, number: int) -> list[Move]:
+    def _moves(self, number: int) -> list[Migration]:
         """Who travels when generation `number` is finished."""
         bred = self._ledger.slots_before(number), self._ledger.slots_before(number + 1)
         if not travels(self._config, *bred):
@@ -99,17 +99,17 @@ class Generational(Schedule):
 
     def run(self) -> str:
         state = self._state
-        while not (reason := self._limits.before(state.next, state.next)):
+        while not (reason := self._termination.before(state.next, state.next)):
             number = state.next
-            generation = self._breed(number, self._limits.slots(self._config.population))
+            generation = self._breed(number, self._termination.slots(self._config.population))
             if isinstance(generation, str):
                 return generation
             self._services.scoring.drain()
             born = list(generation.admitted())
-            if self._limits.interrupted and not all(map(self._ended, born)):
-                return self._limits.now()
-            if not self._halving.whole_cohort(born, lambda: self._limits.interrupted):
-                return self._limits.now()
+            if self._termination.interrupted and not all(map(self._ended, born)):
+                return self._termination.now()
+            if not self._halving.whole_cohort(born, lambda: self._termination.interrupted):
+                return self._termination.now()
             scored = state.scored(born)
             state.populations = [
                 self._selection.elites(number, island, population) + bred_on(island, scored)
@@ -141,11 +141,11 @@ class Steady(Schedule):
             scoring.score(one.id, one.genome)
         total = self._config.generations * self._config.population
         born = self._ledger.slots_before(state.next)
-        while not (reason := self._limits.before(born // self._config.population, state.next)):
+        while not (reason := self._termination.before(born // self._config.population, state.next)):
             number = state.next
             scripted = script is not None and number < script.next_generation()
             free = max(1, min(room - scoring.load, total - born))
-            size = script.size(number) if script and scripted else self._limits.slots(free, scoring.load)
+            size = script.size(number) if script and scripted else self._termination.slots(free, scoring.load)
             generation = self._breed(number, size)
             if isinstance(generation, str):
                 return generation
@@ -155,8 +155,8 @@ class Steady(Schedule):
                 room = min(room + workers, STOCK[1] * workers)
             if script and scripted:
                 ended = self._scripted(script.merged(number))
-                if self._limits.interrupted:
-                    return self._limits.now()
+                if self._termination.interrupted:
+                    return self._termination.now()
                 self._merge(number, generation, ended)
             else:
                 self._wait(room - max(1, workers // 2) if born < total else 0)
@@ -165,7 +165,7 @@ class Steady(Schedule):
 
     def _wait(self, load: int) -> None:
         """Until no more than `load` children await their score, or the run has to stop."""
-        while self._services.scoring.load > load and not (load and self._limits.now()):
+        while self._services.scoring.load > load and not (load and self._termination.now()):
             self._services.event_loop.turn()
 
     def _scripted(self, ids: Sequence[str]) -> list[Individual]:

@@ -25,7 +25,7 @@ ATTEMPTS = 3
 class Scoring:
     """Hands genomes to the evaluation and writes what comes back: each training is a task of `event_loop`.
 
-    A score is keyed by the genome's digest and made with the run's seed, so it does not matter which
+    A score is keyed by the genome's digest and made with the run's random seed, so it does not matter which
     individual asked first.
 
     `rungs` are the epochs after which a child's training pauses. `at_rung` is asked there whether it goes
@@ -107,7 +107,7 @@ class Scoring:
             self._evaluation.discard(genome)
 
     def rescore(self, individual: str, genome: Genome, seeds: int) -> None:
-        """Submit a training with each of `seeds` further seeds, those that the ledger holds left out."""
+        """Submit a training with each of `seeds` further random seeds, without those in the ledger."""
         for number in range(1, seeds + 1):
             keys = ScoreKey("validation", number), ScoreKey("test", number)
             if self._open and any(self._ledger.score(genome.digest, key) is None for key in keys):

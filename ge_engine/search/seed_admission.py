@@ -7,7 +7,7 @@ from dataclasses import replace
 from ge_engine.contracts import Evaluation, Probe
 from ge_engine.errors import SeedError
 from ge_engine.genome import Genome
-from ge_engine.ledger import Ledger, Settled
+from ge_engine.ledger import ChildRecord, Ledger
 from ge_engine.outcome import Scored
 from ge_engine.population import SEED_ID, Individual
 from ge_engine.search.scoring import Scoring
@@ -22,7 +22,7 @@ def admitted_seed(
     probe = evaluation.probe(genome).result()
     if probe.error:
         raise SeedError(f"The seed does not run ({probe.stage}): {probe.error}", "Fix it; see also --entry.")
-    ledger.settle([Settled(seed, probe.fingerprint, None)])
+    ledger.record_children([ChildRecord(seed, probe.fingerprint, None)])
     ledger.add_probe(genome.digest, probe)
     scoring.score(SEED_ID, genome)
     scoring.drain()

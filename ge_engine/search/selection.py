@@ -16,7 +16,7 @@ from ge_engine.search.variation import MatingPool
 
 
 class Selection:
-    """Selects with random numbers of (run seed, `number`, island, role) alone.
+    """Selects with random numbers of (random seed, `number`, island, role) alone.
 
     Raises:
         ConfigError: no selector of that name.

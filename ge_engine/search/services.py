@@ -21,7 +21,7 @@ from ge_engine.search.event_loop import EventLoop
 from ge_engine.search.models import Models
 from ge_engine.search.scoring import Scoring
 from ge_engine.search.survey import Surveys
-from ge_engine.search.termination import Limits
+from ge_engine.search.termination import StopConditions
 from ge_engine.search.variation import Variation
 
 PROFILES = 64
@@ -40,7 +40,7 @@ class RunServices:
     surveys: Surveys
     event_loop: EventLoop
     announce: Announcer
-    limits: Limits
+    termination: StopConditions
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from ge_engine.ledger import Ledger
 from ge_engine.population import SEED_ID, Direction, Individual
 from ge_engine.registry import Registry, choose
 from ge_engine.search.event_loop import EventLoop
-from ge_engine.search.finalists import Result, all_tested, result_of
+from ge_engine.search.finalists import Result, all_scored_on_test, result_of
 from ge_engine.search.halving import rungs_of
 from ge_engine.search.resolution import objectives_of, require_names
 from ge_engine.search.run_folder import opened_run
@@ -24,7 +24,7 @@ from ge_engine.search.run_state import RunState
 from ge_engine.search.scoring import Scoring
 from ge_engine.search.seed_admission import admitted_seed
 from ge_engine.search.services import opened_evaluation
-from ge_engine.search.termination import Interrupts, Limits
+from ge_engine.search.termination import Interrupts, StopConditions
 from ge_engine.tracking import tracked
 
 
@@ -40,21 +40,21 @@ def opened_session(
         opened_run(folder, seed, config, registry, directions, allow_changes) as opened,
         Interrupts() as interrupts,
     ):
-        limits = Limits(config, directions, opened.ledger, interrupts)
+        termination = StopConditions(config, directions, opened.ledger, interrupts)
         announce = Announcer(told, registry)
-        yield Session(config, registry, opened.ledger, opened.changes, directions, limits, announce)
+        yield Session(config, registry, opened.ledger, opened.differences, directions, termination, announce)
 
 
 @dataclass(frozen=True)
 class Session:
-    """`changes` says in words what the run was made with until now and is no longer."""
+    """`differences`: in words, the versions and checks that changed since the last session."""
 
     config: RunConfig
     registry: Registry
     ledger: Ledger
-    changes: str
+    differences: str
     directions: Mapping[str, Direction]
-    limits: Limits
+    termination: StopConditions
     announce: Announcer
     event_loop: EventLoop = field(default_factory=EventLoop)
 
@@ -89,13 +89,13 @@ class Session:
             return None
         state = self._state(Individual(SEED_ID, 0, -1, (), (), genome, outcome))
         reason = self.reason_to_stop(state)
-        done = reason and all_tested(state, self.ledger, self.config.rescore_seeds)
+        done = reason and all_scored_on_test(state, self.ledger, self.config.rescore_seeds)
         return (state, reason) if done else None
 
     def reason_to_stop(self, state: RunState) -> str:
         """Why nothing more is bred; "" to breed."""
         done = self.ledger.slots_before(state.next) // self.config.population
-        return self.limits.before(done if self.config.schedule == "steady" else state.next, state.next)
+        return self.termination.before(done if self.config.schedule == "steady" else state.next, state.next)
 
     @contextmanager
     def halted_when_interrupted(self, scoring: Scoring) -> Iterator[None]:
@@ -107,9 +107,9 @@ class Session:
             scoring.close()
             interrupted.set_result(None)
 
-        self.limits.when_interrupted(act)
+        self.termination.when_interrupted(act)
         yield
-        self.limits.when_interrupted(lambda: None)
+        self.termination.when_interrupted(lambda: None)
 
     def tell_start(self) -> None:
         """Announce the run, and what of it is there."""
@@ -118,7 +118,7 @@ class Session:
             "run_started",
             folder=str(self.ledger.folder),
             resumed=generation > 0 or self.ledger.seed_is_scored,
-            changes=self.changes,
+            changes=self.differences,
             generation=generation,
             generations=self.config.generations,
             population=self.config.population,

@@ -1,8 +1,8 @@
 """The barrier at which the children of a generation get their verdicts, in slot order.
 
-What decides never depends on the order in which replies, probes and scores arrive. A child is judged at once
-against what was known when the phase began, so that its training can start; and at the barrier again, where
-another child of the generation has the same digest or function.
+A verdict never depends on the order in which replies, probes and scores arrive. A child is checked at once
+against what was known when the generation began, so that its training can start; and at the barrier again,
+where another child of the generation has the same digest or function.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from dataclasses import dataclass, field
 from ge_engine.contracts import Probe
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
-from ge_engine.search.check_pipeline import LookUp, Trial, Verdict
+from ge_engine.search.check_pipeline import LookUp, Rewrite, Verdict
 from ge_engine.search.event_loop import completion
 from ge_engine.search.services import RunServices
 from ge_engine.search.slots import Slot
 
 
 @dataclass(slots=True)
-class Tested:
+class Probed:
     """A probed child that waits for its verdict. `probe`: what the worker saw, or why it saw nothing; `twin`:
     another child of its function was found."""
 
     slot: Slot
-    trial: Trial
+    rewrite: Rewrite
     probe: Probe | Rejected
     rejected: Rejected | None = None
     twin: bool = False
@@ -34,7 +34,7 @@ class Tested:
 
     @property
     def digest(self) -> str:
-        return self.trial.genome.digest
+        return self.rewrite.genome.digest
 
     @property
     def fingerprint(self) -> str:
@@ -53,7 +53,7 @@ class Settlement:
         self._services = services
         self._generation = generation
         self._resumed = resumed
-        self._waiting: dict[Slot, Tested] = {}
+        self._waiting: dict[Slot, Probed] = {}
         self._digests: dict[str, str] = {}
         self._functions: dict[str, str] = {}
         self._admitted: set[str] = set()
@@ -70,38 +70,38 @@ class Settlement:
         """The individual that has this digest."""
         return self._digests.get(digest) or self._services.ledger.seen(digest, self._generation)
 
-    def objection(self, tested: Tested) -> Rejected | None:
+    def objection(self, child: Probed) -> Rejected | None:
         """Why the child cannot be admitted by what is known now."""
-        probe = tested.probe
-        tested.rejected = (
+        probe = child.probe
+        child.rejected = (
             probe
             if isinstance(probe, Rejected)
-            else self._services.checks.probed(tested.trial, probe, self.seen, self._seen_function(tested))
+            else self._services.checks.probed(child.rewrite, probe, self.seen, self._seen_function(child))
         )
-        return tested.rejected
+        return child.rejected
 
-    def decided(self, tested: Tested) -> bool:
-        """Whether the score is not to be begun yet: a child of an earlier slot does the same, or an earlier
-        session has decided. Then `settle` finds the score, or none is wanted."""
-        return (self._resumed and self._services.ledger.settled(tested.slot.id)) or any(
-            one.fingerprint == tested.fingerprint != "" and one.rejected is None and one.slot < tested.slot
+    def score_can_wait(self, child: Probed) -> bool:
+        """Whether the score need not begin before `give_verdicts`: a child of an earlier slot computes the
+        same function, or an earlier session has recorded this one."""
+        return (self._resumed and self._services.ledger.has_recorded(child.slot.id)) or any(
+            one.fingerprint == child.fingerprint != "" and one.rejected is None and one.slot < child.slot
             for one in self._waiting.values()
         )
 
-    async def verdict(self, tested: Tested) -> Verdict | None:
-        """Wait for `settle`; None for an admitted child."""
-        self._waiting[tested.slot] = tested
-        verdict = (await completion(tested.verdict)).result()
-        del self._waiting[tested.slot]
+    async def await_verdict(self, child: Probed) -> Verdict | None:
+        """Wait for `give_verdicts`. Gives None for an admitted child."""
+        self._waiting[child.slot] = child
+        verdict = (await completion(child.verdict)).result()
+        del self._waiting[child.slot]
         return verdict
 
-    def settle(self) -> tuple[dict[Slot, Tested], list[str]]:
-        """Give all that wait their verdicts, in slot order, and let them go on: those that waited, and the
-        digests whose scores belong to nobody."""
+    def give_verdicts(self) -> tuple[dict[Slot, Probed], list[str]]:
+        """Give the verdicts of all that wait, in slot order, and let them go on. Returns those that
+        waited, and the digests whose scores belong to no individual."""
         tried = {slot: self._waiting[slot] for slot in sorted(self._waiting)}
         refused: set[str] = set()
         for one in tried.values():
-            self._judge(one)
+            self._check_again(one)
             self._digests.setdefault(one.digest, one.slot.id)
             if one.rejected is not None:
                 refused.add(one.digest)
@@ -109,39 +109,37 @@ class Settlement:
             self._admitted.add(one.digest)
             if one.fingerprint:
                 self._functions.setdefault(one.fingerprint, one.slot.id)
-            self._services.scoring.score(one.slot.id, one.trial.genome)
+            self._services.scoring.score(one.slot.id, one.rewrite.genome)
         void = self._void(refused)
         for digest in void:
             self._services.scoring.abandon(digest)
         for one in tried.values():
-            one.verdict.set_result(self._told(one))
+            one.verdict.set_result(self._verdict(one))
         self._services.event_loop.until(lambda: not self._waiting)
         return tried, void
 
-    def _judge(self, tested: Tested) -> None:
-        """Judge again where this generation has the same digest or function by now."""
-        if tested.rejected is None and (
-            tested.digest in self._digests or tested.fingerprint in self._functions
-        ):
-            tested.rejected = self._services.checks.static(tested.trial, self.seen) or self.objection(tested)
+    def _check_again(self, child: Probed) -> None:
+        """Check again where this generation has the same digest or function by now."""
+        if child.rejected is None and (child.digest in self._digests or child.fingerprint in self._functions):
+            child.rejected = self._services.checks.static(child.rewrite, self.seen) or self.objection(child)
 
     def _void(self, refused: Iterable[str]) -> list[str]:
         ledger = self._services.ledger
         unknown = (digest for digest in refused if ledger.seen(digest, self._generation) is None)
         return sorted(digest for digest in unknown if digest not in self._admitted)
 
-    def _told(self, one: Tested) -> Verdict | None:
+    def _verdict(self, one: Probed) -> Verdict | None:
         if one.rejected is None:
             return None
         probe = one.probe if isinstance(one.probe, Probe) else None
         look_up = self._seen_function(one)
-        return self._services.checks.verdict(one.trial, probe, one.rejected, self.seen, look_up)
+        return self._services.checks.with_feedback(one.rewrite, probe, one.rejected, self.seen, look_up)
 
-    def _seen_function(self, tested: Tested) -> LookUp:
+    def _seen_function(self, child: Probed) -> LookUp:
         def look_up(fingerprint: str) -> str | None:
             known = self._functions.get(fingerprint)
             known = known or self._services.ledger.seen_function(fingerprint, self._generation)
-            tested.twin = tested.twin or known is not None
+            child.twin = child.twin or known is not None
             return known
 
         return look_up

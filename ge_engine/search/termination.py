@@ -53,8 +53,8 @@ class Interrupts:
         self.act()
 
 
-class Limits:
-    """Says why a run should end. Every limit but the clock's follows from settings and ledger alone.
+class StopConditions:
+    """Says why a run should end. Every condition but the clock's follows from settings and ledger alone.
 
     Raises:
         ConfigError: `stop_when` cannot be read.
@@ -141,10 +141,10 @@ class Limits:
         if not begun:
             return False
         points = [(born, losses(o, self._directions)) for _, born, o in self._history.scored_points()]
-        return growth(points, begun - 1) <= PROGRESS
+        return gain_after(points, begun - 1) <= PROGRESS
 
 
-def growth(points: Iterable[tuple[int, tuple[float, ...]]], generation: int) -> float:
+def gain_after(points: Iterable[tuple[int, tuple[float, ...]]], generation: int) -> float:
     """Normalised hypervolume that the points born after `generation` added to those born until then."""
     everybody = list(points)
     ideal, reference = box([point for _, point in everybody])

@@ -10,10 +10,10 @@ from ge_engine.source.facts import Span
 from ge_engine.source.segments import Segment
 from ge_engine.source.syntax import DEFINITIONS, FUNCTIONS, Definition
 
-Target = tuple[Segment, Span]
+Location = tuple[Segment, Span]
 
 
-def locate(genome: Genome, address: str) -> Target | Rejected:
+def locate(genome: Genome, address: str) -> Location | Rejected:
     """The segment and span of an evolvable block; stage "contract" when there is none."""
     name, _, method = address.partition(".")
     reason = genome.reason(address)

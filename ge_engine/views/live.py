@@ -71,7 +71,7 @@ def constants(config: RunConfig) -> str:
         f"{counted(config.generations, 'generation')} of {config.population}, p_mating {config.p_mating:g}, "
         f"p_mutation {config.p_mutation:g}, p_eot {config.p_eot:g}, {config.eot_elites} EoT elites, "
         f"{config.elites} elites, {_islands(config)}"
-        f"temperature {low:g} to {high:g}, {least} to {most} tokens a reply, {_scoring(config)}"
+        f"temperature {low:g} to {high:g}, {least} to {most} tokens per reply, {_scoring(config)}"
     )
 
 

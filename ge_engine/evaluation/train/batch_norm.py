@@ -1,4 +1,4 @@
-"""The running statistics of batch normalisation, computed anew after a training ("precise batch norm")."""
+"""The running statistics of batch normalisation, computed again after a training ("precise batch norm")."""
 
 from __future__ import annotations
 

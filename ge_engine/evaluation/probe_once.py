@@ -19,7 +19,7 @@ def probe_genome(genome: Genome, config: RunConfig, registry: Registry) -> Probe
         ConfigError: the task or the evaluator is not there.
     """
     evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
-    with tempfile.TemporaryDirectory(prefix="ge-trial-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="ge-probe-") as scratch:
         try:
             with evaluator.open(genome, config, [], Path(scratch), registry.tasks) as evaluation:
                 return evaluation.probe(genome).result()
