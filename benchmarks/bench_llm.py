@@ -279,7 +279,7 @@ def table(arms: Sequence[Arm]) -> str:
         ("other graph", [str(arm.graphs) for arm in arms]),
         ("- % of admitted", [f"{100 * arm.graphs / max(1, arm.admitted):.0f}" for arm in arms]),
         ("admitted a minute", [f"{arm.per_minute:.0f}" for arm in arms]),
-        ("tokens a second", [f"{arm.tokens / max(arm.seconds, 1e-9):.0f}" for arm in arms]),
+        ("tokens per second", [f"{arm.tokens / max(arm.seconds, 1e-9):.0f}" for arm in arms]),
         ("seconds", [f"{arm.seconds:.0f}" for arm in arms]),
         ("- of this process", [f"{arm.cpu_seconds:.0f}" for arm in arms]),
     ]

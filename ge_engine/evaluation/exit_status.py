@@ -64,7 +64,7 @@ class Kills:
 
 
 def killed_for_memory() -> int:
-    """How many processes this system has killed for want of memory (Linux); 0 where it does not say."""
+    """How many processes this system has killed for lack of memory (Linux); 0 where it does not say."""
     try:
         lines = Path("/proc/vmstat").read_text().splitlines()
     except OSError:

@@ -146,7 +146,7 @@ class Ledger(Memo):
             _put(db, "meta", {"key": "directions", "value": to_json(dict(directions))})
 
     def begin_part(self, making: Making) -> None:
-        """All that is written from here on was made so; a part that goes on stays the same part."""
+        """What is written after this was made with `making`; where nothing changed, the part goes on."""
         before = parts_of(self)
         if before and before[-1].making == making:
             self._part = before[-1].number
