@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ge_engine.contracts import Constraint, Grammar, Reply, Target
 from ge_engine.grammar import block, diff, edits, moves, reasoning_prefix
 from ge_engine.hookspecs import hookimpl
@@ -88,11 +90,14 @@ def ge_grammars() -> list[Grammar]:
 
 
 def _decoded(reply: Reply, target: Target, form: Form | None) -> Patch | Rejected:
-    """The one way from a reply to a patch, whatever form was asked for."""
+    """The one way from a reply to a patch, whatever form was asked for; its notes say how it was read."""
     found = extract(reply.text, reply.finish, target.genome, target.address, form)
     if isinstance(found, Rejected):
         return found
-    return parse_patch(target.genome, target.address, found.code)
+    patch = parse_patch(target.genome, target.address, found.code)
+    if isinstance(patch, Rejected):
+        return patch
+    return replace(patch, notes=(*found.notes, *patch.notes))
 
 
 def _answer(reply: Reply) -> str:

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from reply_shapes import SHAPES, fence, shifted
 from transform_seed import FORWARD, SE_WIDE, TEXT, genome_of
 
+from ge_engine.contracts import Reply, Target
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply, parse_patch
 from ge_engine.replies.extraction import Extraction, extract
+from ge_plugins.grammars import Block
 
 GENOME = genome_of()
 
@@ -85,6 +87,20 @@ def test_steps_say_what_was_done() -> None:
     extraction = extract(text, "stop", GENOME, "SE")
     assert isinstance(extraction, Extraction)
     assert extraction.steps == ("dropped the reasoning", "took fence 2 of 2", "shifted to column 0")
+
+
+def test_what_was_done_to_a_reply_that_reaches_nobody() -> None:
+    """It stands in the patch's notes, which `ge show` prints; that a reply was read as asked does not."""
+    gelu, shift = SE_WIDE.replace("F.silu", "F.gelu"), shifted(SE_WIDE, "    ")
+    read = {
+        fence(gelu): (),
+        f"<think>no</think>\n{gelu}": (),
+        f"{fence(gelu)}\n{fence(shift)}": ("took fence 2 of 2", "shifted to column 0"),
+    }
+    for text, notes in read.items():
+        patch = Block().decode(Reply(text, "stop", 1, 1, 1.0, "m"), Target(GENOME, "SE"))
+        assert isinstance(patch, Patch)
+        assert patch.notes == notes, text
 
 
 def test_a_docstring_keeps_its_value_when_an_indented_method_is_shifted() -> None:

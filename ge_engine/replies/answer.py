@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +17,11 @@ MAX_LINES = 10_000
 CUT_OFF = Rejected(
     "extract", "the reply was cut off at the token limit before the block was complete: answer more briefly."
 )
+_AS_ASKED = re.compile(
+    r"took (fence 1 of 1|the whole reply|a line|\d+ lines)|changed the width \d+"
+    r"|made the changes that it names|applied (an edit|\d+ edits)|dropped the reasoning"
+)
+"""Steps that read a reply as it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,11 @@ class Extraction:
 
     code: str
     steps: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The steps that chose among what the reply holds, or changed it."""
+        return tuple(step for step in self.steps if not _AS_ASKED.fullmatch(step))
 
 
 Result = Extraction | Rejected | None
