@@ -1,0 +1,5 @@
+"""A run as Python sees it: its individuals by name, their changes and lineage, its export."""
+
+from ge_engine.runs.run import Blocks, Changes, Run
+
+__all__ = ["Blocks", "Changes", "Run"]
