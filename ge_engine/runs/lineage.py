@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from ge_engine.changes import blame
 from ge_engine.errors import LedgerError
-from ge_engine.population import SEED_ID, Child
-from ge_engine.runs.references import find_individual, require_genome
 from ge_engine.ledger.checked import HINT
 from ge_engine.ledger.history import History
+from ge_engine.population import SEED_ID, Child
+from ge_engine.runs.references import find_individual, require_genome
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from ge_engine.config import RunConfig, load_config
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome, Seed
 from ge_engine.ledger import History
-from ge_engine.population import Child
 from ge_engine.ledger.foreign import confirmed
+from ge_engine.population import Child
 
 
 @dataclass(frozen=True, slots=True)

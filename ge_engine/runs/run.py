@@ -7,25 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
+from ge_engine.atomic_file import write_whole
 from ge_engine.changes import Change, diff_genomes, unified
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError, GeError
 from ge_engine.events import Observe
-from ge_engine.atomic_file import write_whole
-from ge_engine.runs.export import with_header
 from ge_engine.genome import Block
-from ge_engine.runs.lineage import Origin, origins
+from ge_engine.ledger.history import History
+from ge_engine.ledger.replicates import Replicates, spreads
 from ge_engine.loop import rescore as rescore_run
 from ge_engine.pareto import Direction, pareto_front
 from ge_engine.population import SEED_ID, Child, Individual, individuals_of
-from ge_engine.runs.references import find_individual, require_genome
 from ge_engine.registry import load_registry
-from ge_engine.search.rescoring import OwnSettings
 from ge_engine.runs.audit import check
-from ge_engine.ledger.history import History
-from ge_engine.ledger.replicates import Replicates, spreads
+from ge_engine.runs.export import with_header
+from ge_engine.runs.lineage import Origin, origins
+from ge_engine.runs.references import find_individual, require_genome
+from ge_engine.search.rescoring import OwnSettings
 from ge_engine.views import markup
-from ge_engine.views.outcomes import number
 
 
 class Blocks(dict[str, Block]):
@@ -135,7 +134,7 @@ class Run:
         self,
         seeds: int = 3,
         observe: Observe | None = None,
-        evaluator: str = "train",
+        evaluator: str = OwnSettings().evaluator,
         evaluator_argument: str = "",
         sandbox: str = "auto",
         *,
@@ -228,5 +227,8 @@ class Run:
         return markup.table(f"Pareto front of {self.folder}", ("id", *self.directions), self._rows())
 
     def _rows(self) -> list[list[str]]:
-        names = list(self.directions)
-        return [[one.id, *(number(name, one.objectives[name]) for name in names)] for one in self.front]
+        with History(self.folder) as history:
+            how = history.notations.items()
+        return [
+            [one.id, *(notation.value(one.objectives[name]) for name, notation in how)] for one in self.front
+        ]
