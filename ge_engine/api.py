@@ -27,7 +27,7 @@ from ge_engine.genome import Genome, Seed, select_addresses
 from ge_engine.ledger.history import History
 from ge_engine.loop import run as run_engine
 from ge_engine.population import Child, Individual
-from ge_engine.registry import load_registry
+from ge_engine.registry import load_registry, trains
 from ge_engine.runs import Blocks, Changes, Run
 from ge_engine.runs.references import load_side, require_genome, sides_of
 from ge_engine.views.display import open_display
@@ -86,7 +86,7 @@ def evolve(
     if folder.is_file():
         raise ConfigError(f"{folder} is a file.", "Name a folder with --run (run= from Python).")
     parsed = Seed.load(seed)
-    with _observed(folder, made, observe) as told:
+    with _observed(folder, made, trains(registry, made), observe) as told:
         run_engine(parsed, made, registry, folder, told, allow_changes=allow_changes)
     return Run(folder)
 
@@ -153,12 +153,14 @@ def open_run(folder: str | Path) -> Run:
 
 
 @contextmanager
-def _observed(folder: Path, config: RunConfig, observe: Observe | None) -> Iterator[Observe]:
+def _observed(
+    folder: Path, config: RunConfig, by_training: bool, observe: Observe | None
+) -> Iterator[Observe]:
     """`observe`, or what shows the run where nobody observes it."""
     if observe is not None:
         yield observe
         return
-    with open_display(folder, config) as view:
+    with open_display(folder, config, by_training) as view:
         yield view.observe
 
 

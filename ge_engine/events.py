@@ -1,9 +1,10 @@
 """What a run tells its observers: the caller's `observe` and every plugin's `ge_event`.
 
 run_started          folder, resumed (bool), generation (next to breed), generations, population,
-                     objectives (name -> min/max), changes (in words, the versions and checks that changed
-                     since the last session; "" where none did)
-seed_scored          objectives (name -> value), chance (the accuracy of guesses; 0: not known)
+                     objectives (name -> min/max), notations (name -> unit and format), changes (in words, the
+                     versions and checks that changed since the last session; "" where none did)
+seed_scored          objectives (name -> value), chance (name -> what guesses reach, of shares that are to be
+                     large, where the number of classes is known)
 generation_started   generation, size (slots), parents (ids of the mating pool)
 asked                generation, count (prompts sent as one batch), answered (taken from the ledger), keys
 reply                key, individual, finish, prompt_tokens, completion_tokens, seconds, model

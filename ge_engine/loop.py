@@ -53,8 +53,9 @@ def run(
         with session.opened_scoring() as (evaluation, scoring):
             session.tell_start()
             state, probe = session.begin(evaluation, scoring)
-            chance = 1 / probe.output_shape[-1] if len(probe.output_shape) == 2 else 0.0
-            session.announce("seed_scored", objectives=dict(state.seed.objectives), chance=chance)
+            session.announce(
+                "seed_scored", objectives=dict(state.seed.objectives), chance=session.chance(probe)
+            )
             with session.halted_when_interrupted(scoring):
                 stopped = _evolve(session, state, probe, evaluation, scoring)
                 _score_finalists(session, state, scoring)

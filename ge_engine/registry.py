@@ -93,6 +93,12 @@ def choose(table: Mapping[str, T], name: str, what: str) -> T:
     return table[name]
 
 
+def trains(registry: Registry, config: RunConfig) -> bool:
+    """Whether the run's evaluator trains by the recipe, on a task."""
+    evaluator = registry.evaluators.get(config.evaluator)
+    return evaluator is not None and evaluator.takes_task
+
+
 def in_use(registry: Registry, config: RunConfig) -> frozenset[tuple[str, str]]:
     """The (hook, name) pairs that a run with `config` would use. Grammars are used all, unless the run holds
     every prompt to one. Names that nothing registers are left out."""

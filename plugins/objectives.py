@@ -12,15 +12,15 @@ import numpy as np
 from ge_engine.contracts import Direction, Measurement, Objective
 from ge_engine.hookspecs import hookimpl
 
-COSTS: Mapping[str, str] = {
-    "parameters": "",
-    "flops": "FLOPs",
-    "latency": "s",
-    "peak_memory": "bytes",
-    "train_seconds": "s",
-    "size_on_disk": "bytes",
+COSTS: Mapping[str, tuple[str, str]] = {
+    "parameters": ("", ",.0f"),
+    "flops": ("FLOPs", ""),
+    "latency": ("s", ".4g"),
+    "peak_memory": ("bytes", ""),
+    "train_seconds": ("s", ".4g"),
+    "size_on_disk": ("bytes", ""),
 }
-"""The worker's figures, each with its unit."""
+"""The worker's figures, each with its unit and its format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Cost(Objective):
     """A figure that the worker measured, less of which is better."""
 
     name: str
-    unit: str
+    unit: str = ""
+    format: str = ""
     direction: Direction = "min"
 
     def measure(self, measurement: Measurement) -> float:
@@ -70,6 +71,6 @@ def cross_entropy(measurement: Measurement) -> np.ndarray[Any, Any]:
 def ge_objectives() -> Iterable[Objective]:
     """Scores from the answers, and costs: numbers, operations, seconds, bytes."""
     yield Score("accuracy", "max", right, format=".2%")
-    yield Score("loss", "min", cross_entropy, "nats")
-    for name, unit in COSTS.items():
-        yield Cost(name, unit)
+    yield Score("loss", "min", cross_entropy, "nats", ".4g")
+    for name, (unit, form) in COSTS.items():
+        yield Cost(name, unit, form)

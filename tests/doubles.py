@@ -355,9 +355,10 @@ class SeenFunction(Check):
 
 
 class Named(Objective):
-    def __init__(self, name: str, direction: Literal["min", "max"]) -> None:
+    def __init__(self, name: str, direction: Literal["min", "max"], form: str = "", unit: str = "") -> None:
         self.name = name
         self.direction = direction
+        self.format, self.unit = form, unit
 
     def measure(self, measurement: Measurement) -> float:
         return float(measurement.facts[self.name])
@@ -394,4 +395,4 @@ def ge_checks() -> list[Check]:
 
 @hookimpl
 def ge_objectives() -> list[Objective]:
-    return [Named("accuracy", "max"), Named("parameters", "min")]
+    return [Named("accuracy", "max", ".2%"), Named("parameters", "min")]

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENGINE = ROOT / "ge_engine"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "outcome", "places", "cache", "atomic_file"),
+    ("errors", "outcome", "places", "cache", "atomic_file", "notation"),
     ("config",),
     ("source", "genome", "entry", "patch", "changes"),
     ("replies", "structure", "pareto", "population", "conditions", "profile"),

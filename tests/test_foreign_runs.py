@@ -260,6 +260,9 @@ VALUES = {
     "no seed among the individuals": "DELETE FROM individuals WHERE id = 'seed'",
     "a seed without a score": "DELETE FROM scores WHERE digest = (SELECT digest FROM individuals WHERE id = 'seed')",
     "a test score without an objective": "UPDATE scores SET outcome = '{\"scored\":{},\"details\":{}}' WHERE split = 'test'",
+    "a format without end": "UPDATE meta SET value = replace(value, '.2%', '.999999999f') WHERE key = 'notations'",
+    "a format that is a number": "UPDATE meta SET value = replace(value, '\".2%\"', '1') WHERE key = 'notations'",
+    "an objective without a notation": "UPDATE meta SET value = '{}' WHERE key = 'notations'",
     "no individuals": "DELETE FROM individuals",
     "curves that are odd": f"UPDATE scores SET outcome = json_set(outcome, '$.details.curve', json('[1,\"x\",null,{{\"a\":[1]}},{{\"b\":1e400}}]')) {ANY}",
 }  # fmt: skip

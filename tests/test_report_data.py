@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ge_engine.ledger.history import History
 from ge_engine.ledger.statistics import operator_stats, statistics
+from ge_engine.notation import BEFORE, PLAIN
 from ge_engine.pareto import pareto_front
 from ge_engine.report import RunData, read_run
 from ge_engine.report.counts import (
@@ -29,7 +30,6 @@ from ge_engine.report.counts import (
     success,
 )
 from ge_engine.report.data import LONGEST_NAME, MOST_NAMES, MOST_POINTS, Row, read_curve, spaced
-from ge_engine.report.drawing import written
 from ge_engine.report.figures import success as success_figure
 
 CHECKS = ("extract", "compile", "contract", "names", "unchanged", "seen", "build", "shape", "gradient")
@@ -261,4 +261,4 @@ def test_the_best_of_groups_that_are_too_small_to_compare(history: History, run:
     ],
 )
 def test_a_value_that_nobody_can_read(name: str, value: float, text: str) -> None:
-    assert written(name, value) == text
+    assert BEFORE.get(name, PLAIN).value(value) == text

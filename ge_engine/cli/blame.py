@@ -10,11 +10,12 @@ import typer
 from rich.text import Text
 
 from ge_engine.api import Run
+from ge_engine.ledger import History
+from ge_engine.notation import PLAIN, Notations
 from ge_engine.population import Child
 from ge_engine.runs.lineage import Origin
 from ge_engine.runs.references import split_reference
 from ge_engine.views.console import out
-from ge_engine.views.outcomes import number
 
 
 def blame(
@@ -34,26 +35,32 @@ def blame(
         for line in lines:
             typer.echo(json.dumps(_record(line), allow_nan=False))
         return
+    with History(folder) as history:
+        notations = history.notations
     for _, group in groupby(lines, key=lambda line: line.individual.id):
         first, *rest = group
-        out.print(Text(_heading(first.individual, first.parent), style="bold"))
+        out.print(Text(_heading(first.individual, first.parent, notations), style="bold"))
         for line in (first, *rest):
             out.print(Text.assemble((f"{line.line:6} ", "dim"), line.text))
 
 
-def _heading(one: Child, parent: Child) -> str:
+def _heading(one: Child, parent: Child, notations: Notations) -> str:
     how = "; ".join(
         f"{s.operator} of {s.address} ({s.intent}, {'no persona' if s.persona == 'none' else s.persona})"
         for s in one.steps
     )
-    return f"{one.id} from {parent.id}: {how}. {_effect(one, parent)}"
+    return f"{one.id} from {parent.id}: {how}. {_effect(one, parent, notations)}"
 
 
-def _effect(one: Child, parent: Child) -> str:
+def _effect(one: Child, parent: Child, notations: Notations) -> str:
     changes = _changes(one, parent)
     if not changes:
         return "Not scored."
-    return ", ".join(f"{n} {number(n, old)} to {number(n, new)}" for n, (old, new) in changes.items()) + "."
+    told = (
+        f"{name} {notations.get(name, PLAIN).value(old)} to {notations.get(name, PLAIN).measured(new)}"
+        for name, (old, new) in changes.items()
+    )
+    return ", ".join(told) + "."
 
 
 def _changes(one: Child, parent: Child) -> dict[str, tuple[float, float]]:

@@ -16,7 +16,7 @@ from ge_engine.cli.changes import print_changes, print_lines, print_parameters, 
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.errors import SeedError
 from ge_engine.evaluation.probe_once import probe_genome
-from ge_engine.registry import Registry, load_registry
+from ge_engine.registry import Registry, load_registry, trains
 from ge_engine.runs.references import Side, sides_of
 from ge_engine.views.console import err
 
@@ -61,8 +61,7 @@ def diff(
 def _class_parameters(side: Side, registry: Registry) -> Mapping[str, int]:
     """Empty, with a word on standard error, where the model cannot be built. The run's settings say what is
     built; nothing that its folder names is started, and the sandbox is this session's."""
-    evaluator = registry.evaluators.get(side.config.evaluator)
-    if evaluator is None or not evaluator.takes_task:
+    if not trains(registry, side.config):
         by = side.config.evaluator_argument or side.config.evaluator
         return _without(side, f"its run is scored by {by!r}, which is not started for this")
     config = replace(side.config, sandbox="auto", start_method="auto", processes_per_candidate=1)

@@ -23,7 +23,7 @@ from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.pareto import pareto_front
 from ge_engine.population import SEED_ID, Child, Individual, with_genome
 from ge_engine.views.console import out, print_table, table_of
-from ge_engine.views.outcomes import describe, number
+from ge_engine.views.outcomes import describe
 
 POLL_SECONDS = 1.0
 
@@ -50,8 +50,10 @@ def log(
         _check(run)
         return
     if follow:
+        with History(run) as history:
+            notations = history.notations
         for one in _arriving(run):
-            out.print(Text.assemble(f"{one.id:8} ", _how(one), "  ", describe(one)))
+            out.print(Text.assemble(f"{one.id:8} ", _how(one), "  ", describe(one, notations)))
         return
     with History(run) as history:
         if stats:
@@ -69,7 +71,7 @@ def log(
                 record |= {"rescored": as_data(again[one.id])} if one.id in again else {}
                 typer.echo(json.dumps(record, allow_nan=False))
             return
-        _print_table(shown, best, history.config.islands > 1)
+        _print_table(shown, best, history)
         _print_moves(history)
         _print_parts(history)
         out.print()
@@ -143,9 +145,9 @@ def _print_stats(history: History) -> None:
         out.print(f"repairs: {saved} of {sent} replies rejected at {stage} were saved")
 
 
-def _print_table(shown: Sequence[Child], front: list[Individual], islands: bool) -> None:
+def _print_table(shown: Sequence[Child], front: list[Individual], history: History) -> None:
     """The island that each was bred on is a column of its own where there are several."""
-    best = {one.id for one in front}
+    best, notations, islands = {one.id for one in front}, history.notations, history.config.islands > 1
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("", "id", *(["island"] if islands else []), "parents", "operator", "block", "outcome"):
         table.add_column(column, no_wrap=column != "outcome")
@@ -154,7 +156,9 @@ def _print_table(shown: Sequence[Child], front: list[Individual], islands: bool)
         blocks = ", ".join(dict.fromkeys(s.address for s in one.steps))
         mark = Text("*" if one.id in best else "", style="bold green")
         island = [] if not islands else ["" if one.id == SEED_ID else str(one.island)]
-        table.add_row(mark, one.id, *island, ", ".join(one.parents), operators, blocks, describe(one))
+        table.add_row(
+            mark, one.id, *island, ", ".join(one.parents), operators, blocks, describe(one, notations)
+        )
     print_table(table)
 
 
@@ -180,5 +184,5 @@ def _print_summary(history: History) -> None:
     prompt, completion = history.tokens()
     if rejected:
         out.print("rejected: " + ", ".join(f"{count} at {stage}" for stage, count in rejected.items()))
-    out.print(f"tokens: {number('', prompt)} read, {number('', completion)} written")
+    out.print(f"tokens: {prompt:,} read, {completion:,} written")
     out.print(history.stopped_because or "not finished; the same `ge evolve` command goes on with it")

@@ -10,6 +10,7 @@ import typer
 from ge_engine.api import open_run
 from ge_engine.cli import options as o
 from ge_engine.cli.summary import print_summary
+from ge_engine.registry import load_registry, trains
 from ge_engine.views.console import err
 from ge_engine.views.live import open_view
 
@@ -33,8 +34,9 @@ def rescore(
     Example: ge rescore runs/demo --seeds 3
     """
     finished = open_run(run)
+    registry = load_registry(plugin or (), no_plugin or ())
     try:
-        with open_view(run, finished.config) as view:
+        with open_view(run, finished.config, trains(registry, finished.config)) as view:
             finished.rescore(
                 seeds,
                 view.observe,

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from rich.text import Text
 
 from ge_engine.ledger.history import History
-from ge_engine.ledger.replicates import Replicates, Spread, mean_text, spreads
+from ge_engine.ledger.replicates import Replicates, Spread, spreads
+from ge_engine.notation import Notation, Notations
 from ge_engine.population import SEED_ID
 from ge_engine.views.console import out, print_table, table_of
 
@@ -17,7 +18,7 @@ HEAD = "trained again with further seeds: mean ± standard deviation; gain on th
 def print_rescored(history: History) -> None:
     """A row per finalist and objective that a training's random seed moves; nothing without rescoring."""
     found = spreads(history)
-    rows = list(_rows(found))
+    rows = list(_rows(found, history.notations))
     if not rows:
         return
     table = table_of("id", "objective", right=("seeds", "validation", "gain", "test", "gain"), after="")
@@ -28,7 +29,7 @@ def print_rescored(history: History) -> None:
     out.print()
 
 
-def _rows(found: Mapping[str, Replicates]) -> Iterator[list[str]]:
+def _rows(found: Mapping[str, Replicates], notations: Notations) -> Iterator[list[str]]:
     moving = {
         name
         for one in found.values()
@@ -40,7 +41,8 @@ def _rows(found: Mapping[str, Replicates]) -> Iterator[list[str]]:
             yield [identity, "", "0", "-", "", "-", "", f"{one.failed} failed"]
         for name in [name for name in one.validation if name in moving]:
             mine, test = one.validation[name], one.test.get(name)
-            cells = [_mean(name, mine), _gain(name, mine), _mean(name, test), _gain(name, test)]
+            how = notations[name]
+            cells = [_mean(how, mine), _gain(how, mine), _mean(how, test), _gain(how, test)]
             yield [identity, name, str(mine.count), *cells, remark(identity, mine, test, one.failed)]
 
 
@@ -55,13 +57,11 @@ def remark(identity: str, validation: Spread, test: Spread | None, failed: int) 
     return "; ".join(parts)
 
 
-def _mean(name: str, spread: Spread | None) -> str:
-    return "-" if spread is None else mean_text(name, spread)
+def _mean(notation: Notation, spread: Spread | None) -> str:
+    return "-" if spread is None else notation.spread(spread.mean, spread.deviation)
 
 
-def _gain(name: str, spread: Spread | None) -> str:
+def _gain(notation: Notation, spread: Spread | None) -> str:
     if spread is None or spread.gain is None:
         return ""
-    scale = 100 if name == "accuracy" else 1
-    text = f"{scale * spread.gain:+.2f}" if name == "accuracy" else f"{spread.gain:+.3g}"
-    return text if spread.gain_deviation is None else f"{text} ± {scale * spread.gain_deviation:.2g}"
+    return notation.gain(spread.gain, spread.gain_deviation)

@@ -27,16 +27,16 @@ def show(
     """
     folder, identity = split_reference(individual)
     with History(folder) as history:
-        one = find_individual(history, identity)
-        out.print(Text.assemble((one.id, "bold"), "  ", describe(one)))
+        one, notations = find_individual(history, identity), history.notations
+        out.print(Text.assemble((one.id, "bold"), "  ", describe(one, notations)))
         if history.config.islands > 1:
             _print_islands(history, one)
         test = history.test_outcomes().get(one.id)
         if test is not None:
-            out.print(Text.assemble("test split  ", describe_outcome(test)))
+            out.print(Text.assemble("test split  ", describe_outcome(test, notations)))
         again = spreads(history).get(one.id)
         if again is not None:
-            out.print(Text(f"further seeds  {plain(again)}"))
+            out.print(Text(f"further seeds  {plain(again, notations)}"))
         _print_making(history, one)
         _print_lineage(history, one)
         for call in history.calls(one.id):

@@ -12,11 +12,11 @@ from ge_engine.changes import diff_genomes
 from ge_engine.cli.changes import print_changes
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
+from ge_engine.notation import Notations
 from ge_engine.outcome import Failed, Scored, fate_of
 from ge_engine.pareto import Direction, dominates, pareto_front
 from ge_engine.population import SEED_ID, Child, Individual, with_genome
 from ge_engine.views.console import out, print_table, program, table_of
-from ge_engine.views.outcomes import number
 
 
 def print_summary(folder: Path) -> None:
@@ -32,7 +32,7 @@ def print_summary(folder: Path) -> None:
             for key, value in history.test_outcomes().items()
             if isinstance(value, Scored)
         }
-        _print_front(seed, front, test, directions)
+        _print_front(seed, front, test, history.notations)
         print_rescored(history)
         _print_checks(history, children)
         out.print(Text(history.stopped_because))
@@ -69,19 +69,20 @@ def _print_front(
     seed: Individual,
     front: list[Individual],
     test: Mapping[str, Mapping[str, float]],
-    directions: Mapping[str, Direction],
+    notations: Notations,
 ) -> None:
     rest = [one for one in front if one.id != SEED_ID]
-    measured = [name for name in directions if _differs(name, front, test)]
-    figures = [column for name in directions for column in (name, "")]
+    measured = [name for name in notations if _differs(name, front, test)]
+    figures = [column for name in notations for column in (name, "")]
     tested = [f"{name}, test" for name in measured]
     table = table_of("Pareto front", right=(*figures, *tested), after="how")
     for one in [seed, *rest]:
         dominated = one.id == SEED_ID and one not in front
         cells: list[str] = []
-        for name in directions:
-            cells += [number(name, one.objectives[name]), "" if one is seed else _change(name, one, seed)]
-        cells += [number(name, test[one.id][name]) if one.id in test else "-" for name in measured]
+        for name, notation in notations.items():
+            old, new = seed.objectives[name], one.objectives[name]
+            cells += [notation.value(new), "" if one is seed else notation.change(old, new)]
+        cells += [notations[name].value(test[one.id][name]) if one.id in test else "-" for name in measured]
         how = "dominated" if dominated else ", ".join(f"{s.operator} of {s.address}" for s in one.steps)
         table.add_row(Text(one.id, style="" if dominated else "bold green"), *cells, how)
     out.print()
@@ -91,13 +92,6 @@ def _print_front(
 
 def _differs(name: str, front: list[Individual], test: Mapping[str, Mapping[str, float]]) -> bool:
     return any(test[one.id].get(name) != one.objectives[name] for one in front if one.id in test)
-
-
-def _change(name: str, one: Individual, seed: Individual) -> str:
-    old, new = seed.objectives[name], one.objectives[name]
-    if name == "accuracy":
-        return f"{100 * (new - old):+.2f}"
-    return f"{100 * (new / old - 1):+.1f} %" if old else ""
 
 
 def _print_checks(history: History, everybody: list[Child]) -> None:

@@ -29,8 +29,10 @@ class Measurement:
 class Objective(ABC):
     """A named figure with a direction.
 
-    `unit` is what it counts in ("s", "bytes"; "" for a share or a number), `format` how a value is written
-    (a format specification of Python's, ".2%"; "" lets the engine choose).
+    `unit` is what it counts in ("s", "bytes"; "" for a share or a number). `format` is how a value is
+    written, the same in every view: of Python's format specifications those such as ".2%", ",.0f" or ".4g";
+    "" lets the engine choose. Differences between shares, whose format ends in "%", are told in percentage
+    points.
     """
 
     name: str

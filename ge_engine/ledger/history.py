@@ -24,6 +24,7 @@ from ge_engine.ledger.records import (
 )
 from ge_engine.ledger.rows import call_from_row, child_from_row
 from ge_engine.ledger.score_key import TEST, VALIDATION, ScoreKey
+from ge_engine.notation import BEFORE, PLAIN, Notation
 from ge_engine.outcome import Outcome, Rejected, Scored
 from ge_engine.population import Child, Direction, Migration
 
@@ -75,6 +76,16 @@ class History(Reader):
             if not set(directions.values()) <= {"min", "max"}:
                 raise ValueError(directions)
         return directions
+
+    @property
+    def notations(self) -> dict[str, Notation]:
+        """How figures of each of the run's objectives are written."""
+        with reading("notation of an objective"):
+            if self._one("SELECT 1 FROM meta WHERE key = 'notations'") is None:
+                return {name: BEFORE.get(name, PLAIN) for name in self.directions}
+            stored = self._meta("notations")
+            found = {name: Notation(**stored[name]) for name in self.directions}
+        return {name: checked(one, f"notation of {name!r}") for name, one in found.items()}
 
     @property
     def stopped_because(self) -> str:

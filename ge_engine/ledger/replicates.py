@@ -10,6 +10,7 @@ from typing import Any
 
 from ge_engine.ledger.history import History
 from ge_engine.ledger.records import outcome_from_json
+from ge_engine.notation import Notations
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.pareto import advantage
 from ge_engine.population import SEED_ID, Direction
@@ -120,7 +121,7 @@ def as_data(one: Replicates) -> dict[str, Any]:
     }
 
 
-def plain(one: Replicates) -> str:
+def plain(one: Replicates, notations: Notations) -> str:
     """One line, of the objectives that the random seed of a training moves."""
     parts = []
     for split, side in (("validation", one.validation), ("test", one.test)):
@@ -128,17 +129,8 @@ def plain(one: Replicates) -> str:
             if spread.deviation is None or spread.deviation > 0:
                 mark = ", gain within the spread" if spread.within else ""
                 mark += ", the run's gain not confirmed" if spread.refuted else ""
-                parts.append(f"{split} {name} {mean_text(name, spread)}{mark}")
+                parts.append(f"{split} {name} {notations[name].spread(spread.mean, spread.deviation)}{mark}")
     return "; ".join(parts)
-
-
-def mean_text(name: str, spread: Spread) -> str:
-    """Mean and standard deviation, of accuracy in percent."""
-    scale, digits, unit = (100, ".2f", " %") if name == "accuracy" else (1, ".4g", "")
-    mean = format(scale * spread.mean, digits)
-    if spread.deviation is None:
-        return mean + unit
-    return f"{mean} ± {scale * spread.deviation:{'.2f' if unit else '.2g'}}{unit}"
 
 
 def _scores(by_seed: Mapping[int, Mapping[str, Outcome]], split: str) -> dict[int, Mapping[str, float]]:

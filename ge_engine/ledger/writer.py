@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from ge_engine.config import RunConfig, config_to_dict
@@ -25,6 +26,7 @@ from ge_engine.ledger.runlock import RunLock
 from ge_engine.ledger.schema import SCHEMA_VERSION, STATEMENTS, TABLES, insert, upgrade
 from ge_engine.ledger.score_key import ScoreKey
 from ge_engine.ledger.versions import Making
+from ge_engine.notation import BEFORE, PLAIN, Notations
 from ge_engine.outcome import Outcome
 from ge_engine.population import Direction, Migration
 
@@ -139,11 +141,15 @@ class Ledger(Memo):
             _begin(db, seed, config)
         self.seed = seed
 
-    def set_config(self, config: RunConfig, directions: Mapping[str, Direction]) -> None:
+    def set_config(
+        self, config: RunConfig, directions: Mapping[str, Direction], notations: Notations = BEFORE
+    ) -> None:
         """What this session runs with."""
+        written = {name: asdict(notations.get(name, PLAIN)) for name in directions}
         with self._transaction() as db:
             _put(db, "meta", {"key": "config", "value": to_json(config_to_dict(config))})
             _put(db, "meta", {"key": "directions", "value": to_json(dict(directions))})
+            _put(db, "meta", {"key": "notations", "value": to_json(written)})
 
     def begin_part(self, making: Making) -> None:
         """What is written after this was made with `making`; where nothing changed, the part goes on."""

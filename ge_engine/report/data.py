@@ -14,6 +14,7 @@ from ge_engine.ledger.history import History
 from ge_engine.ledger.parts import parts_of
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import plain, spreads
+from ge_engine.notation import Notations
 from ge_engine.outcome import Failed, Fate, Outcome, Rejected, Scored, fate_of
 from ge_engine.pareto import Direction, improves, pareto_front
 from ge_engine.places import shown
@@ -89,6 +90,7 @@ class RunData:
     name: str
     seed_name: str
     directions: Mapping[str, Direction]
+    notations: Notations
     rows: tuple[Row, ...]
     checks: tuple[str, ...]
     sources: SourceTable
@@ -124,6 +126,7 @@ def read_run(history: History, checks: Iterable[str]) -> RunData:
         name=history.folder.resolve().name,
         seed_name=Path(history.seed.path).name if history.seed.path else "seed",
         directions=directions,
+        notations=history.notations,
         rows=tuple(_rows(history, list(history.individuals()), directions, sources)),
         checks=tuple(checks),
         sources=sources,
@@ -163,7 +166,7 @@ def _rows(
     best = {one.id for one in pareto_front(with_genome(children), directions)}
     tests = history.test_outcomes()
     several = history.config.islands > 1
-    again = {identity: plain(found) for identity, found in spreads(history).items()}
+    again = {identity: plain(found, history.notations) for identity, found in spreads(history).items()}
     for one in children:
         parents = [known[name] for name in one.parents if name in known]
         stage, reason = _explained(one.outcome)

@@ -1,4 +1,4 @@
-"""A figure with its words, and how names and values are written."""
+"""A figure with its words, and how names are written."""
 
 from __future__ import annotations
 
@@ -17,18 +17,6 @@ class Drawing:
     title: str
     summary: str
     figure: go.Figure
-
-
-def written(name: str, value: float) -> str:
-    """An objective's value as a person reads it."""
-    if name == "accuracy":
-        return f"{100 * value:.2f} %"
-    if float(value).is_integer():
-        return f"{int(value):,}"
-    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
-        if abs(value) >= size:
-            return f"{value / size:.4g}{letter}"
-    return f"{value:.4g}"
 
 
 def short(name: str, most: int = 26) -> str:

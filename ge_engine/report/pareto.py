@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from ge_engine.population import SEED_ID
 from ge_engine.report import counts
 from ge_engine.report.data import Row, RunData
-from ge_engine.report.drawing import Drawing, made_by, written
+from ge_engine.report.drawing import Drawing, made_by
 from ge_engine.report.theme import Axis, axis_of, colour, label
 
 MOST_LABELS = 12
@@ -46,7 +46,7 @@ def pareto(run: RunData) -> Drawing:
     figure.update_layout(height=460, clickmode="event", hovermode="closest")
     front, scored = len(groups["front"]), sum(row.state == "scored" for row in run.rows)
     best = "; ".join(
-        f"best {name} {written(name, row.objectives[name])} by {row.id}"
+        f"best {name} {run.notations[name].value(row.objectives[name])} by {row.id}"
         for name, row in counts.best_values(run).items()
     )
     return Drawing(
@@ -56,7 +56,11 @@ def pareto(run: RunData) -> Drawing:
 
 def axes(run: RunData) -> Mapping[str, Axis]:
     """How each objective is written, for axes that the reader chooses."""
-    return {name: axis_of(name, direction) for name, direction in run.directions.items()}
+    return {name: _axis(run, name) for name in run.directions}
+
+
+def _axis(run: RunData, name: str) -> Axis:
+    return axis_of(name, run.directions[name], run.notations[name])
 
 
 def scale_of(run: RunData, name: str) -> str:
@@ -78,8 +82,8 @@ def _points(
     labelled: bool = False,
 ) -> go.Scatter:
     rows = [run.rows[n] for n in numbers]
-    horizontal = f"{label(x)} %{{x:{axis_of(x, 'min').hover}}}" if x else "generation %{x}"
-    vertical = f"{label(y)} %{{y:{axis_of(y, 'min').hover}}}"
+    horizontal = f"{label(x)} %{{x:{_axis(run, x).hover}}}" if x else "generation %{x}"
+    vertical = f"{label(y)} %{{y:{_axis(run, y).hover}}}"
     return go.Scatter(
         x=[_value(row, x) for row in rows],
         y=[_value(row, y) for row in rows],
@@ -117,7 +121,7 @@ def _set_axis(figure: go.Figure, letter: str, run: RunData, name: str) -> None:
     if not name:
         update(title_text="generation (0: bred from the seed)", dtick=1)
         return
-    axis = axis_of(name, run.directions[name])
+    axis = _axis(run, name)
     scale = scale_of(run, name)
     ticks = {"dtick": "D2"} if scale == "log" else {}
     update(**ticks, title_text=axis.title, tickformat=axis.ticks, type=scale, range=_view(run, name, scale))

@@ -35,6 +35,7 @@ def objectives(run: RunData) -> list[Mapping[str, Any]]:
             "title": axis.title,
             "ticks": axis.ticks,
             "hover": axis.hover,
+            "share": run.notations[name].is_share,
             "scale": scale_of(run, name),
         }
         for name, axis in axes(run).items()

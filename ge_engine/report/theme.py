@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
+from ge_engine.notation import Notation
 from ge_engine.population import Direction
 
 Theme = Literal["light", "dark"]
@@ -40,27 +41,25 @@ class Axis:
     better: Direction
 
 
-_UNITS: Mapping[str, tuple[str, str, str]] = {
-    "accuracy": ("accuracy", ".1~%", ".2%"),
-    "loss": ("validation loss (nats)", "~g", ".4~g"),
-    "parameters": ("parameters", "~s", ","),
-    "flops": ("operations of a forward pass (FLOPs)", "~s", ".4~s"),
-    "latency": ("latency", "~g", ".4~g"),
-    "peak_memory": ("peak memory (bytes)", "~s", ".4~s"),
-    "train_seconds": ("training time (s)", "~g", ".4~g"),
-    "size_on_disk": ("size on disk (bytes)", "~s", ".4~s"),
-}
-
-
 def colour(name: str, theme: Theme = "light") -> str:
     return COLOURS[name][theme == "dark"]
 
 
-def axis_of(objective: str, direction: Direction) -> Axis:
-    """The axis of an objective; one of a plugin gets its own name and plain numbers."""
-    title, ticks, hover = _UNITS.get(objective, (objective, "~s", ".4~s"))
+def axis_of(objective: str, direction: Direction, notation: Notation) -> Axis:
+    """The axis of an objective."""
     better = "higher is better" if direction == "max" else "lower is better"
-    return Axis(f"{label(title)} ({better})", ticks, hover, direction)
+    ticks, hover = _d3(notation)
+    return Axis(f"{label(notation.title(objective))} ({better})", ticks, hover, direction)
+
+
+def _d3(notation: Notation) -> tuple[str, str]:
+    """D3's formats for the ticks of an axis and for one value. Of Python's, those of `notation.FORMAT` are
+    D3's too, but for its "g", which keeps zeros at the end where no "~" forbids it."""
+    if notation.is_share:
+        return ".1~%", notation.format
+    if notation.format.endswith("g"):
+        return "~g", notation.format.replace("g", "~g")
+    return "~s", notation.format or ".4~s"
 
 
 def label(text: str) -> str:

@@ -6,19 +6,21 @@ from ge_engine.ledger.history import History
 from ge_engine.ledger.parts import part_of
 from ge_engine.ledger.replicates import plain, spreads
 from ge_engine.ledger.versions import ENGINE
+from ge_engine.notation import written
 from ge_engine.population import Child
 
 
 def rescored_line(history: History, identity: str) -> str:
     """What training with further random seeds gave; "" without it."""
     found = spreads(history).get(identity)
-    return f"With further seeds: {plain(found)}." if found and plain(found) else ""
+    told = plain(found, history.notations) if found else ""
+    return f"With further seeds: {told}." if told else ""
 
 
 def with_header(source: bytes, one: Child, history: History) -> bytes:
     """A comment after the byte order mark, the interpreter line and the encoding line, where they stand."""
     newline, remark = history.seed.newline, rescored_line(history, one.id)
-    scores = ", ".join(f"{name} {value:g}" for name, value in one.objectives.items())
+    scores = written(one.objectives, history.notations)
     how = "; ".join(f"{s.operator} ({s.intent}) of {s.address}" for s in one.steps)
     lines = [f"# Evolved by {_engine_of(history, one)}: {history.folder.name}:{one.id}"]
     lines += [f"# Parents: {', '.join(one.parents)}. {how}."] if one.parents else []

@@ -25,7 +25,6 @@ from ge_engine.runs.lineage import Origin, origins
 from ge_engine.runs.references import find_individual, require_genome
 from ge_engine.search.rescoring import OwnSettings
 from ge_engine.views import markup
-from ge_engine.views.outcomes import number
 
 
 class Blocks(dict[str, Block]):
@@ -135,7 +134,7 @@ class Run:
         self,
         seeds: int = 3,
         observe: Observe | None = None,
-        evaluator: str = "train",
+        evaluator: str = OwnSettings().evaluator,
         evaluator_argument: str = "",
         sandbox: str = "auto",
         *,
@@ -229,5 +228,8 @@ class Run:
         return markup.table(f"Pareto front of {self.folder}", ("id", *self.directions), self._rows())
 
     def _rows(self) -> list[list[str]]:
-        names = list(self.directions)
-        return [[one.id, *(number(name, one.objectives[name]) for name in names)] for one in self.front]
+        with History(self.folder) as history:
+            how = history.notations.items()
+        return [
+            [one.id, *(notation.value(one.objectives[name]) for name, notation in how)] for one in self.front
+        ]

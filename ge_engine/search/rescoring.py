@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ge_engine.config import RunConfig
@@ -15,7 +15,7 @@ class OwnSettings:
     """What a session decides for itself, and never the run's folder, which may be somebody else's: the
     evaluator with its argument, the sandbox, and trainings at once (None: as the run had them)."""
 
-    evaluator: str = "train"
+    evaluator: str = field(default_factory=lambda: RunConfig().evaluator)
     evaluator_argument: str = ""
     sandbox: str = "auto"
     workers: int | None = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import chain
 
 from ge_engine.config import RunConfig
-from ge_engine.errors import ConfigError
+from ge_engine.errors import ConfigError, PluginError
+from ge_engine.notation import Notation
 from ge_engine.population import Direction
 from ge_engine.registry import Registry, choose
 from ge_engine.search.models import factory_of, shares_of
@@ -57,3 +58,19 @@ def objectives_of(config: RunConfig, registry: Registry) -> dict[str, Direction]
         own = choose(registry.objectives, name, "objective").direction
         directions[name] = "min" if wanted == "min" else "max" if wanted == "max" else own
     return directions
+
+
+def notations_of(config: RunConfig, registry: Registry) -> dict[str, Notation]:
+    """How figures of the chosen objectives are written. Raises PluginError on a format that is none."""
+    return {name: _notation(name, registry) for name in config.objective_names}
+
+
+def _notation(name: str, registry: Registry) -> Notation:
+    objective = registry.objectives[name]
+    try:
+        return Notation(objective.unit, objective.format)
+    except ValueError as error:
+        raise PluginError(
+            f"The objective {name!r} of {registry.blame('ge_objectives', name)} cannot be written: {error}.",
+            "Give it another `format`; with none the engine chooses.",
+        ) from error

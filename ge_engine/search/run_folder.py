@@ -14,6 +14,7 @@ from ge_engine.genome import Seed
 from ge_engine.ledger import History, Ledger, exists
 from ge_engine.ledger.parts import parts_of
 from ge_engine.ledger.versions import Making, differences, made_with, sentence
+from ge_engine.notation import Notations
 from ge_engine.population import Direction
 from ge_engine.registry import Registry
 from ge_engine.search.models import check_models
@@ -35,6 +36,7 @@ def opened_run(
     config: RunConfig,
     registry: Registry,
     directions: Mapping[str, Direction],
+    notations: Notations,
     allow_changes: bool,
 ) -> Iterator[OpenedRun]:
     """The run's ledger, with this session's seed: a path that the ledger names opens no folder. Where no seed
@@ -65,7 +67,7 @@ def opened_run(
                 check_models(config, registry)
             ledger.begin_anew(seed, config)
         ledger.seed = seed
-        ledger.set_config(config, directions)
+        ledger.set_config(config, directions, notations)
         ledger.begin_part(making)
         yield OpenedRun(ledger, differences)
 

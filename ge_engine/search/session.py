@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ge_engine.config import RunConfig
@@ -18,7 +18,7 @@ from ge_engine.registry import Registry, choose
 from ge_engine.search.event_loop import EventLoop
 from ge_engine.search.finalists import Result, all_scored_on_test, result_of
 from ge_engine.search.halving import rungs_of
-from ge_engine.search.resolution import objectives_of, require_names
+from ge_engine.search.resolution import notations_of, objectives_of, require_names
 from ge_engine.search.run_folder import opened_run
 from ge_engine.search.run_state import RunState
 from ge_engine.search.scoring import Scoring
@@ -34,10 +34,10 @@ def opened_session(
 ) -> Iterator[Session]:
     """A session of the run in `folder`. Raises as `loop.run`."""
     require_names(config, registry)
-    directions = objectives_of(config, registry)
+    directions, notations = objectives_of(config, registry), notations_of(config, registry)
     with (
         tracked(config.trackers, folder, observe) as told,
-        opened_run(folder, seed, config, registry, directions, allow_changes) as opened,
+        opened_run(folder, seed, config, registry, directions, notations, allow_changes) as opened,
         Interrupts() as interrupts,
     ):
         termination = StopConditions(config, directions, opened.ledger, interrupts)
@@ -123,7 +123,15 @@ class Session:
             generations=self.config.generations,
             population=self.config.population,
             objectives=dict(self.directions),
+            notations={name: asdict(one) for name, one in self.ledger.notations.items()},
         )
+
+    def chance(self, probe: Probe) -> dict[str, float]:
+        """What guesses reach, by objective: of shares that are to be large, where the model has classes."""
+        if len(probe.output_shape) != 2:
+            return {}
+        shares = (name for name, one in self.ledger.notations.items() if one.is_share)
+        return {name: 1 / probe.output_shape[-1] for name in shares if self.directions[name] == "max"}
 
     def finish(self, state: RunState, stopped: str) -> Result:
         """Record and announce why the run stopped; what it found."""

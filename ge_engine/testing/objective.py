@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ge_engine.contracts import Measurement, Objective
+from ge_engine.notation import Notation
 from ge_engine.testing.watching import assert_is_a_name, no_global_randomness, no_io
 
 CLASSES = 10
@@ -57,7 +58,7 @@ class ObjectiveContract:
     def test_its_unit_and_its_format_can_be_written(self, objective: Objective) -> None:
         value = objective.measure(self.measurement())
         assert isinstance(objective.unit, str)
-        assert format(value, objective.format)
+        assert Notation(objective.unit, objective.format).value(value)
 
     @ANSWERS
     def test_its_error_is_no_negative_number(self, objective: Objective, answers: str) -> None:

@@ -10,6 +10,6 @@ from ge_engine.views.live import View, open_view
 from ge_engine.views.notebook import in_notebook, open_notebook
 
 
-def open_display(folder: Path, config: RunConfig) -> AbstractContextManager[View]:
+def open_display(folder: Path, config: RunConfig, trains: bool) -> AbstractContextManager[View]:
     """A view on the run: one display in a notebook, a live panel on a terminal, lines elsewhere."""
-    return open_notebook(folder, config) if in_notebook() else open_view(folder, config)
+    return (open_notebook if in_notebook() else open_view)(folder, config, trains)

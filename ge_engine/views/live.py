@@ -17,10 +17,11 @@ from rich.text import Text
 
 from ge_engine.config import RunConfig
 from ge_engine.evaluation.sandbox.privileges import root_warning
+from ge_engine.notation import BEFORE, PLAIN, Notations, written
 from ge_engine.places import shown
 from ge_engine.population import SEED_ID
 from ge_engine.views.console import err, table_of
-from ge_engine.views.outcomes import counted, number
+from ge_engine.views.outcomes import counted
 from ge_engine.views.progress import Progress
 
 NEAR_CHANCE = 0.1
@@ -33,9 +34,9 @@ class View(Protocol):
 
 
 @contextmanager
-def open_view(folder: Path, config: RunConfig) -> Iterator[View]:
-    """A live view on standard error while the block runs."""
-    heading = Heading(folder, config)
+def open_view(folder: Path, config: RunConfig, trains: bool = True) -> Iterator[View]:
+    """A live view on standard error while the block runs; `trains`: by the recipe, on the task."""
+    heading = Heading(folder, config, trains)
     if not err.is_terminal:
         yield PlainView(heading)
         return
@@ -47,8 +48,8 @@ def open_view(folder: Path, config: RunConfig) -> Iterator[View]:
 class Heading:
     """The run and its settings, printed before the first event: what was refused has no heading."""
 
-    def __init__(self, folder: Path, config: RunConfig) -> None:
-        self._lines = [heading_line(folder, config), Text(constants(config), style="dim")]
+    def __init__(self, folder: Path, config: RunConfig, trains: bool = True) -> None:
+        self._lines = [heading_line(folder, config, trains), Text(constants(config, trains), style="dim")]
         self._lines += [Text(root_warning(), style="yellow")] if root_warning() else []
 
     def show(self) -> None:
@@ -56,28 +57,27 @@ class Heading:
             err.print(self._lines.pop(0), soft_wrap=not err.is_terminal)
 
 
-def heading_line(folder: Path, config: RunConfig) -> Text:
-    task = f"task {config.task}, " if config.evaluator == "train" else ""
+def heading_line(folder: Path, config: RunConfig, trains: bool = True) -> Text:
+    task = f"task {config.task}, " if trains else ""
     return Text.assemble(
         "run ", (str(folder), "bold"), f", {task}model {', '.join(map(shown, config.models))}"
     )
 
 
-def constants(config: RunConfig) -> str:
+def constants(config: RunConfig, trains: bool = True) -> str:
     """The settings that make a run comparable, in one paragraph."""
     low, high = config.temperature
     least, most = config.reply_tokens
+    scoring = _recipe(config) if trains else f"scored by {config.evaluator_argument or config.evaluator}"
     return (
         f"{counted(config.generations, 'generation')} of {config.population}, p_mating {config.p_mating:g}, "
         f"p_mutation {config.p_mutation:g}, p_eot {config.p_eot:g}, {config.eot_elites} EoT elites, "
         f"{config.elites} elites, {_islands(config)}"
-        f"temperature {low:g} to {high:g}, {least} to {most} tokens per reply, {_scoring(config)}"
+        f"temperature {low:g} to {high:g}, {least} to {most} tokens per reply, {scoring}"
     )
 
 
-def _scoring(config: RunConfig) -> str:
-    if config.evaluator != "train":
-        return f"scored by {config.evaluator_argument or config.evaluator}"
+def _recipe(config: RunConfig) -> str:
     recipe = config.recipe
     return (
         f"{counted(recipe.epochs, 'epoch')}, batch {recipe.batch_size}, "
@@ -93,7 +93,7 @@ def _islands(config: RunConfig) -> str:
     return f"{config.islands} islands, of which {config.migrants} elites each migrate every {every}, "
 
 
-def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
+def line_of(name: str, data: Mapping[str, Any], notations: Notations = BEFORE) -> Text | None:
     """The line that an event is worth, None for those that a person need not see."""
     match name:
         case "run_started":
@@ -102,7 +102,9 @@ def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
             done = counted(data["generations"], "generation")
             return Text(f"{how}, {data['generation']} of {done} done{made}")
         case "seed_scored":
-            return Text(f"  {'seed':8} {_scores(data['objectives'])}").append_text(_remark(data))
+            return Text(f"  {'seed':8} {written(data['objectives'], notations)}").append_text(
+                _remark(data, notations)
+            )
         case "asked":
             known = f", {counted(data['answered'], 'answer')} known" if data["answered"] else ""
             return Text(f"generation {data['generation']}: {counted(data['count'], 'prompt')}{known}")
@@ -113,7 +115,7 @@ def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
         case "retried":
             return Text(f"  {data['individual']:8} again: {data['reason']}", style="yellow")
         case "outcome" if (data["individual"], data["split"]) != (SEED_ID, "validation"):
-            return _outcome_line(data)
+            return _outcome_line(data, notations)
         case "generation_finished":
             front = ", ".join(identity for identity, _ in data["front"])
             counts = f"{data['admitted']} admitted, {data['scored']} scored"
@@ -139,12 +141,16 @@ def line_of(name: str, data: Mapping[str, Any]) -> Text | None:
     return None
 
 
-def _remark(data: Mapping[str, Any]) -> Text:
+def _remark(data: Mapping[str, Any], notations: Notations) -> Text:
     """What to think of a seed that has hardly learnt: its children cannot be told apart."""
-    chance, accuracy = data["chance"], data["objectives"].get("accuracy")
-    if not chance or accuracy is None or accuracy > chance + NEAR_CHANCE * (1 - chance):
+    near = {
+        name: chance
+        for name, chance in data["chance"].items()
+        if data["objectives"][name] <= chance + NEAR_CHANCE * (1 - chance)
+    }
+    if not near:
         return Text()
-    guessed = number("accuracy", chance)
+    guessed = ", ".join(notations.get(name, PLAIN).value(chance) for name, chance in near.items())
     return Text(
         f"\n  the seed has hardly learnt (guesses reach {guessed}), so that its children can hardly be told "
         "apart: train more with --epochs, or differently with --lr and --optimizer",
@@ -152,27 +158,25 @@ def _remark(data: Mapping[str, Any]) -> Text:
     )
 
 
-def _outcome_line(data: Mapping[str, Any]) -> Text:
+def _outcome_line(data: Mapping[str, Any], notations: Notations) -> Text:
     head = f"  {data['individual']:8} "
     split = "" if data["split"] == "validation" else f"{data['split']} "
     if data["kind"] == "scored":
-        return Text(head + split + _scores(data["objectives"]))
+        return Text(head + split + written(data["objectives"], notations))
     return Text(f"{head}{split}failed ({data['kind']}): {data['reason']}", style="red")
-
-
-def _scores(objectives: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {number(name, value)}" for name, value in objectives.items())
 
 
 class PlainView:
     """One line per event."""
 
     def __init__(self, heading: Heading) -> None:
+        self._progress = Progress()
         self._heading = heading
 
     def observe(self, name: str, data: Mapping[str, Any]) -> None:
         self._heading.show()
-        line = line_of(name, data)
+        self._progress.update(name, data)
+        line = line_of(name, data, self._progress.notations)
         if line is not None:
             err.print(line)
 
@@ -187,7 +191,7 @@ class LiveView:
     def observe(self, name: str, data: Mapping[str, Any]) -> None:
         self._heading.show()
         self._progress.update(name, data)
-        line = line_of(name, data)
+        line = line_of(name, data, self._progress.notations)
         if line is not None and name != "asked":
             err.print(line, soft_wrap=False)
 
@@ -226,9 +230,9 @@ def _time(p: Progress) -> str:
 
 
 def _front_table(progress: Progress) -> Table:
-    table = table_of("front", right=progress.directions)
-    for identity, objectives in progress.front[:8]:
-        table.add_row(identity, *(number(name, objectives[name]) for name in progress.directions))
+    table = table_of("front", right=progress.notations)
+    for row in progress.front_rows(8):
+        table.add_row(*row)
     return table
 
 

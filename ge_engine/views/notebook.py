@@ -18,7 +18,6 @@ from ge_engine.config import RunConfig
 from ge_engine.outcome import storable
 from ge_engine.views.live import View, constants, heading_line, line_of, status_rows
 from ge_engine.views.markup import table, text
-from ge_engine.views.outcomes import number
 from ge_engine.views.progress import Progress
 
 PERIOD = 0.5
@@ -41,9 +40,9 @@ def in_notebook() -> bool:
 
 
 @contextmanager
-def open_notebook(folder: Path, config: RunConfig) -> Iterator[View]:
+def open_notebook(folder: Path, config: RunConfig, trains: bool = True) -> Iterator[View]:
     """A display that follows the run while the block runs; none where it ends before the first event."""
-    view = NotebookView(folder, config)
+    view = NotebookView(folder, config, trains)
     done = threading.Event()
     cell = contextvars.copy_context()
     ticker = threading.Thread(target=cell.run, args=(view.follow, done), name="notebook", daemon=True)
@@ -62,8 +61,8 @@ def open_notebook(folder: Path, config: RunConfig) -> Iterator[View]:
 class NotebookView:
     """Takes events in the run's thread, and shows how it stands from another one every half second."""
 
-    def __init__(self, folder: Path, config: RunConfig) -> None:
-        self._heading = (heading_line(folder, config).plain, constants(config))
+    def __init__(self, folder: Path, config: RunConfig, trains: bool = True) -> None:
+        self._heading = (heading_line(folder, config, trains).plain, constants(config, trains))
         self._progress = Progress()
         self._lasting: list[str] = []
         self._news: deque[str] = deque(maxlen=NEWS)
@@ -75,7 +74,7 @@ class NotebookView:
         """Take in an event; the first one opens the display."""
         with self._lock:
             self._progress.update(name, data)
-            line = line_of(name, data)
+            line = line_of(name, data, self._progress.notations)
             if line is not None:
                 (self._lasting if name in LASTING else self._news).append(line.plain)
             if name == "run_finished":
@@ -137,8 +136,5 @@ class NotebookView:
     def _front(self) -> list[list[str]]:
         """The front's table with its head; nothing before there is one."""
         p = self._progress
-        rows = [
-            [identity, *(number(name, objectives[name]) for name in p.directions)]
-            for identity, objectives in p.front[:FRONT]
-        ]
-        return [["id", *p.directions], *rows] if rows else []
+        rows = p.front_rows(FRONT)
+        return [["id", *p.notations], *rows] if rows else []

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ge_engine.notation import Notation
+
 
 @dataclass(slots=True)
 class Progress:
@@ -17,7 +19,7 @@ class Progress:
     first: int = 0
     generation: int = 0
     generations: int = 0
-    directions: dict[str, str] = field(default_factory=dict)
+    notations: dict[str, Notation] = field(default_factory=dict)
     size: int = 0
     asked: int = 0
     answered: int = 0
@@ -37,7 +39,14 @@ class Progress:
     def _run_started(self, data: Mapping[str, Any]) -> None:
         self.first = data["generation"]
         self.generations = data["generations"]
-        self.directions = dict(data["objectives"])
+        self.notations = {name: Notation(**one) for name, one in data["notations"].items()}
+
+    def front_rows(self, most: int) -> list[list[str]]:
+        """Id and figures of the first `most` on the front."""
+        return [
+            [identity, *(one.value(objectives[name]) for name, one in self.notations.items())]
+            for identity, objectives in self.front[:most]
+        ]
 
     def _generation_started(self, data: Mapping[str, Any]) -> None:
         self.generation, self.size = data["generation"], data["size"]

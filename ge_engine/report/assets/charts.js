@@ -127,8 +127,12 @@ function sparse(objective) {
   return objective.scale === "log" ? { dtick: "D2" } : {};
 }
 
-/** The training curve of an individual beside the seed's, one panel for each figure of the curve. */
-function curveSpec(curve, seedCurve, name, outcome, colours) {
+/** Title and format of the figures that training by the recipe gives. */
+const PANELS = { accuracy: ["training accuracy", ".0%"], loss: ["training loss", "~g"], lr: ["learning rate", "~g"] };
+
+/** The training curve of an individual beside the seed's, one panel for each figure of the curve;
+ * `outcomes` are its scores by name, each with its format. */
+function curveSpec(curve, seedCurve, name, outcomes, colours) {
   const varies = (key) => ["loss", "accuracy"].includes(key) || new Set(curve[key]).size > 1;
   const panels = Object.keys(curve).filter((key) => key !== "epoch" && varies(key)).slice(0, 3);
   const last = curve.epoch[curve.epoch.length - 1];
@@ -143,14 +147,14 @@ function curveSpec(curve, seedCurve, name, outcome, colours) {
     });
     if (seedCurve[panel] && name !== "seed") line(seedCurve.epoch, seedCurve[panel], "seed", colours.other, 1.5);
     line(curve.epoch, curve[panel], name, colours.front, 2.5);
-    if (panel === "accuracy" && outcome !== undefined) {
+    if (Object.hasOwn(outcomes, panel)) {
       data.push({
-        type: "scatter", mode: "markers", x: [last], y: [outcome], name: "validation", xaxis: "x" + n, yaxis: "y" + n,
-        marker: { symbol: "diamond-open", size: 11, color: colours.better, line: { width: 2 } }, hovertemplate: "validation: %{y:.2%}<extra></extra>",
+        type: "scatter", mode: "markers", x: [last], y: [outcomes[panel].value], name: "validation", xaxis: "x" + n, yaxis: "y" + n,
+        marker: { symbol: "diamond-open", size: 11, color: colours.better, line: { width: 2 } }, hovertemplate: `validation: %{y:${outcomes[panel].hover}}<extra></extra>`,
       });
     }
-    const title = panel === "accuracy" ? "training accuracy" : panel === "loss" ? "training loss" : panel === "lr" ? "learning rate" : panel;
-    layout["yaxis" + n] = { title: { text: title.replace(/[<>&]/g, "") }, tickformat: panel === "accuracy" ? ".0%" : "~g", nticks: 5 };
+    const [title, ticks] = Object.hasOwn(PANELS, panel) ? PANELS[panel] : [panel, "~g"];
+    layout["yaxis" + n] = { title: { text: title.replace(/[<>&]/g, "") }, tickformat: ticks, nticks: 5 };
     layout["xaxis" + n] = { title: { text: at === panels.length - 1 ? "epoch" : "" }, tickformat: "d", dtick: Math.ceil(curve.epoch.length / 10), tick0: curve.epoch[0], range: [curve.epoch[0] - room, last + room] };
   });
   layout.margin = { l: 62, r: 16, t: 40, b: 44 };

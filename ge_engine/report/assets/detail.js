@@ -28,10 +28,11 @@ function showDetail(page) {
 function drawCurve(page, curve) {
   const element = byId("curve");
   if (!element) return;
-  const { rows } = page.index;
+  const { rows, objectives } = page.index;
   const seedCurve = page.details.rows[0][3];
-  const accuracy = rows.scores.accuracy ? rows.scores.accuracy[page.chosen] : undefined;
-  const spec = curveSpec(curve, seedCurve, rows.id[page.chosen], accuracy, page.index.colours);
+  const scored = objectives.filter(({ name }) => rows.scores[name][page.chosen] !== null);
+  const outcomes = Object.fromEntries(scored.map(({ name, hover }) => [name, { value: rows.scores[name][page.chosen], hover }]));
+  const spec = curveSpec(curve, seedCurve, rows.id[page.chosen], outcomes, page.index.colours);
   element.setAttribute("role", "img");
   element.setAttribute("aria-label", `Training curve of ${rows.id[page.chosen]} over ${curve.epoch.length} epochs`);
   draw(element, spec, page.index);

@@ -3,20 +3,20 @@ const STATES = { scored: "trained and scored", rejected: "rejected", failed: "fa
 /** A value of an objective as a person reads it; `short` where there is little room. */
 function written(objective, value) {
   if (value === null || value === undefined) return "–";
-  if (objective.name === "accuracy") return (100 * value).toFixed(2) + " %";
+  if (objective.share) return (100 * value).toFixed(2) + " %";
   if (Number.isInteger(value)) return value.toLocaleString("en");
   if (Math.abs(value) >= 1e6) return value.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 4 });
   return value && Math.abs(value) < 1e-3 ? value.toExponential(3) : String(Number(value.toPrecision(4)));
 }
 
-/** Change from `old` to `value`: percentage points for accuracy, per cent otherwise; and whether it is better. */
+/** Change from `old` to `value`: percentage points for shares, per cent otherwise; and whether it is better. */
 function change(objective, value, old) {
   if (value === null || old === null || value === undefined || old === undefined) return { text: "", better: 0 };
   const gain = (value - old) * (objective.direction === "max" ? 1 : -1);
   if (!gain) return { text: "same", better: 0 };
   const mark = gain > 0 ? " ✓" : gain < 0 ? " ✗" : "";
   const signed = (number, digits) => (number < 0 ? "−" : "+") + Math.abs(number).toFixed(digits);
-  if (objective.name === "accuracy") return { text: signed(100 * (value - old), 2) + " pp" + mark, better: Math.sign(gain) };
+  if (objective.share) return { text: signed(100 * (value - old), 2) + " pp" + mark, better: Math.sign(gain) };
   if (!old) return { text: "", better: Math.sign(gain) };
   return { text: signed(100 * (value / old - 1), 1) + " %" + mark, better: Math.sign(gain) };
 }

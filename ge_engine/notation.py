@@ -1,0 +1,79 @@
+"""How figures are written: an objective's unit and format, the same in every view."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+FORMAT = re.compile(r"(,?(\.\d{1,2})?[efg%])?")
+"""Of Python's format specifications, those that are as short as a figure should be, and that D3 knows too."""
+SIZES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
+
+
+@dataclass(frozen=True, slots=True)
+class Notation:
+    """`unit` and `format` of an objective; a `format` of "" leaves it to `value`. Raises ValueError on a
+    format that is not of the form `FORMAT`."""
+
+    unit: str = ""
+    format: str = ""
+
+    def __post_init__(self) -> None:
+        if not FORMAT.fullmatch(self.format):
+            raise ValueError(f"{self.format!r} is no format of a figure, such as '.2%' or ',.0f'")
+
+    @property
+    def is_share(self) -> bool:
+        """Whether figures are written in percent, and differences in percentage points."""
+        return self.format.endswith("%")
+
+    def value(self, value: float) -> str:
+        """A figure without its unit. Where the format leaves it open: whole numbers with separators, others
+        with four digits."""
+        if self.format:
+            return format(value, self.format).replace("%", " %")
+        if float(value).is_integer():
+            return f"{int(value):,}"
+        size, letter = next((pair for pair in SIZES if abs(value) >= pair[0]), (1, ""))
+        return f"{value / size:.4g}{letter}"
+
+    def measured(self, value: float) -> str:
+        """A figure with its unit."""
+        return f"{self.value(value)} {self.unit}".rstrip()
+
+    def spread(self, value: float, deviation: float | None) -> str:
+        """ "98.26 ± 0.77 %"; the figure alone where the deviation is not known."""
+        if deviation is None:
+            return self.value(value)
+        if self.is_share:
+            return f"{self.value(value).removesuffix(' %')} ± {self.value(deviation)}"
+        return f"{self.value(value)} ± {deviation:.2g}"
+
+    def gain(self, difference: float, deviation: float | None) -> str:
+        """A difference with its sign, of shares in percentage points."""
+        text = f"{100 * difference:+.2f}" if self.is_share else f"{difference:+.3g}"
+        return text if deviation is None else f"{text} ± {(100 if self.is_share else 1) * deviation:.2g}"
+
+    def change(self, old: float, new: float) -> str:
+        """From `old` to `new`: of shares in percentage points, else in percent of `old`."""
+        if self.is_share:
+            return self.gain(new - old, None)
+        return f"{100 * (new / old - 1):+.1f} %" if old else ""
+
+    def title(self, name: str) -> str:
+        """An objective's name with its unit, for an axis."""
+        return f"{name.replace('_', ' ')} ({self.unit})" if self.unit else name
+
+
+Notations = Mapping[str, Notation]
+PLAIN = Notation()
+BEFORE: Notations = {"accuracy": Notation(format=".2%")}
+"""Those of a run whose ledger holds none: its version knew that accuracy is a share, and nothing else."""
+
+
+def written(objectives: Mapping[str, float], notations: Notations) -> str:
+    """ "accuracy 98.26 %, latency 0.0123 s"."""
+    return ", ".join(
+        f"{name} {notations.get(name, PLAIN).measured(value)}" for name, value in objectives.items()
+    )

@@ -1,0 +1,137 @@
+"""Figures are written by unit and format, which the ledger keeps, and by no objective's name."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import doubles
+import pytest
+from typer.testing import CliRunner
+
+from ge_engine import Run, loop
+from ge_engine.cli.app import app
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Objective
+from ge_engine.errors import PluginError
+from ge_engine.ledger import History
+from ge_engine.notation import BEFORE, PLAIN, Notation
+from ge_engine.outcome import Scored
+from ge_engine.report.data import read_run
+from ge_engine.report.pareto import axes
+from ge_engine.views.live import constants, heading_line, line_of
+
+NAMES = {"accuracy": "recall", "parameters": "heat"}
+
+
+class Renamed(doubles.Instant):
+    """Scores under names that the engine has never heard of."""
+
+    def submit(self, job: Any) -> Any:
+        scores = doubles.figures(job.genome)
+        return doubles._done(Scored({NAMES[name]: value for name, value in scores.items()}))
+
+
+RECALL = doubles.Named("recall", "max", ".1%")
+HEAT = doubles.Named("heat", "min", ".3g", "kelvin")
+
+
+def evolve(folder: Path, *objectives: Objective) -> list[tuple[str, Any]]:
+    """The run's events."""
+    events: list[tuple[str, Any]] = []
+    registry = replace(doubles.registry(), objectives={one.name: one for one in objectives})
+    config = doubles.config(llm="scripted:good", generations=2, objectives=("recall", "heat"))
+    loop.run(doubles.seed(), config, registry, folder, lambda *event: events.append(event))
+    return events
+
+
+def shown(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(one) for one in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_an_objective_of_a_plugin_that_is_written_as_plain_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubles, "Instant", Renamed)
+    folder = tmp_path / "run"
+    events = evolve(folder, RECALL, HEAT)
+    with History(folder) as history:
+        assert history.notations == {"recall": Notation("", ".1%"), "heat": Notation("kelvin", ".3g")}
+        run = read_run(history, ())
+        seed = history.individual("seed")
+    assert seed is not None
+    recall, heat = (seed.objectives[name] for name in ("recall", "heat"))
+    told = f"heat {heat:.3g} kelvin, recall {100 * recall:.1f} %"
+    assert told in shown("show", f"{folder}:seed")
+    assert told in " ".join(shown("log", folder).split())
+    first = Run(folder).front[0].objectives["recall"]
+    assert f"{100 * first:.1f} %" in str(Run(folder))
+    axis = axes(run)["heat"]
+    assert (axis.title, axis.ticks, axis.hover) == ("heat (kelvin) (lower is better)", "~g", ".3~g")
+    assert dict(events)["seed_scored"]["chance"] == {"recall": 0.1}
+    started = dict(events)["run_started"]
+    notations = {name: Notation(**one) for name, one in started["notations"].items()}
+    line = line_of("seed_scored", {"objectives": dict(seed.objectives), "chance": {}}, notations)
+    assert line is not None
+    assert told in line.plain
+
+
+def test_a_format_that_cannot_be_written_and_begins_a_run(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match="cannot be written: '999999999d' is no format"):
+        evolve(tmp_path / "run", doubles.Named("recall", "max", "999999999d"), HEAT)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_share_that_is_to_be_small_and_is_held_against_guesses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubles, "Instant", Renamed)
+    events = evolve(tmp_path / "run", doubles.Named("recall", "min", ".1%"), HEAT)
+    assert dict(events)["seed_scored"]["chance"] == {}
+
+
+def test_an_old_run_whose_accuracy_is_no_share(tmp_path: Path) -> None:
+    config = doubles.config(generations=1)
+    loop.run(doubles.seed(), config, doubles.registry(), tmp_path, lambda *_: None)
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as db, db:
+        db.execute("DELETE FROM meta WHERE key = 'notations'")
+    with History(tmp_path) as history:
+        assert history.notations == {"accuracy": BEFORE["accuracy"], "parameters": PLAIN}
+
+
+@pytest.mark.parametrize(
+    ("notation", "value", "text"),
+    [
+        (Notation("", ".2%"), 0.5, "50.00 %"),
+        (Notation("", ",.0f"), 12345.0, "12,345"),
+        (Notation("s", ".4g"), 0.0123456, "0.01235 s"),
+        (Notation("bytes", ""), 2e9, "2,000,000,000 bytes"),
+        (Notation("bytes", ""), 2.5e9 + 0.5, "2.5B bytes"),
+    ],
+)
+def test_a_figure_that_is_written_otherwise(notation: Notation, value: float, text: str) -> None:
+    assert notation.measured(value) == text
+
+
+def test_differences_of_shares_that_are_not_in_points() -> None:
+    share = Notation("", ".1%")
+    assert (share.change(0.5, 0.625), PLAIN.change(4.0, 5.0), PLAIN.change(0.0, 1.0)) == (
+        "+12.50",
+        "+25.0 %",
+        "",
+    )
+    assert (share.gain(0.01, 0.002), PLAIN.gain(3.0, None)) == ("+1.00 ± 0.2", "+3")
+    assert (share.spread(0.5, 0.01), PLAIN.spread(0.5, None)) == ("50.0 ± 1.0 %", "0.5")
+
+
+def test_a_heading_that_knows_an_evaluator_by_name() -> None:
+    config = RunConfig(evaluator="of a plugin")
+    assert f"task {config.task}" in heading_line(Path("run"), config, trains=True).plain
+    assert "task" not in heading_line(Path("run"), config, trains=False).plain
+    assert f"{config.recipe.epochs} epoch" in constants(config, trains=True)
+    assert "scored by of a plugin" in constants(config, trains=False)
