@@ -34,7 +34,7 @@ def spawned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainEvaluatio
 
 
 def ended(evaluation: TrainEvaluation, candidate: Genome, seconds: float) -> WorkerReport | Failed:
-    spec = evaluation._spec("train", candidate, 0, "validation", seconds)
+    spec = evaluation._spec("train", candidate, timeout=seconds)
     return report_of(evaluation.executor.submit(spec).result(120), spec, Kills())
 
 
@@ -113,7 +113,7 @@ def test_a_spawned_process_that_the_system_refuses(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_process_that_never_began_counted_against_its_candidate(spawned: TrainEvaluation) -> None:
-    spec = spawned._spec("train", genome(), 0, "validation", 1.0)
+    spec = spawned._spec("train", genome(), timeout=1.0)
     outcome = report_of(WorkerExit(-9, "spawn: it did not begin within 120 s", b"", ""), spec, Kills())
     assert isinstance(outcome, Failed)
     assert outcome.fault == "infrastructure"
