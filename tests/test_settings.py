@@ -22,13 +22,24 @@ ROOT = Path(__file__).resolve().parent.parent
 OLD = ROOT / "tests" / "ledgers" / "version_0_1_0"
 ADDED = '    patience: int = setting(3, "Weeks to wait.", SEARCH, at_least(1), changeable=True)\n'
 EDITED = """
-import importlib.util, sys, types
+import importlib.machinery, sys
 from pathlib import Path
-name, line = "ge_engine.config.run_config", sys.argv[1]
-spec = importlib.util.find_spec(name)
-before, fields, after = Path(spec.origin).read_text().partition("    generations: int = setting(")
-module = sys.modules[name] = types.ModuleType(name)
-exec(compile(before + line + fields + after, spec.origin, "exec"), vars(module))
+
+class Added(importlib.machinery.SourceFileLoader):
+    def get_code(self, name):
+        before, fields, after = Path(self.path).read_text().partition("    generations: int = setting(")
+        assert fields
+        return compile(before + sys.argv[1] + fields + after, self.path, "exec")
+
+class Finder(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        spec = super().find_spec(name, path, target)
+        if name == "ge_engine.config.run_config":
+            spec.loader = Added(name, spec.origin)
+        return spec
+
+sys.meta_path.insert(0, Finder)
 """
 SEEN = """
 import io, json, contextlib
