@@ -14,10 +14,9 @@ from typing import Any
 import doubles
 import pytest
 
-from ge_engine import ledger as ledger_room
 from ge_engine import loop
 from ge_engine.errors import LedgerError
-from ge_engine.ledger import Ledger
+from ge_engine.ledger import Ledger, writer
 from ge_engine.ledger.history import History
 from ge_engine.runs.audit import check
 
@@ -60,7 +59,7 @@ def stopping(event: str, number: int) -> Any:
 def test_a_clock_that_jumps(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Back to 1970, on to 2100, and back in the middle of a generation and between two sessions."""
     jumps = itertools.cycle([0.0, 4.1e9, -5.0, 1e6])
-    monkeypatch.setattr(ledger_room.time, "time", lambda: next(jumps))
+    monkeypatch.setattr(writer.time, "time", lambda: next(jumps))
     with pytest.raises(Stop):
         run(tmp_path / "run", stopping("outcome", 9))
     run(tmp_path / "run")

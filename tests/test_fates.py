@@ -18,7 +18,7 @@ from ge_engine.contracts import Job
 from ge_engine.ledger import History
 from ge_engine.outcome import STAGES, Outcome, Rejected
 from ge_engine.population import SEED_ID
-from ge_engine.report.counts import ladder, ladder_order
+from ge_engine.report.counts import check_order, check_pipeline
 from ge_engine.report.data import read_run
 
 GIVEN = {
@@ -56,13 +56,13 @@ def test_a_child_that_breaks_a_constraint_counted_as_another_in_one_of_the_count
         children = [one for one in history.individuals() if one.id != SEED_ID]
         rejected = Counter(one.outcome.stage for one in children if isinstance(one.outcome, Rejected))
         assert history.rejections() == rejected
-        order = ladder_order(registry.checks.values())
-        rungs = {rung.name: rung.lost for rung in ladder(read_run(history, order))}
+        order = check_order(registry.checks.values())
+        lost = {step.name: step.lost for step in check_pipeline(read_run(history, order))}
     assert rejected["constraint"] > 1
-    assert {name: rungs[name] for name in rejected} == rejected
-    assert list(rungs).index("constraint") == list(rungs).index("trained and scored") - 1
+    assert {name: lost[name] for name in rejected} == rejected
+    assert list(lost).index("constraint") == list(lost).index("trained and scored") - 1
     failed = len(children) - rejected.total() - sum(one.scored for one in children)
-    assert rungs["trained and scored"] == failed
+    assert lost["trained and scored"] == failed
     print_summary(tmp_path)
     said = " ".join(capsys.readouterr().out.split())
     assert f"{rejected['constraint']} rejected at constraint" in said
