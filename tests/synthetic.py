@@ -19,10 +19,12 @@ from ge_engine.genome import Genome, Seed
 from ge_engine.ledger import ChildRecord, Ledger
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.score_key import TEST, VALIDATION
+from ge_engine.notation import Notation
 from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.pareto import Direction, losses, non_dominated
 from ge_engine.population import SEED_ID, Individual, Step, individual_id
 from ge_engine.source.segments import Segment
+from ge_plugins.objectives import ge_objectives
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "exquisitenet_v2.py"
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\"><b>bold</b>&amp;${1+1}\u2028</style><!--"
@@ -40,6 +42,7 @@ REASONS = {
     "gradient": "no gradient reaches 3 parameters that had one in the seed",
 }
 INTENTS = ("hyperparameters", "uncommon-hyperparameters", "complex", "reduce", "uncommon", "significant")
+NOTATIONS = {one.name: Notation(one.unit, one.format) for one in ge_objectives()}
 PERSONAS = ("none", "expert", "eccentric", "innovator")
 
 
@@ -154,7 +157,7 @@ def generations(
     count = -(-children // size)
     config = config_from_dict({"population": size, "generations": count, "objectives": list(objectives)})
     with Ledger.create(folder, seed, config) as ledger:
-        ledger.set_config(config, {name: DIRECTIONS[name] for name in objectives})
+        ledger.set_config(config, {name: DIRECTIONS[name] for name in objectives}, NOTATIONS)
         writer = Writer(ledger, seed, objectives, random.Random(7), size)
         writer.write_seed()
         for generation in range(count):
