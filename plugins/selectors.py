@@ -104,15 +104,17 @@ class Spea2(Selector):
         directions: Mapping[str, Direction],
         rng: random.Random,  # noqa: ARG002 (part of the contract)
     ) -> list[Individual]:
-        points = scaled(finite_losses(individuals, directions))
+        points = finite_losses(individuals, directions)
         if k >= len(points):
             return list(individuals)
-        return [individuals[index] for index in environmental_selection(points, max(k, 0))]
+        kept = environmental_selection(scaled(points), max(k, 0), strengths(points))
+        return [individuals[index] for index in kept]
 
 
-def environmental_selection(points: Sequence[Point], k: int) -> list[int]:
-    """Indices, rising, of the `k` points (less is better, scaled) that SPEA-2 keeps."""
-    raw = strengths(points)
+def environmental_selection(points: Sequence[Point], k: int, raw: Sequence[float] | None = None) -> list[int]:
+    """Indices, rising, of the `k` points (less is better, scaled) that SPEA-2 keeps. `raw` is the fitness of
+    the points before they were scaled, which can make a dominated one equal to what dominates it."""
+    raw = strengths(points) if raw is None else raw
     front = [index for index, value in enumerate(raw) if value == 0]
     if len(front) == k or k == 0:
         return front if k else []

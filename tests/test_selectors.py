@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ge_engine.contracts import Direction, Individual
@@ -156,6 +156,7 @@ def test_a_truncation_that_is_not_by_nearest_neighbours(xs: list[float], data: s
             assert mine[0] <= theirs[0] + 1e-12
 
 
+@example([(0.0, 0.0), (0.0, 2.2981317602611457e-49), (1.0, -1.0)], 2)
 @given(POINTS, st.integers(0, 30))
 def test_elites_that_lose_the_front(points: list[tuple[float, float]], k: int) -> None:
     everybody = population(points)
