@@ -168,7 +168,6 @@ class Bench:
         operator = self.registry.operators[names[number % len(names)]]
         parents = tuple(rng.sample(self.pool, 2))
         genome = parents[0].genome if operator.name == "mating" or rng.random() < 0.5 else self.seed
-        assert genome is not None
         context = Context(
             genome,
             genome.evolvable,

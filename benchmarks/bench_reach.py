@@ -152,7 +152,6 @@ def measured(history: History, slots: int) -> Reach:
 
 
 def _probe(history: History, one: Individual) -> Probe:
-    assert one.genome is not None
     probe = history.probe(one.genome.digest)
     assert probe is not None
     return probe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -105,6 +106,16 @@ def test_a_setting_that_takes_more_than_one_edit(tmp_path: Path) -> None:
     assert docs == [
         "| `patience` | `--patience` | `int` | `3` |  |  | Weeks to wait. It must be 1 or more. |"
     ]
+
+
+def test_an_old_flag_that_a_message_or_a_page_still_names() -> None:
+    old = re.compile(r"(?<![\w-])(" + "|".join(RENAMED) + r")(?![\w-]| \{seed\})")
+    files = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    files += [
+        file for folder in ("ge_engine", "plugins", "grammars") for file in (ROOT / folder).rglob("*.py")
+    ]
+    named = {file.name for file in files if old.search(file.read_text("utf-8"))}
+    assert named == {"options.py", "CHANGELOG.md"}
 
 
 def test_a_flag_that_stands_for_two_settings() -> None:

@@ -99,7 +99,7 @@ class Evaluator(ABC):
     takes_epochs: bool = False
     takes_task: bool = False
     advice: str = (
-        "Fix what scores it (--command or --evaluator), or change --timeout, --objective or --constraint."
+        "Fix what scores it (--command or --evaluator), or change --timeout, --objectives or --constraints."
     )
 
     def described(self, argument: str) -> tuple[str, str]:  # noqa: ARG002
