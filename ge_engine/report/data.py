@@ -166,7 +166,8 @@ def _rows(
     best = {one.id for one in pareto_front(with_genome(children), directions)}
     tests = history.test_outcomes()
     several = history.config.islands > 1
-    again = {identity: plain(found, history.notations) for identity, found in spreads(history).items()}
+    notations = history.notations
+    again = {identity: plain(found, notations) for identity, found in spreads(history).items()}
     for one in children:
         parents = [known[name] for name in one.parents if name in known]
         stage, reason = _explained(one.outcome)
