@@ -166,32 +166,33 @@ def _outcome_line(data: Mapping[str, Any], notations: Notations) -> Text:
     return Text(f"{head}{split}failed ({data['kind']}): {data['reason']}", style="red")
 
 
-class PlainView:
-    """One line per event."""
+class _View:
+    """What both views do with an event before they show it."""
 
     def __init__(self, heading: Heading) -> None:
         self._progress = Progress()
         self._heading = heading
 
-    def observe(self, name: str, data: Mapping[str, Any]) -> None:
+    def _line(self, name: str, data: Mapping[str, Any]) -> Text | None:
         self._heading.show()
         self._progress.update(name, data)
-        line = line_of(name, data, self._progress.notations)
+        return line_of(name, data, self._progress.notations)
+
+
+class PlainView(_View):
+    """One line per event."""
+
+    def observe(self, name: str, data: Mapping[str, Any]) -> None:
+        line = self._line(name, data)
         if line is not None:
             err.print(line)
 
 
-class LiveView:
+class LiveView(_View):
     """A panel with generation, replies, checks, trainings, front and time left; news scroll above it."""
 
-    def __init__(self, heading: Heading) -> None:
-        self._progress = Progress()
-        self._heading = heading
-
     def observe(self, name: str, data: Mapping[str, Any]) -> None:
-        self._heading.show()
-        self._progress.update(name, data)
-        line = line_of(name, data, self._progress.notations)
+        line = self._line(name, data)
         if line is not None and name != "asked":
             err.print(line, soft_wrap=False)
 
