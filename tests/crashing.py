@@ -25,6 +25,7 @@ import doubles
 from ge_engine import loop
 from ge_engine.config import RunConfig
 from ge_engine.ledger.history import History
+from tests.patience import PATIENT
 
 HERE = Path(__file__).resolve().parent
 SIZE = 20
@@ -98,7 +99,7 @@ def campaign(folder: Path, moments: int, children: int, seed: int, **changes: An
             process.wait()
         kills += process.returncode == -signal.SIGKILL
     with _start(folder / "killed", children, changes) as finish:
-        if finish.wait(timeout=600):
+        if finish.wait(PATIENT):
             raise AssertionError("the resumed run did not end well")
     with History(folder / "killed") as killed, History(folder / "whole") as whole:
         return Campaign(kills, sessions + 1, killed.content(), whole.content())

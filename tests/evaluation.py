@@ -24,6 +24,7 @@ from ge_engine.evaluation.train_evaluation import TrainEvaluation, open_training
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Outcome
 from ge_plugins.objectives import ge_objectives
+from tests.patience import PATIENT
 
 CLASSES = 4
 SIZE = 16
@@ -130,7 +131,7 @@ def shop(
 
 
 def outcome_of(evaluation: TrainEvaluation, candidate: Genome, key: str = "x", rng_seed: int = 0) -> Outcome:
-    return evaluation.submit(Job(key, candidate, rng_seed)).result(timeout=120)
+    return evaluation.submit(Job(key, candidate, rng_seed)).result(PATIENT)
 
 
 def probe_here(text: str, entry: str = "Net()", findings: ProbeFindings | None = None) -> ProbeFindings:

@@ -20,6 +20,7 @@ from ge_engine.search.resolution import objectives_of
 from ge_plugins.evaluators import ge_evaluators
 from ge_plugins.objectives import ge_objectives
 from tests.evaluation import genome
+from tests.patience import PATIENT
 
 EVALUATORS = {evaluator.name: evaluator for evaluator in ge_evaluators()}
 SCRIPT = """\
@@ -68,7 +69,7 @@ def with_class(name: str) -> Genome:
 
 
 def result(evaluation: CommandEvaluation, one: Genome) -> Outcome:
-    return evaluation.submit(Job("x", one, 7, "test")).result(60)
+    return evaluation.submit(Job("x", one, 7, "test")).result(PATIENT)
 
 
 def test_a_program_whose_answer_is_lost(tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from ge_engine.evaluation.sandbox.process_tree import descendants
 from ge_engine.outcome import Scored
 from tests.evaluation import genome, outcome_of, shop
 from tests.hostile.modes import MODES, confined_by
+from tests.patience import PATIENT
 from tests.test_command import opened, result
 
 IN_FORCE = confinement.in_force()
@@ -101,7 +102,7 @@ def test_a_candidate_that_is_not_alone(mode: str, tmp_path: Path) -> None:
     """In a namespace it is the second process, and knows no parent."""
     tell = "raise ValueError(f'{os.getpid()} {os.getppid()}')"
     with confined_by(mode) as sandbox, shop(tmp_path, sandbox=sandbox, workers=1) as evaluation:
-        reason = str(evaluation.probe(genome(top="import os", forward=tell)).result(60).error)
+        reason = str(evaluation.probe(genome(top="import os", forward=tell)).result(PATIENT).error)
     if mode == "landlock" and "processes" in IN_FORCE:
         assert "2 0" in reason
     elif mode != "bwrap":
@@ -115,7 +116,7 @@ def settled(word: str) -> subprocess.Popen[str]:
 def test_an_end_that_is_told_as_another() -> None:
     """The process that waits for the first one of a namespace ends as that one does."""
     with settled("exit") as outer:
-        said = outer.communicate(timeout=30)[0].split()
+        said = outer.communicate(timeout=PATIENT)[0].split()
     assert outer.returncode == 7
     assert said[0] == str("processes" in IN_FORCE)
     assert (said[1] == "1") == (said[2] == "0") == ("processes" in IN_FORCE)
@@ -127,8 +128,8 @@ def test_a_process_that_outlives_the_one_that_waits_for_it() -> None:
         said = outer.stdout.readline().split()
         inner = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
         outer.kill()
-        outer.wait(20)
-        deadline = time.monotonic() + 20
+        outer.wait(PATIENT)
+        deadline = time.monotonic() + PATIENT
         while any(Path("/proc", pid).exists() for pid in inner) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert len(inner) == (said[0] == "True")
@@ -138,7 +139,7 @@ def test_a_process_that_outlives_the_one_that_waits_for_it() -> None:
 def test_a_crowd_that_is_counted_wrong() -> None:
     command = ["sh", "-c", "sleep 60 & setsid sh -c 'sleep 60 & sleep 60 & wait' & wait"]
     with subprocess.Popen(command, start_new_session=True) as shell:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENT
         while descendants([shell.pid]) < 4 and time.monotonic() < deadline:
             time.sleep(0.02)
         assert descendants([shell.pid]) == 4

@@ -14,6 +14,7 @@ from ge_engine.evaluation.command import open_command
 from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.outcome import Rejected, Scored
 from tests.evaluation import NET_PARAMETERS, genome, outcome_of, shop
+from tests.patience import PATIENT
 
 
 def test_a_constraint_on_a_score_judged_before_training() -> None:
@@ -36,7 +37,7 @@ def test_a_program_that_no_constraint_binds(tmp_path: Path) -> None:
     for words, wanted in ((["x"] * 3, Scored({"parameters": 4.0})), (["x"] * 5, Rejected)):
         arguments = [sys.executable, "-c", answer, *words]
         with open_command(genome(), config, arguments, ["parameters"], tmp_path) as evaluation:
-            outcome = evaluation.submit(Job("x", genome(), 0)).result(30)
+            outcome = evaluation.submit(Job("x", genome(), 0)).result(PATIENT)
         assert outcome == wanted or (isinstance(outcome, Rejected) and wanted is Rejected)
     with pytest.raises(ConfigError, match="flops"):
         parse_constraints(["flops<3"], ["accuracy"], early=())

@@ -13,6 +13,8 @@ import crashing
 import pytest
 from doubles import STUCK
 
+from tests.patience import PATIENT
+
 
 def test_a_killed_run_that_ends_differently(tmp_path: Path) -> None:
     result = crashing.campaign(tmp_path, moments=10, children=200, seed=1)
@@ -48,7 +50,7 @@ def test_a_first_interrupt_that_loses_what_is_in_flight(tmp_path: Path, number: 
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(number)
-        output, errors = process.communicate(timeout=300)
+        output, errors = process.communicate(timeout=PATIENT)
     assert process.returncode == 0, errors
     assert output.decode().strip() == f"interrupted by {number.name}"
     database = sqlite3.connect(tmp_path / "run" / "ledger.sqlite")

@@ -16,6 +16,7 @@ from ge_engine.errors import ConfigError
 from ge_engine.evaluation.devices import Placement, cores, placement_of
 from ge_engine.outcome import Failed, Outcome
 from tests.evaluation import genome, shop
+from tests.patience import PATIENT
 
 Gpus = Callable[[int], None]
 
@@ -97,7 +98,7 @@ def meet(tmp_path: Path, candidates: int, processes: int) -> list[str]:
             shopped.submit(Job(f"c{number}", genome(top=f"{top}\nnumber = {number}", forward=forward), 0))
             for number in range(candidates)
         ]
-        wait(waiting, timeout=60)
+        wait(waiting, timeout=PATIENT)
         return devices_seen([one.result() for one in waiting])
 
 

@@ -22,6 +22,8 @@ from typing import Any
 import pytest
 from servers import served
 
+from tests.patience import PATIENT
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -90,7 +92,7 @@ def carry_out(steps: list[Step], folder: Path, url: str) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=PATIENT,
         )
         allowed = {0, DIFFERS} if step.text.startswith("ge diff ") else {0}
         assert ended.returncode in allowed, f"$ {step.text}\n{ended.stdout}{ended.stderr}"

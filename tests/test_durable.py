@@ -19,6 +19,7 @@ from ge_engine.errors import LedgerError
 from ge_engine.ledger import Ledger, writer
 from ge_engine.ledger.history import History
 from ge_engine.runs.audit import check
+from tests.patience import PATIENT
 
 REGISTRY = doubles.registry()
 SETTINGS: dict[str, Any] = {"generations": 3, "population": 10, "repairs": 1}
@@ -165,7 +166,7 @@ def test_a_lock_that_is_let_go_in_time_and_ends_the_run(whole: Path, tmp_path: P
 
             freed.append(threading.Thread(target=hold))
             freed[0].start()
-            taken.wait(10)
+            taken.wait(PATIENT)
 
     run(tmp_path / "run", lock)
     freed[0].join()

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 from ge_engine.llm import embedded
+from tests.patience import PATIENT
 
 WEIGHTS = b"GGUF stand-in of a few bytes"
 FETCH = """
@@ -60,7 +61,7 @@ def test_two_processes_that_fetch_at_once_download_once_and_both_have_it(tmp_pat
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    ends = [process.communicate(timeout=600) for process in both]
+    ends = [process.communicate(timeout=PATIENT) for process in both]
     said = "".join(errors for _, errors in ends)
     assert [process.returncode for process in both] == [0, 0], said
     folder = cache / embedded.FOLDER

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENT
+
 PLAIN = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"
 SETTINGS = (
     "--generations",
@@ -26,7 +28,7 @@ SETTINGS = (
 
 def ge(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ge_engine.cli", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENT)
     assert "Traceback" not in done.stderr
     return done
 

@@ -30,6 +30,7 @@ from ge_engine.genome import Seed
 from ge_engine.outcome import Failed, Scored
 from ge_engine.registry import load_registry
 from tests.evaluation import shop
+from tests.patience import PATIENT
 
 SEED = Path(__file__).parent.parent / "examples" / "plain_cnn.py"
 
@@ -89,7 +90,7 @@ def digits(tmp_path: Path, kind: Callable[..., Elsewhere]) -> Scored | Failed:
     seed = Seed.load(SEED).genome
     executor = partial(kind, tmp_path / "elsewhere")
     with shop(tmp_path, seed, task, executor, recipe=recipe, timeout=60.0) as evaluation:
-        outcome = evaluation.submit(Job("seed", seed, 0)).result(timeout=120)
+        outcome = evaluation.submit(Job("seed", seed, 0)).result(PATIENT)
     assert isinstance(outcome, Scored | Failed)
     return outcome
 

@@ -32,6 +32,7 @@ from ge_engine.search.halving import Halving, rungs_of, survivors
 from ge_engine.search.scoring import Scoring
 from ge_plugins.evaluators import CommandEvaluator
 from tests.evaluation import data, genome, shop, source
+from tests.patience import PATIENT
 
 POINTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=14)
 
@@ -238,11 +239,11 @@ def test_a_command_that_gets_the_whole_budget_at_each_stage(tmp_path: Path) -> N
 def test_a_training_in_stages_that_scores_otherwise_or_leaves_files(tmp_path: Path) -> None:
     candidate = genome(source(forward="x = x + 0.1 * torch.rand_like(x) if self.training else x"))
     with shop(tmp_path, dataset=data(train=96), halving=True, recipe={"epochs": 3, "ema": 0.9}) as opened:
-        whole = opened.submit(Job("x", candidate, 5)).result(60)
-        first = opened.submit(Job("x", candidate, 5, epochs=1)).result(60)
+        whole = opened.submit(Job("x", candidate, 5)).result(PATIENT)
+        first = opened.submit(Job("x", candidate, 5, epochs=1)).result(PATIENT)
         kept = list((tmp_path / "checkpoints").iterdir())
-        second = opened.submit(Job("x", candidate, 5, epochs=2)).result(60)
-        last = opened.submit(Job("x", candidate, 5)).result(60)
+        second = opened.submit(Job("x", candidate, 5, epochs=2)).result(PATIENT)
+        last = opened.submit(Job("x", candidate, 5)).result(PATIENT)
         assert isinstance(whole, Scored)
         assert isinstance(first, Scored)
         assert isinstance(second, Scored)

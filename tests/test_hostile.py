@@ -20,6 +20,7 @@ from tests.evaluation import data, genome, shop
 from tests.hostile import ALL, files
 from tests.hostile.candidates import Hostile
 from tests.hostile.modes import MODES, confined_by
+from tests.patience import PATIENT
 
 TIMEOUT = 9.0
 NAP = "86399"
@@ -59,9 +60,9 @@ def trained(folders: pytest.TempPathFactory, mode: str) -> dict[str, Outcome]:
         with shop(scratch, timeout=TIMEOUT, workers=6, sandbox=sandbox) as evaluation:
             before = evaluation.submit(Job("before", genome(), 0))
             futures = {name: evaluation.submit(Job(name, one, 0)) for name, one in jobs.items()}
-            outcomes = {name: future.result(timeout=600) for name, future in futures.items()}
+            outcomes = {name: future.result(PATIENT) for name, future in futures.items()}
             after = evaluation.submit(Job("after", genome(forward="y = 1"), 0))
-            outcomes |= {"before": before.result(60), "after": after.result(60)}
+            outcomes |= {"before": before.result(PATIENT), "after": after.result(PATIENT)}
             outcomes["folders"] = Scored({"left": float(len(os.listdir(scratch / "jobs")))})
         outcomes["naps"] = Scored({"left": float(sleepers())})
         for one in (server, datagrams):
@@ -116,7 +117,7 @@ def built(one: Hostile, places: dict[str, str]):  # type: ignore[no-untyped-def]
 
 
 def sleepers() -> int:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENT
     while time.monotonic() < deadline:
         listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
         if not (count := sum(line.strip() == f"sleep {NAP}" for line in listed.splitlines())):

@@ -24,6 +24,7 @@ from ge_engine.ledger.replicates import replicates
 from ge_engine.outcome import Outcome
 from ge_engine.search.rescoring import OwnSettings
 from tests.evaluation import genome, shop
+from tests.patience import PATIENT
 
 
 class Turnstile:
@@ -175,5 +176,5 @@ def test_a_training_that_runs_given_up_as_one_that_waits(tmp_path: Path) -> None
             time.sleep(0.005)
         assert not first.cancel()
         assert second.cancel()
-        assert first.result(60).status == 0
+        assert first.result(PATIENT).status == 0
         assert second.cancelled()

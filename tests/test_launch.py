@@ -14,6 +14,7 @@ from ge_engine.config import load_config
 from ge_engine.launch import train_file
 from ge_plugins.tasks import Folder
 from tests.evaluation import data, source
+from tests.patience import PATIENT
 
 PLAIN = source().replace("self.norm = nn.BatchNorm2d(channels)", "self.norm = nn.Identity()")
 
@@ -48,7 +49,7 @@ def test_two_processes_that_score_otherwise_than_one(images: Path, tmp_path: Pat
         "16",
     ]
     alone = train_file(file, config, Folder().load(str(images), config), "test")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENT, check=False)
     assert done.returncode == 0, done.stderr
     together = json.loads(done.stdout.strip().splitlines()[-1])
     assert (together["processes"], together["images"], alone["images"]) == (2, 97, 97)

@@ -24,6 +24,7 @@ from ge_engine.ledger.score_key import VALIDATION, ScoreKey
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.patch import Patch, apply
 from ge_engine.population import ChildWithoutGenome, Individual, Step, with_genome
+from tests.patience import PATIENT
 
 SEED = doubles.seed()
 
@@ -309,7 +310,7 @@ def test_a_second_writer_in_another_process(ledger: Ledger, folder: Path) -> Non
 
 def sleep(ready: multiprocessing.synchronize.Event, done: multiprocessing.synchronize.Event) -> None:
     ready.set()
-    done.wait(30)
+    done.wait(PATIENT)
 
 
 def test_a_lock_that_a_forked_child_keeps(folder: Path) -> None:
@@ -319,7 +320,7 @@ def test_a_lock_that_a_forked_child_keeps(folder: Path) -> None:
     process = context.Process(target=sleep, args=(ready, done))
     process.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(PATIENT)
         ledger.close()
         Ledger.open(folder).close()
     finally:

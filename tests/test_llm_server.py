@@ -28,6 +28,7 @@ from ge_engine.llm import server
 from ge_engine.llm.embedded import embedded_model
 from ge_engine.llm.forms import FORMS
 from ge_engine.llm.server import ServerLimits, ServerModel, check_server, open_server
+from tests import patience as waiting
 
 KEY = "sk-very-secret-0123456789"
 PATIENT = ServerLimits(parallel=4, deadline=300, attempt=60, pause=0.05)
@@ -248,7 +249,7 @@ def real_server() -> Iterator[str]:
 
 
 def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
-    until = time.monotonic() + 120
+    until = time.monotonic() + waiting.PATIENT
     while time.monotonic() < until:
         assert server.poll() is None, "the server ended before it answered"
         try:

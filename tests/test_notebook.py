@@ -18,6 +18,7 @@ from ge_engine.api import Run, blocks, open_run
 from ge_engine.config import RunConfig
 from ge_engine.population import pareto_front
 from ge_engine.views.notebook import NotebookView
+from tests.patience import PATIENT
 
 TESTS = Path(__file__).resolve().parent
 PLAIN = TESTS.parent / "examples" / "plain_cnn.py"
@@ -68,7 +69,7 @@ class Executed:
         )
         client = Watched(
             self.notebook,
-            timeout=60,
+            timeout=PATIENT,
             kernel_name="python3",
             allow_errors=True,
             resources={"metadata": {"path": str(folder)}},

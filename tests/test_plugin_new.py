@@ -13,6 +13,7 @@ import pytest
 from ge_engine.errors import ConfigError
 from ge_engine.registry import load_registry
 from ge_engine.scaffold import module_of, write_plugin
+from tests.patience import PATIENT
 
 ROOT = Path(__file__).resolve().parent.parent
 REGISTRY = load_registry()
@@ -27,7 +28,7 @@ def shell(*command: str | Path, cwd: Path, path: Path | None = None) -> str:
         env=env,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENT,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout + ended.stderr

@@ -20,6 +20,7 @@ from ge_engine.evaluation.setup import chosen_sandbox
 from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.outcome import Failed, Scored
 from tests.evaluation import genome, outcome_of, shop, source
+from tests.patience import PATIENT
 
 PLAIN = {"norm = nn.BatchNorm2d(channels)": "norm = nn.Identity()"}
 TOGETHER = {"processes_per_candidate": 2, "workers": 1, "recipe": {"epochs": 2, "batch_size": 32}}
@@ -90,10 +91,10 @@ def test_two_processes_that_are_one(together: TrainEvaluation) -> None:
 def test_a_training_in_stages_that_ends_otherwise_than_in_one(tmp_path: Path) -> None:
     recipe = {"epochs": 3, "batch_size": 32}
     with shop(tmp_path, halving=True, **{**TOGETHER, "recipe": recipe}) as evaluation:
-        at_once = scored(evaluation.submit(Job("whole", genome(), 0)).result(timeout=60))
-        again = scored(evaluation.submit(Job("again", genome(), 0)).result(timeout=60))
+        at_once = scored(evaluation.submit(Job("whole", genome(), 0)).result(PATIENT))
+        again = scored(evaluation.submit(Job("again", genome(), 0)).result(PATIENT))
         for epochs in (1, 3):
-            staged = evaluation.submit(Job(f"stage {epochs}", genome(), 0, epochs=epochs)).result(timeout=60)
+            staged = evaluation.submit(Job(f"stage {epochs}", genome(), 0, epochs=epochs)).result(PATIENT)
     assert again.objectives == at_once.objectives
     assert again.details["curve"] == at_once.details["curve"] == scored(staged).details["curve"]
     assert scored(staged).objectives == at_once.objectives

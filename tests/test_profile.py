@@ -15,6 +15,7 @@ from ge_engine.contracts import ModuleProfile, Probe
 from ge_engine.ledger.records import probe_from_json, probe_to_json
 from ge_engine.profile import block_profiles, maps_to_one, modules_of, rows_of
 from tests.evaluation import NET_PARAMETERS, genome, probe_here, shop, source
+from tests.patience import PATIENT
 
 CONV_FLOPS = 2 * 16 * 16 * 8 * 27
 HEAD_FLOPS = 2 * 8 * 4
@@ -93,7 +94,7 @@ def test_a_map_of_one_position_that_is_not_told() -> None:
 
 def test_a_profile_that_the_engine_does_not_get_from_the_worker(tmp_path: Path) -> None:
     with shop(tmp_path) as evaluation:
-        found = evaluation.probe(genome()).result(timeout=60)
+        found = evaluation.probe(genome()).result(PATIENT)
     assert found.modules == tuple(probe_here(source()).modules)
 
 

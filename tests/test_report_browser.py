@@ -27,6 +27,7 @@ from ge_engine.population import SEED_ID, Individual
 from ge_engine.report import RunData, build_page, draw, read_run
 from ge_engine.report.images import write_figures
 from ge_engine.report.serve import PageServer, ledger_stamp
+from tests.patience import PATIENT
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parent.parent
@@ -341,8 +342,8 @@ def test_the_report_of_a_real_run(visit: Callable[..., Any], tmp_path: Path) -> 
     command = [sys.executable, "-m", "ge_engine.cli"]
     seed, folder = str(ROOT / "examples" / "plain_cnn.py"), str(tmp_path / "run")
     settings = ["--llm", "uniform", "--generations", "2", "--population", "4", "--epochs", "1"]
-    subprocess.run([*command, "evolve", seed, "--run", folder, *settings], check=True, timeout=400)
-    subprocess.run([*command, "report", folder], check=True, timeout=60)
+    subprocess.run([*command, "evolve", seed, "--run", folder, *settings], check=True, timeout=PATIENT)
+    subprocess.run([*command, "report", folder], check=True, timeout=PATIENT)
     page = visit((tmp_path / "run" / "report.html").as_uri())
     assert page.locator("#pareto .scatterlayer .point").count() > 0
     page.fill("#go-id", "g0s1")

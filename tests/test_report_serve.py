@@ -19,6 +19,7 @@ from ge_engine.errors import ConfigError, LedgerError
 from ge_engine.ledger.history import History
 from ge_engine.report import build_page, draw, read_run
 from ge_engine.report.serve import HOST, PageServer, ledger_stamp
+from tests.patience import PATIENT
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def serving(server: PageServer) -> Iterator[PageServer]:
             yield server
         finally:
             server.shutdown()
-            thread.join(5)
+            thread.join(PATIENT)
             assert not thread.is_alive()
 
 
@@ -140,5 +141,5 @@ def test_a_command_that_control_c_does_not_end(tmp_path: Path) -> None:
         connection.request("GET", "/")
         assert connection.getresponse().read().endswith(b"</html>\n")
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=PATIENT)
     assert (process.returncode, errors) == (0, "")

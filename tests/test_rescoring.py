@@ -26,6 +26,7 @@ from ge_engine.report.payload import rows
 from ge_engine.runs.export import rescored_line
 from ge_engine.search.rescoring import OwnSettings
 from tests.evaluation import data, genome, outcome_of, shop
+from tests.patience import PATIENT
 
 BASE = doubles.config().random_seed
 OWN = OwnSettings(evaluator="instant")
@@ -155,7 +156,7 @@ def test_a_spread_that_is_recorded_and_not_shown(tmp_path: Path, evaluation: Noi
 def test_both_splits_at_once_that_score_otherwise_than_each(tmp_path: Path) -> None:
     with shop(tmp_path, dataset=data(train=96), recipe={"epochs": 1}) as opened:
         both, one, other = (
-            opened.submit(Job("x", genome(), 3, split)).result(60)  # type: ignore[arg-type]
+            opened.submit(Job("x", genome(), 3, split)).result(PATIENT)  # type: ignore[arg-type]
             for split in ("both", "validation", "test")
         )
     assert isinstance(both, Scored)
@@ -175,7 +176,7 @@ def test_a_slow_candidate_that_trains_to_the_end(tmp_path: Path) -> None:
         assert "12 times that is allowed" in ended.reason
         assert "ms at best; the seed's takes" in ended.reason
         assert isinstance(outcome_of(opened, genome(init="self.spare = 1")), Scored)
-        assert isinstance(opened.submit(Job("x", slow, 0, "test")).result(60), Scored)
+        assert isinstance(opened.submit(Job("x", slow, 0, "test")).result(PATIENT), Scored)
         opened.max_slowdown = 0.01
         assert isinstance(outcome_of(opened, genome()), Scored), "the seed is held to nothing"
         assert isinstance(outcome_of(opened, genome(init="self.spare = 2")), Failed)

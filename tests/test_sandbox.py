@@ -19,6 +19,7 @@ from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.setup import chosen_sandbox
 from ge_engine.outcome import Failed, Scored
 from tests.evaluation import genome
+from tests.patience import PATIENT
 from tests.test_command import opened, result
 
 INSTALLED = not bubblewrap.why_not()
@@ -69,7 +70,7 @@ def test_a_packet_that_leaves_a_closed_network(closing: str) -> None:
         datagrams.settimeout(0.2)
         server.settimeout(0.2)
         command = [sys.executable, "-c", ATTEMPTS, closing, str(server.getsockname()[1])]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENT)
         told = json.loads(done.stdout)
         assert told["pair"] == "x"
         assert told["capable"] == []

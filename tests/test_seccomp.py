@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ge_engine.evaluation.sandbox import confinement, seccomp, syscalls
+from tests.patience import PATIENT
 
 MACHINES = {"x86_64": (0xC000_003E, 0), "aarch64": (0xC000_00B7, 1)}
 ALLOWED, REFUSED, ABSENT = 0x7FFF_0000, 0x0005_0001, 0x0005_0026
@@ -246,6 +247,6 @@ def test_a_number_that_is_another_calls() -> None:
 def test_a_kernel_that_lets_a_refused_call_through() -> None:
     """On a thread that ran before; and a process can still be started."""
     command = [sys.executable, "-c", IN_A_PROCESS]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENT)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [[-1, 1]] * 14

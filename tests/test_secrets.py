@@ -11,6 +11,7 @@ from servers import Script, misbehaving
 
 from ge_engine.ledger.history import History
 from ge_engine.llm.forms import FORMS
+from tests.patience import PATIENT
 
 KEY = "sk-very-secret-0123456789abcdef"
 PLAIN = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"
@@ -49,7 +50,7 @@ def evolve(url: str, folder: Path, *more: str, **environ: str) -> subprocess.Com
     command += ["--operators", "mutation", *more]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     return subprocess.run(
-        command, env=clean | environ, capture_output=True, text=True, check=False, timeout=120
+        command, env=clean | environ, capture_output=True, text=True, check=False, timeout=PATIENT
     )
 
 

@@ -22,6 +22,7 @@ from ge_engine.evaluation.worker.spawn import await_ready, chosen_start_method, 
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Scored
 from tests.evaluation import genome, outcome_of, shop
+from tests.patience import PATIENT
 
 BEGUN = 3.0
 """A limit below what a process needs to import torch."""
@@ -35,7 +36,7 @@ def spawned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainEvaluatio
 
 def ended(evaluation: TrainEvaluation, candidate: Genome, seconds: float) -> WorkerReport | Failed:
     spec = evaluation._spec("train", candidate, timeout=seconds)
-    return report_of(evaluation.executor.submit(spec).result(120), spec, Kills())
+    return report_of(evaluation.executor.submit(spec).result(PATIENT), spec, Kills())
 
 
 def test_a_spawned_candidate_that_scores_otherwise_than_a_forked_one(

@@ -28,6 +28,7 @@ from ge_engine.structure.numbers import numbers_in, resized
 from ge_plugins.grammars import Moves
 from ge_plugins.redesign import REDESIGNS, Redesign, by_share, structured
 from tests.evaluation import genome, shop
+from tests.patience import PATIENT
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 NET = Seed.load(EXAMPLES / "exquisitenet_v2.py").genome
@@ -282,8 +283,8 @@ def test_a_variant_whose_end_is_laid_to_its_parent(tmp_path: Path) -> None:
     kills = genome(forward="import os\nif len(x) == 2:\n    os.kill(os.getpid(), 9)")
     killed = genome(forward="import os\nif training:\n    os.kill(os.getpid(), 9)")
     with shop(tmp_path) as evaluation:
-        assert evaluation.sizes([killed, kills]).result(timeout=60) == (None, None)
-        outcome = evaluation.submit(Job("killed", killed, 0)).result(timeout=60)
+        assert evaluation.sizes([killed, kills]).result(PATIENT) == (None, None)
+        outcome = evaluation.submit(Job("killed", killed, 0)).result(PATIENT)
     assert isinstance(outcome, Failed)
     assert outcome.fault == "infrastructure"
 
@@ -294,8 +295,8 @@ def test_sizes_that_the_isolated_worker_does_not_measure(tmp_path: Path) -> None
     hangs = genome(forward="raise SystemExit(3)").source
     variants = [Seed.from_bytes(text).genome for text in (genome().source, wide, broken, hangs)]
     with shop(tmp_path) as evaluation:
-        found = evaluation.sizes(variants).result(timeout=60)
-        seed = evaluation.probe(genome()).result(timeout=60)
+        found = evaluation.sizes(variants).result(PATIENT)
+        seed = evaluation.probe(genome()).result(PATIENT)
         assert evaluation.sizes([]).result() == ()
     assert found[0] == Size(int(seed.facts["parameters"]), seed.facts["flops"])
     assert found[1] == Size(2 * 216 + 16 + 32 + 68, 2 * seed.facts["flops"])

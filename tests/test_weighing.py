@@ -17,6 +17,7 @@ from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.outcome import Failed, Outcome, Scored
 from tests.evaluation import NET_PARAMETERS, genome, outcome_of, probe_here, shop, source
 from tests.hostile.measure import HIDERS, LARGE, SEEN
+from tests.patience import PATIENT
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def hidden(evaluation: TrainEvaluation) -> dict[str, Outcome]:
         name: genome(top=top, init=init, forward=forward) for name, (top, init, forward) in HIDERS.items()
     }
     futures = {name: evaluation.submit(Job(name, one, 0)) for name, one in genomes.items()}
-    return {name: future.result(timeout=300) for name, future in futures.items()}
+    return {name: future.result(PATIENT) for name, future in futures.items()}
 
 
 @pytest.mark.parametrize("name", HIDERS)
@@ -200,7 +201,7 @@ def test_a_finalist_that_is_not_measured_again(evaluation: TrainEvaluation) -> N
         "return y + self.wide(x.flatten(1))[:, :4] * 1e-3",
     )
     jobs = [Job(split, turncoat, 0, split) for split in ("validation", "test")]
-    trained, again = [evaluation.submit(job).result(60) for job in jobs]
+    trained, again = [evaluation.submit(job).result(PATIENT) for job in jobs]
     assert isinstance(trained, Scored), trained
     assert isinstance(again, Scored), again
     assert again.objectives["flops"] >= trained.objectives["flops"] + 2 * 768 * 400

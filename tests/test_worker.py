@@ -25,6 +25,7 @@ from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.genome import Seed
 from ge_engine.outcome import Failed, Scored
 from tests.evaluation import data, genome, outcome_of, shop, source
+from tests.patience import PATIENT
 
 TRAINED = 161
 
@@ -47,7 +48,7 @@ def test_a_slot_that_a_hanging_candidate_keeps(evaluation: TrainEvaluation) -> N
     for hanging in (genome(forward="while self.training:\n    pass"), genome(top="while True:\n    pass")):
         spec = evaluation._spec("train", hanging, timeout=2.0)
         started = time.monotonic()
-        ending = executor_of(evaluation).submit(spec).result(300)
+        ending = executor_of(evaluation).submit(spec).result(PATIENT)
         assert time.monotonic() - started >= 2.0
         assert ending.reason == "timeout"
         assert jobs_of(executor_of(evaluation)) == []
@@ -60,14 +61,14 @@ def test_bytecode_of_another_candidate_of_the_same_size(evaluation: TrainEvaluat
     wide, narrow = source().replace("8", "64"), source().replace("8", "32")
     assert len(wide) == len(narrow)
     probes = [evaluation.probe(genome(text)) for text in (wide, narrow, wide)]
-    counts = [probe.result(60).facts["parameters"] for probe in probes]
+    counts = [probe.result(PATIENT).facts["parameters"] for probe in probes]
     assert counts == [n * 27 + n + 2 * n + n * 4 + 4 for n in (64, 32, 64)]
 
 
 def test_a_log_without_bound(evaluation: TrainEvaluation) -> None:
     loud = genome(forward="if not hasattr(self, 'said'):\n    self.said = True\n    print('x' * 50_000_000)")
     spec = evaluation._spec("probe", loud, timeout=15.0)
-    ending = executor_of(evaluation).submit(spec).result(60)
+    ending = executor_of(evaluation).submit(spec).result(PATIENT)
     assert ending.status == 0
     assert LOG_BYTES < len(ending.log) < 3 * LOG_BYTES
 
@@ -82,7 +83,7 @@ def test_what_a_dying_candidate_printed_is_lost(evaluation: TrainEvaluation) -> 
 
 
 def test_an_error_without_the_line_where_it_was(evaluation: TrainEvaluation) -> None:
-    probe = evaluation.probe(genome(forward="x = self.missing(x)")).result(60)
+    probe = evaluation.probe(genome(forward="x = self.missing(x)")).result(PATIENT)
     assert probe.stage == "forward"
     assert "AttributeError" in probe.error
     assert "(line 26, in Net.forward)" in probe.error
@@ -93,7 +94,7 @@ def test_a_system_kill_that_counts_against_the_candidate(evaluation: TrainEvalua
     waits = genome(
         top="import time", forward="if training and torch.initial_seed() == 99:\n    time.sleep(900)"
     )
-    probe = evaluation.probe(waits).result(60)
+    probe = evaluation.probe(waits).result(PATIENT)
     spec = evaluation._spec("train", waits, rng_seed=99, timeout=900.0)
     trained = executor_of(evaluation).submit(spec)
     while not (running := jobs_of(executor_of(evaluation))):
@@ -101,7 +102,7 @@ def test_a_system_kill_that_counts_against_the_candidate(evaluation: TrainEvalua
         time.sleep(0.02)
     for pid in running:
         os.kill(pid, signal.SIGKILL)
-    outcome = evaluation._read_training(trained.result(300), spec, probe)
+    outcome = evaluation._read_training(trained.result(PATIENT), spec, probe)
     assert isinstance(outcome, Failed)
     assert outcome.fault == "infrastructure"
     assert isinstance(outcome_of(evaluation, waits), Scored)
@@ -173,7 +174,7 @@ def test_a_full_disk_that_is_believed_of_a_candidate_while_there_is_room(evaluat
     outcome = outcome_of(evaluation, full)
     assert isinstance(outcome, Failed)
     assert outcome.fault == "candidate"
-    probe = evaluation.probe(genome(forward="raise OSError(28, 'No space left on device')")).result(60)
+    probe = evaluation.probe(genome(forward="raise OSError(28, 'No space left on device')")).result(PATIENT)
     assert "No space left" in probe.error
 
 
@@ -184,8 +185,8 @@ def test_a_candidate_that_takes_its_neighbours_along(tmp_path: Path) -> None:
     tell = f"if training:\n    open({str(note)!r}, 'w').write(f'{{os.getppid()}}\\n')\n    time.sleep(60)"
     killer = genome(top="import os, time", forward=tell)
     with shop(tmp_path / "run", sandbox="none", workers=3, timeout=60.0) as unconfined:
-        unconfined.probe(slow).result(60)
-        unconfined.probe(killer).result(60)
+        unconfined.probe(slow).result(PATIENT)
+        unconfined.probe(killer).result(PATIENT)
         jobs = [Job("a", slow, 0), Job("killer", killer, 0), Job("b", slow, 1)]
         futures = [unconfined.submit(job) for job in jobs]
         for _ in range(2):
@@ -194,7 +195,7 @@ def test_a_candidate_that_takes_its_neighbours_along(tmp_path: Path) -> None:
             parent = int(note.read_text())
             note.unlink()
             os.kill(parent, signal.SIGKILL)
-        one, blamed, two = [future.result(120) for future in futures]
+        one, blamed, two = [future.result(PATIENT) for future in futures]
     assert isinstance(one, Scored)
     assert isinstance(two, Scored)
     assert isinstance(blamed, Failed)
@@ -216,18 +217,18 @@ def test_an_answer_on_the_wrong_split(evaluation: TrainEvaluation) -> None:
     echo = genome(forward="if not self.training:\n    return x.mean((2, 3)) @ torch.ones(3, 4) + len(x) * 0")
     for split, size in (("validation", 97), ("test", 50)):
         spec = evaluation._spec("train", echo, split=split, timeout=15.0)
-        ending = executor_of(evaluation).submit(spec).result(60)
+        ending = executor_of(evaluation).submit(spec).result(PATIENT)
         assert len(ending.result) > size * 4 * 4
-        outcome = evaluation._read_training(ending, spec, evaluation.probe(echo).result(60))
+        outcome = evaluation._read_training(ending, spec, evaluation.probe(echo).result(PATIENT))
         assert isinstance(outcome, Scored)
 
 
 def test_a_cancelled_job_that_is_trained(evaluation: TrainEvaluation) -> None:
-    evaluation.probe(genome()).result(60)
+    evaluation.probe(genome()).result(PATIENT)
     futures = [evaluation.submit(Job(f"c{n}", genome(), n)) for n in range(8)]
     cancelled = [future for future in reversed(futures) if future.cancel()]
     assert cancelled
-    done = [future.result(60) for future in futures if future not in cancelled]
+    done = [future.result(PATIENT) for future in futures if future not in cancelled]
     assert all(isinstance(outcome, Scored) for outcome in done)
 
 
@@ -290,7 +291,7 @@ def test_a_package_with_a_registry_and_a_dataclass_loaded_again_and_again(
     wider = Seed.from_bytes(seed.source.replace(b"width: int = WIDTH", b"width: int = WIDTH + 2")).genome
     scratch = tmp_path / "scratch"
     with shop(scratch, seed, workers=2) as opened:
-        counts = [opened.probe(one).result(60).facts.get("parameters") for one in (seed, wider, seed)]
+        counts = [opened.probe(one).result(PATIENT).facts.get("parameters") for one in (seed, wider, seed)]
         assert counts == [5 * 28 + 24, 7 * 28 + 32, 5 * 28 + 24]
         assert isinstance(outcome_of(opened, wider), Scored)
         assert list((scratch / "jobs").iterdir()) == []

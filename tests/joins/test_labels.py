@@ -15,6 +15,7 @@ from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.protocol.messages import JobSpec
 from ge_engine.outcome import Scored
 from tests.evaluation import data, genome, shop
+from tests.patience import PATIENT
 
 FORMS = ("int64", "int32", "int16", "int8", "float32", "float64", ">i8")
 
@@ -50,7 +51,7 @@ def test_labels_that_are_scored_on_among_what_workers_get(tmp_path: Path) -> Non
     seed = genome()
     with shop(tmp_path, seed, dataset, executor=Handed, workers=1) as evaluation:
         for split in ("validation", "test", "both"):
-            outcome = evaluation.submit(Job(split, seed, 0, split)).result(120)  # type: ignore[arg-type]
+            outcome = evaluation.submit(Job(split, seed, 0, split)).result(PATIENT)  # type: ignore[arg-type]
             assert isinstance(outcome, Scored), outcome
     assert Handed.names == ["train", "labels", "validation", "test"]
     assert Handed.everything[1] == dataset.train.labels.numpy().tobytes()

@@ -10,6 +10,7 @@ from ge_engine.contracts import Dataset, Job, Split
 from ge_engine.outcome import Failed
 from tests.evaluation import genome, shop
 from tests.joins.watched import CLASSES, SIZE, trained
+from tests.patience import PATIENT
 
 
 def noise(count: int, rng_seed: int) -> Split:
@@ -45,5 +46,5 @@ def test_an_answer_that_is_no_number_and_counts_as_a_class(tmp_path: Path) -> No
         forward="if not self.training and len(x) > 8:\n    return self.head(self.body(x)) * torch.nan"
     )
     with shop(tmp_path, workers=1) as evaluation:
-        outcome = evaluation.submit(Job("g0s0", silent, 0)).result(120)
+        outcome = evaluation.submit(Job("g0s0", silent, 0)).result(PATIENT)
     assert outcome == Failed("predict", "not finite", "97 of 97 answers are NaN or infinite")
