@@ -56,6 +56,13 @@ class RunConfig:
         MODEL,
         flag=False,
     )
+    canary: bool = setting(
+        True,
+        "First let the program fail on a file that cannot be imported.",
+        MODEL,
+        more="With --command or --evaluator: one that scores it does not use the file, and is refused.",
+        changeable=True,
+    )
     objectives: tuple[str, ...] = setting(
         ("accuracy", "parameters"),
         "What to optimise (repeatable).",

@@ -66,10 +66,12 @@ class Job:
 class Evaluation(ABC):
     """An open evaluator: probes and scores genomes of one seed, several at once.
 
-    `measures_sizes`: it can build networks without training them, see `sizes`.
+    `measures_sizes`: it can build networks without training them, see `sizes`. `may_ignore_genomes`: what
+    scores is a program that may never look at the genome; a run begins by a file that it must not score.
     """
 
     measures_sizes: bool = False
+    may_ignore_genomes: bool = False
 
     @abstractmethod
     def probe(self, genome: Genome) -> Future[Probe]:

@@ -63,6 +63,8 @@ def open_command(
 class CommandEvaluation(Evaluation):
     """Implements `contracts.Evaluation` with one process for each job."""
 
+    may_ignore_genomes = True
+
     def __init__(
         self,
         seed: Genome,
