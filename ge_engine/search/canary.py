@@ -18,7 +18,9 @@ def refuse_blind(evaluation: Evaluation, seed: Genome) -> None:
         SeedError: it has a score, so whatever a child's file holds, its figures say nothing of it.
     """
     cut = segment_file(_SOURCE, "canary")
-    outcome = evaluation.submit(Job("canary", Seed(_SOURCE, seed.seed.path, cut).genome, 0, epochs=1)).result()
+    outcome = evaluation.submit(
+        Job("canary", Seed(_SOURCE, seed.seed.path, cut).genome, 0, epochs=1)
+    ).result()
     if isinstance(outcome, Scored):
         figures = ", ".join(f"{name} {value:g}" for name, value in outcome.objectives.items())
         raise SeedError(

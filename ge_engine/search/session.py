@@ -79,7 +79,7 @@ class Session:
         """Admit the seed; where the run stands. Raises SeedError."""
         genome = self.ledger.seed.genome
         evaluator = choose(self.registry.evaluators, self.config.evaluator, "evaluator")
-        if evaluation.may_ignore_genomes and self.config.canary and not self.ledger.seed_is_scored:
+        if evaluation.runs_programs and self.config.canary and not self.ledger.seed_is_scored:
             refuse_blind(evaluation, genome)
         seed, probe = admitted_seed(genome, evaluator.advice, self.ledger, evaluation, scoring)
         return self._state(seed), probe

@@ -28,6 +28,9 @@ def clean_environment() -> dict[str, str]:
     """The variables that a worker gets: an allow-list, so no key or token is among them. OpenMP threads that
     wait soon sleep: on a busy machine, spinning ones make small networks ten times slower."""
     kept = {k: v for k, v in os.environ.items() if k in _ENVIRONMENT or k.startswith(_PREFIXES)}
+    if kept.get("PYTHONPATH"):  # it is relative to this folder, and the worker is in another
+        places = filter(None, kept["PYTHONPATH"].split(os.pathsep))
+        kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, places))
     return {"GOMP_SPINCOUNT": "1000", **kept} | {
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
