@@ -177,10 +177,9 @@ def _assigned(statements: list[ast.stmt]) -> dict[str, ast.expr | None]:
 def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
     if isinstance(target, ast.Name):
         yield target.id, value
-    if isinstance(target, ast.Tuple) and isinstance(value, (ast.Tuple, ast.List)):
-        if len(target.elts) == len(value.elts):
-            for one, part in zip(target.elts, value.elts):
-                yield from _pairs(one, part)
+    elif isinstance(target, ast.Tuple) and isinstance(value, (ast.Tuple, ast.List)):
+        for one, part in zip(target.elts, value.elts, strict=False):
+            yield from _pairs(one, part)
 
 
 def _adapted(

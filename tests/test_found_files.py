@@ -1,4 +1,6 @@
-"""Model files as they are found: at import, among their neighbours, and what is said where they do not run."""
+"""Model files as they are found: at import, among neighbours, and what is said where they do not run."""
+
+# ruff: noqa: E501
 
 from __future__ import annotations
 

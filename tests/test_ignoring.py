@@ -1,5 +1,7 @@
 """Programs of the user's that do not look at the candidate they are given."""
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from pathlib import Path

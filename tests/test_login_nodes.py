@@ -1,5 +1,7 @@
 """Login nodes: limits below ours, terminals that close, engines that are killed while programs run."""
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import os

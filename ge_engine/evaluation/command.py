@@ -27,8 +27,8 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import Evaluation, Job, Probe
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.constraints import parse_constraints
+from ge_engine.evaluation.cores import cores
 from ge_engine.evaluation.data.module_loader import SEED_FILE
-from ge_engine.evaluation.devices import cores
 from ge_engine.evaluation.exit_status import Kills
 from ge_engine.evaluation.futures import finished
 from ge_engine.evaluation.sandbox.bubblewrap import around, below, socket_folders, sockets
@@ -57,8 +57,8 @@ def program_places() -> str:
 def open_command(
     seed: Genome, config: RunConfig, arguments: Sequence[str], objectives: Sequence[str], scratch: Path
 ) -> Iterator[CommandEvaluation]:
-    """An evaluation that runs `arguments` for each genome; "{path}", "{split}", "{seed}", "{epochs}" and "{folder}"
-    in them are filled in. All that still runs at the end is killed.
+    """An evaluation that runs `arguments` for each genome; "{path}", "{split}", "{seed}", "{epochs}" and
+    "{folder}" in them are filled in. All that still runs at the end is killed.
 
     Raises:
         ConfigError: there is no folder `workdir`.
@@ -256,8 +256,9 @@ def started(command: Sequence[str], memory: int) -> list[str]:
 def confined(
     command: Sequence[str], folder: Path, memory: int, places: Iterable[str] = (), workdir: str = ""
 ) -> list[str]:
-    """`command` in bubblewrap, with `memory` bytes of data, in the folder `workdir`. Of what lies in folders that
-    are hidden for the sockets in them, it sees `places`, Python and its packages, and what it names itself."""
+    """`command` in bubblewrap, with `memory` bytes of data, in the folder `workdir`. Of what lies in folders
+    that are hidden for the sockets in them, it sees `places`, Python and its packages, and what it names
+    itself."""
     inside = behind_filter("bwrap", memory, list(command))
     workdir = workdir or os.getcwd()
     named = [place for word in command for place in (word, os.path.dirname(word)) if os.path.isabs(word)]
@@ -270,8 +271,8 @@ def confined(
 
 
 def hides_library(folder: str) -> bool:
-    """Whether a file in `folder` has the name of a module of Python's own that this process uses: on PYTHONPATH it
-    would come first, also for torch."""
+    """Whether a file in `folder` has the name of a module of Python's own that this process uses: on
+    PYTHONPATH it would come first, also for torch."""
     with suppress(OSError):
         names = {name.removesuffix(".py") for name in os.listdir(folder) if name.endswith(".py")}
         return bool(names & sys.stdlib_module_names & sys.modules.keys())

@@ -1,7 +1,8 @@
 """Which blocks of a file a program of the user's runs, told by the file itself.
 
-One statement before its first one has Python call back when a function of the file begins (`sys.monitoring` from
-3.12 on, else `sys.settrace`), wherever the program copies or executes it, and in each process that it starts.
+One statement before its first one has Python call back when a function of the file begins (`sys.monitoring`
+from 3.12 on, else `sys.settrace`), wherever the program copies or executes it, and in each process that it
+starts.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ def begin(monitoring):
         threading.settrace(called)
     else:
         monitoring.use_tool_id(4, "ge_engine")
-        monitoring.register_callback(4, monitoring.events.PY_START, lambda code, _: started(code) or monitoring.DISABLE)
-        monitoring.set_events(4, monitoring.events.PY_START)
+        starts = monitoring.events.PY_START
+        monitoring.register_callback(4, starts, lambda code, _: started(code) or monitoring.DISABLE)
+        monitoring.set_events(4, starts)
 atexit.register(ended)
 monitoring = getattr(sys, "monitoring", None)
 if monitoring.get_tool(4) if monitoring else sys.gettrace():
@@ -68,14 +70,14 @@ def traced_source(genome: Genome, into: Path) -> bytes:
     lines = genome.source.splitlines(keepends=True)
     bom = genome.seed.cut.bom if place == 0 else b""
     end = genome.seed.newline if hasattr(first, "body") else "; "
-    lines[place] = bom + f"exec({ascii(code)}, {{}}){end}".encode() + lines[place].removeprefix(bom)
+    lines[place] = bom + f"exec({code!a}, {{}}){end}".encode() + lines[place].removeprefix(bom)
     return b"".join(lines)
 
 
 def blocks_that_ran(into: Path, genome: Genome) -> frozenset[str]:
-    """The blocks that a program has run, by what the file wrote; all where it wrote nothing, did not come to its
-    end, or was compiled, so that nobody was called back. A class without a function that makes or calls it counts
-    as run."""
+    """The blocks that a program has run, by what the file wrote; all where it wrote nothing, did not come to
+    its end, or was compiled, so that nobody was called back. A class without a function that makes or calls
+    it counts as run."""
     blocks = frozenset(genome.blocks)
     try:
         names = set(into.read_text("utf-8").split("\n"))

@@ -1,4 +1,4 @@
-"""A first job that must not score: it tells whether a program of the user's looks at the file that it is given."""
+"""A first job that must not score: it tells whether a program looks at the file that it is given."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def refuse_blind(evaluation: Evaluation, seed: Genome) -> None:
     if isinstance(outcome, Scored):
         figures = ", ".join(f"{name} {value:g}" for name, value in outcome.objectives.items())
         raise SeedError(
-            f"A file that cannot be imported was scored ({figures}): what scores the run does not use the file "
-            "that it is given.",
+            f"A file that cannot be imported was scored ({figures}): what scores the run does not use the "
+            "file that it is given.",
             "Let it load the model from that path, not from a module of its own, and fail where that fails. "
             "One that only reads the text goes with --no-canary.",
         )

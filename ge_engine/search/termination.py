@@ -24,9 +24,9 @@ INTERRUPTED = "interrupted"
 
 
 class Interrupts:
-    """While entered, the first SIGINT, SIGTERM or SIGHUP asks for a clean stop and the second ends at once. `act`
-    is called at the first one, within the signal handler. A SIGHUP that is ignored (`nohup`) stays so; one that
-    comes because the terminal is gone has what is printed go nowhere.
+    """While entered, the first SIGINT, SIGTERM or SIGHUP asks for a clean stop and the second ends at once.
+    `act` is called at the first one, within the signal handler. A SIGHUP that is ignored (`nohup`) stays so;
+    one that comes because the terminal is gone has what is printed go nowhere.
 
     Outside the main thread, where Python delivers no signals, it changes nothing.
     """

@@ -22,7 +22,6 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-
 SEED_FILE = "GE_SEED"
 """The environment variable by which a program of the user's knows the seed's file."""
 
@@ -39,11 +38,11 @@ class ModuleAddress:
 
 
 def module_address(path: Path, digest: str, modules: Mapping[str, str] | None = None) -> ModuleAddress:
-    """The address of the module at `path`, inside its package when the folder has an `__init__.py` or is among
-    the `modules`.
+    """The address of the module at `path`, inside its package when the folder has an `__init__.py` or is
+    among the `modules`.
 
-    The pseudo-file stands beside the seed, so `__file__` leads to the seed's neighbours, and holds
-    `digest`, so that tracebacks and `inspect.getsource` never show another genome's text.
+    The pseudo-file stands beside the seed, so `__file__` leads to the seed's neighbours, and holds `digest`,
+    so that tracebacks and `inspect.getsource` never show another genome's text.
     """
     path = Path(
         os.path.abspath(path)
@@ -84,8 +83,9 @@ def import_source(source: bytes, address: ModuleAddress) -> ModuleType:
 
 
 def load(path: str | Path) -> ModuleType:
-    """The module in a candidate's file, as the seed in whose place it stands: with that one's name, neighbours and
-    package, so that relative imports, dataclasses and pickles work. For programs and functions that score.
+    """The module in a candidate's file, as the seed in whose place it stands: with that one's name,
+    neighbours and package, so that relative imports, dataclasses and pickles work. For programs and functions
+    that score.
 
     Whatever the file raises comes out unchanged.
     """

@@ -31,7 +31,8 @@ def clean_environment() -> dict[str, str]:
     if kept.get("PYTHONPATH"):  # it is relative to this folder, and the worker is in another
         places = filter(None, kept["PYTHONPATH"].split(os.pathsep))
         kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, places))
-    return {"GOMP_SPINCOUNT": "1000", **kept} | {
+    # A user without an entry in passwd has no other name, and libraries ask for one.
+    return {"GOMP_SPINCOUNT": "1000", "LOGNAME": "user", **kept} | {
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",

@@ -9,6 +9,7 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _PR_SET_CHILD_SUBREAPER, _PR_CAPBSET_DROP = 36, 24
@@ -36,7 +37,8 @@ def set_limits(*, memory: int, cpu_seconds: float, file_bytes: int, cuda: bool) 
     if LINUX:
         lower(resource.RLIMIT_NPROC, 16_384)
         if not cuda:
-            lower(resource.RLIMIT_AS, mapped_bytes() + memory)
+            with suppress(FileNotFoundError):  # there is no /proc
+                lower(resource.RLIMIT_AS, mapped_bytes() + memory)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
@@ -54,8 +56,8 @@ def limit_program(memory: int) -> None:
 
 
 def lower(which: int, soft: int, hard: int | None = None) -> None:
-    """Bring a limit of this process, and the hard one, down to `soft` and `hard` (the same without it); one that
-    the system or the user has set lower stays."""
+    """Bring a limit of this process, and the hard one, down to `soft` and `hard` (the same without it); one
+    that the system or the user has set lower stays."""
     wanted = soft, soft if hard is None else hard
     now = resource.getrlimit(which)
     resource.setrlimit(which, (_least(now[0], wanted[0]), _least(now[1], wanted[1])))
@@ -112,9 +114,10 @@ def hide_memory(hidden: bool) -> None:
 
 
 def prefer_to_kill() -> None:
-    """Make this process the first that the system kills when memory runs out (Linux)."""
+    """Make this process the first that the system kills when memory runs out (Linux), where /proc can be
+    written."""
     if LINUX:
-        with open("/proc/self/oom_score_adj", "w") as file:
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")
 
 

@@ -1,9 +1,9 @@
-"""Run a program of the user's that may run generated code: `python -I -S FILE SANDBOX PARENT MEMORY COMMAND ...`.
+"""Run a user's program that may run generated code: `python -I -S FILE SANDBOX PARENT MEMORY COMMAND ...`.
 
 It keeps its files, its sockets and the processes that it starts; what touches other processes is refused, and
-in bubblewrap ("bwrap") further namespaces as well. Outside bubblewrap, which does that itself, this process waits
-for it, and ends all that it has started when it ends, when asked to (SIGTERM), and when the engine is gone. The
-engine's own folder is found from this file's place: without `site`, this takes a few milliseconds.
+in bubblewrap ("bwrap") further namespaces as well. Outside bubblewrap, which does that itself, this process
+waits for it, and ends all that it has started when it ends, when asked to (SIGTERM), and when the engine is
+gone. The engine's own folder is found from this file's place: without `site`, this takes a few milliseconds.
 """
 
 from __future__ import annotations

@@ -103,8 +103,8 @@ class _OwnCode:
         return os.path.dirname(mine[0])
 
     def _above(self, top: str) -> str:
-        """The working folder or the nearest above the seed, up to its repository's root, in which a module `top`
-        lies: packages there may have no `__init__.py`."""
+        """The working folder or the nearest above the seed, up to its repository's root, in which a module
+        `top` lies: packages there may have no `__init__.py`."""
         above = list(Path(self.root).parents)
         roots = [at for at, folder in enumerate(above) if (folder / ".git").exists()]
         near = above[: roots[0] + 1] if roots and not (Path(self.root) / ".git").exists() else []

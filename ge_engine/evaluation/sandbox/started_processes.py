@@ -1,4 +1,4 @@
-"""Programs that run, each in a file of its own, so that those which outlived their engine are found and ended."""
+"""Programs that run, each in a file of its own: those which outlived their engine are found and ended."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ge_engine.evaluation.sandbox.process_tree import kill_group
 
 
 class StartedProcesses:
-    """The leaders of process groups that were started, in `folder`, where their children cannot write. What an
-    earlier engine has left there is killed first, unless its number has gone to another process."""
+    """The leaders of process groups that were started, in `folder`, where their children cannot write. What
+    an earlier engine has left there is killed first, unless its number has gone to another process."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
