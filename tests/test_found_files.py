@@ -40,8 +40,8 @@ NEIGHBOURS = {
     ),
     "files with names of the library": (
         "net.py",
-        "import random, types\nfrom statistics import mine\nassert random.random() < 1 and types.ModuleType\n",
-        {"random.py": "", "types.py": "", "statistics.py": "mine = 1\n", "queue.py": "raise ImportError\n"},
+        "import random, types\nfrom tabnanny import mine\nassert random.random() < 1 and types.ModuleType\n",
+        {"random.py": "", "types.py": "", "tabnanny.py": "mine = 1\n", "queue.py": "raise ImportError\n"},
     ),
     "postponed annotations of a dataclass": (
         "net.py",
@@ -195,3 +195,18 @@ def test_a_missing_module_of_the_users_own_that_is_to_be_installed() -> None:
     assert "in the working folder, up to the root of its repository, and in PYTHONPATH" in str(
         refused.value.hint
     )
+
+
+def test_a_model_that_lies_partly_elsewhere_and_does_not_say_so(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    layers = LAYERS + "\nclass Squeeze(nn.Module):\n    def forward(self, x):\n        return x\n"
+    text = source(init="self.squeeze = Squeeze()").replace(
+        "import torch\n", "import torch\nfrom layers import Squeeze\n", 1
+    )
+    (tmp_path / "layers.py").write_text(layers)
+    (tmp_path / "net.py").write_text(text)
+    with shop(tmp_path / "scratch", Seed.load(tmp_path / "net.py").genome):
+        said = capfd.readouterr().err
+    assert "The model also runs code of layers.py (Squeeze), which stays as it is." in said
+    assert "--command" in said

@@ -8,10 +8,12 @@ import builtins
 import errno
 import fcntl
 import os
+import pty
 import shutil
 import sqlite3
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,42 @@ def test_a_kernel_that_shows_less_and_ends_every_training(
 def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOGNAME", raising=False)
     assert clean_environment()["LOGNAME"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_an_output_that_cannot_hold_every_character(encoding: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-OO", "-m", "ge_engine.cli", "log", FINISHED],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+    assert done.returncode == 0
+    assert ("mean \\xb1" if encoding == "ascii" else "mean \xb1") in done.stdout.decode(encoding)
+
+
+def test_a_narrow_terminal_that_shows_neither_ids_nor_outcomes() -> None:
+    engine, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 40))
+    words = [sys.executable, "-m", "ge_engine.cli", "log", str(FINISHED)]
+    with subprocess.Popen(
+        words, stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "dumb"}
+    ) as done:
+        os.close(terminal)
+        said = b""
+        while part := _read(engine):
+            said += part
+    assert done.returncode == 0
+    lines = said.decode().splitlines()
+    assert any("g3s0" in line and "accuracy 22.22 %" in line for line in lines)
+
+
+def _read(descriptor: int) -> bytes:
+    """What there is; b"" when the other end is closed, which Linux tells by an error."""
+    try:
+        return os.read(descriptor, 4096)
+    except OSError:
+        return b""
 
 
 READ = "from ge_engine.cli.app import main; import sys; sys.argv[1:] = ['log', {run!r}, '--check']; main()"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import secrets
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -23,6 +24,7 @@ from ge_engine.evaluation.checkpoints import Checkpoints, room_for
 from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.evaluation.costs import figures, within
 from ge_engine.evaluation.devices import placement_of
+from ge_engine.evaluation.elsewhere import running_elsewhere, sentence
 from ge_engine.evaluation.executor import Executor, ExecutorFactory, WorkerExit
 from ge_engine.evaluation.exit_status import Kills, WorkerLost, failed_probe, probe_of, report_of, sizes_in
 from ge_engine.evaluation.fork_server.client import ForkServerExecutor
@@ -78,6 +80,8 @@ def open_training(
             entry=session.entry,
         )
         evaluation.admit(seed)
+        if found := running_elsewhere(evaluation.probe(seed).result().modules, session.modules):
+            print(sentence(found), file=sys.stderr)
         yield evaluation
     finally:
         jobs.close()

@@ -79,7 +79,7 @@ def _copied(path: Path) -> sqlite3.Connection:
             return whole
     except OSError as error:
         raise LedgerError(
-            f"The run of {path} was cut off, and there is no room for the copy that reading it needs: {error}.",
+            f"The run of {path} was cut off, and there is no room for the copy that reading needs: {error}.",
             "Free some space, or set TMPDIR to a folder with room.",
         ) from error
 
