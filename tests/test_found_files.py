@@ -185,7 +185,7 @@ def test_a_reason_whose_end_hides_the_exception() -> None:
 def test_a_model_that_takes_no_images_and_is_to_be_fixed(error: str) -> None:
     with pytest.raises(SeedError, match=r"built by Tagger\(tags=3\), stops at forward") as refused:
         require_usable(Probe(stage="forward", error=error), 10, "3x32x32", "Tagger(tags=3)")
-    assert "takes something else: score it by a program of yours with --command" in str(refused.value.hint)
+    assert "to take something else: score it by a program of yours with --command" in str(refused.value.hint)
 
 
 def test_a_missing_module_of_the_users_own_that_is_to_be_installed() -> None:
