@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ge_engine import evolve
+from ge_engine.cli.summary import print_summary
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import SeedError
@@ -172,3 +173,15 @@ def test_a_run_that_goes_on_and_has_forgotten_what_runs(tmp_path: Path) -> None:
         rewritten = {step.address for one in history.individuals() for step in one.steps}
     assert rewritten
     assert "Net.unused" not in rewritten
+
+
+def test_children_with_the_seeds_figures_that_nobody_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, HEEDS.replace("sum(p.numel() for p in net.parameters())", "1"))
+    with History(tmp_path / "run") as history:
+        scored = sum(isinstance(one.outcome, Scored) for one in history.individuals()) - 1
+    assert scored
+    print_summary(tmp_path / "run")
+    said = capsys.readouterr().out
+    assert f"{scored} of {scored} scored children have the seed's figures in all digits" in said

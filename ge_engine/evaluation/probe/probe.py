@@ -93,6 +93,11 @@ def _probe_module(
     model = build(module)
     if not isinstance(model, nn.Module):
         raise TypeError(f"the entry gives a {type(model).__name__} instead of a torch.nn.Module")
+    if any(isinstance(one, torch.jit.ScriptModule) for one in model.modules()):
+        raise TypeError(
+            "it holds a ScriptModule, which torch has compiled, so that nothing in it can be measured: "
+            "derive it from torch.nn.Module"
+        )
     step = ProbeStep(model, make_optimizer, shape, recipe)
     order = _first_step(step, module.__name__, findings)
     findings.executed |= classes_of(model, module)
