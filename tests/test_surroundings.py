@@ -134,7 +134,7 @@ def test_a_narrow_terminal_that_shows_neither_ids_nor_outcomes() -> None:
     termios.tcsetwinsize(terminal, (24, 40))
     words = [sys.executable, "-m", "ge_engine.cli", "log", str(FINISHED)]
     with subprocess.Popen(
-        words, stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "dumb"}
+        words, stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "xterm"}
     ) as done:
         os.close(terminal)
         said = b""
