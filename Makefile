@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-reach gpu spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist clean
+.PHONY: demo test hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-reach gpu spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --run runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -41,6 +41,10 @@ docs: $(STAMP)
 # The commands of README and docs that take long; the short ones are part of `make test`.
 docs-commands: $(STAMP)
 	$(BIN)/python -m pytest -m slow tests/test_docs.py
+
+# Read-only media and full disks, mounted in a namespace of their own (Linux, `unshare`).
+world: $(STAMP)
+	$(BIN)/python -m pytest -m world tests/test_surroundings.py
 
 # Real trainings twice, with one worker and with two: the same figures to the last digit.
 repeat: $(STAMP)

@@ -12,11 +12,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ge_engine.api import Blocks, Changes, Run, blocks, diff, evolve, open_run
     from ge_engine.errors import GeError
+    from ge_engine.evaluation.data.module_loader import load
 
 __version__ = "0.1.0"
-__all__ = ["Blocks", "Changes", "GeError", "Run", "__version__", "blocks", "diff", "evolve", "open_run"]
+__all__ = [
+    "Blocks",
+    "Changes",
+    "GeError",
+    "Run",
+    "__version__",
+    "blocks",
+    "diff",
+    "evolve",
+    "load",
+    "open_run",
+]
 
-_HOME = {"GeError": "ge_engine.errors"}
+_HOME = {"GeError": "ge_engine.errors", "load": "ge_engine.evaluation.data.module_loader"}
 
 
 def __getattr__(name: str) -> Any:

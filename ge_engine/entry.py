@@ -69,11 +69,8 @@ def _overridden(builders: Builders, genome: Genome, facts: Facts, override: str)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         hint = 'Write it as in --entry "Net(num_classes=10)".'
         raise SeedError(f"The entry {override!r} is no Python expression.", hint) from error
-    unknown = [
-        n.id
-        for n in ast.walk(tree)
-        if isinstance(n, ast.Name) and n.id not in genome.bound and n.id not in BUILTINS
-    ]
+    known = {*genome.bound, *BUILTINS, *_bound_in(tree)}
+    unknown = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id not in known]
     if unknown and "*" not in genome.bound:
         raise SeedError(f"The entry names {unknown[0]!r}, which the seed does not define.", _listed(builders))
     if isinstance(tree.body, ast.Name):
@@ -84,6 +81,12 @@ def _overridden(builders: Builders, genome: Genome, facts: Facts, override: str)
             raise SeedError(f"The entry {override} needs arguments: {missing}.", hint)
         return call
     return override
+
+
+def _bound_in(tree: ast.AST) -> set[str]:
+    """Names that assignments, comprehensions, lambdas and loops in `tree` give a meaning."""
+    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    return names | {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
 
 
 def _call(builders: Builders, name: str, facts: Facts) -> str | None:
@@ -138,6 +141,7 @@ def _from_main_guard(builders: Builders, genome: Genome, facts: Facts) -> str | 
     """The first model that `if __name__ == "__main__":` builds, also through a function it calls."""
     for statements in _guarded(builders):
         local = _assigned(statements)
+        local |= dict.fromkeys(set().union(*map(_bound_in, statements)) - set(local))
         for call in _calls(statements):
             name = dotted(call.func)
             if name in builders.roots or name in builders.factories:
@@ -159,18 +163,27 @@ def _calls(statements: list[ast.stmt]) -> list[ast.Call]:
     return sorted((n for n in nodes if isinstance(n, ast.Call)), key=lambda c: (c.lineno, c.col_offset))
 
 
-def _assigned(statements: list[ast.stmt]) -> dict[str, ast.expr]:
+def _assigned(statements: list[ast.stmt]) -> dict[str, ast.expr | None]:
+    """What each name is set to, also in `n, c = 4, 3`."""
     return {
-        target.id: s.value
+        name: value
         for s in statements
         if isinstance(s, ast.Assign)
         for target in s.targets
-        if isinstance(target, ast.Name)
+        for name, value in _pairs(target, s.value)
     }
 
 
+def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    if isinstance(target, ast.Name):
+        yield target.id, value
+    elif isinstance(target, ast.Tuple) and isinstance(value, (ast.Tuple, ast.List)):
+        for one, part in zip(target.elts, value.elts, strict=False):
+            yield from _pairs(one, part)
+
+
 def _adapted(
-    builders: Builders, genome: Genome, call: ast.Call, local: Mapping[str, ast.expr], facts: Facts
+    builders: Builders, genome: Genome, call: ast.Call, local: Mapping[str, ast.expr | None], facts: Facts
 ) -> str | None:
     """The guard's call with the task's facts in place of its own figures; None when it uses what is
     known only while the guard runs and nothing else can be put there."""
@@ -197,7 +210,7 @@ def _adapted(
     return f"{name}({', '.join(v if k in positional else f'{k}={v}' for k, v in values.items())})"
 
 
-def _resolved(value: ast.expr | None, local: Mapping[str, ast.expr], genome: Genome) -> str | None:
+def _resolved(value: ast.expr | None, local: Mapping[str, ast.expr | None], genome: Genome) -> str | None:
     """The source of an argument that needs nothing but the module; local constants are put in."""
     if isinstance(value, ast.Name) and value.id in local:
         value = local[value.id]

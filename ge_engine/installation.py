@@ -11,6 +11,7 @@ from typing import Literal
 
 from ge_engine import __version__
 from ge_engine.errors import GeError
+from ge_engine.evaluation.cores import cores
 from ge_engine.evaluation.sandbox import bubblewrap, network
 from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.sandbox.privileges import root_warning
@@ -43,7 +44,7 @@ def findings() -> list[Finding]:
 def _system() -> Iterator[Finding]:
     yield "ok", "ge_engine", __version__
     yield "ok", "python", f"{platform.python_version()} ({sys.executable})"
-    yield "ok", "system", f"{platform.platform()}, {os.cpu_count()} cores"
+    yield "ok", "system", f"{platform.platform()}, {cores()} of {os.cpu_count()} cores"
 
 
 def _packages() -> Iterator[Finding]:

@@ -14,6 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from ge_engine.config import load_config
 from ge_engine.contracts import Dataset
 from ge_engine.entry import resolve_entry
 from ge_engine.evaluation.data.channels import in_channels
-from ge_engine.evaluation.data.module_loader import import_source, module_address
+from ge_engine.evaluation.data.module_loader import import_source, module_address, namespace_of
 from ge_engine.evaluation.setup import as_images, limited, task_facts, task_name
+from ge_engine.evaluation.train.layout import layout, runs_channels_last
 from ge_engine.evaluation.train.optimizers import optimizer_of
 from ge_engine.evaluation.train.rung import TrainingData, TrainResult
 from ge_engine.evaluation.train.trainer import train
@@ -67,7 +69,8 @@ def train_file(file: Path, config: Any, data: Dataset, split: str) -> Mapping[st
     data = in_channels(data, config.recipe.channels)
     size = config.recipe.image_size or int(data.train.images.shape[2])
     entry = resolve_entry(seed, task_facts(data, size), config.entry)
-    module = import_source(seed.source, module_address(file, seed.digest))
+    sys.argv = [str(file)]
+    module = import_source(seed.source, module_address(file, seed.digest, namespace_of(file, seed.source)))
     part = limited(data.train, config.recipe.train_limit, config.random_seed)
     held_out = data.test if split == "test" else data.validation
     training_data = TrainingData(
@@ -77,10 +80,16 @@ def train_file(file: Path, config: Any, data: Dataset, split: str) -> Mapping[st
         classes=len(data.names),
         mirror=data.mirror,
     )
+    few = next(training_data.train.in_order(4))
+    fast = layout(runs_channels_last(eval(entry, vars(module)), few, training_data.classes))
     trained: TrainResult = train(
         lambda: eval(entry, vars(module)),
         optimizer_of(module, config.recipe.optimizer),
-        training_data,
+        replace(
+            training_data,
+            train=replace(training_data.train, layout=fast),
+            held_out=replace(training_data.held_out, layout=fast),
+        ),
         config.recipe,
         config.random_seed,
     )

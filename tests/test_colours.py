@@ -134,10 +134,10 @@ def test_a_model_whose_channels_no_image_has() -> None:
         "channels, but got 3 channels instead"
     )
     with pytest.raises(SeedError, match="takes images of 7 channels"):
-        require_usable(Probe(stage="forward", error=error), 2, "3x8x8")
+        require_usable(Probe(stage="forward", error=error), 2, "3x8x8", "Net()")
     inner = error.replace("got 3", "got 16")
     with pytest.raises(SeedError, match="stops at forward") as refused:
-        require_usable(Probe(stage="forward", error=inner), 2, "3x8x8")
+        require_usable(Probe(stage="forward", error=inner), 2, "3x8x8", "Net()")
     assert "--channels" in refused.value.hint
 
 

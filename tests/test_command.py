@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,7 +43,12 @@ print(json.dumps({"accuracy": 0.5, "parameters": len(names), "feedback": f"{sys.
 
 @contextmanager
 def opened(
-    tmp_path: Path, evaluator: str, argument: str, timeout: float = 20.0, sandbox: str = "auto"
+    tmp_path: Path,
+    evaluator: str,
+    argument: str,
+    timeout: float = 20.0,
+    sandbox: str = "auto",
+    **settings: object,
 ) -> Iterator[CommandEvaluation]:
     config = config_from_dict(
         {
@@ -50,6 +57,7 @@ def opened(
             "timeout": timeout,
             "workers": 3,
             "sandbox": sandbox,
+            **settings,
         }
     )
     objectives = [one for one in ge_objectives() if one.name in ("accuracy", "parameters")]
@@ -240,3 +248,45 @@ def test_a_figure_of_a_name_of_its_own_refused_without_a_next_step() -> None:
         objectives_of(config_from_dict(settings), load_registry())
     assert "loss (smaller is better)" in refused.value.hint
     assert refused.value.__notes__ == [f"try: {refused.value.hint}"]
+
+
+TOLD = """\
+import json, os, sys
+seen = {"cwd": os.getcwd(), "names": sorted(os.environ), "folder": sys.argv[2]}
+print(json.dumps({"accuracy": 1, "parameters": 1, "feedback": json.dumps(seen)}))
+"""
+
+
+@pytest.mark.parametrize("sandbox", ["none", "bwrap"])
+def test_a_program_in_another_folder_or_without_what_it_was_to_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: str
+) -> None:
+    (tmp_path / "job.py").write_text(TOLD)
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("WANDB_DIR", "x")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    command = f"python {tmp_path / 'job.py'} {{path}} {{folder}}"
+
+    def seen(**settings: object) -> dict[str, object]:
+        with opened(tmp_path, "command", command, sandbox=sandbox, **settings) as evaluation:
+            outcome = result(evaluation, genome())
+            assert isinstance(outcome, Scored), outcome
+            return dict(json.loads(outcome.details["feedback"]))
+
+    plain = seen()
+    assert plain["cwd"] == os.getcwd()
+    assert "WANDB_DIR" not in plain["names"]  # type: ignore[operator]
+    chosen = seen(workdir=str(tmp_path / "data"), pass_env=["WANDB_DIR", "NOT_SET"])
+    assert chosen["cwd"] == str(tmp_path / "data")
+    assert {"WANDB_DIR", "GE_SEED"} <= set(chosen["names"])  # type: ignore[call-overload]
+    assert not {"OPENAI_API_KEY", "NOT_SET"} & set(chosen["names"])  # type: ignore[call-overload]
+    own = seen(workdir="{folder}")
+    assert own["cwd"] == own["folder"]
+
+
+def test_a_folder_to_run_in_that_is_not_there(tmp_path: Path, script: str) -> None:
+    with (
+        pytest.raises(ConfigError, match="no folder '/no/such'"),
+        opened(tmp_path, "command", script, workdir="/no/such"),
+    ):
+        pass

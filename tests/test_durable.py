@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from ge_engine.ledger import Ledger, writer
 from ge_engine.ledger.history import History
 from ge_engine.runs.audit import check
 from tests.patience import PATIENT
+from ge_engine.search import schedule as schedule_module
 
 REGISTRY = doubles.registry()
 SETTINGS: dict[str, Any] = {"generations": 3, "population": 10, "repairs": 1}
@@ -80,7 +80,7 @@ def test_a_machine_with_other_cores(
                 scored.append(f"{data['individual']}/{data['split']}")
             stop(name, data)
 
-        monkeypatch.setattr(os, "cpu_count", lambda: cores)
+        monkeypatch.setattr(schedule_module, "cores", lambda: cores)
         run(tmp_path / "run", observe, evaluator="threaded", workers=0, schedule=schedule)
 
     for cores in (1, 64, 3):

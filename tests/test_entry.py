@@ -41,6 +41,37 @@ CASES = {
     "no forward is no root": ("class Mixin(nn.Module):\n    pass\n" + module("Net"), "Net()"),
     "sequential": ("class Net(nn.Sequential):\n    def __init__(self, num_classes):\n        super().__init__(nn.Linear(1, num_classes))\n", "Net(num_classes=10)"),
     "a loss beside the model": (module("SmoothLoss", "eps=0.1") + module("Net", "num_classes=5"), "Net(num_classes=10)"),
+    "a default that counts the numbers of an image": (module("Net", "input_size=784, num_classes=10"), "Net(input_size=3072, num_classes=10)"),
+    "an annotated default that does so": (module("Net", "input_dim: int = 3072, n_classes: int = 10"), "Net(input_dim=3072, n_classes=10)"),
+    "a size of images with a default": (module("Net", "input_size=224"), "Net(input_size=32)"),
+    "a width called channels": (module("Net", "n_channels=64, num_classes=10"), "Net(num_classes=10)"),
+    "a script module": (module("Net", "num_classes", base="torch.jit.ScriptModule"), "Net(num_classes=10)"),
+    "a model of a library": (
+        "from torchvision.models import ResNet\nclass Net(ResNet):\n    def __init__(self, num_classes=10):\n        super().__init__(None, [])\n",
+        "Net(num_classes=10)",
+    ),
+    "a loss of a library": ("class Soft(nn.CrossEntropyLoss):\n    pass\n" + module("Net"), "Net()"),
+    "a settings class of a library": (
+        "from transformers import PretrainedConfig\nclass NetConfig(PretrainedConfig):\n    def __init__(self, num_classes=5):\n        pass\n"
+        + module("Net", "config: NetConfig"), "Net(config=NetConfig(num_classes=10))",
+    ),
+    "a helper that a class is made with": (
+        "def block(in_channels=3):\n    return nn.Sequential(nn.Conv2d(in_channels, 8, 3))\n" + module("Net", "num_classes=10", "self.b = block()"),
+        "Net(num_classes=10)",
+    ),
+    "two helpers and a factory": (
+        "def block():\n    return nn.Sequential(nn.ReLU())\n" + module("Net", "num_classes=10", "self.b = block()")
+        + "def net(num_classes=10):\n    return Net(num_classes)\n", "net(num_classes=10)",
+    ),
+    "a guard that unpacks": (
+        module("Net", "width, num_classes=5") + "if __name__ == '__main__':\n    b, c, h = 4, 16, 32\n    net = Net(c, 7)\n", "Net(width=16, num_classes=10)",
+    ),
+    "a guard that unpacks what a call gives": (
+        module("Net", "width=8, num_classes=5") + "if __name__ == '__main__':\n    b, c = torch.zeros(4, 16).shape\n    net = Net(c, 7)\n", "Net(num_classes=10)",
+    ),
+    "a guard that loops": (
+        module("Net", "width=8, num_classes=5") + "if __name__ == '__main__':\n    for c in (1, 2):\n        net = Net(c, 7)\n", "Net(num_classes=10)",
+    ),
     "one factory": (
         module("Net", "depth, num_classes=10") + "def make(num_classes=1000):\n    return Net(3, num_classes)\n", "make(num_classes=10)",
     ),

@@ -186,7 +186,8 @@ def test_blocks_of_a_file_that_does_not_run_in_one_long_line(
         app(["blocks", str(file)], prog_name="ge")
     said = capsys.readouterr().err
     assert "live and dead are unknown" in said
-    assert "\nerror: The seed stops at forward" in said
+    assert "\nerror: The seed, built by PlainCNN(num_classes=10" in said
+    assert "stops at forward" in said
     assert "\n  try: " in said
 
 

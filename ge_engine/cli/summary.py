@@ -105,3 +105,12 @@ def _print_checks(history: History, everybody: list[Child]) -> None:
     parts += [f"{fates['waiting']} not scored yet"] if fates["waiting"] else []
     parts += [f"{count} rejected at {stage}" for stage, count in history.rejections().items()]
     out.print(Text(", ".join(parts)))
+    _print_same(everybody[0], children)
+
+
+def _print_same(seed: Child, children: list[Child]) -> None:
+    """Say how many were trained to the seed's figures: their blocks are not what the score depends on."""
+    scored = [one.outcome.objectives for one in children if isinstance(one.outcome, Scored)]
+    same = isinstance(seed.outcome, Scored) and scored.count(seed.outcome.objectives)
+    if same:
+        out.print(Text(f"{same} of {len(scored)} scored children have the seed's figures in all digits"))

@@ -44,6 +44,9 @@ class Settings(TypedDict, total=False):
     dead_blocks: bool
     evaluator: str
     evaluator_argument: str
+    workdir: str
+    pass_env: str | Sequence[str]
+    canary: bool
     objectives: str | Sequence[str]
     constraints: str | Sequence[str]
     llm: str | Sequence[str]

@@ -56,6 +56,30 @@ class RunConfig:
         MODEL,
         flag=False,
     )
+    workdir: str = setting(
+        ".",
+        "Folder that the program runs in; {folder} is one of its own.",
+        MODEL,
+        metavar="DIR",
+        more="With --command or --evaluator.",
+        changeable=True,
+    )
+    pass_env: tuple[str, ...] = setting(
+        (),
+        "Let the program have this environment variable (repeatable).",
+        MODEL,
+        metavar="NAME",
+        more="With --command or --evaluator, which get no others but those of the system, of Python and of "
+        "OpenMP: no keys.",
+        changeable=True,
+    )
+    canary: bool = setting(
+        True,
+        "First let the program fail on a file that cannot be imported.",
+        MODEL,
+        more="With --command or --evaluator: one that scores it does not use the file, and is refused.",
+        changeable=True,
+    )
     objectives: tuple[str, ...] = setting(
         ("accuracy", "parameters"),
         "What to optimise (repeatable).",

@@ -66,10 +66,13 @@ class Job:
 class Evaluation(ABC):
     """An open evaluator: probes and scores genomes of one seed, several at once.
 
-    `measures_sizes`: it can build networks without training them, see `sizes`.
+    `measures_sizes`: it can build networks without training them, see `sizes`. `runs_programs`: what scores
+    is a program of the user's, which may never look at the genome. A run begins by a file that it must not
+    score, and asks for the probe of the seed again when it is scored: then it is known what the program runs.
     """
 
     measures_sizes: bool = False
+    runs_programs: bool = False
 
     @abstractmethod
     def probe(self, genome: Genome) -> Future[Probe]:

@@ -11,7 +11,7 @@ import errno
 import json
 import math
 import os
-import resource
+import re
 import shutil
 import signal
 import subprocess
@@ -25,21 +25,27 @@ from typing import Any
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Evaluation, Job, Probe
+from ge_engine.errors import ConfigError
 from ge_engine.evaluation.constraints import parse_constraints
-from ge_engine.evaluation.devices import cores
+from ge_engine.evaluation.cores import cores
+from ge_engine.evaluation.data.module_loader import SEED_FILE
 from ge_engine.evaluation.exit_status import Kills
-from ge_engine.evaluation.sandbox import limits
+from ge_engine.evaluation.futures import finished
 from ge_engine.evaluation.sandbox.bubblewrap import around, below, socket_folders, sockets
 from ge_engine.evaluation.sandbox.environment import clean_environment
+from ge_engine.evaluation.sandbox.limits import LINUX
 from ge_engine.evaluation.sandbox.program import behind_filter
 from ge_engine.evaluation.sandbox.removal import remove_tree
+from ge_engine.evaluation.sandbox.started_processes import StartedProcesses
 from ge_engine.evaluation.setup import chosen_sandbox
+from ge_engine.evaluation.tracing import blocks_that_ran, traced_source
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored, storable
 
-OUTPUT_BYTES = 256 * 2**20
 TAIL_BYTES = 64 * 2**10
 REASON_CHARACTERS = 400
+GRACE_SECONDS = 2.0
+"""Time in which a program that is to end may end what it has started."""
 
 
 def program_places() -> str:
@@ -51,8 +57,14 @@ def program_places() -> str:
 def open_command(
     seed: Genome, config: RunConfig, arguments: Sequence[str], objectives: Sequence[str], scratch: Path
 ) -> Iterator[CommandEvaluation]:
-    """An evaluation that runs `arguments` for each genome; "{path}", "{split}", "{seed}" and
-    "{epochs}" in them are filled in. All that still runs at the end is killed."""
+    """An evaluation that runs `arguments` for each genome; "{path}", "{split}", "{seed}", "{epochs}" and
+    "{folder}" in them are filled in. All that still runs at the end is killed.
+
+    Raises:
+        ConfigError: there is no folder `workdir`.
+    """
+    if "{folder}" not in config.workdir and not os.path.isdir(config.workdir):
+        raise ConfigError(f"There is no folder {config.workdir!r} to run the program in.", "See --workdir.")
     evaluation = CommandEvaluation(seed, config, arguments, objectives, scratch.resolve())
     try:
         yield evaluation
@@ -62,6 +74,8 @@ def open_command(
 
 class CommandEvaluation(Evaluation):
     """Implements `contracts.Evaluation` with one process for each job."""
+
+    runs_programs = True
 
     def __init__(
         self,
@@ -82,18 +96,21 @@ class CommandEvaluation(Evaluation):
         self._folder = scratch / "jobs"
         remove_tree(self._folder)
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._processes = StartedProcesses(scratch / "programs")
+        self._seed = seed
+        self._ran: frozenset[str] = frozenset()
         self._file = Path(seed.seed.path or "seed.py")
+        self._workdir, self._passed = config.workdir, config.pass_env
         self._pool = ThreadPoolExecutor(config.workers or cores(), thread_name_prefix="ge-command")
         self._lock = threading.Lock()
-        self._running: set[int] = set()
+        self._running: set[subprocess.Popen[bytes]] = set()
         self._count = 0
         self._closed = False
 
     def probe(self, genome: Genome) -> Future[Probe]:
-        """Nothing is known of the program's model: every block counts as executed."""
-        seen: Future[Probe] = Future()
-        seen.set_result(Probe(executed=frozenset(genome.blocks)))
-        return seen
+        """Of the seed, when it was scored here, which blocks the program runs; else all count as run."""
+        known = self._ran if genome.digest == self._seed.digest else frozenset()
+        return finished(Probe(executed=known or frozenset(genome.blocks)))
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Run the program on the job's genome."""
@@ -104,9 +121,8 @@ class CommandEvaluation(Evaluation):
         with self._lock:
             self._closed = True
             running = tuple(self._running)
-        for pid in running:
-            with suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
+        for process in running:
+            _end(process)
         self._pool.shutdown(wait=True, cancel_futures=True)
         remove_tree(self._folder)
 
@@ -117,6 +133,8 @@ class CommandEvaluation(Evaluation):
         folder.mkdir()
         try:
             path = folder / self._file.name
+            if job.genome.digest == self._seed.digest and job.split == "validation":
+                return self._traced(job, folder, path)
             path.write_bytes(job.genome.source)
             return self._finished(folder, self._filled(job, path), job.genome.digest)
         except OSError as error:
@@ -124,10 +142,22 @@ class CommandEvaluation(Evaluation):
         finally:
             remove_tree(folder)
 
+    def _traced(self, job: Job, folder: Path, path: Path) -> Outcome:
+        """Score the seed by a file that tells what of it runs, or as it is where that one fails."""
+        told = folder / "blocks that ran"
+        command = self._filled(job, path)
+        path.write_bytes(traced_source(job.genome, told))
+        outcome = self._finished(folder, command, job.genome.digest)
+        self._ran = blocks_that_ran(told, job.genome)
+        if isinstance(outcome, Failed) and outcome.kind != "timeout":
+            path.write_bytes(job.genome.source)
+            outcome = self._finished(folder, command, job.genome.digest)
+        return outcome
+
     def _filled(self, job: Job, path: Path) -> list[str]:
         split = "test" if job.split == "test" else "validation"
         values = {"{path}": str(path), "{split}": split, "{seed}": str(job.rng_seed)}
-        values["{epochs}"] = str(job.epochs or self._epochs)
+        values |= {"{epochs}": str(job.epochs or self._epochs), "{folder}": str(path.parent)}
         filled = []
         for argument in self._arguments:
             for name, value in values.items():
@@ -136,15 +166,23 @@ class CommandEvaluation(Evaluation):
         return filled
 
     def _finished(self, folder: Path, command: Sequence[str], digest: str) -> Outcome:
-        places = [str(self._file.resolve().parent), os.getcwd(), os.environ.get("PYTHONPATH", "")]
-        environment = clean_environment() | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
+        environment = clean_environment()
+        own = [os.path.dirname(os.path.abspath(self._file)), os.getcwd()]
+        places = [*own, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+        environment |= {"PYTHONPATH": os.pathsep.join(one for one in places if not hides_library(one))}
         environment |= {"TMPDIR": str(folder), "HOME": str(folder), "PATH": program_places()}
+        environment |= {SEED_FILE: os.path.abspath(self._file)}
+        environment |= {name: os.environ[name] for name in self._passed if name in os.environ}
+        workdir = os.path.abspath(self._workdir.replace("{folder}", str(folder)))
         if shutil.which(command[0], path=environment["PATH"]) is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
         out, err = folder / "stdout", folder / "stderr"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
-                confined(command, folder, self._memory, places) if self._confined else started(command),
+                confined(command, folder, self._memory, places, workdir)
+                if self._confined
+                else started(command, self._memory),
+                cwd=workdir,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -152,20 +190,18 @@ class CommandEvaluation(Evaluation):
                 start_new_session=True,
             )
         with self._lock:
-            self._running.add(process.pid)
+            self._running.add(process)
             closed = self._closed
         try:
-            if limits.LINUX and not self._confined:
-                _limit(process.pid, self._memory)
+            self._processes.add(process.pid)
             status: int | None = process.wait(0 if closed else self._timeout)
         except subprocess.TimeoutExpired:
             status = None
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            _end(process)
+            self._processes.discard(process.pid)
             with self._lock:
-                self._running.discard(process.pid)
+                self._running.discard(process)
         if self._confined and status is not None and status > 128:
             status = 128 - status  # how bubblewrap tells of a signal
         if status == -signal.SIGKILL:
@@ -173,7 +209,7 @@ class CommandEvaluation(Evaluation):
         return self._outcome(status, _tail(out), _tail(err))
 
     def _outcome(self, status: int | None, output: str, errors: str) -> Outcome:
-        said = " ".join(errors.split())[-REASON_CHARACTERS:]
+        said = exception_first(errors)
         if status is None:
             return Failed("command", "timeout", f"still running after {self._timeout:g} s")
         if status < 0:
@@ -211,31 +247,56 @@ def read_scores(output: str, objectives: Sequence[str]) -> Outcome:
     return Scored(scores, {"feedback": storable(feedback[:2000])} if isinstance(feedback, str) else {})
 
 
-def started(command: Sequence[str]) -> list[str]:
-    """`command` as the user's own program, which reaches no process but those that it starts."""
-    return behind_filter("none", list(command)) if limits.LINUX else list(command)
+def started(command: Sequence[str], memory: int) -> list[str]:
+    """`command` as the user's own program, with `memory` bytes of data (Linux), which reaches no process but
+    those that it starts."""
+    return behind_filter("none", memory, list(command)) if LINUX else list(command)
 
 
-def confined(command: Sequence[str], folder: Path, memory: int, places: Iterable[str] = ()) -> list[str]:
-    """`command` in bubblewrap, with the limits that others get from outside: `memory` bytes of data. Of what
-    lies in folders that are hidden for the sockets in them, it sees `places`, Python and its packages, and
-    what it names itself."""
-    limited = f'ulimit -c 0; ulimit -f {OUTPUT_BYTES // 512}; ulimit -d {memory // 1024}; exec "$@"'
-    inside = behind_filter("bwrap", ["/bin/sh", "-c", limited, "sh", *command])
+def confined(
+    command: Sequence[str], folder: Path, memory: int, places: Iterable[str] = (), workdir: str = ""
+) -> list[str]:
+    """`command` in bubblewrap, with `memory` bytes of data, in the folder `workdir`. Of what lies in folders
+    that are hidden for the sockets in them, it sees `places`, Python and its packages, and what it names
+    itself."""
+    inside = behind_filter("bwrap", memory, list(command))
+    workdir = workdir or os.getcwd()
     named = [place for word in command for place in (word, os.path.dirname(word)) if os.path.isabs(word)]
-    named += [*places, *program_places().split(os.pathsep), *sys.path]
+    named += [*places, workdir, *program_places().split(os.pathsep), *sys.path]
     named += [sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable)), str(folder)]
     folders = socket_folders()
     seen = [place for place in named if below(place, folders) and os.path.exists(place)]
     seen = [place for place in seen if not Path(place).is_socket()]
-    return around(["/", *seen], [str(folder)], os.getcwd(), inside, [*folders, *sockets(seen)])
+    return around(["/", *seen], [str(folder)], workdir, inside, [*folders, *sockets(seen)])
 
 
-def _limit(pid: int, memory: int) -> None:
+def hides_library(folder: str) -> bool:
+    """Whether a file in `folder` has the name of a module of Python's own that this process uses: on
+    PYTHONPATH it would come first, also for torch."""
+    with suppress(OSError):
+        names = {name.removesuffix(".py") for name in os.listdir(folder) if name.endswith(".py")}
+        return bool(names & sys.stdlib_module_names & sys.modules.keys())
+    return False
+
+
+def exception_first(errors: str) -> str:
+    """The exception that a traceback ends with, then the end of what was printed."""
+    raised = re.findall(r"^[\w.]+(?:Error|Exception|Exit|Interrupt|Warning)\b.*", errors, re.MULTILINE)
+    said = " ".join(errors.split())
+    if not raised or len(said) <= REASON_CHARACTERS:
+        return said
+    first = raised[-1][: REASON_CHARACTERS // 2]
+    return f"{first} ... {said[len(first) - REASON_CHARACTERS :]}"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program with all that it started, and its group where it does not."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE_SECONDS)
     with suppress(ProcessLookupError):
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (OUTPUT_BYTES, OUTPUT_BYTES))
-        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
-        resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _tail(file: Path) -> str:

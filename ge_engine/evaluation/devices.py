@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError
+from ge_engine.evaluation.cores import cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,3 @@ def visible_gpus() -> tuple[str, ...]:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     listed = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     return tuple((listed or [str(number) for number in range(count)])[:count])
-
-
-def cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -19,6 +19,7 @@ def main(arguments: Sequence[str]) -> None:
     """Exceptions of the function come out, and end the process with status 1."""
     target, path, seconds, split, seed, epochs = arguments
     module, _, name = target.partition(":")
+    sys.argv = [path]  # what is imported may read it
     function = getattr(importlib.import_module(module), name)
     budget = {"seconds": float(seconds), "split": split, "seed": int(seed), "epochs": int(epochs)}
     answer = function(path, budget)

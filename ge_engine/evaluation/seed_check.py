@@ -7,6 +7,12 @@ import re
 from ge_engine.contracts import Probe
 from ge_engine.errors import SeedError
 
+_NO_IMAGES = re.compile(
+    r"argument #1 'indices'|forward\(\) (missing|takes) \d|LSTM: Expected|GRU: Expected|RNN: Expected|"
+    r"input\.dim\(\)|must be 2-D or 3-D"
+)
+"""In errors of networks for tokens, sequences or several inputs."""
+
 
 class ChannelsError(SeedError):
     """The seed takes images of `wanted` channels, and the task gives others."""
@@ -16,8 +22,8 @@ class ChannelsError(SeedError):
         self.wanted = wanted
 
 
-def require_usable(probe: Probe, classes: int, image: str) -> None:
-    """The seed's `probe` on images such as "3x32x32".
+def require_usable(probe: Probe, classes: int, image: str, entry: str) -> None:
+    """The `probe` of the seed, built by `entry`, on images such as "3x32x32".
 
     Raises:
         ChannelsError: its first layer takes another number of channels.
@@ -27,19 +33,21 @@ def require_usable(probe: Probe, classes: int, image: str) -> None:
     channels = re.search(r"expected input\[.*?\] to have (\d+) channels, but got (\d+) channels", probe.error)
     if channels and image.startswith(f"{channels[2]}x"):
         raise ChannelsError(
-            f"The seed stops at {probe.stage}: it takes images of {channels[1]} channels, and the task gives "
-            f"images of {image}.",
+            f"The seed, built by {entry}, stops at {probe.stage}: it takes images of {channels[1]} "
+            f"channels, and the task gives images of {image}.",
             f"Give --channels {channels[1]} where the images can be given so, or let the model take its "
             "number of channels as an argument: in_channels.",
             int(channels[1]),
         )
     if probe.stage:
         raise SeedError(
-            f"The seed stops at {probe.stage}: {probe.error}.", _advice(probe.error, classes, image)
+            f"The seed, built by {entry}, stops at {probe.stage}: {probe.error}.",
+            _advice(probe.error, classes, image),
         )
     if probe.output_shape != wanted:
         raise SeedError(
-            f"The seed returns a tensor of shape {probe.output_shape}; the task wants {wanted}.",
+            f"The seed, built by {entry}, returns a tensor of shape {probe.output_shape}; "
+            f"the task wants {wanted}.",
             f"Let its last layer give {classes} numbers for each image, in the file or by an entry "
             f"such as --entry 'Net(num_classes={classes})'.",
         )
@@ -50,7 +58,16 @@ def require_usable(probe: Probe, classes: int, image: str) -> None:
 def _advice(error: str, classes: int, image: str) -> str:
     missing = re.match(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
     if missing:
-        return f"Install {missing[1].partition('.')[0]} where ge runs, or fix the file."
+        return (
+            f"Install {missing[1].partition('.')[0]} where ge runs, or fix the file. Its own modules are "
+            "looked for beside it, in the working folder, up to the root of its repository, and in "
+            "PYTHONPATH."
+        )
+    if _NO_IMAGES.search(error):
+        return (
+            f"The task gives images of {image}, and this model seems to take something else: score it by a "
+            "program of yours with --command."
+        )
     return (
         f"Fix the file, or choose what fits it: the task gives images of {image} and wants "
         f"{classes} numbers for each. --task, --image-size, --channels and --entry choose others; a training "

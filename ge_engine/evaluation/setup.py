@@ -16,7 +16,7 @@ from ge_engine.contracts import Dataset, Split
 from ge_engine.entry import resolve_entry
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.data.channels import in_channels
-from ge_engine.evaluation.data.module_loader import module_address
+from ge_engine.evaluation.data.module_loader import module_address, namespace_of
 from ge_engine.evaluation.devices import placement_of
 from ge_engine.evaluation.protocol.messages import ArraySpec, SessionSpec
 from ge_engine.evaluation.sandbox import bubblewrap
@@ -54,8 +54,8 @@ def set_up(
 
 
 def _session(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> SessionSpec:
-    path = Path(seed.seed.path).resolve() if seed.seed.path else scratch / "seed" / "seed.py"
-    address = module_address(path, seed.digest)
+    path = Path(os.path.abspath(seed.seed.path)) if seed.seed.path else scratch / "seed" / "seed.py"
+    address = module_address(path, seed.digest, namespace_of(path, seed.source))
     placement = placement_of(config)
     readable = readable_files(seed.source, address, private_paths(config, scratch), bool(placement.devices))
     channels, height = int(data.train.images.shape[1]), int(data.train.images.shape[2])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import secrets
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -23,6 +24,7 @@ from ge_engine.evaluation.checkpoints import Checkpoints, room_for
 from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.evaluation.costs import figures, within
 from ge_engine.evaluation.devices import placement_of
+from ge_engine.evaluation.elsewhere import running_elsewhere, sentence
 from ge_engine.evaluation.executor import Executor, ExecutorFactory, WorkerExit
 from ge_engine.evaluation.exit_status import Kills, WorkerLost, failed_probe, probe_of, report_of, sizes_in
 from ge_engine.evaluation.fork_server.client import ForkServerExecutor
@@ -75,8 +77,11 @@ def open_training(
             max_slowdown=config.max_slowdown,
             memory=session.memory,
             image=f"{session.channels}x{session.size}x{session.size}",
+            entry=session.entry,
         )
         evaluation.admit(seed)
+        if found := running_elsewhere(evaluation.probe(seed).result().modules, session.modules):
+            print(sentence(found), file=sys.stderr)
         yield evaluation
     finally:
         jobs.close()
@@ -88,7 +93,7 @@ def open_training(
 class TrainEvaluation(Evaluation):
     """Implements `contracts.Evaluation` on top of an executor. `timeout` is seconds per job, `memory` bytes;
     no training step may take `max_slowdown` times as long as the seed's (0: no limit). `image` is the shape
-    of the task's images, such as "3x32x32"."""
+    of the task's images, such as "3x32x32", and `entry` what builds the seed's model."""
 
     measures_sizes = True
     executor: Executor
@@ -99,6 +104,7 @@ class TrainEvaluation(Evaluation):
     max_slowdown: float
     memory: int
     image: str
+    entry: str
     _kills: Kills = field(default_factory=Kills)
     _seed_step: float = 0.0
     _seed_digest: str = ""
@@ -112,14 +118,14 @@ class TrainEvaluation(Evaluation):
             SeedError: it does not go through one training step.
         """
         probe = self.probe(seed).result()
-        require_usable(probe, self.scorer.classes, self.image)
+        require_usable(probe, self.scorer.classes, self.image, self.entry)
         self._probe_timeout = max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))
         self._seed_digest = seed.digest
         if self.max_slowdown:
-            self._time_steps(seed)
+            self._time_steps(seed, probe)
 
-    def _time_steps(self, seed: Genome) -> None:
-        spec = self._spec("train", seed, steps=GROUP_STEPS)
+    def _time_steps(self, seed: Genome, probe: Probe) -> None:
+        spec = self._spec("train", seed, steps=GROUP_STEPS, channels_last=probe.facts["channels_last"])
         report = self._read_report(self.executor.submit(spec).result(), spec)
         if isinstance(report, Failed) or report.stage:
             reason = report.reason if isinstance(report, Failed) else report.error
@@ -192,6 +198,7 @@ class TrainEvaluation(Evaluation):
         if broken is not None:
             return finished(broken)
         spec = self._spec("train", job.genome, rng_seed=job.rng_seed, split=job.split)
+        spec = replace(spec, channels_last=probe.facts["channels_last"])
         if job.split == "validation":
             spec = self._for_rung(spec, job, probe)
         return then(self.executor.submit(spec), lambda ended: self._read_training(ended, spec, probe))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ge_engine.errors import LedgerError
@@ -13,6 +15,8 @@ from ge_engine.ledger.foreign import HINT, harden
 from ge_engine.ledger.schema import as_current
 
 FILE = "ledger.sqlite"
+_UNWRITABLE = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR_SHM")
+"""Beginnings of the errors where SQLite cannot make the files that it wants beside a database."""
 RESTORE = "Put back a copy of it, or save what `sqlite3 ledger.sqlite .recover` finds and start a new run."
 
 
@@ -29,18 +33,55 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     """A connection that changes no row, on which a ledger of an older version reads as one of this version.
 
     It may write beside the database, since a ledger whose writer was killed has to be recovered first; where
-    the folder is read-only, it does without.
+    nothing can be written there (another user's run, read-only media, a full disk), it reads a finished
+    ledger as it is, and a copy of one that was cut off.
     """
-    uri = path.resolve().as_uri()
     writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
-    mode = "rw" if writable else "ro"
-    db = sqlite3.connect(f"{uri}?mode={mode}", uri=True, isolation_level=None, timeout=10)
+    db = _opened(path, "mode=rw" if writable else "mode=ro")
+    try:
+        version_of(db)
+    except sqlite3.OperationalError as error:
+        if not (error.sqlite_errorname or "").startswith(_UNWRITABLE):
+            raise
+        db.close()
+        db = _copied(path) if _cut_off(path) else _opened(path, "immutable=1")
     harden(db)
     db.execute("PRAGMA temp_store = MEMORY")
     for table, rows in as_current(version_of(db)).items():
         db.execute(f"CREATE TEMP VIEW {table} AS {rows}")
     db.execute("PRAGMA query_only = ON")
     return db
+
+
+def _opened(path: Path, how: str) -> sqlite3.Connection:
+    uri = path.resolve().as_uri()
+    return sqlite3.connect(f"{uri}?{how}", uri=True, isolation_level=None, timeout=10)
+
+
+def _cut_off(path: Path) -> bool:
+    """Whether its writer has left rows beside it."""
+    log = _log_of(path)
+    return log.exists() and log.stat().st_size > 0
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _copied(path: Path) -> sqlite3.Connection:
+    """A copy in memory of the database with what its log holds. Raises LedgerError: no room for one."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="ge-ledger-") as folder:
+            copies = [shutil.copy(one, folder) for one in (path, _log_of(path))]
+            whole = sqlite3.connect(":memory:", isolation_level=None)
+            with closing(sqlite3.connect(copies[0])) as copy:
+                copy.backup(whole)
+            return whole
+    except OSError as error:
+        raise LedgerError(
+            f"The run of {path} was cut off, and there is no room for the copy that reading needs: {error}.",
+            "Free some space, or set TMPDIR to a folder with room.",
+        ) from error
 
 
 def connect_to_write(path: Path) -> sqlite3.Connection:
@@ -73,7 +114,7 @@ def exists(folder: Path) -> bool:
 def _explained(path: Path, error: sqlite3.Error) -> LedgerError:
     name = getattr(error, "sqlite_errorname", "") or ""
     again = "run the same command again: it goes on where it stopped."
-    if name.startswith("SQLITE_FULL") or name in ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC"):
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC")):
         return LedgerError(f"The disk is full: {path} cannot be written.", f"Free some space and {again}")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return LedgerError(f"The ledger {path} is locked by another program.", f"Close it and {again}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -15,7 +16,8 @@ class RunLock:
     """Holds RUN/lock until `release`. A POSIX record lock: children made by fork do not inherit it.
 
     Raises:
-        LedgerError: another process, or another part of this one, works on the run.
+        LedgerError: another process, or another part of this one, works on the run; or its file system has no
+            locks.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,6 +30,11 @@ class RunLock:
         except OSError as error:
             owner = os.read(self._file, 32).decode("ascii", "replace").strip()
             os.close(self._file)
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise LedgerError(
+                    f"The file system of {folder} has no file locks ({error.strerror}), which a run needs.",
+                    "Give the run a folder on another one with --run, such as a local disk.",
+                ) from error
             raise _busy(folder, f"process {owner}" if owner else "another process") from error
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)

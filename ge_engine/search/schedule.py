@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ge_engine.config import RunConfig
+from ge_engine.evaluation.cores import cores
 from ge_engine.ledger import History
 from ge_engine.population import Individual, Migration
 from ge_engine.search.credit import credit_of
@@ -135,7 +135,7 @@ class Steady(Schedule):
         state, scoring = self._state, self._services.scoring
         decide = self._halving.one_by_one
         scoring.at_rung = as_recorded(script.promoted, decide) if script else decide
-        workers = self._config.workers or os.cpu_count() or 1
+        workers = self._config.workers or cores()
         room = STOCK[0] * workers
         for one in state.unmerged:
             scoring.score(one.id, one.genome)

@@ -19,6 +19,7 @@ def admitted_seed(
     """The seed with its scores, and what a worker saw of it. Raises SeedError with its own error, and
     with `advice` where it has no score."""
     seed = Individual(SEED_ID, 0, -1, (), (), genome)
+    known = ledger.probe(genome.digest) if ledger.seed_is_scored and evaluation.runs_programs else None
     probe = evaluation.probe(genome).result()
     if probe.error:
         raise SeedError(f"The seed does not run ({probe.stage}): {probe.error}", "Fix it; see also --entry.")
@@ -30,4 +31,7 @@ def admitted_seed(
     if not isinstance(outcome, Scored):
         reason = outcome.reason if outcome else "no score"
         raise SeedError(f"The seed cannot be scored: {reason}", advice)
+    if evaluation.runs_programs:
+        probe = known or evaluation.probe(genome).result()
+        ledger.add_probe(genome.digest, probe)
     return replace(seed, outcome=outcome), probe

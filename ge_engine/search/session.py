@@ -15,6 +15,7 @@ from ge_engine.genome import Seed
 from ge_engine.ledger import Ledger
 from ge_engine.population import SEED_ID, Direction, Individual
 from ge_engine.registry import Registry, choose
+from ge_engine.search.canary import refuse_blind
 from ge_engine.search.event_loop import EventLoop
 from ge_engine.search.finalists import Result, all_scored_on_test, result_of
 from ge_engine.search.halving import rungs_of
@@ -78,6 +79,8 @@ class Session:
         """Admit the seed; where the run stands. Raises SeedError."""
         genome = self.ledger.seed.genome
         evaluator = choose(self.registry.evaluators, self.config.evaluator, "evaluator")
+        if evaluation.runs_programs and self.config.canary and not self.ledger.seed_is_scored:
+            refuse_blind(evaluation, genome)
         seed, probe = admitted_seed(genome, evaluator.advice, self.ledger, evaluation, scoring)
         return self._state(seed), probe
 

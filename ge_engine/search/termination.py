@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -23,8 +24,9 @@ INTERRUPTED = "interrupted"
 
 
 class Interrupts:
-    """While entered, the first SIGINT or SIGTERM asks for a clean stop and the second ends at once. `act` is
-    called at the first one, within the signal handler.
+    """While entered, the first SIGINT, SIGTERM or SIGHUP asks for a clean stop and the second ends at once.
+    `act` is called at the first one, within the signal handler. A SIGHUP that is ignored (`nohup`) stays so;
+    one that comes because the terminal is gone has what is printed go nowhere.
 
     Outside the main thread, where Python delivers no signals, it changes nothing.
     """
@@ -36,7 +38,9 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) is signal.SIG_IGN:
+                    continue
                 self._before[number] = signal.signal(number, self._on_signal)
         return self
 
@@ -47,10 +51,22 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            _leave_dead_terminal()
         if self.reason:
             raise KeyboardInterrupt
         self.reason = f"{INTERRUPTED} by {signal.Signals(number).name}"
         self.act()
+
+
+def _leave_dead_terminal() -> None:
+    for descriptor in (0, 1, 2):
+        try:
+            os.write(descriptor, b"")
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, descriptor)
+            os.close(nowhere)
 
 
 class StopConditions:

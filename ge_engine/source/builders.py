@@ -22,8 +22,11 @@ from ge_engine.source.syntax import (
 
 _MODULE_BASES = frozenset(
     ("Module", "Sequential", "ModuleList", "ModuleDict", "LightningModule", "PreTrainedModel",
-     "PretrainedModel")
+     "PretrainedModel", "ScriptModule")
 )  # fmt: skip
+_ABSTRACT = _MODULE_BASES - {"Sequential"}
+_NO_MODELS = ("Loss", "Config", "Output", "Processor", "Tokenizer", "Mixin")
+_LIBRARIES = ("torch.nn", "torchvision.models", "timm", "transformers")
 _CHAINED = ("to", "cuda", "cpu", "eval", "train", "float", "half", "requires_grad_")
 _CONFIGURED = ("Config", "Configuration", "Args", "Hparams", "Settings")
 MAX_FORWARDING = 6
@@ -62,9 +65,31 @@ class Builders:
         for _ in self.classes:
             for name, node in self.classes.items():
                 bases = [dotted(base) for base in node.bases]
-                if any(base in found or base.rpartition(".")[2] in _MODULE_BASES for base in bases):
+                if any(base in found or self._is_module(base) for base in bases):
                     found[name] = node
         return {name: node for name, node in self.classes.items() if name in found}
+
+    def _is_module(self, base: str) -> bool:
+        """Whether `base`, which this file does not define, is a module of torch, torchvision, timm or
+        transformers, and neither a loss nor settings."""
+        last = base.rpartition(".")[2]
+        return last in _MODULE_BASES or (
+            self._brought(base) and last[:1].isupper() and not last.endswith(_NO_MODELS)
+        )
+
+    def _brought(self, name: str) -> bool:
+        return name.startswith(("nn.", "torch.nn.")) or name.partition(".")[0] in self._from_libraries
+
+    @cached_property
+    def _from_libraries(self) -> frozenset[str]:
+        """Names that this file imports from libraries of models."""
+        statements = [n for n in ast.walk(self.tree) if isinstance(n, (ast.Import, ast.ImportFrom))]
+        return frozenset(
+            alias.asname or alias.name
+            for n in statements
+            for alias in n.names
+            if (n.module or "" if isinstance(n, ast.ImportFrom) else alias.name).startswith(_LIBRARIES)
+        )
 
     @cached_property
     def roots(self) -> list[str]:
@@ -74,7 +99,8 @@ class Builders:
 
     @cached_property
     def factories(self) -> list[str]:
-        """Functions that return a model, private ones and `main` left out."""
+        """Functions that return a model, private ones, `main` and what a class is made with left out."""
+        parts = {name for node in self.modules.values() for name in _names_in(node)}
         found: set[str] = set()
         for _ in range(MAX_FORWARDING):
             rest = {name: node for name, node in self.functions.items() if name not in found}
@@ -83,7 +109,9 @@ class Builders:
                 break
             found |= new
         return [
-            name for name in self.functions if name in found and not name.startswith("_") and name != "main"
+            name
+            for name in self.functions
+            if name in found and not name.startswith("_") and name not in {"main", *parts}
         ]
 
     def builder(self, name: str) -> Builder | None:
@@ -119,7 +147,8 @@ class Builders:
             return True
         bases = [dotted(base) for base in node.bases]
         return any(
-            base.rpartition(".")[2] == "Sequential" or (base in self.modules and self._has_forward(base))
+            (self._is_module(base) and base.rpartition(".")[2] not in _ABSTRACT)
+            or (base in self.modules and self._has_forward(base))
             for base in bases
             if base != name
         )

@@ -12,7 +12,7 @@ from ge_engine.source.syntax import dotted, unparsed
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """`annotation` is the dotted name of a plain annotation, else ""; `pair` tells that two numbers are
-    wanted, as in `size: tuple[int, int]` and `size=(224, 224)`."""
+    wanted, as in `size: tuple[int, int]` and `size=(224, 224)`; `default` is a whole number, else None."""
 
     name: str
     required: bool
@@ -20,6 +20,7 @@ class Parameter:
     positional_only: bool = False
     annotation: str = ""
     pair: bool = False
+    default: int | None = None
 
 
 def parameters_of(args: ast.arguments) -> tuple[Parameter, ...]:
@@ -44,7 +45,13 @@ def _parameter(argument: ast.arg, default: ast.expr | None, positional_only: boo
         positional_only=positional_only,
         annotation=_annotation(argument.annotation),
         pair=_is_pair(argument.annotation, default),
+        default=_number(default),
     )
+
+
+def _number(node: ast.expr | None) -> int | None:
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if type(value) is int else None
 
 
 def _annotation(node: ast.expr | None) -> str:
@@ -78,4 +85,7 @@ def fields_of(node: ast.ClassDef) -> Iterator[Parameter]:
         if "ClassVar" not in unparsed(statement.annotation):
             annotation = _annotation(statement.annotation)
             pair = _is_pair(statement.annotation, statement.value)
-            yield Parameter(statement.target.id, statement.value is None, annotation=annotation, pair=pair)
+            number = _number(statement.value)
+            yield Parameter(
+                statement.target.id, statement.value is None, annotation=annotation, pair=pair, default=number
+            )

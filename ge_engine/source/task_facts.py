@@ -35,15 +35,33 @@ LOOSE: Mapping[str, frozenset[str]] = {
 """Spellings that mean the same only where the argument is required."""
 
 
+_NUMBERS = SPELLINGS["image_size"] | LOOSE["in_channels"] | LOOSE["image_size"]
+_FLAT = frozenset(channels * side**2 for channels in (1, 3) for side in (28, 32, 64, 96, 224))
+"""Numbers in an image of the common data sets."""
+_PLAUSIBLE = {"in_channels": range(1, 5), "image_size": range(4, 2049)}
+
+
+def _numbers_in(facts: Facts) -> int | float | None:
+    known = "in_channels" in facts and "image_size" in facts
+    return facts["in_channels"] * facts["image_size"] ** 2 if known else None
+
+
 def written(parameter: Parameter, fact: int | float) -> str:
     """The fact as an argument: twice where the parameter wants two numbers."""
     return f"({fact!r}, {fact!r})" if parameter.pair else repr(fact)
 
 
 def fact_of(parameter: Parameter, facts: Facts) -> int | float | None:
-    """What the task knows of a parameter, by its name."""
+    """What the task knows of a parameter, by its name, where its default does not say that it means something
+    else: 64 "channels" are a width, and an "input size" of 784 counts the numbers of an image."""
     spelled = parameter.name.lower().replace("_", "")
+    if spelled in _NUMBERS and parameter.default in _FLAT:
+        return _numbers_in(facts)
     for name, value in facts.items():
+        if parameter.default is not None and not _PLAUSIBLE.get(name, range(1, 10**9)).count(
+            parameter.default
+        ):
+            continue
         if spelled == name.replace("_", "") or spelled in SPELLINGS.get(name, ()):
             return value
         if parameter.required and spelled in LOOSE.get(name, ()):

@@ -8,6 +8,7 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,6 +20,8 @@ from rich.text import Text
 from ge_engine.errors import GeError
 
 PIPED_WIDTH = 120
+NARROW = 70
+"""Columns of a terminal below which tables are not fitted."""
 UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 """Categories of Unicode that command a terminal, turn the order of what it shows, or show nothing."""
 
@@ -49,6 +52,8 @@ def _seen(character: str) -> str:
 
 
 def _console(stream: TextIO, *, stderr: bool) -> PlainConsole:
+    if isinstance(stream, TextIOWrapper):  # what its encoding lacks is shown as \\xb1, and costs no command
+        stream.reconfigure(errors="backslashreplace")
     return PlainConsole(stderr=stderr, width=None if stream.isatty() else PIPED_WIDTH)
 
 
@@ -77,9 +82,10 @@ def table_of(*left: str, right: Iterable[str] = (), after: str | None = None) ->
 
 
 def print_table(table: Table) -> None:
-    """A table; where no terminal shows it, without the spaces that fill its last column."""
+    """A table; where no terminal shows it, without the spaces that fill its last column. A narrow terminal
+    breaks its lines: fitted, it would lose whole columns."""
     if out.is_terminal:
-        out.print(table)
+        (PlainConsole(width=PIPED_WIDTH) if out.width < NARROW else out).print(table)
         return
     with out.capture() as held:
         out.print(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -28,29 +28,31 @@ class Images:
     """uint8 (n, height, width, channels) in memory, with what turns them into network input.
 
     `mean` and `std` are (channels,) float32 on the scale 0..255; `size` is the side in pixels that the
-    network gets, by bilinear resizing where it differs.
+    network gets, by bilinear resizing where it differs, and `layout` how its input lies in memory.
     """
 
     pixels: Tensor
     mean: Tensor
     std: Tensor
     size: int
+    layout: torch.memory_format = torch.contiguous_format
 
     def __len__(self) -> int:
         return int(self.pixels.shape[0])
 
     def to(self, device: torch.device) -> Images:
-        return Images(self.pixels.to(device), self.mean.to(device), self.std.to(device), self.size)
+        moved = self.pixels.to(device), self.mean.to(device), self.std.to(device)
+        return Images(*moved, self.size, self.layout)
 
     def normalised(self, picked: Tensor) -> Tensor:
-        """uint8 (b, h, w, c) to float32 (b, c, size, size), channels last in memory."""
+        """uint8 (b, h, w, c) to float32 (b, c, size, size)."""
         count, height, width, channels = picked.shape
         rows = picked.reshape(count, height, width * channels).float()
         rows.sub_(self.mean.repeat(width)).mul_(self.std.reciprocal().repeat(width))
         batch = rows.view(picked.shape).permute(0, 3, 1, 2)
         if batch.shape[-2:] != (self.size, self.size):
             batch = interpolate(batch, (self.size, self.size), mode="bilinear", align_corners=False)
-        return batch
+        return batch.contiguous(memory_format=self.layout)
 
     def in_order(self, batch_size: int) -> Iterator[Tensor]:
         """All images in order, without augmentation."""
@@ -61,7 +63,7 @@ class Images:
         """The images of one process. All get the same number: the first images come again at the end."""
         count = shard.world_size
         rows = torch.arange(shard.rank, -(-len(self) // count) * count, count) % len(self)
-        return Images(self.pixels[rows.to(self.pixels.device)], self.mean, self.std, self.size)
+        return replace(self, pixels=self.pixels[rows.to(self.pixels.device)])
 
 
 def batch_bounds(count: int, batch_size: int, least: int = 2) -> list[tuple[int, int]]:

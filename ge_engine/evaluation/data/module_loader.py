@@ -7,18 +7,23 @@ gets the genome too, and a registry decorator runs once.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import linecache
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
+
+SEED_FILE = "GE_SEED"
+"""The environment variable by which a program of the user's knows the seed's file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +38,21 @@ class ModuleAddress:
 
 
 def module_address(path: Path, digest: str, modules: Mapping[str, str] | None = None) -> ModuleAddress:
-    """The address of the module at `path`, inside its package when the folder has an `__init__.py`.
+    """The address of the module at `path`, inside its package when the folder has an `__init__.py` or is
+    among the `modules`.
 
-    The pseudo-file stands beside the seed, so `__file__` leads to the seed's neighbours, and holds
-    `digest`, so that tracebacks and `inspect.getsource` never show another genome's text.
+    The pseudo-file stands beside the seed, so `__file__` leads to the seed's neighbours, and holds `digest`,
+    so that tracebacks and `inspect.getsource` never show another genome's text.
     """
-    path = path.resolve()
+    path = Path(
+        os.path.abspath(path)
+    )  # where it lies for its neighbours, also as a link into a store of files
     parts = [path.stem]
     folder = path.parent
     while (folder / "__init__.py").exists() and folder.name.isidentifier():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    if len(parts) == 1 and (modules or {}).get(folder.name) == str(folder):
         parts.insert(0, folder.name)
         folder = folder.parent
     name = ".".join(parts)
@@ -53,6 +64,12 @@ def module_address(path: Path, digest: str, modules: Mapping[str, str] | None = 
     return ModuleAddress(str(folder), name, file, modules or {})
 
 
+def namespace_of(path: Path, source: bytes) -> dict[str, str]:
+    """The folder of a file with relative imports as a package, which needs no `__init__.py`."""
+    folder = Path(os.path.abspath(path)).parent
+    return {folder.name: str(folder)} if re.search(rb"^\s*from\s+\.", source, re.MULTILINE) else {}
+
+
 def import_source(source: bytes, address: ModuleAddress) -> ModuleType:
     """Execute `source` as the module at `address`; whatever the source raises comes out unchanged."""
     stale = sys.modules.pop(address.name, None)
@@ -61,8 +78,27 @@ def import_source(source: bytes, address: ModuleAddress) -> ModuleType:
     sys.meta_path.insert(0, _genome_finder(source, address))
     sys.meta_path.insert(_after_own_modules(), _file_finder(address.modules))
     if address.root not in sys.path:
-        sys.path.insert(0, address.root)
+        sys.path.insert(_before_packages(), address.root)
     return importlib.import_module(address.name)
+
+
+def load(path: str | Path) -> ModuleType:
+    """The module in a candidate's file, as the seed in whose place it stands: with that one's name,
+    neighbours and package, so that relative imports, dataclasses and pickles work. For programs and functions
+    that score.
+
+    Whatever the file raises comes out unchanged.
+    """
+    source = Path(path).read_bytes()
+    place = Path(os.environ.get(SEED_FILE) or path)
+    digest = hashlib.sha256(source).hexdigest()
+    return import_source(source, module_address(place, digest, namespace_of(place, source)))
+
+
+def _before_packages() -> int:
+    """The place on `sys.path` behind Python's own library, whose modules no file beside a seed replaces."""
+    ends = ("site-packages", "dist-packages")
+    return next((at for at, entry in enumerate(sys.path) if entry.endswith(ends)), len(sys.path))
 
 
 class _GenomeLoader(importlib.abc.InspectLoader):

@@ -27,6 +27,7 @@ from ge_engine.evaluation.probe.findings import ProbeFindings, TaskShape
 from ge_engine.evaluation.probe.fingerprint import fingerprint
 from ge_engine.evaluation.probe.graph import GraphWatch
 from ge_engine.evaluation.probe.step import PROBE_SEED, ProbeStep, without_gradient
+from ge_engine.evaluation.train.layout import runs_channels_last
 from ge_engine.evaluation.train.optimizers import OptimizerFactory
 
 BYTES_PER_WEIGHT_IN_TRAINING = 16
@@ -58,6 +59,8 @@ def probe(
         module = load()  # the rehearsal left a meta tensor in a cache of the module: start afresh without it
         model = _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
     measure(model)
+    images = torch.zeros(shape.batch, shape.channels, shape.size, shape.size)
+    findings.facts["channels_last"] = float(runs_channels_last(model, images, shape.classes))
     findings.stage = ""
 
 
@@ -90,6 +93,11 @@ def _probe_module(
     model = build(module)
     if not isinstance(model, nn.Module):
         raise TypeError(f"the entry gives a {type(model).__name__} instead of a torch.nn.Module")
+    if any(isinstance(one, torch.jit.ScriptModule) for one in model.modules()):
+        raise TypeError(
+            "it holds a ScriptModule, which torch has compiled, so that nothing in it can be measured: "
+            "derive it from torch.nn.Module"
+        )
     step = ProbeStep(model, make_optimizer, shape, recipe)
     order = _first_step(step, module.__name__, findings)
     findings.executed |= classes_of(model, module)

@@ -26,7 +26,9 @@ STAGES = frozenset(
 KINDS = frozenset(
     ["", "error", "out of memory", "infrastructure", "not finite", "diverged", "too slow", "engine"]
 )
-PROBED = frozenset(["parameters", "hidden_weights", "flops", "size_on_disk", "probe_seconds"])
+PROBED = frozenset(
+    ["parameters", "hidden_weights", "flops", "size_on_disk", "probe_seconds", "channels_last"]
+)
 TRAINED = frozenset(
     ["registered", "latency", "peak_memory", "size_on_disk", "train_seconds", "steps", "start_seconds"]
 )

@@ -88,7 +88,8 @@ class JobSpec:
 
     `split` is "validation", "test" or "both" (validation, then test). `epochs`, `keep`, `step_seconds` and
     `steps` are those of `train.rung.Rung`; `checkpoint` is the path of the file to continue from, "" for
-    none, and `room` the most bytes of the one to keep.
+    none, and `room` the most bytes of the one to keep. `channels_last` is 1 where images and weights shall
+    lie so in memory.
 
     Only on this machine hold: `sent` (this machine's clock), `checkpoint` (a path) and `devices`."""
 
@@ -109,6 +110,7 @@ class JobSpec:
     step_seconds: float = 0.0
     steps: int = 0
     variants: tuple[str, ...] = ()
+    channels_last: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

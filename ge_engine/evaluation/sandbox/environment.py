@@ -28,7 +28,11 @@ def clean_environment() -> dict[str, str]:
     """The variables that a worker gets: an allow-list, so no key or token is among them. OpenMP threads that
     wait soon sleep: on a busy machine, spinning ones make small networks ten times slower."""
     kept = {k: v for k, v in os.environ.items() if k in _ENVIRONMENT or k.startswith(_PREFIXES)}
-    return {"GOMP_SPINCOUNT": "1000", **kept} | {
+    if kept.get("PYTHONPATH"):  # it is relative to this folder, and the worker is in another
+        places = filter(None, kept["PYTHONPATH"].split(os.pathsep))
+        kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, places))
+    # A user without an entry in passwd has no other name, and libraries ask for one.
+    return {"GOMP_SPINCOUNT": "1000", "LOGNAME": "user", **kept} | {
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",

@@ -9,6 +9,7 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _PR_SET_CHILD_SUBREAPER, _PR_CAPBSET_DROP = 36, 24
@@ -18,6 +19,8 @@ PROCESSES = 128
 """Processes that may descend from a candidate's at once."""
 FILES = 1024
 """Files that a candidate may have open."""
+OUTPUT_BYTES = 256 * 2**20
+"""The largest file that a program of the user's may write."""
 TASKS = 1024
 """Processes and threads of a candidate at once: counted by its user namespace, where it has one and is not
 root's, and by the fork server."""
@@ -26,28 +29,42 @@ root's, and by the fork server."""
 def set_limits(*, memory: int, cpu_seconds: float, file_bytes: int, cuda: bool) -> None:
     """Limit this process. `memory` is bytes on top of what it has mapped now; on a GPU the address
     space is left alone, because CUDA reserves far more than it uses."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+    lower(resource.RLIMIT_CORE, 0)
+    lower(resource.RLIMIT_FSIZE, file_bytes)
     seconds = int(cpu_seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
-    _lower(resource.RLIMIT_NOFILE, FILES)
+    lower(resource.RLIMIT_CPU, seconds, seconds + 5)
+    lower(resource.RLIMIT_NOFILE, FILES)
     if LINUX:
-        _lower(resource.RLIMIT_NPROC, 16_384)
+        lower(resource.RLIMIT_NPROC, 16_384)
         if not cuda:
-            _lower(resource.RLIMIT_AS, mapped_bytes() + memory)
+            with suppress(FileNotFoundError):  # there is no /proc
+                lower(resource.RLIMIT_AS, mapped_bytes() + memory)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
 def limit_tasks() -> None:
     """Limit the processes and threads in this process's own user namespace to `TASKS` (Linux). The system's
     administrator is exempt."""
-    _lower(resource.RLIMIT_NPROC, TASKS)
+    lower(resource.RLIMIT_NPROC, TASKS)
 
 
-def _lower(which: int, value: int) -> None:
-    hard = resource.getrlimit(which)[1]
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(which, (value, value))
+def limit_program(memory: int) -> None:
+    """Limit this process as one that runs a program of the user's, to `memory` bytes of data."""
+    lower(resource.RLIMIT_CORE, 0)
+    lower(resource.RLIMIT_FSIZE, OUTPUT_BYTES)
+    lower(resource.RLIMIT_DATA, memory)
+
+
+def lower(which: int, soft: int, hard: int | None = None) -> None:
+    """Bring a limit of this process, and the hard one, down to `soft` and `hard` (the same without it); one
+    that the system or the user has set lower stays."""
+    wanted = soft, soft if hard is None else hard
+    now = resource.getrlimit(which)
+    resource.setrlimit(which, (_least(now[0], wanted[0]), _least(now[1], wanted[1])))
+
+
+def _least(now: int, wanted: int) -> int:
+    return wanted if now == resource.RLIM_INFINITY else min(now, wanted)
 
 
 def room_for_files(count: int) -> bool:
@@ -78,10 +95,10 @@ def succeeds(act: Callable[[], bool]) -> bool:
     return os.waitpid(pid, 0)[1] == 0
 
 
-def die_with_parent() -> None:
-    """Ask the kernel for SIGKILL when the parent dies (Linux)."""
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Ask the kernel for a signal when the parent dies, or its thread that made this process (Linux)."""
     if LINUX:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def adopt_orphans() -> None:
@@ -97,9 +114,10 @@ def hide_memory(hidden: bool) -> None:
 
 
 def prefer_to_kill() -> None:
-    """Make this process the first that the system kills when memory runs out (Linux)."""
+    """Make this process the first that the system kills when memory runs out (Linux), where /proc can be
+    written."""
     if LINUX:
-        with open("/proc/self/oom_score_adj", "w") as file:
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")
 
 

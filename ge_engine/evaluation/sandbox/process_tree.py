@@ -15,6 +15,11 @@ _exitcode = os.waitstatus_to_exitcode
 def end_like(pid: int) -> None:
     """Wait for the child `pid`, and end this process as that one was ended. Never returns."""
     _, status = _waitpid(pid, 0)
+    end_as(status)
+
+
+def end_as(status: int) -> None:
+    """End this process as one with the wait status `status` was ended. Never returns."""
     code = _exitcode(status)
     if code < 0:
         with suppress(OSError):  # SIGKILL has no handler to take away

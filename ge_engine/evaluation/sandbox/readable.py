@@ -55,12 +55,13 @@ def readable_files(source: bytes, address: ModuleAddress, private: Iterable[Path
     installed = _installed_places(found.outside)
     general = _existing([*system_paths.system_places(gpu), *system_paths.python_places(), *installed])
     files = [path for path in found.files.values() if os.path.isfile(path)]
+    links = [path for path in files if os.path.islink(path)]
     places = [*general, *_existing(system_paths.libraries_on_path()), str(ENGINE), *own.places, *files]
     hidden = [path for place in general for path in _hidden_in(place)]
     hidden += [path for place in own.places for path in _not_code(place)]
     hidden += _covered([path.resolve() for path in private], general, own.places, files)
     return Readable(
-        places=tuple(dict.fromkeys(map(os.path.realpath, places))),
+        places=tuple(dict.fromkeys([*map(os.path.realpath, places), *links])),
         hidden=tuple(dict.fromkeys(hidden)),
         listed=(*packages.package_folders(), *system_paths.library_folders()),
         modules={**own.modules(), **found.files},
@@ -94,12 +95,23 @@ class _OwnCode:
             return ""
         places = packages.places_of(top)
         if not places:
-            return self.root if beside else ""
+            return self.root if beside else self._above(top)
         mine = [place for place in places if not packages.is_installed(place)]
         if not mine:
             return ""
         self.tops[top] = mine
         return os.path.dirname(mine[0])
+
+    def _above(self, top: str) -> str:
+        """The working folder or the nearest above the seed, up to its repository's root, in which a module
+        `top` lies: packages there may have no `__init__.py`."""
+        above = list(Path(self.root).parents)
+        roots = [at for at, folder in enumerate(above) if (folder / ".git").exists()]
+        near = above[: roots[0] + 1] if roots and not (Path(self.root) / ".git").exists() else []
+        for folder in (os.getcwd(), *map(str, near)):
+            if module_file(folder, top):
+                return folder
+        return ""
 
     @property
     def places(self) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import torch
@@ -23,6 +24,7 @@ from ge_engine.evaluation.measure.witness import Unwatched, unwatched
 from ge_engine.evaluation.train.batch_norm import recompute_statistics
 from ge_engine.evaluation.train.divergence import require_converging, require_finite
 from ge_engine.evaluation.train.ema import Ema
+from ge_engine.evaluation.train.layout import laid_out
 from ge_engine.evaluation.train.lr_scheduler import LRScheduler
 from ge_engine.evaluation.train.optimizer_guard import OptimizerGuard
 from ge_engine.evaluation.train.optimizers import OptimizerFactory
@@ -80,7 +82,8 @@ def train(
         jitter=recipe.jitter if recipe.augment else 0.0,
     )
     steps_per_epoch = len(batch_bounds(len(images), recipe.batch_size, 2 * shard.world_size))
-    state = _begin(accelerator, build, make_optimizer, recipe, rng_seed, steps_per_epoch, rung.checkpoint)
+    begin = partial(_begin, accelerator, build, make_optimizer, recipe, rng_seed, steps_per_epoch)
+    state = begin(rung.checkpoint, data.train.layout)
     witness = witness_of(state.network, steps_per_epoch)
     epochs = min(rung.epochs or recipe.epochs, recipe.epochs)
     started = time.perf_counter()
@@ -120,11 +123,12 @@ def _begin(
     rng_seed: int,
     steps_per_epoch: int,
     checkpoint: bytes,
+    layout: torch.memory_format,
 ) -> TrainState:
     """Model, optimizer, scheduler and EMA at their start, or where `checkpoint` left them. A checkpoint that
     does not fit counts as lost."""
     set_seed(rng_seed)
-    model = in_fast_layout(build())
+    model = laid_out(build(), layout)
     made = make_optimizer(model, recipe.lr, recipe.weight_decay)
     prepared, optimizer = accelerator.prepare(model, made)
     network = accelerator.unwrap_model(prepared)
@@ -141,7 +145,7 @@ def _begin(
         try:
             state.load(checkpoint)
         except Unfit:
-            return _begin(accelerator, build, make_optimizer, recipe, rng_seed, steps_per_epoch, b"")
+            return _begin(accelerator, build, make_optimizer, recipe, rng_seed, steps_per_epoch, b"", layout)
     return state
 
 
@@ -221,9 +225,3 @@ def choose_precision(asked: str) -> str:
     if asked != "auto" or not torch.cuda.is_available():
         return "no" if asked == "auto" else asked
     return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-
-
-def in_fast_layout(model: nn.Module) -> nn.Module:
-    """Channels last, where the model has convolutions over images and none over volumes."""
-    ranks = {parameter.dim() for parameter in model.parameters()}
-    return model.to(memory_format=torch.channels_last) if 4 in ranks and 5 not in ranks else model

@@ -30,6 +30,7 @@ from ge_engine.evaluation.probe.sizes import sizes_of
 from ge_engine.evaluation.protocol.claims import GPU_LOST, finite
 from ge_engine.evaluation.protocol.messages import JobSpec, SessionSpec, WorkerReport
 from ge_engine.evaluation.train.divergence import Diverged, NotFinite
+from ge_engine.evaluation.train.layout import layout
 from ge_engine.evaluation.train.optimizers import optimizer_of
 from ge_engine.evaluation.train.rung import Rung, TrainingData
 from ge_engine.evaluation.train.step_timer import TooSlow
@@ -178,13 +179,14 @@ def _training_data(spec: JobSpec, session: SessionSpec, data: Mapping[str, Tenso
     names = ("validation", "test") if spec.split == "both" else (spec.split,)
     held_out = data[names[0]] if len(names) == 1 else torch.cat([data[name] for name in names])
     return TrainingData(
-        train=_images(data["train"], session),
+        train=_images(data["train"], session, spec.channels_last),
         labels=data["labels"],
-        held_out=_images(held_out, session),
+        held_out=_images(held_out, session, spec.channels_last),
         classes=session.classes,
         mirror=session.mirror,
     )
 
 
-def _images(pixels: Tensor, session: SessionSpec) -> Images:
-    return Images(pixels, torch.tensor(session.mean), torch.tensor(session.std), session.size)
+def _images(pixels: Tensor, session: SessionSpec, channels_last: float = 0.0) -> Images:
+    mean, std = torch.tensor(session.mean), torch.tensor(session.std)
+    return Images(pixels, mean, std, session.size, layout(channels_last))

@@ -43,6 +43,7 @@ def work(
     result, log, token = ends
     folder = _folder(spec, session)
     folder.mkdir(parents=True)
+    sys.argv = [session.seed_path]
     confine = confinement.settle(spec, session, folder, log)
     count = session.processes if spec.kind == "train" else 1
     group = join_group(start_peers, count, session.threads, folder, spec.timeout, confine)
@@ -72,6 +73,7 @@ def train_along(
 ) -> None:
     """The part of a process that the first one has spawned: what the first one has confined holds here as
     well. Never returns."""
+    sys.argv = [session.seed_path]
     torch.set_num_threads(session.threads)
     confine = partial(confinement.close, session, False)
     folder = _folder(spec, session)

@@ -1,0 +1,31 @@
+"""A first job that must not score: it tells whether a program looks at the file that it is given."""
+
+from __future__ import annotations
+
+from ge_engine.contracts import Evaluation, Job
+from ge_engine.errors import SeedError
+from ge_engine.genome import Genome, Seed
+from ge_engine.outcome import Scored
+from ge_engine.source.segmenter import segment_file
+
+_SOURCE = b'raise ImportError("a file of ge_engine that must not score; --no-canary leaves it out")\n'
+
+
+def refuse_blind(evaluation: Evaluation, seed: Genome) -> None:
+    """Score a file whose import raises in place of `seed`, for as few epochs as can be.
+
+    Raises:
+        SeedError: it has a score, so whatever a child's file holds, its figures say nothing of it.
+    """
+    cut = segment_file(_SOURCE, "canary")
+    outcome = evaluation.submit(
+        Job("canary", Seed(_SOURCE, seed.seed.path, cut).genome, 0, epochs=1)
+    ).result()
+    if isinstance(outcome, Scored):
+        figures = ", ".join(f"{name} {value:g}" for name, value in outcome.objectives.items())
+        raise SeedError(
+            f"A file that cannot be imported was scored ({figures}): what scores the run does not use the "
+            "file that it is given.",
+            "Let it load the model from that path, not from a module of its own, and fail where that fails. "
+            "One that only reads the text goes with --no-canary.",
+        )

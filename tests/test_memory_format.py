@@ -1,0 +1,71 @@
+"""Networks that care how their images lie in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from ge_engine.evaluation.train.layout import runs_channels_last
+from ge_engine.genome import Genome, Seed
+from ge_engine.outcome import Scored
+from tests.evaluation import CLASSES, SIZE, outcome_of, probe_here, shop, source
+
+LENET = f"""\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.head = nn.Linear(4 * {SIZE} * {SIZE}, {CLASSES})
+
+    def forward(self, x):
+        x = self.conv(x)
+        LINE
+        return self.head(x)
+"""
+WANT_CHANNELS_FIRST = {
+    "view": "x = x.view(x.size(0), -1)",
+    "view in training alone": "x = x.view(x.size(0), -1) if self.training else x.flatten(1)",
+    "view in answers alone": "x = x.flatten(1) if self.training else x.view(x.size(0), -1)",
+    "view of a transposed map": "x = x.transpose(2, 3).transpose(2, 3).view(len(x), -1)",
+    "strides": "assert x.is_contiguous(); x = x.flatten(1)",
+}
+
+
+def lenet(line: str) -> Genome:
+    return Seed.from_bytes(LENET.replace("LINE", line).encode(), Path("lenet.py")).genome
+
+
+@pytest.mark.parametrize("kind", WANT_CHANNELS_FIRST)
+def test_a_network_that_views_its_map_as_rows_and_fails_in_training(kind: str, tmp_path: Path) -> None:
+    seed = lenet(WANT_CHANNELS_FIRST[kind])
+    with shop(tmp_path, seed, max_slowdown=50.0) as evaluation:
+        assert isinstance(outcome_of(evaluation, seed), Scored)
+        assert evaluation.probe(seed).result().facts["channels_last"] == 0
+
+
+def test_a_network_that_could_be_fast_and_is_not(tmp_path: Path) -> None:
+    assert probe_here(source()).facts["channels_last"] == 1
+    seed = lenet("assert self.training is False or not x.is_contiguous() or len(x) == 8; x = x.flatten(1)")
+    with shop(tmp_path, seed) as evaluation:
+        assert isinstance(outcome_of(evaluation, seed), Scored), (
+            "its training, of 32 images, was not channels last"
+        )
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 2)),
+        nn.Sequential(nn.Conv3d(1, 1, 1), nn.Conv2d(3, 2, 1)),
+    ],
+    ids=["no convolution", "volumes"],
+)
+def test_a_layout_for_networks_that_gain_nothing(model: nn.Module) -> None:
+    assert not runs_channels_last(model, torch.zeros(2, 3, 8, 8), 2)
