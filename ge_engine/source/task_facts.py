@@ -35,6 +35,31 @@ LOOSE: Mapping[str, frozenset[str]] = {
 """Spellings that mean the same only where the argument is required."""
 
 
+_ELSEWHERE = frozenset[str]().union(*SPELLINGS.values()) | frozenset(
+    {"classes", "classnames", "labels", "labelnames", "names", "vocabulary", "vocab", "vocabsize", "ntokens"}
+    | {
+        "alphabet",
+        "characters",
+        "chars",
+        "tokens",
+        "mean",
+        "std",
+        "data",
+        "dataset",
+        "path",
+        "root",
+        "device",
+    }
+    | {"epochs", "numepochs", "nepochs", "steps", "maxsteps", "batchsize", "seed", "randomseed", "numworkers"}
+)
+"""Spellings of what the task, the training or the machine decides, and no model."""
+
+
+def decided_elsewhere(name: str) -> bool:
+    """A constant of this name is no choice of the model's: NUM_CLASSES, VOCABULARY, EPOCHS."""
+    return name.lower().replace("_", "") in _ELSEWHERE
+
+
 def written(parameter: Parameter, fact: int | float) -> str:
     """The fact as an argument: twice where the parameter wants two numbers."""
     return f"({fact!r}, {fact!r})" if parameter.pair else repr(fact)
