@@ -1,4 +1,4 @@
-"""Values of a forward pass that are no features, and so stay as they are: sizes, and what a loss is made of."""
+"""Values of a forward pass that are no features and stay as they are: sizes, and what a loss is made of."""
 
 from __future__ import annotations
 

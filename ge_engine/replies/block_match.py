@@ -34,7 +34,7 @@ MAX_WORK = 3_000_000
 def _header(kind: Kind, name: str) -> re.Pattern[str]:
     """The first words of a block: `class Net`, `def forward`, `WIDTH =`."""
     if kind == "values":
-        return re.compile(rf"^[ \t]*{re.escape(name)}[ \t]*(?::[^=\n]+)?=(?!=)", re.MULTILINE)
+        return re.compile(rf"(?:^|;)[ \t]*{re.escape(name)}[ \t]*(?::[^=\n]+)?=(?!=)", re.MULTILINE)
     keyword = "class" if kind == "class" else "def"
     return re.compile(rf"\b{keyword}(?:[\s\u200b-\u200d\u2060\ufeff]|\\\n)+{re.escape(name)}\b")
 
@@ -53,7 +53,7 @@ class BlockMatcher:
         self.span = span
         self.work = 0
         self.name = address.rpartition(".")[2]
-        self._header = _header(span.kind, self.name)
+        self.header = _header(span.kind, self.name)
 
     @property
     def code(self) -> str:
@@ -62,7 +62,7 @@ class BlockMatcher:
 
     def mentions(self, text: str) -> bool:
         """The text holds the first words of the block's definition."""
-        return self._header.search(plain(text)) is not None
+        return self.header.search(plain(text)) is not None
 
     def parse(self, code: str) -> ast.Module | SyntaxFault:
         """The code's tree, or why it has none."""

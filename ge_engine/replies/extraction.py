@@ -194,7 +194,9 @@ def _usable_regions(text: str, matcher: BlockMatcher) -> list[Found]:
         )
 
     found = [
-        (region, one) for region in prose_regions(text) if (one := matcher.usable(region.text)) is not None
+        (region, one)
+        for region in prose_regions(text, matcher.header)
+        if (one := matcher.usable(region.text)) is not None
     ]
     found = [
         (region, one) for region, one in found if not any(_quotes(other, region, matcher) for other in found)
