@@ -1,4 +1,4 @@
-"""What the children of a run reached: their figures with the bounds that `bench_reach` holds, and the wishes."""
+"""What the children of a run reached: their figures with the bounds that `bench_reach` holds, and wishes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SMALLER = ("reduce", "simplify")
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The children of one run that passed all checks, `texts` their files. `sizes` are parameters as a share of
-    the seed's, `smaller` of their parents' where that was asked for; `structure` counts those whose modules are
-    other ones than their parent's."""
+    """The children of one run that passed all checks, `texts` their files. `sizes` are parameters as a share
+    of the seed's, `smaller` of their parents' where that was asked for; `structure` counts those whose modules
+    are other ones than their parent's."""
 
     slots: int
     texts: tuple[str, ...]
