@@ -2,7 +2,7 @@
 
     python -m benchmarks.bench_reach [--llm uniform] [--slots 100] [--keep FOLDER] [SEED ...]
 
-Each seed is evolved by the real loop with the default operators. Children pass the real checks, are built
+Each seed is evolved by the real loop with the default operators and two repairs. Children pass the real checks, are built
 and run by the isolated probe, and in place of a training get an accuracy drawn from their digest.
 
 Printed per seed: children that passed all checks, those whose parameters differ from the seed's by 5 % or
@@ -94,10 +94,11 @@ def ge_evaluators() -> list[Evaluator]:
     return [ProbedEvaluator()]
 
 
-def reach(seed: Seed, llm: str, slots: int, random_seed: int, folder: Path) -> Reach:
+def reach(seed: Seed, llm: str, slots: int, random_seed: int, repairs: int, folder: Path) -> Reach:
     """Evolve `seed` over `slots` children in `folder`, and measure them."""
     settings = {
         "llm": llm,
+        "repairs": repairs,
         "evaluator": "probed",
         "generations": max(1, slots // 20),
         "population": min(20, slots),
@@ -130,6 +131,7 @@ def main() -> int:
     parser.add_argument("--llm", default="uniform")
     parser.add_argument("--slots", type=int, default=100)
     parser.add_argument("--random-seed", type=int, default=0)
+    parser.add_argument("--repairs", type=int, default=2, help="times a rejected reply is sent back")
     parser.add_argument("--keep", type=Path, help="a folder for the runs, each named for its seed")
     given = parser.parse_args()
     found: dict[Path, Reach] = {}
@@ -138,7 +140,9 @@ def main() -> int:
     for file in given.seeds or SEEDS:
         with tempfile.TemporaryDirectory() as scratch:
             folder = (given.keep or Path(scratch)) / file.stem
-            found[file] = reach(Seed.load(file), given.llm, given.slots, given.random_seed, folder)
+            found[file] = reach(
+                Seed.load(file), given.llm, given.slots, given.random_seed, given.repairs, folder
+            )
         print(f"{file.stem:24s} {found[file].row()}", flush=True)
         missed += [f"{file.stem}: {words}" for words in found[file].missed()]
     missed += granted(found)

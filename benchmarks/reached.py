@@ -24,8 +24,8 @@ SMALLER = ("reduce", "simplify")
 @dataclass(frozen=True, slots=True)
 class Reach:
     """The children of one run that passed all checks, `texts` their files. `sizes` are parameters as a share
-    of the seed's, `smaller` of their parents' where that was asked for; `structure` counts those whose modules
-    are other ones than their parent's."""
+    of the seed's, `smaller` of their parents' where that was asked for; `structure` counts those that have
+    other modules than their parent."""
 
     slots: int
     texts: tuple[str, ...]

@@ -20,7 +20,7 @@ SINGLES = 80
 """Moves of a block that are built; of more, a sample of each kind."""
 RESIZING = frozenset(("width", "depth", "drop"))
 """Kinds of which twice as many are built: those that change a network's size most."""
-COMBINED = 24
+COMBINED = 64
 """Pairs and triples of moves that are built besides."""
 
 

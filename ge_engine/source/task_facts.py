@@ -37,20 +37,10 @@ LOOSE: Mapping[str, frozenset[str]] = {
 
 _ELSEWHERE = frozenset[str]().union(*SPELLINGS.values()) | frozenset(
     {"classes", "classnames", "labels", "labelnames", "names", "vocabulary", "vocab", "vocabsize", "ntokens"}
-    | {
-        "alphabet",
-        "characters",
-        "chars",
-        "tokens",
-        "mean",
-        "std",
-        "data",
-        "dataset",
-        "path",
-        "root",
-        "device",
-    }
-    | {"epochs", "numepochs", "nepochs", "steps", "maxsteps", "batchsize", "seed", "randomseed", "numworkers"}
+    | {"alphabet", "characters", "chars", "tokens", "mean", "std", "data", "dataset", "path", "device"}
+    | {"columns", "ncolumns", "numcolumns", "numfeatures", "nfeatures", "inputdim", "length", "maxlength"}
+    | {"seqlen", "sequencelength", "contextlength", "epochs", "numepochs", "nepochs", "steps", "maxsteps"}
+    | {"batchsize", "seed", "randomseed", "numworkers"}
 )
 """Spellings of what the task, the training or the machine decides, and no model."""
 
