@@ -2,8 +2,9 @@
 
     python -m benchmarks.bench_reach [--llm uniform] [--slots 100] [--keep FOLDER] [SEED ...]
 
-Each seed is evolved by the real loop with the default operators and two repairs. Children pass the real checks, are built
-and run by the isolated probe, and in place of a training get an accuracy drawn from their digest.
+Each seed is evolved by the real loop with the default operators and two repairs. Children pass the real
+checks, are built and run by the isolated probe, and in place of a training get an accuracy drawn from their
+digest.
 
 Printed per seed: children that passed all checks, those whose parameters differ from the seed's by 5 % or
 more, those whose depth or topology differs from their parent's (number or kinds of modules), the spread of

@@ -24,8 +24,8 @@ PURPOSEFUL = tuple(replace(intent, goal=GOALS.get(intent.name)) for intent in IN
 
 class Purposeful(Mutation):
     """Mutation in which an intent with a goal is asked of a block that can reach it, by the share of the
-    network's parameters and FLOPs. Where such a block has structural moves, these are what is asked for; so they
-    are of values, whatever the intent: what a number does to a network shows when it is built."""
+    network's parameters and FLOPs. Where such a block has structural moves, these are what is asked for; of
+    values they are, whatever the intent, for what a number does to a network shows when it is built."""
 
     name = "purposeful"
 

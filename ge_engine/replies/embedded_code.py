@@ -89,7 +89,7 @@ def wrapped_texts(text: str) -> Iterator[Wrapped]:
 
 def prose_regions(text: str, header: re.Pattern[str]) -> Iterator[Region]:
     """Stretches of lines that may be code, in order: each begins like a definition, an import or the `header`
-    of a block, and ends before a line at its indent that cannot be code. Longer readings follow shorter ones."""
+    of a block, and ends before a line at its indent that is no code. Longer readings follow shorter ones."""
     lines = text.split("\n")
     at = 0
     tries = 0
