@@ -12,6 +12,7 @@ from benchmarks_here import FOLDER
 sys.path.insert(0, str(FOLDER.parent))
 from benchmarks.bench_reach import FULFILLED, SEEDS, main
 from benchmarks.reached import Reach, Wish, unfulfilled, wishes
+from ge_engine.ledger import History
 
 TEXTS = {file.stem: file.read_text("utf-8") for file in SEEDS}
 GOOD = Reach(100, (), (0.4,) * 50 + (1.0,) * 40, 25, (0.7, 0.9), 90, ())
@@ -60,4 +61,7 @@ def test_a_bench_that_does_not_run(
     shown = capsys.readouterr().out
     assert re.search(r"^tabular_mlp +\d/2", shown, re.MULTILINE)
     assert code == int("missed:" in shown)
-    assert (tmp_path / "tabular_mlp" / "ledger.sqlite").exists()
+    with History(tmp_path / "tabular_mlp") as history:
+        probe = history.probe(history.seed.genome.digest)
+    assert probe is not None
+    assert {"HIDDEN", "DROPOUT", "Dense"} < probe.executed, "values that the network reads are live"

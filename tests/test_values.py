@@ -82,6 +82,7 @@ def test_a_value_that_is_no_block_or_a_block_that_is_none() -> None:
     assert list(values) == ["CFG", "WIDTH", "SIZES", "NOBODY"]
     assert [values[name].lines for name in ("CFG", "WIDTH", "SIZES")] == [(9, 9), (10, 10), (11, 14)]
     assert values["CFG"].code == 'CFG = [16, "M", 32, "M"]'
+    assert "TABLE" not in genome_of(f"TABLE = {[8] * 600}\n{TEXT}").blocks
     assert values["NOBODY"].reason == "no code of the file reads it"
     assert {"CFG", "WIDTH", "SIZES"} < set(genome.evolvable)
     with pytest.raises(SeedError, match="no class and no function"):
@@ -115,6 +116,7 @@ def test_a_byte_outside_a_value_that_its_rewrite_changes(end: str) -> None:
         ("CFG", 'CFG = [16, "M"  # ... rest unchanged\n]', "write the whole value"),
         ("CFG", "CFGS = [16]", "the name must stay CFG"),
         ("CFG", "def CFG():\n    return [16]", "the name must stay CFG"),
+        ("CFG", f"CFG = {[8] * 600}", "and short"),
         ("WIDTH", "WIDTH = '64'", "must stay a number"),
         ("WIDTH", "WIDTH = True", "must stay a number"),
         ("WIDTH", "WIDTH += 3", "the reply holds no definition"),

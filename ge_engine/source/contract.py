@@ -45,7 +45,7 @@ def _value(old: Assignment, new: Assignment, code: str, known: str) -> str:
     assert new.value is not None
     kind = literal_kind(old.value)
     if literal_kind(new.value) != kind:
-        return f"it must stay a {kind}, of plain numbers and texts, without names and calls."
+        return f"it must stay a {kind}, of plain numbers and texts, without names and calls, and short."
     comment = stand_in(new, code, known)
     return f"the comment {comment!r} stands for what is left out: write the whole value." if comment else ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from ge_engine.source.bindings import scope_names
 from ge_engine.source.syntax import Assignment, assigned_name, last_line
@@ -14,6 +15,8 @@ _LITERAL = (
     ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp, ast.BinOp,
     ast.operator, ast.unaryop, ast.expr_context,
 )  # fmt: skip
+MOST_NODES = 500
+"""Nodes of the syntax tree of a value."""
 _CONTAINERS = (ast.List, ast.Tuple, ast.Set, ast.Dict)
 
 
@@ -47,8 +50,9 @@ def value_name(statement: ast.stmt) -> str:
 
 def literal_kind(value: ast.expr) -> str:
     """ "number", "list", "dict", ... of numbers, texts, containers of them and arithmetic with them; "" of
-    anything else."""
-    plain = all(isinstance(node, _LITERAL) and not _is_open(node) for node in ast.walk(value))
+    anything else, and of what is too long to be chosen: a table of data."""
+    nodes = list(islice(ast.walk(value), MOST_NODES + 1))
+    plain = len(nodes) <= MOST_NODES and all(isinstance(n, _LITERAL) and not _is_open(n) for n in nodes)
     return _kind(value) if plain else ""
 
 
