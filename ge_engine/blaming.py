@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Dataset, Measurement, Objective, Task
+from ge_engine.contracts import Change, Dataset, Measurement, MoveSource, Objective, Task
 from ge_engine.errors import GeError, PluginError
 from ge_engine.registry import Registry
 
@@ -33,6 +33,21 @@ def blamed_objective(registry: Registry, name: str) -> Objective:
 def blamed_tasks(registry: Registry) -> Mapping[str, Task]:
     """All tasks; one that cannot load its data for a fault of its own raises PluginError."""
     return {name: _Task(task, registry) for name, task in registry.tasks.items()}
+
+
+def blamed_moves(registry: Registry, names: Iterable[str]) -> tuple[MoveSource, ...]:
+    """The sources `names`; one that fails raises PluginError."""
+    return tuple(_Moves(registry.moves[name], registry) for name in names)
+
+
+class _Moves(MoveSource):
+    def __init__(self, inner: MoveSource, registry: Registry) -> None:
+        self.name = inner.name
+        self._inner, self._registry = inner, registry
+
+    def changes(self, code: str, classes: Sequence[str]) -> list[Change]:
+        with blaming(self._registry, "ge_moves", self.name):
+            return list(self._inner.changes(code, classes))
 
 
 class _Objective(Objective):

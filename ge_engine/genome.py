@@ -65,8 +65,9 @@ class Seed:
         """Cut `data` into blocks. Raises SeedError with the line that stands in the way."""
         name = str(path) if path else "seed"
         seed = cls(data, path, segmenter.segment_file(data, name))
-        if not seed.genome.evolvable:
-            raise SeedError(*_nothing_to_evolve(name, seed.genome))
+        genome = seed.genome
+        if not any(genome.blocks[address].kind != "values" for address in genome.evolvable):
+            raise SeedError(*_nothing_to_evolve(name, genome))
         return seed
 
 
@@ -188,22 +189,28 @@ class Genome:
         return Genome(self.seed, replaced, {at: g for at, g in helpers.items() if g}, imports)
 
     def delta(self) -> dict[str, Any]:
-        """What differs from the seed, as plain data for JSON: by index of the seed's segments the text
-        of those replaced and the helpers (name, text) before them, and the imports."""
+        """What differs from the seed, as plain data for JSON: by name of the seed's blocks the text of those
+        replaced and the helpers (name, text) before them, and the imports."""
+        names = [segment.name for segment in self.seed.cut.segments]
         return {
-            "replaced": {str(at): s.text for at, s in sorted(self.replaced.items())},
-            "helpers": {str(at): [[s.name, s.text] for s in g] for at, g in sorted(self.helpers.items())},
+            "replaced": {names[at]: s.text for at, s in sorted(self.replaced.items())},
+            "helpers": {names[at]: [[s.name, s.text] for s in g] for at, g in sorted(self.helpers.items())},
             "imports": list(self.imports),
         }
 
     @classmethod
     def from_delta(cls, seed: Seed, delta: Mapping[str, Any]) -> Genome:
-        """The genome that `delta()` described. Raises SeedError when it is of another seed."""
+        """The genome that `delta()` described, now or in a ledger of schema 4 and before, which gave for a
+        block's name its number among the definitions of the file. Raises SeedError when it is of another
+        seed."""
         try:
-            replaced = {int(at): _replacement(seed, int(at), text) for at, text in delta["replaced"].items()}
+            replaced = {
+                _place(seed, key): _replacement(_block(seed, key), text)
+                for key, text in delta["replaced"].items()
+            }
             helpers = {
-                int(at): tuple(_helper(seed, int(at), name, text) for name, text in group)
-                for at, group in delta["helpers"].items()
+                _place(seed, key): tuple(_helper(name, text) for name, text in group)
+                for key, group in delta["helpers"].items()
             }
             return cls(seed, replaced, helpers, tuple(map(_text, delta["imports"])))
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
@@ -320,16 +327,24 @@ def _unpickled(seed: Seed, delta: Mapping[str, Any]) -> Genome:
     return Genome.from_delta(seed, delta)
 
 
-def _replacement(seed: Seed, at: int, text: Any) -> Segment:
-    """The segment of a record; ValueError when it is not of the definition that stands at `at`."""
-    name = seed.cut.segments[at].name
-    if not name or not defines(_text(text), name):
+def _block(seed: Seed, key: str) -> str:
+    """The name of the block that a key of a record stands for."""
+    return seed.cut.former[int(key)] if key.isdecimal() else key
+
+
+def _place(seed: Seed, key: str) -> int:
+    return seed.cut.index[_block(seed, key)]
+
+
+def _replacement(name: str, text: Any) -> Segment:
+    """The segment of a record; ValueError when it is not of the block `name`."""
+    if not defines(_text(text), name):
         raise ValueError(name)
     return Segment(text, name)
 
 
-def _helper(seed: Seed, at: int, name: Any, text: Any) -> Segment:
-    if at not in seed.cut.leads or not _text(name).isidentifier():
+def _helper(name: Any, text: Any) -> Segment:
+    if not _text(name).isidentifier():
         raise ValueError(name)
     return Segment(_text(text), name)
 
@@ -341,12 +356,12 @@ def _text(value: Any) -> str:
 
 
 def _nothing_to_evolve(name: str, genome: Genome) -> tuple[str, str]:
-    if not genome.blocks:
+    if all(block.kind == "values" for block in genome.blocks.values()):
         return (
             f"There is no class and no function in {name}.",
             "A seed is a Python file that defines a model.",
         )
-    first = next(iter(genome.blocks.values()))
+    first = next(block for block in genome.blocks.values() if block.kind != "values")
     return (
         f"No block of {name} can be evolved: {first.address} (line {first.lines[0]}): {first.reason}.",
         "See `ge blocks` for the reason of each block.",

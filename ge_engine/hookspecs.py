@@ -16,6 +16,7 @@ from ge_engine.contracts import (
     Evaluator,
     Grammar,
     LanguageModelFactory,
+    MoveSource,
     Objective,
     Operator,
     Persona,
@@ -72,6 +73,11 @@ def ge_language_models() -> Iterable[LanguageModelFactory]:  # type: ignore[empt
 @hookspec
 def ge_grammars() -> Iterable[Grammar]:  # type: ignore[empty-body]
     """Forms of answers: how to ask, how to constrain decoding, how to read the reply."""
+
+
+@hookspec
+def ge_moves() -> Iterable[MoveSource]:  # type: ignore[empty-body]
+    """Sources of structural moves, besides the built-in ones."""
 
 
 @hookspec

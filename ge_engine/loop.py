@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ge_engine.blaming import blamed_moves
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Evaluation, Probe
 from ge_engine.errors import ConfigError
@@ -106,7 +107,8 @@ def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluat
     addresses = Addresses(ledger.seed.genome, config, probe).of
     variations = variations_of(config, registry, ledger, state.seed, directions, addresses)
     checks = checks_of(config, registry, ledger, probe)
-    surveys = Surveys(evaluation.sizes if evaluation.measures_sizes else None)
+    measure = evaluation.sizes if evaluation.measures_sizes else None
+    surveys = Surveys(measure, blamed_moves(registry, config.moves))
     if reason := session.reason_to_stop(state):
         return reason
     with opened_models(config, registry) as models:

@@ -11,7 +11,7 @@ import libcst as cst
 from ge_engine.genome import Genome, Segment, Span
 from ge_engine.outcome import Rejected
 from ge_engine.source import style
-from ge_engine.source.addressing import Location, find_definition, locate
+from ge_engine.source.addressing import Location, find_statement, locate
 from ge_engine.source.bindings import bound_names, imported
 from ge_engine.source.contract import check_contract
 from ge_engine.source.dependencies import Dependencies, find_dependencies
@@ -22,11 +22,13 @@ from ge_engine.source.renaming import print_helpers, renamed
 from ge_engine.source.segments import needed_helpers
 from ge_engine.source.splicing import rewritten
 from ge_engine.source.syntax import (
+    Assignment,
     Definition,
     SyntaxFault,
     compiles,
     end_line,
     first_line,
+    last_line,
     normalised,
     parse,
     split_lines,
@@ -65,7 +67,7 @@ def parse_patch(genome: Genome, address: str, code: str) -> Patch | Rejected:
         return Rejected("compile", f"{tree}.")
     if not tree.body:
         return Rejected("compile", "the reply holds comments only.")
-    new = find_definition(tree, address, location[1].kind)
+    new = find_statement(tree, address, location[1].kind)
     if isinstance(new, Rejected):
         return new
     broken = check_contract(*location, new, text)
@@ -125,16 +127,21 @@ def undefined_names(genome: Genome, patch: Patch) -> tuple[str, ...]:
 
 
 def _assemble(
-    genome: Genome, address: str, location: Location, tree: ast.Module, new: Definition, text: str
+    genome: Genome,
+    address: str,
+    location: Location,
+    tree: ast.Module,
+    new: Definition | Assignment,
+    text: str,
 ) -> Patch | Rejected:
     segment, span = location
     module = style.read(text)
     if isinstance(module, SyntaxFault):
         return Rejected("compile", f"{module}.")
-    needed = _dependencies(genome, address, tree, new, module)
+    node = style.assignment(module, address) if span.kind == "values" else style.definition(module, address)
+    needed = _dependencies(genome, address, tree, new, module, node)
     if isinstance(needed, Rejected):
         return needed
-    node = style.definition(module, address)
     whole = _restored(node, segment, span, new)
     if isinstance(whole, SyntaxFault):
         return Rejected("compile", f"{whole}.")
@@ -154,7 +161,9 @@ def _assemble(
     return Patch(address, code, helpers, needed.imports, _comments_left(genome, address, module, node))
 
 
-def _comments_left(genome: Genome, address: str, module: cst.Module, node: style.Defined) -> tuple[str, ...]:
+def _comments_left(
+    genome: Genome, address: str, module: cst.Module, node: style.Statement
+) -> tuple[str, ...]:
     """A note of the comments above the new definition that the file does not have."""
     known = {line.strip() for line in split_lines(genome.text)}
     lines = [*(module.header if node is module.body[0] else ()), *node.leading_lines]
@@ -165,18 +174,19 @@ def _comments_left(genome: Genome, address: str, module: cst.Module, node: style
     return (f"the comment above {address} was left out: {left[0][:60]!r}{more}",)
 
 
-def _alone(tree: ast.Module, new: Definition, text: str) -> bool:
-    """The text is this definition from its first character to its last."""
+def _alone(tree: ast.Module, new: Definition | Assignment, text: str) -> bool:
+    """The text is this statement from its first character to its last."""
     lines = split_lines(text)
-    return tree.body == [new] and first_line(new, lines) == 1 and end_line(new, lines) == len(lines)
+    end = last_line(new) if isinstance(new, Assignment) else end_line(new, lines)
+    return tree.body == [new] and first_line(new, lines) == 1 and end == len(lines)
 
 
 def _dependencies(
-    genome: Genome, address: str, tree: ast.Module, new: Definition, module: cst.Module
+    genome: Genome, address: str, tree: ast.Module, new: ast.stmt, module: cst.Module, node: style.Statement
 ) -> Dependencies | Rejected:
     if tree.body == [new]:
         return Dependencies()
-    block = style.restyle(module, [style.definition(module, address)], module.default_indent)
+    block = style.restyle(module, [node], module.default_indent)
     if isinstance(block, SyntaxFault):
         return Rejected("compile", f"{block}.")
     statement = next(n for n in tree.body if n is new or new in getattr(n, "body", ()))
@@ -184,8 +194,12 @@ def _dependencies(
 
 
 @style.supported
-def _restored(node: style.Defined, segment: Segment, span: Span, new: Definition) -> style.Defined:
+def _restored(
+    node: style.Statement, segment: Segment, span: Span, new: Definition | Assignment
+) -> style.Statement:
     """The new definition with the old one's decorators and bases that it leaves out."""
+    if not isinstance(node, style.Defined) or isinstance(new, Assignment):
+        return node
     bases = isinstance(new, ast.ClassDef) and not new.bases and not new.keywords
     module = segment.method_module(span) if span.kind == "method" else segment.module
     if isinstance(module, SyntaxFault) or (not bases and not span.decorators):

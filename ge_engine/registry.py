@@ -21,6 +21,7 @@ from ge_engine.contracts import (
     Evaluator,
     Grammar,
     LanguageModelFactory,
+    MoveSource,
     Objective,
     Operator,
     Persona,
@@ -61,6 +62,7 @@ class Registry:
     tasks: Mapping[str, Task]
     language_models: Mapping[str, LanguageModelFactory]
     grammars: Mapping[str, Grammar]
+    moves: Mapping[str, MoveSource]
     origins: tuple[Origin, ...]
     owners: Mapping[tuple[str, str], str]
     _manager: pluggy.PluginManager
@@ -113,6 +115,7 @@ def in_use(registry: Registry, config: RunConfig) -> frozenset[tuple[str, str]]:
         "ge_tasks": (config.task.partition(":")[0],),
         "ge_language_models": [name.partition(":")[0] for name in config.models],
         "ge_grammars": (config.grammar,) if config.grammar else registry.grammars,
+        "ge_moves": config.moves,
     }
     return (
         frozenset((hook, name) for hook, names in chosen.items() for name in names) & registry.owners.keys()

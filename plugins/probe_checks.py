@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -50,9 +51,22 @@ def is_finite(_: Candidate, probe: Probe) -> str:
 
 
 def passes_gradient(candidate: Candidate, probe: Probe) -> str:
-    """Every parameter learns, except those that do not learn in the seed either."""
-    lost = sorted(probe.without_gradient - candidate.seed_probe.without_gradient)
+    """Every parameter learns, except those that do not learn in the seed either. Their names differ where a
+    layer was wrapped, which puts them within it, or a stage before it dropped, which changes numbers."""
+    seed = candidate.seed_probe
+    idle = seed.without_gradient
+    layers = {module.path for module in seed.modules if module.path and module.own == module.parameters}
+    wrapped = tuple(f"{path}." for path in layers & {name.rpartition(".")[0] for name in idle})
+    fresh = sorted(name for name in probe.without_gradient - idle if not name.startswith(wrapped))
+    known = Counter(map(_numberless, idle - probe.without_gradient))
+    kinds = Counter(map(_numberless, fresh))
+    lost = [name for name in fresh if kinds[_numberless(name)] > known[_numberless(name)]]
     return f"no gradient reaches {_listed(lost)}" if lost else ""
+
+
+def _numberless(name: str) -> str:
+    """The name of a parameter without the places of modules in lists: "features.conv.weight"."""
+    return ".".join(part for part in name.split(".") if not part.isdecimal())
 
 
 def registers(candidate: Candidate, probe: Probe) -> str:

@@ -24,7 +24,8 @@ PURPOSEFUL = tuple(replace(intent, goal=GOALS.get(intent.name)) for intent in IN
 
 class Purposeful(Mutation):
     """Mutation in which an intent with a goal is asked of a block that can reach it, by the share of the
-    network's parameters and FLOPs. Where such a block has structural moves, these are what is asked for."""
+    network's parameters and FLOPs. Where such a block has structural moves, these are what is asked for; of
+    values they are, whatever the intent, for what a number does to a network shows when it is built."""
 
     name = "purposeful"
 
@@ -37,6 +38,8 @@ class Purposeful(Mutation):
         intent = self.drawn(context)
         if intent.goal is None:
             address = context.choose("block", context.addresses)
+            if context.genome.blocks[address].kind == "values" and structured(context.genome, (address,)):
+                intent = replace(intent, grammar="moves")
             return (yield from self.asked(context, address, intent))
         able = reaching(context, context.addresses, intent.goal)
         if not able:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ge_engine.contracts import Context, Goal, Operator, Proposal
-from ge_engine.genome import Genome
+from ge_engine.genome import Block, Genome
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Skipped
 from ge_engine.profile import block_profiles
@@ -14,7 +14,7 @@ from ge_plugins.intents import Intent
 from ge_plugins.operators import Mutation
 
 FEWEST_MOVES = 4
-"""Moves that a block must offer to be worth a redesign."""
+"""Moves that a block of code must offer to be worth a redesign; of values, one is enough."""
 EVEN = 0.25
 """How often a block is drawn evenly, and not by its share of the network's parameters and FLOPs."""
 AFFORDABLE = (0.0, 3.0)
@@ -73,20 +73,25 @@ class Redesign(Mutation):
 def structured(genome: Genome, addresses: tuple[str, ...]) -> list[str]:
     """The top-level blocks among `addresses` that offer structural moves."""
     classes = module_classes(genome)
-    return [
-        address
-        for address in addresses
-        if "." not in address and len(moves_of(genome.blocks[address].code, classes)) >= FEWEST_MOVES
-    ]
+
+    def fewest(block: Block) -> int:
+        return 1 if block.kind == "values" else FEWEST_MOVES
+
+    blocks = {address: genome.blocks[address] for address in addresses if "." not in address}
+    return [a for a, block in blocks.items() if len(moves_of(block.code, classes)) >= fewest(block)]
 
 
 def by_share(context: Context, addresses: list[str]) -> str:
-    """One of `addresses`, by its share of the network's parameters and FLOPs, now and then evenly."""
+    """One of `addresses`, by its share of the network's parameters and FLOPs, now and then evenly. The values
+    of a file together count as the whole network, which is made from them."""
     profiles = block_profiles(context.profile)
+    values = [a for a in addresses if context.genome.blocks[a].kind == "values"]
     shares = [
         (profiles[a].parameter_share + profiles[a].flop_share) / 2 if a in profiles else 0.0
         for a in addresses
     ]
+    if profiles:
+        shares = [1 / len(values) if a in values else s for a, s in zip(addresses, shares, strict=True)]
     even = context.rng.random() < EVEN
     if even or math.isclose(sum(shares), 0.0):
         return context.choose("block", addresses)

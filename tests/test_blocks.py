@@ -85,6 +85,7 @@ def test_blocks_lists_every_definition_with_lines_kind_and_code() -> None:
     genome = genome_of()
     kinds = {address: block.kind for address, block in genome.blocks.items()}
     assert kinds == {
+        "EPS": "values",
         "make_norm": "function",
         "SE": "class",
         "SE.__init__": "method",
@@ -307,7 +308,7 @@ def test_select_addresses_takes_globs_and_exclusions() -> None:
     genome = genome_of()
     assert select_addresses(genome, ()) == genome.evolvable
     assert select_addresses(genome, ("SE", "Net.*")) == ("SE", "Net.__init__", "Net.forward", "Net.twice")
-    assert select_addresses(genome, ("!*.*",)) == ("make_norm", "SE", "Net", "get_optimizer")
+    assert select_addresses(genome, ("!*.*",)) == ("EPS", "make_norm", "SE", "Net", "get_optimizer")
     assert select_addresses(genome, ("Net*", "!Net.twice", "!*__init__")) == ("Net", "Net.forward")
     for patterns, message in (
         (("Nett",), "'Nett' matches nothing"),

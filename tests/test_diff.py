@@ -58,7 +58,10 @@ CASES = {
     ),
     "layout": (TEXT.replace("  # stem", "  # the stem"), [("layout", "Net")]),
     "docstring": (TEXT.replace('"""Gate."""', '"""Door."""'), [("layout", "SE")]),
-    "a constant": (TEXT.replace("EPS = 1e-5", "EPS = 1e-4"), [("changed", MODULE)]),
+    "a value": (TEXT.replace("EPS = 1e-5", "EPS = 1e-4"), [("changed", "EPS")]),
+    "a value made a call": (
+        TEXT.replace("= 1e-5", "= float(1)"), [("removed", "EPS"), ("changed", MODULE)]
+    ),
     "an import": (TEXT.replace("import torch\n", "import math\nimport torch\n"), [("changed", MODULE)]),
     "a comment between blocks": (TEXT.replace("# the end", "# fin"), [("layout", MODULE)]),
     "blank lines between blocks": (TEXT.replace("\n\n\n", "\n\n"), []),
@@ -83,13 +86,14 @@ def test_a_helper_and_an_import_that_a_patch_brings_show_as_such() -> None:
     child = rewrite(genome, "SE", code)
     changes = {c.address: c.kind for c in diff_genomes(genome, child)}
     assert changes == {
+        "K": "added",
         "scale": "added",
         "SE.__init__": "changed",
         "SE.forward": "changed",
         MODULE: "changed",
     }
     module = next(c for c in diff_genomes(genome, child) if c.address == MODULE)
-    assert [line for line in unified(module, 0)[2:] if line[0] in "+-"] == ["+import math", "+K = 3"]
+    assert [line for line in unified(module, 0)[2:] if line[0] in "+-"] == ["+import math"]
 
 
 def test_lines_are_those_of_each_file() -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,16 @@ import doubles
 import pytest
 
 from ge_engine import hookspecs
+from ge_engine.contracts import Change, Edit, MoveSource, Reply, Target
 from ge_engine.errors import ConfigError
 from ge_engine.hookspecs import DeprecatedHook, hookspec
 from ge_engine.ledger.history import History
 from ge_engine.loop import run
 from ge_engine.outcome import Rejected
+from ge_engine.patch import Patch
 from ge_engine.registry import Registry, load_registry
 from ge_engine.search.resolution import objectives_of
+from ge_plugins.grammars import Moves
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "hooks.md"
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("ge_"))
@@ -175,6 +178,28 @@ def test_ge_grammars(plugin: Plugin, tmp_path: Path) -> None:
     mine = doubles.Raw("mine")
     with ledger_of(tmp_path, plugin(ge_grammars=lambda: [mine]), grammar="mine") as history:
         assert {call.grammar for call in history.calls("g0s0")} == {"mine"}
+
+
+def test_ge_moves(plugin: Plugin, tmp_path: Path) -> None:
+    class Tripled(MoveSource):
+        name = "tripled"
+
+        def changes(self, code: str, classes: Sequence[str]) -> list[Change]:
+            assert not classes or "Small" in classes
+            return [Change("insert", "triple what comes out", (Edit(len(code), len(code), " * 3"),))]
+
+    registry = plugin(ge_moves=lambda: [Tripled()], ge_grammars=lambda: [Moves()])
+    with ledger_of(tmp_path, registry, grammar="moves", moves=("tripled",)) as history:
+        calls = [call for number in range(3) for call in history.calls(f"g0s{number}")]
+    assert calls
+    assert all("triple what comes out" in call.prompt.user for call in calls)
+    genome = doubles.seed().genome
+    target = Target(genome, "Small.forward", sources=(Tripled(),))
+    patch = Moves().decode(Reply("triple what comes out", "stop", 1, 1, 1.0, "m"), target)
+    assert isinstance(patch, Patch)
+    assert patch.code == genome.blocks["Small.forward"].code + " * 3"
+    with pytest.raises(ConfigError, match="no source of moves 'tripled'"):
+        ledger_of(tmp_path / "without", doubles.registry(), moves=("tripled",))
 
 
 def test_ge_event(plugin: Plugin, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ BROKEN = {
     "another name": ("SE", SE_WIDE.replace("class SE", "class SE_v2"), "SE was asked for and the reply defines SE_v2"),
     "a function": ("SE", "def SE(channels):\n    return channels\n", "must stay a class"),
     "a class": ("make_norm", "class make_norm:\n    x = 1\n", "must stay a function"),
-    "nothing": ("SE", "x = 1\n", "the reply holds no definition"),
+    "nothing": ("SE", "x.y = 1\n", "the reply holds no definition"),
     "a method lost": ("SE", SE_WIDE[: SE_WIDE.index("    def forward")], "missing: forward"),
     "an attribute lost": ("Net", "class Net(nn.Module):\n    def __init__(self, num_classes=10):\n        x = 1\n    "
                           "def forward(self, x):\n        return x\n    def twice(x):\n        return x\n",

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from ge_engine.contracts import Candidate, Check, Goal, Probe
+from ge_engine.contracts import Candidate, Check, Goal, ModuleProfile, Probe
 from ge_engine.outcome import Rejected
 from ge_plugins.probe_checks import ge_checks
 
@@ -63,6 +63,34 @@ def test_a_fault_that_its_check_lets_through(name: str) -> None:
 def test_a_good_candidate_that_a_check_rejects(name: str) -> None:
     good = candidate(without_gradient=frozenset({"a", "c"}), unregistered=("old (Linear)",))
     assert CHECKS[name].check(good) is None
+
+
+IDLE = replace(
+    SEED,
+    without_gradient=frozenset({"features.3.fc.weight", "encoder.token"}),
+    modules=(
+        ModuleProfile("", "Net", own=0, parameters=90),
+        ModuleProfile("features.3.fc", "Linear", own=20, parameters=20),
+        ModuleProfile("encoder", "Encoder", own=10, parameters=70),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("idle", "lost"),
+    [
+        ({"features.3.fc.0.weight", "features.3.fc.1.bias"}, ""),  # the layer was wrapped
+        ({"features.2.fc.weight"}, ""),  # a stage before it was dropped
+        ({"features.3.fc.inner.weight"}, ""),
+        ({"features.2.fc.weight", "features.4.fc.weight"}, "features.2.fc.weight, features.4.fc.weight"),
+        ({"features.3.fc2.weight"}, "features.3.fc2.weight"),
+        ({"encoder.layer.weight"}, "encoder.layer.weight"),  # another module than what idles beside it
+    ],
+)
+def test_a_layer_that_idles_in_the_seed_and_is_refused_under_another_name(idle: set[str], lost: str) -> None:
+    child = replace(candidate(without_gradient=frozenset(idle)), seed_probe=IDLE)
+    rejected = CHECKS["gradient"].check(child)
+    assert (rejected.reason if rejected else "") == (f"no gradient reaches {lost}" if lost else "")
 
 
 def test_rungs_in_an_order_that_hides_the_cause() -> None:

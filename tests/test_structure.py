@@ -197,7 +197,7 @@ def test_two_moves_of_one_place_that_are_made_at_once() -> None:
     pairs = [together(STAGES, [one, other]) for other in moves_of(STAGES)]
     assert any(pairs)
     assert together(STAGES, [two]) == two.code
-    assert by_text(STAGES, (), [one.text, "no such"]) == "no such"
+    assert by_text(moves_of(STAGES), [one.text, "no such"]) == "no such"
 
 
 def test_widths_off_the_grid() -> None:

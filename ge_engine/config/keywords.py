@@ -63,6 +63,7 @@ class Settings(TypedDict, total=False):
     population: int
     random_seed: int
     operators: str | Sequence[str]
+    moves: str | Sequence[str]
     checks: str | Sequence[str]
     schedule: str
     adaptive: bool

@@ -154,6 +154,12 @@ class RunConfig:
         SEARCH,
         metavar="NAME",
     )
+    moves: tuple[str, ...] = setting(
+        (),
+        "Structural moves of plugins, besides the built-in ones (repeatable).",
+        SEARCH,
+        metavar="NAME",
+    )
     checks: tuple[str, ...] = setting(
         CHECKS,
         "Checks in force; built-in stands for the engine's own (repeatable).",

@@ -26,15 +26,19 @@ from ge_engine.contracts.selection import Selector
 from ge_engine.contracts.task import Dataset, Split, Task
 from ge_engine.population import Direction, Individual
 from ge_engine.profile import ModuleProfile
+from ge_engine.source.source_text import Edit
+from ge_engine.structure.change import Change, MoveSource
 
 __all__ = [
     "Candidate",
+    "Change",
     "Check",
     "Constraint",
     "Context",
     "Dataset",
     "DeprecatedHook",
     "Direction",
+    "Edit",
     "Evaluation",
     "Evaluator",
     "Goal",
@@ -46,6 +50,7 @@ __all__ = [
     "Measurement",
     "Memory",
     "ModuleProfile",
+    "MoveSource",
     "Objective",
     "Operator",
     "OperatorStats",

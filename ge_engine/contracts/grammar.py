@@ -11,6 +11,7 @@ from ge_engine.contracts.prompt import Reply
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
+from ge_engine.structure.change import MoveSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Target:
 
     `tried` holds the answers (as the grammar's `canonical` gives them) already in the ledger for
     this genome and address; `seed` lets a grammar vary what it leaves open; `material` and `goal` are the
-    prompt's. `survey()` gives the block's structural moves that build, with what each does to the network.
+    prompt's. `survey()` gives the block's structural moves that build, with what each does to the network;
+    `sources` are those that the run adds to the built-in ones.
     """
 
     genome: Genome
@@ -29,6 +31,7 @@ class Target:
     material: str = ""
     goal: Goal | None = None
     survey: Callable[[], Sequence[SizedMove]] = lambda: ()
+    sources: tuple[MoveSource, ...] = ()
 
 
 class Constraint(ABC):

@@ -94,3 +94,15 @@ SHAPE_CALLS = frozenset(
     ("size", "shape", "dim", "numel", "len", "int", "range", "list", "tuple", "chunk", "split", "unbind")
 )
 """Calls that give no tensor, but sizes or several of them."""
+
+SHAPES = frozenset(("shape", "ndim"))
+SIZE_CALLS = frozenset(("size", "dim", "numel", "len", "int", "range", "round", "floor", "ceil", "sqrt"))
+"""Attributes and calls that give sizes."""
+
+OF_LOSSES = ("loss", "criterion", "cross_entropy")
+"""Parts of the names of what a training's loss is made with."""
+OF_MODULES = frozenset(
+    ("forward", "train", "eval", "to", "parameters", "named_parameters", "modules", "children", "apply",
+     "requires_grad_", "register_forward_hook", "float", "half", "state_dict", "load_state_dict")
+)  # fmt: skip
+"""What every module has: whoever calls it of a layer does not rely on the layer's kind."""

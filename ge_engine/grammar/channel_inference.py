@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ge_engine.grammar.catalog import ACTIVATION_LAYERS, DROPOUTS, SHAPE_CALLS
+from ge_engine.grammar.closed_values import is_closed, sizes_in
 from ge_engine.grammar.scope import Scope
 from ge_engine.grammar.signatures import bind
 from ge_engine.source.syntax import Function, dotted, method_of
@@ -27,12 +28,15 @@ class TensorStatement:
 
 def tensor_statements(function: Function, scope: Scope) -> list[TensorStatement]:
     """The tensor statements of the function's own body, in order."""
-    layers = assigned_layers(scope)
+    layers, sizes = assigned_layers(scope), sizes_in(function)
     known: dict[str, str] = {}
     found: list[TensorStatement] = []
     for statement in function.body:
-        if isinstance(statement, ast.Return) and statement.value is not None and _is_tensor(statement.value):
-            found.append(TensorStatement(statement, "", _width(statement.value, layers, known, scope)))
+        value = statement.value if isinstance(statement, ast.Return | ast.Assign) else None
+        if value is None or is_closed(value, sizes):
+            continue
+        if isinstance(statement, ast.Return) and _is_tensor(value):
+            found.append(TensorStatement(statement, "", _width(value, layers, known, scope)))
         elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             name = statement.targets[0].id
             known[name] = _width(statement.value, layers, known, scope)

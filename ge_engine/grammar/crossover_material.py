@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ge_engine.genome import Genome
-from ge_engine.grammar.channel_inference import assigned_layers
+from ge_engine.grammar.channel_inference import KEEPS, assigned_layers
 from ge_engine.grammar.rewrite_sites import Site
 from ge_engine.grammar.scope import Scope
 from ge_engine.source.source_text import Source
-from ge_engine.source.syntax import Function
+from ge_engine.source.syntax import Function, dotted
+from ge_engine.structure.numbers import SMALLEST_WIDTH
 
 Key = tuple[str, str, int]
 Statement = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Return | ast.Expr
@@ -33,8 +34,9 @@ def sites(code: str, other: str, genome: Genome, scope: Scope) -> list[Site]:
     found: list[Site] = []
     before: Key | None = None
     for key, statement in theirs.items():
-        fits = _names(statement) <= reach and _attributes(statement) <= attributes
         own = ours.get(key)
+        fits = _names(statement) <= reach and _attributes(statement) <= attributes
+        fits = fits and (own is None or _stands_alone(own, statement, tree, other_text.tree, scope))
         if fits and own is not None and ast.dump(own) != ast.dump(statement):
             found.append(_site(own, other_text.on_one_line(statement), text))
         elif fits and own is None and before is not None and not isinstance(ours[before], ast.Return):
@@ -48,6 +50,36 @@ def sites(code: str, other: str, genome: Genome, scope: Scope) -> list[Site]:
             )
         before = key if own is not None else before
     return found
+
+
+def _stands_alone(own: ast.AST, new: ast.AST, ours: ast.AST, theirs: ast.AST, scope: Scope) -> bool:
+    """One may take the other's place alone: no width changes that stands elsewhere as well, and no layer with
+    weights is called no more."""
+    before, after = _widths(own), _widths(new)
+    gone, come = before - after, after - before
+    if any(gone[w] and _widths(ours)[w] > before[w] for w in gone):
+        return False
+    if any(come[w] and _widths(theirs)[w] > after[w] for w in come):
+        return False
+    left = Counter(_calls(ours))
+    left.subtract(_calls(own))
+    return all(left[name] > 0 for name in set(_calls(own)) - set(_calls(new)) if _weighs(name, scope))
+
+
+def _widths(node: ast.AST) -> Counter[int]:
+    constants = (one.value for one in ast.walk(node) if isinstance(one, ast.Constant))
+    return Counter(value for value in constants if type(value) is int and value >= SMALLEST_WIDTH)
+
+
+def _calls(node: ast.AST) -> list[str]:
+    """Layers of `self` that are called, each as often as it is."""
+    names = (dotted(one.func) for one in ast.walk(node) if isinstance(one, ast.Call))
+    return [name.removeprefix("self.") for name in names if name.startswith("self.")]
+
+
+def _weighs(name: str, scope: Scope) -> bool:
+    layer = assigned_layers(scope).get(name)
+    return layer is not None and dotted(layer.func).rpartition(".")[2] not in KEEPS
 
 
 def untouched(site: Site, code: str, other: str) -> bool:

@@ -18,7 +18,7 @@ from ge_engine.grammar.choices import Part, either, to_lark
 from ge_engine.grammar.lark_builder import Parts, make, rng_of
 from ge_engine.outcome import Rejected
 from ge_engine.replies.answer import CUT_OFF, Answer, Extraction, Form, Result
-from ge_engine.structure.moves import by_text, module_classes, together
+from ge_engine.structure.moves import by_text, module_classes, moves_of, together
 
 OFFERED = 8
 """Answers that a prompt leaves open."""
@@ -90,7 +90,7 @@ def rewritten(text: str, target: Target) -> str | Rejected:
         return Rejected(
             "extract", f"the reply names {len(lines)} changes; at most {MOST_LINES} are made at once"
         )
-    moves = by_text(code, classes, lines)
+    moves = by_text(moves_of(code, classes, target.sources), lines)
     if isinstance(moves, str):
         return Rejected("extract", f"the reply asks for {moves[:80]!r}, which is no change that was offered")
     made = together(code, moves)

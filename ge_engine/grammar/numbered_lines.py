@@ -129,7 +129,9 @@ def _is_block(text: str, matcher: BlockMatcher, numbers: frozenset[int], fenced:
         return True
     if not any(map(str.strip, others)) and {one.number for one in lines.stated} <= numbers:
         return False
-    return matcher.usable(text) is not None or any(matcher.usable(r.text) for r in prose_regions(text))
+    return matcher.usable(text) is not None or any(
+        matcher.usable(r.text) for r in prose_regions(text, matcher.header)
+    )
 
 
 def _versions(

@@ -6,17 +6,18 @@ import ast
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from ge_engine.grammar import call_rewrites, convolution_rewrites, signatures
 from ge_engine.grammar.catalog import (
     ACTIVATION_FUNCTIONS,
     ACTIVATION_LAYERS,
     DROPOUTS,
-    FLOATS,
     OPTIMIZERS,
-    RATIO_NAMES,
 )
 from ge_engine.grammar.choices import Part, either
+from ge_engine.grammar.closed_values import is_loss
+from ge_engine.grammar.number_sites import keyword_place, stated_places
 from ge_engine.grammar.offer import Offer, Rewrite, call_text
 from ge_engine.grammar.scope import Scope
 from ge_engine.grammar.tensor_sites import Build, Made, tensor_places
@@ -71,13 +72,30 @@ def find_sites(code: str, scope: Scope, rng: random.Random, breadth: int) -> lis
     text = Source(code)
     offer = Offer(scope, rng, breadth)
     found = []
-    for node, build in _places(text.tree):
-        made = build(node, text, offer)
+    closed = _closed(text.tree, scope)
+    for node, build in chain(_places(text.tree), stated_places(text)):
+        made = build(node, text, offer) if node not in closed else None
         if made is not None:
             part, same, kind = made
             start, end = text.span(node)
             found.append(Site(start, end, part, same, kind, (node.lineno, node.end_lineno or node.lineno)))
     return sorted(found, key=lambda site: (site.start, -site.end))
+
+
+def _closed(tree: ast.AST, scope: Scope) -> set[ast.AST]:
+    """What stays as it is: layers whose own attributes the file reads, and what a loss is made of, for a
+    rewrite of either breaks what relies on it."""
+    closed: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and any(_is_inspected(target, scope) for target in node.targets):
+            closed.add(node.value)
+        elif is_loss(node):
+            closed.update(ast.walk(node))
+    return closed
+
+
+def _is_inspected(target: ast.expr, scope: Scope) -> bool:
+    return isinstance(target, ast.Attribute) and target.attr in scope.inspected
 
 
 def _places(tree: ast.AST) -> Iterator[tuple[ast.expr, Build]]:
@@ -93,7 +111,7 @@ def _places(tree: ast.AST) -> Iterator[tuple[ast.expr, Build]]:
                     (element, _element(place, len(node.args))) for place, element in enumerate(node.args)
                 )
             yield node, _call
-            yield from ((k.value, _keyword(k.arg)) for k in node.keywords if k.arg)
+            yield from (keyword_place(k.arg, k.value) for k in node.keywords if k.arg)
         if (
             isinstance(node, ast.Assign)
             and isinstance(node.targets[0], ast.Attribute)
@@ -202,24 +220,3 @@ def _keeps_shape(node: ast.expr, offer: Offer) -> bool:
         return False
     widths = {ast.unparse(argument) for argument in node.args}
     return len(widths) == 1 and not node.keywords
-
-
-def _keyword(name: str) -> Build:
-    """A float or a ratio given by keyword to something that has no rewrite of its own."""
-
-    def build(node: ast.expr, text: Source, offer: Offer) -> Made:
-        if not isinstance(node, ast.Constant):
-            return None
-        value = node.value
-        if type(value) is float:
-            near = FLOATS.get(name) or tuple(
-                f"{value * factor:.4g}" for factor in (0.25, 0.5, 0.75, 1.5, 2, 4)
-            )
-            options = [n for n in near if float(n) != value and (value >= 1 or float(n) < 1)]
-        elif type(value) is int and name in RATIO_NAMES and value > 0:
-            options = [str(n) for n in sorted({max(1, value // 2), value + 1, value * 2} - {value})]
-        else:
-            return None
-        return (either(offer.some(options)), (text.on_one_line(node),), "number") if options else None
-
-    return build

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ge_engine.genome import Genome
+from ge_engine.grammar.catalog import OF_MODULES
 from ge_engine.source.syntax import dotted, method_of
 
 ROOTS = {"torch.nn": "nn", "torch.nn.functional": "F", "torch.optim": "optim", "torch": "torch"}
@@ -45,7 +46,8 @@ class Scope:
     """`owner` is the class around the block (or the block itself when it is a class), else None.
 
     `widths` maps a parameter of the owner's __init__ to the integers that the file calls it with; a
-    parameter that is also called with something else is missing.
+    parameter that is also called with something else is missing. `inspected` are the attributes whose own
+    attributes the file reads (`self.conv.weight`): what stands there must stay of its kind.
     """
 
     spelling: Spelling
@@ -53,6 +55,7 @@ class Scope:
     owner: ast.ClassDef | None
     widths: Mapping[str, frozenset[int]]
     imports: frozenset[str] = field(default_factory=frozenset)
+    inspected: frozenset[str] = frozenset()
 
     def width(self, expression: str) -> frozenset[int]:
         """The values that a width expression takes, empty when unknown."""
@@ -67,7 +70,15 @@ def scope_of(genome: Genome, address: str) -> Scope:
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     owner = classes.get(address.partition(".")[0])
     widths = _called_with(tree, owner) if owner else {}
-    return Scope(spelling, classes, owner, widths, frozenset(genome.bound))
+    return Scope(spelling, classes, owner, widths, frozenset(genome.bound), frozenset(_inspected(tree)))
+
+
+def _inspected(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr not in OF_MODULES:
+            inner = node.value.value if isinstance(node.value, ast.Subscript) else node.value
+            if isinstance(inner, ast.Attribute):
+                yield inner.attr
 
 
 @lru_cache(maxsize=32)

@@ -18,6 +18,7 @@ from ge_engine.grammar.channel_inference import (
     tensor_statements,
 )
 from ge_engine.grammar.choices import Part, either
+from ge_engine.grammar.closed_values import sizes_in
 from ge_engine.grammar.expressions import InScope, expression
 from ge_engine.grammar.offer import Offer
 from ge_engine.grammar.rewrite_sites import Site
@@ -42,14 +43,14 @@ class Place:
 def places(function: Function, scope: Scope) -> list[Place]:
     """The tensor statements of a function's own body that stand on one line, in order."""
     found: list[Place] = []
-    layers = assigned_layers(scope)
+    layers, sizes = assigned_layers(scope), sizes_in(function)
     shapes: dict[str, str] = {a.arg: a.arg for a in function.args.args if a.arg != "self"}
     by_statement = {tensor.statement: tensor for tensor in tensor_statements(function, scope)}
     for number, statement in enumerate(function.body):
         tensor = by_statement.get(statement)  # type: ignore[call-overload]
         if tensor is None:
             for node in ast.walk(statement):
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id not in sizes:
                     shapes[node.id] = f"{node.id}@{number}"
             continue
         assert tensor.statement.value is not None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from ge_engine.grammar import call_rewrites
 from ge_engine.grammar.catalog import SCALES, SHAPE_CALLS
 from ge_engine.grammar.choices import Part, either
+from ge_engine.grammar.closed_values import is_closed, sizes_in
 from ge_engine.grammar.offer import Offer
 from ge_engine.source.source_text import Source
 from ge_engine.source.syntax import Function, dotted
@@ -21,7 +22,11 @@ def tensor_places(function: Function) -> Iterator[tuple[ast.expr, Build]]:
     """Tensor expressions of a forward pass: what is returned or assigned, summands and factors."""
     if function.name != "forward" and not _pure_tensor(function):
         return
+    sizes = sizes_in(function)
     for node in ast.walk(function):
+        whole = node.value if isinstance(node, ast.Return | ast.Assign) else node
+        if isinstance(whole, ast.expr) and is_closed(whole, sizes):
+            continue
         if isinstance(node, ast.Return | ast.Assign) and isinstance(node.value, TENSORS) and _is_local(node):
             yield node.value, _wrapped
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub) and _tensor(node.right):

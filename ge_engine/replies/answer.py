@@ -79,7 +79,9 @@ def _undocumented(text: str, found: list[Fence], matcher: BlockMatcher) -> list[
     """The fences that do not stand within the docstring of code that is in no fence."""
     if not matcher.mentions("\n".join(text.split("\n")[: found[0].first])):
         return found
-    regions = [r for r in prose_regions(text) if r.first < found[-1].first and matcher.usable(r.text)]
+    regions = [
+        r for r in prose_regions(text, matcher.header) if r.first < found[-1].first and matcher.usable(r.text)
+    ]
     return [f for f in found if not any(r.first < f.first and f.after < r.after for r in regions)]
 
 

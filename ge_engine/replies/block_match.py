@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from ge_engine.genome import Genome
 from ge_engine.replies.syntax_repair import repaired
-from ge_engine.source.addressing import definitions_of
+from ge_engine.source.addressing import statements_of
 from ge_engine.source.bindings import bound_names
 from ge_engine.source.digests import digest
-from ge_engine.source.facts import Span
+from ge_engine.source.facts import Kind, Span
 from ge_engine.source.names import free_names
 from ge_engine.source.style import plain
 from ge_engine.source.syntax import SyntaxFault, parse
@@ -31,6 +31,14 @@ MAX_WORK = 3_000_000
 """Characters that are given to the compiler for one reply, at most: some twenty times its length."""
 
 
+def _header(kind: Kind, name: str) -> re.Pattern[str]:
+    """The first words of a block: `class Net`, `def forward`, `WIDTH =`."""
+    if kind == "values":
+        return re.compile(rf"(?:^|;)[ \t]*{re.escape(name)}[ \t]*(?::[^=\n]+)?=(?!=)", re.MULTILINE)
+    keyword = "class" if kind == "class" else "def"
+    return re.compile(rf"\b{keyword}(?:[\s\u200b-\u200d\u2060\ufeff]|\\\n)+{re.escape(name)}\b")
+
+
 class TooMuch(Exception):
     """A reply can be read in more ways than are tried."""
 
@@ -45,10 +53,7 @@ class BlockMatcher:
         self.span = span
         self.work = 0
         self.name = address.rpartition(".")[2]
-        keyword = "class" if span.kind == "class" else "def"
-        self._header = re.compile(
-            rf"\b{keyword}(?:[\s\u200b-\u200d\u2060\ufeff]|\\\n)+{re.escape(self.name)}\b"
-        )
+        self.header = _header(span.kind, self.name)
 
     @property
     def code(self) -> str:
@@ -57,7 +62,7 @@ class BlockMatcher:
 
     def mentions(self, text: str) -> bool:
         """The text holds the first words of the block's definition."""
-        return self._header.search(plain(text)) is not None
+        return self.header.search(plain(text)) is not None
 
     def parse(self, code: str) -> ast.Module | SyntaxFault:
         """The code's tree, or why it has none."""
@@ -84,12 +89,12 @@ class BlockMatcher:
         return bool(tree.body)
 
     def defined_in(self, tree: ast.Module) -> bool:
-        found = definitions_of(tree, self.address)
+        found = statements_of(tree, self.address, self.span.kind)
         return bool(found) and (self.span.kind == "class") == isinstance(found[-1], ast.ClassDef)
 
     def differs(self, found: Found) -> bool:
         """The block in this code is not the one that the genome has."""
-        return digest(definitions_of(found.tree, self.address)[-1]) != self.span.digest
+        return digest(statements_of(found.tree, self.address, self.span.kind)[-1]) != self.span.digest
 
     def best(self, candidates: Sequence[Found]) -> Found | None:
         """The last that is a change; else the last."""

@@ -87,20 +87,22 @@ def wrapped_texts(text: str) -> Iterator[Wrapped]:
         yield Wrapped(quoted, "", "opened a fence of quotes")
 
 
-def prose_regions(text: str) -> Iterator[Region]:
-    """Stretches of lines that may be code, in order: each begins like a definition or an import and
-    ends before a line at its own indent that cannot be code. Longer readings follow shorter ones."""
+def prose_regions(text: str, header: re.Pattern[str]) -> Iterator[Region]:
+    """Stretches of lines that may be code, in order: each begins like a definition, an import or the `header`
+    of a block, and ends before a line at its indent that is no code. Longer readings follow shorter ones."""
     lines = text.split("\n")
     at = 0
     tries = 0
     while at < len(lines) and tries < 4 * MAX_TRIES:
         start = _START.match(lines[at])
-        if start is None:
+        if start is None and header.match(lines[at]) is None:
             at += 1
             continue
         begin = _with_comments(lines, at)
-        numbered = bool(start["number"].strip())
-        ends = _numbered_ends(lines, at + 1) if numbered else _ends(lines, at + 1, len(start["indent"]))
+        if start is not None and start["number"].strip():
+            ends = _numbered_ends(lines, at + 1)
+        else:
+            ends = _ends(lines, at + 1, len(lines[at]) - len(lines[at].lstrip(" \t\u00a0")))
         for end in ends[:MAX_TRIES]:
             tries += 1
             yield Region("\n".join(lines[begin:end]), begin, end)

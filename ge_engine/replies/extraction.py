@@ -26,7 +26,7 @@ from ge_engine.replies.embedded_code import (
 )
 from ge_engine.replies.fences import heading, outside
 from ge_engine.replies.reasoning import before_next_question, turns, without_reasoning
-from ge_engine.source.addressing import contents, definitions_of, locate
+from ge_engine.source.addressing import contents, locate, statements_of
 from ge_engine.source.style import plain
 from ge_engine.source.syntax import SyntaxFault, normalised
 
@@ -194,7 +194,9 @@ def _usable_regions(text: str, matcher: BlockMatcher) -> list[Found]:
         )
 
     found = [
-        (region, one) for region in prose_regions(text) if (one := matcher.usable(region.text)) is not None
+        (region, one)
+        for region in prose_regions(text, matcher.header)
+        if (one := matcher.usable(region.text)) is not None
     ]
     found = [
         (region, one) for region, one in found if not any(_quotes(other, region, matcher) for other in found)
@@ -207,7 +209,7 @@ def _quotes(outer: tuple[Region, Found], inner: Region, matcher: BlockMatcher) -
     """The code of `outer` defines the block once and goes beyond `inner`, which so stands in a string."""
     region, one = outer
     around = region.first < inner.first and inner.after < region.after
-    return around and len(definitions_of(one.tree, matcher.address)) == 1
+    return around and len(statements_of(one.tree, matcher.address, matcher.span.kind)) == 1
 
 
 def _refusal(answer: Answer) -> Extraction | Rejected:

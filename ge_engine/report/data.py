@@ -251,14 +251,11 @@ def _is_figure(value: object) -> TypeGuard[float]:
 def _parts(one: Child, sources: SourceTable) -> GenomeDelta | None:
     if one.genome is None:
         return None
-    delta = one.genome.delta()
-    replaced = ((int(at), sources.code(text)) for at, text in delta["replaced"].items())
+    replaced = ((at, sources.code(s.text)) for at, s in sorted(one.genome.replaced.items()))
     helpers = (
-        (int(at), str(name), sources.code(text))
-        for at, group in delta["helpers"].items()
-        for name, text in group
+        (at, s.name, sources.code(s.text)) for at, group in sorted(one.genome.helpers.items()) for s in group
     )
-    return GenomeDelta(tuple(replaced), tuple(helpers), tuple(delta["imports"]))
+    return GenomeDelta(tuple(replaced), tuple(helpers), one.genome.imports)
 
 
 def _exchange(call: Call, sources: SourceTable) -> Exchange:

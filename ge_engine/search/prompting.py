@@ -106,8 +106,11 @@ class Prompting:
         if topic is None:
             return None
         tried = self._services.ledger.tried(*topic, self._generation) | self._answers[topic]
-        survey = partial(self._services.surveys.of, one.genome, prompt.address)
-        return Target(one.genome, prompt.address, tried, one.seed, prompt.material, prompt.goal, survey)
+        surveys = self._services.surveys
+        survey = partial(surveys.of, one.genome, prompt.address)
+        return Target(
+            one.genome, prompt.address, tried, one.seed, prompt.material, prompt.goal, survey, surveys.sources
+        )
 
     def _request(self, one: Question) -> Request | Rejected:
         grammar, target = one.grammar, one.target

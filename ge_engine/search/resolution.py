@@ -29,6 +29,8 @@ def require_names(config: RunConfig, registry: Registry) -> None:
         factory_of(spec, registry)
     for name in config.checks:
         choose(registry.checks, name, "check")
+    for name in config.moves:
+        choose(registry.moves, name, "source of moves")
     if config.grammar:
         choose(registry.grammars, config.grammar, "grammar")
     evaluator = choose(registry.evaluators, config.evaluator, "evaluator")

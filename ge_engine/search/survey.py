@@ -11,6 +11,7 @@ from ge_engine.contracts import Size, SizedMove
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 from ge_engine.patch import apply, parse_patch
+from ge_engine.structure.change import MoveSource
 from ge_engine.structure.moves import Move, module_classes, moves_of, together
 
 Measure = Callable[[Sequence[Genome]], Future[tuple[Size | None, ...]]]
@@ -19,16 +20,17 @@ SINGLES = 80
 """Moves of a block that are built; of more, a sample of each kind."""
 RESIZING = frozenset(("width", "depth", "drop"))
 """Kinds of which twice as many are built: those that change a network's size most."""
-COMBINED = 24
+COMBINED = 64
 """Pairs and triples of moves that are built besides."""
 
 
 class Surveys:
-    """The moves of blocks, with their effect. `measure` builds genomes in isolation; without it moves are
-    listed without figures."""
+    """The moves of blocks, with their effect; `sources` add to the built-in ones. `measure` builds genomes in
+    isolation; without it moves are listed without figures."""
 
-    def __init__(self, measure: Measure | None) -> None:
+    def __init__(self, measure: Measure | None, sources: tuple[MoveSource, ...] = ()) -> None:
         self._measure = measure
+        self.sources = sources
         self._known: dict[tuple[str, str], tuple[SizedMove, ...]] = {}
 
     def of(self, genome: Genome, address: str) -> tuple[SizedMove, ...]:
@@ -42,7 +44,7 @@ class Surveys:
     def _survey(self, genome: Genome, address: str) -> tuple[SizedMove, ...]:
         code = genome.blocks[address].code
         rng = random.Random(f"{genome.digest}/{address}/survey")
-        moves = sampled(moves_of(code, module_classes(genome)), rng, SINGLES)
+        moves = sampled(moves_of(code, module_classes(genome), self.sources), rng, SINGLES)
         singles = [(move,) for move in moves]
         if self._measure is None:
             return tuple(_sized(together_, math.nan, math.nan) for together_ in singles)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
-from ge_engine.source.facts import Span
+from ge_engine.source.facts import Kind, Span
 from ge_engine.source.segments import Segment
-from ge_engine.source.syntax import DEFINITIONS, FUNCTIONS, Definition
+from ge_engine.source.syntax import (
+    DEFINITIONS,
+    FUNCTIONS,
+    Assignment,
+    Definition,
+    assigned_name,
+    name_of,
+)
 
 Location = tuple[Segment, Span]
 
@@ -39,9 +47,19 @@ def definitions_of(tree: ast.Module, address: str) -> list[Definition]:
     return found
 
 
-def find_definition(tree: ast.Module, address: str, kind: str) -> Definition | Rejected:
-    """The last definition in `tree` that `address` asks for; else what is there instead."""
-    found = definitions_of(tree, address)
+def assignments_of(tree: ast.Module, name: str) -> list[Assignment]:
+    """The statements of `tree` that assign `name` alone, in order."""
+    return [n for n in tree.body if isinstance(n, Assignment) and assigned_name(n) == name]
+
+
+def statements_of(tree: ast.Module, address: str, kind: Kind) -> Sequence[Definition | Assignment]:
+    """The statements in `tree` that a block of this kind may be, in order."""
+    return assignments_of(tree, address) if kind == "values" else definitions_of(tree, address)
+
+
+def find_statement(tree: ast.Module, address: str, kind: Kind) -> Definition | Assignment | Rejected:
+    """The last statement in `tree` that `address` asks for; else what is there instead."""
+    found = statements_of(tree, address, kind)
     if not found:
         name = address.rpartition(".")[2]
         return Rejected(
@@ -55,5 +73,5 @@ def find_definition(tree: ast.Module, address: str, kind: str) -> Definition | R
 
 def contents(tree: ast.Module) -> str:
     """What a reply defines, for a message."""
-    names = list(dict.fromkeys(n.name for n in tree.body if isinstance(n, DEFINITIONS)))
+    names = list(dict.fromkeys(name for n in tree.body if (name := name_of(n))))
     return f"the reply defines {', '.join(names)}" if names else "the reply holds no definition"

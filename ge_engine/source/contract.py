@@ -6,22 +6,27 @@ import ast
 from collections.abc import Iterator
 
 from ge_engine.outcome import Rejected
-from ge_engine.source.addressing import definitions_of
+from ge_engine.source.addressing import assignments_of, definitions_of
 from ge_engine.source.bindings import bindings
-from ge_engine.source.elision import left_out
+from ge_engine.source.elision import left_out, stand_in
 from ge_engine.source.facts import Signature, Span, signature_of
 from ge_engine.source.segments import Segment
-from ge_engine.source.syntax import FUNCTIONS, Definition
+from ge_engine.source.syntax import FUNCTIONS, Assignment, Definition
+from ge_engine.source.values import literal_kind
 
 MAX_REASONS = 3
 
 
-def check_contract(segment: Segment, span: Span, new: Definition, code: str) -> Rejected | None:
+def check_contract(segment: Segment, span: Span, new: Definition | Assignment, code: str) -> Rejected | None:
     """Compare `new`, read from `code` (column 0, LF), with the definition `span` of `segment`.
 
     Every call that fitted the old parameters must fit the new ones; a class keeps its methods and
-    attributes; nothing stands for code that was left out. Stage "contract".
+    attributes; a value stays a literal of its type; nothing stands for code that was left out. Stage
+    "contract".
     """
+    if isinstance(new, Assignment):
+        broken = _value(assignments_of(ast.parse(segment.code), span.name)[-1], new, code, segment.code)
+        return Rejected("contract", broken) if broken else None
     reasons: list[str] = []
     if isinstance(new, ast.ClassDef):
         reasons += _members(segment, new)
@@ -32,6 +37,17 @@ def check_contract(segment: Segment, span: Span, new: Definition, code: str) -> 
     omitted = left_out(_old(segment, span), new, code, segment.code)
     reasons += dict.fromkeys(f"{what}: write the whole block" for what in omitted)
     return Rejected("contract", "; ".join(reasons[:MAX_REASONS]) + ".") if reasons else None
+
+
+def _value(old: Assignment, new: Assignment, code: str, known: str) -> str:
+    """What a value's new assignment breaks, "" for nothing."""
+    assert old.value is not None
+    assert new.value is not None
+    kind = literal_kind(old.value)
+    if literal_kind(new.value) != kind:
+        return f"it must stay a {kind}, of plain numbers and texts, without names and calls, and short."
+    comment = stand_in(new, code, known)
+    return f"the comment {comment!r} stands for what is left out: write the whole value." if comment else ""
 
 
 def _members(segment: Segment, new: ast.ClassDef) -> Iterator[str]:

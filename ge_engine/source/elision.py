@@ -54,6 +54,12 @@ def left_out(old: Definition, new: Definition, code: str, known: str) -> Iterato
             yield f"the comment in line {comment.start[0]} stands for code that is left out ({text})"
 
 
+def stand_in(new: ast.stmt, code: str, known: str) -> str:
+    """The first comment within `new`, read from `code`, that stands for something left out; "" for none. One
+    that stands in the text `known` already is the file's own."""
+    return next((c.string[:60] for c in _comments(new, code) if c.string not in known), "")
+
+
 def _scopes(root: Definition) -> dict[tuple[str, ...], Definition]:
     """The definition and all within it, in order, by their names; the outermost has none."""
     found: dict[tuple[str, ...], Definition] = {}
@@ -137,8 +143,8 @@ def _own(scope: Definition) -> Iterator[ast.AST]:
             ]
 
 
-def _comments(new: Definition, code: str) -> Iterator[tokenize.TokenInfo]:
-    """The comments within a definition that may stand for code."""
+def _comments(new: ast.stmt, code: str) -> Iterator[tokenize.TokenInfo]:
+    """The comments within a statement that may stand for code."""
     if not any(_stands_for_code(line.partition("#")[2]) for line in code.split("\n") if "#" in line):
         return
     for token in tokenize.generate_tokens(io.StringIO(code).readline):

@@ -19,12 +19,14 @@ from ge_engine.source.syntax import (
     first_line,
     indent_of,
     is_docstring,
+    last_line,
     normalised,
     unparsed,
     without_docstring,
 )
+from ge_engine.source.values import value_name
 
-Kind = Literal["class", "function", "method"]
+Kind = Literal["class", "function", "method", "values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A definition within a segment: lines from 1, decorators and the comments that end its body included;
+    """A definition or value within a segment: lines from 1, decorators and the comments that end it included;
     `indent` of its own line and `inner` that its body adds. `decorators` by dotted name; `awaited`
     for an async function; `stub` when the body does nothing."""
 
@@ -81,7 +83,7 @@ class Facts:
 
 def read_facts(tree: ast.Module, name: str, lines: list[str]) -> Facts:
     """Facts of a segment from its tree; `name` is that of the definition it holds, or ""."""
-    node = next((n for n in tree.body if isinstance(n, DEFINITIONS) and n.name == name), None)
+    node = next((n for n in tree.body if name and name == _block_name(n)), None)
     body = node.body if isinstance(node, ast.ClassDef) else []
     known = {id(n): tokens(n) for n in body if isinstance(n, FUNCTIONS)}
     spans = tuple(span_of(n, "method", lines, known[id(n)]) for n in body if isinstance(n, FUNCTIONS))
@@ -90,10 +92,9 @@ def read_facts(tree: ast.Module, name: str, lines: list[str]) -> Facts:
     for member, line in bindings(body):
         bound.setdefault(member, []).append(line)
     direct = {s.name for s in spans}
-    kind: Kind = "class" if isinstance(node, ast.ClassDef) else "function"
     return Facts(
         digest="".join(map(digest_of, written)),
-        outer=span_of(node, kind, lines, written[0]) if node else None,
+        outer=_outer(node, name, lines, written[0]) if node else None,
         methods=spans,
         skeleton=_skeleton(node, spans) if isinstance(node, ast.ClassDef) else "",
         attributes=tuple(m for m in bound if m not in direct),
@@ -101,6 +102,28 @@ def read_facts(tree: ast.Module, name: str, lines: list[str]) -> Facts:
         conditional={m: at for m, at in _conditional(body, lines) if m not in direct},
         loads=frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name)),
         binds=_further(lines, {name: digest_of(written[0])}) if node else bound_names(tree.body),
+    )
+
+
+def _block_name(statement: ast.stmt) -> str:
+    return statement.name if isinstance(statement, DEFINITIONS) else value_name(statement)
+
+
+def _outer(node: ast.stmt, name: str, lines: list[str], written: str) -> Span:
+    if isinstance(node, DEFINITIONS):
+        return span_of(node, "class" if isinstance(node, ast.ClassDef) else "function", lines, written)
+    return Span(
+        name=name,
+        kind="values",
+        first=node.lineno,
+        last=last_line(node),
+        indent="",
+        inner="",
+        digest=digest_of(written),
+        decorators=(),
+        signature=None,
+        awaited=False,
+        stub=False,
     )
 
 

@@ -7,7 +7,7 @@ import io
 import re
 import tokenize
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 
@@ -20,8 +20,10 @@ from ge_engine.source.names import module_names
 from ge_engine.source.segments import Segment
 from ge_engine.source.syntax import (
     DEFINITIONS,
+    Assignment,
     Definition,
     SyntaxFault,
+    assigned_name,
     block_indent,
     end_line,
     first_line,
@@ -31,6 +33,7 @@ from ge_engine.source.syntax import (
     split_lines,
     tree_of,
 )
+from ge_engine.source.values import module_values, unread
 
 BOM = b"\xef\xbb\xbf"
 
@@ -49,9 +52,10 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class SegmentedFile:
-    """A file in segments. `index` finds a definition's segment, `leads` the segment where the
+    """A file in segments. `index` finds a block's segment, `leads` the segment where the
     comments above it begin, `import_at` the (empty) segment before which imports are added; `names` are all
-    that the file binds, "*" when there are some that cannot be told."""
+    that the file binds, "*" when there are some that cannot be told. `former` are the names of
+    segments, "" for opaque ones, where definitions alone are cut out: what ledgers once counted by."""
 
     bom: bytes
     encoding: str
@@ -64,6 +68,7 @@ class SegmentedFile:
     blocked: Mapping[int, tuple[Blocked, ...]]
     reasons: Mapping[str, str]
     names: frozenset[str]
+    former: tuple[str, ...]
 
     def import_text(self, imports: tuple[str, ...]) -> str:
         """The lines that add `imports`, fitted to what stands before them."""
@@ -93,7 +98,8 @@ def segment_file(data: bytes, name: str) -> SegmentedFile:
     lines = split_lines(text)
     starts = [0, *accumulate(map(len, lines))]
     reasons = dict(module_reasons(tree))
-    pieces = list(_pieces(tree, lines, starts, set(reasons)))
+    values = module_values(tree)
+    pieces = list(_pieces(tree, lines, starts, set(reasons), values.values()))
     begins = [starts[first_line(statement, lines) - 1] for statement in tree.body]
     segments = tuple(_segment(text, piece, tree.body, begins) for piece in pieces)
     index = {p.name: at for at, p in enumerate(pieces) if p.name}
@@ -102,6 +108,8 @@ def segment_file(data: bytes, name: str) -> SegmentedFile:
     }
     import_at = next(at for at, p in enumerate(pieces) if p.owner == "import")
     blocked = _blocked(tree, pieces, lines, starts, reasons)
+    former = tuple(piece.name for piece in _pieces(tree, lines, starts, set(reasons), ()))
+    reasons |= dict.fromkeys(unread(tree, values), "no code of the file reads it")
     return SegmentedFile(
         bom,
         encoding,
@@ -114,6 +122,7 @@ def segment_file(data: bytes, name: str) -> SegmentedFile:
         blocked,
         reasons,
         module_names(text) | dynamic_names(tree, text),
+        former,
     )
 
 
@@ -164,12 +173,15 @@ def _tree(text: str, name: str) -> ast.Module:
     return tree
 
 
-def _pieces(tree: ast.Module, lines: list[str], starts: list[int], barred: set[str]) -> Iterator[_Piece]:
-    """The file's pieces in order, without gaps."""
+def _pieces(
+    tree: ast.Module, lines: list[str], starts: list[int], barred: set[str], values: Iterable[Assignment]
+) -> Iterator[_Piece]:
+    """The file's pieces in order, without gaps: definitions, less those that are barred, values, the rest."""
     at = 0
     above = 0
     import_line = _import_line(tree, lines)
-    marks: list[_Piece] = [_Piece(starts[import_line], starts[import_line], owner="import")]
+    marks = [_value(node, lines, starts) for node in values]
+    marks.append(_Piece(starts[import_line], starts[import_line], owner="import"))
     for node in tree.body:
         if isinstance(node, DEFINITIONS) and node.name not in barred:
             marks.extend(_definition(node, lines, starts, above))
@@ -196,6 +208,13 @@ def _definition(node: Definition, lines: list[str], starts: list[int], above: in
         yield _Piece(starts[lead], start, owner=node.name)
     end = starts[last] - (len(lines[last - 1]) - len(lines[last - 1].rstrip("\r\n")))
     yield _Piece(start, end, name=node.name)
+
+
+def _value(node: Assignment, lines: list[str], starts: list[int]) -> _Piece:
+    """An assignment, without the comment that may follow on its last line."""
+    last = last_line(node) - 1
+    end = len(lines[last].encode()[: node.end_col_offset].decode())
+    return _Piece(starts[node.lineno - 1], starts[last] + end, name=assigned_name(node))
 
 
 def _import_line(tree: ast.Module, lines: list[str]) -> int:

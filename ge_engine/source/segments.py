@@ -1,4 +1,4 @@
-"""A file cut into segments of text: one for each top-level definition, the rest opaque.
+"""A file cut into segments of text: one for each top-level definition or value, the rest opaque.
 
 A segment is parsed on demand and its facts are kept, so what a genome shares with its seed is never
 looked at twice. Joined, the segments give the file's text back by construction.
@@ -19,7 +19,7 @@ from ge_engine.source import style
 from ge_engine.source.digests import DIGEST_LENGTH
 from ge_engine.source.facts import Facts, Span, read_facts
 from ge_engine.source.names import read_names
-from ge_engine.source.syntax import SyntaxFault, normalised, parse, split_lines
+from ge_engine.source.syntax import SyntaxFault, name_of, normalised, parse, split_lines
 
 
 class Segment:
@@ -136,11 +136,12 @@ class Segment:
 
 
 def defines(text: str, name: str) -> bool:
-    """The text of a segment defines `name`, however that is spelt: Python takes several spellings for one."""
+    """The text of a segment defines or assigns `name`, however that is spelt: Python takes several spellings
+    for one."""
     if re.search(rf"\b(?:class|def)\s+{re.escape(name)}\b", text) is not None:
         return True
     tree = parse(normalised(text))
-    return isinstance(tree, ast.Module) and any(name == getattr(node, "name", "") for node in tree.body)
+    return isinstance(tree, ast.Module) and any(name == name_of(node) for node in tree.body)
 
 
 def _line_end(line: str) -> int:

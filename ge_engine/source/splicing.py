@@ -1,4 +1,4 @@
-"""A definition rewritten within its segment, in the layout of the file."""
+"""A block rewritten within its segment, in the layout of the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ge_engine.genome import Genome, Segment, Span
 from ge_engine.outcome import Rejected
 from ge_engine.source import style
 from ge_engine.source.layout import with_blanks, with_line_ends
-from ge_engine.source.syntax import SyntaxFault, newline_of, normalised, parse, split_lines
+from ge_engine.source.syntax import SyntaxFault, name_of, newline_of, normalised, parse, split_lines
 
 
 def rewritten(genome: Genome, segment: Segment, span: Span, code: str) -> Segment | Rejected:
@@ -43,7 +43,7 @@ def _in_place(genome: Genome, segment: Segment, span: Span, text: str) -> Segmen
     tree = parse(normalised(whole))
     if isinstance(tree, SyntaxFault):
         return Rejected("compile", f"{tree}.")
-    alone = len(tree.body) == 1 and getattr(tree.body[0], "name", "") == segment.name
+    alone = len(tree.body) == 1 and name_of(tree.body[0]) == segment.name
     if not alone or not split_lines(whole)[-1].strip() or whole.endswith(("\n", "\r")):
         return Rejected("contract", f"the patch of {segment.name} must hold this definition alone.")
     return Segment(whole, segment.name, tree)

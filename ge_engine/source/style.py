@@ -151,6 +151,25 @@ def definition(module: cst.Module, address: str) -> Defined:
     return found[-1]
 
 
+def assignment(module: cst.Module, name: str) -> Statement:
+    """The last statement that assigns `name` alone. Raises KeyError."""
+    found = [node for node in statements(module) if plain(_assigned(node)) == name]
+    if not found:
+        raise KeyError(name)
+    return found[-1]
+
+
+def _assigned(node: Statement) -> str:
+    small = node.body[0] if isinstance(node, cst.SimpleStatementLine) else None
+    if isinstance(small, cst.Assign) and len(small.targets) == 1:
+        target = small.targets[0].target
+    elif isinstance(small, cst.AnnAssign):
+        target = small.target
+    else:
+        return ""
+    return target.value if isinstance(target, cst.Name) else ""
+
+
 def plain(name: str) -> str:
     """A name as Python reads it: identifiers are compared in the Unicode form NFKC."""
     return name if name.isascii() else unicodedata.normalize("NFKC", name)
@@ -199,10 +218,10 @@ def unwrapped(module: cst.Module) -> str | SyntaxFault:
     return restyle(module, inner, module.default_indent) if inner else SyntaxFault(0, "no code")
 
 
-def with_tail(node: Defined, module: cst.Module) -> Defined:
+def with_tail(node: Statement, module: cst.Module) -> Statement:
     """The definition with the comments that end `module` at the end of its own body."""
     notes = [cst.EmptyLine(comment=line.comment) for line in module.footer if line.comment is not None]
-    if not notes or not isinstance(node.body, cst.IndentedBlock):
+    if not notes or not isinstance(node, Defined) or not isinstance(node.body, cst.IndentedBlock):
         return node
     return node.with_changes(body=node.body.with_changes(footer=[*node.body.footer, *notes]))
 

@@ -32,6 +32,7 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+Assignment = ast.Assign | ast.AnnAssign
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,22 @@ def dotted(node: ast.AST | None) -> str:
         return node.id
     head = dotted(node.value) if isinstance(node, ast.Attribute) else ""
     return f"{head}.{node.attr}" if isinstance(node, ast.Attribute) and head else ""
+
+
+def assigned_name(statement: ast.stmt) -> str:
+    """The name that an assignment gives a value, and it alone; "" for any other statement."""
+    match statement:
+        case (
+            ast.Assign(targets=[ast.Name(id=name)])
+            | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr())
+        ):
+            return name
+    return ""
+
+
+def name_of(statement: ast.stmt) -> str:
+    """The name that a statement defines or assigns, "" for one that does neither."""
+    return statement.name if isinstance(statement, DEFINITIONS) else assigned_name(statement)
 
 
 def method_of(owner: ast.ClassDef, name: str) -> Function | None:

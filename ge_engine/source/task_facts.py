@@ -44,6 +44,19 @@ _PLAUSIBLE = {"in_channels": range(1, 5), "image_size": range(4, 2049)}
 def _numbers_in(facts: Facts) -> int | float | None:
     known = "in_channels" in facts and "image_size" in facts
     return facts["in_channels"] * facts["image_size"] ** 2 if known else None
+_ELSEWHERE = frozenset[str]().union(*SPELLINGS.values()) | frozenset(
+    {"classes", "classnames", "labels", "labelnames", "names", "vocabulary", "vocab", "vocabsize", "ntokens"}
+    | {"alphabet", "characters", "chars", "tokens", "mean", "std", "data", "dataset", "path", "device"}
+    | {"columns", "ncolumns", "numcolumns", "numfeatures", "nfeatures", "inputdim", "length", "maxlength"}
+    | {"seqlen", "sequencelength", "contextlength", "epochs", "numepochs", "nepochs", "steps", "maxsteps"}
+    | {"batchsize", "seed", "randomseed", "numworkers"}
+)
+"""Spellings of what the task, the training or the machine decides, and no model."""
+
+
+def decided_elsewhere(name: str) -> bool:
+    """A constant of this name is no choice of the model's: NUM_CLASSES, VOCABULARY, EPOCHS."""
+    return name.lower().replace("_", "") in _ELSEWHERE
 
 
 def written(parameter: Parameter, fact: int | float) -> str:

@@ -9,6 +9,7 @@ from itertools import chain
 
 from ge_engine.genome import Genome
 from ge_engine.source.source_text import Edit, Source
+from ge_engine.structure.change import MoveSource
 from ge_engine.structure.library import library_changes
 from ge_engine.structure.numbers import number_changes
 from ge_engine.structure.sequences import sequence_changes
@@ -27,17 +28,19 @@ class Move:
 
 
 @lru_cache(maxsize=256)
-def moves_of(code: str, classes: tuple[str, ...] = ()) -> tuple[Move, ...]:
-    """All moves of a block's code, each result once, in a fixed order; `classes` may replace others.
+def moves_of(
+    code: str, classes: tuple[str, ...] = (), sources: tuple[MoveSource, ...] = ()
+) -> tuple[Move, ...]:
+    """All moves of a block's code, each result once, in a fixed order; `classes` may replace others, and
+    `sources` add to what is built in.
 
     Nothing is run: whether a move builds, and what it changes, is found by building it.
     """
     block = Source(code)
     results: set[str] = {code}
     found: dict[str, Move] = {}
-    for change in chain(
-        sequence_changes(block, classes), number_changes(block), library_changes(block, classes)
-    ):
+    built_in = sequence_changes(block, classes), number_changes(block), library_changes(block, classes)
+    for change in chain(*built_in, *(source.changes(code, classes) for source in sources)):
         new = block.edited(change.edits)
         if new is None or new in results:
             continue
@@ -55,9 +58,9 @@ def together(code: str, moves: Sequence[Move]) -> str | None:
     return Source(code).edited([*brought, *(edit for edit in edits if edit.end > 0)])
 
 
-def by_text(code: str, classes: tuple[str, ...], texts: Iterable[str]) -> list[Move] | str:
-    """The moves that `texts` name, or the first text that names none."""
-    known = {move.text: move for move in moves_of(code, classes)}
+def by_text(known_moves: Iterable[Move], texts: Iterable[str]) -> list[Move] | str:
+    """Those of the moves that `texts` name, or the first text that names none."""
+    known = {move.text: move for move in known_moves}
     wanted = list(dict.fromkeys(texts))
     missing = next((text for text in wanted if text not in known), None)
     return missing if missing is not None else [known[text] for text in wanted]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ge_engine.source.source_text import Edit, Source
+from ge_engine.source.values import literal_kind
 from ge_engine.structure.change import Change, shortened
 
 SMALLEST_WIDTH = 6
@@ -42,10 +43,14 @@ _SHAPE_METHODS = frozenset(
 _AXIS_KEYWORDS = frozenset(("dim", "dims", "axis", "start_dim", "end_dim", "dim0", "dim1"))
 
 
+Named = tuple[ast.Constant, str]
+"""The literal of a number, and the name of the argument, field or variable that it is the value of, in lower
+case ("" where it has none)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
-    """An integer literal: its node, value, and the name of the argument, field or variable that it is the
-    value of ("" where it has none)."""
+    """An integer literal: its node, value and name (see `Named`)."""
 
     node: ast.Constant
     value: int
@@ -55,10 +60,33 @@ class Number:
 def numbers_in(code: Source) -> list[Number]:
     """Integer literals of the block that may size something, in the order of the text: no indices, axes,
     shapes or signs, and nothing that the task decides."""
-    found: list[Number] = []
+    integers = ((node, node.value, name) for node, name in _named(code) if type(node.value) is int)
+    return [Number(node, value, name) for node, value, name in integers]
+
+
+def stated_numbers(code: Source) -> list[Named]:
+    """Integers and floats within a literal that is given a name: a variable, attribute, field, or the default
+    of a parameter. What is handed to a call is not among them, nor what a forward pass assigns."""
+    nodes = list(ast.walk(code.tree))
+    passes = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == "forward"]
+    within = {id(part) for one in passes for statement in one.body for part in ast.walk(statement)}
+    values: list[ast.expr | None] = []
+    for node in nodes:
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and id(node) not in within:
+            values.append(node.value)
+        elif isinstance(node, ast.arguments):
+            values += [*node.defaults, *node.kw_defaults]
+    literals = (value for value in values if value is not None and literal_kind(value))
+    stated = {id(part) for value in literals for part in ast.walk(value)}
+    return [(node, name) for node, name in _named(code) if id(node) in stated]
+
+
+def _named(code: Source) -> list[Named]:
+    """The numbers of the block that may be chosen otherwise, in the order of the text."""
+    found: list[Named] = []
     _visit(code.tree, "", found)
-    sizing = [number for number in found if number.name not in OF_THE_TASK]
-    return sorted(sizing, key=lambda n: (n.node.lineno, n.node.col_offset))
+    chosen = [(node, name) for node, name in found if name not in OF_THE_TASK]
+    return sorted(chosen, key=lambda one: (one[0].lineno, one[0].col_offset))
 
 
 def number_changes(code: Source) -> Iterator[Change]:
@@ -142,11 +170,11 @@ def _edit(code: Source, number: Number, new: int) -> Edit:
     return Edit(*code.span(number.node), str(new))
 
 
-def _visit(node: ast.AST, name: str, found: list[Number]) -> None:
+def _visit(node: ast.AST, name: str, found: list[Named]) -> None:
     """Collect the integers below `node`, whose own value is that of `name`."""
     if isinstance(node, ast.Constant):
-        if type(node.value) is int:
-            found.append(Number(node, node.value, name))
+        if type(node.value) in (int, float):
+            found.append((node, name.lower()))
         return
     if isinstance(node, (ast.Subscript, ast.UnaryOp, ast.Compare, ast.JoinedStr)):
         return
@@ -165,7 +193,7 @@ def _visit(node: ast.AST, name: str, found: list[Number]) -> None:
         _visit(child, inner or (name if isinstance(node, (ast.List, ast.Tuple)) else ""), found)
 
 
-def _visit_call(node: ast.Call, found: list[Number]) -> None:
+def _visit_call(node: ast.Call, found: list[Named]) -> None:
     if isinstance(node.func, ast.Attribute) and node.func.attr in _SHAPE_METHODS:
         _visit(node.func.value, "", found)
         for argument in node.args:
@@ -180,14 +208,21 @@ def _visit_call(node: ast.Call, found: list[Number]) -> None:
             _visit(keyword.value, keyword.arg or "", found)
 
 
-def _visit_signature(arguments: ast.arguments, found: list[Number]) -> None:
+def _visit_signature(arguments: ast.arguments, found: list[Named]) -> None:
+    """Defaults, less those that count axes (`dim=1`); a `dim` that is large is a width."""
     positional = [*arguments.posonlyargs, *arguments.args]
     given = positional[len(positional) - len(arguments.defaults) :]
-    for argument, default in zip(given, arguments.defaults, strict=True):
-        _visit(default, argument.arg, found)
-    for argument, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        if value is not None:
+    defaults = [
+        *zip(given, arguments.defaults, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    for argument, value in defaults:
+        if value is not None and not (argument.arg in _AXIS_KEYWORDS and _is_small(value)):
             _visit(value, argument.arg, found)
+
+
+def _is_small(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and type(value.value) is int and value.value < SMALLEST_WIDTH
 
 
 def _children(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:

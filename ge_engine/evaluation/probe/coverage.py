@@ -1,10 +1,11 @@
-"""Which functions and classes of a module run, and which of its classes a network is made of."""
+"""Which functions, classes and values of a module are used, and which of its classes a network is made of."""
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType, ModuleType
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from torch import nn
 
 from ge_engine.evaluation.measure.parameters import walk
+from ge_engine.source.syntax import DEFINITIONS, is_main_guard
+from ge_engine.source.values import module_values, unread
 
 
 @contextmanager
@@ -41,6 +44,21 @@ def covered_functions(file: str, addresses: set[str]) -> Iterator[None]:
         yield
     finally:
         sys.settrace(before)
+
+
+def values_read(source: bytes, executed: Collection[str]) -> set[str]:
+    """The values of a module (`WIDTH = 64`) that its statements read, or those of its functions and classes
+    that are `executed`."""
+    tree = ast.parse(source)
+    values = set(module_values(tree))
+    ran = ast.Module([statement for statement in tree.body if _runs(statement, executed)], [])
+    return values - unread(ran, values)
+
+
+def _runs(statement: ast.stmt, executed: Collection[str]) -> bool:
+    if isinstance(statement, DEFINITIONS):
+        return statement.name in executed
+    return not is_main_guard(statement)
 
 
 def classes_of(model: nn.Module, module: ModuleType) -> set[str]:

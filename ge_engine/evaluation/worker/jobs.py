@@ -23,7 +23,7 @@ from ge_engine.evaluation.data.batches import PREDICT_BATCH, Images
 from ge_engine.evaluation.data.module_loader import ModuleAddress, error_line, import_source, module_address
 from ge_engine.evaluation.measure.inference import costs_of
 from ge_engine.evaluation.measure.witness import Witness
-from ge_engine.evaluation.probe.coverage import covered_functions
+from ge_engine.evaluation.probe.coverage import covered_functions, values_read
 from ge_engine.evaluation.probe.findings import ProbeFindings, TaskShape
 from ge_engine.evaluation.probe.probe import probe
 from ge_engine.evaluation.probe.sizes import sizes_of
@@ -69,12 +69,12 @@ def _report_probe(
     measure: Callable[[nn.Module], Mapping[str, float]],
 ) -> WorkerReport:
     findings = ProbeFindings()
-    kind = ""
+    kind, source = "", spec.source.encode("latin-1")
     started = _now()
     try:
         with covered_functions(address.file, findings.executed):
             probe(
-                lambda: import_source(spec.source.encode("latin-1"), address),
+                lambda: import_source(source, address),
                 lambda module: _build(module, session.entry),
                 lambda module: optimizer_of(module, session.recipe["optimizer"]),
                 _shape(session),
@@ -83,6 +83,7 @@ def _report_probe(
                 findings,
                 lambda model: findings.facts.update(measure(model)),
             )
+        findings.executed |= values_read(source, findings.executed)
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
         kind, findings.error = _kind(error), error_line(error, address.file)
     findings.facts["probe_seconds"] = _now() - started
