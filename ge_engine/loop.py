@@ -109,7 +109,7 @@ def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluat
     surveys = Surveys(evaluation.sizes if evaluation.measures_sizes else None)
     if reason := session.reason_to_stop(state):
         return reason
-    with opened_models(config, registry) as models:
+    with opened_models(config, registry, session.hear) as models:
         services = RunServices(
             ledger,
             variations,

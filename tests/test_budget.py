@@ -14,6 +14,7 @@ from servers import Script, misbehaving
 from ge_engine import loop
 from ge_engine.contracts import Prompt, Request, Sampling
 from ge_engine.ledger.history import History
+from ge_engine.llm.endpoint import Endpoint
 from ge_engine.llm.forms import FORMS
 from ge_engine.llm.server import ServerLimits, ServerModel
 from ge_engine.llm.uniform import UniformModel
@@ -124,10 +125,9 @@ def test_what_a_call_may_take_is_less_than_what_it_takes() -> None:
     most = UniformModel().most_tokens(Request("k", Prompt("s", "ü"), Sampling(1.0, 3, 0)))
     assert (reply.prompt_tokens, reply.completion_tokens) <= most
     assert ReplayModel("r", {"g0s0/0": reply}).most_tokens(request())[0] == reply.prompt_tokens
-    plain = ServerModel("m", None, ServerLimits(), None, "").most_tokens(request())
-    told = {
-        form.name: ServerModel("m", None, ServerLimits(), form, "").most_tokens(request()) for form in FORMS
-    }
+    endpoint = Endpoint("m", None)
+    plain = ServerModel(endpoint, ServerLimits(), None).most_tokens(request())
+    told = {form.name: ServerModel(endpoint, ServerLimits(), form).most_tokens(request()) for form in FORMS}
     assert plain[0] >= len("syshäl".encode())
     assert plain[1] == 50
     assert told["grammar"] == plain

@@ -20,7 +20,8 @@ from ge_engine.grammar.reasoning_prefix import MARKS, UNFINISHED, Thinking, answ
 from ge_engine.ledger.history import History
 from ge_engine.llm import forms
 from ge_engine.llm.local import LocalModel
-from ge_engine.llm.server import ServerLimits, ServerModel, open_server
+from ge_engine.llm.connection import connect
+from ge_engine.llm.server import ServerLimits, ServerModel
 from ge_engine.llm.uniform import UniformModel, byte_tokenizer
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
@@ -183,8 +184,8 @@ def test_a_server_that_follows_grammars_is_given_the_thought_in_its_own() -> Non
     constraint = thoughtful(Edits()).constraint(Target(SEED, "DW"))
     assert not isinstance(constraint, Rejected)
     with misbehaving(script) as url:
-        client = open_server(f"m@{url}", {}, ServerLimits())._client
-        model = ServerModel("m", client, ServerLimits(), forms.FORMS[0], "")
+        endpoint = connect(f"m@{url}", {}, RunConfig())
+        model = ServerModel(endpoint, ServerLimits(), forms.FORMS[0])
         list(model.generate([Request("g0s0/0", Prompt("", "x"), Sampling(0.5, 9, 0), constraint)]))
         model.close()
     sent = script.bodies[-1]["structured_outputs"]["grammar"]
