@@ -50,9 +50,9 @@ def content(folder: Path) -> dict[str, list[tuple[str, ...]]]:
 
 @contextmanager
 def asking(script: Script, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server for the loop; the capability probe has been answered."""
+    """A server for the loop; check and capability probe have been answered."""
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    script.behaviours = ["good"] * len(FORMS) + script.behaviours
+    script.behaviours = ["good"] * (1 + len(FORMS)) + script.behaviours
     with misbehaving(script) as url:
         yield f"openai:m@{url}"
 
@@ -97,13 +97,13 @@ def test_a_server_whose_concurrent_replies_pass_the_budget(
         assert "of 0.02 are spent; a call may cost" in spent.stopped_because
         assert (read + 5 * written) / 1e6 <= 0.02
         assert script.most_at_once > 1
-        assert len(script.bodies) - len(FORMS) == calls
+        assert len(script.bodies) - (1 + len(FORMS)) == calls
         script.behaviours = ["good"] * len(FORMS) + ["wordy"]
         more = run(tmp_path / "run", llm=llm, population=12, cost_budget=0.04, **PRICES)
     again, *_ = used(tmp_path / "run")
     assert "of 0.04 are spent" in more.stopped_because
     assert again > calls
-    assert len(script.bodies) - 2 * len(FORMS) == again, "a prompt was sent, and paid, twice"
+    assert len(script.bodies) - (1 + 2 * len(FORMS)) == again, "a prompt was sent, and paid, twice"
 
 
 def test_a_try_that_failed_and_is_charged_beside_its_retry(
@@ -112,7 +112,7 @@ def test_a_try_that_failed_and_is_charged_beside_its_retry(
     script = Script("status 503 retry-after=0.01", "half", "status 429 retry-after=0.01", "good")
     with asking(script, monkeypatch) as llm:
         run(tmp_path / "run", llm=llm, generations=1, population=3, token_budget=10**6)
-    assert len(script.bodies) - len(FORMS) == 3 + 3
+    assert len(script.bodies) - (1 + len(FORMS)) == 3 + 3
     assert used(tmp_path / "run") == (3, 33, 21)
 
 

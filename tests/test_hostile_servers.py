@@ -16,9 +16,9 @@ from ge_engine.contracts import Prompt, Reply, Request, Sampling
 from ge_engine.errors import ModelError
 from ge_engine.genome import Seed
 from ge_engine.ledger import Ledger
+from ge_engine.llm.answers import MOST_TOKENS
 from ge_engine.llm.bounded import LARGEST_ANSWER
 from ge_engine.llm.forms import FORMS
-from ge_engine.llm.answers import MOST_TOKENS
 from ge_engine.llm.server import CHARACTERS_A_TOKEN, FRAME, open_server
 from ge_engine.llm.server_check import check_server
 from ge_engine.places import secrets_of, shown, without
@@ -100,9 +100,12 @@ def test_a_server_that_sends_the_key_elsewhere(status: int) -> None:
 
 def test_an_api_that_is_elsewhere() -> None:
     elsewhere = Script("good")
-    with misbehaving(elsewhere) as other, misbehaving(Script(f"redirect 307 {other}/models")) as url:
-        with pytest.raises(ModelError, match=f"sends on to {other}/models"):
-            check_server(f"m@{url}", {"OPENAI_API_KEY": KEY}, CONFIG)
+    with (
+        misbehaving(elsewhere) as other,
+        misbehaving(Script(f"redirect 307 {other}/models")) as url,
+        pytest.raises(ModelError, match=f"sends on to {other}/models"),
+    ):
+        check_server(f"m@{url}", {"OPENAI_API_KEY": KEY}, CONFIG)
     assert elsewhere.keys == []
 
 

@@ -20,6 +20,7 @@ KEY = "OPENAI_API_KEY"
 ENDS = ("/chat/completions", "/completions", "/models")
 """Of addresses that name one service of an API."""
 SENDABLE = re.compile(r"[!-~]+")
+HOST = re.compile(r"[^\s\x00-\x20\ud800-\udfff]+")
 QUOTES = "\"'`"
 
 
@@ -65,7 +66,7 @@ def _client(place: SplitResult | None, key: str, seconds: float) -> Any:
         raise ModelError(
             "The package socksio is needed for a SOCKS proxy.", "pip install 'ge-engine[server]'"
         ) from error
-    except (ValueError, OSError) as error:
+    except Exception as error:
         raise ModelError(
             f"The connection cannot be set up: {shown(str(error))}.",
             "Check the variables ALL_PROXY, HTTP_PROXY, HTTPS_PROXY and SSL_CERT_FILE.",
@@ -86,7 +87,9 @@ def _address(url: str) -> SplitResult:
     be."""
     try:
         place = urlsplit(url.strip())
-        usable = place.scheme in ("http", "https") and place.hostname and place.port != 0
+        usable = (
+            place.scheme in ("http", "https") and HOST.fullmatch(place.hostname or "") and place.port != 0
+        )
     except ValueError:
         usable = False
     if not usable:
