@@ -84,17 +84,15 @@ class RunConfig:
         (),
         "Variable that holds a server's key (repeatable); OPENAI_API_KEY.",
         LANGUAGE,
-        Range(are_variables, "must be names of environment variables, NAME or MODEL=NAME, never keys"),
+        Range(are_variables, "takes names of environment variables, NAME or MODEL=NAME, never keys"),
         metavar="[MODEL=]NAME",
         changeable=True,
     )
     llm_extra: tuple[str, ...] = setting(
         (),
-        "Fields added to a server's requests (repeatable).",
+        'Fields added to a server\'s requests, e.g. {"top_p": 0.9} (repeatable).',
         LANGUAGE,
-        Range(
-            are_request_fields, 'must be JSON objects such as {"top_p": 0.9}, without model, messages or n'
-        ),
+        Range(are_request_fields, 'takes JSON objects such as {"top_p": 0.9}, without model, messages or n'),
         metavar="[MODEL=]JSON",
         more="A field of null is left out of the requests.",
         changeable=True,

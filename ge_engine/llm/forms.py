@@ -10,7 +10,7 @@ from ge_engine.contracts import Prompt, Sampling
 from ge_engine.llm.answers import Trouble
 from ge_engine.llm.endpoint import Endpoint
 
-HELLO = Prompt("You answer in one word.", "Say yes."), Sampling(0.0, 16, 0)
+HELLO = Prompt("You answer in one word.", "Say yes."), Sampling(0.5, 16, 1)
 """What costs next to nothing, but has each part of a real request."""
 WORD = "qzx7"
 PROBE = f'start: ANSWER\nANSWER: ("{WORD}" | "qzx8") & ~("qzx8")\n'
