@@ -60,7 +60,15 @@ def raw(status: int, text: str) -> Script:
         (401, '{"error": {"message": "Incorrect API key"}}', "refuses the key: .* 401: Incorrect", "API_KEY"),
         (403, "Forbidden for you", "refuses the key: .* 403: Forbidden for you", "--llm-key-env"),
         (402, '{"detail": "no credit"}', "not paid: .*no credit", "Add credit"),
-        (429, '{"error": {"code": "insufficient_quota", "message": "insufficient quota"}}', "paid", "credit"),
+        (
+            429,
+            '{"error": {"code": "insufficient_quota", "message": "Too much"}}',
+            "paid: .*Too much",
+            "credit",
+        ),
+        (400, '[{"error": {"message": "API key not valid."}}]', "refuses the key: .*not valid.$", "API_KEY"),
+        (400, "<title>Plain HTTP was sent to HTTPS port</title>", "to HTTPS port", "Mend"),
+        (400, "<html><title>No proxy</title>", r'web page, not an API \("No proxy', "--llm-url"),
         (200, '{"error": {"code": 401, "message": "No auth"}}', "refuses the key: .*No auth", "API_KEY"),
         (200, '{"error": {"message": "Model is not there"}}', "Model is not there", "Mend"),
         (200, "<html><title>Log in</title></html>", r'web page, not an API \("Log in"\)', "--llm-url"),
@@ -335,6 +343,12 @@ def test_a_certificate_of_ones_own(private: str, monkeypatch: pytest.MonkeyPatch
     assert "SSL_CERT_FILE" in caught.value.hint
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
     check_server(f"m@{private}", {}, CONFIG)
+
+
+def test_a_plain_server_that_is_asked_by_tls() -> None:
+    with misbehaving(Script("good")) as url, pytest.raises(ModelError, match="reached at") as caught:
+        check_server(f"m@{url.replace('http', 'https', 1)}", {}, CONFIG)
+    assert "http:// in place" in caught.value.hint
 
 
 def test_a_seed_that_is_trained_for_a_server_that_refuses(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class Trouble:
     seconds. `status` is HTTP's, 0 for none."""
 
     reason: str
-    kind: Literal["refused", "unreachable", "late", "malformed"]
+    kind: Literal["refused", "unpaid", "unreachable", "late", "malformed"]
     final: bool = False
     wait: float | None = None
     status: int = 0
@@ -80,25 +80,34 @@ def read_refusal(status: int, body: str, headers: Mapping[str, str]) -> Answer |
     """What an answer with an error's status means. A filtered prompt and a reply that its own thoughts left
     no room for are answers: what the model has read or written is charged."""
     said = told(body) or _phrase(status)
+    if status in RETRIED and PAGE.match(body):
+        said = _title(body) or _phrase(status)
     if 300 <= status < 400:
         said = f"it sends on to {shown(headers.get('location', 'another address'))}"
     if FILTERED.search(body) and status in (400, 403, 422):
         return Answer("", error=f"the server's content filter refused the prompt: {said}")
     if OUT_OF_ROOM.search(said):
         return Answer("", cut=True)
-    final = status not in RETRIED or bool(UNPAID.search(body))
-    return Trouble(f"the server answered {status}: {said}", "refused", final, _retry_after(headers), status)
+    reason, wait = f"the server answered {status}: {said}", _retry_after(headers)
+    if status == 402 or UNPAID.search(body):
+        return Trouble(reason, "unpaid", True, wait, status)
+    return Trouble(reason, "refused", status not in RETRIED, wait, status)
 
 
 def told(body: str) -> str:
     """The reason in an error's body: JSON's message, plain text, or what a web page is called."""
     if PAGE.match(body):
-        title = TITLE.search(body)
-        return "that URL is a web page, not an API" + (f' ("{title[1].strip()}")' if title else "")
+        title = _title(body)
+        return "that URL is a web page, not an API" + (f' ("{title}")' if title else "")
     data = _decoded(body)
     if isinstance(data, str) and PAGE.match(data):
         return told(data)
     return _reason(data) if data is not None else body.strip()
+
+
+def _title(page: str) -> str:
+    found = TITLE.search(page)
+    return found[1].strip() if found else ""
 
 
 def _phrase(status: int) -> str:
@@ -129,8 +138,10 @@ def _error_within(error: Any) -> Answer | Trouble:
         return read_refusal(int(code), text, {})
     if FILTERED.search(text):
         return read_refusal(400, text, {})
-    final = not PASSING.search(text) or bool(UNPAID.search(text))
-    return Trouble(f"the server answered with an error: {_reason(error)}", "refused", final)
+    reason = f"the server answered with an error: {_reason(error)}"
+    if UNPAID.search(text):
+        return Trouble(reason, "unpaid", final=True)
+    return Trouble(reason, "refused", final=not PASSING.search(text))
 
 
 def _text_of(message: Mapping[str, Any]) -> str:
@@ -217,7 +228,7 @@ def _events(body: str) -> Iterator[Any]:
 
 def _decoded(body: str) -> Any:
     try:
-        return json.loads(body)
+        return json.loads(body.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         return None
 

@@ -68,7 +68,7 @@ class Endpoint:
     def clean(self, message: str) -> str:
         """A message of the server on one line, without secrets."""
         words = " ".join(without(message, self._secrets).split()).rstrip(".")
-        return words if len(words) <= LONGEST_REASON else words[:LONGEST_REASON] + " ..."
+        return words if len(words) <= LONGEST_REASON else words[:LONGEST_REASON] + " [...]"
 
     def close(self) -> None:
         """Close the connections."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ge_engine.config import RunConfig
 from ge_engine.errors import ModelError
-from ge_engine.llm.answers import UNPAID, Trouble
+from ge_engine.llm.answers import Trouble
 from ge_engine.llm.connection import connect
 from ge_engine.llm.endpoint import Endpoint
 from ge_engine.llm.forms import HELLO
@@ -16,6 +16,7 @@ from ge_engine.llm.forms import HELLO
 SECONDS = 10.0
 NAMES = 8
 """Names of models that a hint lists."""
+NO_KEY = re.compile(r"\bapi[ _-]?key\b", re.IGNORECASE)
 AGAIN = "and give the same command again."
 
 
@@ -47,12 +48,12 @@ def _judge(trouble: Trouble, endpoint: Endpoint, seconds: float) -> None:
         raise ModelError(f"{where} does not answer as an API: {trouble.reason}.", _url_hint(endpoint))
     if trouble.kind == "late" or not trouble.final:
         return
-    if trouble.status in (401, 403):
+    if trouble.status in (401, 403) or NO_KEY.search(trouble.reason):
         raise ModelError(
             f"{where} refuses the key: {trouble.reason}.",
             f"Set OPENAI_API_KEY, or the variable of --llm-key-env, to a key that it takes, {AGAIN}",
         )
-    if trouble.status == 402 or UNPAID.search(trouble.reason):
+    if trouble.kind == "unpaid":
         raise ModelError(
             f"{where} is not paid: {trouble.reason}.", f"Add credit, or take another key, {AGAIN}"
         )
@@ -65,7 +66,8 @@ def _judge(trouble: Trouble, endpoint: Endpoint, seconds: float) -> None:
             f"{where} does not answer as {endpoint.model!r}: {trouble.reason}.",
             f"It has: {listed or 'no model'}. Give one as --llm openai:MODEL.",
         )
-    hint = _url_hint(endpoint) if trouble.status in (404, 405, 501) else f"Mend what it names, {AGAIN}"
+    is_elsewhere = trouble.status in (404, 405, 501) or "is a web page" in trouble.reason
+    hint = _url_hint(endpoint) if is_elsewhere else f"Mend what it names, {AGAIN}"
     raise ModelError(f"{where} refuses a short request: {trouble.reason}.", hint)
 
 
@@ -78,4 +80,6 @@ def _url_hint(endpoint: Endpoint) -> str:
 def _way_hint(reason: str) -> str:
     if "CERTIFICATE" in reason.upper():
         return "Name the file of your own certificates by SSL_CERT_FILE."
+    if "WRONG_VERSION_NUMBER" in reason:
+        return "Write http:// in place of https://."
     return f"Start it, or fix --llm-url, {AGAIN}"
