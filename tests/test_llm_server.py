@@ -160,6 +160,17 @@ def test_no_key_and_no_server_is_one_sentence() -> None:
         open_server("m", {}, RunConfig())
 
 
+@pytest.mark.parametrize(("parallel", "behaviour"), [(1, "good"), (2, "wordy")])
+def test_more_or_fewer_requests_at_once_than_were_allowed(parallel: int, behaviour: str) -> None:
+    script = Script(*["good"] * len(FORMS), behaviour)
+    requests = [Request(f"g0s{i}/0", Prompt("", "user"), Sampling(0.5, 64, i)) for i in range(6)]
+    with misbehaving(script) as url:
+        model = open_server(f"m@{url}", {}, RunConfig(llm_parallel=parallel))
+        assert len(list(model.generate(requests))) == 6
+        model.close()
+    assert script.most_at_once == parallel
+
+
 def test_a_server_that_ignores_grammars_is_given_none() -> None:
     script = Script("good")
     with misbehaving(script) as url:
