@@ -7,6 +7,7 @@ seed_scored          objectives (name -> value), chance (name -> what guesses re
                      large, where the number of classes is known)
 generation_started   generation, size (slots), parents (ids of the mating pool)
 asked                generation, count (prompts sent as one batch), answered (taken from the ledger), keys
+remark               model, message: what a language model tells, such as that its server is tried again
 reply                key, individual, finish, prompt_tokens, completion_tokens, seconds, model
 rejected             individual, stage, reason, parents, operators, personas, intents, address
 admitted             individual, parents, operators, personas, intents, address
@@ -37,6 +38,7 @@ EVENTS = (
     "seed_scored",
     "generation_started",
     "asked",
+    "remark",
     "reply",
     "rejected",
     "admitted",

@@ -111,7 +111,7 @@ def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluat
     surveys = Surveys(measure, blamed_moves(registry, config.moves))
     if reason := session.reason_to_stop(state):
         return reason
-    with opened_models(config, registry) as models:
+    with opened_models(config, registry, session.hear) as models:
         services = RunServices(
             ledger,
             variations,

@@ -1,4 +1,4 @@
-"""Addresses of servers as they may be stored and shown: without passwords and keys."""
+"""Addresses of servers: where they begin, and as they may be stored and shown, without passwords and keys."""
 
 from __future__ import annotations
 
@@ -11,21 +11,39 @@ OWNER = re.compile(r"(?<=://)[^/?#\s]*(?=@)")
 QUERY = re.compile(r"(?<=[?&])([^=&#\s]*)=([^&#\s]*)")
 OPEN = frozenset(("api-version", "version"))
 """Parts of a query that are no secret."""
+FIELD = re.compile(
+    r'("[^"]*(?:key|secret|password|authorization|credential)[^"]*"|"[^"]*token")\s*:\s*"((?:[^"\\]|\\.)+)"',
+    re.IGNORECASE,
+)
+"""A text in JSON under a name that a secret has."""
+PLACE = re.compile(r"@(?=[a-z][a-z0-9+.-]*://|localhost\b|[\w.-]+:\d+(?:/|$))", re.IGNORECASE)
 
 
-def shown(address: str) -> str:
-    """`address`, or a text with addresses, with three stars for who asks and for what a query says.
+def split_place(argument: str) -> tuple[str, str]:
+    """Model and address of "MODEL@URL", "" for no address. An @ before anything else is part of the name.
+
+    >>> split_place("org/model@001@http://host/v1")
+    ('org/model@001', 'http://host/v1')
+    """
+    model, *place = PLACE.split(argument, maxsplit=1)
+    return model, "".join(place)
+
+
+def shown(text: str) -> str:
+    """A text with addresses and JSON, with three stars for who asks, for what a query says, and for a field
+    of JSON that is named as a secret.
 
     >>> shown("openai:m@http://me:word@host:1/v1?key=abc")
     'openai:m@http://***@host:1/v1?key=***'
     """
-    return QUERY.sub(_query, OWNER.sub(HIDDEN, address))
+    return FIELD.sub(rf'\1: "{HIDDEN}"', QUERY.sub(_query, OWNER.sub(HIDDEN, text)))
 
 
-def secrets_of(address: str) -> list[str]:
-    """Passwords and keys in an address, as they stand there and as they are meant."""
-    found = [part for owner in OWNER.findall(address) for part in (owner, owner.partition(":")[2])]
-    found += [value for name, value in QUERY.findall(address) if name.lower() not in OPEN]
+def secrets_of(text: str) -> list[str]:
+    """Passwords and keys in a text with addresses and JSON, as they stand there and as they are meant."""
+    found = [part for owner in OWNER.findall(text) for part in (owner, owner.partition(":")[2])]
+    found += [value for name, value in QUERY.findall(text) if name.lower() not in OPEN]
+    found += [value for _, value in FIELD.findall(text)]
     return list(dict.fromkeys(form for one in found if one for form in (one, unquote(one))))
 
 

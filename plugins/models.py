@@ -97,17 +97,17 @@ class Server(LanguageModelFactory):
 
     name = "openai"
 
-    def check(self, argument: str, config: RunConfig) -> None:  # noqa: ARG002
+    def check(self, argument: str, config: RunConfig) -> None:
         _require(argument, "The model openai wants a name.", "Give --llm openai:MODEL, and --llm-url URL.")
-        from ge_engine.llm.server import check_server
+        from ge_engine.llm.server_check import check_server
 
-        check_server(argument, os.environ)
+        check_server(argument, os.environ, config)
 
-    def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:
         _require(argument, "The model openai wants a name.", "Give --llm openai:MODEL, and --llm-url URL.")
         from ge_engine.llm.server import open_server
 
-        return open_server(argument, os.environ)
+        return open_server(argument, os.environ, config)
 
 
 def _require(argument: str, message: str, hint: str) -> None:

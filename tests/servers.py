@@ -1,4 +1,7 @@
-"""A loopback server that speaks the OpenAI protocol and misbehaves as it is told."""
+"""A loopback server that speaks the OpenAI protocol and misbehaves as it is told.
+
+Behaviours: "picky" refuses what `refuse` says of a request, "raw STATUS" sends the text `raw` as it is.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import json
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -28,7 +31,11 @@ class Script:
         self.behaviours = list(behaviours)
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str] = []
-        self.text = "good"
+        self.text = self.raw = "good"
+        self.refuse: Callable[[dict[str, Any]], tuple[int, Any] | None] = lambda _: None
+        self.models: list[str] | None = None
+        self.paths: list[str] = []
+        self.headers: list[dict[str, str]] = []
         self.most_at_once = 0
         self.together = threading.Event()
         self.released = threading.Event()
@@ -61,7 +68,15 @@ def misbehaving(script: Script) -> Iterator[str]:
     """Serve the script; gives the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            script.paths.append(self.path)
+            if script.models is None or not self.path.startswith("/v1/models"):
+                return _send_bytes(self, 404, b"404 page not found")
+            return _send(self, 200, {"data": [{"id": name, "object": "model"} for name in script.models]})
+
         def do_POST(self) -> None:
+            script.paths.append(self.path)
+            script.headers.append({name.lower(): value for name, value in self.headers.items()})
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             with script.serving():
                 _act(self, script, body, script.next(body, self.headers.get("authorization", "")))
@@ -94,6 +109,11 @@ def _act(handler: BaseHTTPRequestHandler, script: Script, body: dict[str, Any], 
     match behaviour.split():
         case ["good"]:
             _send(handler, 200, {**GOOD, "usage": usage})
+        case ["picky"]:
+            status, answer = script.refuse(body) or (200, {**GOOD, "usage": usage})
+            _send(handler, status, answer)
+        case ["raw", code]:
+            _send_bytes(handler, int(code), script.raw.encode())
         case ["say"]:
             message = {"role": "assistant", "content": script.text}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}

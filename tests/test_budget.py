@@ -14,6 +14,7 @@ from servers import Script, misbehaving
 from ge_engine import loop
 from ge_engine.contracts import Prompt, Request, Sampling
 from ge_engine.ledger.history import History
+from ge_engine.llm.endpoint import Endpoint
 from ge_engine.llm.forms import FORMS
 from ge_engine.llm.server import ServerLimits, ServerModel
 from ge_engine.llm.uniform import UniformModel
@@ -49,9 +50,9 @@ def content(folder: Path) -> dict[str, list[tuple[str, ...]]]:
 
 @contextmanager
 def asking(script: Script, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server for the loop; the capability probe has been answered."""
+    """A server for the loop; check and capability probe have been answered."""
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    script.behaviours = ["good"] * len(FORMS) + script.behaviours
+    script.behaviours = ["good"] * (1 + len(FORMS)) + script.behaviours
     with misbehaving(script) as url:
         yield f"openai:m@{url}"
 
@@ -96,13 +97,13 @@ def test_a_server_whose_concurrent_replies_pass_the_budget(
         assert "of 0.02 are spent; a call may cost" in spent.stopped_because
         assert (read + 5 * written) / 1e6 <= 0.02
         assert script.most_at_once > 1
-        assert len(script.bodies) - len(FORMS) == calls
+        assert len(script.bodies) - (1 + len(FORMS)) == calls
         script.behaviours = ["good"] * len(FORMS) + ["wordy"]
         more = run(tmp_path / "run", llm=llm, population=12, cost_budget=0.04, **PRICES)
     again, *_ = used(tmp_path / "run")
     assert "of 0.04 are spent" in more.stopped_because
     assert again > calls
-    assert len(script.bodies) - 2 * len(FORMS) == again, "a prompt was sent, and paid, twice"
+    assert len(script.bodies) - (1 + 2 * len(FORMS)) == again, "a prompt was sent, and paid, twice"
 
 
 def test_a_try_that_failed_and_is_charged_beside_its_retry(
@@ -111,7 +112,7 @@ def test_a_try_that_failed_and_is_charged_beside_its_retry(
     script = Script("status 503 retry-after=0.01", "half", "status 429 retry-after=0.01", "good")
     with asking(script, monkeypatch) as llm:
         run(tmp_path / "run", llm=llm, generations=1, population=3, token_budget=10**6)
-    assert len(script.bodies) - len(FORMS) == 3 + 3
+    assert len(script.bodies) - (1 + len(FORMS)) == 3 + 3
     assert used(tmp_path / "run") == (3, 33, 21)
 
 
@@ -124,10 +125,9 @@ def test_what_a_call_may_take_is_less_than_what_it_takes() -> None:
     most = UniformModel().most_tokens(Request("k", Prompt("s", "ü"), Sampling(1.0, 3, 0)))
     assert (reply.prompt_tokens, reply.completion_tokens) <= most
     assert ReplayModel("r", {"g0s0/0": reply}).most_tokens(request())[0] == reply.prompt_tokens
-    plain = ServerModel("m", None, ServerLimits(), None, "").most_tokens(request())
-    told = {
-        form.name: ServerModel("m", None, ServerLimits(), form, "").most_tokens(request()) for form in FORMS
-    }
+    endpoint = Endpoint("m", None)
+    plain = ServerModel(endpoint, ServerLimits(), None).most_tokens(request())
+    told = {form.name: ServerModel(endpoint, ServerLimits(), form).most_tokens(request()) for form in FORMS}
     assert plain[0] >= len("syshäl".encode())
     assert plain[1] == 50
     assert told["grammar"] == plain

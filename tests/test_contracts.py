@@ -23,6 +23,7 @@ from ge_engine.contracts import (
     Task,
 )
 from ge_engine.genome import Genome
+from ge_engine.llm.endpoint import Endpoint
 from ge_engine.llm.forms import FORMS
 from ge_engine.llm.local import LocalModel
 from ge_engine.llm.server import ServerLimits, ServerModel
@@ -185,7 +186,7 @@ class TestServerModel(LanguageModelContract):
     def model(self) -> Iterator[LanguageModel]:
         with misbehaving(Script("good")) as url:
             client = openai.OpenAI(api_key="none", base_url=url, max_retries=0)
-            yield ServerModel("openai:contract", client, ServerLimits(deadline=20.0), FORMS[0], "none")
+            yield ServerModel(Endpoint("contract", client, "none"), ServerLimits(deadline=20.0), FORMS[0])
 
 
 class TestReplay(LanguageModelContract):

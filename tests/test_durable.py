@@ -18,8 +18,8 @@ from ge_engine.errors import LedgerError
 from ge_engine.ledger import Ledger, writer
 from ge_engine.ledger.history import History
 from ge_engine.runs.audit import check
-from tests.patience import PATIENT
 from ge_engine.search import schedule as schedule_module
+from tests.patience import PATIENT
 
 REGISTRY = doubles.registry()
 SETTINGS: dict[str, Any] = {"generations": 3, "population": 10, "repairs": 1}

@@ -11,26 +11,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import Script, misbehaving
 
-from ge_engine.config import config_from_dict, config_to_dict
+from ge_engine.config import RunConfig, config_from_dict, config_to_dict
 from ge_engine.contracts import Prompt, Reply, Request, Sampling
+from ge_engine.errors import ModelError
 from ge_engine.genome import Seed
 from ge_engine.ledger import Ledger
+from ge_engine.llm.answers import MOST_TOKENS
 from ge_engine.llm.bounded import LARGEST_ANSWER
 from ge_engine.llm.forms import FORMS
-from ge_engine.llm.server import CHARACTERS_A_TOKEN, MOST_TOKENS, ServerLimits, check_server, open_server
+from ge_engine.llm.server import CHARACTERS_A_TOKEN, FRAME, open_server
+from ge_engine.llm.server_check import check_server
 from ge_engine.places import secrets_of, shown, without
 from ge_engine.views.live import heading_line
 
 KEY = "sk-very-secret-0123456789"
-LIMITS = ServerLimits(parallel=2, deadline=2.0, attempt=1.0, pause=0.05)
+CONFIG = RunConfig(llm_parallel=2, llm_deadline=2.0, llm_timeout=1.0)
 PROBES = ["status 400"] * len(FORMS)
 PLAIN = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"
 
 
-def ask(*behaviours: str, limits: ServerLimits = LIMITS, url_of: str = "{}") -> Reply:
+def ask(*behaviours: str, config: RunConfig = CONFIG, pause: float = 0.05) -> Reply:
     """The reply of a server that is opened as a run opens it."""
     with misbehaving(Script(*PROBES, *behaviours)) as url:
-        model = open_server(f"m@{url_of.format(url)}", {"OPENAI_API_KEY": KEY}, limits)
+        model = open_server(f"m@{url}", {"OPENAI_API_KEY": KEY}, config, pause)
         request = Request("g0s0/0", Prompt("system", "user"), Sampling(0.5, 64, 1))
         ((_, reply),) = model.generate([request])
         model.close()
@@ -48,7 +51,7 @@ def ask(*behaviours: str, limits: ServerLimits = LIMITS, url_of: str = "{}") -> 
     ],
 )
 def test_an_answer_that_fills_the_memory(attack: str, words: str) -> None:
-    reply = ask(attack, limits=ServerLimits(parallel=1, deadline=30.0, attempt=30.0, pause=60.0))
+    reply = ask(attack, config=RunConfig(llm_deadline=30.0, llm_timeout=30.0), pause=60.0)
     assert reply.finish == "error"
     assert words in reply.error
 
@@ -65,7 +68,7 @@ def test_a_reply_that_is_longer_than_it_may_be() -> None:
 
 def test_a_server_that_counts_more_tokens_than_a_ledger_can() -> None:
     assert ask(f"tokens {10**40}").prompt_tokens == MOST_TOKENS
-    assert ask("tokens -5").prompt_tokens == 0
+    assert ask("tokens -5").prompt_tokens == len("systemuser") + FRAME
 
 
 @pytest.mark.parametrize("attack", ["loris", "trickle", "hang"])
@@ -79,7 +82,7 @@ def test_an_answer_that_comes_byte_by_byte(attack: str) -> None:
 def test_a_start_that_a_server_holds(attack: str) -> None:
     with misbehaving(Script(attack)) as url:
         started = time.monotonic()
-        model = open_server(f"m@{url}", {"OPENAI_API_KEY": KEY}, ServerLimits(attempt=0.5))
+        model = open_server(f"m@{url}", {"OPENAI_API_KEY": KEY}, RunConfig(llm_timeout=0.5))
         model.close()
         assert model.form is None
         assert time.monotonic() - started < 3 * len(FORMS) * 3
@@ -95,10 +98,14 @@ def test_a_server_that_sends_the_key_elsewhere(status: int) -> None:
     assert str(status) in reply.error
 
 
-def test_a_list_of_models_that_is_elsewhere() -> None:
+def test_an_api_that_is_elsewhere() -> None:
     elsewhere = Script("good")
-    with misbehaving(elsewhere) as other, misbehaving(Script(f"redirect 307 {other}/models")) as url:
-        check_server(f"m@{url}", {"OPENAI_API_KEY": KEY})
+    with (
+        misbehaving(elsewhere) as other,
+        misbehaving(Script(f"redirect 307 {other}/models")) as url,
+        pytest.raises(ModelError, match=f"sends on to {other}/models"),
+    ):
+        check_server(f"m@{url}", {"OPENAI_API_KEY": KEY}, CONFIG)
     assert elsewhere.keys == []
 
 
@@ -158,7 +165,7 @@ def test_a_password_in_a_runs_folder(tmp_path: Path) -> None:
 def test_a_password_that_the_server_gives_as_its_reply() -> None:
     with misbehaving(Script(*PROBES, "say-back")) as url:
         place = url.replace("http://", "http://me:hunter2@") + "?token=hunter3"
-        model = open_server(f"m@{place}", {}, LIMITS)
+        model = open_server(f"m@{place}", {}, CONFIG)
         ((_, reply),) = model.generate([Request("g0s0/0", Prompt("", "user"), Sampling(0.5, 64, 1))])
         model.close()
     assert reply.finish == "stop"

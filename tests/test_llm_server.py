@@ -13,21 +13,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import openai
 import pytest
-from servers import Script, misbehaving, served
+from servers import Script, misbehaving
 
+from ge_engine.config import RunConfig
 from ge_engine.contracts import Prompt, Reply, Request, Sampling
 from ge_engine.errors import ModelError
 from ge_engine.llm import server
 from ge_engine.llm.embedded import embedded_model
+from ge_engine.llm.endpoint import Endpoint
 from ge_engine.llm.forms import FORMS
-from ge_engine.llm.server import ServerLimits, ServerModel, check_server, open_server
+from ge_engine.llm.server import ServerLimits, ServerModel, open_server
 from tests import patience as waiting
 
 KEY = "sk-very-secret-0123456789"
@@ -44,7 +44,7 @@ def ask(
     ]
     with misbehaving(script) as url:
         client = openai.OpenAI(api_key=KEY, base_url=url, max_retries=0)
-        model = ServerModel("m", client, limits, None if form is None else FORMS[form], KEY)
+        model = ServerModel(Endpoint("m", client, KEY), limits, None if form is None else FORMS[form])
         answers = list(model.generate(requests))
         model.close()
     assert sorted(index for index, _ in answers) == list(range(count)), "a slot was lost or answered twice"
@@ -151,70 +151,31 @@ def test_a_key_of_which_a_part_is_said(padding: int) -> None:
     assert KEY[:6] not in reply.error
 
 
-@pytest.fixture
-def models_answer() -> Iterator[tuple[str, list[int]]]:
-    """A server whose list of models ends in a status that the test sets: its URL, and the status."""
-    status = [200]
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            time.sleep(3 if status[0] == 0 else 0)
-            body = b'{"object": "list", "data": []}' if status[0] == 200 else b"no, sk-very-secret"
-            self.send_response(status[0] or 200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            return
-
-    with served(Handler) as url:
-        yield url, status
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_key_that_is_refused_and_found_out_late(models_answer: tuple[str, list[int]], status: int) -> None:
-    url, answer = models_answer
-    answer[0] = status
-    with pytest.raises(ModelError, match=f"refuses the key.*{status}") as caught:
-        check_server(f"m@{url}", {"OPENAI_API_KEY": KEY})
-    assert KEY[:6] not in caught.value.message + caught.value.hint
-
-
-@pytest.mark.parametrize("status", [200, 404, 429, 500, 0])
-def test_a_server_without_a_list_of_models_that_is_refused(
-    models_answer: tuple[str, list[int]], status: int
-) -> None:
-    """0: it does not answer in time."""
-    url, answer = models_answer
-    answer[0] = status
-    check_server(f"m@{url}", {}, seconds=0.3)
-
-
-def test_a_url_at_which_nobody_is_found_out_late() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with pytest.raises(ModelError, match=f"reached at 127.0.0.1:{port}: .*refused") as caught:
-        check_server(f"m@http://me:{KEY}@127.0.0.1:{port}/v1", {})
-    assert "--llm-url" in caught.value.hint
-    assert KEY not in caught.value.message
-
-
 def test_a_key_file_that_is_missing_is_one_sentence(tmp_path: object) -> None:
     with pytest.raises(ModelError, match="OPENAI_API_KEY_FILE"):
-        open_server("m", {"OPENAI_API_KEY_FILE": f"{tmp_path}/none"})
+        open_server("m", {"OPENAI_API_KEY_FILE": f"{tmp_path}/none"}, RunConfig())
 
 
 def test_no_key_and_no_server_is_one_sentence() -> None:
     with pytest.raises(ModelError, match="no key"):
-        open_server("m", {})
+        open_server("m", {}, RunConfig())
+
+
+@pytest.mark.parametrize(("parallel", "behaviour"), [(1, "good"), (2, "wordy")])
+def test_more_or_fewer_requests_at_once_than_were_allowed(parallel: int, behaviour: str) -> None:
+    script = Script(*["good"] * len(FORMS), behaviour)
+    requests = [Request(f"g0s{i}/0", Prompt("", "user"), Sampling(0.5, 64, i)) for i in range(6)]
+    with misbehaving(script) as url:
+        model = open_server(f"m@{url}", {}, RunConfig(llm_parallel=parallel))
+        assert len(list(model.generate(requests))) == 6
+        model.close()
+    assert script.most_at_once == parallel
 
 
 def test_a_server_that_ignores_grammars_is_given_none() -> None:
     script = Script("good")
     with misbehaving(script) as url:
-        model = open_server(f"m@{url}", {"OPENAI_API_KEY": KEY}, PATIENT)
+        model = open_server(f"m@{url}", {"OPENAI_API_KEY": KEY}, RunConfig())
     assert model.form is None
     assert len(script.bodies) == len(FORMS)
 
@@ -262,7 +223,8 @@ def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
 
 def test_a_real_server_answers_several_prompts_at_once(real_server: str) -> None:
     client = openai.OpenAI(api_key="none", base_url=real_server, max_retries=0)
-    model = ServerModel(str(embedded_model()), client, ServerLimits(parallel=2, deadline=90), None, "")
+    limits = ServerLimits(parallel=2, deadline=90)
+    model = ServerModel(Endpoint(str(embedded_model()), client), limits, None)
     requests = [Request(f"g0s{i}/0", Prompt("", "Say hello."), Sampling(0.7, 12, i)) for i in range(3)]
     replies = dict(model.generate(requests))
     model.close()

@@ -15,7 +15,8 @@ from tests.patience import PATIENT
 
 KEY = "sk-very-secret-0123456789abcdef"
 PLAIN = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"
-PROBE = ["good"] * len(FORMS)
+PROBE = ["good"] * (1 + len(FORMS))
+"""The short request before the seed is trained, and the probes for grammars."""
 # A child that says all that it can find: its environment, and that of its parents.
 SNOOPING = """```python
 class Block(nn.Module):

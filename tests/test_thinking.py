@@ -13,14 +13,15 @@ from servers import Script, misbehaving
 from test_grammar import FORMS, SEED, accepts, child, drawn, reply_of
 
 from ge_engine import loop
-from ge_engine.config import load_config
+from ge_engine.config import RunConfig, load_config
 from ge_engine.contracts import Grammar, Prompt, Request, Sampling, Target
 from ge_engine.errors import ConfigError
 from ge_engine.grammar.reasoning_prefix import MARKS, UNFINISHED, Thinking, answer_of, room, thinking
 from ge_engine.ledger.history import History
 from ge_engine.llm import forms
+from ge_engine.llm.connection import connect
 from ge_engine.llm.local import LocalModel
-from ge_engine.llm.server import ServerLimits, ServerModel, open_server
+from ge_engine.llm.server import ServerLimits, ServerModel
 from ge_engine.llm.uniform import UniformModel, byte_tokenizer
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
@@ -171,7 +172,7 @@ def test_a_server_that_is_not_told_to_think(tmp_path: Path, monkeypatch: pytest.
     script = Script("good")
     with misbehaving(script) as url:
         evolved(tmp_path / "run", llm=f"openai:m@{url}", think=80, generations=1, population=2)
-    asked = script.bodies[len(forms.FORMS) :]
+    asked = script.bodies[1 + len(forms.FORMS) :]
     assert asked
     assert all(
         "between a line <think> and a line </think>" in body["messages"][1]["content"] for body in asked
@@ -183,8 +184,8 @@ def test_a_server_that_follows_grammars_is_given_the_thought_in_its_own() -> Non
     constraint = thoughtful(Edits()).constraint(Target(SEED, "DW"))
     assert not isinstance(constraint, Rejected)
     with misbehaving(script) as url:
-        client = open_server(f"m@{url}", {}, ServerLimits())._client
-        model = ServerModel("m", client, ServerLimits(), forms.FORMS[0], "")
+        endpoint = connect(f"m@{url}", {}, RunConfig())
+        model = ServerModel(endpoint, ServerLimits(), forms.FORMS[0])
         list(model.generate([Request("g0s0/0", Prompt("", "x"), Sampling(0.5, 9, 0), constraint)]))
         model.close()
     sent = script.bodies[-1]["structured_outputs"]["grammar"]

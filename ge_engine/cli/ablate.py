@@ -20,10 +20,12 @@ from ge_engine.views.console import err, out, print_table, table_of
 from ge_engine.views.live import line_of
 
 POINTS = 5
+TOLD = ("run_started", "generation_finished", "stopping", "remark")
 
 
 @o.settings_as_flags(
-    *("task", "skip_broken", "entry", "blocks", "objectives", "llm", "llm_url"),
+    *("task", "skip_broken", "entry", "blocks", "objectives"),
+    *("llm", "llm_url", "llm_key_env", "llm_extra", "llm_timeout", "llm_deadline", "llm_parallel"),
     *("generations", "population", "random_seed", "max_evaluations"),
     *("epochs", "batch_size", "lr", "train_limit", "image_size", "channels", "timeout", "workers"),
 )
@@ -57,7 +59,7 @@ def ablate(
 
 
 def _tell(arm: str, repeat: int, event: str, data: Mapping[str, Any]) -> None:
-    line = line_of(event, data) if event in ("run_started", "generation_finished", "stopping") else None
+    line = line_of(event, data) if event in TOLD else None
     if line is not None:
         err.print(Text.assemble((f"{arm} {repeat + 1}: ", "bold"), line))
 

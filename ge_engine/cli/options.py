@@ -11,8 +11,10 @@ import typer
 
 from ge_engine.config import GROUPS, LANGUAGE, MODEL, PRESETS, RUN, SEARCH, Field, settings
 from ge_engine.errors import ConfigError
+from ge_engine.places import split_place
 
 UNSET = "none"
+EXAMPLE_URL = "For example --llm-url http://localhost:8000/v1."
 F = TypeVar("F", bound=Callable[..., None])
 
 
@@ -170,8 +172,10 @@ def chosen_settings(flags: Mapping[str, Any]) -> dict[str, Any]:
     for name, meant in WITHOUT.items():
         chosen |= meant if flags.get(name) else {}
     chosen |= evaluator_of(chosen.pop("evaluator", None), flags.get("command"))
-    if flags.get("llm_url") and "llm" in chosen:
-        chosen["llm"] = [_with_url(spec, flags["llm_url"]) for spec in chosen["llm"]]
+    if (url := flags.get("llm_url")) and "llm" in chosen:
+        if not url.startswith(("http://", "https://")):
+            raise ConfigError("--llm-url wants an address that begins with http:// or https://.", EXAMPLE_URL)
+        chosen["llm"] = [_with_url(spec, url) for spec in chosen["llm"]]
     return chosen
 
 
@@ -193,4 +197,4 @@ def _read(one: Field, value: Any) -> Any:
 
 
 def _with_url(spec: str, url: str) -> str:
-    return f"{spec}@{url}" if spec.startswith("openai:") and "@" not in spec else spec
+    return f"{spec}@{url}" if spec.startswith("openai:") and not split_place(spec)[1] else spec

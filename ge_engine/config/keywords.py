@@ -50,6 +50,11 @@ class Settings(TypedDict, total=False):
     objectives: str | Sequence[str]
     constraints: str | Sequence[str]
     llm: str | Sequence[str]
+    llm_key_env: str | Sequence[str]
+    llm_extra: str | Sequence[str]
+    llm_timeout: float
+    llm_deadline: float
+    llm_parallel: int
     grammar: str
     repairs: int
     repair_texts: bool

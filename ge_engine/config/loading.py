@@ -24,6 +24,7 @@ RULES: tuple[tuple[Callable[[RunConfig], bool], str], ...] = (
         "the rates p_mating, p_mutation and p_eot must lie in 0..1",
     ),
     (lambda run: run.p_mating + run.p_mutation > 0, "p_mating and p_mutation cannot both be 0"),
+    (lambda run: run.llm_timeout <= run.llm_deadline, "llm_timeout must not exceed llm_deadline"),
     (
         lambda run: min(run.cost_budget, run.price_in, run.price_out) >= 0,
         "cost_budget, price_in and price_out must be 0 or more",
@@ -149,6 +150,7 @@ def config_to_dict(config: RunConfig) -> dict[str, Any]:
     data = dataclasses.asdict(config)
     for part in (data, *data["island"]):
         part["llm"] = tuple(map(shown, part["llm"]))
+    data["llm_extra"] = tuple(map(shown, data["llm_extra"]))
     return data
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ge_engine.config.per_model import are_request_fields, are_variables
 from ge_engine.config.recipe import Recipe
 from ge_engine.config.setting import (
     BUDGET,
@@ -103,6 +104,34 @@ class RunConfig:
         metavar="NAME[:ARG][:WEIGHT]",
         changeable=True,
     )
+    llm_key_env: tuple[str, ...] = setting(
+        (),
+        "Variable that holds a server's key (repeatable); OPENAI_API_KEY.",
+        LANGUAGE,
+        Range(are_variables, "takes names of environment variables, NAME or MODEL=NAME, never keys"),
+        metavar="[MODEL=]NAME",
+        changeable=True,
+    )
+    llm_extra: tuple[str, ...] = setting(
+        (),
+        'Fields added to a server\'s requests, e.g. {"top_p": 0.9} (repeatable).',
+        LANGUAGE,
+        Range(are_request_fields, 'takes JSON objects such as {"top_p": 0.9}, without model, messages or n'),
+        metavar="[MODEL=]JSON",
+        more="A field of null is left out of the requests.",
+        changeable=True,
+    )
+    llm_timeout: float = setting(
+        120.0,
+        "Seconds in which a server must answer one try.",
+        LANGUAGE,
+        positive("seconds"),
+        changeable=True,
+    )
+    llm_deadline: float = setting(
+        300.0, "Seconds for one prompt, all tries.", LANGUAGE, positive("seconds"), changeable=True
+    )
+    llm_parallel: int = setting(8, "Requests to a server at once.", LANGUAGE, at_least(1), changeable=True)
     grammar: str = setting("", "One form of answer for all prompts.", LANGUAGE)
     repairs: int = setting(0, "Times a rejected reply is sent back.", LANGUAGE, at_least(0))
     repair_texts: bool = setting(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +27,15 @@ class Request:
     model: str = ""
 
 
+def _unheard(sentence: str) -> None:
+    """Where nobody listens."""
+
+
 class LanguageModel(ABC):
     """Answers requests. `name` is what its replies and the ledger call it.
+
+    `say` takes a sentence for whoever watches the run: that a server is tried again, or wants a field left
+    out. A run sets it before the first request; any thread may call it.
 
     `replays` is the folder of the run whose replies it gives again, None for one that answers by itself: the
     schedule "steady" takes the order in which children end from there.
@@ -36,6 +43,7 @@ class LanguageModel(ABC):
 
     name: str
     replays: Path | None = None
+    say: Callable[[str], None] = staticmethod(_unheard)
 
     @abstractmethod
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:

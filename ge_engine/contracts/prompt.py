@@ -37,7 +37,8 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`finish`: "stop", "length" (cut off at the token limit) or "error" (see `error`)."""
+    """`finish`: "stop", "length" (cut off at the token limit) or "error" (see `error`). An error with tokens
+    is an answer that cannot be used, and is charged; one without is no answer."""
 
     text: str
     finish: Literal["stop", "length", "error"]
@@ -46,3 +47,8 @@ class Reply:
     seconds: float
     model: str
     error: str = ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether the model has answered, be it of no use."""
+        return self.finish != "error" or self.prompt_tokens + self.completion_tokens > 0

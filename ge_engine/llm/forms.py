@@ -6,6 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ge_engine.contracts import Prompt, Sampling
+from ge_engine.llm.answers import Trouble
+from ge_engine.llm.endpoint import Endpoint
+
+HELLO = Prompt("You answer in one word.", "Say yes."), Sampling(0.5, 16, 1)
+"""What costs next to nothing, but has each part of a real request."""
 WORD = "qzx7"
 PROBE = f'start: ANSWER\nANSWER: ("{WORD}" | "qzx8") & ~("qzx8")\n'
 
@@ -42,37 +48,16 @@ FORMS = (
 )
 
 
-def supported_form(client: Any, model: str, seconds: float) -> Form | None:
+def supported_form(endpoint: Endpoint, seconds: float) -> Form | None:
     """Try each form on a word that no model says by itself; None when the server follows none of them.
 
     A server that cannot be reached at all follows none: the first real request then says what is wrong.
     """
-    import openai
-
     for form in FORMS:
-        try:
-            answer = client.chat.completions.create(
-                model=model,
-                messages=[{"role": "user", "content": "Say yes."}],
-                max_tokens=16,
-                timeout=seconds,
-                **form.options(PROBE),
-            )
-        except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError):
-            return None
-        except openai.APIStatusError:
-            continue
-        except (openai.APIError, ValueError):
-            return None
-        if _said(answer) == WORD:
+        outcome = endpoint.ask(*HELLO, seconds, form.options(PROBE))
+        if isinstance(outcome, Trouble):
+            if outcome.kind != "refused" or outcome.status in (401, 403, 404):
+                return None
+        elif outcome.text.strip() == WORD:
             return form
     return None
-
-
-def _said(answer: Any) -> str:
-    choices = getattr(answer, "choices", None)
-    if not choices:
-        return ""
-    message = choices[0].message
-    tools = [call.custom.input for call in message.tool_calls or () if getattr(call, "custom", None)]
-    return (message.content or "".join(tools)).strip()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -20,15 +21,19 @@ class EventLoop:
     """Runs tasks in turns. Futures may end in any thread; tasks go on in the thread that calls `turn`."""
 
     def __init__(self) -> None:
-        self._ended: SimpleQueue[tuple[Task, Future[Any]]] = SimpleQueue()
+        self._due: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
     def start(self, task: Task) -> None:
         """Run `task` until it awaits something. Raises what the task raises."""
         self._resume(task, None)
 
+    def call(self, action: Callable[[], None]) -> None:
+        """Let `action` have a turn. Any thread may call this."""
+        self._due.put(action)
+
     def turn(self) -> None:
-        """Wait until a future has ended and let its task go on. Raises what the task raises."""
-        self._resume(*self._ended.get())
+        """Wait until a future has ended and let its task go on, or for an action. Raises what it raises."""
+        self._due.get()()
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Take turns until `condition` holds."""
@@ -51,7 +56,7 @@ class EventLoop:
             awaited = task.send(ended)
         except StopIteration:
             return
-        awaited.add_done_callback(lambda future: self._ended.put((task, future)))
+        awaited.add_done_callback(lambda future: self.call(partial(self._resume, task, future)))
 
 
 @types.coroutine

@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from queue import SimpleQueue
 
 from ge_engine.blaming import blaming
@@ -33,8 +34,11 @@ def check_models(config: RunConfig, registry: Registry) -> None:
 
 
 @contextmanager
-def opened_models(config: RunConfig, registry: Registry) -> Iterator[Models]:
-    """The run's language models, closed at the end. Of several, each is "NAME[:ARGUMENT][:WEIGHT]".
+def opened_models(
+    config: RunConfig, registry: Registry, hear: Callable[[str, str], None]
+) -> Iterator[Models]:
+    """The run's language models, closed at the end. Of several, each is "NAME[:ARGUMENT][:WEIGHT]". What one
+    says goes to `hear`, with its name first, in any thread.
 
     Raises:
         ConfigError: an unknown name, or weights that are all 0.
@@ -46,6 +50,7 @@ def opened_models(config: RunConfig, registry: Registry) -> Iterator[Models]:
             name, _, argument = spec.partition(":")
             with blaming(registry, "ge_language_models", name):
                 opened[spec] = inheriting(LanguageModel, factory.open(argument, config))
+            opened[spec].say = partial(hear, opened[spec].name)
             stack.callback(opened[spec].close)
         yield Models(opened, shares_of(config))
 

@@ -146,7 +146,7 @@ class Prompting:
             batch = slice(sent, sent + count)
             self._tell(requests[batch], 0)
             errors = self._send(pending[batch], requests[batch])
-            sent, failed = sent + count, failed + len(errors)
+            sent, failed = sent + count, failed + sum(not reply.answered for _, reply in errors)
             if failed == sent:
                 told = f"{self._model} answered none of {sent} prompts: {errors[0][1].error}."
                 raise ModelError(told, HINT)

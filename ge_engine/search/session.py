@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ge_engine.config import RunConfig
@@ -113,6 +114,10 @@ class Session:
         self.termination.when_interrupted(act)
         yield
         self.termination.when_interrupted(lambda: None)
+
+    def hear(self, model: str, message: str) -> None:
+        """Announce what a language model says, in the session's own thread."""
+        self.event_loop.call(partial(self.announce, "remark", model=model, message=message))
 
     def tell_start(self) -> None:
         """Announce the run, and what of it is there."""

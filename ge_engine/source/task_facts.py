@@ -44,6 +44,8 @@ _PLAUSIBLE = {"in_channels": range(1, 5), "image_size": range(4, 2049)}
 def _numbers_in(facts: Facts) -> int | float | None:
     known = "in_channels" in facts and "image_size" in facts
     return facts["in_channels"] * facts["image_size"] ** 2 if known else None
+
+
 _ELSEWHERE = frozenset[str]().union(*SPELLINGS.values()) | frozenset(
     {"classes", "classnames", "labels", "labelnames", "names", "vocabulary", "vocab", "vocabsize", "ntokens"}
     | {"alphabet", "characters", "chars", "tokens", "mean", "std", "data", "dataset", "path", "device"}

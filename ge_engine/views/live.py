@@ -108,6 +108,8 @@ def line_of(name: str, data: Mapping[str, Any], notations: Notations = BEFORE) -
         case "asked":
             known = f", {counted(data['answered'], 'answer')} known" if data["answered"] else ""
             return Text(f"generation {data['generation']}: {counted(data['count'], 'prompt')}{known}")
+        case "remark":
+            return Text(f"  {data['model']}: {data['message']}", style="yellow")
         case "rejected":
             return Text(
                 f"  {data['individual']:8} rejected at {data['stage']}: {data['reason']}", style="yellow"

@@ -1,0 +1,85 @@
+"""Whether a server will answer, found out by one short request before a seed is trained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from ge_engine.config import RunConfig
+from ge_engine.errors import ModelError
+from ge_engine.llm.answers import Trouble
+from ge_engine.llm.connection import connect
+from ge_engine.llm.endpoint import Endpoint
+from ge_engine.llm.forms import HELLO
+
+SECONDS = 10.0
+NAMES = 8
+"""Names of models that a hint lists."""
+NO_KEY = re.compile(r"\bapi[ _-]?key\b", re.IGNORECASE)
+AGAIN = "and give the same command again."
+
+
+def check_server(
+    argument: str, environ: Mapping[str, str], config: RunConfig, seconds: float = SECONDS
+) -> None:
+    """Let "MODEL" or "MODEL@URL" answer a request of a few tokens. A server that is slow or busy passes.
+
+    Raises:
+        ModelError: as `connect`; or nothing can be reached at the URL, it is no API, or the server refuses
+            the key, the model or the request. The server's own reason is told.
+    """
+    endpoint = connect(argument, environ, config)
+    try:
+        outcome = endpoint.ask(*HELLO, seconds)
+        if isinstance(outcome, Trouble):
+            _judge(outcome, endpoint, seconds)
+    finally:
+        endpoint.close()
+
+
+def _judge(trouble: Trouble, endpoint: Endpoint, seconds: float) -> None:
+    where = f"The server at {endpoint.place}"
+    if trouble.kind == "unreachable":
+        raise ModelError(
+            f"No server can be reached at {endpoint.place}: {trouble.reason}.", _way_hint(trouble.reason)
+        )
+    if trouble.kind == "malformed":
+        raise ModelError(f"{where} does not answer as an API: {trouble.reason}.", _url_hint(endpoint))
+    if trouble.kind == "late" or not trouble.final:
+        return
+    if trouble.status in (401, 403) or NO_KEY.search(trouble.reason):
+        raise ModelError(
+            f"{where} refuses the key: {trouble.reason}.",
+            f"Set OPENAI_API_KEY, or the variable of --llm-key-env, to a key that it takes, {AGAIN}",
+        )
+    if trouble.kind == "unpaid":
+        raise ModelError(
+            f"{where} is not paid: {trouble.reason}.", f"Add credit, or take another key, {AGAIN}"
+        )
+    if 300 <= trouble.status < 400:
+        raise ModelError(f"{where} is not the API itself: {trouble.reason}.", "Give that as --llm-url.")
+    names = endpoint.models(seconds) if trouble.status in (400, 404, 422) else None
+    if names is not None and endpoint.model not in names:
+        listed = ", ".join(names[:NAMES]) + (", ..." if len(names) > NAMES else "")
+        raise ModelError(
+            f"{where} does not answer as {endpoint.model!r}: {trouble.reason}.",
+            f"It has: {listed or 'no model'}. Give one as --llm openai:MODEL.",
+        )
+    is_elsewhere = trouble.status in (404, 405, 501) or "is a web page" in trouble.reason
+    hint = _url_hint(endpoint) if is_elsewhere else f"Mend what it names, {AGAIN}"
+    raise ModelError(f"{where} refuses a short request: {trouble.reason}.", hint)
+
+
+def _url_hint(endpoint: Endpoint) -> str:
+    if re.search(r"/v\d|/openai\b", urlsplit(endpoint.url).path):
+        return "Check the address of --llm-url."
+    return f"The address of an API often ends in /v1: --llm-url {endpoint.url}/v1."
+
+
+def _way_hint(reason: str) -> str:
+    if "CERTIFICATE" in reason.upper():
+        return "Name the file of your own certificates by SSL_CERT_FILE."
+    if "WRONG_VERSION_NUMBER" in reason:
+        return "Write http:// in place of https://."
+    return f"Start it, or fix --llm-url, {AGAIN}"
