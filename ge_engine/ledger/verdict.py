@@ -92,9 +92,8 @@ def _evidence(history: History) -> Mapping[str, Evidence]:
     validation = _validation(history)
     tests = {name: one for name, one in history.test_outcomes().items() if isinstance(one, Scored)}
     found: dict[str, Evidence] = {VALIDATION: validation}
-    if any(
-        name in validation and one.objectives != validation[name].objectives for name, one in tests.items()
-    ):
+    both = [(one, validation[name]) for name, one in tests.items() if name in validation]
+    if any(tested.objectives != one.objectives for tested, one in both):
         found = {TEST: tests} | found
         again = mean_scores(history, "test")
         if again:
