@@ -72,7 +72,10 @@ def verdict_of(history: History, front: Sequence[str]) -> Verdict:
     promising = _judged(front, {VALIDATION: known[VALIDATION]}, directions)
     confirmed = [one for one in judged.values() if one.better and promising[one.id].better]
     better = _best_first(confirmed, directions)
-    return Verdict(tuple(better), judged, _sentence(better, history, known))
+    first = next(iter(directions))
+    costly = [one for one in judged.values() if min(one.signs[first], promising[one.id].signs[first]) > 0]
+    sentence = _sentence(better, _best_first(costly, directions), history, known)
+    return Verdict(tuple(better), judged, sentence)
 
 
 def promising_of(history: History, front: Sequence[str]) -> list[str]:
@@ -133,14 +136,22 @@ def _best_first(judged: Sequence[Judged], directions: Mapping[str, Direction]) -
     return sorted(judged, key=gains, reverse=True)
 
 
-def _sentence(better: Sequence[Judged], history: History, known: Mapping[str, Evidence]) -> str:
+def _sentence(
+    better: Sequence[Judged], costly: Sequence[Judged], history: History, known: Mapping[str, Evidence]
+) -> str:
+    """`costly` are better in the first objective, and worse in another unless they are better at all."""
     basis, figures = next((pair for pair in known.items() if SEED_ID in pair[1]), ("", {}))
     if not basis:
         return "The seed model has no score yet."
+    if len(known[VALIDATION]) == 1:
+        rejected = ", ".join(f"{count} rejected at {stage}" for stage, count in history.rejections().items())
+        return f"No child was scored{rejected and f': {rejected}'}."
     seed, notations = figures[SEED_ID], history.notations
     noise = " beyond noise" if seed.errors else ""
     if not better:
-        return f"No child beats the baseline{noise}{_grain(basis, seed, notations)}."
+        told = f"No child beats the baseline{noise}{_grain(basis, seed, notations)}."
+        trade = f" A trade-off: {costly[0].id}, {costly[0].in_words(notations)}." if costly else ""
+        return told + trade
     count = "1 child is" if len(better) == 1 else f"{len(better)} children are"
     told = f"{count} better than the baseline{noise}; best: {better[0].id}, {better[0].in_words(notations)}"
     unknown = "" if seed.errors else "; the errors of these figures are not known"
