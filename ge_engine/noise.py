@@ -124,13 +124,13 @@ class Ties:
         """`chosen`, but for those of one box stand the better ones in it by their own figures."""
         if not self.widths:
             return list(chosen)
-        names = list(dict.fromkeys(one.id for one in chosen))
-        stands: dict[str, One] = {}
+        stands = {one.id: one for one in chosen}
         for box in self.boxes(among, directions).values():
-            order = best_first([losses(one.objectives, directions) for one in box])
             here = {one.id for one in box}
-            taken = [name for name in names if name in here]
-            stands |= {name: box[at] for name, at in zip(taken, order, strict=False)}
+            taken = [name for name in stands if name in here]
+            if len(box) > 1 and taken:
+                order = best_first([losses(one.objectives, directions) for one in box])
+                stands |= {name: box[at] for name, at in zip(taken, order, strict=False)}
         return [stands[one.id] for one in chosen]
 
 

@@ -54,7 +54,7 @@ function fillTop({ run, rows, objectives, figures }) {
     const values = rows.scores[objective.name];
     const all = rows.front.map((at) => values[at]);
     const best = objective.direction === "max" ? Math.max(...all) : Math.min(...all);
-    return tile(`best ${objective.written}`, all.length ? written(objective, best) : "–", `seed ${written(objective, values[0])}`);
+    return tile(`best ${objective.written}`, all.length ? written(objective, best) : "–", `seed ${measured(objective, values[0], rows.errors[objective.name][0])}`);
   });
   byId("figures-line").append(
     ...tiles,
