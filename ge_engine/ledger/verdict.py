@@ -73,7 +73,11 @@ def verdict_of(history: History, front: Sequence[str]) -> Verdict:
     confirmed = [one for one in judged.values() if one.better and promising[one.id].better]
     better = _best_first(confirmed, directions)
     first = next(iter(directions))
-    costly = [one for one in judged.values() if min(one.signs[first], promising[one.id].signs[first]) > 0]
+    costly = [
+        one
+        for one in judged.values()
+        if min(one.signs[first], promising[one.id].signs[first]) > 0 > min(one.signs.values())
+    ]
     sentence = _sentence(better, _best_first(costly, directions), history, known)
     return Verdict(tuple(better), judged, sentence)
 
@@ -139,11 +143,14 @@ def _best_first(judged: Sequence[Judged], directions: Mapping[str, Direction]) -
 def _sentence(
     better: Sequence[Judged], costly: Sequence[Judged], history: History, known: Mapping[str, Evidence]
 ) -> str:
-    """`costly` are better in the first objective, and worse in another unless they are better at all."""
-    basis, figures = next((pair for pair in known.items() if SEED_ID in pair[1]), ("", {}))
-    if not basis:
+    """`costly` are better in the first objective and worse in another."""
+    if SEED_ID not in known[VALIDATION]:
         return "The seed model has no score yet."
-    if len(known[VALIDATION]) == 1:
+    basis, figures = next(
+        (pair for pair in known.items() if SEED_ID in pair[1] and len(pair[1]) > 1),
+        (VALIDATION, known[VALIDATION]),
+    )
+    if len(figures) == 1:
         rejected = ", ".join(f"{count} rejected at {stage}" for stage, count in history.rejections().items())
         return f"No child was scored{rejected and f': {rejected}'}."
     seed, notations = figures[SEED_ID], history.notations
