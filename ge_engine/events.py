@@ -3,8 +3,8 @@
 run_started          folder, resumed (bool), generation (next to breed), generations, population,
                      objectives (name -> min/max), notations (name -> unit and format), changes (in words, the
                      versions and checks that changed since the last session; "" where none did)
-seed_scored          objectives (name -> value), chance (name -> what guesses reach, of shares that are to be
-                     large, where the number of classes is known)
+seed_scored          objectives (name -> value), errors (name -> standard error), chance (name -> what guesses
+                     reach, of shares that are to be large, where the number of classes is known)
 generation_started   generation, size (slots), parents (ids of the mating pool)
 asked                generation, count (prompts sent as one batch), answered (taken from the ledger), keys
 remark               model, message: what a language model tells, such as that its server is tried again
@@ -13,16 +13,17 @@ rejected             individual, stage, reason, parents, operators, personas, in
 admitted             individual, parents, operators, personas, intents, address
 submitted            individual, split: handed to the evaluator to be trained and scored
 retried              individual, attempt, reason: a fault that was not the candidate's
-outcome              individual, split, kind ("scored", or the failure's), objectives, reason, details
+outcome              individual, split, kind ("scored", or the failure's), objectives, errors, reason, details
                      split: "validation", "test"; with further random seeds "validation/seed 1",
                      "test/seed 1"; after a stage of a training "validation/1 epoch"
 survivors            generation, ids
 migrated             generation, moves: (id, island that it leaves a copy from, island that it goes to)
-generation_finished  generation, admitted, scored, rejected (stage -> count), front (id and objectives)
+generation_finished  generation, admitted, scored, rejected (stage -> count), front (id and objectives),
+                     errors (id -> standard errors of its objectives)
 interrupted          running, waiting (counts): trainings that still end, and those that are left for later
 stopping             reason: no new work is begun, what is in flight ends
 finalists            ids: trained once more and scored on the test split
-run_finished         stopped_because, message, front, rejected (stage -> count)
+run_finished         stopped_because, message (the verdict), front, errors, rejected (stage -> count)
 observer_failed      reason: a plugin's `ge_event` raised; told once per plugin
 """
 

@@ -55,7 +55,10 @@ def run(
             session.tell_start()
             state, probe = session.begin(evaluation, scoring)
             session.announce(
-                "seed_scored", objectives=dict(state.seed.objectives), chance=session.chance(probe)
+                "seed_scored",
+                objectives=dict(state.seed.objectives),
+                errors=dict(state.seed.errors),
+                chance=session.chance(probe),
             )
             with session.halted_when_interrupted(scoring):
                 stopped = _evolve(session, state, probe, evaluation, scoring)
@@ -123,7 +126,7 @@ def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluat
             session.announce,
             session.termination,
         )
-        selection = Selection(config, registry, directions)
+        selection = Selection(config, registry, directions, state.ties)
         reason = SCHEDULES[config.schedule](config, state, selection, services).run()
         session.announce("stopping", reason=reason)
         scoring.close()
@@ -136,4 +139,4 @@ def _score_finalists(session: Session, state: RunState, scoring: Scoring) -> Non
     if session.termination.interrupted:
         return
     session.announce("finalists", ids=[one.id for one in finalists(state)])
-    score_finalists(state, scoring, session.config.rescore_seeds)
+    score_finalists(state, session.ledger, scoring, session.config)

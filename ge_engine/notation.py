@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 FORMAT = re.compile(r"(,?(\.\d{1,2})?[efg%])?")
@@ -38,9 +38,9 @@ class Notation:
         size, letter = next((pair for pair in SIZES if abs(value) >= pair[0]), (1, ""))
         return f"{value / size:.4g}{letter}"
 
-    def measured(self, value: float) -> str:
-        """A figure with its unit."""
-        return f"{self.value(value)} {self.unit}".rstrip()
+    def measured(self, value: float, error: float | None = None) -> str:
+        """A figure with its unit, and with its standard error where that is known."""
+        return f"{self.spread(value, error)} {self.unit}".rstrip()
 
     def spread(self, value: float, deviation: float | None) -> str:
         """ "98.26 ± 0.77 %"; the figure alone where the deviation is not known."""
@@ -52,14 +52,16 @@ class Notation:
 
     def gain(self, difference: float, deviation: float | None) -> str:
         """A difference with its sign, of shares in percentage points."""
-        text = f"{100 * difference:+.2f}" if self.is_share else f"{difference:+.3g}"
-        return text if deviation is None else f"{text} ± {(100 if self.is_share else 1) * deviation:.2g}"
+        text = signed(100 * difference, ".2f") if self.is_share else signed(difference, ".3g")
+        if deviation is None:
+            return text
+        return f"{text} ± {100 * deviation:.2f}" if self.is_share else f"{text} ± {deviation:.2g}"
 
     def change(self, old: float, new: float) -> str:
         """From `old` to `new`: of shares in percentage points, else in percent of `old`."""
         if self.is_share:
             return self.gain(new - old, None)
-        return f"{100 * (new / old - 1):+.1f} %" if old else ""
+        return f"{signed(100 * (new / old - 1), '.1f')} %" if old else ""
 
     def title(self, name: str) -> str:
         """An objective's name with its unit, for an axis."""
@@ -72,8 +74,23 @@ BEFORE: Notations = {"accuracy": Notation(format=".2%")}
 """Those of a run whose ledger holds none: its version knew that accuracy is a share, and nothing else."""
 
 
-def written(objectives: Mapping[str, float], notations: Notations) -> str:
-    """ "accuracy 98.26 %, latency 0.0123 s"."""
+def signed(value: float, form: str) -> str:
+    """A number with its sign; of one that is written as 0, none."""
+    text = format(value, form)
+    return text.lstrip("-") if float(text) == 0 else format(value, f"+{form}")
+
+
+def written(
+    objectives: Mapping[str, float], notations: Notations, errors: Mapping[str, float] | None = None
+) -> str:
+    """ "accuracy 98.26 ± 0.77 %, latency 0.0123 s"."""
+    known = errors or {}
     return ", ".join(
-        f"{name} {notations.get(name, PLAIN).measured(value)}" for name, value in objectives.items()
+        f"{name} {notations.get(name, PLAIN).measured(value, known.get(name))}"
+        for name, value in objectives.items()
     )
+
+
+def front_title(objectives: Iterable[str]) -> str:
+    """What the best of a run are called: with one objective there is no Pareto front."""
+    return "Pareto front" if len(list(objectives)) > 1 else "best"

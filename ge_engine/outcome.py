@@ -45,10 +45,12 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Every objective is a finite number. `details` holds what reports show (curve, seconds)."""
+    """Every objective is a finite number. `details` holds what reports show (curve, seconds). `errors` are
+    the standard errors of objectives that chance moves, in their units, as far as they are known."""
 
     objectives: Mapping[str, float]
     details: Mapping[str, Any] = field(default_factory=dict)
+    errors: Mapping[str, float] = field(default_factory=dict)
 
 
 def storable(text: str) -> str:

@@ -49,16 +49,6 @@ def gains(a: Mapping[str, float], b: Mapping[str, float], directions: Mapping[st
     return any(dominates(a, b, {name: direction}) for name, direction in directions.items())
 
 
-def improves(
-    child: Mapping[str, float], parents: Iterable[Mapping[str, float]], directions: Mapping[str, Direction]
-) -> bool:
-    """Whether a child is better than its parents: it dominates one of them and none of them dominates it."""
-    known = list(parents)
-    return any(dominates(child, parent, directions) for parent in known) and not any(
-        dominates(parent, child, directions) for parent in known
-    )
-
-
 def losses(objectives: Mapping[str, float], directions: Mapping[str, Direction]) -> Point:
     """The objectives in the order of `directions`, signed so that less is better."""
     return tuple(-objectives[n] if d == "max" else objectives[n] for n, d in directions.items())

@@ -63,6 +63,11 @@ class Individual:
         return self.outcome.objectives if isinstance(self.outcome, Scored) else {}
 
     @property
+    def errors(self) -> Mapping[str, float]:
+        """The standard errors of the scores, as far as they are known."""
+        return self.outcome.errors if isinstance(self.outcome, Scored) else {}
+
+    @property
     def scored(self) -> bool:
         return isinstance(self.outcome, Scored)
 
@@ -82,6 +87,7 @@ class ChildWithoutGenome:
     genome: ClassVar[None] = None
     scored: ClassVar[Literal[False]] = False
     objectives: ClassVar[Mapping[str, float]] = {}
+    errors: ClassVar[Mapping[str, float]] = {}
 
 
 Child = Individual | ChildWithoutGenome

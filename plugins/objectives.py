@@ -12,6 +12,7 @@ import numpy as np
 from ge_engine.contracts import Direction, Measurement, Objective
 from ge_engine.hookspecs import hookimpl
 
+Values = np.ndarray[Any, Any]
 COSTS: Mapping[str, tuple[str, str]] = {
     "parameters": ("", ",.0f"),
     "flops": ("FLOPs", ""),
@@ -25,11 +26,12 @@ COSTS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Score(Objective):
-    """The mean over the images of what `each` gives for one, with the standard error of that mean."""
+    """The mean over the images of what `each` gives for one; `error_of` is its standard error."""
 
     name: str
     direction: Direction
-    each: Callable[[Measurement], np.ndarray[Any, Any]]
+    each: Callable[[Measurement], Values]
+    error_of: Callable[[Values], float | None]
     unit: str = ""
     format: str = ""
 
@@ -37,8 +39,7 @@ class Score(Objective):
         return float(self.each(measurement).mean())
 
     def error(self, measurement: Measurement) -> float | None:
-        values = self.each(measurement)
-        return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
+        return self.error_of(self.each(measurement))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,25 @@ class Cost(Objective):
         return measurement.facts[self.name]
 
 
-def right(measurement: Measurement) -> np.ndarray[Any, Any]:
+def error_of_mean(values: Values) -> float | None:
+    """The standard error of a mean; None of a single value."""
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
+
+
+def error_of_share(values: Values) -> float:
+    """The binomial standard error of a share with two successes and two failures added, so that it is not 0
+    where all are right (Agresti and Coull, The American Statistician 52(2), 1998)."""
+    count = len(values) + 4
+    share = (float(values.sum()) + 2) / count
+    return math.sqrt(share * (1 - share) / count)
+
+
+def right(measurement: Measurement) -> Values:
     """Whether an image's largest logit is at its label."""
     return np.asarray(measurement.logits.argmax(axis=1) == measurement.labels)
 
 
-def cross_entropy(measurement: Measurement) -> np.ndarray[Any, Any]:
+def cross_entropy(measurement: Measurement) -> Values:
     """Negative log-likelihood of each label, in nats."""
     logits = measurement.logits.astype(np.float64)
     top = logits.max(axis=1)
@@ -70,7 +84,7 @@ def cross_entropy(measurement: Measurement) -> np.ndarray[Any, Any]:
 @hookimpl
 def ge_objectives() -> Iterable[Objective]:
     """Scores from the answers, and costs: numbers, operations, seconds, bytes."""
-    yield Score("accuracy", "max", right, format=".2%")
-    yield Score("loss", "min", cross_entropy, "nats", ".4g")
+    yield Score("accuracy", "max", right, error_of_share, format=".2%")
+    yield Score("loss", "min", cross_entropy, error_of_mean, "nats", ".4g")
     for name, (unit, form) in COSTS.items():
         yield Cost(name, unit, form)

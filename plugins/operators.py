@@ -10,9 +10,10 @@ import random
 import re
 from collections.abc import Generator, Mapping, Sequence
 
-from ge_engine.contracts import Context, Direction, Individual, Operator, Prompt, Proposal, Reply
+from ge_engine.contracts import Context, Direction, Individual, Operator, Prompt, Proposal, Reply, RunFacts
 from ge_engine.genome import Genome, differing
 from ge_engine.hookspecs import hookimpl
+from ge_engine.noise import beyond_noise
 from ge_engine.outcome import Skipped
 from ge_engine.pareto import dominates, gains
 from ge_plugins.intents import INTENTS, RULES, Intent
@@ -104,7 +105,7 @@ class EvolutionOfThought(Operator):
 
     def propose(self, context: Context) -> Proposal:
         run = context.run
-        source = _helpful(run.elites, run.seed, run.directions, context.rng)
+        source = _helpful(run, context.rng)
         if source is None:
             return Skipped("no elite's change has helped yet")
         changed = context.rng.choice(differing(run.seed.genome, source.genome))
@@ -152,13 +153,13 @@ def _ask_why(
     )
 
 
-def _helpful(
-    elites: Sequence[Individual], seed: Individual, directions: Mapping[str, Direction], rng: random.Random
-) -> Individual | None:
-    """An elite that dominates the seed; without one, an elite that gained somewhere."""
-    changed = [e for e in elites if e.scored and differing(seed.genome, e.genome)]
-    better = [e for e in changed if dominates(e.objectives, seed.objectives, directions)]
-    gained = [e for e in changed if gains(e.objectives, seed.objectives, directions)]
+def _helpful(run: RunFacts, rng: random.Random) -> Individual | None:
+    """An elite that dominates the seed; without one, an elite that gained somewhere; by more than ties."""
+    changed = [e for e in run.elites if e.scored and differing(run.seed.genome, e.genome)]
+    seen = [(e, run.ties.seen(e.objectives)) for e in changed]
+    seed = run.ties.seen(run.seed.objectives)
+    better = [e for e, figures in seen if dominates(figures, seed, run.directions)]
+    gained = [e for e, figures in seen if gains(figures, seed, run.directions)]
     pool = better or gained
     return rng.choice(pool) if pool else None
 
@@ -173,9 +174,9 @@ def _measured(one: Individual, directions: Mapping[str, Direction]) -> str:
 
 def _change(before: Individual, after: Individual, directions: Mapping[str, Direction]) -> str:
     parts = []
-    for name, direction in directions.items():
+    for name, sign in beyond_noise(after, before, directions).items():
         old, new = before.objectives[name], after.objectives[name]
-        verdict = "equal" if new == old else "better" if (new > old) == (direction == "max") else "worse"
+        verdict = {1: "better", -1: "worse"}.get(sign, "equal" if new == old else "as good")
         parts.append(_named(name, old) + " to " + _number(new) + " (" + verdict + ")")
     return ", ".join(parts) + "."
 

@@ -94,7 +94,7 @@ def config(**settings: Any) -> RunConfig:
         "population": 6,
         "elites": 6,
     }
-    base |= {"checks": ("seen", "seen-function")}
+    base |= {"checks": ("seen", "seen-function"), "rescore_seeds": 0}
     return config_from_dict({**base, **settings})
 
 

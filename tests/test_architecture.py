@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "outcome", "places", "cache", "atomic_file", "notation"),
     ("config",),
     ("source", "genome", "entry", "patch", "changes"),
-    ("replies", "structure", "pareto", "population", "conditions", "profile"),
+    ("replies", "structure", "pareto", "noise", "population", "conditions", "profile"),
     ("contracts", "hookspecs", "registry", "blaming", "events", "tracking"),
     ("ledger", "grammar", "llm"),
     ("evaluation", "launch"),

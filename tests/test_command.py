@@ -121,7 +121,8 @@ def test_a_function_that_is_called_with_something_else(
         "    lines = open(path).read().count('\\n')\n"
         "    print('noise')\n"
         "    said = f\"{budget['split']} {budget['seed']}\"\n"
-        "    return {'accuracy': budget['seconds'] / 100, 'parameters': lines}, said\n"
+        "    errors = {'accuracy': 0.125}\n"
+        "    return {'accuracy': budget['seconds'] / 100, 'parameters': lines, 'errors': errors}, said\n"
         "def broken(path, budget):\n    raise ValueError('no data')\n"
         "def huge(path, budget):\n    return {'accuracy': 10**400, 'parameters': 1}\n"
     )
@@ -129,7 +130,7 @@ def test_a_function_that_is_called_with_something_else(
     with opened(tmp_path, "function", "my_job:score") as evaluation:
         lines = genome().source.count(b"\n")
         assert result(evaluation, genome()) == Scored(
-            {"accuracy": 0.2, "parameters": float(lines)}, {"feedback": "test 7"}
+            {"accuracy": 0.2, "parameters": float(lines)}, {"feedback": "test 7"}, {"accuracy": 0.125}
         )
     with opened(tmp_path, "function", "my_job:broken") as evaluation:
         failed = result(evaluation, genome())
@@ -186,6 +187,14 @@ ANSWERS: dict[str, tuple[str, Callable[[Outcome], bool]]] = {
     "a whole number": (
         '{"accuracy": 1, "parameters": 518230}',
         lambda o: o == Scored({"accuracy": 1.0, "parameters": 518230.0}),
+    ),
+    "errors of some figures": (
+        '{"accuracy": 1, "parameters": 5, "errors": {"accuracy": 0.5}}',
+        lambda o: o == Scored({"accuracy": 1.0, "parameters": 5.0}, {}, {"accuracy": 0.5}),
+    ),
+    "errors that are no mapping": (
+        '{"accuracy": 1, "parameters": 5, "errors": [0.5]}',
+        lambda o: isinstance(o, Failed) and '"errors" is no JSON object' in o.reason,
     ),
     "half a character of feedback": (
         '{"accuracy": 1, "parameters": 1, "feedback": "a \\ud800"}',

@@ -164,7 +164,7 @@ def test_a_model_that_changes_nothing(tmp_path: Path) -> None:
         f"{doubles.seed().genome.digest}/test",
     ]
     assert result.rejections == {"seen": 12}
-    assert result.message == "Nothing better than the seed was found. Rejected before training: 12 by seen."
+    assert result.message == "No child was scored: 12 rejected at seen."
     assert [one.id for one in result.front] == ["seed"]
 
 
@@ -172,7 +172,7 @@ def test_a_generation_of_which_nothing_is_valid(tmp_path: Path) -> None:
     result = run(tmp_path / "run", llm="scripted:broken", generations=3)
     assert [one.id for one in result.population] == ["seed"]
     assert result.rejections == {"compile": 18}
-    assert "18 by compile" in result.message
+    assert "18 rejected at compile" in result.message
 
 
 def test_a_model_that_never_answers(tmp_path: Path) -> None:

@@ -219,6 +219,7 @@ def test_a_score_that_is_rounded(value: float) -> None:
         Rejected("names", "y is not defined"),
         Failed("train", "crash", "exit 9", "infrastructure"),
         Scored({"a": 1.0}),
+        Scored({"a": 1.0}, {"steps": 7}, {"a": 0.25}),
     ],
 )
 def test_an_outcome_that_changes_its_kind(outcome: Outcome) -> None:

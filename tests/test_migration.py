@@ -39,22 +39,27 @@ def shown(*arguments: object) -> str:
 
 
 def stored(folder: Path) -> list[tuple[object, ...]]:
-    """The tables as they are written, and every row of scores."""
+    """The tables as they are written, their version, and every row of scores."""
     database = sqlite3.connect(folder / "ledger.sqlite")
     rows = database.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+    rows += database.execute("PRAGMA user_version").fetchall()
     return rows + database.execute("SELECT * FROM scores").fetchall()
 
 
-def test_an_old_run_that_is_told_otherwise_than_by_the_version_that_made_it(schema_3: Path) -> None:
-    before = stored(schema_3)
-    told = [json.loads(line) for line in (schema_3 / "log.jsonl").read_text().splitlines()]
+@pytest.mark.parametrize("name", ["schema_3", "schema_4"])
+def test_an_old_run_that_is_told_otherwise_than_by_the_version_that_made_it(
+    name: str, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(LEDGERS / name, tmp_path / name))
+    before = stored(run)
+    told = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     for _ in ("as it is", "brought up to date"):
-        assert [json.loads(line) for line in shown("log", schema_3, "--json").splitlines()] == told
-        assert shown("log", schema_3, "--stats") == (schema_3 / "stats.txt").read_text()
+        assert [json.loads(line) for line in shown("log", run, "--json").splitlines()] == told
+        assert shown("log", run, "--stats") == (run / "stats.txt").read_text()
         if _ == "as it is":
-            assert stored(schema_3) == before, "reading changes nothing"
-            Ledger.open(schema_3).close()
-    assert stored(schema_3) != before
+            assert stored(run) == before, "reading changes nothing"
+            Ledger.open(run).close()
+    assert stored(run) != before
 
 
 def test_rows_that_migration_loses_or_changes(old: Path) -> None:

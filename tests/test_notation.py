@@ -76,7 +76,9 @@ def test_an_objective_of_a_plugin_that_is_written_as_plain_numbers(
     assert dict(events)["seed_scored"]["chance"] == {"recall": 0.1}
     started = dict(events)["run_started"]
     notations = {name: Notation(**one) for name, one in started["notations"].items()}
-    line = line_of("seed_scored", {"objectives": dict(seed.objectives), "chance": {}}, notations)
+    line = line_of(
+        "seed_scored", {"objectives": dict(seed.objectives), "errors": {}, "chance": {}}, notations
+    )
     assert line is not None
     assert told in line.plain
 
@@ -125,7 +127,7 @@ def test_differences_of_shares_that_are_not_in_points() -> None:
         "+25.0 %",
         "",
     )
-    assert (share.gain(0.01, 0.002), PLAIN.gain(3.0, None)) == ("+1.00 ± 0.2", "+3")
+    assert (share.gain(0.01, 0.002), PLAIN.gain(3.0, None)) == ("+1.00 ± 0.20", "+3")
     assert (share.spread(0.5, 0.01), PLAIN.spread(0.5, None)) == ("50.0 ± 1.0 %", "0.5")
 
 

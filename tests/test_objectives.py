@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -26,10 +27,18 @@ def test_a_loss_that_overflows_or_is_not_the_mean() -> None:
 
 
 def test_an_error_that_is_not_the_standard_error_of_the_mean() -> None:
-    assert OBJECTIVES["accuracy"].error(MEASUREMENT) == pytest.approx(math.sqrt(0.75 * 0.25 / 3))
+    losses = [math.log1p(math.exp(-2)), math.log1p(math.exp(-1)), math.log1p(math.exp(0.5)), 0.0]
+    assert OBJECTIVES["loss"].error(MEASUREMENT) == pytest.approx(statistics.stdev(losses) / 2)
     single = Measurement(LOGITS[:1], LABELS[:1], {})
-    assert OBJECTIVES["accuracy"].error(single) is None
+    assert OBJECTIVES["loss"].error(single) is None
     assert OBJECTIVES["latency"].error(MEASUREMENT) is None
+
+
+def test_an_accuracy_without_an_error_where_all_or_none_are_right() -> None:
+    """Two right and two wrong answers are added: (3 + 2) / 8, 6 / 8 and 2 / 8."""
+    for labels, share in ((LABELS, 5 / 8), (LOGITS.argmax(1), 6 / 8), (1 - LOGITS.argmax(1), 2 / 8)):
+        error = OBJECTIVES["accuracy"].error(Measurement(LOGITS, labels, {}))
+        assert error == pytest.approx(math.sqrt(share * (1 - share) / 8))
 
 
 def test_a_figure_without_its_unit() -> None:

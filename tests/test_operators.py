@@ -12,6 +12,7 @@ import pytest
 
 from ge_engine.contracts import Context, Operator, Prompt, Reply, RunFacts
 from ge_engine.genome import Seed, differing
+from ge_engine.noise import Ties
 from ge_engine.outcome import Rejected, Scored, Skipped
 from ge_engine.patch import Patch, apply, parse_patch, transplant
 from ge_engine.population import Individual
@@ -176,6 +177,21 @@ def test_a_thought_from_an_elite_that_gained_nothing(seed: Seed) -> None:
         about = context(seed, worse, elites=(worse, same, smaller), rng=rng)
         prompts, _ = converse(EvolutionOfThought(), about, REPLY, REPLY)
         assert "nn.GELU()" in prompts[0].user
+
+
+def test_a_thought_from_an_elite_that_gained_within_ties(seed: Seed) -> None:
+    """Two hundredths of a cell are no gain; neither is it told as one."""
+    lucky = scored("g0s0", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()"), 0.902, 518_230)
+    about = context(seed, lucky, elites=(lucky,))
+    prompts, _ = converse(EvolutionOfThought(), about, REPLY, REPLY)
+    assert "0.9 to 0.902 (better)" in prompts[0].user
+    ties = Ties({"accuracy": 0.9}, {"accuracy": 0.01})
+    prompts, result = converse(EvolutionOfThought(), replace(about, run=replace(about.run, ties=ties)))
+    assert (prompts, type(result)) == ([], Skipped)
+    measured = Scored({"accuracy": 0.902, "parameters": 400_000}, {}, {"accuracy": 0.01})
+    smaller = replace(lucky, outcome=measured)
+    prompts, _ = converse(EvolutionOfThought(), context(seed, smaller, elites=(smaller,)), REPLY, REPLY)
+    assert "0.9 to 0.902 (as good), parameters 518230 to 400000 (better)" in prompts[0].user
 
 
 def test_a_thought_that_is_carried_to_the_block_that_it_came_from(seed: Seed) -> None:

@@ -25,7 +25,6 @@ from ge_engine.pareto import (
     gains,
     growth,
     hypervolume,
-    improves,
     losses,
     non_dominated,
     normalised,
@@ -121,26 +120,6 @@ def test_a_front_with_twins_or_the_unscored() -> None:
         individual(6, None),
     ]
     assert [one.id for one in pareto_front(everybody, DIRECTIONS)] == ["g0s2", "g0s4"]
-
-
-@pytest.mark.parametrize(
-    ("child", "parents", "better"),
-    [
-        ((0.9, 10.0), [(0.8, 10.0)], True),
-        ((0.8, 10.0), [(0.8, 10.0)], False),
-        ((0.9, 11.0), [(0.8, 10.0)], False),
-        ((0.7, 11.0), [(0.8, 10.0)], False),
-        ((0.9, 10.0), [(0.8, 10.0), (0.95, 5.0)], False),
-        ((0.9, 10.0), [(0.95, 20.0), (0.8, 10.0)], True),
-        ((0.9, 10.0), [], False),
-    ],
-)
-def test_a_child_called_better_than_its_parents_that_is_not(
-    child: tuple[float, float], parents: list[tuple[float, float]], better: bool
-) -> None:
-    named = [scored(0, *values).objectives for values in (child, *parents)]
-    assert improves(named[0], named[1:], DIRECTIONS) is better
-    assert improves(named[0], iter(named[1:]), DIRECTIONS) is better
 
 
 def test_a_gain_in_one_objective_that_a_loss_in_another_hides() -> None:

@@ -24,9 +24,10 @@ CHOSEN = {
     "genome": ("Block", "Genome", "Seed", "differing"),
     "patch": ("Patch", "apply", "parse_patch", "transplant", "undefined_names"),
     "pareto": (
-        *("Point", "clipped", "crowding", "dominates", "fronts", "gains", "hypervolume", "improves"),
+        *("Point", "clipped", "crowding", "dominates", "fronts", "gains", "hypervolume"),
         *("in_unit", "losses", "non_dominated", "pareto_front", "strengths"),
     ),
+    "noise": ("Ties", "beyond_noise", "clearly_better", "front_of", "improves"),
     "profile": ("BlockProfile", "ModuleProfile", "block_profiles"),
     "registry": ("choose", "load_registry"),
     "replies.extraction": ("Form", "edited", "extract"),

@@ -163,7 +163,10 @@ def test_both_splits_at_once_that_score_otherwise_than_each(tmp_path: Path) -> N
     assert isinstance(one, Scored)
     assert isinstance(other, Scored)
     assert both.objectives == one.objectives
-    assert both.details["test"] == other.objectives
+    assert both.details["test"] == Scored(other.objectives, both.details["test"].details, other.errors)
+    assert both.errors == one.errors
+    assert set(one.errors) == {"accuracy"}
+    assert one.details["images"] == len(data(train=96).validation.labels)
     assert one.objectives != other.objectives
 
 

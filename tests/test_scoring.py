@@ -73,6 +73,28 @@ def test_a_fault_of_the_machine_that_is_not_tried_again(ledger: Ledger, of: Faul
     assert len(set(evaluation.jobs)) == 1
 
 
+@pytest.mark.parametrize(
+    ("errors", "kept"),
+    [
+        ({"accuracy": 0.1, "other": "x"}, {"accuracy": 0.1}),
+        ({"accuracy": None}, {}),
+        ({"parameters": 0}, {"parameters": 0.0}),
+    ],
+)
+def test_errors_that_are_not_kept_with_the_score(
+    ledger: Ledger, errors: dict[str, Any], kept: dict[str, float]
+) -> None:
+    assert scored(Prepared(Scored(GOOD.objectives, {}, errors)), ledger) == Scored(GOOD.objectives, {}, kept)
+
+
+@pytest.mark.parametrize("error", [-0.1, float("nan"), float("inf"), "small", 10**400])
+def test_an_error_that_is_no_number_and_ends_the_run(ledger: Ledger, error: Any) -> None:
+    bad = Scored(GOOD.objectives, {}, {"accuracy": error})
+    outcome = scored(Prepared(*[bad] * ATTEMPTS), ledger)
+    assert isinstance(outcome, Failed)
+    assert "the error of 'accuracy' is" in outcome.reason
+
+
 def test_a_fault_of_the_candidate_that_is_tried_again(ledger: Ledger) -> None:
     evaluation = Prepared(fault("candidate"), GOOD)
     assert scored(evaluation, ledger) == fault("candidate")

@@ -168,7 +168,7 @@ def test_a_value_that_is_not_mated_diffed_blamed_or_recorded() -> None:
 
 def test_a_ledger_that_counts_definitions_and_is_read_by_the_new_cut() -> None:
     """In schema 4 a rewritten block was recorded by its number in a cut that had no values."""
-    with History(LEDGERS / "schema_4") as history:
+    with History(LEDGERS / "schema_4_values") as history:
         genomes = {one.id: one.genome for one in history.individuals() if one.genome}
         seed = genomes["seed"]
         assert {"CFG", "HIDDEN"} < set(seed.evolvable)
@@ -176,7 +176,7 @@ def test_a_ledger_that_counts_definitions_and_is_read_by_the_new_cut() -> None:
         assert seed.seed.cut.index["Gate"] != 3
         assert differing(seed, genomes["g0s4"]) == ("Gate.forward",)
         assert "InvertedResidual" in genomes["g0s5"].blocks
-    with closing(sqlite3.connect(LEDGERS / "schema_4" / "ledger.sqlite")) as database:
+    with closing(sqlite3.connect(LEDGERS / "schema_4_values" / "ledger.sqlite")) as database:
         stored = dict(database.execute("SELECT id, digest FROM individuals WHERE digest IS NOT NULL"))
     assert {name: genome.digest for name, genome in genomes.items()} == stored
 

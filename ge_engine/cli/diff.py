@@ -16,9 +16,10 @@ from ge_engine.cli.changes import print_changes, print_lines, print_parameters, 
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.errors import SeedError
 from ge_engine.evaluation.probe_once import probe_genome
+from ge_engine.notation import written
 from ge_engine.registry import Registry, load_registry, trains
 from ge_engine.runs.references import Side, sides_of
-from ge_engine.views.console import err
+from ge_engine.views.console import err, out
 
 
 def diff(
@@ -45,17 +46,38 @@ def diff(
     before, after = sides_of(a, b)
     changes = api.diff(before.genome, after.genome)
     if as_json:
-        typer.echo(json.dumps({"a": before.label, "b": after.label, "changes": to_json(changes)}, indent=2))
+        typer.echo(json.dumps({**_as_data(before, after), "changes": to_json(changes)}, indent=2))
     elif stat:
+        _print_figures(before, after)
         print_stat(changes)
         if changes and not static:
             registry = load_registry(plugin or (), no_plugin or ())
             counts = [_class_parameters(side, registry) for side in (before, after)]
             print_parameters(*counts)
     else:
+        _print_figures(before, after)
         print_changes(changes, print_words if word else print_lines)
     if changes:
         raise typer.Exit(1)
+
+
+def _as_data(before: Side, after: Side) -> dict[str, object]:
+    """What the sides are called, and the scores of those that are individuals."""
+    sides = {"a": before, "b": after}
+    scores = {
+        f"{name}_scores": {"objectives": dict(one.objectives), "errors": dict(one.errors)}
+        for name, side in sides.items()
+        if (one := side.scored)
+    }
+    return {**{name: side.label for name, side in sides.items()}, **scores}
+
+
+def _print_figures(*sides: Side) -> None:
+    """The scores of those that are individuals."""
+    for side in sides:
+        if one := side.scored:
+            figures = written(one.objectives, side.notations, one.errors)
+            out.print(Text(f"{side.label}  {figures}", style="dim"))
 
 
 def _class_parameters(side: Side, registry: Registry) -> Mapping[str, int]:

@@ -19,8 +19,9 @@ from ge_engine.ledger import History
 from ge_engine.ledger.parts import changed, first_of, part_of, parts_of
 from ge_engine.ledger.replicates import as_data, spreads
 from ge_engine.ledger.statistics import repairs, statistics
+from ge_engine.ledger.verdict import verdict_of
+from ge_engine.noise import front_of
 from ge_engine.outcome import Failed, Rejected, Scored
-from ge_engine.pareto import pareto_front
 from ge_engine.population import SEED_ID, Child, Individual, with_genome
 from ge_engine.views.console import out, print_table, table_of
 from ge_engine.views.outcomes import describe
@@ -60,7 +61,7 @@ def log(
             _print_stats(history)
             return
         children = list(history.individuals())
-        best = pareto_front(with_genome(children), history.directions)
+        best = front_of(with_genome(children), history.directions, history.ties)
         shown: Sequence[Child] = best if front else children
         if as_json:
             again = spreads(history)
@@ -76,6 +77,7 @@ def log(
         _print_parts(history)
         out.print()
         print_rescored(history)
+        out.print(Text(verdict_of(history, [one.id for one in best]).sentence))
         _print_summary(history)
 
 
@@ -96,8 +98,9 @@ def as_record(one: Child, front: list[Individual]) -> dict[str, Any]:
         "front": any(one.id == other.id for other in front),
     }
     match outcome:
-        case Scored(objectives=objectives):
-            record["objectives"] = dict(objectives)
+        case Scored():
+            record["objectives"] = dict(outcome.objectives)
+            record |= {"errors": dict(outcome.errors)} if outcome.errors else {}
         case Rejected(stage=stage, reason=reason) | Failed(stage=stage, reason=reason):
             record |= {"stage": stage, "reason": reason}
     return record

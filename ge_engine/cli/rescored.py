@@ -11,6 +11,7 @@ from ge_engine.ledger.replicates import Replicates, Spread, spreads
 from ge_engine.notation import Notation, Notations
 from ge_engine.population import SEED_ID
 from ge_engine.views.console import out, print_table, table_of
+from ge_engine.views.outcomes import counted
 
 HEAD = "trained again with further seeds: mean ± standard deviation; gain on the seed model, seed by seed"
 
@@ -43,7 +44,13 @@ def _rows(found: Mapping[str, Replicates], notations: Notations) -> Iterator[lis
             mine, test = one.validation[name], one.test.get(name)
             how = notations[name]
             cells = [_mean(how, mine), _gain(how, mine), _mean(how, test), _gain(how, test)]
-            yield [identity, name, str(mine.count), *cells, remark(identity, mine, test, one.failed)]
+            yield [
+                identity,
+                how.title(name),
+                str(mine.count),
+                *cells,
+                remark(identity, mine, test, one.failed),
+            ]
 
 
 def remark(identity: str, validation: Spread, test: Spread | None, failed: int) -> str:
@@ -52,7 +59,11 @@ def remark(identity: str, validation: Spread, test: Spread | None, failed: int) 
     if identity != SEED_ID:
         sides = (("validation", validation), ("test", test))
         within = [split for split, spread in sides if spread is not None and spread.within]
-        parts += [f"{' and '.join(within)}: within the spread of {validation.count} seeds"] if within else []
+        parts += (
+            [f"{' and '.join(within)}: within the spread of {counted(validation.count, 'seed')}"]
+            if within
+            else []
+        )
         parts += ["the run's gain is not confirmed"] if validation.refuted else []
     return "; ".join(parts)
 

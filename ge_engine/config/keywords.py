@@ -75,6 +75,7 @@ class Settings(TypedDict, total=False):
     islands: int
     migrate_every: int
     migrants: int
+    ties: float
     elites: int
     eot_elites: int
     p_mating: float

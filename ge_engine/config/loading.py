@@ -61,6 +61,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "population": 44,
         "elites": 44,
         "eot_elites": 10,
+        "ties": 0.0,
         "p_mating": 0.35,
         "p_mutation": 0.8,
         "p_eot": 0.25,

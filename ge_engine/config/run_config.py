@@ -218,6 +218,14 @@ class RunConfig:
         at_least(0, "none travel"),
         flag=False,
     )
+    ties: float = setting(
+        1.0,
+        "Differences within this many standard errors are ties when the run selects; 0: none is.",
+        SEARCH,
+        at_least(0, "none is"),
+        more="Selection sees figures on a grid of that width, the seed model's in the middle of a cell. "
+        "Objectives whose error is not known are compared as they are.",
+    )
     elites: int = setting(8, "Individuals that survive a generation.", SEARCH, at_least(1), flag=False)
     eot_elites: int = setting(4, "Elites that Evolution of Thought learns from.", SEARCH, flag=False)
     p_mating: float = setting(0.35, "Probability of a mating, per slot.", SEARCH, flag=False)
@@ -243,10 +251,11 @@ class RunConfig:
     halving: bool = setting(False, "Train by rungs; the better part of each goes on.", TRAINING)
     halving_rate: int = setting(2, "One in this many goes on from a rung.", TRAINING, at_least(2))
     rescore_seeds: int = setting(
-        0,
-        "Further random seeds that each finalist is trained with.",
+        -1,
+        "Further random seeds that each finalist is trained with; -1: two for the best, where that is cheap.",
         TRAINING,
-        at_least(0, "not at all"),
+        at_least(-1, "two for the best, where that is cheap"),
+        more="Cheap: at most half as many trainings as the run's, three children and no `max_seconds`.",
         changeable=True,
     )
     timeout: float = setting(120.0, "Seconds a candidate may take.", TRAINING, positive("seconds"))

@@ -50,10 +50,10 @@ class Probe:
 class Job:
     """One training. `key` names the individual; `rng_seed` fixes initialisation and order of data.
 
-    `split` "both" asks for validation's figures and, in `Scored.details["test"]`, those of the test split;
-    an evaluator that leaves the latter out is asked for "test" as well. `epochs` asks for the figures after
-    that number of epochs (0: all of the recipe's), which only evaluators with `takes_epochs` are asked for; a
-    later job may go on from there.
+    `split` "both" asks for validation's figures and, in `Scored.details["test"]`, those of the test split, as
+    a `Scored` or a mapping; an evaluator that leaves the latter out is asked for "test" as well. `epochs`
+    asks for the figures after that number of epochs (0: all of the recipe's), which only evaluators with
+    `takes_epochs` are asked for; a later job may go on from there.
     """
 
     key: str

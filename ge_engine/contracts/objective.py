@@ -45,5 +45,6 @@ class Objective(ABC):
         """The figure of one training. NaN or infinity makes the individual `Failed`."""
 
     def error(self, measurement: Measurement) -> float | None:  # noqa: ARG002
-        """The standard error of the figure, in its unit, from this measurement alone; None: not known."""
+        """The standard error of the figure, in its unit, from this measurement alone; None: it is exact, or
+        its error is not known. Nothing is called better by less than the error of the difference."""
         return None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ge_engine.contracts.deprecation import DeprecatedHook
 from ge_engine.contracts.prompt import Prompt, Reply
 from ge_engine.genome import Genome
+from ge_engine.noise import NO_TIES, Ties
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import Patch
 from ge_engine.population import Direction, Individual
@@ -50,12 +51,13 @@ def evenly(rng: random.Random, _dimension: str, names: Sequence[str]) -> str:
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """Where the run stands: the generation that is bred, the scored seed, the elites whose change gained on
-    it somewhere, and the direction of each objective."""
+    it somewhere, the direction of each objective, and what ties in selection."""
 
     generation: int
     seed: Individual
     elites: tuple[Individual, ...]
     directions: Mapping[str, Direction]
+    ties: Ties = NO_TIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Context:
 
 
 _MOVED = {
-    **dict.fromkeys(RunFacts.__dataclass_fields__, "run"),
+    **dict.fromkeys(("generation", "seed", "elites", "directions"), "run"),
     **dict.fromkeys(Memory.__dataclass_fields__, "memory"),
 }
 

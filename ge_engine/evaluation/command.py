@@ -223,8 +223,9 @@ class CommandEvaluation(Evaluation):
 
 def read_scores(output: str, objectives: Sequence[str]) -> Outcome:
     """The outcome in the last line of a program's output: a JSON object with a number for each objective,
-    and "feedback" (text) if the program has something to say to the next prompt. A number that no float can
-    hold, of however many digits, is as infinite as one that says so."""
+    "errors" (the standard errors of some, by name) where it knows them, and "feedback" (text) if it has
+    something to say to the next prompt. A number that no float can hold, of however many digits, is as
+    infinite as one that says so."""
     lines = output.strip().splitlines()
     try:
         said: Any = json.loads(lines[-1], parse_int=float) if lines else None
@@ -243,8 +244,11 @@ def read_scores(output: str, objectives: Sequence[str]) -> Outcome:
         if not math.isfinite(value):
             return Failed("command", "not finite", f"{name} is {value}")
         scores[name] = value
-    feedback = said.get("feedback")
-    return Scored(scores, {"feedback": storable(feedback[:2000])} if isinstance(feedback, str) else {})
+    feedback, errors = said.get("feedback"), said.get("errors") or {}
+    if not isinstance(errors, Mapping):
+        return Failed("command", "error", f'"errors" is no JSON object of numbers by name: {errors!r:.100}')
+    details = {"feedback": storable(feedback[:2000])} if isinstance(feedback, str) else {}
+    return Scored(scores, details, errors)
 
 
 def started(command: Sequence[str], memory: int) -> list[str]:

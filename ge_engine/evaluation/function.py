@@ -1,8 +1,8 @@
 """Call a function on a model file, as a program: MODULE:FUNCTION PATH SECONDS SPLIT SEED EPOCHS.
 
 The function gets the path and a budget {"seconds", "split", "seed", "epochs"}, and returns a mapping of
-objectives, or that and a text of feedback. It runs in a process of its own; the last line printed is its
-answer as JSON.
+objectives (and under "errors" one of their standard errors, where it knows them), or that and a text of
+feedback. It runs in a process of its own; the last line printed is its answer as JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ def main(arguments: Sequence[str]) -> None:
     if not isinstance(scores, Mapping):
         raise TypeError(f"{target} returned a {type(scores).__name__}, not a mapping of objectives")
     print()
-    print(json.dumps({**{str(k): number(v) for k, v in scores.items()}, "feedback": str(feedback)}))
+    said = {"errors": numbers(scores.get("errors", {})), "feedback": str(feedback)}
+    print(json.dumps({**numbers({k: v for k, v in scores.items() if k != "errors"}), **said}))
+
+
+def numbers(values: Mapping[object, SupportsFloat]) -> dict[str, float]:
+    """Raises TypeError, ValueError where one is no number."""
+    return {str(name): number(value) for name, value in values.items()}
 
 
 def number(value: SupportsFloat) -> float:

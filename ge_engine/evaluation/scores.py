@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,14 +50,17 @@ class Scorer:
         outcome = self._score(Measurement(logits[:first], labels[:first], facts), report)
         tested = self._score(Measurement(logits[first:], labels[first:], facts), report)
         if isinstance(outcome, Scored) and isinstance(tested, Scored):
-            return Scored(outcome.objectives, {**outcome.details, "test": dict(tested.objectives)})
+            return replace(outcome, details={**outcome.details, "test": tested})
         return tested if isinstance(outcome, Scored) else outcome
 
     def _score(self, measurement: Measurement, report: WorkerReport) -> Outcome:
         scores: dict[str, float] = {}
+        errors: dict[str, float] = {}
         for objective in self.objectives:
             try:
                 scores[objective.name] = value = float(objective.measure(measurement))
+                if (spread := objective.error(measurement)) is not None:
+                    errors[objective.name] = float(spread)
             except Exception as error:
                 reason = f"the objective {objective.name!r} failed: {type(error).__name__}: {error}"
                 return Failed("score", "error", reason, "engine")
@@ -67,4 +70,5 @@ class Scorer:
         if broken is not None:
             return broken
         finite = {name: value for name, value in measurement.facts.items() if math.isfinite(value)}
-        return Scored(scores, {"curve": [dict(point) for point in report.curve], "facts": finite})
+        curve = [dict(point) for point in report.curve]
+        return Scored(scores, {"curve": curve, "facts": finite, "images": len(measurement.labels)}, errors)

@@ -24,6 +24,7 @@ from ge_engine.ledger.records import (
 )
 from ge_engine.ledger.rows import call_from_row, child_from_row
 from ge_engine.ledger.score_key import TEST, VALIDATION, ScoreKey
+from ge_engine.noise import NO_TIES, Ties
 from ge_engine.notation import BEFORE, PLAIN, Notation
 from ge_engine.outcome import Outcome, Rejected, Scored
 from ge_engine.population import Child, Direction, Migration
@@ -88,6 +89,19 @@ class History(Reader):
         return {name: checked(one, f"notation of {name!r}") for name, one in found.items()}
 
     @property
+    def ties(self) -> Ties:
+        """What counts as equal where the run selects; nothing ties while the seed has no score."""
+        seed = self.score(self.seed.genome.digest)
+        return Ties.around(seed, self.config.ties) if isinstance(seed, Scored) else NO_TIES
+
+    @property
+    def ties_matter(self) -> bool:
+        """Whether any objective of the seed has an error, without which nothing ties whatever is asked for:
+        ledgers of schema 4 and older hold none."""
+        seed = self.score(self.seed.genome.digest)
+        return isinstance(seed, Scored) and bool(seed.errors)
+
+    @property
     def stopped_because(self) -> str:
         """Why the latest session ended; "" while it runs or when it was killed."""
         row = self._one("SELECT value FROM meta WHERE key = 'stopped_because'")
@@ -131,11 +145,15 @@ class History(Reader):
             for row in self._rows(sql, generation=number, **_named(VALIDATION)):
                 yield child_from_row(row, self.seed, objectives)
 
-    def scored_points(self) -> Iterator[tuple[str, int, Mapping[str, float]]]:
-        """(id, generation, objectives) of every scored individual, in order, without its genome."""
+    def scored(self) -> Iterator[tuple[str, int, Scored]]:
+        """(id, generation, score) of every scored individual, in order, without its genome."""
         for identity, generation, outcome in self._outcomes(VALIDATION):
             if isinstance(outcome, Scored):
-                yield identity, generation, outcome.objectives
+                yield identity, generation, outcome
+
+    def scored_points(self) -> Iterator[tuple[str, int, Mapping[str, float]]]:
+        """(id, generation, objectives) of every scored individual, in order, without its genome."""
+        return ((identity, generation, one.objectives) for identity, generation, one in self.scored())
 
     def test_outcomes(self) -> dict[str, Outcome]:
         """Outcomes on the test split by individual: the finalists and the seed, once the run has ended."""

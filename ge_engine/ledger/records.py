@@ -83,6 +83,7 @@ def as_number(value: object) -> float | None:
 def outcome_to_json(outcome: Outcome) -> str:
     if isinstance(outcome, Scored):
         data = {"scored": dict(outcome.objectives), "details": finite(outcome.details)}
+        data |= {"errors": dict(outcome.errors)} if outcome.errors else {}
     else:
         data = {type(outcome).__name__.lower(): asdict(outcome)}
     return to_json(data)
@@ -92,7 +93,7 @@ def outcome_from_json(text: str) -> Outcome:
     with reading("outcome"):
         data = from_json(text)
         if "scored" in data:
-            return checked(Scored(data["scored"], data["details"]), "outcome")
+            return checked(Scored(data["scored"], data["details"], data.get("errors", {})), "outcome")
         return checked(
             Failed(**data["failed"]) if "failed" in data else Rejected(**data["rejected"]), "outcome"
         )

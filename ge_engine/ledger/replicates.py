@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,9 @@ from ge_engine.notation import Notations
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.pareto import advantage
 from ge_engine.population import SEED_ID, Direction
+
+ROUNDING = 1e-12
+"""Of a figure, what a difference of two may be off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,31 @@ def spreads(history: History) -> dict[str, Replicates]:
     return result
 
 
+def mean_scores(history: History, split: str) -> dict[str, tuple[int, Scored]]:
+    """By individual: the number of its further trainings, and their mean on a split. Its error has two parts,
+    added in squares: that of the split's images, which all trainings share, and that of the trainings' random
+    numbers, their standard deviation over the root of their number."""
+    found = {}
+    for identity, by_seed in replicates(history).items():
+        scores = [one for splits in by_seed.values() if isinstance(one := splits[split], Scored)]
+        if scores:
+            found[identity] = len(scores), _mean(scores, history.directions)
+    return found
+
+
+def _mean(scores: Sequence[Scored], names: Iterable[str]) -> Scored:
+    means: dict[str, float] = {}
+    errors: dict[str, float] = {}
+    for name in names:
+        values = [one.objectives[name] for one in scores]
+        means[name] = statistics.fmean(values)
+        shared = [one.errors[name] for one in scores if name in one.errors]
+        own = (_deviation(values, max(map(abs, values))) or 0.0) / math.sqrt(len(values))
+        if shared or own:
+            errors[name] = math.hypot(statistics.fmean(shared) if shared else 0.0, own)
+    return Scored(means, scores[0].details, errors)
+
+
 def as_data(one: Replicates) -> dict[str, Any]:
     """Plain data for JSON."""
     return {
@@ -152,7 +180,7 @@ def _spread(
         if not values:
             continue
         gains = [_gain(name, mine[n], reference[n], directions) for n in mine if n in reference]
-        deviation = _deviation(gains)
+        deviation = _deviation(gains, max(map(abs, values)))
         found[name] = Spread(
             statistics.fmean(values),
             _deviation(values),
@@ -170,5 +198,9 @@ def _gain(
     return advantage(mine[name], reference[name], directions[name])
 
 
-def _deviation(values: Sequence[float]) -> float | None:
-    return statistics.stdev(values) if len(values) > 1 else None
+def _deviation(values: Sequence[float], scale: float = 0.0) -> float | None:
+    """The sample's standard deviation; 0 where figures of this `scale` differ by their rounding alone."""
+    if len(values) < 2:
+        return None
+    deviation = statistics.stdev(values)
+    return deviation if deviation > ROUNDING * scale else 0.0

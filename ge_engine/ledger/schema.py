@@ -10,9 +10,9 @@ from functools import cache
 
 SCHEMA_VERSION = 5
 """1: islands were not known. 2 (version 0.1.0): nor with what a part of a run was made. 3: a score's key was
-one text ("validation/seed 1"), and whether a training was promoted stood in its details. 4: a rewritten block
-was recorded by its number among the definitions of its file, and reads as such (`Genome.from_delta`). A
-reader takes all of them as they are; a writer brings them up to date."""
+one text ("validation/seed 1"), and whether a training was promoted stood in its details. 4: scores had no
+errors, and nothing tied; a rewritten block was recorded by its number among the definitions of its file, and
+reads as such (`Genome.from_delta`). A reader takes all of them as they are; a writer brings them up to date."""
 
 SCHEMA = """
 CREATE TABLE seed (source BLOB NOT NULL, path TEXT NOT NULL);

@@ -12,8 +12,9 @@ from ge_engine.contracts import OperatorStats
 from ge_engine.ledger.checked import reading
 from ge_engine.ledger.history import History
 from ge_engine.ledger.records import from_json, steps_from_json
+from ge_engine.noise import improves
 from ge_engine.outcome import Rejected
-from ge_engine.pareto import Point, improves, losses, volumes
+from ge_engine.pareto import Point, losses, volumes
 from ge_engine.population import Step
 
 REPAIRED = re.compile(r"(?:^|; )repaired ([\w-]+)")
@@ -105,7 +106,7 @@ def _points(history: History) -> dict[str, Point]:
 
 def _children(history: History, before: int | None) -> Iterator[_Child]:
     directions, several = history.directions, history.config.islands > 1
-    scores = {identity: values for identity, _, values in history.scored_points()}
+    scores = {identity: score for identity, _, score in history.scored()}
     models: dict[str, list[str]] = defaultdict(list)
     for individual, model in history.query("SELECT DISTINCT individual, model FROM calls"):
         models[individual].append(model)

@@ -14,9 +14,11 @@ from ge_engine.ledger.history import History
 from ge_engine.ledger.parts import parts_of
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import plain, spreads
+from ge_engine.ledger.verdict import verdict_of
+from ge_engine.noise import beyond_noise, front_of, improves
 from ge_engine.notation import Notations
 from ge_engine.outcome import Failed, Fate, Outcome, Rejected, Scored, fate_of
-from ge_engine.pareto import Direction, improves, pareto_front
+from ge_engine.pareto import Direction
 from ge_engine.places import shown
 from ge_engine.population import SEED_ID, Child, Step, with_genome
 from ge_engine.report.texts import SourceTable
@@ -58,9 +60,11 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An individual. `better`: it dominates a parent and none dominates it; `curve`: one mapping per epoch;
-    `test`: its objectives on the test split, empty when it was no finalist; `further`: what trainings with
-    further random seeds gave, in words; `island`: where it was bred, None in a run of one population."""
+    """An individual. `better`: than its parents, beyond noise; `curve`: one mapping per epoch; `test`: its
+    objectives on the test split, empty when it was no finalist; `further`: what trainings with further random
+    seeds gave, in words; `island`: where it was bred, None in a run of one population. `errors` and
+    `test_errors` are standard errors; `to_seed` and `to_parent` say, by objective, whether it is better (1)
+    or worse (-1) than the seed model and its first parent beyond noise."""
 
     id: str
     generation: int
@@ -70,7 +74,11 @@ class Row:
     stage: str
     reason: str
     objectives: Mapping[str, float]
+    errors: Mapping[str, float]
     test: Mapping[str, float]
+    test_errors: Mapping[str, float]
+    to_seed: Mapping[str, int]
+    to_parent: Mapping[str, int]
     curve: Curve
     better: bool
     front: bool
@@ -99,6 +107,7 @@ class RunData:
     generations: int
     tokens: tuple[int, int]
     stopped_because: str
+    verdict: str
 
     @property
     def children(self) -> tuple[Row, ...]:
@@ -122,12 +131,13 @@ def read_run(history: History, checks: Iterable[str]) -> RunData:
     sources = SourceTable()
     segments = tuple((s.name, sources.code(s.code)) for s in history.seed.cut.segments)
     generations = history.generations()
+    rows = tuple(_rows(history, list(history.individuals()), directions, sources))
     return RunData(
         name=history.folder.resolve().name,
         seed_name=Path(history.seed.path).name if history.seed.path else "seed",
         directions=directions,
         notations=history.notations,
-        rows=tuple(_rows(history, list(history.individuals()), directions, sources)),
+        rows=rows,
         checks=tuple(checks),
         sources=sources,
         seed_segments=segments,
@@ -135,6 +145,7 @@ def read_run(history: History, checks: Iterable[str]) -> RunData:
         generations=sum(record.finished for record in generations),
         tokens=history.tokens(),
         stopped_because=history.stopped_because,
+        verdict=verdict_of(history, [row.id for row in rows if row.front]).sentence,
     )
 
 
@@ -163,13 +174,14 @@ def _rows(
     history: History, children: list[Child], directions: Mapping[str, Direction], sources: SourceTable
 ) -> Iterable[Row]:
     known = {one.id: one for one in children}
-    best = {one.id for one in pareto_front(with_genome(children), directions)}
+    best = {one.id for one in front_of(with_genome(children), directions, history.ties)}
     tests = history.test_outcomes()
     several = history.config.islands > 1
     notations = history.notations
     again = {identity: plain(found, notations) for identity, found in spreads(history).items()}
     for one in children:
         parents = [known[name] for name in one.parents if name in known]
+        tested = tests.get(one.id)
         stage, reason = _explained(one.outcome)
         yield Row(
             id=one.id,
@@ -180,7 +192,11 @@ def _rows(
             stage=stage,
             reason=reason,
             objectives=one.objectives,
-            test=_objectives(tests.get(one.id)),
+            errors=one.errors,
+            test=tested.objectives if isinstance(tested, Scored) else {},
+            test_errors=tested.errors if isinstance(tested, Scored) else {},
+            to_seed=_signs(one, known.get(SEED_ID), directions),
+            to_parent=_signs(one, next(iter(parents), None), directions),
             curve=read_curve(one.outcome.details) if isinstance(one.outcome, Scored) else (),
             better=_better(one, parents, directions),
             front=one.id in best,
@@ -201,13 +217,12 @@ def _explained(outcome: Outcome | None) -> tuple[str, str]:
             return "", ""
 
 
-def _objectives(outcome: Outcome | None) -> Mapping[str, float]:
-    return outcome.objectives if isinstance(outcome, Scored) else {}
+def _signs(one: Child, other: Child | None, directions: Mapping[str, Direction]) -> Mapping[str, int]:
+    return beyond_noise(one, other, directions) if other and one.scored and other.scored else {}
 
 
 def _better(one: Child, parents: Iterable[Child], directions: Mapping[str, Direction]) -> bool:
-    scores = [parent.objectives for parent in parents if parent.scored]
-    return one.scored and improves(one.objectives, scores, directions)
+    return one.scored and improves(one, [parent for parent in parents if parent.scored], directions)
 
 
 def read_curve(details: Mapping[str, Any]) -> Curve:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import plotly.graph_objects as go
 
+from ge_engine.notation import front_title
 from ge_engine.population import SEED_ID
 from ge_engine.report import counts
 from ge_engine.report.data import Row, RunData
@@ -46,11 +47,11 @@ def pareto(run: RunData) -> Drawing:
     figure.update_layout(height=460, clickmode="event", hovermode="closest")
     front, scored = len(groups["front"]), sum(row.state == "scored" for row in run.rows)
     best = "; ".join(
-        f"best {name} {run.notations[name].value(row.objectives[name])} by {row.id}"
+        f"best {name} {run.notations[name].measured(row.objectives[name], row.errors.get(name))} by {row.id}"
         for name, row in counts.best_values(run).items()
     )
     return Drawing(
-        "Pareto front", f"{front:,} of {scored:,} scored individuals are on the front; {best}.", figure
+        front_title(names), f"{front:,} of {scored:,} scored individuals are on the front; {best}.", figure
     )
 
 

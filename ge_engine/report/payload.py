@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ge_engine import __version__
+from ge_engine.notation import front_title
 from ge_engine.report import counts
 from ge_engine.report.data import Curve, Exchange, GenomeDelta, RunData
 from ge_engine.report.pareto import axes, scale_of
@@ -22,6 +23,8 @@ def about(run: RunData) -> Mapping[str, Any]:
         "generations": run.generations,
         "tokens": list(run.tokens),
         "stopped": run.stopped_because,
+        "verdict": run.verdict,
+        "front": front_title(run.directions),
     }
 
 
@@ -36,6 +39,7 @@ def objectives(run: RunData) -> list[Mapping[str, Any]]:
             "ticks": axis.ticks,
             "hover": axis.hover,
             "share": run.notations[name].is_share,
+            "written": run.notations[name].title(name),
             "scale": scale_of(run, name),
         }
         for name, axis in axes(run).items()
@@ -55,7 +59,11 @@ def rows(run: RunData) -> Mapping[str, Any]:
             [[s.operator, s.address, s.intent, s.persona, s.note] for s in row.steps] for row in run.rows
         ],
         "scores": {name: [row.objectives.get(name) for row in run.rows] for name in run.directions},
+        "errors": {name: [_rounded(row.errors.get(name)) for row in run.rows] for name in run.directions},
+        "toSeed": {name: [row.to_seed.get(name) for row in run.rows] for name in run.directions},
+        "toParent": {name: [row.to_parent.get(name) for row in run.rows] for name in run.directions},
         "test": {str(place[row.id]): dict(row.test) for row in run.rows if row.test},
+        "testErrors": {str(place[row.id]): dict(row.test_errors) for row in run.rows if row.test},
         "further": {str(place[row.id]): row.further for row in run.rows if row.further},
         "front": [place[row.id] for row in run.front],
         "better": [place[row.id] for row in run.rows if row.better],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 from ge_engine.errors import GeError
 from ge_engine.ledger.history import History
 from ge_engine.ledger.score_key import ScoreKey
+from ge_engine.noise import front_of
 from ge_engine.outcome import Scored
-from ge_engine.pareto import fronts, losses
+from ge_engine.pareto import losses
 from ge_engine.population import SEED_ID, Child, Individual, Migration, individual_id
 from ge_engine.search.islands import island_of, travels
 
@@ -39,6 +41,16 @@ def _pages(history: History) -> Iterator[str]:
             yield f"database: {verdict}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """What stands on a front: an individual's scores."""
+
+    id: str
+    objectives: Mapping[str, float]
+    errors: Mapping[str, float] = field(default_factory=dict)
+    scored: bool = True
+
+
 class _Audit:
     """Holds what each individual's checks look up: ids and scores, no genomes."""
 
@@ -48,6 +60,7 @@ class _Audit:
         self._finished = {one.generation for one in self._records if one.finished}
         self._merged = {i: g for g, i in history.query("SELECT generation, id FROM merged")}
         self._islands = history.config.islands
+        self._ties = history.ties
         self._before = dict(
             zip(
                 (one.generation for one in self._records),
@@ -60,7 +73,7 @@ class _Audit:
         for generation, move in history.moves():
             self._moves[generation].append(move)
         self._populations = lru_cache(maxsize=2)(self._sets)
-        self._points: dict[str, Mapping[str, float]] = {}
+        self._points: dict[str, _Point] = {}
 
     def problems(self) -> Iterator[str]:
         for one in self._history.individuals():
@@ -68,7 +81,7 @@ class _Audit:
             self._born[one.id] = one.generation, one.slot
             self._island[one.id] = one.island
             if isinstance(one.outcome, Scored) and not list(self._score(one.outcome.objectives)):
-                self._points[one.id] = one.outcome.objectives
+                self._points[one.id] = _Point(one.id, one.outcome.objectives)
         yield from self._calls()
         yield from self._generations()
         yield from self._strays()
@@ -178,13 +191,14 @@ class _Audit:
         recorded = set(self._history.fronts(number))
         for identity in sorted(recorded - set(known)):
             yield f"{identity} is on its front and has no score"
-        points = {i: losses(values, self._history.directions) for i, values in known.items()}
-        numbers = fronts(list(points.values()))
+        directions = self._history.directions
+        points = {i: losses(point.objectives, directions) for i, point in known.items()}
+        best = {points[point.id] for point in front_of(known.values(), directions, self._ties)}
         told = {points[identity] for identity in recorded & set(points)}
-        for (identity, mine), number in zip(points.items(), numbers, strict=True):
-            if number and identity in recorded:
+        for identity, mine in points.items():
+            if mine not in best and identity in recorded:
                 yield f"{identity} is on its front and is dominated"
-            if not number and mine not in told:
+            if mine in best and mine not in told:
                 yield f"{identity} is not dominated and not on its front"
 
     def _strays(self) -> Iterator[str]:

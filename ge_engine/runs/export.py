@@ -20,7 +20,7 @@ def rescored_line(history: History, identity: str) -> str:
 def with_header(source: bytes, one: Child, history: History) -> bytes:
     """A comment after the byte order mark, the interpreter line and the encoding line, where they stand."""
     newline, remark = history.seed.newline, rescored_line(history, one.id)
-    scores = written(one.objectives, history.notations)
+    scores = written(one.objectives, history.notations, one.errors)
     how = "; ".join(f"{s.operator} ({s.intent}) of {s.address}" for s in one.steps)
     lines = [f"# Evolved by {_engine_of(history, one)}: {history.folder.name}:{one.id}"]
     lines += [f"# Parents: {', '.join(one.parents)}. {how}."] if one.parents else []

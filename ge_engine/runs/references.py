@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ge_engine.config import RunConfig, load_config
@@ -11,17 +11,21 @@ from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome, Seed
 from ge_engine.ledger import History
 from ge_engine.ledger.foreign import confirmed
-from ge_engine.population import Child
+from ge_engine.notation import Notations
+from ge_engine.outcome import Scored
+from ge_engine.population import SEED_ID, Child
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a comparison: a file, or an individual with the settings of its run. Whatever runs it does
-    so in the surroundings of this session."""
+    """One side of a comparison: a file, or an individual with the settings of its run and its scores.
+    Whatever runs it does so in the surroundings of this session."""
 
     label: str
     genome: Genome
     config: RunConfig
+    scored: Scored | None = None
+    notations: Notations = field(default_factory=dict)
 
 
 def is_individual(reference: str) -> bool:
@@ -67,8 +71,12 @@ def load_side(reference: str) -> Side:
     folder, identity = split_reference(reference)
     with History(folder) as history:
         history.seed = confirmed(history.seed)
-        individual = find_individual(history, identity)
-        return Side(reference, require_genome(individual), history.config)
+        return _side(history, reference, find_individual(history, identity))
+
+
+def _side(history: History, label: str, one: Child) -> Side:
+    scored = one.outcome if isinstance(one.outcome, Scored) else None
+    return Side(label, require_genome(one), history.config, scored, history.notations)
 
 
 def sides_of(a: str, b: str | None) -> tuple[Side, Side]:
@@ -85,6 +93,8 @@ def _load_with_seed(reference: str) -> tuple[Side, Side]:
     folder, identity = split_reference(reference)
     with History(folder) as history:
         history.seed = confirmed(history.seed)
-        individual = find_individual(history, identity)
-        seed = Side(f"{folder}:seed", history.seed.genome, history.config)
-        return seed, Side(reference, require_genome(individual), history.config)
+        seed = find_individual(history, SEED_ID)
+        return (
+            _side(history, f"{folder}:{SEED_ID}", seed),
+            _side(history, reference, find_individual(history, identity)),
+        )

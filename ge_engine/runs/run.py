@@ -15,9 +15,11 @@ from ge_engine.events import Observe
 from ge_engine.genome import Block
 from ge_engine.ledger.history import History
 from ge_engine.ledger.replicates import Replicates, spreads
+from ge_engine.ledger.verdict import Verdict, verdict_of
 from ge_engine.loop import rescore as rescore_run
-from ge_engine.pareto import Direction, pareto_front
-from ge_engine.population import SEED_ID, Child, Individual, with_genome
+from ge_engine.noise import front_of
+from ge_engine.notation import front_title
+from ge_engine.population import SEED_ID, Child, Direction, Individual, with_genome
 from ge_engine.registry import load_registry
 from ge_engine.runs.audit import check
 from ge_engine.runs.export import with_header
@@ -93,7 +95,15 @@ class Run:
     @property
     def front(self) -> list[Individual]:
         """The Pareto front of everything scored."""
-        return pareto_front(with_genome(self.individuals), self.directions)
+        with History(self.folder) as history:
+            return front_of(with_genome(history.individuals()), history.directions, history.ties)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether a child is better than the baseline, the seed model, beyond noise, and in which words."""
+        with History(self.folder) as history:
+            front = front_of(with_genome(history.individuals()), history.directions, history.ties)
+            return verdict_of(history, [one.id for one in front])
 
     @property
     def directions(self) -> dict[str, Direction]:
@@ -212,10 +222,10 @@ class Run:
         return write_report(self.folder, registry, page, Path(figures) if figures else None)
 
     def __str__(self) -> str:
-        rows = [["id", *self.directions], *self._rows()]
+        rows = [["id", *self._titles()], *self._rows()]
         widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
         lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
-        return "\n".join([f"run {self.folder}, Pareto front:", *lines])
+        return "\n".join([f"run {self.folder}, {front_title(self.directions)}:", *lines])
 
     def __repr__(self) -> str:
         """The front as a table; of a folder that cannot be read, why."""
@@ -225,11 +235,17 @@ class Run:
             return f"<run {self.folder}: {error.message}>"
 
     def _repr_html_(self) -> str:
-        return markup.table(f"Pareto front of {self.folder}", ("id", *self.directions), self._rows())
+        title = f"{front_title(self.directions)} of {self.folder}"
+        return markup.table(title, ("id", *self._titles()), self._rows())
+
+    def _titles(self) -> list[str]:
+        with History(self.folder) as history:
+            return [notation.title(name) for name, notation in history.notations.items()]
 
     def _rows(self) -> list[list[str]]:
         with History(self.folder) as history:
             how = history.notations.items()
         return [
-            [one.id, *(notation.value(one.objectives[name]) for name, notation in how)] for one in self.front
+            [one.id, *(notation.spread(one.objectives[name], one.errors.get(name)) for name, notation in how)]
+            for one in self.front
         ]

@@ -85,7 +85,7 @@ def _require_same(
             "Give that seed, or choose another folder with --run.",
         )
     before, now = _compared(history.config), _compared(config)
-    changed = [key for key in now if now[key] != before[key]]
+    changed = [key for key in now if now[key] != before[key] and (key != "ties" or history.ties_matter)]
     if changed:
         key = changed[0]
         raise ConfigError(

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from ge_engine.errors import LedgerError
 from ge_engine.ledger import Ledger
+from ge_engine.noise import NO_TIES, Ties, front_of
 from ge_engine.outcome import Outcome
-from ge_engine.pareto import Direction, pareto_front
-from ge_engine.population import SEED_ID, Individual
+from ge_engine.population import SEED_ID, Direction, Individual
 
 
 class RunState:
@@ -20,7 +20,12 @@ class RunState:
     """
 
     def __init__(
-        self, ledger: Ledger, seed: Individual, directions: Mapping[str, Direction], islands: int
+        self,
+        ledger: Ledger,
+        seed: Individual,
+        directions: Mapping[str, Direction],
+        islands: int,
+        ties: Ties = NO_TIES,
     ) -> None:
         self._ledger = ledger
         self.seed = seed
@@ -31,6 +36,7 @@ class RunState:
         self.front = [self._load(identity) for identity in front]
         self.unmerged = [self._load(identity) for identity in ledger.unmerged(self.next)]
         self.directions = directions
+        self.ties = ties
 
     @property
     def population(self) -> list[Individual]:
@@ -42,6 +48,11 @@ class RunState:
         """Ids and objectives, as events tell a front."""
         return [(one.id, dict(one.objectives)) for one in self.front]
 
+    @property
+    def front_errors(self) -> dict[str, dict[str, float]]:
+        """The standard errors of the objectives, by id."""
+        return {one.id: dict(one.errors) for one in self.front}
+
     def _load(self, identity: str) -> Individual:
         one = self.seed if identity == SEED_ID else self._ledger.individual(identity)
         if not isinstance(one, Individual):
@@ -52,7 +63,7 @@ class RunState:
         """Those of `born` that have a score by now, with it; the front is brought up to date."""
         known = [replace(one, outcome=self._outcome(one)) for one in born]
         scored = [one for one in known if one.scored]
-        self.front = pareto_front([*self.front, *scored], self.directions)
+        self.front = front_of([*self.front, *scored], self.directions, self.ties)
         return scored
 
     def _outcome(self, one: Individual) -> Outcome | None:

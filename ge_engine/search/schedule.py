@@ -81,6 +81,7 @@ class Schedule(ABC):
             scored=scored,
             rejected=dict(generation.rejections()),
             front=state.front_data,
+            errors=state.front_errors,
         )
 
     def _ended(self, one: Individual) -> bool:

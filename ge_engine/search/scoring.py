@@ -222,8 +222,9 @@ class Scoring:
         if isinstance(outcome, Scored):
             details = dict(outcome.details)
             scores = details.pop("test", None)
-            outcome = Scored(outcome.objectives, details)
-            tested = self._complete(Scored(scores)) if isinstance(scores, Mapping) else None
+            outcome = replace(outcome, details=details)
+            scores = Scored(scores) if isinstance(scores, Mapping) else scores
+            tested = self._complete(scores) if isinstance(scores, Scored) else None
         self._record(job, ScoreKey("validation", number), outcome)
         if tested is not None:
             self._record(job, ScoreKey("test", number), tested)
@@ -258,7 +259,21 @@ class Scoring:
             if not math.isfinite(value):
                 return Failed("evaluate", "not finite", f"the objective {name!r} is {value}")
             figures[name] = value
-        return Scored(figures, outcome.details)
+        return _with_errors(Scored(figures, outcome.details), outcome.errors)
+
+
+def _with_errors(scored: Scored, given: Mapping[str, float]) -> Outcome:
+    """The score with the errors of its objectives, or a failure where one is no number of 0 or more."""
+    errors: dict[str, float] = {}
+    for name in scored.objectives:
+        if given.get(name) is None:
+            continue
+        error = as_number(given[name])
+        if error is None or not 0 <= error < math.inf:
+            reason = f"the error of {name!r} is {given[name]!r:.100}, not 0 or more"
+            return Failed("evaluate", "error", reason, "engine")
+        errors[name] = error
+    return replace(scored, errors=errors)
 
 
 def described(outcome: Outcome) -> Mapping[str, object]:
@@ -267,8 +282,9 @@ def described(outcome: Outcome) -> Mapping[str, object]:
         return {
             "kind": "scored",
             "objectives": dict(outcome.objectives),
+            "errors": dict(outcome.errors),
             "reason": "",
             "details": outcome.details,
         }
     kind = outcome.kind if isinstance(outcome, Failed) else outcome.stage
-    return {"kind": kind, "objectives": {}, "reason": outcome.reason, "details": {}}
+    return {"kind": kind, "objectives": {}, "errors": {}, "reason": outcome.reason, "details": {}}

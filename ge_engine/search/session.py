@@ -14,6 +14,7 @@ from ge_engine.contracts import Evaluation, Probe
 from ge_engine.events import Announcer, Observe
 from ge_engine.genome import Seed
 from ge_engine.ledger import Ledger
+from ge_engine.noise import Ties
 from ge_engine.population import SEED_ID, Direction, Individual
 from ge_engine.registry import Registry, choose
 from ge_engine.search.canary import refuse_blind
@@ -93,7 +94,7 @@ class Session:
             return None
         state = self._state(Individual(SEED_ID, 0, -1, (), (), genome, outcome))
         reason = self.reason_to_stop(state)
-        done = reason and all_scored_on_test(state, self.ledger, self.config.rescore_seeds)
+        done = reason and all_scored_on_test(state, self.ledger, self.config)
         return (state, reason) if done else None
 
     def reason_to_stop(self, state: RunState) -> str:
@@ -150,9 +151,11 @@ class Session:
             stopped_because=stopped,
             message=result.message,
             front=state.front_data,
+            errors=state.front_errors,
             rejected=result.rejections,
         )
         return result
 
     def _state(self, seed: Individual) -> RunState:
-        return RunState(self.ledger, seed, self.directions, self.config.islands)
+        ties = Ties.around(seed, self.config.ties)
+        return RunState(self.ledger, seed, self.directions, self.config.islands, ties)

@@ -21,6 +21,7 @@ from ge_engine.contracts import (
 )
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome
+from ge_engine.noise import Ties
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
 from ge_engine.population import Direction, Individual
@@ -123,7 +124,13 @@ class Variation:
             rng=rng,
             read=read,
             parents=parents,
-            run=RunFacts(pool.generation, self.seed, pool.helpful, self.directions),
+            run=RunFacts(
+                pool.generation,
+                self.seed,
+                pool.helpful,
+                self.directions,
+                Ties.around(self.seed, self.config.ties),
+            ),
             memory=Memory(pool.credit.draw, pool.credit.trials, pool.credit.prose),
             profile=self.profile(parents[0].genome),
         )

@@ -109,6 +109,7 @@ class EvaluatorContract:
         assert isinstance(outcome, Scored), outcome
         assert set(config.objectives) <= set(outcome.objectives)
         assert all(math.isfinite(value) for value in outcome.objectives.values())
+        assert all(0 <= error < math.inf for error in outcome.errors.values())
 
     def test_the_test_split_is_scored_too(self, evaluation: Evaluation, config: RunConfig) -> None:
         outcome = self.scored(evaluation, self.good(), split="test")

@@ -102,7 +102,7 @@ def line_of(name: str, data: Mapping[str, Any], notations: Notations = BEFORE) -
             done = counted(data["generations"], "generation")
             return Text(f"{how}, {data['generation']} of {done} done{made}")
         case "seed_scored":
-            return Text(f"  {'seed':8} {written(data['objectives'], notations)}").append_text(
+            return Text(f"  {'seed':8} {written(data['objectives'], notations, data['errors'])}").append_text(
                 _remark(data, notations)
             )
         case "asked":
@@ -164,7 +164,7 @@ def _outcome_line(data: Mapping[str, Any], notations: Notations) -> Text:
     head = f"  {data['individual']:8} "
     split = "" if data["split"] == "validation" else f"{data['split']} "
     if data["kind"] == "scored":
-        return Text(head + split + written(data["objectives"], notations))
+        return Text(head + split + written(data["objectives"], notations, data["errors"]))
     return Text(f"{head}{split}failed ({data['kind']}): {data['reason']}", style="red")
 
 
@@ -233,7 +233,7 @@ def _time(p: Progress) -> str:
 
 
 def _front_table(progress: Progress) -> Table:
-    table = table_of("front", right=progress.notations)
+    table = table_of("front", right=progress.titles())
     for row in progress.front_rows(8):
         table.add_row(*row)
     return table

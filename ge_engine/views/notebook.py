@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ge_engine.config import RunConfig
+from ge_engine.notation import front_title
 from ge_engine.outcome import storable
 from ge_engine.views.live import View, constants, heading_line, line_of, status_rows
 from ge_engine.views.markup import table, text
@@ -129,7 +130,7 @@ class NotebookView:
         ]
         if p.front:
             head, *rows = self._front()
-            parts.append(table(f"Pareto front of {len(p.front)}", head, rows))
+            parts.append(table(f"{front_title(p.notations)} of {len(p.front)}", head, rows))
         lines = "\n".join([*self._lasting, *self._news])
         return "".join([*parts, f'<pre style="white-space: pre-wrap">{text(lines)}</pre>'])
 
@@ -137,4 +138,4 @@ class NotebookView:
         """The front's table with its head; nothing before there is one."""
         p = self._progress
         rows = p.front_rows(FRONT)
-        return [["id", *p.notations], *rows] if rows else []
+        return [["id", *p.titles()], *rows] if rows else []

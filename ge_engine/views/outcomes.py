@@ -16,8 +16,8 @@ def counted(count: int, noun: str) -> str:
 
 def describe_outcome(outcome: Outcome | None, notations: Notations) -> Text:
     match outcome:
-        case Scored(objectives=objectives):
-            return Text(written(objectives, notations), style="green")
+        case Scored():
+            return Text(written(outcome.objectives, notations, outcome.errors), style="green")
         case Rejected(stage=stage, reason=reason):
             return Text(f"rejected at {stage}: {reason}", style="yellow")
         case Failed(stage=stage, kind=kind, reason=reason):

@@ -29,6 +29,7 @@ class Progress:
     trained: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     front: list[tuple[str, dict[str, float]]] = field(default_factory=list)
+    errors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     phase: str = "starting"
 
     def update(self, name: str, data: Mapping[str, Any]) -> None:
@@ -44,9 +45,16 @@ class Progress:
     def front_rows(self, most: int) -> list[list[str]]:
         """Id and figures of the first `most` on the front."""
         return [
-            [identity, *(one.value(objectives[name]) for name, one in self.notations.items())]
+            [identity, *self._written(objectives, self.errors.get(identity, {}))]
             for identity, objectives in self.front[:most]
         ]
+
+    def titles(self) -> list[str]:
+        """The objectives with their units."""
+        return [notation.title(name) for name, notation in self.notations.items()]
+
+    def _written(self, objectives: Mapping[str, float], errors: Mapping[str, float]) -> list[str]:
+        return [how.spread(objectives[name], errors.get(name)) for name, how in self.notations.items()]
 
     def _generation_started(self, data: Mapping[str, Any]) -> None:
         self.generation, self.size = data["generation"], data["size"]
@@ -78,7 +86,7 @@ class Progress:
             self.settled += 1
 
     def _generation_finished(self, data: Mapping[str, Any]) -> None:
-        self.front = list(data["front"])
+        self.front, self.errors = list(data["front"]), data["errors"]
 
     def _interrupted(self, data: Mapping[str, Any]) -> None:
         self.training = data["running"]
@@ -92,7 +100,7 @@ class Progress:
         self.size = self.settled = len(data["ids"])
 
     def _run_finished(self, data: Mapping[str, Any]) -> None:
-        self.front = list(data["front"])
+        self.front, self.errors = list(data["front"]), data["errors"]
         self.phase = "finished"
 
     @property

@@ -60,15 +60,17 @@ function scoresOf({ index, chosen }) {
   if (test) heads.push({ number: "test" });
   const lines = objectives.map((objective) => {
     const values = rows.scores[objective.name];
-    const cells = [objective.name, { number: written(objective, values[chosen]) }, { number: change(objective, values[chosen], values[0]).text }];
-    if (withParent) cells.push({ number: change(objective, values[chosen], values[parent]).text });
-    if (test) cells.push({ number: written(objective, test[objective.name]) });
+    const signs = [rows.toSeed, rows.toParent].map((signs) => signs[objective.name][chosen]);
+    const figure = measured(objective, values[chosen], rows.errors[objective.name][chosen]);
+    const cells = [objective.written, { number: figure }, { number: change(objective, values[chosen], values[0], signs[0]) }];
+    if (withParent) cells.push({ number: change(objective, values[chosen], values[parent], signs[1]) });
+    if (test) cells.push({ number: testFigure(rows, objective, chosen) });
     return cells;
   });
   const further = rows.further[String(chosen)];
   return make("div", { className: "scroll" }, make("table", {}, ...table(heads, lines)),
     further ? make("p", { className: "wrap" }, "With further seeds: " + further + ".") : "",
-    make("p", { className: "caption" }, "✓ better, ✗ worse; pp: percentage points"));
+    make("p", { className: "caption" }, "± standard error; ✓ better, ✗ worse, ≈ within noise; pp: percentage points"));
 }
 
 function diffChooser(page, parts) {

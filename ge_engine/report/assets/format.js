@@ -9,16 +9,32 @@ function written(objective, value) {
   return value && Math.abs(value) < 1e-3 ? value.toExponential(3) : String(Number(value.toPrecision(4)));
 }
 
-/** Change from `old` to `value`: percentage points for shares, per cent otherwise; and whether it is better. */
-function change(objective, value, old) {
-  if (value === null || old === null || value === undefined || old === undefined) return { text: "", better: 0 };
-  const gain = (value - old) * (objective.direction === "max" ? 1 : -1);
-  if (!gain) return { text: "same", better: 0 };
-  const mark = gain > 0 ? " ✓" : gain < 0 ? " ✗" : "";
-  const signed = (number, digits) => (number < 0 ? "−" : "+") + Math.abs(number).toFixed(digits);
-  if (objective.share) return { text: signed(100 * (value - old), 2) + " pp" + mark, better: Math.sign(gain) };
-  if (!old) return { text: "", better: Math.sign(gain) };
-  return { text: signed(100 * (value / old - 1), 1) + " %" + mark, better: Math.sign(gain) };
+/** A value with its standard error, where that is known. */
+function measured(objective, value, error) {
+  if (!error || value === null || value === undefined) return written(objective, value);
+  if (objective.share) return (100 * value).toFixed(2) + " ± " + (100 * error).toFixed(2) + " %";
+  return written(objective, value) + " ± " + String(Number(error.toPrecision(2)));
+}
+
+/** An individual's figure on the test split. */
+function testFigure(rows, objective, at) {
+  return measured(objective, rows.test[String(at)]?.[objective.name], rows.testErrors[String(at)]?.[objective.name]);
+}
+
+const MARKS = { 1: " ✓", 0: " ≈", "-1": " ✗" };
+
+/** Change from `old` to `value`: percentage points for shares, per cent otherwise, with the mark of `sign`: better,
+ * within noise, or worse. */
+function change(objective, value, old, sign) {
+  if (value === null || old === null || value === undefined || old === undefined) return "";
+  if (value === old) return "same";
+  const mark = MARKS[sign] ?? "";
+  const signed = (number, digits) => {
+    const text = Math.abs(number).toFixed(digits);
+    return (Number(text) ? (number < 0 ? "−" : "+") : "") + text;
+  };
+  if (objective.share) return signed(100 * (value - old), 2) + " pp" + mark;
+  return old ? signed(100 * (value / old - 1), 1) + " %" + mark : "";
 }
 
 function stepText([operator, address, intent, persona, note]) {

@@ -43,6 +43,8 @@ function startingChoice({ rows, objectives }) {
 
 function fillTop({ run, rows, objectives, figures }) {
   byId("run-name").textContent = run.name;
+  byId("verdict").textContent = run.verdict;
+  byId("pareto-title").textContent = run.front;
   const settings = Object.entries(run.settings).filter(([, value]) => value !== "").map(([name, value]) => `${name} ${value}`);
   byId("run-line").textContent = [`seed ${run.seed}`, ...settings].join(" · ");
   const children = rows.id.length - 1;
@@ -52,7 +54,7 @@ function fillTop({ run, rows, objectives, figures }) {
     const values = rows.scores[objective.name];
     const all = rows.front.map((at) => values[at]);
     const best = objective.direction === "max" ? Math.max(...all) : Math.min(...all);
-    return tile(`best ${objective.name}`, all.length ? written(objective, best) : "–", `seed ${written(objective, values[0])}`);
+    return tile(`best ${objective.written}`, all.length ? written(objective, best) : "–", `seed ${measured(objective, values[0], rows.errors[objective.name][0])}`);
   });
   byId("figures-line").append(
     ...tiles,
@@ -67,13 +69,18 @@ function fillFront() {
   const { rows, objectives } = page.index;
   const sign = objectives[0].direction === "max" ? -1 : 1;
   page.front = [...rows.front].sort((a, b) => sign * (rows.scores[objectives[0].name][a] - rows.scores[objectives[0].name][b]));
-  const heads = ["id", ...objectives.map(({ name }) => ({ number: name })), "made by"];
+  const heads = ["id", ...objectives.map((objective) => ({ number: objective.written }))];
+  const tested = rows.front.some((at) => rows.test[String(at)]);
+  if (tested) heads.push(...objectives.map((objective) => ({ number: objective.written + ", test" })));
+  heads.push("made by");
   const cellOf = (objective, at) => {
     const values = rows.scores[objective.name];
-    return { number: make("span", {}, written(objective, values[at]), make("small", {}, at ? change(objective, values[at], values[0]).text : "")) };
+    const told = at ? change(objective, values[at], values[0], rows.toSeed[objective.name][at]) : "";
+    return { number: make("span", {}, measured(objective, values[at], rows.errors[objective.name][at]), make("small", {}, told)) };
   };
   const madeBy = (at) => rows.steps[at].map(([operator, address]) => `${operator} of ${address}`).join(", ");
-  const lines = page.front.map((at) => [chooser(rows.id[at]), ...objectives.map((objective) => cellOf(objective, at)), madeBy(at)]);
+  const lines = page.front.map((at) => [chooser(rows.id[at]), ...objectives.map((objective) => cellOf(objective, at)),
+    ...(tested ? objectives.map((objective) => ({ number: testFigure(rows, objective, at) })) : []), madeBy(at)]);
   byId("front").replaceChildren(...table(heads, lines));
   markFront();
 }
@@ -114,7 +121,7 @@ function fillLegend() {
 async function drawPareto() {
   const element = byId("pareto");
   element.setAttribute("role", "img");
-  element.setAttribute("aria-label", "Pareto front. " + page.index.figures.pareto.summary + " The table beside it holds the same.");
+  element.setAttribute("aria-label", page.index.run.front + ". " + page.index.figures.pareto.summary + " The table beside it holds the same.");
   await draw(element, paretoSpec(page.index, page.plane, page.chosen), page.index);
 }
 

@@ -1,0 +1,184 @@
+"""The verdict on a run: what is better than the seed model beyond noise, by the best figures there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ge_engine.ledger.history import History
+from ge_engine.ledger.replicates import mean_scores
+from ge_engine.noise import beyond_noise, error_of_difference
+from ge_engine.notation import Notation, Notations
+from ge_engine.outcome import Scored
+from ge_engine.pareto import Direction, advantage
+from ge_engine.population import SEED_ID
+
+VALIDATION, TEST = "validation", "the test split"
+Evidence = Mapping[str, Scored]
+"""Figures of one kind by individual."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A child against the seed model ("the baseline"), both by figures of one kind, which `basis` names.
+
+    `signs`, by objective: 1 better beyond noise, -1 worse beyond noise, 0 neither.
+    """
+
+    id: str
+    child: Scored
+    baseline: Scored
+    basis: str
+    signs: Mapping[str, int]
+
+    @property
+    def better(self) -> bool:
+        """Better in some objective and worse in none, beyond noise."""
+        return max(self.signs.values()) > 0 and min(self.signs.values()) >= 0
+
+    def in_words(self, notations: Notations) -> str:
+        """ "as good in accuracy within noise, with 63 % fewer parameters"."""
+        noisy, exact = [], []
+        for name, notation in notations.items():
+            old, new = self.baseline.objectives[name], self.child.objectives[name]
+            error = error_of_difference(self.child, self.baseline, name)
+            if error and self.signs[name]:
+                points = " points" if notation.is_share else ""
+                noisy.append(f"{name} {notation.gain(new - old, error)}{points}")
+            elif error:
+                noisy.append(f"as good in {name} within noise")
+            elif self.signs[name]:
+                exact.append(_change(name, notation, old, new))
+        exact = exact or ([] if noisy else ["the same figures"])
+        return ", with ".join(filter(None, (", ".join(noisy), " and ".join(exact))))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a run came to: `better` are the children that are better than the baseline beyond noise, by
+    validation and by the best figures that there are, the best first; `front` is everybody on the front.
+    `sentence` says it in plain words."""
+
+    better: tuple[Judged, ...]
+    front: Mapping[str, Judged]
+    sentence: str
+
+
+def verdict_of(history: History, front: Sequence[str]) -> Verdict:
+    """The verdict on a run whose front has these ids. Figures of trainings with further random seeds count
+    most, then those of the test split, then validation's. Raises LedgerError where it is damaged."""
+    known, directions = _evidence(history), history.directions
+    judged = _judged(front, known, directions)
+    promising = _judged(front, {VALIDATION: known[VALIDATION]}, directions)
+    confirmed = [one for one in judged.values() if one.better and promising[one.id].better]
+    better = _best_first(confirmed, directions)
+    first = next(iter(directions))
+    costly = [
+        one
+        for one in judged.values()
+        if min(one.signs[first], promising[one.id].signs[first]) > 0 > min(one.signs.values())
+    ]
+    sentence = _sentence(better, _best_first(costly, directions), history, known)
+    return Verdict(tuple(better), judged, sentence)
+
+
+def promising_of(history: History, front: Sequence[str]) -> list[str]:
+    """Those of the front that are better than the baseline beyond noise by validation, the best first."""
+    judged = _judged(front, {VALIDATION: _validation(history)}, history.directions)
+    better = [one for one in judged.values() if one.better]
+    return [one.id for one in _best_first(better, history.directions)]
+
+
+def _validation(history: History) -> Evidence:
+    return {identity: score for identity, _, score in history.scored()}
+
+
+def _evidence(history: History) -> Mapping[str, Evidence]:
+    """By the words for it, the best kind of figures first. Where no test figure differs from validation's,
+    nothing was tested."""
+    validation = _validation(history)
+    tests = {name: one for name, one in history.test_outcomes().items() if isinstance(one, Scored)}
+    found: dict[str, Evidence] = {VALIDATION: validation}
+    both = [(one, validation[name]) for name, one in tests.items() if name in validation]
+    if any(tested.objectives != one.objectives for tested, one in both):
+        found = {TEST: tests} | found
+        again = mean_scores(history, "test")
+        if again:
+            seeds = min(count for count, _ in again.values())
+            basis = f"{TEST}, trained again with {seeds} further seed{'s' if seeds > 1 else ''}"
+            found = {basis: {name: mean for name, (_, mean) in again.items()}} | found
+    return found
+
+
+def _judged(
+    front: Iterable[str], known: Mapping[str, Evidence], directions: Mapping[str, Direction]
+) -> dict[str, Judged]:
+    """The children of the front, each by the best kind of figures that it and the seed model have."""
+    found = {}
+    for name in front:
+        for basis, figures in known.items():
+            if name != SEED_ID and name in figures and SEED_ID in figures:
+                child, baseline = figures[name], figures[SEED_ID]
+                signs = beyond_noise(child, baseline, directions)
+                found[name] = Judged(name, child, baseline, basis, signs)
+                break
+    return found
+
+
+def _best_first(judged: Sequence[Judged], directions: Mapping[str, Direction]) -> list[Judged]:
+    """By the clear gain in the first objective, then in the next ones, as shares of the baseline's figure."""
+
+    def gains(one: Judged) -> tuple[float, ...]:
+        return tuple(
+            advantage(one.child.objectives[name], one.baseline.objectives[name], direction)
+            / (abs(one.baseline.objectives[name]) or 1.0)
+            if one.signs[name] > 0
+            else 0.0
+            for name, direction in directions.items()
+        )
+
+    return sorted(judged, key=gains, reverse=True)
+
+
+def _sentence(
+    better: Sequence[Judged], costly: Sequence[Judged], history: History, known: Mapping[str, Evidence]
+) -> str:
+    """`costly` are better in the first objective and worse in another."""
+    if SEED_ID not in known[VALIDATION]:
+        return "The seed model has no score yet."
+    basis, figures = next(
+        (pair for pair in known.items() if SEED_ID in pair[1] and len(pair[1]) > 1),
+        (VALIDATION, known[VALIDATION]),
+    )
+    if len(figures) == 1:
+        rejected = ", ".join(f"{count} rejected at {stage}" for stage, count in history.rejections().items())
+        return f"No child was scored{rejected and f': {rejected}'}."
+    seed, notations = figures[SEED_ID], history.notations
+    noise = " beyond noise" if seed.errors else ""
+    if not better:
+        told = f"No child beats the baseline{noise}{_grain(basis, seed, notations)}."
+        trade = f" A trade-off: {costly[0].id}, {costly[0].in_words(notations)}." if costly else ""
+        return told + trade
+    count = "1 child is" if len(better) == 1 else f"{len(better)} children are"
+    told = f"{count} better than the baseline{noise}; best: {better[0].id}, {better[0].in_words(notations)}"
+    unknown = "" if seed.errors else "; the errors of these figures are not known"
+    return f"{told} (by {better[0].basis}{unknown})."
+
+
+def _grain(basis: str, seed: Scored, notations: Notations) -> str:
+    """How much one image is of a share, where the number of images is known."""
+    images = seed.details.get("images")
+    shares = [one for name, one in notations.items() if one.is_share and name in seed.errors]
+    if not isinstance(images, int) or images < 1 or not shares:
+        return ""
+    return f": {basis.partition(',')[0]} has {images:,} images, one is {shares[0].value(1 / images)}"
+
+
+def _change(name: str, notation: Notation, old: float, new: float) -> str:
+    """ "63 % fewer parameters"."""
+    if not old or notation.is_share:
+        return f"{name} {notation.measured(new)}"
+    share = 100 * abs(new / old - 1)
+    counts = not notation.unit and float(old).is_integer() and float(new).is_integer()
+    how = "more" if new > old else "fewer" if counts else "less"
+    return f"{share:.{0 if share >= 1 else 1}f} % {how} {name.replace('_', ' ')}"
