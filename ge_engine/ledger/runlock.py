@@ -11,11 +11,15 @@ from ge_engine.errors import LedgerError
 _held: set[str] = set()
 
 
+class RunBusy(LedgerError):
+    """Somebody works on the run."""
+
+
 class RunLock:
     """Holds RUN/lock until `release`. A POSIX record lock: children made by fork do not inherit it.
 
     Raises:
-        LedgerError: another process, or another part of this one, works on the run.
+        RunBusy: another process, or another part of this one, works on the run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,8 +43,8 @@ class RunLock:
             os.close(self._file)
 
 
-def _busy(folder: Path, owner: str) -> LedgerError:
-    return LedgerError(
+def _busy(folder: Path, owner: str) -> RunBusy:
+    return RunBusy(
         f"The run {folder} is being worked on by {owner}.",
         "Wait until it has ended, stop it, or choose another folder with --run.",
     )
