@@ -8,6 +8,9 @@ seed_scored          objectives (name -> value), chance (name -> what guesses re
 generation_started   generation, size (slots), parents (ids of the mating pool)
 asked                generation, count (prompts sent as one batch), answered (taken from the ledger), keys
 reply                key, individual, finish, prompt_tokens, completion_tokens, seconds, model
+left                 reason: somebody else works on the run, with whom children that were made by hand are
+left;
+                     told to the caller's `observe` alone
 rejected             individual, stage, reason, parents, operators, personas, intents, address
 admitted             individual, parents, operators, personas, intents, address
 submitted            individual, split: handed to the evaluator to be trained and scored
@@ -38,6 +41,7 @@ EVENTS = (
     "generation_started",
     "asked",
     "reply",
+    "left",
     "rejected",
     "admitted",
     "submitted",

@@ -46,7 +46,8 @@ def blame(
 
 def _heading(one: Child, parent: Child, notations: Notations) -> str:
     how = "; ".join(
-        f"{s.operator} of {s.address} ({s.intent}, {'no persona' if s.persona == 'none' else s.persona})"
+        f"{s.operator} of {s.address} ({s.intent}"
+        f"{f', {s.persona}' if s.persona not in ('', 'none') else ', no persona'})"
         for s in one.steps
     )
     return f"{one.id} from {parent.id}: {how}. {_effect(one, parent, notations)}"

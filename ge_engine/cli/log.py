@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -16,12 +16,11 @@ from rich.text import Text
 from ge_engine.api import Run
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger import History
-from ge_engine.ledger.parts import changed, first_of, part_of, parts_of
-from ge_engine.ledger.replicates import as_data, spreads
+from ge_engine.ledger.parts import changed, first_of, parts_of
 from ge_engine.ledger.statistics import repairs, statistics
-from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.pareto import pareto_front
 from ge_engine.population import SEED_ID, Child, Individual, with_genome
+from ge_engine.runs.records import records
 from ge_engine.views.console import out, print_table, table_of
 from ge_engine.views.outcomes import describe
 
@@ -63,12 +62,7 @@ def log(
         best = pareto_front(with_genome(children), history.directions)
         shown: Sequence[Child] = best if front else children
         if as_json:
-            again = spreads(history)
-            for one in shown:
-                record = as_record(one, best)
-                part = part_of(history, one.id)
-                record |= {"made_with": dict(part.making.versions)} if part else {}
-                record |= {"rescored": as_data(again[one.id])} if one.id in again else {}
+            for record in records(history, shown, best):
                 typer.echo(json.dumps(record, allow_nan=False))
             return
         _print_table(shown, best, history)
@@ -77,30 +71,6 @@ def log(
         out.print()
         print_rescored(history)
         _print_summary(history)
-
-
-def as_record(one: Child, front: list[Individual]) -> dict[str, Any]:
-    """An individual as plain data for --json."""
-    outcome = one.outcome
-    record: dict[str, Any] = {
-        "id": one.id,
-        "generation": one.generation,
-        "island": one.island,
-        "parents": list(one.parents),
-        "steps": [
-            {"operator": s.operator, "intent": s.intent, "persona": s.persona, "address": s.address}
-            for s in one.steps
-        ],
-        "digest": one.genome.digest if one.genome else None,
-        "outcome": type(outcome).__name__.lower() if outcome else None,
-        "front": any(one.id == other.id for other in front),
-    }
-    match outcome:
-        case Scored(objectives=objectives):
-            record["objectives"] = dict(objectives)
-        case Rejected(stage=stage, reason=reason) | Failed(stage=stage, reason=reason):
-            record |= {"stage": stage, "reason": reason}
-    return record
 
 
 def _check(run: Path) -> None:

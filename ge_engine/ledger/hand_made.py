@@ -1,5 +1,4 @@
-"""Children that somebody has made by hand: they wait in the ledger for slots, also while another process
-writes it.
+"""Children that somebody has made by hand, and that wait in the ledger for slots of a generation.
 
 They are left by whoever has them and given slots by the one writer of the run, when it begins a generation.
 """

@@ -20,13 +20,19 @@ class RunLock:
 
     Raises:
         RunBusy: another process, or another part of this one, works on the run.
+        LedgerError: the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = str(folder.resolve() / "lock")
         if self._path in _held:
             raise _busy(folder, "this process")
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise LedgerError(
+                f"The run {folder} cannot be written: {error.strerror}.", "Check the folder's permissions."
+            ) from error
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -41,6 +47,15 @@ class RunLock:
         if self._path in _held:
             _held.discard(self._path)
             os.close(self._file)
+
+
+def worker_on(folder: Path) -> str:
+    """In a sentence, who works on the run; "" where nobody does. Raises LedgerError as `RunLock`."""
+    try:
+        RunLock(folder).release()
+    except RunBusy as busy:
+        return busy.message
+    return ""
 
 
 def _busy(folder: Path, owner: str) -> RunBusy:

@@ -16,9 +16,11 @@ from ge_engine.genome import Block
 from ge_engine.ledger.history import History
 from ge_engine.ledger.replicates import Replicates, spreads
 from ge_engine.loop import rescore as rescore_run
+from ge_engine.notation import Notation
 from ge_engine.pareto import Direction, pareto_front
 from ge_engine.population import SEED_ID, Child, Individual, with_genome
 from ge_engine.registry import load_registry
+from ge_engine.runs.adding import add
 from ge_engine.runs.audit import check
 from ge_engine.runs.export import with_header
 from ge_engine.runs.lineage import Origin, origins
@@ -102,6 +104,12 @@ class Run:
             return history.directions
 
     @property
+    def notations(self) -> dict[str, Notation]:
+        """How figures of each objective are written."""
+        with History(self.folder) as history:
+            return history.notations
+
+    @property
     def config(self) -> RunConfig:
         """The settings of the latest session."""
         with History(self.folder) as history:
@@ -157,6 +165,37 @@ class Run:
         registry = load_registry(plugins, no_plugins)
         rescore_run(self.folder, seeds, registry, told, own, allow_changes=allow_changes)
         return self.rescored
+
+    def add(
+        self,
+        *files: str | Path,
+        note: str = "",
+        observe: Observe | None = None,
+        wait: bool = True,
+        evaluator: str = OwnSettings().evaluator,
+        evaluator_argument: str = "",
+        sandbox: str = "auto",
+        workers: int | None = None,
+        plugins: Iterable[str] = (),
+        no_plugins: Iterable[str] = (),
+        allow_changes: bool = False,
+    ) -> list[Child | None]:
+        """Add changed copies of the seed's file as children of the run, as `ge add` does, all of `files` or
+        none. They pass the run's checks, are trained with its settings and enter its population.
+
+        Where somebody works on the run, it takes them in when it begins its next generation; that is waited
+        for if `wait`. Where nobody does, they are trained here. Returns the children with what became of
+        them, in the order of the files; None for one that has no slot yet.
+
+        Raises:
+            SeedError: a file that cannot be read or is the same as the seed, or a change that no block holds.
+            ConfigError: a file that the run has already; else as `rescore`.
+            KeyboardInterrupt: interrupted; what was added stays in the run, and goes on with it.
+        """
+        own = OwnSettings(evaluator, evaluator_argument, sandbox, workers)
+        told, registry = observe or (lambda *_: None), load_registry(plugins, no_plugins)
+        paths = [Path(file) for file in files]
+        return add(self.folder, paths, note, wait, registry, told, own, allow_changes=allow_changes)
 
     def check(self) -> list[str]:
         """What is wrong in the run's ledger, one sentence per fault; empty when all is well."""
@@ -228,8 +267,7 @@ class Run:
         return markup.table(f"Pareto front of {self.folder}", ("id", *self.directions), self._rows())
 
     def _rows(self) -> list[list[str]]:
-        with History(self.folder) as history:
-            how = history.notations.items()
+        how = self.notations.items()
         return [
             [one.id, *(notation.value(one.objectives[name]) for name, notation in how)] for one in self.front
         ]

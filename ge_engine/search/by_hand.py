@@ -1,5 +1,4 @@
-"""The life of a child that somebody has made by hand: no operator, no prompt; the same checks, training and
-place."""
+"""The life of a child that somebody has made by hand: checked, trained and placed as all others are."""
 
 from __future__ import annotations
 

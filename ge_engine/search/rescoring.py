@@ -1,5 +1,4 @@
-"""What a session that rescores a run or adds to it decides for itself: a run's folder may be somebody
-else's."""
+"""What a session of further trainings decides for itself: a run's folder may be somebody else's."""
 
 from __future__ import annotations
 
