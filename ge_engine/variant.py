@@ -113,12 +113,18 @@ class _Cut:
         if any(self._key(statement) == key for key, _ in expected):
             raise self._missing(expected[0][1])
         if not name or name in self.seed.genome.bound:
-            raise self._refused(
-                statement, f"`{_shown(statement)}` stands outside of the blocks and is not in the seed"
-            )
+            raise self._refused(statement, self._outside(statement))
         if isinstance(statement, DEFINITIONS) and name not in self.variant.cut.index:
             raise self._refused(statement, f"{name}: {self.variant.cut.reasons[name]}")
         self.waiting[name] = self._code(name, statement)
+
+    def _outside(self, statement: ast.stmt) -> str:
+        """Why a statement that is no block may not differ from the seed's."""
+        named = (one.name for one in ast.walk(statement) if isinstance(one, DEFINITIONS))
+        barred = ((name, reason) for name in named if (reason := self.seed.genome.reason(name)))
+        for name, reason in barred:
+            return f"{name} may not be rewritten: {reason}"
+        return f"`{_shown(statement)}` stands outside of the blocks and is not in the seed"
 
     def _code(self, name: str, statement: ast.stmt) -> str:
         """A new definition with the comments above it."""

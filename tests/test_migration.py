@@ -22,7 +22,7 @@ LEDGERS = Path(__file__).resolve().parent / "ledgers"
 STAGE = ScoreKey(epochs=1)
 
 
-@pytest.fixture(params=["version_0_1_0", "schema_3"])
+@pytest.fixture(params=["version_0_1_0", "schema_3", "schema_4"])
 def old(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return Path(shutil.copytree(LEDGERS / request.param, tmp_path / request.param))
 
