@@ -75,6 +75,16 @@ def test_modules_that_import_each_other() -> None:
         pytest.fail(" -> ".join(error.args[1]))
 
 
+SHOWN = {"api", "runs", "views", "errors", "config", "cli"}
+VALUES = {"changes", "contracts", "notation", "outcome", "population", "profile"}
+"""Rooms of plain data, which the command line formats."""
+
+
+@pytest.mark.parametrize("path", sorted((ENGINE / "cli").glob("*.py")), ids=lambda path: path.name)
+def test_a_command_that_reads_past_the_api(path: Path) -> None:
+    assert {room_of(name) for name in imported(path)} <= SHOWN | VALUES
+
+
 def names_taken(source: str) -> set[str]:
     """Dotted names of the engine that a file imports; of a module that it imports whole, those it uses."""
     tree = ast.parse(source)

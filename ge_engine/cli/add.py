@@ -10,14 +10,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from ge_engine.api import Run, open_run
+from ge_engine.api import Run, open_run, shown
 from ge_engine.cli import options as o
 from ge_engine.notation import Notations
 from ge_engine.population import SEED_ID, Child, Individual
-from ge_engine.registry import load_registry, trains
-from ge_engine.runs.records import as_record
 from ge_engine.views.console import err, print_table, program, table_of
-from ge_engine.views.live import open_view
 from ge_engine.views.outcomes import describe
 
 
@@ -50,13 +47,12 @@ def add(
       ge add runs/demo mine.py --note "wider, with a residual"
     """
     opened = open_run(run)
-    registry = load_registry(plugin or (), no_plugin or ())
     try:
-        with open_view(run, opened.config, trains(registry, opened.config)) as view:
+        with shown(opened, plugin or (), no_plugin or ()) as observe:
             children = opened.add(
                 *files,
                 note=note,
-                observe=view.observe,
+                observe=observe,
                 wait=wait,
                 sandbox=sandbox or "auto",
                 workers=workers,
@@ -69,10 +65,11 @@ def add(
         err.print(f"Interrupted. What was added goes on with the run; `{program()} log {run}` tells of it.")
         raise typer.Exit(130) from None
     if as_json:
+        baseline = dict(opened.seed.objectives)
         for file, child in zip(files, children, strict=True):
-            record = as_record(child, opened.front) if child else {"id": None}
-            record |= {"file": str(file), "baseline": dict(opened.seed.objectives)}
-            typer.echo(json.dumps(record, allow_nan=False))
+            record = next(iter(opened.records([child] if child else [])), {"id": None})
+            told = {**record, "file": str(file), "baseline": baseline}
+            typer.echo(json.dumps(told, allow_nan=False))
     else:
         _print(opened, files, children)
     if wait and not all(child is not None and child.scored for child in children):
