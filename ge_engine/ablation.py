@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count as integers
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,17 @@ def ablate(
             loop.run(seed, settings, registry, run, tell, allow_changes=allow_changes)
             points.setdefault(name, []).append(_points(run))
     return compare(points)
+
+
+def too_few(arms: Sequence[Arm]) -> tuple[float, int] | None:
+    """Where the repeats are too few to show a difference: the least p-value that the test can give, and how
+    many repeats would do."""
+    tests, first = len(arms) - 1, len(arms[0].traces)
+    ends = (min(1.0, tests * smallest_p_value(first, len(arm.traces))) for arm in arms[1:])
+    least = max(ends, default=0.0)
+    if least < SIGNIFICANT:
+        return None
+    return least, next(n for n in integers(2) if tests * smallest_p_value(n, n) < SIGNIFICANT)
 
 
 def compare(points: Mapping[str, Sequence[Sequence[Point]]]) -> list[Arm]:

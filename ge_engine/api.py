@@ -12,39 +12,61 @@ itself in a notebook: changes as coloured lines, a run as its Pareto front.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
+from ge_engine.ablation import ARMS, Arm, too_few
+from ge_engine.ablation import ablate as run_arms
 from ge_engine.changes import diff_genomes
 from ge_engine.config import IslandSettings, RecipeSettings, RunConfig, Settings, load_config
 from ge_engine.contracts import Probe
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.evaluation.probe_once import probe_genome
 from ge_engine.events import Observe
-from ge_engine.genome import Genome, Seed, select_addresses
+from ge_engine.genome import Block, Genome, Seed, select_addresses
+from ge_engine.installation import findings
 from ge_engine.ledger.history import History
+from ge_engine.ledger.records import Call
+from ge_engine.ledger.replicates import Replicates, Spread
 from ge_engine.loop import run as run_engine
 from ge_engine.population import Child, Individual
-from ge_engine.registry import load_registry, trains
+from ge_engine.registry import REGISTERING, Origin, in_use, load_registry, trains
 from ge_engine.runs import Blocks, Changes, Run
+from ge_engine.runs.references import Side as Reference
 from ge_engine.runs.references import load_side, require_genome, sides_of
+from ge_engine.scaffold import write_plugin
 from ge_engine.views.display import open_display
 
 __all__ = [
+    "ARMS",
+    "Arm",
+    "Block",
     "Blocks",
+    "Call",
     "Changes",
     "IslandSettings",
+    "Plugins",
     "RecipeSettings",
+    "Replicates",
     "Run",
     "Settings",
+    "Spread",
+    "ablate",
     "blocks",
+    "class_parameters",
     "diff",
     "evolve",
+    "findings",
     "new_folder",
+    "new_plugin",
     "open_run",
+    "plugins",
     "probe",
+    "shown",
+    "too_few",
 ]
 Side = str | Path | Seed | Genome | Individual
 
@@ -150,6 +172,90 @@ def open_run(folder: str | Path) -> Run:
     """An existing run. Raises LedgerError when there is none."""
     with History(Path(folder)):
         return Run(Path(folder))
+
+
+def class_parameters(
+    side: Reference, *, plugins: Iterable[str] = (), no_plugins: Iterable[str] = ()
+) -> Mapping[str, int]:
+    """How many parameters the modules of each class hold, counted in an isolated process. The settings of an
+    individual's run say what is built; nothing that its folder names is started.
+
+    Raises:
+        SeedError: the model does not build or run, or something else than the recipe scores its run.
+    """
+    registry = load_registry(plugins, no_plugins)
+    if not trains(registry, side.config):
+        by = side.config.evaluator_argument or side.config.evaluator
+        raise SeedError(f"its run is scored by {by!r}, which is not started for this")
+    config = replace(side.config, sandbox="auto", start_method="auto", processes_per_candidate=1)
+    found = probe_genome(side.genome, config, registry)
+    if isinstance(found, SeedError):
+        raise found
+    return found.class_parameters
+
+
+def ablate(
+    seed: str | Path,
+    folder: str | Path,
+    arms: Sequence[str] = ("full", "no-eot", "uniform"),
+    repeats: int = 3,
+    *,
+    preset: str = "demo",
+    config: str | Path | None = None,
+    plugins: Iterable[str] = (),
+    no_plugins: Iterable[str] = (),
+    observe: Callable[[str, int, str, Mapping[str, Any]], None] = lambda *_: None,
+    allow_changes: bool = False,
+    **settings: Unpack[Settings],
+) -> list[Arm]:
+    """Run arms of the method under equal budgets, as `ge ablate` does: each `repeats` times, in folders in
+    `folder`. `observe` gets the arm, the repeat and the run's event.
+
+    Raises:
+        ConfigError, SeedError, PluginError, LedgerError, ModelError: a mistake that the message explains.
+    """
+    made = load_config(preset, Path(config) if config else None, settings)
+    registry = load_registry(plugins, no_plugins)
+    parsed = Seed.load(seed)
+    return run_arms(parsed, made, registry, Path(folder), arms, repeats, observe, allow_changes=allow_changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """The plugins at hand. `owners` are their names by (hook, name of what they bring), in the order of the
+    hooks; `used` is what a run would use of these."""
+
+    origins: Sequence[Origin]
+    owners: Mapping[tuple[str, str], str]
+    used: frozenset[tuple[str, str]]
+
+
+def plugins(
+    plugins: Iterable[str] = (),
+    no_plugins: Iterable[str] = (),
+    *,
+    preset: str = "demo",
+    config: str | Path | None = None,
+) -> Plugins:
+    """What is installed, and what a run of these settings would use. Raises PluginError, ConfigError."""
+    registry = load_registry(plugins, no_plugins)
+    made = load_config(preset, Path(config) if config else None, {})
+    ordered = sorted(registry.owners, key=lambda pair: (REGISTERING.index(pair[0]), pair[1]))
+    owners = {pair: registry.owners[pair] for pair in ordered}
+    return Plugins(registry.origins, owners, in_use(registry, made))
+
+
+def new_plugin(name: str, output: str | Path = ".") -> Path:
+    """Write a new plugin's package into `output`, as `ge plugin new` does; its folder. Raises ConfigError."""
+    return write_plugin(name, Path(output), load_registry())
+
+
+@contextmanager
+def shown(run: Run, plugins: Iterable[str] = (), no_plugins: Iterable[str] = ()) -> Iterator[Observe]:
+    """What shows events of a run within the block, as `evolve` does where nobody observes it."""
+    by_training = trains(load_registry(plugins, no_plugins), run.config)
+    with _observed(run.folder, run.config, by_training, None) as told:
+        yield told
 
 
 @contextmanager

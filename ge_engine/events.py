@@ -9,6 +9,9 @@ generation_started   generation, size (slots), parents (ids of the mating pool)
 asked                generation, count (prompts sent as one batch), answered (taken from the ledger), keys
 remark               model, message: what a language model tells, such as that its server is tried again
 reply                key, individual, finish, prompt_tokens, completion_tokens, seconds, model
+left                 reason: somebody else works on the run, with whom children that were made by hand are
+left;
+                     told to the caller's `observe` alone
 rejected             individual, stage, reason, parents, operators, personas, intents, address
 admitted             individual, parents, operators, personas, intents, address
 submitted            individual, split: handed to the evaluator to be trained and scored
@@ -41,6 +44,7 @@ EVENTS = (
     "asked",
     "remark",
     "reply",
+    "left",
     "rejected",
     "admitted",
     "submitted",

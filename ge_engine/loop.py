@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ge_engine.blaming import blamed_moves
@@ -12,20 +14,21 @@ from ge_engine.events import Observe
 from ge_engine.genome import Seed
 from ge_engine.ledger import History
 from ge_engine.ledger.foreign import confirmed
+from ge_engine.ledger.hand_made import HandMade
 from ge_engine.registry import Registry
 from ge_engine.search.addresses import Addresses
 from ge_engine.search.finalists import Result, finalists, score_finalists
-from ge_engine.search.models import opened_models
-from ge_engine.search.rescoring import OwnSettings, settings_to_rescore
+from ge_engine.search.models import NO_MODELS, opened_models
+from ge_engine.search.rescoring import OwnSettings, settings_with_own
 from ge_engine.search.run_state import RunState
-from ge_engine.search.schedule import SCHEDULES
+from ge_engine.search.schedule import SCHEDULES, Schedule
 from ge_engine.search.scoring import Scoring
 from ge_engine.search.selection import Selection
 from ge_engine.search.services import RunServices, checks_of, variations_of
 from ge_engine.search.session import Session, opened_session
 from ge_engine.search.survey import Surveys
 
-__all__ = ["Result", "rescore", "run"]
+__all__ = ["Result", "add", "rescore", "run"]
 
 
 def run(
@@ -87,7 +90,8 @@ def rescore(
         seed, stored, ended = confirmed(history.seed), history.config, history.stopped_because
     if not ended:
         raise ConfigError(f"The run {folder} has not ended.", "Go on with it by `ge evolve`.")
-    config = settings_to_rescore(folder, stored, own or OwnSettings(), seeds, registry)
+    settings = settings_with_own(folder, stored, own or OwnSettings(), registry)
+    config = replace(settings, rescore_seeds=seeds)
     with opened_session(seed, config, registry, folder, observe, allow_changes) as session:
         with session.opened_scoring() as (evaluation, scoring):
             state, _ = session.begin(evaluation, scoring)
@@ -99,39 +103,82 @@ def rescore(
     return result
 
 
+def add(
+    folder: Path,
+    made: Sequence[HandMade],
+    registry: Registry,
+    observe: Observe,
+    own: OwnSettings,
+    *,
+    allow_changes: bool = False,
+) -> list[int]:
+    """Check and train children that were made by hand, and all that wait, in a run on which nobody works; the
+    numbers under which the ledger has those of `made`. Of a run whose finalists were scored, new ones are,
+    too.
+
+    Raises:
+        RunBusy: somebody works on the run.
+        ConfigError: another evaluator than `own` scores it; or other versions than made it, without
+            `allow_changes`.
+        LedgerError, SeedError, PluginError: as `run`.
+        KeyboardInterrupt: a signal asked for an end; what was added is in the ledger.
+    """
+    with History(folder) as history:
+        seed, stored, tested = confirmed(history.seed), history.config, bool(history.test_outcomes())
+    config = settings_with_own(folder, stored, own, registry)
+    with opened_session(seed, config, registry, folder, observe, allow_changes) as session:
+        numbers = session.ledger.leave(made)
+        with session.opened_scoring() as (evaluation, scoring):
+            session.tell_start()
+            state, probe = session.begin(evaluation, scoring)
+            with session.halted_when_interrupted(scoring):
+                _schedule(session, state, _services(session, state, probe, evaluation, scoring)).add()
+                if tested:
+                    _score_finalists(session, state, scoring)
+    if session.termination.interrupted:
+        raise KeyboardInterrupt
+    return numbers
+
+
 def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluation, scoring: Scoring) -> str:
     """Breed generations until something says stop; the reason, told when work in flight has ended."""
-    config, registry, ledger, directions = (
-        session.config,
-        session.registry,
-        session.ledger,
-        session.directions,
-    )
-    addresses = Addresses(ledger.seed.genome, config, probe).of
-    variations = variations_of(config, registry, ledger, state.seed, directions, addresses)
-    checks = checks_of(config, registry, ledger, probe)
-    measure = evaluation.sizes if evaluation.measures_sizes else None
-    surveys = Surveys(measure, blamed_moves(registry, config.moves))
+    services = _services(session, state, probe, evaluation, scoring)
     if reason := session.reason_to_stop(state):
+        if not session.termination.interrupted:
+            _schedule(session, state, services).add()
         return reason
-    with opened_models(config, registry, session.hear) as models:
-        services = RunServices(
-            ledger,
-            variations,
-            checks,
-            scoring,
-            models,
-            surveys,
-            session.event_loop,
-            session.announce,
-            session.termination,
-        )
-        selection = Selection(config, registry, directions, state.ties)
-        reason = SCHEDULES[config.schedule](config, state, selection, services).run()
+    with opened_models(session.config, session.registry, session.hear) as models:
+        reason = _schedule(session, state, replace(services, models=models)).run()
         session.announce("stopping", reason=reason)
         scoring.close()
         scoring.drain()
     return reason
+
+
+def _services(
+    session: Session, state: RunState, probe: Probe, evaluation: Evaluation, scoring: Scoring
+) -> RunServices:
+    """What generations work with, without language models."""
+    config, registry, ledger = session.config, session.registry, session.ledger
+    addresses = Addresses(ledger.seed.genome, config, probe).of
+    return RunServices(
+        ledger,
+        variations_of(config, registry, ledger, state.seed, session.directions, addresses),
+        checks_of(config, registry, ledger, probe),
+        scoring,
+        NO_MODELS,
+        Surveys(
+            evaluation.sizes if evaluation.measures_sizes else None, blamed_moves(registry, config.moves)
+        ),
+        session.event_loop,
+        session.announce,
+        session.termination,
+    )
+
+
+def _schedule(session: Session, state: RunState, services: RunServices) -> Schedule:
+    selection = Selection(session.config, session.registry, session.directions, state.ties)
+    return SCHEDULES[session.config.schedule](session.config, state, selection, services)
 
 
 def _score_finalists(session: Session, state: RunState, scoring: Scoring) -> None:

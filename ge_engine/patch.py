@@ -90,14 +90,14 @@ def apply(genome: Genome, patch: Patch) -> Genome | Rejected:
     made = rewritten(genome, segment, span, normalised(patch.code).strip("\n"))
     if isinstance(made, Rejected):
         return made
-    helpers = _new_helpers(genome, patch.helpers)
+    helpers = new_helpers(genome, patch.helpers)
     if isinstance(helpers, Rejected):
         return helpers
-    imports = _new_imports(genome, patch.imports)
+    imports = new_imports(genome, patch.imports)
     if isinstance(imports, Rejected):
         return imports
     child = genome if made is segment else genome.replace(segment.name, made)
-    return _checked(child.insert(segment.name, helpers, imports).tidied())
+    return checked(child.insert(segment.name, helpers, imports).tidied())
 
 
 def transplant(donor: Genome, address: str) -> Patch:
@@ -219,7 +219,7 @@ def _restored(
     return node
 
 
-def _new_helpers(genome: Genome, codes: Sequence[str]) -> list[Segment] | Rejected:
+def new_helpers(genome: Genome, codes: Sequence[str]) -> list[Segment] | Rejected:
     """Segments for the helpers that the genome does not have yet."""
     made: dict[str, Segment] = {}
     for code in codes:
@@ -238,7 +238,7 @@ def _new_helpers(genome: Genome, codes: Sequence[str]) -> list[Segment] | Reject
     return list(made.values())
 
 
-def _new_imports(genome: Genome, lines: Sequence[str]) -> list[str] | Rejected:
+def new_imports(genome: Genome, lines: Sequence[str]) -> list[str] | Rejected:
     """The import statements that bind something which the genome does not bind yet."""
     new = []
     for line in lines:
@@ -255,7 +255,7 @@ def _new_imports(genome: Genome, lines: Sequence[str]) -> list[str] | Rejected:
     return new
 
 
-def _checked(genome: Genome) -> Genome | Rejected:
+def checked(genome: Genome) -> Genome | Rejected:
     try:
         genome.source  # noqa: B018
     except UnicodeEncodeError as error:

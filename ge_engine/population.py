@@ -11,6 +11,7 @@ from ge_engine.outcome import Outcome, Rejected, Scored
 from ge_engine.pareto import Direction, dominates, pareto_front
 
 __all__ = [
+    "HAND",
     "SEED_ID",
     "Child",
     "ChildWithoutGenome",
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 SEED_ID = "seed"
+HAND = "hand"
+"""The operator of children that somebody has made by hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ ENGINE = ROOT / "ge_engine"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "outcome", "places", "cache", "atomic_file", "notation"),
     ("config",),
-    ("source", "genome", "entry", "patch", "changes"),
+    ("source", "genome", "entry", "patch", "variant", "changes"),
     ("replies", "structure", "pareto", "noise", "population", "conditions", "profile"),
     ("contracts", "hookspecs", "registry", "blaming", "events", "tracking"),
     ("ledger", "grammar", "llm"),
@@ -73,6 +73,16 @@ def test_modules_that_import_each_other() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+SHOWN = {"api", "runs", "views", "errors", "config", "cli"}
+VALUES = {"changes", "contracts", "notation", "outcome", "population", "profile"}
+"""Rooms of plain data, which the command line formats."""
+
+
+@pytest.mark.parametrize("path", sorted((ENGINE / "cli").glob("*.py")), ids=lambda path: path.name)
+def test_a_command_that_reads_past_the_api(path: Path) -> None:
+    assert {room_of(name) for name in imported(path)} <= SHOWN | VALUES
 
 
 def names_taken(source: str) -> set[str]:

@@ -12,6 +12,7 @@ from test_architecture import FILES, module_of
 from typer.testing import CliRunner
 
 from ge_engine import loop
+from ge_engine.api import Run
 from ge_engine.cli.app import app
 from ge_engine.cli.summary import print_summary
 from ge_engine.contracts import Job
@@ -63,7 +64,7 @@ def test_a_child_that_breaks_a_constraint_counted_as_another_in_one_of_the_count
     assert list(lost).index("constraint") == list(lost).index("trained and scored") - 1
     failed = len(children) - rejected.total() - sum(one.scored for one in children)
     assert lost["trained and scored"] == failed
-    print_summary(tmp_path)
+    print_summary(Run(tmp_path))
     said = " ".join(capsys.readouterr().out.split())
     assert f"{rejected['constraint']} rejected at constraint" in said
     assert (f"{failed} failed in training" in said) == bool(failed)

@@ -11,6 +11,7 @@ import ast
 import json
 import os
 import warnings
+from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from ge_engine.genome import Genome, Seed, differing, select_addresses
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply, parse_patch, transplant, undefined_names
 from ge_engine.replies.extraction import Extraction, extract
+from ge_engine.variant import as_genome
 
 EXAMPLES = int(os.environ.get("GE_FUZZ_EXAMPLES", "30"))
 fuzz = settings(
@@ -71,6 +73,9 @@ def exercise(genome: Genome, child: Genome, patch: Patch) -> None:
     compile(child.source, "child", "exec", dont_inherit=True)
     back = Genome.from_delta(child.seed, json.loads(json.dumps(child.delta())))
     assert (back.source, back.digest) == (child.source, child.digest)
+    if differing(genome, child):
+        again_cut = as_genome(genome.seed, Seed.from_bytes(child.source, Path("mine.py")))
+        assert again_cut.digest == child.digest
     for address in differing(genome, child):
         assert isinstance(apply(genome, transplant(child, address)), (Genome, Rejected))
     changes = diff_genomes(genome, child)

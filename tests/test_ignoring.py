@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ge_engine import evolve
+from ge_engine import Run, evolve
 from ge_engine.cli.summary import print_summary
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
@@ -182,6 +182,6 @@ def test_children_with_the_seeds_figures_that_nobody_counts(
     with History(tmp_path / "run") as history:
         scored = sum(isinstance(one.outcome, Scored) for one in history.individuals()) - 1
     assert scored
-    print_summary(tmp_path / "run")
+    print_summary(Run(tmp_path / "run"))
     said = capsys.readouterr().out
     assert f"{scored} of {scored} scored children have the seed's figures in all digits" in said

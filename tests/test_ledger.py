@@ -456,8 +456,8 @@ def test_a_transaction_that_is_half_written(ledger: Ledger) -> None:
 
 def test_a_survivor_point_that_is_not_synchronous(ledger: Ledger) -> None:
     statements: list[str] = []
-    ledger._db.set_trace_callback(statements.append)
     ledger.start_generation(0, 1)
+    ledger._db.set_trace_callback(statements.append)
     ledger.finish_generation(0, [["seed"]], ["seed"], [])
     ledger._db.set_trace_callback(None)
     full = statements.index("PRAGMA synchronous = FULL")

@@ -78,7 +78,9 @@ def described(name: str) -> Iterator[str]:
     if inspect.isabstract(value):
         yield from (f"{name}.{attribute}: {kind}" for attribute, kind in value.__annotations__.items())
     if inspect.isclass(value):
-        for attribute, member in sorted(vars(value).items()):
+        ours = [one for one in reversed(value.__mro__) if one.__module__.startswith("ge_engine.")]
+        members = {attribute: member for one in ours for attribute, member in vars(one).items()}
+        for attribute, member in sorted(members.items()):
             if not attribute.startswith(("_", "test_")):
                 line = method(member)
                 if line is not None:

@@ -77,7 +77,7 @@ def shown(*arguments: object) -> str:
 
 def summary(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
-    print_summary(folder)
+    print_summary(Run(folder))
     return " ".join(capsys.readouterr().out.split())
 
 

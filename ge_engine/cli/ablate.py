@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import count as integers
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from ge_engine.ablation import ARMS, SIGNIFICANT, Arm, smallest_p_value
-from ge_engine.ablation import ablate as run_arms
+from ge_engine import api
 from ge_engine.cli import options as o
-from ge_engine.config import load_config
-from ge_engine.genome import Seed
-from ge_engine.registry import load_registry
 from ge_engine.views.console import err, out, print_table, table_of
 from ge_engine.views.live import line_of
 
@@ -35,7 +30,7 @@ def ablate(
         Path, typer.Option("--run", metavar="DIR", help="Where the runs go; finished ones stay.")
     ],
     arms: Annotated[
-        str, typer.Option(metavar="A,B,...", help=f"Of {', '.join(ARMS)}.")
+        str, typer.Option(metavar="A,B,...", help=f"Of {', '.join(api.ARMS)}.")
     ] = "full,no-eot,uniform",
     repeats: Annotated[int, typer.Option(help="Runs of each arm, with seeds that follow each other.")] = 3,
     preset: o.Preset = "demo",
@@ -50,11 +45,19 @@ def ablate(
 
     Example: ge ablate examples/plain_cnn.py --arms full,no-eot,uniform --repeats 3 --run runs/ablation
     """
-    settings = load_config(preset, config, o.chosen_settings(flags))
-    registry = load_registry(plugin or (), no_plugin or ())
-    names = [name.strip() for name in arms.split(",") if name.strip()]
-    parsed = Seed.load(seed_file)
-    result = run_arms(parsed, settings, registry, folder, names, repeats, _tell, allow_changes=allow_changes)
+    result = api.ablate(
+        seed_file,
+        folder,
+        [name.strip() for name in arms.split(",") if name.strip()],
+        repeats,
+        preset=preset,
+        config=config,
+        plugins=plugin or (),
+        no_plugins=no_plugin or (),
+        observe=_tell,
+        allow_changes=allow_changes,
+        **o.chosen_settings(flags),
+    )
     print_arms(result)
 
 
@@ -64,7 +67,7 @@ def _tell(arm: str, repeat: int, event: str, data: Mapping[str, Any]) -> None:
         err.print(Text.assemble((f"{arm} {repeat + 1}: ", "bold"), line))
 
 
-def print_arms(arms: list[Arm]) -> None:
+def print_arms(arms: list[api.Arm]) -> None:
     """One row per arm: mean hypervolume after some evaluations, the end with its spread, the verdict."""
     longest = min(len(trace) for arm in arms for trace in arm.traces)
     counts = sorted({max(1, round(longest * (i + 1) / POINTS)) for i in range(POINTS)})
@@ -78,15 +81,8 @@ def print_arms(arms: list[Arm]) -> None:
         "hypervolume (0 to 1, of the box around all that was scored) over evaluations, the seed's first"
     )
     print_table(table)
-    tests = len(arms) - 1
-    least = max((_least_p_value(arms[0], arm, tests) for arm in arms[1:]), default=0.0)
-    if least >= SIGNIFICANT:
-        enough = next(n for n in integers(2) if tests * smallest_p_value(n, n) < SIGNIFICANT)
+    if short := api.too_few(arms):
         out.print(
-            f"So few repeats cannot show a difference: the test gives p = {least:.2f} at least. "
-            f"Take --repeats {enough} or more."
+            f"So few repeats cannot show a difference: the test gives p = {short[0]:.2f} at least. "
+            f"Take --repeats {short[1]} or more."
         )
-
-
-def _least_p_value(first: Arm, other: Arm, tests: int) -> float:
-    return min(1.0, tests * smallest_p_value(len(first.traces), len(other.traces)))

@@ -1,7 +1,7 @@
 """Assembles the commands and turns every error into one message and an exit code.
 
-Exit codes: 0 done, 1 `ge diff` found a difference, 2 a mistake that the message explains,
-70 a fault of ours, 130 interrupted.
+Exit codes: 0 done, 1 `ge diff` found a difference or `ge add` added what has no score, 2 a mistake that the
+message explains, 70 a fault of ours, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import typer
 
 from ge_engine import __version__
 from ge_engine.cli.ablate import ablate
+from ge_engine.cli.add import add
 from ge_engine.cli.blame import blame
 from ge_engine.cli.blocks import blocks
 from ge_engine.cli.command import Command
@@ -39,7 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (evolve, rescore, blocks, diff, blame, log, show, report, export, ablate, plugins, doctor):
+COMMANDS = (evolve, add, rescore, blocks, diff, blame, log, show, report, export, ablate, plugins, doctor)
+for command in COMMANDS:
     app.command(cls=Command)(command)
 app.add_typer(plugin, name="plugin")
 

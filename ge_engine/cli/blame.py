@@ -10,7 +10,6 @@ import typer
 from rich.text import Text
 
 from ge_engine.api import Run
-from ge_engine.ledger import History
 from ge_engine.notation import PLAIN, Notations
 from ge_engine.population import Child
 from ge_engine.runs.lineage import Origin
@@ -30,13 +29,13 @@ def blame(
     Example: ge blame runs/demo:g1s3
     """
     folder, identity = split_reference(individual)
-    lines = Run(folder).blame(identity)
+    run = Run(folder)
+    lines = run.blame(identity)
     if as_json:
         for line in lines:
             typer.echo(json.dumps(_record(line), allow_nan=False))
         return
-    with History(folder) as history:
-        notations = history.notations
+    notations = run.notations
     for _, group in groupby(lines, key=lambda line: line.individual.id):
         first, *rest = group
         out.print(Text(_heading(first.individual, first.parent, notations), style="bold"))
@@ -46,7 +45,8 @@ def blame(
 
 def _heading(one: Child, parent: Child, notations: Notations) -> str:
     how = "; ".join(
-        f"{s.operator} of {s.address} ({s.intent}, {'no persona' if s.persona == 'none' else s.persona})"
+        f"{s.operator} of {s.address} ({s.intent}"
+        f"{f', {s.persona}' if s.persona not in ('', 'none') else ', no persona'})"
         for s in one.steps
     )
     return f"{one.id} from {parent.id}: {how}. {_effect(one, parent, notations)}"

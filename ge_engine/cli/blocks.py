@@ -11,11 +11,11 @@ import typer
 from rich.text import Text
 
 from ge_engine import api
+from ge_engine.api import Block
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.cli.profile import print_profile, profile_records
 from ge_engine.contracts import Probe
 from ge_engine.errors import ConfigError, SeedError
-from ge_engine.genome import Block, Seed, select_addresses
 from ge_engine.views.console import err, out, print_error, print_table, table_of
 
 
@@ -67,20 +67,20 @@ def blocks(
     """
     if profile and static:
         raise ConfigError("--profile needs what --static leaves out: a run of the model.", "Leave one out.")
-    genome = Seed.load(seed_file).genome
-    chosen = frozenset(select_addresses(genome, tuple(patterns or ())))
+    everything = api.blocks(seed_file)
+    chosen = frozenset(api.blocks(seed_file, patterns or "*"))
     seen: Probe | None = None
     if not static:
         settings: Any = {"task": task, "entry": entry}
         try:
-            seen = api.probe(genome, plugins=plugin or (), no_plugins=no_plugin or (), **settings)
+            seen = api.probe(seed_file, plugins=plugin or (), no_plugins=no_plugin or (), **settings)
         except SeedError as error:
             if profile:
                 raise
             err.print("live and dead are unknown, for one step of training does not run:")
             print_error(error)
     executed = seen.executed if seen else None
-    rows = [_row(block, chosen, executed) for block in genome.blocks.values()]
+    rows = [_row(block, chosen, executed) for block in everything.values()]
     if as_json:
         for row in rows:
             typer.echo(json.dumps(asdict(row)))

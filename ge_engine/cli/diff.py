@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -15,9 +14,7 @@ from ge_engine.changes import to_json
 from ge_engine.cli.changes import print_changes, print_lines, print_parameters, print_stat, print_words
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.errors import SeedError
-from ge_engine.evaluation.probe_once import probe_genome
 from ge_engine.notation import written
-from ge_engine.registry import Registry, load_registry, trains
 from ge_engine.runs.references import Side, sides_of
 from ge_engine.views.console import err, out
 
@@ -51,9 +48,7 @@ def diff(
         _print_figures(before, after)
         print_stat(changes)
         if changes and not static:
-            registry = load_registry(plugin or (), no_plugin or ())
-            counts = [_class_parameters(side, registry) for side in (before, after)]
-            print_parameters(*counts)
+            print_parameters(*(_parameters(side, plugin or [], no_plugin or []) for side in (before, after)))
     else:
         _print_figures(before, after)
         print_changes(changes, print_words if word else print_lines)
@@ -80,19 +75,10 @@ def _print_figures(*sides: Side) -> None:
             out.print(Text(f"{side.label}  {figures}", style="dim"))
 
 
-def _class_parameters(side: Side, registry: Registry) -> Mapping[str, int]:
-    """Empty, with a word on standard error, where the model cannot be built. The run's settings say what is
-    built; nothing that its folder names is started, and the sandbox is this session's."""
-    if not trains(registry, side.config):
-        by = side.config.evaluator_argument or side.config.evaluator
-        return _without(side, f"its run is scored by {by!r}, which is not started for this")
-    config = replace(side.config, sandbox="auto", start_method="auto", processes_per_candidate=1)
-    probe = probe_genome(side.genome, config, registry)
-    if isinstance(probe, SeedError):
-        return _without(side, probe.message)
-    return probe.class_parameters
-
-
-def _without(side: Side, why: str) -> Mapping[str, int]:
-    err.print(Text(f"no parameter counts of {side.label}: {why}", style="yellow"))
-    return {}
+def _parameters(side: Side, plugins: list[str], no_plugins: list[str]) -> Mapping[str, int]:
+    """Empty, with a word on standard error, where the model cannot be built."""
+    try:
+        return api.class_parameters(side, plugins=plugins, no_plugins=no_plugins)
+    except SeedError as error:
+        err.print(Text(f"no parameter counts of {side.label}: {error.message}", style="yellow"))
+        return {}

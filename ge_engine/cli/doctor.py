@@ -5,10 +5,10 @@ from __future__ import annotations
 import typer
 from rich.text import Text
 
-from ge_engine.installation import State, findings
+from ge_engine.api import findings
 from ge_engine.views.console import out
 
-STYLE: dict[State, str] = {"ok": "green", "note": "yellow", "missing": "red"}
+STYLE = {"ok": "green", "note": "yellow", "missing": "red"}
 
 
 def doctor() -> None:

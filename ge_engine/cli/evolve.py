@@ -10,7 +10,6 @@ import typer
 from ge_engine import api
 from ge_engine.cli import options as o
 from ge_engine.cli.summary import print_summary
-from ge_engine.search.termination import INTERRUPTED
 from ge_engine.views.console import err
 
 RunFolder = Annotated[
@@ -57,7 +56,7 @@ def evolve(
     except KeyboardInterrupt:
         err.print(f"The run was ended at once. {again}")
         raise typer.Exit(130) from None
-    print_summary(folder)
-    if done.stopped_because.startswith(INTERRUPTED):
+    print_summary(done)
+    if done.interrupted:
         err.print(again)
         raise typer.Exit(130)

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ge_engine.api import new_plugin
 from ge_engine.cli.command import Command
-from ge_engine.registry import load_registry
-from ge_engine.scaffold import write_plugin
 from ge_engine.views.console import out
 
 plugin = typer.Typer(
@@ -28,7 +27,7 @@ def new(
 
     Example: ge plugin new demo && pip install -e ./demo && pytest demo
     """
-    folder = write_plugin(name, output, load_registry())
+    folder = new_plugin(name, output)
     out.print(f"wrote {folder}; next:")
     out.print(f"  pip install -e ./{folder}" if not folder.is_absolute() else f"  pip install -e {folder}")
     out.print(f"  pytest {folder}")

@@ -7,12 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ge_engine import api
 from ge_engine.cli.options import BlockedPlugins, PluginModules
-from ge_engine.config import PRESETS, load_config
-from ge_engine.registry import REGISTERING, Registry, in_use, load_registry
+from ge_engine.config import PRESETS
 from ge_engine.views.console import out, print_table, table_of
-
-Pairs = frozenset[tuple[str, str]]
 
 
 def plugins(
@@ -26,18 +24,17 @@ def plugins(
 
     Example: ge plugins --names --preset paper
     """
-    registry = load_registry(plugin or (), no_plugin or ())
-    used = in_use(registry, load_config(preset, config, {}))
-    _print_plugins(registry, used)
+    found = api.plugins(plugin or (), no_plugin or (), preset=preset, config=config)
+    _print_plugins(found)
     if names:
         out.print()
-        _print_names(registry, used)
+        _print_names(found)
 
 
-def _print_plugins(registry: Registry, used: Pairs) -> None:
+def _print_plugins(found: api.Plugins) -> None:
     table = table_of("plugin", "version", "from", "hooks", "a run uses")
-    for origin in registry.origins:
-        mine = sorted(pair[1] for pair in used if registry.owners[pair] == origin.name)
+    for origin in found.origins:
+        mine = sorted(pair[1] for pair in found.used if found.owners[pair] == origin.name)
         where = f"{origin.distribution or '--plugin'} ({origin.module})"
         table.add_row(
             origin.name, origin.version or "-", where, ", ".join(origin.hooks), ", ".join(mine) or "-"
@@ -45,8 +42,8 @@ def _print_plugins(registry: Registry, used: Pairs) -> None:
     print_table(table)
 
 
-def _print_names(registry: Registry, used: Pairs) -> None:
+def _print_names(found: api.Plugins) -> None:
     table = table_of("used", "hook", "name", "plugin")
-    for pair in sorted(registry.owners, key=lambda pair: (REGISTERING.index(pair[0]), pair[1])):
-        table.add_row("*" if pair in used else "", *pair, registry.owners[pair])
+    for pair, owner in found.owners.items():
+        table.add_row("*" if pair in found.used else "", *pair, owner)
     print_table(table)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import webbrowser
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from ge_engine.api import Run
+from ge_engine.api import Run, open_run
 from ge_engine.cli.options import BlockedPlugins, PluginModules
-from ge_engine.ledger.history import History
-from ge_engine.registry import Registry, load_registry
-from ge_engine.report.serve import PageServer, ledger_stamp
-from ge_engine.report.writing import page_of
 from ge_engine.views.console import out
 
 
@@ -42,9 +38,9 @@ def report(
     Example: ge report runs/demo --open
     """
     if follow:
-        _serve(run, load_registry(plugin or (), no_plugin or ()), port, show)
+        _serve(open_run(run), port, show, plugins=plugin or (), no_plugins=no_plugin or ())
         return
-    page, *drawn = Run(run).report(output, figures, plugins=plugin or (), no_plugins=no_plugin or ())
+    page, *drawn = open_run(run).report(output, figures, plugins=plugin or (), no_plugins=no_plugin or ())
     out.print(Text(f"wrote {page}"))
     if figures is not None:
         out.print(Text(f"wrote {len(drawn)} figures to {figures}"))
@@ -52,11 +48,9 @@ def report(
         webbrowser.open(page.resolve().as_uri())
 
 
-def _serve(run: Path, registry: Registry, port: int, show: bool) -> None:
-    History(run).close()
-    build = partial(page_of, run, registry)
-    with PageServer(build, lambda: ledger_stamp(run), port) as server:
-        out.print(Text(f"{server.url} shows {run} as it grows; Ctrl-C ends."))
+def _serve(run: Run, port: int, show: bool, **parts: Iterable[str]) -> None:
+    with run.server(port, **parts) as server:
+        out.print(Text(f"{server.url} shows {run.folder} as it grows; Ctrl-C ends."))
         if show:
             webbrowser.open(server.url)
         try:

@@ -7,12 +7,10 @@ from typing import Annotated
 
 import typer
 
-from ge_engine.api import open_run
+from ge_engine.api import open_run, shown
 from ge_engine.cli import options as o
 from ge_engine.cli.summary import print_summary
-from ge_engine.registry import load_registry, trains
 from ge_engine.views.console import err
-from ge_engine.views.live import open_view
 
 
 def rescore(
@@ -34,12 +32,11 @@ def rescore(
     Example: ge rescore runs/demo --seeds 3
     """
     finished = open_run(run)
-    registry = load_registry(plugin or (), no_plugin or ())
     try:
-        with open_view(run, finished.config, trains(registry, finished.config)) as view:
+        with shown(finished, plugin or (), no_plugin or ()) as observe:
             finished.rescore(
                 seeds,
-                view.observe,
+                observe,
                 sandbox=sandbox or "auto",
                 workers=workers,
                 plugins=plugin or (),
@@ -50,4 +47,4 @@ def rescore(
     except KeyboardInterrupt:
         err.print("Interrupted. The same command goes on with it.")
         raise typer.Exit(130) from None
-    print_summary(run)
+    print_summary(finished)

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from rich.text import Text
 
-from ge_engine.ledger.history import History
-from ge_engine.ledger.replicates import Replicates, Spread, spreads
+from ge_engine.api import Replicates, Run, Spread
 from ge_engine.notation import Notation, Notations
 from ge_engine.population import SEED_ID
 from ge_engine.views.console import out, print_table, table_of
@@ -16,10 +15,9 @@ from ge_engine.views.outcomes import counted
 HEAD = "trained again with further seeds: mean ± standard deviation; gain on the seed model, seed by seed"
 
 
-def print_rescored(history: History) -> None:
+def print_rescored(run: Run) -> None:
     """A row per finalist and objective that a training's random seed moves; nothing without rescoring."""
-    found = spreads(history)
-    rows = list(_rows(found, history.notations))
+    rows = list(_rows(run.rescored, run.notations))
     if not rows:
         return
     table = table_of("id", "objective", right=("seeds", "validation", "gain", "test", "gain"), after="")

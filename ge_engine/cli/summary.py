@@ -4,73 +4,49 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from rich.text import Text
 
-from ge_engine.changes import diff_genomes
+from ge_engine.api import Run
 from ge_engine.cli.changes import print_changes
 from ge_engine.cli.rescored import print_rescored
-from ge_engine.ledger import History
-from ge_engine.ledger.verdict import Verdict, verdict_of
-from ge_engine.noise import beyond_noise, front_of
+from ge_engine.noise import beyond_noise
 from ge_engine.notation import Notation, Notations, front_title
 from ge_engine.outcome import Failed, Scored, fate_of
-from ge_engine.pareto import Direction, advantage
-from ge_engine.population import SEED_ID, Child, Individual, with_genome
+from ge_engine.pareto import Direction
+from ge_engine.population import SEED_ID, Child, Individual
 from ge_engine.views.console import out, print_table, program, table_of
 
 WITHIN = "≈"
 """Stands beside a difference to the baseline that chance explains."""
 
 
-def print_summary(folder: Path) -> None:
-    """Read the run's ledger and print its end: verdict, validation and test figures, replies, a diff, what
-    next."""
-    with History(folder) as history:
-        directions, notations = history.directions, history.notations
-        children = list(history.individuals())
-        individuals = with_genome(children)
-        seed = individuals[0]
-        front = front_of(individuals, directions, history.ties)
-        verdict = verdict_of(history, [one.id for one in front])
-        test = {key: value for key, value in history.test_outcomes().items() if isinstance(value, Scored)}
-        out.print()
-        out.print(Text(verdict.sentence, style="bold"))
-        _print_front(seed, front, test, directions, notations)
-        print_rescored(history)
-        _print_checks(history, children)
-        out.print(Text(history.stopped_because))
-    best = choose_best(verdict, front, directions)
+def print_summary(run: Run) -> None:
+    """A run's end: verdict, validation and test figures, what became of the children, a diff, what next."""
+    verdict, best = run.verdict, run.best
+    test = {identity: one for identity, one in run.tests.items() if isinstance(one, Scored)}
+    out.print()
+    out.print(Text(verdict.sentence, style="bold"))
+    _print_front(run.seed, run.front, test, run.directions, run.notations)
+    print_rescored(run)
+    _print_checks(run)
+    out.print(Text(run.stopped_because))
     if best is not None:
-        _print_best(folder, best, seed, verdict, notations)
+        _print_best(run, best)
 
 
-def choose_best(
-    verdict: Verdict, front: Sequence[Individual], directions: Mapping[str, Direction]
-) -> Individual | None:
-    """The child on the front to show first: the best of those that are better than the baseline, else that
-    with the best first objective."""
-    children = [one for one in front if one.id != SEED_ID]
-    if verdict.better:
-        return next(one for one in children if one.id == verdict.better[0].id)
-    first, direction = next(iter(directions.items()))
-    return max(children, key=lambda one: advantage(one.objectives[first], 0.0, direction), default=None)
-
-
-def _print_best(
-    folder: Path, best: Individual, seed: Individual, verdict: Verdict, notations: Notations
-) -> None:
+def _print_best(run: Run, best: Individual) -> None:
     """What changed in the best child. How to export it as better.py only where it is better."""
-    judged, better = verdict.front[best.id], best.id in {one.id for one in verdict.better}
+    verdict = run.verdict
+    better = best.id in {one.id for one in verdict.better}
     kind = "" if better else "not better than the baseline: "
-    told = f" ({kind}{judged.in_words(notations)})"
+    told = f" ({kind}{verdict.front[best.id].in_words(run.notations)})"
     out.print(Text.assemble("\n", (f"what changed in {best.id}", "bold"), told))
-    print_changes(diff_genomes(seed.genome, best.genome))
-    out.print(Text(f"\n{program()} diff {folder}:{best.id}", style="cyan"))
-    out.print(Text(f"{program()} show {folder}:{best.id}", style="cyan"))
-    if better:
-        out.print(Text(f"{program()} export {folder}:{best.id} -o better.py", style="cyan"))
+    print_changes(run.diff(best.id))
+    out.print()
+    for command in ("diff {}", "show {}", *(["export {} -o better.py"] if better else [])):
+        called = command.format(f"{run.folder}:{best.id}")
+        out.print(Text(f"{program()} {called}", style="cyan"))
 
 
 def _print_front(
@@ -119,8 +95,8 @@ def _differs(name: str, front: Sequence[Individual], test: Mapping[str, Scored])
     return any(test[one.id].objectives.get(name) != one.objectives[name] for one in front if one.id in test)
 
 
-def _print_checks(history: History, everybody: Sequence[Child]) -> None:
-    children = [one for one in everybody if one.id != SEED_ID]
+def _print_checks(run: Run) -> None:
+    seed, *children = run.individuals
     fates = Counter(fate_of(one.outcome) for one in children)
     stopped = sum(isinstance(one.outcome, Failed) and one.outcome.kind == "stopped" for one in children)
     failed = fates["failed"] - stopped
@@ -128,9 +104,9 @@ def _print_checks(history: History, everybody: Sequence[Child]) -> None:
     parts += [f"{stopped} stopped early"] if stopped else []
     parts += [f"{failed} failed in training"] if failed else []
     parts += [f"{fates['waiting']} not scored yet"] if fates["waiting"] else []
-    parts += [f"{count} rejected at {stage}" for stage, count in history.rejections().items()]
+    parts += [f"{count} rejected at {stage}" for stage, count in run.rejections.items()]
     out.print(Text(", ".join(parts)))
-    _print_same(everybody[0], children)
+    _print_same(seed, children)
 
 
 def _print_same(seed: Child, children: list[Child]) -> None:

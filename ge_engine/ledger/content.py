@@ -20,6 +20,7 @@ CONTENT: Mapping[str, str] = {
     "moves": "SELECT generation, rank, id, source, target FROM moves",
     "fronts": "SELECT generation, rank, id FROM fronts",
     "merged": "SELECT generation, rank, id FROM merged",
+    "hand_made": "SELECT generation, slot, delta, note FROM hand_made",
     "parts": "SELECT number, versions, others, checks FROM parts",
 }
 

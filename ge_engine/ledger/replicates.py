@@ -58,6 +58,18 @@ class Replicates:
     test: Mapping[str, Spread]
     failed: int = 0
 
+    def told(self, notations: Notations) -> str:
+        """One line, of the objectives that the random seed of a training moves."""
+        parts = []
+        for split, side in (("validation", self.validation), ("test", self.test)):
+            for name, spread in side.items():
+                if spread.deviation is None or spread.deviation > 0:
+                    mark = ", gain within the spread" if spread.within else ""
+                    mark += ", the run's gain not confirmed" if spread.refuted else ""
+                    figures = notations[name].spread(spread.mean, spread.deviation)
+                    parts.append(f"{split} {name} {figures}{mark}")
+        return "; ".join(parts)
+
 
 def replicates(history: History) -> dict[str, dict[int, dict[str, Outcome]]]:
     """Outcomes by individual, number of the further random seed, and split, of what has both splits."""
@@ -147,18 +159,6 @@ def as_data(one: Replicates) -> dict[str, Any]:
             for split, side in (("validation", one.validation), ("test", one.test))
         },
     }
-
-
-def plain(one: Replicates, notations: Notations) -> str:
-    """One line, of the objectives that the random seed of a training moves."""
-    parts = []
-    for split, side in (("validation", one.validation), ("test", one.test)):
-        for name, spread in side.items():
-            if spread.deviation is None or spread.deviation > 0:
-                mark = ", gain within the spread" if spread.within else ""
-                mark += ", the run's gain not confirmed" if spread.refuted else ""
-                parts.append(f"{split} {name} {notations[name].spread(spread.mean, spread.deviation)}{mark}")
-    return "; ".join(parts)
 
 
 def _scores(by_seed: Mapping[int, Mapping[str, Outcome]], split: str) -> dict[int, Mapping[str, float]]:

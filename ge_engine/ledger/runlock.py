@@ -12,19 +12,28 @@ from ge_engine.errors import LedgerError
 _held: set[str] = set()
 
 
+class RunBusy(LedgerError):
+    """Somebody works on the run."""
+
+
 class RunLock:
     """Holds RUN/lock until `release`. A POSIX record lock: children made by fork do not inherit it.
 
     Raises:
-        LedgerError: another process, or another part of this one, works on the run; or its file system has no
-            locks.
+        RunBusy: another process, or another part of this one, works on the run.
+        LedgerError: the folder cannot be written, or its file system has no locks.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = str(folder.resolve() / "lock")
         if self._path in _held:
             raise _busy(folder, "this process")
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise LedgerError(
+                f"The run {folder} cannot be written: {error.strerror}.", "Check the folder's permissions."
+            ) from error
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -46,8 +55,17 @@ class RunLock:
             os.close(self._file)
 
 
-def _busy(folder: Path, owner: str) -> LedgerError:
-    return LedgerError(
+def worker_on(folder: Path) -> str:
+    """In a sentence, who works on the run; "" where nobody does. Raises LedgerError as `RunLock`."""
+    try:
+        RunLock(folder).release()
+    except RunBusy as busy:
+        return busy.message
+    return ""
+
+
+def _busy(folder: Path, owner: str) -> RunBusy:
+    return RunBusy(
         f"The run {folder} is being worked on by {owner}.",
         "Wait until it has ended, stop it, or choose another folder with --run.",
     )

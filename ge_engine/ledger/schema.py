@@ -11,8 +11,9 @@ from functools import cache
 SCHEMA_VERSION = 5
 """1: islands were not known. 2 (version 0.1.0): nor with what a part of a run was made. 3: a score's key was
 one text ("validation/seed 1"), and whether a training was promoted stood in its details. 4: scores had no
-errors, and nothing tied; a rewritten block was recorded by its number among the definitions of its file, and
-reads as such (`Genome.from_delta`). A reader takes all of them as they are; a writer brings them up to date."""
+errors, and nothing tied; no child was made by hand; a rewritten block was recorded by its number among the
+definitions of its file, and reads as such (`Genome.from_delta`). A reader takes all of them as they are; a
+writer brings them up to date."""
 
 SCHEMA = """
 CREATE TABLE seed (source BLOB NOT NULL, path TEXT NOT NULL);
@@ -55,6 +56,9 @@ CREATE TABLE moves (
 CREATE TABLE parts (
   number INTEGER PRIMARY KEY, versions TEXT NOT NULL, others TEXT NOT NULL, checks TEXT NOT NULL,
   at REAL NOT NULL);
+CREATE TABLE hand_made (
+  number INTEGER PRIMARY KEY, generation INTEGER, slot INTEGER, delta TEXT NOT NULL, note TEXT NOT NULL,
+  at REAL NOT NULL);
 """
 STATEMENTS: tuple[str, ...] = tuple(one.strip() for one in SCHEMA.split(";\n") if one.strip())
 TABLES: tuple[str, ...] = tuple(re.findall(r"CREATE TABLE (\w+)", SCHEMA))
@@ -77,7 +81,7 @@ CHANGED: Mapping[int, Mapping[str, Mapping[str, str]]] = {
     },
 }
 """By version and table: columns of the next version, made of its own."""
-ADDED: Mapping[int, tuple[str, ...]] = {1: ("moves",), 2: ("parts",)}
+ADDED: Mapping[int, tuple[str, ...]] = {1: ("moves",), 2: ("parts",), 4: ("hand_made",)}
 """By version: tables that only the next one has."""
 
 

@@ -15,7 +15,7 @@ from ge_engine.ledger.records import from_json, steps_from_json
 from ge_engine.noise import improves
 from ge_engine.outcome import Rejected
 from ge_engine.pareto import Point, losses, volumes
-from ge_engine.population import Step
+from ge_engine.population import HAND, Step
 
 REPAIRED = re.compile(r"(?:^|; )repaired ([\w-]+)")
 """In the notes of steps, each of which ends before a semicolon: a reason's own words are not counted."""
@@ -81,7 +81,7 @@ def repairs(history: History) -> Mapping[str, tuple[int, int]]:
     checks then admitted. A child that was sent back by two checks counts at both."""
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for one in history.individuals():
-        notes = "; ".join(step.note for step in one.steps)
+        notes = "; ".join(step.note for step in one.steps if step.operator != HAND)
         for stage in dict.fromkeys(REPAIRED.findall(notes)):
             counts[stage][0] += 1
             counts[stage][1] += not isinstance(one.outcome, Rejected)

@@ -18,6 +18,7 @@ from ge_engine.contracts import Probe
 from ge_engine.errors import LedgerError
 from ge_engine.genome import Seed
 from ge_engine.ledger.database import FILE, RESTORE, connect_to_write, reporting, version_of
+from ge_engine.ledger.hand_made import HandMade, place_waiting, put_waiting
 from ge_engine.ledger.memo import Memo
 from ge_engine.ledger.parts import FIRST_WITH_PARTS, parts_of
 from ge_engine.ledger.records import Call, outcome_to_json, probe_to_json, to_json
@@ -130,14 +131,18 @@ class Ledger(Memo):
     def begin_anew(self, seed: Seed, config: RunConfig) -> None:
         """Forget a run whose seed was refused: what it holds belongs to a file or settings that do not work.
 
+        What was made by hand waits on where the seed is the same.
+
         Raises:
             LedgerError: the run's seed has a score.
         """
         if self.seed_is_scored:
             raise LedgerError(f"The run {self.folder} has begun.", "Choose another folder with --run.")
+        kept = {"hand_made"} if seed.source == self.seed.source else set[str]()
         with self._synchronous() as db:
             for table in TABLES:
-                db.execute(f"DELETE FROM {table}")
+                if table not in kept:
+                    db.execute(f"DELETE FROM {table}")
             _begin(db, seed, config)
         self.seed = seed
 
@@ -194,11 +199,26 @@ class Ledger(Memo):
 
     # --- generations ----------------------------------------------------------------------------
 
-    def start_generation(self, generation: int, size: int) -> int:
-        """Plan `size` slots; a generation that a killed session has planned keeps its own size."""
+    def start_generation(self, generation: int, size: int, by_hand: Iterable[HandMade] = ()) -> int:
+        """Plan `size` slots, and further ones for children that were made by hand: `by_hand` and all that
+        wait. A generation that a killed session has planned stays as it is. Returns how many slots it has."""
         if not self.begun(generation):
             row = {"generation": generation, "size": size, "finished": False, "at": time.time()}
-            self._write("generations", row)
+            with self._transaction() as db:
+                _put(db, "generations", row)
+                put_waiting(db, by_hand)
+                place_waiting(db, generation)
+        return self.size(generation)
+
+    def leave(self, children: Iterable[HandMade]) -> list[int]:
+        """Let children that were made by hand wait for slots; their numbers."""
+        with self._synchronous() as db:
+            return put_waiting(db, children)
+
+    def place_waiting(self, generation: int) -> int:
+        """Give what waits further slots of a generation that was begun; how many slots that then has."""
+        with self._transaction() as db:
+            place_waiting(db, generation)
         return self.size(generation)
 
     def finish_generation(

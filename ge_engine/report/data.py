@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 from ge_engine.ledger.history import History
 from ge_engine.ledger.parts import parts_of
 from ge_engine.ledger.records import Call
-from ge_engine.ledger.replicates import plain, spreads
+from ge_engine.ledger.replicates import spreads
 from ge_engine.ledger.verdict import verdict_of
 from ge_engine.noise import beyond_noise, front_of, improves
 from ge_engine.notation import Notations
@@ -178,7 +178,7 @@ def _rows(
     tests = history.test_outcomes()
     several = history.config.islands > 1
     notations = history.notations
-    again = {identity: plain(found, notations) for identity, found in spreads(history).items()}
+    again = {identity: found.told(notations) for identity, found in spreads(history).items()}
     for one in children:
         parents = [known[name] for name in one.parents if name in known]
         tested = tests.get(one.id)

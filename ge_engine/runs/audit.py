@@ -61,6 +61,8 @@ class _Audit:
         self._merged = {i: g for g, i in history.query("SELECT generation, id FROM merged")}
         self._islands = history.config.islands
         self._ties = history.ties
+        placed = "SELECT generation, slot FROM hand_made WHERE generation IS NOT NULL"
+        self._by_hand = {individual_id(*place): place[0] for place in history.query(placed)}
         self._before = dict(
             zip(
                 (one.generation for one in self._records),
@@ -96,7 +98,7 @@ class _Audit:
                 yield f"its parent {parent} is not in the ledger"
             elif parent != SEED_ID and self._born[parent][0] >= one.generation:
                 yield f"its parent {parent} is no older than itself"
-            elif parent not in self._alive(one.generation - 1, one.island):
+            elif one.id not in self._by_hand and parent not in self._alive(one.generation - 1, one.island):
                 yield f"its parent {parent} was not alive on island {one.island} when it was bred"
         if isinstance(one, Individual):
             yield from self._genome(one)
@@ -202,6 +204,9 @@ class _Audit:
                 yield f"{identity} is not dominated and not on its front"
 
     def _strays(self) -> Iterator[str]:
+        for identity, generation in self._by_hand.items():
+            if generation in self._finished and identity not in self._born:
+                yield f"{identity}: it was made by hand, and there is no such individual"
         sql = (
             "SELECT s.digest, s.split, s.seed, s.epochs FROM scores s LEFT JOIN individuals i"
             " ON i.digest = s.digest AND i.stage IS NULL WHERE i.id IS NULL"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ge_engine.ledger.history import History
 from ge_engine.ledger.parts import part_of
-from ge_engine.ledger.replicates import plain, spreads
+from ge_engine.ledger.replicates import spreads
 from ge_engine.ledger.versions import ENGINE
 from ge_engine.notation import written
 from ge_engine.population import Child
@@ -13,7 +13,7 @@ from ge_engine.population import Child
 def rescored_line(history: History, identity: str) -> str:
     """What training with further random seeds gave; "" without it."""
     found = spreads(history).get(identity)
-    told = plain(found, history.notations) if found else ""
+    told = found.told(history.notations) if found else ""
     return f"With further seeds: {told}." if told else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ge_engine.changes import blame
@@ -36,6 +37,22 @@ def origins(history: History, one: Child) -> list[Origin]:
         [[place[name] for name in member.parents] for member in family],
     )
     return [Origin(x.line, x.text, family[x.index], family[place[family[x.index].parents[0]]]) for x in lines]
+
+
+def ancestors(history: History, identity: str) -> Iterator[tuple[int, Child]]:
+    """An individual and its ancestors, first parents first, each once, with how far up they are.
+
+    Raises:
+        ConfigError: the run has no such individual.
+    """
+    waiting, met = [(identity, 0)], set[str]()
+    while waiting:
+        name, depth = waiting.pop(0)
+        if name not in met:
+            met.add(name)
+            one = find_individual(history, name)
+            yield depth, one
+            waiting[:0] = [(parent, depth + 1) for parent in one.parents]
 
 
 def _family(history: History, one: Child) -> list[Child]:

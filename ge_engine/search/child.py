@@ -29,7 +29,7 @@ from ge_engine.search.check_pipeline import Rewrite, Verdict, nobody
 from ge_engine.search.prompting import Prompting
 from ge_engine.search.proposing import Proposing
 from ge_engine.search.services import RunServices
-from ge_engine.search.settlement import Probed, Settlement
+from ge_engine.search.settlement import Settlement
 from ge_engine.search.slots import Slot
 from ge_engine.search.variation import MatingPool
 
@@ -110,8 +110,4 @@ class ChildPipeline:
             return genome, Verdict.plain(rejected)
         if not final:
             return genome, None
-        probe = self.settlement.stored(genome) or await self.services.scoring.probe(self.slot.id, genome)
-        probed = Probed(self.slot, rewrite, probe)
-        if self.settlement.objection(probed) is None and not self.settlement.score_can_wait(probed):
-            self.services.scoring.score(self.slot.id, genome)
-        return genome, await self.settlement.await_verdict(probed)
+        return genome, await self.settlement.verdict_on(self.slot, rewrite)

@@ -1,4 +1,8 @@
-"""One generation: its children bred side by side, prompts in rounds, verdicts at a barrier, all recorded."""
+"""One generation: its children bred side by side, prompts in rounds, verdicts at a barrier, all recorded.
+
+Those that were made by hand have their verdicts before the others begin, so that these can be given at any
+time.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ge_engine.ledger import ChildRecord
+from ge_engine.ledger.hand_made import HandMade
 from ge_engine.outcome import Rejected
 from ge_engine.population import Child, ChildWithoutGenome, Individual, with_genome
+from ge_engine.search.by_hand import HandMadeChild
 from ge_engine.search.child import ChildPipeline, Offspring
 from ge_engine.search.prompting import Prompting
 from ge_engine.search.services import RunServices
@@ -18,35 +24,39 @@ from ge_engine.search.variation import MatingPool
 
 
 class Generation:
-    """Breeds a child for each slot, from the pool of the slot's island. `resumed` when an earlier session
-    began the generation."""
+    """Breeds a child for each of `drawn`, from the pool of the slot's island, after those of `made`.
+    `resumed` when an earlier session began the generation."""
 
     def __init__(
         self,
         services: RunServices,
         number: int,
         pools: Sequence[MatingPool],
-        islands: Sequence[int],
+        drawn: Sequence[Slot],
+        made: Mapping[Slot, HandMade],
         resumed: bool,
     ) -> None:
         self._services = services
         self._prompting = Prompting(services, number, resumed)
-        self._settlement = Settlement(services, number, resumed)
-        self._children = [
-            ChildPipeline(
-                Slot(slot, number, island), pools[island], services, self._prompting, self._settlement
-            )
-            for slot, island in enumerate(islands)
+        self._settlement = settlement = Settlement(services, number, resumed)
+        self._made = [HandMadeChild(slot, one, services, settlement) for slot, one in made.items()]
+        self._drawn = [
+            ChildPipeline(slot, pools[slot.island], services, self._prompting, settlement) for slot in drawn
         ]
+        self._begun = 0
         self._bred: dict[Slot, Offspring] = {}
         self._recorded: dict[Slot, ChildRecord] = {}
 
     def breed(self) -> str:
         """Breed until every child is recorded; the reason when the run was told to stop before that."""
+        return self._breed(self._made) or self._breed(self._drawn)
+
+    def _breed(self, children: Sequence[ChildPipeline | HandMadeChild]) -> str:
         services, prompting = self._services, self._prompting
-        for child in self._children:
+        self._begun += len(children)
+        for child in children:
             services.event_loop.start(self._live(child))
-        while len(self._recorded) < len(self._children):
+        while len(self._recorded) < self._begun:
             while prompting.asking:
                 if reason := services.termination.now() or prompting.round():
                     return reason
@@ -54,12 +64,12 @@ class Generation:
             self._record_ended()
         return ""
 
-    async def _live(self, child: ChildPipeline) -> None:
+    async def _live(self, child: ChildPipeline | HandMadeChild) -> None:
         self._bred[child.slot] = await child.breed()
 
     def _all_wait(self) -> bool:
         """Whether no child is on its way: each has ended or waits for its verdict."""
-        return len(self._bred) + self._settlement.waiting == len(self._children)
+        return len(self._bred) + self._settlement.waiting == self._begun
 
     def admitted(self) -> Iterator[Individual]:
         """The admitted, in slot order, without an outcome."""

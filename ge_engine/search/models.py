@@ -142,3 +142,7 @@ class Models:
                 left -= 1
             else:
                 yield answer
+
+
+NO_MODELS = Models({}, ())
+"""Of a session that sends no prompts."""

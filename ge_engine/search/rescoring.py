@@ -1,4 +1,4 @@
-"""What a session that rescores a run decides for itself: a run's folder may be somebody else's."""
+"""What a session of further trainings decides for itself: a run's folder may be somebody else's."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ class OwnSettings:
     workers: int | None = None
 
 
-def settings_to_rescore(
-    folder: Path, stored: RunConfig, own: OwnSettings, seeds: int, registry: Registry
-) -> RunConfig:
-    """The settings of a run for `seeds` further trainings of its finalists, with the session's own.
+def settings_with_own(folder: Path, stored: RunConfig, own: OwnSettings, registry: Registry) -> RunConfig:
+    """The settings of a run for further trainings, with the session's own.
 
     Raises:
         ConfigError: the run is scored by another evaluator than the session's.
@@ -33,7 +31,6 @@ def settings_to_rescore(
         raise _unasked(folder, stored, registry)
     return replace(
         stored,
-        rescore_seeds=seeds,
         workers=stored.workers if own.workers is None else own.workers,
         sandbox=own.sandbox,
         trackers=(),

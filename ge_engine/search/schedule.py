@@ -11,8 +11,10 @@ from pathlib import Path
 
 from ge_engine.config import RunConfig
 from ge_engine.evaluation.cores import cores
+from ge_engine.genome import Seed
 from ge_engine.ledger import History
-from ge_engine.population import Individual, Migration
+from ge_engine.ledger.hand_made import HandMade, drawn_before, hand_made, left_by_hand
+from ge_engine.population import HAND, Individual, Migration
 from ge_engine.search.credit import credit_of
 from ge_engine.search.generation import Generation
 from ge_engine.search.halving import Halving, as_recorded
@@ -20,6 +22,7 @@ from ge_engine.search.islands import bred_on, island_of, moved, ring, travels
 from ge_engine.search.run_state import RunState
 from ge_engine.search.selection import Selection
 from ge_engine.search.services import RunServices
+from ge_engine.search.slots import Slot
 
 STOCK = (3, 8)
 """Children that a steady schedule keeps bred and unscored for each worker, at first and at most. It keeps
@@ -40,27 +43,95 @@ class Schedule(ABC):
         self._ledger = services.ledger
         self._termination = services.termination
         self._halving = Halving(config, services.ledger, services.scoring, state.directions)
+        self._script: History | None = None
+
+    def run(self) -> str:
+        """Breed until something says stop, then what was made by hand; the reason. Work in flight goes on."""
+        with _script(self._services.models.replays, self._ledger.seed) as self._script:
+            reason = self._run()
+            while self._adds(self._state.next) and not self._termination.interrupted:
+                self.add()
+        return reason
+
+    def add(self) -> None:
+        """Breed and train what was made by hand, without a language model: in the generation that was cut
+        off, else in one of its own."""
+        number, scoring = self._state.next, self._services.scoring
+        for one in self._state.unmerged:
+            if one.steps[0].operator == HAND:
+                scoring.score(one.id, one.genome)
+        if resumed := self._ledger.begun(number):
+            self._ledger.place_waiting(number)
+        elif self._adds(number):
+            self._ledger.start_generation(number, 0, self._replayed(number))
+        drawn, made = self._slots(number)
+        if made:
+            generation = self._generation(number, [], made, resumed)
+            generation.breed()
+            born = list(generation.admitted())
+            if not drawn and self._trained(born):
+                self._merge(number, generation, born)
+        scoring.drain()
 
     @abstractmethod
-    def run(self) -> str:
-        """Breed until something says stop; the reason. Work in flight goes on."""
+    def _run(self) -> str:
+        """Breed until something says stop; the reason."""
+
+    @abstractmethod
+    def _trained(self, born: Sequence[Individual]) -> bool:
+        """Let the trainings of all of a generation end; False when they were interrupted."""
+
+    @abstractmethod
+    def _merge(self, number: int, generation: Generation, ended: Sequence[Individual]) -> None:
+        """Let what has ended enter the populations, and finish the generation."""
+
+    def _adds(self, number: int) -> bool:
+        """Whether there are children that were made by hand for a generation without any others."""
+        replayed = not self._ledger.begun(number) and self._script_size(number) == 0
+        return replayed or left_by_hand(self._ledger, number)
+
+    def _replayed(self, number: int) -> list[HandMade]:
+        """What was made by hand for this generation in the run whose replies are given again."""
+        return list(hand_made(self._script, number).values()) if self._script else []
+
+    def _script_size(self, number: int) -> int | None:
+        """How many children operators had in this generation of that run; None where it has none."""
+        if self._script is None or number >= self._script.next_generation():
+            return None
+        return self._script.size(number) - len(hand_made(self._script, number))
 
     def _breed(self, number: int, size: int) -> Generation | str:
-        """Breed a generation of at most `size` slots; the reason when it was stopped in the middle."""
+        """Breed a generation of at most `size` slots, and what was made by hand; the reason when it was
+        stopped in the middle."""
         resumed = self._ledger.begun(number)
-        size = self._ledger.start_generation(number, size)
-        before = self._ledger.slots_before(number)
-        islands = [island_of(slot, before, self._config.islands) for slot in range(size)]
+        self._ledger.start_generation(number, size, self._replayed(number))
+        generation = self._generation(number, *self._slots(number), resumed)
+        return generation.breed() or generation
+
+    def _slots(self, number: int) -> tuple[list[Slot], dict[Slot, HandMade]]:
+        """The slots of a generation that was begun, apart from those whose child was made by hand."""
+        before, made = self._ledger.slots_before(number), hand_made(self._ledger, number)
+        slots = [
+            Slot(at, number, island_of(at, before, self._config.islands))
+            for at in range(self._ledger.size(number))
+        ]
+        drawn = [slot for slot in slots if slot.number not in made]
+        return drawn, {slot: made[slot.number] for slot in slots if slot.number in made}
+
+    def _generation(
+        self, number: int, drawn: Sequence[Slot], made: Mapping[Slot, HandMade], resumed: bool
+    ) -> Generation:
+        islands = [slot.island for slot in drawn]
         pools = [
             self._selection.pool(number, island, islands.count(island), self._state.seed, population)
-            for island, population in enumerate(self._state.populations)
+            for island, population in enumerate(self._state.populations if drawn else ())
         ]
         credit = credit_of(self._ledger, number, self._config)
         pools = [replace(pool, credit=credit) for pool in pools]
         parents = [one.id for pool in pools for one in pool.parents]
+        size = len(drawn) + len(made)
         self._services.announce("generation_started", generation=number, size=size, parents=parents)
-        generation = Generation(self._services, number, pools, islands, resumed)
-        return generation.breed() or generation
+        return Generation(self._services, number, pools, drawn, made, resumed)
 
     def _finish(self, number: int, generation: Generation, merged: Sequence[Individual], scored: int) -> None:
         state = self._state
@@ -98,26 +169,34 @@ class Schedule(ABC):
 class Generational(Schedule):
     """The paper's: breed all, score all, then select. Training overlaps with decoding in a generation."""
 
-    def run(self) -> str:
-        state = self._state
-        while not (reason := self._termination.before(state.next, state.next)):
-            number = state.next
-            generation = self._breed(number, self._termination.slots(self._config.population))
+    def _run(self) -> str:
+        while not (reason := self._termination.before(self._state.next)):
+            number = self._state.next
+            size = self._termination.slots(self._config.population)
+            generation = self._breed(number, 0 if self._script_size(number) == 0 else size)
             if isinstance(generation, str):
                 return generation
-            self._services.scoring.drain()
             born = list(generation.admitted())
-            if self._termination.interrupted and not all(map(self._ended, born)):
+            if not self._trained(born):
                 return self._termination.now()
-            if not self._halving.whole_cohort(born, lambda: self._termination.interrupted):
-                return self._termination.now()
-            scored = state.scored(born)
-            state.populations = [
-                self._selection.elites(number, island, population) + bred_on(island, scored)
-                for island, population in enumerate(state.populations)
-            ]
-            self._finish(number, generation, born, len(scored))
+            self._merge(number, generation, born)
         return reason
+
+    def _trained(self, born: Sequence[Individual]) -> bool:
+        self._services.scoring.drain()
+        if self._termination.interrupted and not all(map(self._ended, born)):
+            return False
+        return self._halving.whole_cohort(born, lambda: self._termination.interrupted)
+
+    def _merge(self, number: int, generation: Generation, ended: Sequence[Individual]) -> None:
+        """All that were born, beside the elites of those that lived."""
+        state = self._state
+        scored = state.scored(ended)
+        state.populations = [
+            self._selection.elites(number, island, population) + bred_on(island, scored)
+            for island, population in enumerate(state.populations)
+        ]
+        self._finish(number, generation, ended, len(scored))
 
 
 class Steady(Schedule):
@@ -128,33 +207,36 @@ class Steady(Schedule):
     from another steady run (`replay:RUN`), the order of completions does too.
     """
 
-    def run(self) -> str:
-        with _script(self._services.models.replays) as script:
-            return self._run(script)
+    def __init__(
+        self, config: RunConfig, state: RunState, selection: Selection, services: RunServices
+    ) -> None:
+        super().__init__(config, state, selection, services)
+        services.scoring.at_rung = self._halving.one_by_one
 
-    def _run(self, script: History | None) -> str:
+    def _run(self) -> str:
         state, scoring = self._state, self._services.scoring
-        decide = self._halving.one_by_one
-        scoring.at_rung = as_recorded(script.promoted, decide) if script else decide
+        script = self._script if self._script and self._script.config.schedule == "steady" else None
+        if script:
+            scoring.at_rung = as_recorded(script.promoted, self._halving.one_by_one)
         workers = self._config.workers or cores()
         room = STOCK[0] * workers
         for one in state.unmerged:
             scoring.score(one.id, one.genome)
         total = self._config.generations * self._config.population
-        born = self._ledger.slots_before(state.next)
-        while not (reason := self._termination.before(born // self._config.population, state.next)):
+        while not (reason := self._termination.before(state.next)):
             number = state.next
-            scripted = script is not None and number < script.next_generation()
+            born = drawn_before(self._ledger, number)
+            scripted = self._script_size(number) if script else None
             free = max(1, min(room - scoring.load, total - born))
-            size = script.size(number) if script and scripted else self._termination.slots(free, scoring.load)
+            size = self._termination.slots(free, scoring.load) if scripted is None else scripted
             generation = self._breed(number, size)
             if isinstance(generation, str):
                 return generation
             state.unmerged += generation.admitted()
-            born += self._ledger.size(number)
+            born = drawn_before(self._ledger, number + 1)
             if scoring.load < workers:
                 room = min(room + workers, STOCK[1] * workers)
-            if script and scripted:
+            if script and scripted is not None:
                 ended = self._scripted(script.merged(number))
                 if self._termination.interrupted:
                     return self._termination.now()
@@ -163,6 +245,10 @@ class Steady(Schedule):
                 self._wait(room - max(1, workers // 2) if born < total else 0)
                 self._merge(number, generation, [one for one in state.unmerged if self._ended(one)])
         return reason
+
+    def _trained(self, born: Sequence[Individual]) -> bool:
+        self._services.scoring.drain()
+        return all(map(self._ended, born))
 
     def _wait(self, load: int) -> None:
         """Until no more than `load` children await their score, or the run has to stop."""
@@ -191,12 +277,13 @@ class Steady(Schedule):
 
 
 @contextmanager
-def _script(replayed: Path | None) -> Iterator[History | None]:
+def _script(replayed: Path | None, seed: Seed) -> Iterator[History | None]:
+    """The run whose replies are given again, where it is of the same seed."""
     if replayed is None:
         yield None
         return
     with History(replayed) as history:
-        yield history if history.config.schedule == "steady" else None
+        yield history if history.seed.source == seed.source else None
 
 
 SCHEDULES: Mapping[str, type[Schedule]] = {"generational": Generational, "steady": Steady}

@@ -14,6 +14,7 @@ from ge_engine.contracts import Evaluation, Probe
 from ge_engine.events import Announcer, Observe
 from ge_engine.genome import Seed
 from ge_engine.ledger import Ledger
+from ge_engine.ledger.hand_made import left_by_hand
 from ge_engine.noise import Ties
 from ge_engine.population import SEED_ID, Direction, Individual
 from ge_engine.registry import Registry, choose
@@ -94,13 +95,13 @@ class Session:
             return None
         state = self._state(Individual(SEED_ID, 0, -1, (), (), genome, outcome))
         reason = self.reason_to_stop(state)
-        done = reason and all_scored_on_test(state, self.ledger, self.config)
-        return (state, reason) if done else None
+        done = all_scored_on_test(state, self.ledger, self.config)
+        left = left_by_hand(self.ledger, state.next)
+        return (state, reason) if reason and done and not left else None
 
     def reason_to_stop(self, state: RunState) -> str:
         """Why nothing more is bred; "" to breed."""
-        done = self.ledger.slots_before(state.next) // self.config.population
-        return self.termination.before(done if self.config.schedule == "steady" else state.next, state.next)
+        return self.termination.before(state.next)
 
     @contextmanager
     def halted_when_interrupted(self, scoring: Scoring) -> Iterator[None]:

@@ -88,9 +88,13 @@ class Settlement:
             for one in self._waiting.values()
         )
 
-    async def await_verdict(self, child: Probed) -> Verdict | None:
-        """Wait for `give_verdicts`. Gives None for an admitted child."""
-        self._waiting[child.slot] = child
+    async def verdict_on(self, slot: Slot, rewrite: Rewrite) -> Verdict | None:
+        """Probe, begin the training, wait for `give_verdicts`. Gives None for an admitted child."""
+        genome, scoring = rewrite.genome, self._services.scoring
+        child = Probed(slot, rewrite, self.stored(genome) or await scoring.probe(slot.id, genome))
+        if self.objection(child) is None and not self.score_can_wait(child):
+            scoring.score(slot.id, genome)
+        self._waiting[slot] = child
         verdict = (await completion(child.verdict)).result()
         del self._waiting[child.slot]
         return verdict

@@ -12,6 +12,7 @@ from typing import Any
 
 from ge_engine.conditions import Condition, parse_condition
 from ge_engine.config import RunConfig
+from ge_engine.ledger.hand_made import drawn_before, generations_before
 from ge_engine.ledger.history import History
 from ge_engine.pareto import Direction, box, losses, normalised
 from ge_engine.search.budget import Budget
@@ -116,12 +117,12 @@ class StopConditions:
             return f"the session has used its {config.max_seconds:g} seconds"
         return self.budget.spent()
 
-    def before(self, done: int, generation: int) -> str:
-        """Asked before `generation` is begun, when as many as `done` are bred; "" to go on."""
+    def before(self, generation: int) -> str:
+        """Asked before `generation` is begun; "" to go on."""
         config = self._config
         if self.interrupted:
             return self.interruption
-        if done >= config.generations:
+        if self._bred_before(generation) >= config.generations:
             many = config.generations != 1
             return f"all {config.generations} generations are done" if many else "the one generation is done"
         if reason := self.now():
@@ -133,6 +134,12 @@ class StopConditions:
         if config.stall and self._stalled(generation):
             return f"no more hypervolume in {config.stall} generations"
         return ""
+
+    def _bred_before(self, generation: int) -> int:
+        """How many of the run's generations are bred; what was made by hand counts as none of them."""
+        if self._config.schedule == "steady":
+            return drawn_before(self._history, generation) // self._config.population
+        return generations_before(self._history, generation)
 
     def evaluations_left(self) -> int:
         return self._config.max_evaluations - self._history.evaluations()

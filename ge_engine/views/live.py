@@ -138,6 +138,8 @@ def line_of(name: str, data: Mapping[str, Any], notations: Notations = BEFORE) -
             return Text(f"stopping: {data['reason']}", style="bold")
         case "finalists":
             return Text(f"scoring {counted(len(data['ids']), 'finalist')} on the test split")
+        case "left":
+            return Text(f"{data['reason']} It takes in what is added when it begins its next generation.")
         case "observer_failed":
             return Text(data["reason"], style="red")
     return None

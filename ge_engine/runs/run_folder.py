@@ -1,0 +1,179 @@
+"""What a run's folder tells, read again at every question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ge_engine.config import RunConfig
+from ge_engine.contracts import OperatorStats
+from ge_engine.ledger.history import History
+from ge_engine.ledger.records import Call
+from ge_engine.ledger.replicates import Replicates, spreads
+from ge_engine.ledger.statistics import Factor, repairs, statistics
+from ge_engine.ledger.verdict import Verdict, verdict_of
+from ge_engine.noise import front_of
+from ge_engine.notation import Notation
+from ge_engine.outcome import Outcome
+from ge_engine.pareto import Direction, advantage
+from ge_engine.population import SEED_ID, Child, Individual, Migration, with_genome
+from ge_engine.runs.lineage import Origin, ancestors, origins
+from ge_engine.runs.making import making_of, parts_in_words
+from ge_engine.runs.records import records
+from ge_engine.runs.references import find_individual
+from ge_engine.search.termination import INTERRUPTED
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RunFolder:
+    """A run's folder, read again at every question, so that it also serves while the run goes on.
+
+    Raises LedgerError where the folder holds no run.
+    """
+
+    folder: Path
+
+    @property
+    def seed(self) -> Individual:
+        return with_genome([self.individual(SEED_ID)])[0]
+
+    @property
+    def individuals(self) -> list[Child]:
+        """All, those without a genome among them, seed first, in the order of generation and slot."""
+        with History(self.folder) as history:
+            return list(history.individuals())
+
+    @property
+    def front(self) -> list[Individual]:
+        """The Pareto front of everything scored."""
+        with History(self.folder) as history:
+            return front_of(with_genome(history.individuals()), history.directions, history.ties)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether a child is better than the baseline, the seed model, beyond noise, and in which words."""
+        front = [one.id for one in self.front]
+        with History(self.folder) as history:
+            return verdict_of(history, front)
+
+    @property
+    def directions(self) -> dict[str, Direction]:
+        """The objectives, "min" or "max"."""
+        with History(self.folder) as history:
+            return history.directions
+
+    @property
+    def notations(self) -> dict[str, Notation]:
+        """How figures of each objective are written."""
+        with History(self.folder) as history:
+            return history.notations
+
+    @property
+    def config(self) -> RunConfig:
+        """The settings of the latest session."""
+        with History(self.folder) as history:
+            return history.config
+
+    @property
+    def rejections(self) -> dict[str, int]:
+        """How many children each check rejected, most first."""
+        with History(self.folder) as history:
+            return history.rejections()
+
+    @property
+    def stopped_because(self) -> str:
+        """Why the latest session ended; "" while it goes on."""
+        with History(self.folder) as history:
+            return history.stopped_because
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended the latest session."""
+        return self.stopped_because.startswith(INTERRUPTED)
+
+    @property
+    def best(self) -> Individual | None:
+        """The child on the front to look at first: the best of those that are better than the baseline, else
+        that with the best first objective; None where there is none."""
+        children = {one.id: one for one in self.front if one.id != SEED_ID}
+        better = self.verdict.better
+        if better:
+            return children[better[0].id]
+        first, direction = next(iter(self.directions.items()))
+        return max(
+            children.values(), key=lambda one: advantage(one.objectives[first], 0.0, direction), default=None
+        )
+
+    @property
+    def tests(self) -> dict[str, Outcome]:
+        """Outcomes on the test split by individual: those of the finalists and the seed."""
+        with History(self.folder) as history:
+            return history.test_outcomes()
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Tokens that language models read and wrote."""
+        with History(self.folder) as history:
+            return history.tokens()
+
+    @property
+    def moves(self) -> tuple[tuple[int, Migration], ...]:
+        """Who travelled from one island to another, and after which generation."""
+        with History(self.folder) as history:
+            return history.moves()
+
+    @property
+    def statistics(self) -> dict[Factor, OperatorStats]:
+        """How children did by operator, intent, persona, ..., the largest gain first in each."""
+        with History(self.folder) as history:
+            return statistics(history)
+
+    @property
+    def repairs(self) -> dict[str, tuple[int, int]]:
+        """By check: of the replies that it rejected, how many were sent back, and how many of these saved."""
+        with History(self.folder) as history:
+            return dict(repairs(history))
+
+    @property
+    def parts(self) -> list[str]:
+        """In sentences, with what the run was made, where that changed."""
+        with History(self.folder) as history:
+            return parts_in_words(history)
+
+    def records(self, children: Iterable[Child]) -> list[dict[str, Any]]:
+        """Children as plain data for JSON."""
+        with History(self.folder) as history:
+            return list(records(history, list(children), self.front))
+
+    def making(self, identity: str) -> list[str]:
+        """In sentences, with what an individual was made and scored, where that changed within the run."""
+        with History(self.folder) as history:
+            return making_of(history, identity)
+
+    def lineage(self, identity: str) -> list[tuple[int, Child]]:
+        """An individual and its ancestors, each once, first parents first, with how far up they are."""
+        with History(self.folder) as history:
+            return list(ancestors(history, identity))
+
+    def calls(self, identity: str) -> list[Call]:
+        """An individual's prompts and replies, in the order in which they were asked."""
+        with History(self.folder) as history:
+            return history.calls(identity)
+
+    def individual(self, identity: str) -> Child:
+        """Raises ConfigError when the run has no such individual."""
+        with History(self.folder) as history:
+            return find_individual(history, identity)
+
+    @property
+    def rescored(self) -> dict[str, Replicates]:
+        """What further random seeds gave, the seed model first; empty without `rescore_seeds`."""
+        with History(self.folder) as history:
+            return spreads(history)
+
+    def blame(self, identity: str) -> list[Origin]:
+        """Who brought in each line of an individual that differs from the seed."""
+        with History(self.folder) as history:
+            return origins(history, find_individual(history, identity))
