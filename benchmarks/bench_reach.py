@@ -30,7 +30,7 @@ from typing import Any
 from ge_engine import loop
 from ge_engine.config import RunConfig, load_config
 from ge_engine.contracts import Evaluation, Evaluator, Job, Objective, Probe, Size, Task
-from ge_engine.evaluation.futures import chained
+from ge_engine.evaluation.futures import then
 from ge_engine.genome import Genome, Seed
 from ge_engine.hookspecs import hookimpl
 from ge_engine.ledger import History
@@ -50,6 +50,7 @@ class ProbedEvaluation(Evaluation):
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
+        self.description = inner.description
 
     def probe(self, genome: Genome) -> Future[Probe]:
         return self._inner.probe(genome)  # type: ignore[no-any-return]
@@ -63,7 +64,7 @@ class ProbedEvaluation(Evaluation):
         def scored(probe: Probe) -> Outcome:
             return Scored({"accuracy": drawn, "parameters": probe.facts["parameters"]})
 
-        return chained(self.probe(job.genome), scored)
+        return then(self.probe(job.genome), scored)
 
 
 class ProbedEvaluator(Evaluator):

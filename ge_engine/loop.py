@@ -14,7 +14,7 @@ from ge_engine.ledger.foreign import confirmed
 from ge_engine.registry import Registry
 from ge_engine.search.addresses import Addresses
 from ge_engine.search.finalists import Result, finalists, score_finalists
-from ge_engine.search.models import opened_models
+from ge_engine.search.models import opened_models, prompt_room
 from ge_engine.search.rescoring import OwnSettings, settings_to_rescore
 from ge_engine.search.run_state import RunState
 from ge_engine.search.schedule import SCHEDULES
@@ -104,18 +104,22 @@ def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluat
         session.directions,
     )
     addresses = Addresses(ledger.seed.genome, config, probe).of
-    variations = variations_of(config, registry, ledger, state.seed, directions, addresses)
+    task = evaluation.description
+    variations = variations_of(config, registry, ledger, state.seed, directions, addresses, task)
     checks = checks_of(config, registry, ledger, probe)
     surveys = Surveys(evaluation.sizes if evaluation.measures_sizes else None)
     if reason := session.reason_to_stop(state):
         return reason
     with opened_models(config, registry) as models:
+        room = prompt_room(config, models)
+        ledger.set_prompt_tokens(room)
         services = RunServices(
             ledger,
             variations,
             checks,
             scoring,
             models,
+            room,
             surveys,
             session.event_loop,
             session.announce,

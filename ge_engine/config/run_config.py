@@ -80,6 +80,14 @@ class RunConfig:
         changeable=True,
     )
     grammar: str = setting("", "One form of answer for all prompts.", LANGUAGE)
+    context: int = setting(
+        -1,
+        "Tokens of a prompt that what the run knows is told in.",
+        LANGUAGE,
+        at_least(-1, "as many as the language model says"),
+        more="The task, figures, shapes, the file, what was tried. A prompt is that long at most, unless the "
+        "request alone is longer; 0 sends the request alone.",
+    )
     repairs: int = setting(0, "Times a rejected reply is sent back.", LANGUAGE, at_least(0))
     repair_texts: bool = setting(
         False,

@@ -12,6 +12,7 @@ from ge_engine.contracts.grammar import Constraint, Grammar, Target
 from ge_engine.contracts.language_model import LanguageModel, LanguageModelFactory, Request
 from ge_engine.contracts.objective import Measurement, Objective
 from ge_engine.contracts.operator import (
+    Attempt,
     Context,
     Memory,
     Operator,
@@ -21,13 +22,15 @@ from ge_engine.contracts.operator import (
     evenly,
 )
 from ge_engine.contracts.persona import Persona
-from ge_engine.contracts.prompt import Prompt, Reply, Sampling
+from ge_engine.contracts.prompt import BACKGROUND, Prompt, Reply, Sampling, Section
 from ge_engine.contracts.selection import Selector
 from ge_engine.contracts.task import Dataset, Split, Task
 from ge_engine.population import Direction, Individual
 from ge_engine.profile import ModuleProfile
 
 __all__ = [
+    "BACKGROUND",
+    "Attempt",
     "Candidate",
     "Check",
     "Constraint",
@@ -57,6 +60,7 @@ __all__ = [
     "Request",
     "RunFacts",
     "Sampling",
+    "Section",
     "Selector",
     "Size",
     "SizedMove",

@@ -66,10 +66,12 @@ class Job:
 class Evaluation(ABC):
     """An open evaluator: probes and scores genomes of one seed, several at once.
 
-    `measures_sizes`: it can build networks without training them, see `sizes`.
+    `measures_sizes`: it can build networks without training them, see `sizes`. `description` tells in words
+    what is trained on and how, for prompts: no paths and nothing that is private.
     """
 
     measures_sizes: bool = False
+    description: str = ""
 
     @abstractmethod
     def probe(self, genome: Genome) -> Future[Probe]:

@@ -22,6 +22,7 @@ from ge_engine.errors import SeedError
 from ge_engine.evaluation.checkpoints import Checkpoints, room_for
 from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.evaluation.costs import figures, within
+from ge_engine.evaluation.description import described
 from ge_engine.evaluation.devices import placement_of
 from ge_engine.evaluation.executor import Executor, ExecutorFactory, WorkerExit
 from ge_engine.evaluation.exit_status import Kills, WorkerLost, failed_probe, probe_of, report_of, sizes_in
@@ -75,6 +76,7 @@ def open_training(
             max_slowdown=config.max_slowdown,
             memory=session.memory,
             image=f"{session.channels}x{session.size}x{session.size}",
+            description=described(session, config.recipe),
         )
         evaluation.admit(seed)
         yield evaluation
@@ -99,6 +101,7 @@ class TrainEvaluation(Evaluation):
     max_slowdown: float
     memory: int
     image: str
+    description: str = ""
     _kills: Kills = field(default_factory=Kills)
     _seed_step: float = 0.0
     _seed_digest: str = ""

@@ -29,6 +29,7 @@ ATTEMPT_SECONDS = 120.0
 CHECK_SECONDS = 10.0
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
+PROMPT_TOKENS = 16_000
 FRAME = 256
 """Tokens of roles, of a chat template and of what a server puts before it, at most."""
 CHARACTERS_A_TOKEN = 128
@@ -50,6 +51,8 @@ class ServerLimits:
 
 class ServerModel(LanguageModel):
     """Answers through `client.chat.completions`. `form` is how the server takes a grammar, None for not."""
+
+    prompt_tokens = PROMPT_TOKENS
 
     def __init__(
         self, model: str, client: Any, limits: ServerLimits, form: Form | None, *secrets: str
