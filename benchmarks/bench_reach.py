@@ -1,6 +1,6 @@
 """`make bench-reach`: how far the moves of a search reach in size and structure, without any training.
 
-    python -m benchmarks.bench_reach [--llm uniform] [--slots 100] [SEED ...]
+    python -m benchmarks.bench_reach [--llm uniform] [--slots 100] [--context -1] [SEED ...]
 
 Each seed is evolved by the real loop with the default operators. Children pass the real checks, are built
 and run by the isolated probe, and in place of a training get an accuracy drawn from their digest.
@@ -113,7 +113,7 @@ class Reach:
         )
 
 
-def reach(seed: Seed, llm: str, slots: int, random_seed: int) -> Reach:
+def reach(seed: Seed, llm: str, slots: int, random_seed: int, context: int = -1) -> Reach:
     """Evolve `seed` over `slots` children and measure them against the parents that they were made from."""
     config = load_config(
         "demo",
@@ -124,6 +124,7 @@ def reach(seed: Seed, llm: str, slots: int, random_seed: int) -> Reach:
             "generations": max(1, slots // 20),
             "population": min(20, slots),
             "random_seed": random_seed,
+            "context": context,
         },
     )
     with tempfile.TemporaryDirectory() as scratch:
@@ -175,11 +176,12 @@ def main() -> int:
     parser.add_argument("--llm", default="uniform")
     parser.add_argument("--slots", type=int, default=100)
     parser.add_argument("--random-seed", type=int, default=0)
+    parser.add_argument("--context", type=int, default=-1)
     given = parser.parse_args()
     files = given.seeds or [EXAMPLES / name for name in SEEDS]
     print(f"{'seed':24s} {HEAD}")
     for file in files:
-        found = reach(Seed.load(file), given.llm, given.slots, given.random_seed)
+        found = reach(Seed.load(file), given.llm, given.slots, given.random_seed, given.context)
         print(f"{file.stem:24s} {found.row()}", flush=True)
     return 0
 

@@ -43,7 +43,7 @@ class Attempts:
         self._told: dict[str, tuple[Attempt, ...]] = {}
 
     def on(self, address: str) -> tuple[Attempt, ...]:
-        """Of a block, its class and that class's methods, in turn: one that was better than its parent, another
+        """Of a block, its class and that class's methods, in turn: one better than its parent, another
         with a score, a failure. The largest change of a figure comes first, and the latest failure."""
         name = address.partition(".")[0]
         if name not in self._told:
