@@ -48,19 +48,18 @@ def _marked(genome: Genome, block: Block | None) -> str:
 
 
 def _signatures(genome: Genome, block: Block) -> list[str]:
-    """Headers of the top-level blocks that name the block's own or that it names, with their methods, and of
-    the other methods of its class."""
+    """Headers of the top-level blocks that name the block's own or that its own names, and of their
+    methods; of the other methods of its class."""
     own = block.address.partition(".")[0]
-    used = _names(block.code)
-    found: list[str] = []
-    for address, other in genome.blocks.items():
-        name, method = address.partition(".")[::2]
-        if address == block.address or name == block.address:
-            continue
-        related = name == own or name in used or own in _names(genome.blocks[name].code)
-        if related:
-            found += [("    " if method else "") + line for line in _header(other)]
-    return found
+    codes = {address: one.code for address, one in genome.blocks.items() if "." not in address}
+    used = _names(codes.get(own, ""))
+    near = {name for name, code in codes.items() if name == own or name in used or own in _names(code)}
+    return [
+        ("    " if "." in address else "") + line
+        for address, one in genome.blocks.items()
+        if address.partition(".")[0] in near - {block.address} and address != block.address
+        for line in _header(one)
+    ]
 
 
 def _names(code: str) -> frozenset[str]:

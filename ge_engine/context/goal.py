@@ -24,9 +24,8 @@ def goal(context: Context, prompt: Prompt) -> Sequence[str]:
 
 def _bounds(name: str, parent: float, shares: tuple[float, float]) -> Iterator[str]:
     low, high = shares
-    if not parent:
-        return
-    if low > 0:
-        yield f"at least {math.ceil(low * parent):,} {name} ({low:.4g} of the parent's {parent:,.0f})"
-    if math.isfinite(high):
-        yield f"at most {math.floor(high * parent):,} {name} ({high:.4g} of the parent's {parent:,.0f})"
+    whole = f"the parent's {parent:,.0f}"
+    if parent and low > 0:
+        yield f"at least {math.ceil(low * parent):,} {name} ({100 * low:.4g} % of {whole})"
+    if parent and math.isfinite(high):
+        yield f"at most {math.floor(high * parent):,} {name} ({100 * high:.4g} % of {whole})"
