@@ -145,6 +145,30 @@ def failures(folder: Path) -> list[str]:
     return [line for line in lines if line.startswith("- ") and "rejected (build)" in line]
 
 
+def test_a_repair_after_a_crash_that_knows_of_its_own_generation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing("RuntimeError: no", monkeypatch)
+    settings: dict[str, Any] = {
+        "registry": CHECKED,
+        "checks": tuple(CHECKED.checks),
+        "repairs": 1,
+        "population": 16,
+    }
+    recorded = [False]
+
+    def crash(name: str, data: Mapping[str, Any]) -> None:
+        recorded[0] |= name == "admitted" and data["individual"].startswith("g1")
+        if recorded[0] and name == "reply":
+            raise Stop
+
+    run(tmp_path / "whole", **settings)
+    with pytest.raises(Stop):
+        run(tmp_path / "run", crash, **settings)
+    run(tmp_path / "run", **settings)
+    assert content(tmp_path / "run") == content(tmp_path / "whole")
+
+
 def test_an_error_that_gives_orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failing(f"RuntimeError: {ORDER}", monkeypatch)
     run(tmp_path / "run", registry=CHECKED, checks=tuple(CHECKED.checks))

@@ -48,6 +48,7 @@ class Settings(TypedDict, total=False):
     constraints: str | Sequence[str]
     llm: str | Sequence[str]
     grammar: str
+    context: int
     repairs: int
     repair_texts: bool
     think: int
