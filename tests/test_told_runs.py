@@ -24,6 +24,7 @@ from ge_engine.outcome import Rejected
 from ge_engine.registry import load_registry
 from ge_engine.search.attempts import LONGEST_REASON, changed_lines
 from ge_engine.search.models import Models, prompt_room
+from ge_plugins.models import Embedded, Uniform
 from ge_plugins.replay import ReplayModel
 
 PLAIN = doubles.registry()
@@ -106,6 +107,13 @@ def test_an_island_whose_room_is_not_that_of_its_smallest_model() -> None:
     assert prompt_room(doubles.config(islands=2), models) == [500, 9000]
     assert prompt_room(doubles.config(islands=2, context=70), models) == [70, 70]
     assert prompt_room(doubles.config(context=0), models) == [0]
+
+
+def test_a_model_that_is_told_what_it_does_not_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ge_plugins.models._weights", Path)
+    monkeypatch.setattr("ge_engine.llm.local.load_local", lambda *_: Roomy(2000))
+    for factory in (Embedded(), Uniform()):
+        assert factory.open("", doubles.config()).prompt_tokens == 0
 
 
 def test_a_replayed_island_with_the_room_of_another(tmp_path: Path) -> None:
