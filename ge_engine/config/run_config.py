@@ -85,8 +85,7 @@ class RunConfig:
         "Tokens of a prompt that what the run knows is told in.",
         LANGUAGE,
         at_least(-1, "as many as the language model says"),
-        more="The task, figures, shapes, the file, what was tried. A prompt is that long at most, unless the "
-        "request alone is longer; 0 sends the request alone.",
+        more="0 sends the request alone.",
         changeable=True,
     )
     repairs: int = setting(0, "Times a rejected reply is sent back.", LANGUAGE, at_least(0))

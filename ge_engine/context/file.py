@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ge_engine.context.text import fenced
 from ge_engine.contracts import Context, Prompt
 from ge_engine.genome import Block, Genome
-from ge_engine.source.syntax import normalised
+from ge_engine.source.syntax import DEFINITIONS, first_line, indent_of, normalised, parse
 
 BEGIN, END = "# ----- the code to change: -----", "# ----- end of it -----"
 
@@ -43,7 +43,7 @@ def _marked(genome: Genome, block: Block | None) -> str:
         return "\n".join(lines)
     first, last = block.lines
     inner = lines[first - 1 : last]
-    indent = inner[0][: len(inner[0]) - len(inner[0].lstrip())]
+    indent = indent_of(inner[0])
     return "\n".join([*lines[: first - 1], indent + BEGIN, *inner, indent + END, *lines[last:]])
 
 
@@ -68,10 +68,11 @@ def _names(code: str) -> frozenset[str]:
 
 def _header(block: Block) -> list[str]:
     """The lines from `class` or `def` to where the body begins; none of what cannot be read alone."""
-    if block.reason:
+    tree = parse(block.code) if not block.reason else None
+    if not isinstance(tree, ast.Module):
         return []
-    (definition,) = ast.parse(block.code).body
-    assert isinstance(definition, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-    body = definition.body[0]
-    begins = min([body.lineno, *(mark.lineno for mark in getattr(body, "decorator_list", ()))])
-    return block.code.split("\n")[definition.lineno - 1 : max(definition.lineno, begins - 1)]
+    (definition,) = tree.body
+    assert isinstance(definition, DEFINITIONS)
+    lines = block.code.split("\n")
+    begins = first_line(definition.body[0], lines)
+    return lines[definition.lineno - 1 : max(definition.lineno, begins - 1)]
