@@ -57,6 +57,7 @@ class ProbedEvaluation(Evaluation):
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
+        self.description = inner.description
 
     def probe(self, genome: Genome) -> Future[Probe]:
         return self._inner.probe(genome)  # type: ignore[no-any-return]
@@ -95,7 +96,9 @@ def ge_evaluators() -> list[Evaluator]:
     return [ProbedEvaluator()]
 
 
-def reach(seed: Seed, llm: str, slots: int, random_seed: int, repairs: int, folder: Path) -> Reach:
+def reach(
+    seed: Seed, llm: str, slots: int, random_seed: int, repairs: int, context: int, folder: Path
+) -> Reach:
     """Evolve `seed` over `slots` children in `folder`, and measure them."""
     settings = {
         "llm": llm,
@@ -104,6 +107,7 @@ def reach(seed: Seed, llm: str, slots: int, random_seed: int, repairs: int, fold
         "generations": max(1, slots // 20),
         "population": min(20, slots),
         "random_seed": random_seed,
+        "context": context,
     }
     config = load_config("demo", None, settings)
     loop.run(seed, config, load_registry(["benchmarks.bench_reach"]), folder, lambda *_: None)
@@ -134,6 +138,7 @@ def main() -> int:
     parser.add_argument("--random-seed", type=int, default=0)
     parser.add_argument("--repairs", type=int, default=2, help="times a rejected reply is sent back")
     parser.add_argument("--keep", type=Path, help="a folder for the runs, each named for its seed")
+    parser.add_argument("--context", type=int, default=-1, help="tokens of a prompt; -1: the model's")
     given = parser.parse_args()
     found: dict[Path, Reach] = {}
     missed: list[str] = []
@@ -142,7 +147,13 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as scratch:
             folder = (given.keep or Path(scratch)) / file.stem
             found[file] = reach(
-                Seed.load(file), given.llm, given.slots, given.random_seed, given.repairs, folder
+                Seed.load(file),
+                given.llm,
+                given.slots,
+                given.random_seed,
+                given.repairs,
+                given.context,
+                folder,
             )
         print(f"{file.stem:24s} {found[file].row()}", flush=True)
         missed += [f"{file.stem}: {words}" for words in found[file].missed()]

@@ -18,7 +18,7 @@ from ge_engine.ledger.hand_made import HandMade
 from ge_engine.registry import Registry
 from ge_engine.search.addresses import Addresses
 from ge_engine.search.finalists import Result, finalists, score_finalists
-from ge_engine.search.models import NO_MODELS, opened_models
+from ge_engine.search.models import NO_MODELS, opened_models, prompt_room
 from ge_engine.search.rescoring import OwnSettings, settings_with_own
 from ge_engine.search.run_state import RunState
 from ge_engine.search.schedule import SCHEDULES, Schedule
@@ -148,7 +148,9 @@ def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluat
             _schedule(session, state, services).add()
         return reason
     with opened_models(session.config, session.registry, session.hear) as models:
-        reason = _schedule(session, state, replace(services, models=models)).run()
+        room = prompt_room(session.config, models)
+        session.ledger.set_prompt_tokens(room)
+        reason = _schedule(session, state, replace(services, models=models, prompt_tokens=room)).run()
         session.announce("stopping", reason=reason)
         scoring.close()
         scoring.drain()
@@ -160,16 +162,16 @@ def _services(
 ) -> RunServices:
     """What generations work with, without language models."""
     config, registry, ledger = session.config, session.registry, session.ledger
-    addresses = Addresses(ledger.seed.genome, config, probe).of
+    addresses, task = Addresses(ledger.seed.genome, config, probe).of, evaluation.description
+    measure = evaluation.sizes if evaluation.measures_sizes else None
     return RunServices(
         ledger,
-        variations_of(config, registry, ledger, state.seed, session.directions, addresses),
+        variations_of(config, registry, ledger, state.seed, session.directions, addresses, task),
         checks_of(config, registry, ledger, probe),
         scoring,
         NO_MODELS,
-        Surveys(
-            evaluation.sizes if evaluation.measures_sizes else None, blamed_moves(registry, config.moves)
-        ),
+        (),
+        Surveys(measure, blamed_moves(registry, config.moves)),
         session.event_loop,
         session.announce,
         session.termination,

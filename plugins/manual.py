@@ -19,6 +19,7 @@ from ge_engine.errors import ModelError
 
 POLL_SECONDS = 0.25
 CHARACTERS_PER_TOKEN = 4
+PROMPT_TOKENS = 16_000
 LONGEST_REPLY = 1_000_000
 WAITING = "WAITING.md"
 NOTHING = "Nothing waits for an answer.\n"
@@ -30,6 +31,8 @@ class ManualModel(LanguageModel):
     Raises:
         ModelError: the folder cannot be made or written to.
     """
+
+    prompt_tokens = PROMPT_TOKENS
 
     def __init__(self, name: str, folder: Path, poll: float = POLL_SECONDS) -> None:
         self.name = name

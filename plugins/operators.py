@@ -10,7 +10,17 @@ import random
 import re
 from collections.abc import Generator, Mapping, Sequence
 
-from ge_engine.contracts import Context, Direction, Individual, Operator, Prompt, Proposal, Reply, RunFacts
+from ge_engine.contracts import (
+    BACKGROUND,
+    Context,
+    Direction,
+    Individual,
+    Operator,
+    Prompt,
+    Proposal,
+    Reply,
+    RunFacts,
+)
 from ge_engine.genome import Genome, differing
 from ge_engine.hookspecs import hookimpl
 from ge_engine.noise import beyond_noise
@@ -47,7 +57,15 @@ class Mutation(Operator):
         code = context.genome.blocks[address].code
         rules = RULES if intent.grammar != "moves" else ""
         text = paragraphs(intent.text, fenced(code), rules)
-        prompt = Prompt(SYSTEM, text, address, intent.grammar, intent.name, goal=intent.goal)
+        prompt = Prompt(
+            SYSTEM,
+            text,
+            address,
+            intent.grammar,
+            intent.name,
+            goal=intent.goal,
+            background=BACKGROUND,
+        )
         reply = yield prompt
         return context.read(prompt, reply)
 
@@ -88,6 +106,7 @@ class Mating(Operator):
             "block",
             "combine",
             mate.blocks[address].code,
+            background=BACKGROUND,
         )
         reply = yield prompt
         return context.read(prompt, reply)
@@ -126,6 +145,7 @@ class EvolutionOfThought(Operator):
             address,
             "block",
             "apply-thought",
+            background=BACKGROUND,
         )
         reply = yield prompt
         return context.read(prompt, reply)
@@ -150,6 +170,7 @@ def _ask_why(
             "Say in two or three sentences which principle made the change help.",
         ),
         intent="explain",
+        background=("task", "figures", "profile"),
     )
 
 

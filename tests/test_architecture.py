@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("contracts", "hookspecs", "registry", "blaming", "events", "tracking"),
     ("ledger", "grammar", "llm"),
     ("evaluation", "launch"),
-    ("search", "loop", "ablation"),
+    ("search", "loop", "ablation", "context"),
     ("report", "scaffold", "installation"),
     ("views", "runs", "api"),
     ("cli", "testing"),

@@ -24,6 +24,7 @@ from transformers import (
     T5Config,
 )
 
+from ge_engine.config import RunConfig
 from ge_engine.contracts import Prompt, Reply, Request, Sampling, Target
 from ge_engine.errors import ModelError
 from ge_engine.genome import Seed
@@ -177,6 +178,11 @@ def test_a_prompt_longer_than_the_model_reads(smollm2: LocalModel) -> None:
     reply = answers(smollm2, [request(0, "word " * 9000, Sampling(0.5, 10, 0))])[0]
     assert reply.finish == "error"
     assert "limit" in reply.error
+
+
+def test_a_room_of_prompts_that_leaves_none_for_a_reply(smollm2: LocalModel) -> None:
+    """Also where each byte is a token."""
+    assert 0 < 3 * smollm2.prompt_tokens < 8192 - RunConfig().reply_tokens[1]
 
 
 def test_the_embedded_model_rewrites_a_real_block(smollm2: LocalModel) -> None:

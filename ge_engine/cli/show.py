@@ -17,14 +17,22 @@ from ge_engine.views.outcomes import describe, describe_outcome
 def show(
     individual: Annotated[str, typer.Argument(metavar="RUN:ID", help="The individual to show.")],
     code: Annotated[bool, typer.Option("--code", help="Also print the whole file.")] = False,
+    prompt: Annotated[bool, typer.Option("--prompt", help="Print what was sent, and nothing else.")] = False,
 ) -> None:
     """Show where an individual came from: lineage, prompts, replies, outcome.
 
-    Example: ge show runs/demo:g1s3
+    Examples:
+
+      ge show runs/demo:g1s3
+
+      ge show runs/demo:g1s3 --prompt
     """
     folder, identity = split_reference(individual)
     run = Run(folder)
     one, notations = run.individual(identity), run.notations
+    if prompt:
+        _print_prompts(run, one)
+        return
     out.print(Text.assemble((one.id, "bold"), "  ", describe(one, notations)))
     if run.config.islands > 1:
         _print_islands(run, one)
@@ -58,10 +66,26 @@ def _step(step: Step) -> str:
     return f"{step.operator} of {step.address} ({step.intent}{who}){note}"
 
 
-def _print_call(call: Call) -> None:
-    _print_heading(f"prompt {call.key} to {call.reply.model}, temperature {call.sampling.temperature:.2f}")
+def _print_prompts(run: Run, one: Child) -> None:
+    """System, user and form of each call; a word that there was none."""
+    calls = run.calls(one.id)
+    for call in calls:
+        _print_prompt(call)
+    if not calls:
+        out.print(Text(f"No language model was asked for {one.id}."))
+
+
+def _print_prompt(call: Call) -> None:
+    form = f", form {call.grammar}" if call.grammar else ""
+    sampled = f"temperature {call.sampling.temperature:.2f}"
+    _print_heading(f"prompt {call.key} to {call.reply.model}{form}, {sampled}")
     out.print(Text(call.prompt.system, style="dim"))
+    out.print()
     out.print(Text(call.prompt.user))
+
+
+def _print_call(call: Call) -> None:
+    _print_prompt(call)
     tokens = f"{call.reply.completion_tokens} tokens in {call.reply.seconds:.1f} s, {call.reply.finish}"
     _print_heading(f"reply {call.key}: {tokens}")
     out.print(Text(call.reply.text or call.reply.error or "(empty)"))

@@ -56,6 +56,7 @@ class Settings(TypedDict, total=False):
     llm_deadline: float
     llm_parallel: int
     grammar: str
+    context: int
     repairs: int
     repair_texts: bool
     think: int

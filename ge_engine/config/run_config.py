@@ -133,6 +133,14 @@ class RunConfig:
     )
     llm_parallel: int = setting(8, "Requests to a server at once.", LANGUAGE, at_least(1), changeable=True)
     grammar: str = setting("", "One form of answer for all prompts.", LANGUAGE)
+    context: int = setting(
+        -1,
+        "Tokens of a prompt that what the run knows is told in.",
+        LANGUAGE,
+        at_least(-1, "as many as the language model says"),
+        more="0 sends the request alone.",
+        changeable=True,
+    )
     repairs: int = setting(0, "Times a rejected reply is sent back.", LANGUAGE, at_least(0))
     repair_texts: bool = setting(
         False,

@@ -12,6 +12,7 @@ from ge_engine.contracts.grammar import Constraint, Grammar, Target
 from ge_engine.contracts.language_model import LanguageModel, LanguageModelFactory, Request
 from ge_engine.contracts.objective import Measurement, Objective
 from ge_engine.contracts.operator import (
+    Attempt,
     Context,
     Memory,
     Operator,
@@ -21,7 +22,7 @@ from ge_engine.contracts.operator import (
     evenly,
 )
 from ge_engine.contracts.persona import Persona
-from ge_engine.contracts.prompt import Prompt, Reply, Sampling
+from ge_engine.contracts.prompt import BACKGROUND, Prompt, Reply, Sampling, Section
 from ge_engine.contracts.selection import Selector
 from ge_engine.contracts.task import Dataset, Split, Task
 from ge_engine.population import Direction, Individual
@@ -30,6 +31,8 @@ from ge_engine.source.source_text import Edit
 from ge_engine.structure.change import Change, MoveSource
 
 __all__ = [
+    "BACKGROUND",
+    "Attempt",
     "Candidate",
     "Change",
     "Check",
@@ -62,6 +65,7 @@ __all__ = [
     "Request",
     "RunFacts",
     "Sampling",
+    "Section",
     "Selector",
     "Size",
     "SizedMove",

@@ -13,6 +13,8 @@ from ge_engine.contracts.prompt import Prompt, Reply, Sampling
 
 CHAT_TEMPLATE = 256
 """Tokens that a chat template puts around a prompt, at most."""
+PROMPT_TOKENS = 4000
+"""Room of a prompt where a language model does not say its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,14 @@ class LanguageModel(ABC):
     out. A run sets it before the first request; any thread may call it.
 
     `replays` is the folder of the run whose replies it gives again, None for one that answers by itself: the
-    schedule "steady" takes the order in which children end from there.
+    schedule "steady" takes the order in which children end from there. `prompt_tokens` is how long a prompt
+    may be: what the engine knows of the run is told as far as it fits; 0 for a model that is asked the
+    operator's words alone.
     """
 
     name: str
     replays: Path | None = None
+    prompt_tokens: int = PROMPT_TOKENS
     say: Callable[[str], None] = staticmethod(_unheard)
 
     @abstractmethod

@@ -13,6 +13,7 @@ from ge_engine.contracts.deprecation import DeprecatedHook
 from ge_engine.contracts.prompt import Prompt, Reply
 from ge_engine.genome import Genome
 from ge_engine.noise import NO_TIES, Ties
+from ge_engine.notation import Notations
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import Patch
 from ge_engine.population import Direction, Individual
@@ -51,13 +52,40 @@ def evenly(rng: random.Random, _dimension: str, names: Sequence[str]) -> str:
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """Where the run stands: the generation that is bred, the scored seed, the elites whose change gained on
-    it somewhere, the direction of each objective, and what ties in selection."""
+    it somewhere, the direction of each objective, and what ties in selection.
+
+    `front` is the Pareto front of all that was scored when the generation began, `notations` say how the
+    objectives' figures are written, `constraints` are the run's, and `task` tells in words what is trained on
+    and how ("" where nobody knows).
+    """
 
     generation: int
     seed: Individual
     elites: tuple[Individual, ...]
     directions: Mapping[str, Direction]
     ties: Ties = NO_TIES
+    front: tuple[Individual, ...] = ()
+    notations: Notations = field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
+    task: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What an earlier generation tried: the child `id`, its intent and block, and what came of it.
+
+    `change` are the changed lines of the child against its first parent, as of a diff without context.
+    `before` and `after` are the scores of the two, empty for one without; `failure` says why it was rejected
+    or failed, without a candidate's own words unless the run sends them.
+    """
+
+    id: str
+    intent: str
+    address: str
+    change: str
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +94,14 @@ class Memory:
 
     `draw(rng, dimension, names)` chooses a name by what did well where the run is adaptive, else evenly.
     `trials(dimension, name)` counts the children of a name; `prose(intent)` are the replies to prompts of
-    this intent that asked for prose, oldest first.
+    this intent that asked for prose, oldest first; `attempts(address)` is what was tried on a block, on its
+    class and on that class's methods, the most telling first.
     """
 
     draw: Draw = evenly
     trials: Callable[[str, str], OperatorStats] = lambda _dimension, _name: OperatorStats()
     prose: Callable[[str], Sequence[str]] = lambda _intent: ()
+    attempts: Callable[[str], Sequence[Attempt]] = lambda _address: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +111,8 @@ class Context:
     `genome` is what it patches: the first parent's, or the result of the step before it. `addresses` are the
     blocks that this run may rewrite in it, `rng` is the only source of random numbers, `read` turns a reply
     into a patch. `profile` lists the modules of the first parent's network, the network itself first; empty
-    where it was not profiled.
+    where it was not profiled. `prompt_tokens` is the room of a prompt: the smallest among the language models
+    that may be asked.
     """
 
     genome: Genome
@@ -92,6 +123,7 @@ class Context:
     run: RunFacts
     memory: Memory = field(default_factory=Memory)
     profile: tuple[ModuleProfile, ...] = ()
+    prompt_tokens: int = 0
 
     def choose(self, dimension: str, names: Sequence[str]) -> str:
         """One of the names of a dimension ("intent", "block"), as `memory.draw` chooses."""

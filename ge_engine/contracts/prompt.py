@@ -7,6 +7,10 @@ from typing import Literal
 
 from ge_engine.contracts.goal import Goal
 
+Section = Literal["task", "figures", "profile", "file", "attempts", "goal"]
+BACKGROUND: tuple[Section, ...] = ("task", "figures", "profile", "file", "attempts", "goal")
+"""All that a prompt can be told of the run, in the order in which it is read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -14,7 +18,8 @@ class Prompt:
 
     `grammar` names the form of the answer ("block", "edits", ...); None asks for free text. `material` is
     code that the grammar may take statements from: another parent's version of the block. `goal` is what the
-    child must do to its parent's figures; the form "moves" offers nothing else.
+    child must do to its parent's figures; the form "moves" offers nothing else. `background` names what the
+    engine tells of the run before `user`, as far as the model has room for it.
     """
 
     system: str
@@ -24,6 +29,7 @@ class Prompt:
     intent: str = ""
     material: str = ""
     goal: Goal | None = None
+    background: tuple[Section, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from ge_engine.errors import SeedError
 from ge_engine.evaluation.checkpoints import Checkpoints, room_for
 from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.evaluation.costs import figures, within
+from ge_engine.evaluation.description import described
 from ge_engine.evaluation.devices import placement_of
 from ge_engine.evaluation.elsewhere import running_elsewhere, sentence
 from ge_engine.evaluation.executor import Executor, ExecutorFactory, WorkerExit
@@ -78,6 +79,7 @@ def open_training(
             memory=session.memory,
             image=f"{session.channels}x{session.size}x{session.size}",
             entry=session.entry,
+            description=described(session, config.recipe),
         )
         evaluation.admit(seed)
         if found := running_elsewhere(evaluation.probe(seed).result().modules, session.modules):
@@ -105,6 +107,7 @@ class TrainEvaluation(Evaluation):
     memory: int
     image: str
     entry: str
+    description: str = ""
     _kills: Kills = field(default_factory=Kills)
     _seed_step: float = 0.0
     _seed_digest: str = ""

@@ -102,6 +102,14 @@ class History(Reader):
         return isinstance(seed, Scored) and bool(seed.errors)
 
     @property
+    def prompt_tokens(self) -> tuple[int, ...]:
+        """The room of a prompt on each island; () of a run whose version told prompts nothing of the run."""
+        if self._one("SELECT 1 FROM meta WHERE key = 'prompt_tokens'") is None:
+            return ()
+        with reading("room of prompts"):
+            return tuple(map(int, self._meta("prompt_tokens")))
+
+    @property
     def stopped_because(self) -> str:
         """Why the latest session ended; "" while it runs or when it was killed."""
         row = self._one("SELECT value FROM meta WHERE key = 'stopped_because'")

@@ -156,6 +156,10 @@ class Ledger(Memo):
             _put(db, "meta", {"key": "directions", "value": to_json(dict(directions))})
             _put(db, "meta", {"key": "notations", "value": to_json(written)})
 
+    def set_prompt_tokens(self, tokens: Sequence[int]) -> None:
+        """The room of a prompt on each island in this session."""
+        self._write("meta", {"key": "prompt_tokens", "value": to_json(list(tokens))})
+
     def begin_part(self, making: Making) -> None:
         """What is written after this was made with `making`; where nothing changed, the part goes on."""
         before = parts_of(self)

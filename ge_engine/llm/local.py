@@ -30,6 +30,8 @@ from ge_engine.llm.slots import SlotCache
 
 ROWS_ON_CPU = 48
 ROWS_ON_GPU = 128
+PROMPT_TOKENS, PROMPT_SHARE = 8000, 4
+"""Room of a prompt: a quarter of what the model reads, and no more than 8,000 tokens."""
 ATTENTIONS = {"full_attention", "sliding_attention"}
 
 
@@ -43,6 +45,7 @@ class LocalModel(LanguageModel):
         self._rows = rows
         self._config = model.config.get_text_config()
         self._kinds = _layer_kinds(self._config, name)
+        self.prompt_tokens = min(PROMPT_TOKENS, self._limit() // PROMPT_SHARE)
         self._attention = str(self._config._attn_implementation or "eager")
         forward = inspect.signature(model.forward).parameters
         self._cache_argument = "cache" if "cache" in forward else "past_key_values"

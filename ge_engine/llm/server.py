@@ -25,6 +25,7 @@ from ge_engine.llm.forms import Form, supported_form
 PROBE_SECONDS = 30.0
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
+PROMPT_TOKENS = 16_000
 FRAME = 256
 """Tokens of roles, of a chat template and of what a server puts before it, at most."""
 CHARACTERS_A_TOKEN = 128
@@ -48,6 +49,8 @@ class ServerLimits:
 
 class ServerModel(LanguageModel):
     """Answers through `endpoint`. `form` is how the server takes a grammar, None for not."""
+
+    prompt_tokens = PROMPT_TOKENS
 
     def __init__(self, endpoint: Endpoint, limits: ServerLimits, form: Form | None) -> None:
         self.name = f"openai:{endpoint.model}"

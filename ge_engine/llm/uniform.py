@@ -29,6 +29,7 @@ class UniformModel(LanguageModel):
     """Uniform draws, byte by byte. A request without a constraint is answered with one fixed sentence."""
 
     name = "uniform"
+    prompt_tokens = 0
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         for index, request in enumerate(requests):

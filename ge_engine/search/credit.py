@@ -6,9 +6,10 @@ import random
 from collections.abc import Mapping, Sequence
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import OperatorStats, evenly
+from ge_engine.contracts import Attempt, OperatorStats, evenly
 from ge_engine.ledger.history import History
 from ge_engine.ledger.statistics import Factor, operator_stats
+from ge_engine.search.attempts import Attempts
 
 
 class Credit:
@@ -18,6 +19,7 @@ class Credit:
         self._history = history
         self._generation = generation
         self._known: Mapping[Factor, OperatorStats] | None = None
+        self._attempts = Attempts(history, generation) if history else None
 
     def trials(self, dimension: str, name: str) -> OperatorStats:
         """Results of the children that `name` helped to make, of those with a verdict by then."""
@@ -34,6 +36,10 @@ class Credit:
             " AND finish <> 'error' ORDER BY generation, individual, key"
         )
         return tuple(row[0] for row in self._history.query(sql, intent, self._generation))
+
+    def attempts(self, address: str) -> Sequence[Attempt]:
+        """What earlier generations tried on a block, its class and that class's methods."""
+        return self._attempts.on(address) if self._attempts else ()
 
     def draw(self, rng: random.Random, dimension: str, names: Sequence[str]) -> str:
         return evenly(rng, dimension, names)

@@ -218,6 +218,20 @@ it sent more than the answers asked for
 the process that started it died
 """
 
+VERDICTS = """
+the model returns a tensor of shape <shape> where <shape> is wanted
+the model returns NaN or infinity before any training
+no gradient reaches <name>
+not registered as a submodule or parameter: <name>
+#% of the parent's parameters, where at least #% are asked for
+#% of the parent's parameters, where at most #% are asked for
+#% of the parent's FLOPs, where at least #% are asked for
+#% of the parent's FLOPs, where at most #% are asked for
+parameters and FLOPs within #% of the parent's, where more is asked for
+it computes the same function as <name>, before and after a training step
+the loss is not finite
+"""
+
 NUMBER = r"-?\d{1,3}(?:,\d{3}){1,4}|-?\d{1,9}(?:\.\d{1,4})?"
 SIZES = rf"(?:torch\.Size\()?[\[(]?(?:(?:{NUMBER}|\*)(?:(?:, ?| ?x ?)(?:{NUMBER})){{0,7}})?,?[\])]?\)?"
 HOLES = {
@@ -245,6 +259,6 @@ def compiled(template: str) -> re.Pattern[str]:
 
 KNOWN = tuple(
     compiled(line)
-    for table in (SHAPES, LAYERS, LEARNING, PYTHON, ENDINGS)
+    for table in (SHAPES, LAYERS, LEARNING, PYTHON, ENDINGS, VERDICTS)
     for line in table.strip().splitlines()
 )

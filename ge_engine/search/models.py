@@ -14,6 +14,7 @@ from ge_engine.blaming import blaming
 from ge_engine.config import RunConfig
 from ge_engine.contracts import LanguageModel, LanguageModelFactory, Reply, Request, inheriting
 from ge_engine.errors import ConfigError
+from ge_engine.ledger import History
 from ge_engine.registry import Registry
 
 WEIGHT = re.compile(r"^(?P<model>.+):(?P<weight>\d*\.\d+|[01])$")
@@ -89,6 +90,12 @@ def split_weights(specs: Sequence[str]) -> list[tuple[str, float]]:
     return pairs
 
 
+def prompt_room(config: RunConfig, models: Models) -> list[int]:
+    """Tokens of a prompt on each island: the setting's, or what its models state."""
+    islands = range(config.islands)
+    return [config.context if config.context >= 0 else models.prompt_tokens(island) for island in islands]
+
+
 class Models:
     """All language models at once. `islands` are the models of each island with their weights; `replays` is
     the folder of the run that the first one replays."""
@@ -106,6 +113,10 @@ class Models:
         rng = random.Random(f"{key}/{seed}")
         weights = [weight * odds("model", self._opened[spec].name) for spec, weight in shares]
         return rng.choices(shares, weights)[0][0]
+
+    def prompt_tokens(self, island: int) -> int:
+        """The room of an island's prompts: the smallest among the models that it asks."""
+        return min(_room(self._opened[spec], island) for spec, _ in self._islands[island])
 
     def most_tokens(self, request: Request) -> tuple[int, int]:
         """How many tokens a request may read and write: the bound of the model that is asked."""
@@ -142,6 +153,15 @@ class Models:
                 left -= 1
             else:
                 yield answer
+
+
+def _room(model: LanguageModel, island: int) -> int:
+    """What a model states; of one that replays a run, what that run's island had."""
+    if model.replays is None:
+        return model.prompt_tokens
+    with History(model.replays) as history:
+        known = history.prompt_tokens
+    return known[island] if island < len(known) else min(known, default=0)
 
 
 NO_MODELS = Models({}, ())

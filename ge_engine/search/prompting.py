@@ -14,7 +14,18 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
-from ge_engine.contracts import Constraint, Grammar, Reply, Request, Sampling, Target, inheriting
+from ge_engine.context import background
+from ge_engine.contracts import (
+    Constraint,
+    Context,
+    Grammar,
+    Prompt,
+    Reply,
+    Request,
+    Sampling,
+    Target,
+    inheriting,
+)
 from ge_engine.errors import GeError, ModelError, PluginError
 from ge_engine.grammar.reasoning_prefix import CHARACTERS
 from ge_engine.ledger.records import Call
@@ -117,7 +128,7 @@ class Prompting:
         key = f"{one.slot.id}/{self._calls[one.slot.id]}"
         model = self._services.models.chosen(one.slot.island, key, one.sampling.seed, one.odds)
         if grammar is None or target is None:
-            return Request(key, one.prompt, one.sampling, model=model)
+            return Request(key, _informed(one.prompt, one.context), one.sampling, model=model)
         try:
             constraint = grammar.constraint(target)
             if isinstance(constraint, Rejected):
@@ -128,7 +139,7 @@ class Prompting:
             owner = self._services.variations[one.slot.island].blame("ge_grammars", grammar.name)
             return Rejected("plugin", f"the grammar {grammar.name!r} of {owner} failed: {error!r}")
         user = one.prompt.user + "\n\n" + instructions if instructions else one.prompt.user
-        prompt = replace(one.prompt, user=user, grammar=grammar.name)
+        prompt = _informed(replace(one.prompt, user=user, grammar=grammar.name), one.context)
         return Request(key, prompt, _with_room(one.sampling, constraint), constraint, model)
 
     def _converse(self, pending: Sequence[Question]) -> str:
@@ -219,6 +230,12 @@ class Prompting:
             model=reply.model,
         )
         return call
+
+
+def _informed(prompt: Prompt, context: Context) -> Prompt:
+    """The prompt with what it wants told of the run, as far as there is room."""
+    told = background(context, prompt)
+    return replace(prompt, user=f"{told}\n\n{prompt.user}") if told else prompt
 
 
 def _topic(one: Question) -> Topic | None:

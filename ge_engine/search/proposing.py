@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from ge_engine.contracts import (
+    BACKGROUND,
     Context,
     Goal,
     Grammar,
@@ -36,8 +37,8 @@ Proposed = Patch | Rejected | Skipped
 
 @dataclass(slots=True)
 class Question:
-    """A framed prompt about `genome`; `grammar` is None for prose; `seed` varies the constraint, `odds` scale
-    the weights of the language models.
+    """A framed prompt of an operator that sees `context`; `grammar` is None for prose; `seed` varies the
+    constraint, `odds` scale the weights of the language models.
 
     The rest is known when it is sent: the `target` of a grammar, the `request`, and the call `stored` by an
     earlier session that has asked it.
@@ -45,7 +46,7 @@ class Question:
 
     slot: Slot
     prompt: Prompt
-    genome: Genome
+    context: Context
     grammar: Grammar | None
     sampling: Sampling
     seed: int
@@ -54,6 +55,11 @@ class Question:
     request: Request | None = None
     stored: Call | None = None
     reply: Future[Reply | Rejected] = field(default_factory=Future)
+
+    @property
+    def genome(self) -> Genome:
+        """What the prompt is about."""
+        return self.context.genome
 
 
 Ask = Callable[[Question], Awaitable[Reply | Rejected]]
@@ -158,6 +164,9 @@ class Proposing:
     async def _ask(self, prompt: Prompt) -> Reply | Rejected | Skipped:
         if not isinstance(prompt, Prompt):
             return self._failed(TypeError(f"it asked with {prompt!r}, no Prompt"))
+        if not isinstance(prompt.background, tuple) or set(prompt.background) - set(BACKGROUND):
+            there = ", ".join(BACKGROUND)
+            return self._failed(ValueError(f"its background is {prompt.background!r}, no tuple of {there}"))
         grammar: Grammar | None = None
         if prompt.grammar is not None:
             name = self._variation.config.grammar or prompt.grammar
@@ -169,8 +178,8 @@ class Proposing:
         framed = self._framed(prompt)
         if isinstance(framed, Rejected):
             return framed
-        seed, genome = self._rng.getrandbits(31), self.context.genome
-        question = Question(self._slot, framed, genome, grammar, sampling, seed, self._odds)
+        seed = self._rng.getrandbits(31)
+        question = Question(self._slot, framed, self.context, grammar, sampling, seed, self._odds)
         reply = await self._send(question)
         if isinstance(reply, Rejected):
             return reply if reply.stage == "plugin" else Skipped(reply.reason)

@@ -17,8 +17,13 @@ from functools import cache
 from types import FunctionType
 
 from ge_engine.contracts import Probe
+from ge_engine.outcome import Rejected
 from ge_engine.search.known_messages import KNOWN, SIZES
 
+BEFORE_A_RUN = frozenset(
+    ("extract", "compile", "contract", "grammar", "constraint", "unchanged", "names", "duplicate")
+)
+"""Stages whose reasons come from a reply's text and from figures, not from a candidate that ran."""
 STAGES = frozenset(
     ("import", "meta", "build", "forward", "backward", "optimizer", "train", "measure", "run", "timeout")
 )
@@ -30,6 +35,7 @@ MOST_SIDES, LARGEST_SIDE, LONGEST_DIGITS = 8, 10**9, 4
 ERROR = re.compile(
     r"(?P<kind>[A-Za-z_][\w.]*)(?:: (?P<message>.*?))?(?P<place> \(line \d{1,7}(?:, in [^()]*)?\))?"
 )
+STOPPED = re.compile(r"it stops at (?P<stage>\w+): (?P<error>.*)", re.DOTALL)
 PLACE = re.compile(r" \(line (?P<line>\d{1,7})(?:, in (?P<name>[^()]*))?\)")
 WEIGHTS = frozenset(
     {"weight", "bias", "in_proj_weight", "in_proj_bias", "out_proj", "q_proj_weight", "k_proj_weight"}
@@ -73,11 +79,22 @@ def error_text(error: str, words: frozenset[str]) -> str:
     parts = ERROR.fullmatch(error)
     if parts is None:
         return UNTOLD
-    kind = parts["kind"] if _is_known(parts["kind"], words) else "an error"
+    kind = parts["kind"] if is_known(parts["kind"], words) else "an error"
     message = _message(parts["message"] or "", words)
     said = f"{kind}: {message}" if message else kind
     told = said + _place(parts["place"] or "", words)
     return told if message or not parts["message"] else f"{told}; {UNTOLD}"
+
+
+def reason_text(rejected: Rejected, words: frozenset[str]) -> str:
+    """The reason of a rejection as far as it is known, on one line."""
+    if rejected.stage in BEFORE_A_RUN:
+        return " ".join(rejected.reason.split())
+    stopped = STOPPED.fullmatch(rejected.reason)
+    if stopped is None:
+        return error_text(rejected.reason, words)
+    stage = stopped["stage"] if stopped["stage"] in STAGES else "run"
+    return f"it stops at {stage}: {error_text(stopped['error'], words)}"
 
 
 def _message(message: str, words: frozenset[str]) -> str:
@@ -91,7 +108,7 @@ def _message(message: str, words: frozenset[str]) -> str:
 def _with_names(found: re.Match[str], words: frozenset[str]) -> str:
     text, shift = found[0], found.start()
     for group in sorted(found.groupdict(), key=found.start, reverse=True):
-        if not _is_known(found[group], words):
+        if not is_known(found[group], words):
             first, last = found.start(group) - shift, found.end(group) - shift
             text = text[:first] + ELSEWHERE + text[last:]
     return text
@@ -102,12 +119,12 @@ def _place(place: str, words: frozenset[str]) -> str:
     if parts is None:
         return ""
     inner = re.sub(r"[<>]", "", parts["name"] or "")
-    named = f", in {parts['name']}" if inner and _is_known(inner, words) else ""
+    named = f", in {parts['name']}" if inner and is_known(inner, words) else ""
     return f" (line {parts['line']}{named})"
 
 
 def _path(name: str, words: frozenset[str]) -> str:
-    return name if _is_known(name, words) else ELSEWHERE
+    return name if is_known(name, words) else ELSEWHERE
 
 
 def _unregistered(text: str, words: frozenset[str]) -> str:
@@ -124,8 +141,8 @@ def _sides(shape: Iterable[int]) -> tuple[int, ...]:
     return tuple(min(max(side, 0), LARGEST_SIDE) for side in tuple(shape)[:MOST_SIDES])
 
 
-def _is_known(name: str, words: frozenset[str]) -> bool:
-    """Whether each part of a dotted name is known, or a short number."""
+def is_known(name: str, words: frozenset[str]) -> bool:
+    """Whether each part of a dotted name is among `words`, a name of Python or torch, or a short number."""
     return all(
         (part.isdigit() and len(part) <= LONGEST_DIGITS) or part in words or part in _known()
         for part in name.split(".")

@@ -127,7 +127,11 @@ class Schedule(ABC):
             for island, population in enumerate(self._state.populations if drawn else ())
         ]
         credit = credit_of(self._ledger, number, self._config)
-        pools = [replace(pool, credit=credit) for pool in pools]
+        front, room = tuple(self._state.front), self._services.prompt_tokens
+        pools = [
+            replace(pool, credit=credit, front=front, prompt_tokens=room[island])
+            for island, pool in enumerate(pools)
+        ]
         parents = [one.id for pool in pools for one in pool.parents]
         size = len(drawn) + len(made)
         self._services.announce("generation_started", generation=number, size=size, parents=parents)

@@ -30,13 +30,15 @@ PROFILES = 64
 
 @dataclass(frozen=True)
 class RunServices:
-    """The same for every generation. `variations` are those of the islands."""
+    """The same for every generation. `variations` are those of the islands, `prompt_tokens` the room of their
+    prompts."""
 
     ledger: Ledger
     variations: Sequence[Variation]
     checks: CheckPipeline
     scoring: Scoring
     models: Models
+    prompt_tokens: Sequence[int]
     surveys: Surveys
     event_loop: EventLoop
     announce: Announcer
@@ -66,6 +68,7 @@ def variations_of(
     seed: Individual,
     directions: Mapping[str, Direction],
     addresses: Callable[[Genome], tuple[str, ...]],
+    task: str,
 ) -> list[Variation]:
     """One for each island: they differ in their personas. Raises ConfigError as `Variation`."""
 
@@ -87,6 +90,8 @@ def variations_of(
             addresses=addresses,
             blame=registry.blame,
             profile=profile,
+            notations=ledger.notations,
+            task=task,
         )
         for number in range(config.islands)
     ]

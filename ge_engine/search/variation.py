@@ -22,6 +22,7 @@ from ge_engine.contracts import (
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome
 from ge_engine.noise import Ties
+from ge_engine.notation import Notations
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
 from ge_engine.population import Direction, Individual
@@ -34,13 +35,16 @@ Named = TypeVar("Named", Operator, Persona)
 class MatingPool:
     """What a generation is bred from. `helpful` are elites that gained on the seed somewhere.
 
-    `credit` is what the run knew when the generation began.
+    `credit` is what the run knew when the generation began, `front` its Pareto front then; `prompt_tokens` is
+    the room of a prompt.
     """
 
     generation: int
     parents: tuple[Individual, ...]
     helpful: tuple[Individual, ...]
     credit: Credit = field(default_factory=Credit)
+    front: tuple[Individual, ...] = ()
+    prompt_tokens: int = 0
 
     def pick(self, rng: random.Random, dimension: str, among: Sequence[Named]) -> Named:
         named = {one.name: one for one in among}
@@ -50,7 +54,7 @@ class MatingPool:
 @dataclass(frozen=True)
 class Variation:
     """The operators and personas of an island, and what their contexts hold. `addresses` says which blocks of
-    a genome may be rewritten, `blame(hook, name)` which plugin brought a part.
+    a genome may be rewritten, `blame(hook, name)` which plugin brought a part, `task` what is trained on.
 
     Raises:
         ConfigError: no operator of kind "mutation": the first generation is bred by mutation.
@@ -65,6 +69,8 @@ class Variation:
     addresses: Callable[[Genome], tuple[str, ...]]
     blame: Callable[[str, str], str]
     profile: Callable[[Genome], tuple[ModuleProfile, ...]] = lambda _: ()
+    notations: Notations = field(default_factory=dict)
+    task: str = ""
     _kinds: Mapping[str, tuple[Operator, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,7 +136,12 @@ class Variation:
                 pool.helpful,
                 self.directions,
                 Ties.around(self.seed, self.config.ties),
+                pool.front,
+                self.notations,
+                self.config.constraints,
+                self.task,
             ),
-            memory=Memory(pool.credit.draw, pool.credit.trials, pool.credit.prose),
+            memory=Memory(pool.credit.draw, pool.credit.trials, pool.credit.prose, pool.credit.attempts),
             profile=self.profile(parents[0].genome),
+            prompt_tokens=pool.prompt_tokens,
         )

@@ -1,0 +1,67 @@
+"""The section "figures": what is optimised, and what the seed, the parents and the front measure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ge_engine.contracts import Context, Direction, Individual, Prompt
+from ge_engine.notation import PLAIN, Notations, written
+
+FRONT = 8
+"""Individuals of the front that are told, spread over its length."""
+BETTER: Mapping[Direction, str] = {"max": "higher is better", "min": "lower is better"}
+
+
+def figures(context: Context, _: Prompt) -> Sequence[str]:
+    """The seed and the parents; with the front."""
+    run = context.run
+    wanted = ", ".join(f"{name} ({BETTER[direction]})" for name, direction in run.directions.items())
+    head = [f"Measured: {wanted}."]
+    head += [f"Constraints: {', '.join(run.constraints)}."] if run.constraints else []
+    short = [*head, *_lines([("the original", run.seed), *_parents(context)], run.notations)]
+    known = {run.seed.id, *(one.id for one in context.parents)}
+    front = [one for one in run.front if one.scored and one.id not in known]
+    told = _lines([("best so far", one) for one in _spread(front, run.directions)], run.notations)
+    return ("\n".join(short), "\n".join([*short, *told])) if told else ("\n".join(short),)
+
+
+def comparison(
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    directions: Mapping[str, Direction],
+    notations: Notations,
+) -> str:
+    """ "accuracy 90.00 % to 95.00 % (better), parameters 518,230 (equal)"."""
+    return ", ".join(
+        _compared(name, before[name], after[name], direction, notations)
+        for name, direction in directions.items()
+        if name in before and name in after
+    )
+
+
+def _compared(name: str, old: float, new: float, direction: Direction, notations: Notations) -> str:
+    notation = notations.get(name, PLAIN)
+    if new == old:
+        return f"{name} {notation.measured(new)} (equal)"
+    verdict = "better" if (new > old) == (direction == "max") else "worse"
+    return f"{name} {notation.measured(old)} to {notation.measured(new)} ({verdict})"
+
+
+def _parents(context: Context) -> Iterable[tuple[str, Individual]]:
+    several = len(context.parents) > 1
+    for number, one in enumerate(context.parents, 1):
+        if one.id != context.run.seed.id:
+            yield f"parent {number}" if several else "parent", one
+
+
+def _lines(named: Iterable[tuple[str, Individual]], notations: Notations) -> list[str]:
+    return [f"- {name}: {written(one.objectives, notations)}" for name, one in named if one.scored]
+
+
+def _spread(front: Sequence[Individual], directions: Mapping[str, Direction]) -> Sequence[Individual]:
+    """At most `FRONT`, evenly along the first objective, its ends included."""
+    first = next(iter(directions))
+    ordered = sorted(front, key=lambda one: (one.objectives[first], one.id))
+    if len(ordered) <= FRONT:
+        return ordered
+    return [ordered[round(at * (len(ordered) - 1) / (FRONT - 1))] for at in range(FRONT)]

@@ -1,0 +1,78 @@
+"""The section "file": where the block stands in its file, from signatures to the whole text."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+
+from ge_engine.context.text import fenced
+from ge_engine.contracts import Context, Prompt
+from ge_engine.genome import Block, Genome
+from ge_engine.source.syntax import DEFINITIONS, first_line, indent_of, normalised, parse
+
+BEGIN, END = "# ----- the code to change: -----", "# ----- end of it -----"
+
+
+def file(context: Context, prompt: Prompt) -> Sequence[str]:
+    """Signatures of what calls the block and what it calls; its class and these; the whole file with the
+    block marked."""
+    genome, address = context.genome, prompt.address
+    block = genome.blocks.get(address)
+    whole = "The whole file:\n" + fenced(_marked(genome, block))
+    if block is None:
+        return (whole,)
+    signatures = _signatures(genome, block)
+    near = "Around it in the file:\n" + fenced("\n".join(signatures)) if signatures else ""
+    around = _around(genome, block, near)
+    return tuple(text for text in (near or around, around, whole) if text)
+
+
+def _around(genome: Genome, block: Block, near: str) -> str:
+    """The class that holds a method, whole, before the signatures."""
+    name, method = block.address.partition(".")[::2]
+    if not method or name not in genome.blocks:
+        return near
+    return "\n\n".join(filter(None, (near, f"The whole of {name}:\n" + fenced(genome.blocks[name].code))))
+
+
+def _marked(genome: Genome, block: Block | None) -> str:
+    """The file with a line of its own before and after the block."""
+    lines = normalised(genome.text).rstrip("\n").split("\n")
+    if block is None:
+        return "\n".join(lines)
+    first, last = block.lines
+    inner = lines[first - 1 : last]
+    indent = indent_of(inner[0])
+    return "\n".join([*lines[: first - 1], indent + BEGIN, *inner, indent + END, *lines[last:]])
+
+
+def _signatures(genome: Genome, block: Block) -> list[str]:
+    """Headers of the top-level blocks that name the block's own or that its own names, and of their
+    methods; of the other methods of its class."""
+    own = block.address.partition(".")[0]
+    codes = {address: one.code for address, one in genome.blocks.items() if "." not in address}
+    used = _names(codes.get(own, ""))
+    near = {name for name, code in codes.items() if name == own or name in used or own in _names(code)}
+    return [
+        ("    " if "." in address else "") + line
+        for address, one in genome.blocks.items()
+        if address.partition(".")[0] in near - {block.address} and address != block.address
+        for line in _header(one)
+    ]
+
+
+def _names(code: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[A-Za-z_]\w*", code))
+
+
+def _header(block: Block) -> list[str]:
+    """The lines from `class` or `def` to where the body begins; none of what cannot be read alone."""
+    tree = parse(block.code) if not block.reason else None
+    if not isinstance(tree, ast.Module):
+        return []
+    (definition,) = tree.body
+    assert isinstance(definition, DEFINITIONS)
+    lines = block.code.split("\n")
+    begins = first_line(definition.body[0], lines)
+    return lines[definition.lineno - 1 : max(definition.lineno, begins - 1)]

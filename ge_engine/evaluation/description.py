@@ -1,0 +1,24 @@
+"""What is trained on and how, in words, for prompts."""
+
+from __future__ import annotations
+
+from ge_engine.config import Recipe
+from ge_engine.evaluation.protocol.messages import SessionSpec
+
+
+def described(session: SessionSpec, recipe: Recipe) -> str:
+    """Shape and number of the images, classes, and the training; a line each."""
+    trained, validated = (session.arrays[name].shape[0] for name in ("train", "validation"))
+    image = f"{session.channels}x{session.size}x{session.size}"
+    optimizer = "the optimizer of the file" if recipe.optimizer == "seed" else recipe.optimizer
+    details = [
+        f"{recipe.epochs} {'epoch' if recipe.epochs == 1 else 'epochs'} in batches of {recipe.batch_size}",
+        f"{optimizer} with lr {recipe.lr:g} ({recipe.lr_schedule}) and weight_decay {recipe.weight_decay:g}",
+        "images flipped, shifted and jittered" if recipe.augment else "images as they are",
+        f"on a {'GPU' if session.device == 'cuda' else 'CPU'}",
+    ]
+    return (
+        f"classify images of {image} into {session.classes} classes; "
+        f"{trained:,} to train on, {validated:,} to validate.\n"
+        f"Training: {'; '.join(details)}."
+    )
