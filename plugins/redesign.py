@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 
-from ge_engine.contracts import Context, Goal, Operator, Proposal
+from ge_engine.contracts import Context, Goal, Operator, Prompt, Proposal
 from ge_engine.genome import Genome
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Skipped
 from ge_engine.profile import block_profiles
 from ge_engine.structure.moves import module_classes, moves_of
 from ge_plugins.intents import Intent
-from ge_plugins.operators import Mutation
+from ge_plugins.operators import SYSTEM, Mutation, fenced, paragraphs
 
 FEWEST_MOVES = 4
 """Moves that a block must offer to be worth a redesign."""
 EVEN = 0.25
 """How often a block is drawn evenly, and not by its share of the network's parameters and FLOPs."""
+ROOM = 4000
+"""Tokens of a prompt from which on a language model is shown the whole file."""
+CHARACTERS = 2
+"""Of code, a token has at least this number."""
 AFFORDABLE = (0.0, 3.0)
 """FLOPs of a child as a share of its parent's: what costs more is seldom worth its training."""
 LARGEST = (0.0, 2.0)
@@ -54,8 +58,17 @@ REDESIGNS = (
 )
 
 
+RULES = (
+    "Rules: each class and function keeps its name and the parameters that it has; new parameters have "
+    "defaults. The network is built with the same arguments, and takes and gives tensors of the same shapes as "
+    "now; within it, shapes may change. Write the code without placeholders; it must work as it stands."
+)
+
+
 class Redesign(Mutation):
-    """Changes the structure of one block that makes others: a network's class, its factory."""
+    """Changes a network's structure. A language model with room is shown the whole file, and rewrites
+    whichever blocks have to change together; others choose among the structural moves of one block that makes
+    others: a network's class, its factory."""
 
     name = "redesign"
 
@@ -63,11 +76,34 @@ class Redesign(Mutation):
         super().__init__(REDESIGNS)
 
     def propose(self, context: Context) -> Proposal:
+        if context.addresses and context.prompt_tokens >= max(ROOM, len(context.genome.text) // CHARACTERS):
+            return (yield from self._of_file(context))
         addresses = structured(context.genome, context.addresses)
         if not addresses:
             return Skipped("the parent has no block whose structure this run may change")
         address = by_share(context, addresses)
         return (yield from self.asked(context, address, self.drawn(context)))
+
+    def _of_file(self, context: Context) -> Proposal:
+        intent, addresses = self.drawn(context), context.addresses
+        blocks = [a for a in addresses if "." not in a or a.partition(".")[0] not in addresses]
+        text = paragraphs(
+            intent.text,
+            fenced(context.genome.text),
+            "Change whichever of these have to change together: " + ", ".join(blocks) + ".",
+            _told(intent.goal) if intent.goal else "",
+            RULES,
+        )
+        prompt = Prompt(SYSTEM, text, "", "blocks", intent.name, goal=intent.goal, addresses=addresses)
+        reply = yield prompt
+        return context.read(prompt, reply)
+
+
+def _told(goal: Goal) -> str:
+    """What the goal asks of the network's figures, in words."""
+    most = f"at most {goal.parameters[1]:.0%} of its parameters and {goal.flops[1]:.0%} of its FLOPs"
+    less = f", and differ in one of the two by {goal.change:.0%} at least" if goal.change else ""
+    return "Measured against this network, yours must have " + most + less + "."
 
 
 def structured(genome: Genome, addresses: tuple[str, ...]) -> list[str]:

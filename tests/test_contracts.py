@@ -49,7 +49,7 @@ def each(table: str) -> Any:
 
 
 def test_a_grammar_that_no_contract_covers() -> None:
-    assert set(REGISTRY.grammars) == {"block", "edits", "diff", "moves"}
+    assert set(REGISTRY.grammars) == {"block", "blocks", "edits", "diff", "moves"}
 
 
 class TestOperators(OperatorContract):
@@ -88,12 +88,12 @@ class TestGrammars(GrammarContract):
         return REGISTRY.grammars[request.param]
 
 
-class TestDiffGrammar(GrammarContract):
+class TestFreeGrammars(GrammarContract):
     admitted = 0.0
 
-    @pytest.fixture
-    def grammar(self) -> Grammar:
-        return REGISTRY.grammars["diff"]
+    @pytest.fixture(params=["blocks", "diff"])
+    def grammar(self, request: pytest.FixtureRequest) -> Grammar:
+        return REGISTRY.grammars[request.param]
 
 
 class TestUniformModel(LanguageModelContract):

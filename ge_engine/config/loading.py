@@ -55,6 +55,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "demo": {"generations": 2, "population": 8, "elites": 8, "eot_elites": 4, "temperature": (0.6, 1.0)},
     "paper": {
         "operators": ("mutation", "mating", "eot"),
+        "long_class": 0,
         "checks": tuple(name for name in CHECKS if name != "intent"),
         "generations": 30,
         "population": 44,

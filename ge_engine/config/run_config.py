@@ -47,6 +47,9 @@ class RunConfig:
         (), "Only these blocks; globs, ! excludes (repeatable).", MODEL, metavar="PATTERN"
     )
     dead_blocks: bool = setting(False, "Also blocks that training never runs.", MODEL)
+    long_class: int = setting(
+        60, "Draw single methods only of classes with more lines than this (0: of all).", MODEL, at_least(0)
+    )
     evaluator: str = setting(
         "train", "train, or a Python function as MODULE:FUNCTION.", MODEL, metavar="NAME"
     )
@@ -79,7 +82,7 @@ class RunConfig:
         metavar="NAME[:ARG][:WEIGHT]",
         changeable=True,
     )
-    grammar: str = setting("", "One form of answer for all prompts.", LANGUAGE)
+    grammar: str = setting("", "One form of answer for all prompts about one block.", LANGUAGE)
     repairs: int = setting(0, "Times a rejected reply is sent back.", LANGUAGE, at_least(0))
     repair_texts: bool = setting(
         False,

@@ -13,7 +13,7 @@ from ge_engine.contracts.deprecation import DeprecatedHook
 from ge_engine.contracts.prompt import Prompt, Reply
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, Skipped
-from ge_engine.patch import Patch
+from ge_engine.patch import AnyPatch
 from ge_engine.population import Direction, Individual
 from ge_engine.profile import ModuleProfile
 
@@ -79,20 +79,22 @@ class Context:
     `genome` is what it patches: the first parent's, or the result of the step before it. `addresses` are the
     blocks that this run may rewrite in it, `rng` is the only source of random numbers, `read` turns a reply
     into a patch. `profile` lists the modules of the first parent's network, the network itself first; empty
-    where it was not profiled.
+    where it was not profiled. `prompt_tokens` are those that a prompt may have; 0: few.
     """
 
     genome: Genome
     addresses: tuple[str, ...]
     rng: random.Random
-    read: Callable[[Prompt, Reply], Patch | Rejected]
+    read: Callable[[Prompt, Reply], AnyPatch | Rejected]
     parents: tuple[Individual, ...]
     run: RunFacts
     memory: Memory = field(default_factory=Memory)
     profile: tuple[ModuleProfile, ...] = ()
+    prompt_tokens: int = 0
 
     def choose(self, dimension: str, names: Sequence[str]) -> str:
-        """One of the names of a dimension ("intent", "block"), as `memory.draw` chooses."""
+        """One of the names of a dimension ("intent", "block"), as `memory.draw` chooses: of blocks, a method
+        only where its class is not there or is long."""
         return self.memory.draw(self.rng, dimension, names)
 
     if not TYPE_CHECKING:
@@ -110,11 +112,11 @@ _MOVED = {
     **dict.fromkeys(Memory.__dataclass_fields__, "memory"),
 }
 
-Proposal = Generator[Prompt, Reply, Patch | Rejected | Skipped]
+Proposal = Generator[Prompt, Reply, AnyPatch | Rejected | Skipped]
 
 
 class Operator(ABC):
-    """Proposes a patch. Does no I/O: yields prompts, is sent replies, returns a patch.
+    """Proposes a patch, of one block or of several. Does no I/O: yields prompts, is sent replies, returns it.
 
     `kind` says where the loop draws it: "mutation" (one parent), "mating" (two parents) or
     "eot" (a mutation guided by what helped an elite; from generation 1 on).

@@ -107,7 +107,8 @@ class Prompting:
             return None
         tried = self._services.ledger.tried(*topic, self._generation) | self._answers[topic]
         survey = partial(self._services.surveys.of, one.genome, prompt.address)
-        return Target(one.genome, prompt.address, tried, one.seed, prompt.material, prompt.goal, survey)
+        held = prompt.material, prompt.goal, survey, prompt.addresses
+        return Target(one.genome, prompt.address, tried, one.seed, *held)
 
     def _request(self, one: Question) -> Request | Rejected:
         grammar, target = one.grammar, one.target

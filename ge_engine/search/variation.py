@@ -22,8 +22,9 @@ from ge_engine.contracts import (
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
-from ge_engine.patch import Patch
+from ge_engine.patch import AnyPatch
 from ge_engine.population import Direction, Individual
+from ge_engine.search.addresses import drawable
 from ge_engine.search.credit import Credit
 
 Named = TypeVar("Named", Operator, Persona)
@@ -114,9 +115,15 @@ class Variation:
         rng: random.Random,
         genome: Genome,
         parents: tuple[Individual, ...],
-        read: Callable[[Prompt, Reply], Patch | Rejected],
+        read: Callable[[Prompt, Reply], AnyPatch | Rejected],
     ) -> Context:
-        """What an operator may look at when it rewrites a block of `genome`."""
+        """What an operator may look at when it rewrites blocks of `genome`."""
+
+        def draw(rng: random.Random, dimension: str, names: Sequence[str]) -> str:
+            if dimension == "block":
+                names = drawable(genome, names, self.config.long_class)
+            return pool.credit.draw(rng, dimension, names)
+
         return Context(
             genome=genome,
             addresses=self.addresses(genome),
@@ -124,6 +131,6 @@ class Variation:
             read=read,
             parents=parents,
             run=RunFacts(pool.generation, self.seed, pool.helpful, self.directions),
-            memory=Memory(pool.credit.draw, pool.credit.trials, pool.credit.prose),
+            memory=Memory(draw, pool.credit.trials, pool.credit.prose),
             profile=self.profile(parents[0].genome),
         )
