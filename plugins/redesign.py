@@ -60,8 +60,8 @@ REDESIGNS = (
 
 RULES = (
     "Rules: each class and function keeps its name and the parameters that it has; new parameters have "
-    "defaults. The network is built with the same arguments, and takes and gives tensors of the same shapes as "
-    "now; within it, shapes may change. Write the code without placeholders; it must work as it stands."
+    "defaults. The network is built with the same arguments, and its input and output keep their shapes; "
+    "within it, shapes may change. Write the code without placeholders; it must work as it stands."
 )
 
 

@@ -60,7 +60,9 @@ def parse_blocks(genome: Genome, addresses: Sequence[str], code: str) -> AnyPatc
     patches: list[Patch] = []
     for name in (name for name in genome.blocks if name in changed):
         alone = without(Found(code, tree), (node for node in matcher.blocks(tree) if node.name != name))
-        for address in _parts(genome, Segment(code, name, ast.Module([changed[name]], [])), addresses):
+        for address in _parts(
+            genome, Segment(code, name, ast.Module([matcher.whole(changed[name])], [])), addresses
+        ):
             patch = _patch(genome, address, addresses, alone)
             if isinstance(patch, Rejected):
                 return of_block(address, patch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Sequence
+from copy import copy
 
 from ge_engine.genome import Genome
 from ge_engine.replies.block_match import Found, Matcher, TooMuch, header_of
@@ -51,7 +52,21 @@ class FileMatcher(Matcher):
 
     def changed(self, tree: ast.Module) -> dict[str, Definition]:
         """The last definition of each block that the genome does not have so."""
-        return {node.name: node for node in self.blocks(tree) if digest(node) not in self._known}
+        return {node.name: node for node in self.blocks(tree) if digest(self.whole(node)) not in self._known}
+
+    def whole(self, node: Definition) -> Definition:
+        """A block with the genome's decorators and bases where it has none: a patch puts them back."""
+        segment = self.genome.segment(node.name)
+        old = [node, *definitions(ast.parse(segment.code if segment else ""))][-1]
+        whole = copy(node)
+        whole.decorator_list = node.decorator_list or old.decorator_list
+        if (
+            isinstance(whole, ast.ClassDef)
+            and isinstance(old, ast.ClassDef)
+            and not whole.bases + whole.keywords
+        ):
+            whole.bases, whole.keywords = old.bases, old.keywords
+        return whole
 
     def taken(self, candidates: Sequence[Found]) -> list[Found]:
         """All that are changes; else the last."""
