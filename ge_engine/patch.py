@@ -1,5 +1,4 @@
-"""Code -> Patch -> Genome. A patch names a block, its new code, and what that code brings along; a joint one
-holds several, which are applied together or not at all."""
+"""Code -> Patch -> Genome. A patch is new code for one block, or several at once, with what it brings along."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import openai
 import pytest
+from roomy import Roomy
 from servers import Script, misbehaving
 
 from ge_engine.config import RunConfig
@@ -56,6 +57,12 @@ class TestOperators(OperatorContract):
     @each("operators")
     def operator(self, request: pytest.FixtureRequest) -> Operator:
         return REGISTRY.operators[request.param]
+
+
+class TestRedesignWithRoom(OperatorContract):
+    @pytest.fixture
+    def operator(self) -> Operator:
+        return Roomy()
 
 
 class TestPersonas(PersonaContract):

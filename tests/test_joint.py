@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reply_variants import VARIANTS
 from transform_seed import SE_WIDE, TEXT, genome_of
 
 from ge_engine.changes import blame, diff_genomes
@@ -284,6 +285,22 @@ def test_an_answer_about_one_block_in_this_form() -> None:
     reply = Reply(text, "stop", 1, 1, 0.0, "test")
     assert Blocks().decode(reply, target) == Patch("Net.forward", FORWARD.rstrip())
     assert isinstance(Blocks().decode(reply, replace(target, address="", addresses=("Net",))), Rejected)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_reply_of_one_block_that_reads_otherwise_where_several_may_change(name: str) -> None:
+    """All ways in which models write one block: taken or refused as where that block alone was asked for."""
+    one = VARIANTS[name]
+    result = read_blocks(one.text, one.finish, GENOME, GENOME.evolvable)
+    if isinstance(result, Rejected):
+        assert one.block.startswith(("!", "extract"))
+        return
+    meant = parse_patch(GENOME, "SE", one.block)
+    assert isinstance(meant, Patch)
+    whole, child = apply(GENOME, meant), apply(GENOME, result)
+    assert isinstance(whole, Genome)
+    assert isinstance(child, Genome)
+    assert child.digest == whole.digest
 
 
 # --- what comes after ----------------------------------------------------------------------------

@@ -36,6 +36,7 @@ __all__ = ["Extraction", "Form", "edited", "extract", "extract_file"]
 
 MAX_NESTING = 3
 """Wrappers within wrappers (a fence within JSON within a fence) that are opened."""
+MIXED = Rejected("extract", "the reply mixes edits and whole definitions: answer in one of the two.")
 BROKEN = "took code that does not compile"
 
 
@@ -146,11 +147,14 @@ def _of_file(answer: Answer) -> Result:
     if has_search_marks(outside(answer.text, list(answer.found))):
         return edited(answer)
     codes = [f.code for f in answer.found if not announces_superseded(heading(answer.text, f))]
-    rest = [code for code in codes if matcher.usable(code) is None]
-    edits = [code for code in rest if looks_like_edit(code)]
-    if edits and len(rest) < len(codes):
-        return Rejected("extract", "the reply mixes edits and whole definitions: answer in one of the two.")
-    broken = [code for code in rest if code not in edits and matcher.mentions(code)]
+    usable = [matcher.usable(code) for code in codes]
+    rest = [code for code, one in zip(codes, usable, strict=True) if one is None]
+    if any(map(looks_like_edit, rest)):
+        mixed = any(one is not None and matcher.differs(one) for one in usable)
+        return MIXED if mixed else edited(answer)
+    broken = [
+        code for code in rest if matcher.mentions(code) and isinstance(matcher.parse(code), SyntaxFault)
+    ]
     return Extraction(broken[-1].strip("\n"), (BROKEN,)) if broken else None
 
 
