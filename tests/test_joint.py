@@ -124,7 +124,7 @@ def test_a_bad_part_of_which_the_others_are_applied(part: Patch, reason: str) ->
     for parts in ((Patch("SE", SE_WIDE), part), (part, Patch("SE", SE_WIDE))):
         rejected = apply(GENOME, JointPatch(parts))
         assert isinstance(rejected, Rejected)
-        assert reason.replace("SE and SE.forward", "SE") in rejected.reason.replace("SE and SE.forward", "SE")
+        assert reason in rejected.reason
 
 
 def test_a_joint_patch_that_does_not_read_like_a_patch() -> None:
