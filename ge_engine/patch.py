@@ -1,4 +1,4 @@
-"""Code -> Patch -> Genome. A patch is new code for one block, or several at once, with what it brings along."""
+"""Code -> Patch -> Genome. A patch is new code for one block or for several, and what it brings along."""
 
 from __future__ import annotations
 

@@ -95,6 +95,19 @@ def test_what_a_person_is_told_of_several_blocks(folder: Path) -> None:
         assert text in shown.output
 
 
+def test_a_reply_of_which_no_block_is_known(tmp_path: Path) -> None:
+    run(tmp_path / "run", llm="of-file:faulty", generations=1, population=2)
+    with History(tmp_path / "run") as history:
+        child = list(history.individuals())[1]
+        assert isinstance(child.outcome, Rejected)
+        assert child.steps[-1].addresses == ()
+        assert [name for kind, name in statistics(history) if kind == "block"] == []
+        told = success(read_run(history, ()), "block")
+        assert [(tally.name, tally.total) for tally in told] == [("none", 2)]
+    shown = CliRunner().invoke(app, ("show", f"{tmp_path / 'run'}:g0s0"))
+    assert "roomy (" in shown.output
+
+
 class Stop(Exception):
     pass
 

@@ -51,23 +51,22 @@ def parse_blocks(genome: Genome, addresses: Sequence[str], code: str) -> AnyPatc
     tree = parse(code)
     if isinstance(tree, SyntaxFault):
         return Rejected("compile", f"{_where(code, tree)}{tree}.")
-    matcher = FileMatcher(genome)
+    if (outside := _outside(genome, tree)) is not None:
+        return outside
+    matcher, patches = FileMatcher(genome), list[Patch]()
     changed = matcher.changed(tree)
-    if not changed:
-        return Rejected(
-            "extract", f"{contents(tree)} and changes no block: write each block whole that changes."
-        )
-    patches: list[Patch] = []
     for name in (name for name in genome.blocks if name in changed):
+        new = Segment(code, name, ast.Module([matcher.whole(changed[name])], []))
         alone = without(Found(code, tree), (node for node in matcher.blocks(tree) if node.name != name))
-        for address in _parts(
-            genome, Segment(code, name, ast.Module([matcher.whole(changed[name])], [])), addresses
-        ):
+        for address in _parts(genome, new, addresses):
             patch = _patch(genome, address, addresses, alone)
             if isinstance(patch, Rejected):
                 return of_block(address, patch)
             patches.append(patch)
-    return _outside(genome, tree) or (JointPatch(tuple(patches)) if len(patches) > 1 else patches[0])
+    if not patches:
+        reason = f"{contents(tree)} and changes no block: write each block whole that changes."
+        return Rejected("extract", reason)
+    return JointPatch(tuple(patches)) if len(patches) > 1 else patches[0]
 
 
 def _parts(genome: Genome, new: Segment, addresses: Sequence[str]) -> tuple[str, ...]:
