@@ -101,8 +101,8 @@ STAGES = (
     ),
     Stage("grammar", "the block offers nothing in the form asked for: its operator is skipped", ("grammar",)),
     Stage("extract", "the reply holds no code for the block", ("replies", "grammar", "search.proposing")),
-    Stage("compile", "the code, or the file with it, is no Python", ("patch", "source")),
-    Stage("contract", "the block is no longer what the file needs of it", ("patch", "source")),
+    Stage("compile", "the code, or the file with it, is no Python", ("patch", "source", "replies")),
+    Stage("contract", "the block is no longer what the file needs of it", ("patch", "source", "replies")),
     Stage("probe", "the evaluator could not probe the genome", ("search.scoring",), "probe", judges=False),
     Stage("constraint", "the genome breaks a constraint of the run", ("evaluation.constraints",), "score"),
 )

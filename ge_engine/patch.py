@@ -1,10 +1,10 @@
-"""Code -> Patch -> Genome. A patch names one block, its new code, and what that code brings along."""
+"""Code -> Patch -> Genome. A patch is new code for one block or for several, and what it brings along."""
 
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import libcst as cst
 
@@ -18,6 +18,7 @@ from ge_engine.source.dependencies import Dependencies, find_dependencies
 from ge_engine.source.digests import digest
 from ge_engine.source.facts import decorator_names
 from ge_engine.source.names import free_names
+from ge_engine.source.patches import AnyPatch, JointPatch, Patch, of_block
 from ge_engine.source.renaming import print_helpers, renamed
 from ge_engine.source.segments import needed_helpers
 from ge_engine.source.splicing import rewritten
@@ -34,18 +35,7 @@ from ge_engine.source.syntax import (
     split_lines,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """`code` replaces the block at `address` (column 0, LF, in the block's own indent). `helpers` are
-    definitions that go before it, `imports` statements that bind one name each. `notes` say what of the code
-    that it was read from stays behind; they change nothing."""
-
-    address: str
-    code: str
-    helpers: tuple[str, ...] = ()
-    imports: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=(), compare=False)
+__all__ = ["AnyPatch", "JointPatch", "Patch", "apply", "parse_patch", "transplant", "undefined_names"]
 
 
 def parse_patch(genome: Genome, address: str, code: str) -> Patch | Rejected:
@@ -76,28 +66,22 @@ def parse_patch(genome: Genome, address: str, code: str) -> Patch | Rejected:
     return _assemble(genome, address, location, tree, new, text)
 
 
-def apply(genome: Genome, patch: Patch) -> Genome | Rejected:
-    """Splice a patch into a genome.
+def apply(genome: Genome, patch: AnyPatch) -> Genome | Rejected:
+    """Splice a patch into a genome: all of its blocks, in whatever order it names them, or none.
 
     Helpers that the genome has already are not added again; helpers and imports that an earlier patch
     brought and that nothing uses any more are dropped. Stages: "compile" when the file would not
-    compile, "contract" when the patch does not fit.
+    compile, "contract" when the patch does not fit; the reason names the block where there are several.
     """
-    location = locate(genome, patch.address)
-    if isinstance(location, Rejected):
-        return location
-    segment, span = location
-    made = rewritten(genome, segment, span, normalised(patch.code).strip("\n"))
-    if isinstance(made, Rejected):
-        return made
-    helpers = new_helpers(genome, patch.helpers)
-    if isinstance(helpers, Rejected):
-        return helpers
-    imports = new_imports(genome, patch.imports)
-    if isinstance(imports, Rejected):
-        return imports
-    child = genome if made is segment else genome.replace(segment.name, made)
-    return checked(child.insert(segment.name, helpers, imports).tidied())
+    if (overlap := _overlap(patch.addresses)) is not None:
+        return Rejected("contract", f"{overlap}: rewrite each part of the file once.")
+    child = genome
+    for part in _in_file_order(genome, patch.patches):
+        made = _spliced(child, part)
+        if isinstance(made, Rejected):
+            return made if patch is part else of_block(part.address, made)
+        child = made
+    return checked(child.tidied())
 
 
 def transplant(donor: Genome, address: str) -> Patch:
@@ -117,13 +101,49 @@ def transplant(donor: Genome, address: str) -> Patch:
     return Patch(address, donor.blocks[address].code, tuple(helper.code for helper in helpers), imports)
 
 
-def undefined_names(genome: Genome, patch: Patch) -> tuple[str, ...]:
+def undefined_names(genome: Genome, patch: AnyPatch) -> tuple[str, ...]:
     """Names that the patch reads and that nothing in `genome`, to which it was applied, defines.
 
     Empty when the file has a star import, for then it cannot be told.
     """
-    free = frozenset[str]().union(*(free_names(code) for code in (patch.code, *patch.helpers)))
+    codes = (*(part.code for part in patch.patches), *patch.helpers)
+    free = frozenset[str]().union(*map(free_names, codes))
     return () if "*" in genome.bound else tuple(sorted(free - genome.bound.keys()))
+
+
+def _spliced(genome: Genome, patch: Patch) -> Genome | Rejected:
+    location = locate(genome, patch.address)
+    if isinstance(location, Rejected):
+        return location
+    segment, span = location
+    made = rewritten(genome, segment, span, normalised(patch.code).strip("\n"))
+    if isinstance(made, Rejected):
+        return made
+    helpers = new_helpers(genome, patch.helpers)
+    if isinstance(helpers, Rejected):
+        return helpers
+    imports = new_imports(genome, patch.imports)
+    if isinstance(imports, Rejected):
+        return imports
+    child = genome if made is segment else genome.replace(segment.name, made)
+    return child.insert(segment.name, helpers, imports)
+
+
+def _overlap(addresses: Sequence[str]) -> str | None:
+    """Which two of the addresses overlap, in words."""
+    for a, b in itertools.permutations(addresses, 2):
+        if a == b:
+            return f"{a} is patched twice"
+        if b.startswith(f"{a}."):
+            return f"{a} and {b} overlap"
+    return None
+
+
+def _in_file_order(genome: Genome, patches: Sequence[Patch]) -> Sequence[Patch]:
+    if len(patches) == 1:
+        return patches
+    places = {address: at for at, address in enumerate(genome.blocks)}
+    return sorted(patches, key=lambda patch: places.get(patch.address, -1))
 
 
 def _assemble(

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, overload
 from ge_engine.genome import Genome
 from ge_engine.outcome import Outcome, Rejected, Scored
 from ge_engine.pareto import Direction, dominates, pareto_front
+from ge_engine.source.patches import SEPARATOR
 
 __all__ = [
     "HAND",
@@ -33,7 +34,8 @@ HAND = "hand"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operator's part in an individual. Mating followed by mutation makes two steps."""
+    """One operator's part in an individual. Mating followed by mutation makes two steps. `address` names
+    several blocks where they were changed together."""
 
     operator: str
     persona: str
@@ -41,6 +43,11 @@ class Step:
     address: str
     grammar: str
     note: str = ""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The blocks that it changed."""
+        return tuple(self.address.split(SEPARATOR)) if self.address else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,12 @@ class Names(Check):
     order = 30
 
     def check(self, candidate: Candidate) -> Rejected | None:
-        patch = candidate.patch
-        before = _block_code(candidate)
+        """Each block is judged by what its own old code did."""
+        found = (self._of_block(candidate, patch) for patch in candidate.patch.patches)
+        return next((rejected for rejected in found if rejected), None)
+
+    def _of_block(self, candidate: Candidate, patch: Patch) -> Rejected | None:
+        before = _block_code(candidate, patch.address)
         undefined = set(undefined_names(candidate.genome, patch))
         undefined -= set(undefined_names(candidate.parent, Patch(patch.address, before)))
         if undefined:
@@ -91,8 +95,8 @@ def ge_checks() -> Iterable[Check]:
     return [Unchanged(), Names(), Duplicate()]
 
 
-def _block_code(candidate: Candidate) -> str:
-    block = candidate.parent.blocks.get(candidate.patch.address)
+def _block_code(candidate: Candidate, address: str) -> str:
+    block = candidate.parent.blocks.get(address)
     return block.code if block else ""
 
 

@@ -1,14 +1,15 @@
-"""The built-in forms of an answer: "block", "edits", "diff" and "moves"."""
+"""The built-in forms of an answer: "block", "blocks", "edits", "diff" and "moves"."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from ge_engine.contracts import Constraint, Grammar, Reply, Target
-from ge_engine.grammar import block, diff, edits, moves, reasoning_prefix
+from ge_engine.grammar import block, blocks, diff, edits, moves, reasoning_prefix
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Rejected
-from ge_engine.patch import Patch, parse_patch
+from ge_engine.patch import JointPatch, Patch, parse_patch
+from ge_engine.replies.blocks import read_blocks
 from ge_engine.replies.extraction import Form, edited, extract
 
 
@@ -84,9 +85,29 @@ class Moves(Grammar):
         return moves.canonical(_answer(reply))
 
 
+class Blocks(Grammar):
+    """Several blocks as one change: of those that may be changed, as many as the answer rewrites."""
+
+    name = "blocks"
+
+    def instructions(self, target: Target) -> str:  # noqa: ARG002
+        return blocks.INSTRUCTIONS
+
+    def constraint(self, target: Target) -> Constraint | Rejected:
+        return blocks.constraint(target)
+
+    def decode(self, reply: Reply, target: Target) -> Patch | JointPatch | Rejected:
+        if not target.addresses:
+            return _decoded(reply, target, None)
+        return read_blocks(reply.text, reply.finish, target.genome, target.addresses)
+
+    def canonical(self, reply: Reply, target: Target) -> str:  # noqa: ARG002
+        return _answer(reply).strip()
+
+
 @hookimpl
 def ge_grammars() -> list[Grammar]:
-    return [Block(), Diff(), Edits(), Moves()]
+    return [Block(), Blocks(), Diff(), Edits(), Moves()]
 
 
 def _decoded(reply: Reply, target: Target, form: Form | None) -> Patch | Rejected:

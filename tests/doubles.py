@@ -146,7 +146,8 @@ class Scripted(LanguageModel):
     def _reply(self, request: Request) -> Reply:
         if self.manner == "refuse":
             return Reply("", "error", 0, 0, 0.0, self.name, "the scripted model refuses")
-        text = self._text(request) if request.prompt.address else "The smaller number helped."
+        asked = request.prompt.address or request.prompt.addresses
+        text = self._text(request) if asked else "The smaller number helped."
         return Reply(text, "stop", len(request.prompt.user) // 4, len(text) // 4, self.seconds, self.name)
 
     def _text(self, request: Request) -> str:

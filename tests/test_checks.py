@@ -10,7 +10,9 @@ from transform_seed import FORWARD, SE_WIDE, genome_of, patch_of
 from ge_engine.contracts import Candidate, Probe
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
-from ge_engine.patch import apply
+from ge_engine.patch import JointPatch, apply
+from ge_engine.replies.blocks import read_blocks
+from ge_engine.testing import material
 from ge_plugins.checks import ge_checks
 
 GENOME = genome_of()
@@ -193,3 +195,26 @@ def test_a_child_that_was_tried_before_is_rejected_with_its_name() -> None:
     again = candidate(SE_WIDE.replace('"""Gate."""', "# other words"), "SE", seen=one.genome.text)
     rejected = first_rejection(again)
     assert rejected == Rejected("duplicate", "the same code was tried before, as g1s2: try something else.")
+
+
+def test_a_block_among_several_whose_code_is_not_judged() -> None:
+    """What one of the old blocks did it may go on to do; another may not begin to."""
+    text = "def f(x):\n    return eval(x) + y\n\n\ndef g(x):\n    return x\n"
+    parent = genome_of(text)
+
+    def rejected(new: str) -> Rejected | None:
+        patch = read_blocks(new, "stop", parent, ("f", "g"))
+        assert isinstance(patch, JointPatch)
+        child = apply(parent, patch)
+        assert isinstance(child, Genome)
+        return first_rejection(material.candidate(child, parent, patch, None, lambda _: None))
+
+    assert rejected(text.replace("+ y", "- y").replace("return x", "return 2 * x")) is None
+    for bad, reason in (
+        ("eval(x)", "eval must not"),
+        ("y", "nothing defines y"),
+        ("x.gi_frame", ".gi_frame must not"),
+    ):
+        found = rejected(text.replace("+ y", "- y").replace("return x", f"return {bad}"))
+        assert found is not None
+        assert reason in found.reason

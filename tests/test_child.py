@@ -11,12 +11,14 @@ import doubles
 import pytest
 
 from ge_engine.cli.show import _step
+from ge_engine.config import load_config
 from ge_engine.contracts import Reply, Target
 from ge_engine.genome import Genome
 from ge_engine.ledger.statistics import REPAIRED
 from ge_engine.outcome import Rejected, Scored
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual
+from ge_engine.search.addresses import drawable
 from ge_engine.search.child import ChildPipeline, Offspring
 from ge_engine.search.proposing import Question, _repaired
 from ge_engine.search.slots import Slot
@@ -224,3 +226,27 @@ def test_a_comment_of_a_reply_that_is_left_out_without_a_word() -> None:
     plain = bred(variation(), about, code, no)[1]
     assert plain
     assert plain.steps[-1].note == ""
+
+
+# --- which blocks are drawn ------------------------------------------------------------------------
+
+
+def blocks_drawn(**settings: Any) -> set[str]:
+    made, about = variation(**settings), pool(ONE)
+    context = made.context(about, random.Random(0), SEED.genome, (ONE,), lambda *_: Rejected("extract", ""))
+    return {context.choose("block", context.addresses) for _ in range(DRAWS)}
+
+
+def test_a_method_of_a_short_class_that_is_drawn_alone() -> None:
+    assert blocks_drawn() == {"Small", "Net", "get_optimizer"}
+    assert blocks_drawn(long_class=8) == blocks_drawn()
+    assert blocks_drawn(long_class=7) == {*blocks_drawn(), "Net.__init__", "Net.forward"}
+    assert blocks_drawn(long_class=0) == set(SEED.genome.evolvable)
+
+
+def test_a_method_that_the_user_chose_and_that_is_not_drawn() -> None:
+    assert drawable(SEED.genome, ("Net.forward", "Small", "Small.forward"), 60) == ["Net.forward", "Small"]
+
+
+def test_a_paper_preset_that_draws_other_blocks_than_all() -> None:
+    assert load_config("paper", None, {}).long_class == 0

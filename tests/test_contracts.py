@@ -8,6 +8,7 @@ from typing import Any
 
 import openai
 import pytest
+from roomy import Roomy
 from servers import Script, misbehaving
 
 from ge_engine.config import RunConfig
@@ -50,13 +51,19 @@ def each(table: str) -> Any:
 
 
 def test_a_grammar_that_no_contract_covers() -> None:
-    assert set(REGISTRY.grammars) == {"block", "edits", "diff", "moves"}
+    assert set(REGISTRY.grammars) == {"block", "blocks", "edits", "diff", "moves"}
 
 
 class TestOperators(OperatorContract):
     @each("operators")
     def operator(self, request: pytest.FixtureRequest) -> Operator:
         return REGISTRY.operators[request.param]
+
+
+class TestRedesignWithRoom(OperatorContract):
+    @pytest.fixture
+    def operator(self) -> Operator:
+        return Roomy()
 
 
 class TestPersonas(PersonaContract):
@@ -89,12 +96,12 @@ class TestGrammars(GrammarContract):
         return REGISTRY.grammars[request.param]
 
 
-class TestDiffGrammar(GrammarContract):
+class TestFreeGrammars(GrammarContract):
     admitted = 0.0
 
-    @pytest.fixture
-    def grammar(self) -> Grammar:
-        return REGISTRY.grammars["diff"]
+    @pytest.fixture(params=["blocks", "diff"])
+    def grammar(self, request: pytest.FixtureRequest) -> Grammar:
+        return REGISTRY.grammars[request.param]
 
 
 class TestUniformModel(LanguageModelContract):

@@ -22,7 +22,7 @@ WHOLE = ("errors", "outcome", "contracts", "hookspecs", "testing")
 CHOSEN = {
     "hookspecs": ("DeprecatedHook", "hookimpl", "hookspec"),
     "genome": ("Block", "Genome", "Seed", "differing"),
-    "patch": ("Patch", "apply", "parse_patch", "transplant", "undefined_names"),
+    "patch": ("JointPatch", "Patch", "apply", "parse_patch", "transplant", "undefined_names"),
     "pareto": (
         *("Point", "clipped", "crowding", "dominates", "fronts", "gains", "hypervolume"),
         *("in_unit", "losses", "non_dominated", "pareto_front", "strengths"),
@@ -30,9 +30,11 @@ CHOSEN = {
     "noise": ("Ties", "beyond_noise", "clearly_better", "front_of", "improves"),
     "profile": ("BlockProfile", "ModuleProfile", "block_profiles"),
     "registry": ("choose", "load_registry"),
+    "replies.blocks": ("read_blocks",),
     "replies.extraction": ("Form", "edited", "extract"),
     "structure.moves": ("module_classes", "moves_of"),
     "grammar.block": ("constraint", "form", "instructions"),
+    "grammar.blocks": ("INSTRUCTIONS", "constraint"),
     "grammar.diff": ("INSTRUCTIONS", "constraint"),
     "grammar.edits": ("canonical", "constraint", "form", "instructions"),
     "grammar.moves": ("canonical", "constraint", "form", "instructions"),

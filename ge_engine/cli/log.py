@@ -86,7 +86,7 @@ def _arriving(run: Run) -> Iterator[Child]:
 
 
 def _how(one: Child) -> str:
-    return "+".join(f"{s.operator}:{s.intent} {s.address}" for s in one.steps)
+    return "+".join(f"{s.operator}:{s.intent} {s.address}".rstrip() for s in one.steps)
 
 
 def _print_stats(run: Run) -> None:

@@ -63,7 +63,8 @@ def _print_islands(run: Run, one: Child) -> None:
 def _step(step: Step) -> str:
     who = "" if step.persona in ("", "none") else f", as {step.persona}"
     note = f" [{step.note}]" if step.note else ""
-    return f"{step.operator} of {step.address} ({step.intent}{who}){note}"
+    blocks = f" of {step.address}" if step.address else ""
+    return f"{step.operator}{blocks} ({step.intent}{who}){note}"
 
 
 def _print_prompts(run: Run, one: Child) -> None:

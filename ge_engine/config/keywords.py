@@ -42,6 +42,7 @@ class Settings(TypedDict, total=False):
     entry: str
     blocks: str | Sequence[str]
     dead_blocks: bool
+    long_class: int
     evaluator: str
     evaluator_argument: str
     workdir: str

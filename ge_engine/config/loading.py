@@ -57,6 +57,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "paper": {
         "operators": ("mutation", "mating", "eot"),
         "context": 0,
+        "long_class": 0,
         "checks": tuple(name for name in CHECKS if name != "intent"),
         "generations": 30,
         "population": 44,

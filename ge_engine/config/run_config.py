@@ -48,6 +48,9 @@ class RunConfig:
         (), "Only these blocks; globs, ! excludes (repeatable).", MODEL, metavar="PATTERN"
     )
     dead_blocks: bool = setting(False, "Also blocks that training never runs.", MODEL)
+    long_class: int = setting(
+        60, "Draw single methods only of classes with more lines than this (0: of all).", MODEL, at_least(0)
+    )
     evaluator: str = setting(
         "train", "train, or a Python function as MODULE:FUNCTION.", MODEL, metavar="NAME"
     )
@@ -132,7 +135,7 @@ class RunConfig:
         300.0, "Seconds for one prompt, all tries.", LANGUAGE, positive("seconds"), changeable=True
     )
     llm_parallel: int = setting(8, "Requests to a server at once.", LANGUAGE, at_least(1), changeable=True)
-    grammar: str = setting("", "One form of answer for all prompts.", LANGUAGE)
+    grammar: str = setting("", "One form of answer for all prompts about one block.", LANGUAGE)
     context: int = setting(
         -1,
         "Tokens of a prompt that what the run knows is told in.",

@@ -11,6 +11,7 @@ from ge_engine.contracts import Context, Prompt
 from ge_engine.genome import Block, Genome
 from ge_engine.source.syntax import DEFINITIONS, first_line, indent_of, normalised, parse
 
+MOST_VALUE_LINES = 12
 BEGIN, END = "# ----- the code to change: -----", "# ----- end of it -----"
 
 
@@ -67,12 +68,14 @@ def _names(code: str) -> frozenset[str]:
 
 
 def _header(block: Block) -> list[str]:
-    """The lines from `class` or `def` to where the body begins; none of what cannot be read alone."""
+    """The lines from `class` or `def` to where the body begins, and values in full; none of what cannot be
+    read alone."""
     tree = parse(block.code) if not block.reason else None
     if not isinstance(tree, ast.Module):
         return []
     (definition,) = tree.body
-    assert isinstance(definition, DEFINITIONS)
     lines = block.code.split("\n")
+    if not isinstance(definition, DEFINITIONS):
+        return lines if len(lines) <= MOST_VALUE_LINES else [lines[0] + " ..."]
     begins = first_line(definition.body[0], lines)
     return lines[definition.lineno - 1 : max(definition.lineno, begins - 1)]

@@ -11,7 +11,7 @@ from ge_engine.contracts.evaluation import Probe
 from ge_engine.contracts.goal import Goal
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
-from ge_engine.patch import Patch
+from ge_engine.patch import AnyPatch
 
 LAST = 500
 
@@ -28,7 +28,7 @@ class Candidate:
 
     genome: Genome
     parent: Genome
-    patch: Patch
+    patch: AnyPatch
     seed_probe: Probe
     probe: Probe | None
     seen: Callable[[str], str | None]

@@ -10,13 +10,14 @@ from ge_engine.contracts.goal import Goal, SizedMove
 from ge_engine.contracts.prompt import Reply
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
-from ge_engine.patch import Patch
+from ge_engine.patch import AnyPatch
 from ge_engine.structure.change import MoveSource
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The block that a reply is to rewrite, and what must not come back.
+    """The block that a reply is to rewrite, or those that it may (`addresses`, and "" as the address), and
+    what must not come back.
 
     `tried` holds the answers (as the grammar's `canonical` gives them) already in the ledger for
     this genome and address; `seed` lets a grammar vary what it leaves open; `material` and `goal` are the
@@ -32,6 +33,7 @@ class Target:
     goal: Goal | None = None
     survey: Callable[[], Sequence[SizedMove]] = lambda: ()
     sources: tuple[MoveSource, ...] = ()
+    addresses: tuple[str, ...] = ()
 
 
 class Constraint(ABC):
@@ -65,7 +67,7 @@ class Grammar(ABC):
         """The concrete grammar; Rejected when this block offers nothing to rewrite in this form."""
 
     @abstractmethod
-    def decode(self, reply: Reply, target: Target) -> Patch | Rejected:
+    def decode(self, reply: Reply, target: Target) -> AnyPatch | Rejected:
         """The patch that the reply means. Never raises on a reply, however malformed."""
 
     def canonical(self, reply: Reply, target: Target) -> str:  # noqa: ARG002

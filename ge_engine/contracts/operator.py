@@ -15,7 +15,7 @@ from ge_engine.genome import Genome
 from ge_engine.noise import NO_TIES, Ties
 from ge_engine.notation import Notations
 from ge_engine.outcome import Rejected, Skipped
-from ge_engine.patch import Patch
+from ge_engine.patch import AnyPatch
 from ge_engine.population import Direction, Individual
 from ge_engine.profile import ModuleProfile
 
@@ -118,7 +118,7 @@ class Context:
     genome: Genome
     addresses: tuple[str, ...]
     rng: random.Random
-    read: Callable[[Prompt, Reply], Patch | Rejected]
+    read: Callable[[Prompt, Reply], AnyPatch | Rejected]
     parents: tuple[Individual, ...]
     run: RunFacts
     memory: Memory = field(default_factory=Memory)
@@ -126,7 +126,8 @@ class Context:
     prompt_tokens: int = 0
 
     def choose(self, dimension: str, names: Sequence[str]) -> str:
-        """One of the names of a dimension ("intent", "block"), as `memory.draw` chooses."""
+        """One of the names of a dimension ("intent", "block"), as `memory.draw` chooses: of blocks, a method
+        only where its class is not there or is long."""
         return self.memory.draw(self.rng, dimension, names)
 
     if not TYPE_CHECKING:
@@ -144,11 +145,11 @@ _MOVED = {
     **dict.fromkeys(Memory.__dataclass_fields__, "memory"),
 }
 
-Proposal = Generator[Prompt, Reply, Patch | Rejected | Skipped]
+Proposal = Generator[Prompt, Reply, AnyPatch | Rejected | Skipped]
 
 
 class Operator(ABC):
-    """Proposes a patch. Does no I/O: yields prompts, is sent replies, returns a patch.
+    """Proposes a patch, of one block or of several. Does no I/O: yields prompts, is sent replies, returns it.
 
     `kind` says where the loop draws it: "mutation" (one parent), "mating" (two parents) or
     "eot" (a mutation guided by what helped an elite; from generation 1 on).

@@ -14,7 +14,8 @@ BACKGROUND: tuple[Section, ...] = ("task", "figures", "profile", "file", "attemp
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What an operator asks. `address` is the block that the reply rewrites, "" for prose.
+    """What an operator asks. `address` is the block that the reply rewrites, "" for prose; `addresses` in its
+    place are blocks of which the reply rewrites as many as it likes, as one change.
 
     `grammar` names the form of the answer ("block", "edits", ...); None asks for free text. `material` is
     code that the grammar may take statements from: another parent's version of the block. `goal` is what the
@@ -29,6 +30,7 @@ class Prompt:
     intent: str = ""
     material: str = ""
     goal: Goal | None = None
+    addresses: tuple[str, ...] = ()
     background: tuple[Section, ...] = ()
 
 

@@ -24,7 +24,7 @@ from ge_engine.grammar.line_splicing import (
 )
 from ge_engine.outcome import Rejected
 from ge_engine.replies.answer import CUT_OFF, Answer, Extraction
-from ge_engine.replies.block_match import BlockMatcher
+from ge_engine.replies.block_match import Matcher
 from ge_engine.replies.embedded_code import prose_regions
 from ge_engine.replies.fences import outside
 from ge_engine.source.digests import digest
@@ -119,7 +119,7 @@ def cut_off(answer: Answer, pieces: Sequence[tuple[Lines, bool]]) -> bool:
     return answer.cut and not (all(fenced for _, fenced in pieces) and all(f.closed for f in answer.found))
 
 
-def _is_block(text: str, matcher: BlockMatcher, numbers: frozenset[int], fenced: bool) -> bool:
+def _is_block(text: str, matcher: Matcher, numbers: frozenset[int], fenced: bool) -> bool:
     """The text holds the whole block: lines that look numbered are lines of its code, or number all of it."""
     if not matcher.mentions(text):
         return False

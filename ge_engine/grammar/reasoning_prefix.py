@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from ge_engine.contracts import Constraint, Grammar, Reply, Target, inheriting
 from ge_engine.grammar.lark_builder import template
 from ge_engine.outcome import Rejected
-from ge_engine.patch import Patch
+from ge_engine.patch import AnyPatch
 from ge_engine.replies.answer import too_long
 from ge_engine.replies.reasoning import without_reasoning
 from ge_engine.source.syntax import normalised
@@ -74,7 +74,7 @@ class Thinking(Grammar):
             return inner
         return Thoughtful(inheriting(Constraint, inner), self.tokens)
 
-    def decode(self, reply: Reply, target: Target) -> Patch | Rejected:
+    def decode(self, reply: Reply, target: Target) -> AnyPatch | Rejected:
         answer = answer_of(reply.text)
         return UNFINISHED if answer is None else self.inner.decode(replace(reply, text=answer), target)
 

@@ -24,9 +24,8 @@ OF_STEP: Mapping[str, str] = {
     "intent": "intent",
     "persona": "persona",
     "grammar": "grammar",
-    "block": "address",
 }
-"""Dimensions of a step, and the name of its field that holds the value."""
+"""Dimensions of a step that have one value, and the name of the field that holds it."""
 DIMENSIONS = ("operator", "intent", "persona", "grammar", "model", "block", "island")
 """Islands only of a run that has several."""
 Factor = tuple[str, str]
@@ -68,6 +67,12 @@ def operator_stats(
         )
         for factor, mine in children.items()
     }
+
+
+def factors_of(step: Step) -> Iterator[Factor]:
+    """What had a part in a step, "" where nothing had; each of several blocks is a factor of its own."""
+    yield from ((dimension, getattr(step, field)) for dimension, field in OF_STEP.items())
+    yield from (("block", address) for address in step.addresses or ("",))
 
 
 def statistics(history: History) -> dict[Factor, OperatorStats]:
@@ -114,12 +119,8 @@ def _children(history: History, before: int | None) -> Iterator[_Child]:
         with reading(f"individual {identity!r}"):
             known = [scores[parent] for parent in from_json(parents) if parent in scores]
             factors = [("model", model) for model in models[identity]]
-            factors += [factor for step in steps_from_json(steps) for factor in _of_step(step)]
+            factors += [factor for step in steps_from_json(steps) for factor in factors_of(step)]
             factors += [("island", str(island))] if several else []
             better = identity in scores and improves(scores[identity], known, directions)
             named = tuple(dict.fromkeys(factor for factor in factors if factor[1]))
             yield _Child(identity, named, stage is None, identity in scores, better)
-
-
-def _of_step(step: Step) -> Iterator[Factor]:
-    return ((dimension, getattr(step, field)) for dimension, field in OF_STEP.items())

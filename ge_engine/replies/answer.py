@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ge_engine.outcome import Rejected
-from ge_engine.replies.block_match import BlockMatcher
+from ge_engine.replies.block_match import Matcher
 from ge_engine.replies.embedded_code import prose_regions, superseded_spans
 from ge_engine.replies.fences import Fence, fences, outside
 
@@ -18,7 +18,7 @@ CUT_OFF = Rejected(
     "extract", "the reply was cut off at the token limit before the block was complete: answer more briefly."
 )
 _AS_ASKED = re.compile(
-    r"took (fence 1 of 1|the whole reply|a line|\d+ lines)|changed the width \d+"
+    r"took (fence 1 of 1|(\d+) fences of \2|the whole reply|a line|\d+ lines)|changed the width \d+"
     r"|made the changes that it names|applied (an edit|\d+ edits)|dropped the reasoning"
 )
 """Steps that read a reply as it was asked for."""
@@ -42,12 +42,12 @@ Result = Extraction | Rejected | None
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply less its reasoning, for the block of `matcher`; `cut` when it ended at the token limit.
+    """A reply less its reasoning, for what `matcher` wants; `cut` when it ended at the token limit.
     `depth` counts the wrappers around it."""
 
     text: str
     found: Sequence[Fence]
-    matcher: BlockMatcher
+    matcher: Matcher
     cut: bool
     depth: int = 0
 
@@ -67,7 +67,7 @@ def too_long(text: str) -> Rejected | None:
     return None
 
 
-def cut_into_fences(text: str, matcher: BlockMatcher, cut: bool, depth: int = 0) -> Answer:
+def cut_into_fences(text: str, matcher: Matcher, cut: bool, depth: int = 0) -> Answer:
     """The answer that a text is, with the fences that may hold code of the reply itself."""
     found = fences(text, matcher.complete)
     if found and matcher.mentions(text):
@@ -75,7 +75,7 @@ def cut_into_fences(text: str, matcher: BlockMatcher, cut: bool, depth: int = 0)
     return Answer(text, found, matcher, cut, depth)
 
 
-def _undocumented(text: str, found: list[Fence], matcher: BlockMatcher) -> list[Fence]:
+def _undocumented(text: str, found: list[Fence], matcher: Matcher) -> list[Fence]:
     """The fences that do not stand within the docstring of code that is in no fence."""
     if not matcher.mentions("\n".join(text.split("\n")[: found[0].first])):
         return found

@@ -1,9 +1,10 @@
-"""Judges whether a piece of text is the block that was asked for."""
+"""Judges whether a piece of text is what was asked for: a block, or several of one file."""
 
 from __future__ import annotations
 
 import ast
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from ge_engine.replies.syntax_repair import repaired
 from ge_engine.source.addressing import statements_of
 from ge_engine.source.bindings import bound_names
 from ge_engine.source.digests import digest
-from ge_engine.source.facts import Kind, Span
+from ge_engine.source.facts import Span
 from ge_engine.source.names import free_names
 from ge_engine.source.style import plain
 from ge_engine.source.syntax import SyntaxFault, parse
@@ -20,7 +21,7 @@ from ge_engine.source.syntax import SyntaxFault, parse
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Code that compiles and defines the block; `repair` says how it was made to compile, "" if it did."""
+    """Code that compiles and defines what is wanted; `repair`: how it was made to compile, "" if it did."""
 
     code: str
     tree: ast.Module
@@ -31,37 +32,71 @@ MAX_WORK = 3_000_000
 """Characters that are given to the compiler for one reply, at most: some twenty times its length."""
 
 
-def _header(kind: Kind, name: str) -> re.Pattern[str]:
-    """The first words of a block: `class Net`, `def forward`, `WIDTH =`."""
-    if kind == "values":
-        return re.compile(rf"(?:^|;)[ \t]*{re.escape(name)}[ \t]*(?::[^=\n]+)?=(?!=)", re.MULTILINE)
-    keyword = "class" if kind == "class" else "def"
-    return re.compile(rf"\b{keyword}(?:[\s\u200b-\u200d\u2060\ufeff]|\\\n)+{re.escape(name)}\b")
+def header_of(keyword: str, name: str) -> re.Pattern[str]:
+    """The first words of a definition. Both are patterns."""
+    return re.compile(rf"\b(?:{keyword})(?:[\s\u200b-\u200d\u2060\ufeff]|\\\n)+(?:{name})\b")
+
+
+def value_header(name: str) -> re.Pattern[str]:
+    """The first words of an assignment, `WIDTH =`. The name is a pattern."""
+    return re.compile(rf"(?:^|;)[ \t]*(?:{name})[ \t]*(?::[^=\n]+)?=(?!=)", re.MULTILINE)
+
+
+def is_among(found: Found, candidates: Sequence[Found]) -> bool:
+    """It is one of the candidates, and not another of the same code."""
+    return any(found is one for one in candidates)
 
 
 class TooMuch(Exception):
     """A reply can be read in more ways than are tried."""
 
 
-class BlockMatcher:
-    """One block of one genome, as a reply was asked for it. `work` counts the characters compiled for it;
-    what would go beyond `MAX_WORK` raises TooMuch."""
+class Matcher(ABC):
+    """What a reply was asked for, in one genome. `address` names the code that an edit changes, `wanted` what
+    is looked for, whose name must stay `name`. `work` counts the characters compiled for it; what would go
+    beyond `MAX_WORK` raises TooMuch."""
 
-    def __init__(self, genome: Genome, address: str, span: Span) -> None:
+    indent = ""
+
+    def __init__(self, genome: Genome, address: str, wanted: str, name: str, header: re.Pattern[str]) -> None:
         self.genome = genome
         self.address = address
-        self.span = span
+        self.wanted = wanted
+        self.name = name
         self.work = 0
-        self.name = address.rpartition(".")[2]
-        self.header = _header(span.kind, self.name)
+        self.header = header
 
     @property
+    @abstractmethod
     def code(self) -> str:
-        """The block as the genome has it."""
-        return self.genome.blocks[self.address].code
+        """What the genome has, to which an edit applies."""
+
+    @abstractmethod
+    def named_in(self, text: str) -> bool:
+        """The text holds the name of what is wanted."""
+
+    @abstractmethod
+    def defined_in(self, tree: ast.Module) -> bool:
+        """The code defines what is wanted."""
+
+    @abstractmethod
+    def defined_once(self, found: Found) -> bool:
+        """The code holds one definition alone, so that another within it stands in a string."""
+
+    @abstractmethod
+    def differs(self, found: Found) -> bool:
+        """What this code defines is not what the genome has."""
+
+    @abstractmethod
+    def taken(self, candidates: Sequence[Found]) -> list[Found]:
+        """Those of the candidates that are meant."""
+
+    @abstractmethod
+    def merged(self, taken: Sequence[Found]) -> Found:
+        """The code of all that are taken, of which there is one at least."""
 
     def mentions(self, text: str) -> bool:
-        """The text holds the first words of the block's definition."""
+        """The text holds the first words of a definition that is wanted."""
         return self.header.search(plain(text)) is not None
 
     def parse(self, code: str) -> ast.Module | SyntaxFault:
@@ -72,7 +107,7 @@ class BlockMatcher:
         return parse(code)
 
     def usable(self, code: str) -> Found | None:
-        """The code, repaired if need be, if it defines the block."""
+        """The code, repaired if need be, if it defines what is wanted."""
         if not self.mentions(code):
             return None
         tree = self.parse(code)
@@ -88,20 +123,6 @@ class BlockMatcher:
             return self.usable(code) is not None
         return bool(tree.body)
 
-    def defined_in(self, tree: ast.Module) -> bool:
-        found = statements_of(tree, self.address, self.span.kind)
-        return bool(found) and (self.span.kind == "class") == isinstance(found[-1], ast.ClassDef)
-
-    def differs(self, found: Found) -> bool:
-        """The block in this code is not the one that the genome has."""
-        return digest(statements_of(found.tree, self.address, self.span.kind)[-1]) != self.span.digest
-
-    def best(self, candidates: Sequence[Found]) -> Found | None:
-        """The last that is a change; else the last."""
-        changes = [one for one in candidates if self.differs(one)] if len(candidates) > 1 else []
-        chosen = changes or list(candidates)
-        return chosen[-1] if chosen else None
-
     def joined(self, found: Found, others: Sequence[str]) -> Found:
         """The code with definitions in front that it needs and that another piece of the reply has."""
         for _ in others:
@@ -116,3 +137,41 @@ class BlockMatcher:
     def _binds(self, code: str, names: frozenset[str]) -> bool:
         tree = self.parse(code)
         return isinstance(tree, ast.Module) and bool(names & set(bound_names(tree.body)))
+
+
+class BlockMatcher(Matcher):
+    """One block of one genome, as a reply was asked for it."""
+
+    def __init__(self, genome: Genome, address: str, span: Span) -> None:
+        name = address.rpartition(".")[2]
+        keyword = "class" if span.kind == "class" else "def"
+        pattern = re.escape(name)
+        header = value_header(pattern) if span.kind == "values" else header_of(keyword, pattern)
+        super().__init__(genome, address, address, name, header)
+        self.indent = span.indent
+        self._span = span
+
+    @property
+    def code(self) -> str:
+        return self.genome.blocks[self.address].code
+
+    def named_in(self, text: str) -> bool:
+        return self.name in plain(text)
+
+    def defined_in(self, tree: ast.Module) -> bool:
+        found = statements_of(tree, self.address, self._span.kind)
+        return bool(found) and (self._span.kind == "class") == isinstance(found[-1], ast.ClassDef)
+
+    def defined_once(self, found: Found) -> bool:
+        return len(statements_of(found.tree, self.address, self._span.kind)) == 1
+
+    def differs(self, found: Found) -> bool:
+        return digest(statements_of(found.tree, self.address, self._span.kind)[-1]) != self._span.digest
+
+    def taken(self, candidates: Sequence[Found]) -> list[Found]:
+        """The last that is a change; else the last."""
+        changes = [one for one in candidates if self.differs(one)] if len(candidates) > 1 else []
+        return (changes or list(candidates))[-1:]
+
+    def merged(self, taken: Sequence[Found]) -> Found:
+        return taken[-1]

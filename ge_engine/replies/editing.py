@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ge_engine.outcome import Rejected
 from ge_engine.replies.answer import CUT_OFF, Answer, Extraction, Result
-from ge_engine.replies.block_match import BlockMatcher
+from ge_engine.replies.block_match import Matcher
 from ge_engine.replies.fences import outside
 from ge_engine.replies.hunks import (
     OVERLAP,
@@ -37,7 +37,7 @@ def edited(answer: Answer) -> Result:
     if not edits:
         return Rejected("extract", "the reply is an edit that cannot be read: answer with the whole block.")
     block = matcher.code
-    result = apply_hunks(block, edits, matcher.span.indent)
+    result = apply_hunks(block, edits, matcher.indent)
     if isinstance(result, str):
         if result == block:
             return Rejected("extract", "the edit changes nothing.")
@@ -49,7 +49,7 @@ def edited(answer: Answer) -> Result:
     return _edit_of_file(apply_hunks(normalised(matcher.genome.text), edits, ""), matcher)
 
 
-def _edit_of_file(file: str | int, matcher: BlockMatcher) -> Extraction | Rejected:
+def _edit_of_file(file: str | int, matcher: Matcher) -> Extraction | Rejected:
     """An edit whose context reaches beyond the block: applied to the file, of which the block is taken."""
     if isinstance(file, int):
         return Rejected(

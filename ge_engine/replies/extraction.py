@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 from ge_engine.replies.answer import CUT_OFF, Answer, Extraction, Form, Result, cut_into_fences, too_long
-from ge_engine.replies.block_match import BlockMatcher, Found, TooMuch
+from ge_engine.replies.block_match import BlockMatcher, Found, Matcher, TooMuch, is_among
 from ge_engine.replies.editing import edited
 from ge_engine.replies.embedded_code import (
     Region,
@@ -24,16 +25,18 @@ from ge_engine.replies.embedded_code import (
     without_superseded,
     wrapped_texts,
 )
-from ge_engine.replies.fences import heading, outside
+from ge_engine.replies.fences import Fence, heading, outside
+from ge_engine.replies.file_match import FileMatcher
+from ge_engine.replies.hunks import has_search_marks, looks_like_edit
 from ge_engine.replies.reasoning import before_next_question, turns, without_reasoning
-from ge_engine.source.addressing import contents, locate, statements_of
-from ge_engine.source.style import plain
+from ge_engine.source.addressing import contents, locate
 from ge_engine.source.syntax import SyntaxFault, normalised
 
-__all__ = ["Extraction", "Form", "edited", "extract"]
+__all__ = ["Extraction", "Form", "edited", "extract", "extract_file"]
 
 MAX_NESTING = 3
 """Wrappers within wrappers (a fence within JSON within a fence) that are opened."""
+MIXED = Rejected("extract", "the reply mixes edits and whole definitions: answer in one of the two.")
 BROKEN = "took code that does not compile"
 
 
@@ -50,9 +53,20 @@ def extract(
     target = locate(genome, address)
     if isinstance(target, Rejected):
         return target
+    return _found(text, finish, BlockMatcher(genome, address, target[1]), form)
+
+
+def extract_file(text: str, finish: str, genome: Genome) -> Extraction | Rejected:
+    """As `extract`, of a reply that may rewrite any of the genome's blocks: the code is all that it rewrites,
+    or the whole file. A reply that was cut off, and one of which a part cannot be read, gives none.
+    """
+    result = _found(text, finish, FileMatcher(genome), None)
+    return CUT_OFF if finish == "length" and isinstance(result, Extraction) else result
+
+
+def _found(text: str, finish: str, matcher: Matcher, form: Form | None) -> Extraction | Rejected:
     if (long := too_long(text)) is not None:
         return long
-    matcher = BlockMatcher(genome, address, target[1])
     text = normalised(text)
     try:
         return _of_own_turn(text, matcher, form) or _extracted(text, finish, matcher, form)
@@ -60,7 +74,7 @@ def extract(
         return Rejected("extract", "the reply can be read in too many ways: answer with the code alone.")
 
 
-def _of_own_turn(text: str, matcher: BlockMatcher, form: Form | None) -> Extraction | None:
+def _of_own_turn(text: str, matcher: Matcher, form: Form | None) -> Extraction | None:
     """What a reply says before it goes on as the one who asks, where that changes the block."""
     own = before_next_question(text)
     result = _extracted(own, "stop", matcher, form) if own is not None else None
@@ -69,7 +83,7 @@ def _of_own_turn(text: str, matcher: BlockMatcher, form: Form | None) -> Extract
     return None
 
 
-def _extracted(text: str, finish: str, matcher: BlockMatcher, form: Form | None) -> Extraction | Rejected:
+def _extracted(text: str, finish: str, matcher: Matcher, form: Form | None) -> Extraction | Rejected:
     text, steps, unfinished = without_reasoning(text)
     if not text.strip():
         return _nothing(finish, unfinished)
@@ -89,7 +103,7 @@ def _asked_for(answer: Answer, form: Form | None) -> Extraction | Rejected:
     return first
 
 
-def _changes(whole: Extraction | Rejected, matcher: BlockMatcher) -> bool:
+def _changes(whole: Extraction | Rejected, matcher: Matcher) -> bool:
     """The whole block that was found is another than the genome's."""
     found = matcher.usable(whole.code) if isinstance(whole, Extraction) else None
     return found is not None and matcher.differs(found)
@@ -115,7 +129,33 @@ def _nothing(finish: str, unfinished: bool) -> Rejected:
 
 
 def _read(answer: Answer) -> Extraction | Rejected:
-    return _fenced(answer) or edited(answer) or _wrapped(answer) or _between_prose(answer) or _refusal(answer)
+    return (
+        _of_file(answer)
+        or _fenced(answer)
+        or edited(answer)
+        or _wrapped(answer)
+        or _between_prose(answer)
+        or _refusal(answer)
+    )
+
+
+def _of_file(answer: Answer) -> Result:
+    """Of a reply that may rewrite several blocks: its edits, or what of it cannot be read."""
+    matcher = answer.matcher
+    if not isinstance(matcher, FileMatcher):
+        return None
+    if has_search_marks(outside(answer.text, list(answer.found))):
+        return edited(answer)
+    codes = [f.code for f in answer.found if not announces_superseded(heading(answer.text, f))]
+    usable = [matcher.usable(code) for code in codes]
+    rest = [code for code, one in zip(codes, usable, strict=True) if one is None]
+    if any(map(looks_like_edit, rest)):
+        mixed = any(one is not None and matcher.differs(one) for one in usable)
+        return MIXED if mixed else edited(answer)
+    broken = [
+        code for code in rest if matcher.mentions(code) and isinstance(matcher.parse(code), SyntaxFault)
+    ]
+    return Extraction(broken[-1].strip("\n"), (BROKEN,)) if broken else None
 
 
 def _fenced(answer: Answer) -> Result:
@@ -131,14 +171,24 @@ def _fenced(answer: Answer) -> Result:
             at: one for at, one in usable.items() if not announces_superseded(heading(answer.text, found[at]))
         }
         usable = named or usable
-    best = matcher.best(list(usable.values()))
-    if best is None:
+    taken = matcher.taken(list(usable.values()))
+    if not taken:
         return None
-    at = next(at for at, one in usable.items() if one is best)
-    note = f"took fence {at + 1} of {len(codes)}" + ("" if found[at].closed else ", which is not closed")
-    whole = matcher.joined(best, codes) if len(codes) > 1 else best
-    notes = [note, best.repair, "joined a helper from another fence" if whole is not best else ""]
+    merged = matcher.merged(taken)
+    whole = matcher.joined(merged, codes) if len(codes) > 1 else merged
+    notes = [
+        _took([at for at, one in usable.items() if is_among(one, taken)], found),
+        *(one.repair for one in taken),
+    ]
+    notes += ["joined a helper from another fence"] if whole is not merged else []
     return Extraction(whole.code, tuple(filter(None, notes)))
+
+
+def _took(places: list[int], found: Sequence[Fence]) -> str:
+    if len(places) > 1:
+        return f"took {len(places)} fences of {len(found)}"
+    fence = found[places[0]]
+    return f"took fence {places[0] + 1} of {len(found)}" + ("" if fence.closed else ", which is not closed")
 
 
 def _wrapped(answer: Answer) -> Result:
@@ -153,8 +203,12 @@ def _wrapped(answer: Answer) -> Result:
         found = answer.matcher.usable(result.code) if isinstance(result, Extraction) else None
         if isinstance(result, Extraction) and found is not None:
             read.append((replace(result, steps=(step, *result.steps)), found))
-    best = answer.matcher.best([found for _, found in read])
-    return next((result for result, found in read if found is best), None)
+    taken = answer.matcher.taken([found for _, found in read])
+    meant = [result for result, found in read if is_among(found, taken)]
+    if len(meant) < 2:
+        return meant[0] if meant else None
+    steps = dict.fromkeys(step for result in meant for step in result.steps)
+    return Extraction(answer.matcher.merged(taken).code, tuple(steps))
 
 
 def _inside(answer: Answer) -> list[tuple[str, str]]:
@@ -163,7 +217,7 @@ def _inside(answer: Answer) -> list[tuple[str, str]]:
     pieces = [(code, "opened a fence") for code in codes if re.search(r"^[ \t]*(```|~~~)", code, re.M)]
     sources = [*codes, outside(answer.text, list(answer.found))]
     for source in sources:
-        if answer.matcher.name in plain(source) and answer.matcher.usable(source) is None:
+        if answer.matcher.named_in(source) and answer.matcher.usable(source) is None:
             pieces += [(one.text, one.step) for one in wrapped_texts(source) if not is_superseded(one.name)]
     return pieces
 
@@ -176,14 +230,15 @@ def _between_prose(answer: Answer) -> Result:
         return None
     source = broken[-1].code if broken else answer.text
     whole = matcher.usable(source)
-    best = whole or matcher.best(_usable_regions(without_superseded(source), matcher))
-    if best is None:
+    taken = [whole] if whole else matcher.taken(_usable_regions(without_superseded(source), matcher))
+    if not taken:
         return None
-    note = "took the whole reply" if best is whole else "took the code between the prose"
-    return CUT_OFF if answer.cut else Extraction(best.code, tuple(filter(None, (note, best.repair))))
+    note = "took the whole reply" if whole else "took the code between the prose"
+    steps = (note, *(one.repair for one in taken))
+    return CUT_OFF if answer.cut else Extraction(matcher.merged(taken).code, tuple(filter(None, steps)))
 
 
-def _usable_regions(text: str, matcher: BlockMatcher) -> list[Found]:
+def _usable_regions(text: str, matcher: Matcher) -> list[Found]:
     """The code between the prose, less what a heading above it calls an original or a draft where there is
     other code."""
     lines = text.split("\n")
@@ -205,11 +260,11 @@ def _usable_regions(text: str, matcher: BlockMatcher) -> list[Found]:
     return named or [one for _, one in found]
 
 
-def _quotes(outer: tuple[Region, Found], inner: Region, matcher: BlockMatcher) -> bool:
+def _quotes(outer: tuple[Region, Found], inner: Region, matcher: Matcher) -> bool:
     """The code of `outer` defines the block once and goes beyond `inner`, which so stands in a string."""
     region, one = outer
     around = region.first < inner.first and inner.after < region.after
-    return around and len(statements_of(one.tree, matcher.address, matcher.span.kind)) == 1
+    return around and matcher.defined_once(one)
 
 
 def _refusal(answer: Answer) -> Extraction | Rejected:
@@ -227,6 +282,6 @@ def _refusal(answer: Answer) -> Extraction | Rejected:
         return Extraction(broken[-1].strip("\n"), (BROKEN,))
     there = [what for tree in trees if isinstance(tree, ast.Module) and "defines" in (what := contents(tree))]
     if there:
-        reason = f"{matcher.address} was asked for and {there[-1]}: the name must stay {matcher.name}."
+        reason = f"{matcher.wanted} was asked for and {there[-1]}: the name must stay {matcher.name}."
         return Rejected("extract", reason)
-    return Rejected("extract", f"no code in the reply defines {matcher.address}.")
+    return Rejected("extract", f"no code in the reply defines {matcher.wanted}.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ge_engine.contracts import Check
-from ge_engine.ledger.statistics import OF_STEP
+from ge_engine.ledger.statistics import factors_of
 from ge_engine.outcome import STAGES
 from ge_engine.pareto import losses, volumes
 from ge_engine.population import SEED_ID
@@ -114,7 +114,8 @@ def success(run: RunData, group: Group) -> list[Tally]:
         fate = _fate(row)
         if fate is None:
             continue
-        for name in dict.fromkeys(getattr(step, OF_STEP[group]) or "none" for step in row.steps):
+        factors = (factor for step in row.steps for factor in factors_of(step))
+        for name in dict.fromkeys(name or "none" for dimension, name in factors if dimension == group):
             named.setdefault(name, [0] * len(FATES))[fate] += 1
     tallies = [Tally(name, tuple(fates)) for name, fates in named.items()]
     return sorted(tallies, key=lambda tally: (-tally.total, tally.name))

@@ -26,4 +26,5 @@ def short(name: str, most: int = 26) -> str:
 
 def made_by(row: Row) -> str:
     """Its operators and blocks, escaped for Plotly."""
-    return label(", ".join(f"{step.operator} of {short(step.address)}" for step in row.steps))
+    made = ((step.operator, short(step.address)) for step in row.steps)
+    return label(", ".join(f"{operator} of {blocks}" if blocks else operator for operator, blocks in made))

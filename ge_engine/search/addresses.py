@@ -1,6 +1,9 @@
-"""Which blocks of a genome a run may rewrite."""
+"""Which blocks of a genome a run may rewrite, and which of them are drawn."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Probe
@@ -31,3 +34,10 @@ class Addresses:
 
     def _came_along(self, address: str) -> bool:
         return self._closed is not None and address not in self._closed
+
+
+def drawable(genome: Genome, addresses: Sequence[str], long_class: int) -> Sequence[str]:
+    """The addresses less the methods of each class among them that has at most `long_class` lines: it is
+    rewritten as a whole."""
+    lengths = {a: genome.blocks[a].code.count("\n") + 1 for a in addresses if a in genome.blocks}
+    return [a for a in addresses if "." not in a or lengths.get(a.partition(".")[0], math.inf) > long_class]

@@ -56,12 +56,13 @@ class Attempts:
 
     @cached_property
     def _bred(self) -> Mapping[str, list[tuple[str, str]]]:
-        """(child, first parent) by the top-level block that the last operator rewrote."""
+        """(child, first parent) by the top-level blocks that the last operator rewrote."""
         found: dict[str, list[tuple[str, str]]] = {}
         for identity, parents, steps in self._history.query(_BRED, self._generation):
             made, known = steps_from_json(steps), from_json(parents)
             if made and known:
-                found.setdefault(made[-1].address.partition(".")[0], []).append((identity, known[0]))
+                for name in {address.partition(".")[0] for address in made[-1].addresses}:
+                    found.setdefault(name, []).append((identity, known[0]))
         return found
 
     def _attempts(self, bred: Sequence[tuple[str, str]]) -> Iterator[Attempt]:

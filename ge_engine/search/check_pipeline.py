@@ -12,7 +12,7 @@ from typing import Literal
 from ge_engine.contracts import Candidate, Check, Goal, Probe
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, storable
-from ge_engine.patch import Patch
+from ge_engine.patch import AnyPatch
 from ge_engine.search.repair_feedback import UNTOLD, tellable, words_of
 
 LookUp = Callable[[str], str | None]
@@ -26,7 +26,7 @@ class Rewrite:
 
     genome: Genome
     parent: Genome
-    patch: Patch
+    patch: AnyPatch
     goal: Goal | None = None
 
 

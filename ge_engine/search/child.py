@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, Skipped
-from ge_engine.patch import Patch, apply
+from ge_engine.patch import AnyPatch, apply
 from ge_engine.population import Step
 from ge_engine.search.check_pipeline import Rewrite, Verdict, nobody
 from ge_engine.search.prompting import Prompting
@@ -95,7 +95,7 @@ class ChildPipeline:
         return Offspring(names, steps, genome)
 
     async def _check_and_score(
-        self, work: Proposing, proposed: Patch | Rejected, final: bool
+        self, work: Proposing, proposed: AnyPatch | Rejected, final: bool
     ) -> tuple[Genome | None, Verdict | None]:
         """Patch, check, probe, begin the training, wait for the verdict. What a further operator
         will rewrite is patched and checked alone."""

@@ -119,9 +119,8 @@ class Prompting:
         tried = self._services.ledger.tried(*topic, self._generation) | self._answers[topic]
         surveys = self._services.surveys
         survey = partial(surveys.of, one.genome, prompt.address)
-        return Target(
-            one.genome, prompt.address, tried, one.seed, prompt.material, prompt.goal, survey, surveys.sources
-        )
+        held = prompt.material, prompt.goal, survey, surveys.sources, prompt.addresses
+        return Target(one.genome, prompt.address, tried, one.seed, *held)
 
     def _request(self, one: Question) -> Request | Rejected:
         grammar, target = one.grammar, one.target

@@ -24,7 +24,7 @@ from ge_engine.genome import Genome
 from ge_engine.grammar.reasoning_prefix import room
 from ge_engine.ledger.records import Call
 from ge_engine.outcome import Rejected, Skipped, storable
-from ge_engine.patch import Patch
+from ge_engine.patch import AnyPatch, JointPatch, Patch
 from ge_engine.population import Individual, Step
 from ge_engine.search.check_pipeline import Verdict
 from ge_engine.search.slots import Slot
@@ -32,7 +32,7 @@ from ge_engine.search.variation import MatingPool, Variation
 
 PROMPTS = 16
 REASON_CHARACTERS = 200
-Proposed = Patch | Rejected | Skipped
+Proposed = AnyPatch | Rejected | Skipped
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ class Proposing:
         """Whether another answer may help."""
         return self._asked is not None and rejected.stage not in ("model", "plugin")
 
-    async def repair(self, verdict: Verdict) -> Patch | Rejected:
+    async def repair(self, verdict: Verdict) -> AnyPatch | Rejected:
         """Send the reason back, without a candidate's own words unless the user has said so. The answer is
         read as the rejected one was."""
         assert self._asked is not None
@@ -148,17 +148,18 @@ class Proposing:
         patch = self._read(again, answer)
         return patch if isinstance(patch, Rejected) else self._within(patch)
 
-    def step(self, proposed: Patch | Rejected) -> Step:
+    def step(self, proposed: AnyPatch | Rejected) -> Step:
         """The operator's part in the child, as it is recorded."""
         prompt = self._asked[0] if self._asked else None
-        address = proposed.address if isinstance(proposed, Patch) else prompt.address if prompt else ""
+        patch = None if isinstance(proposed, Rejected) else proposed
+        address = patch.address if patch else prompt.address if prompt else ""
         return Step(
             operator=self._operator.name,
             persona=self._persona.name,
             intent=prompt.intent if prompt else "",
             address=address,
             grammar=(prompt.grammar or "") if prompt else "",
-            note="; ".join([*self._notes, *(proposed.notes if isinstance(proposed, Patch) else ())]),
+            note="; ".join([*self._notes, *(patch.notes if patch else ())]),
         )
 
     async def _ask(self, prompt: Prompt) -> Reply | Rejected | Skipped:
@@ -168,8 +169,7 @@ class Proposing:
             there = ", ".join(BACKGROUND)
             return self._failed(ValueError(f"its background is {prompt.background!r}, no tuple of {there}"))
         grammar: Grammar | None = None
-        if prompt.grammar is not None:
-            name = self._variation.config.grammar or prompt.grammar
+        if (name := self._form(prompt)) is not None:
             if name not in self._variation.grammars:
                 reason = f"the operator {self._operator.name!r} asks for a grammar {name!r} that is not there"
                 return Rejected("plugin", reason)
@@ -205,28 +205,33 @@ class Proposing:
             return self._fault("persona", self._persona.name, error)
         return framed
 
-    def _read(self, prompt: Prompt, reply: Reply) -> Patch | Rejected:
-        name = self._variation.config.grammar or prompt.grammar
-        target = self._targets.get(prompt)
+    def _read(self, prompt: Prompt, reply: Reply) -> AnyPatch | Rejected:
+        name, target = self._form(prompt), self._targets.get(prompt)
         if name is None or name not in self._variation.grammars:
             return Rejected("extract", "the prompt asked for prose: there is no code to read")
-        target = target or Target(self.context.genome, prompt.address)
+        target = target or Target(self.context.genome, prompt.address, addresses=prompt.addresses)
         try:
             return self._variation.grammars[name].decode(reply, target)
         except Exception as error:
             return self._fault("grammar", name, error)
 
+    def _form(self, prompt: Prompt) -> str | None:
+        """The form of the answer; the one that the run sets is for prompts about one block."""
+        chosen = "" if prompt.grammar is None or prompt.addresses else self._variation.config.grammar
+        return chosen or prompt.grammar
+
     def _allowed(self, value: object) -> Proposed:
-        if isinstance(value, Patch):
+        if isinstance(value, Patch | JointPatch):
             return self._within(value)
         if isinstance(value, (Rejected, Skipped)):
             return value
         return self._failed(TypeError(f"it returned {value!r}, no Patch, Rejected or Skipped"))
 
-    def _within(self, patch: Patch) -> Patch | Rejected:
-        if patch.address in self.context.addresses:
+    def _within(self, patch: AnyPatch) -> AnyPatch | Rejected:
+        outside = [address for address in patch.addresses if address not in self.context.addresses]
+        if not outside:
             return patch
-        return self._failed(ValueError(f"it patches {patch.address!r}, which this run does not rewrite"))
+        return self._failed(ValueError(f"it patches {outside[0]!r}, which this run does not rewrite"))
 
     def _failed(self, error: Exception) -> Rejected:
         return self._fault("operator", self._operator.name, error)

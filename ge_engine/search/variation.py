@@ -24,8 +24,9 @@ from ge_engine.genome import Genome
 from ge_engine.noise import Ties
 from ge_engine.notation import Notations
 from ge_engine.outcome import Rejected
-from ge_engine.patch import Patch
+from ge_engine.patch import AnyPatch
 from ge_engine.population import Direction, Individual
+from ge_engine.search.addresses import drawable
 from ge_engine.search.credit import Credit
 
 Named = TypeVar("Named", Operator, Persona)
@@ -121,9 +122,15 @@ class Variation:
         rng: random.Random,
         genome: Genome,
         parents: tuple[Individual, ...],
-        read: Callable[[Prompt, Reply], Patch | Rejected],
+        read: Callable[[Prompt, Reply], AnyPatch | Rejected],
     ) -> Context:
-        """What an operator may look at when it rewrites a block of `genome`."""
+        """What an operator may look at when it rewrites blocks of `genome`."""
+
+        def draw(rng: random.Random, dimension: str, names: Sequence[str]) -> str:
+            if dimension == "block":
+                names = drawable(genome, names, self.config.long_class)
+            return pool.credit.draw(rng, dimension, names)
+
         return Context(
             genome=genome,
             addresses=self.addresses(genome),
@@ -141,7 +148,7 @@ class Variation:
                 self.config.constraints,
                 self.task,
             ),
-            memory=Memory(pool.credit.draw, pool.credit.trials, pool.credit.prose, pool.credit.attempts),
+            memory=Memory(draw, pool.credit.trials, pool.credit.prose, pool.credit.attempts),
             profile=self.profile(parents[0].genome),
             prompt_tokens=pool.prompt_tokens,
         )

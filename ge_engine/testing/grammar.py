@@ -10,7 +10,7 @@ from llguidance import LLMatcher
 from ge_engine.contracts import Constraint, Grammar, Prompt, Reply, Request, Sampling, Target
 from ge_engine.llm.uniform import UniformModel, byte_tokenizer
 from ge_engine.outcome import Rejected
-from ge_engine.patch import Patch, apply
+from ge_engine.patch import JointPatch, Patch, apply
 from ge_engine.testing.material import NASTY_REPLIES, SOURCES, genome_of, reply
 from ge_engine.testing.watching import assert_is_a_name, no_global_randomness, no_io
 
@@ -86,7 +86,7 @@ class GrammarContract:
                 if answer.finish == "stop":
                     drawn += 1
                     patch = grammar.decode(answer, target)
-                    fitting += isinstance(patch, Patch) and not isinstance(
+                    fitting += isinstance(patch, Patch | JointPatch) and not isinstance(
                         apply(target.genome, patch), Rejected
                     )
         assert drawn or not self.admitted, "no draw came to an end"
@@ -97,7 +97,7 @@ class GrammarContract:
         for source, address in TARGETS:
             for finish in ("stop", "length"):
                 read = grammar.decode(reply(text, finish), self.target(source, address))
-                assert isinstance(read, (Patch, Rejected))
+                assert isinstance(read, Patch | JointPatch | Rejected)
                 if isinstance(read, Rejected):
                     assert read.stage.strip()
                     assert read.reason.strip()

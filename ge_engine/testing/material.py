@@ -8,7 +8,7 @@ from functools import cache
 from ge_engine.contracts import Candidate, Probe, Reply
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Rejected, Scored
-from ge_engine.patch import Patch, apply, parse_patch
+from ge_engine.patch import AnyPatch, Patch, apply, parse_patch
 from ge_engine.population import Direction, Individual
 
 PLAIN = b'''"""A small network."""
@@ -139,7 +139,7 @@ def probe_of(genome: Genome, **facts: float) -> Probe:
 
 
 def candidate(
-    genome: Genome, parent: Genome, patch: Patch, probe: Probe | None, seen: Callable[[str], str | None]
+    genome: Genome, parent: Genome, patch: AnyPatch, probe: Probe | None, seen: Callable[[str], str | None]
 ) -> Candidate:
     """A candidate that the checks may look at; `seen` answers for digests and for functions."""
     return Candidate(genome, parent, patch, probe_of(parent), probe, seen, seen)

@@ -10,7 +10,8 @@ import pytest
 
 from ge_engine.contracts import Context, Operator, Prompt, Reply, RunFacts
 from ge_engine.outcome import Rejected, Skipped
-from ge_engine.patch import Patch, apply, parse_patch
+from ge_engine.patch import AnyPatch, JointPatch, Patch, apply, parse_patch
+from ge_engine.replies.blocks import read_blocks
 from ge_engine.testing.material import (
     DIRECTIONS,
     NASTY_REPLIES,
@@ -23,7 +24,7 @@ from ge_engine.testing.material import (
 )
 from ge_engine.testing.watching import assert_is_a_name, no_global_randomness, no_io
 
-Result = Patch | Rejected | Skipped
+Result = AnyPatch | Rejected | Skipped
 Answering = Callable[[Prompt], Reply]
 MANY = 16
 RANDOM_STARTS = 8
@@ -49,9 +50,15 @@ def converse(operator: Operator, context: Context, answer: Answering) -> tuple[l
         return prompts, end.value
 
 
-def read_as_code(context: Context) -> Callable[[Prompt, Reply], Patch | Rejected]:
-    """Reads a reply as the whole block, as a grammar would."""
-    return lambda prompt, reply: parse_patch(context.genome, prompt.address, reply.text)
+def read_as_code(context: Context) -> Callable[[Prompt, Reply], AnyPatch | Rejected]:
+    """Reads a reply as the whole block, or as several whole blocks, as a grammar would."""
+
+    def read(prompt: Prompt, reply: Reply) -> AnyPatch | Rejected:
+        if prompt.addresses:
+            return read_blocks(reply.text, reply.finish, context.genome, prompt.addresses)
+        return parse_patch(context.genome, prompt.address, reply.text)
+
+    return read
 
 
 class OperatorContract:
@@ -90,15 +97,15 @@ class OperatorContract:
     def test_it_ends_with_a_patch_a_rejection_or_a_skip(self, operator: Operator, source: str) -> None:
         for rng in range(RANDOM_STARTS):
             result = self.proposed(operator, self.context(source, rng))
-            assert isinstance(result, (Patch, Rejected, Skipped)), f"it returned {result!r}"
+            assert isinstance(result, Patch | JointPatch | Rejected | Skipped), f"it returned {result!r}"
 
     @SEEDS
     def test_its_patches_fit_the_genome(self, operator: Operator, source: str) -> None:
         for rng in range(RANDOM_STARTS):
             context = self.context(source, rng)
             result = self.proposed(operator, context)
-            if isinstance(result, Patch):
-                assert result.address in context.addresses
+            if isinstance(result, Patch | JointPatch):
+                assert set(result.addresses) <= set(context.addresses)
                 assert not isinstance(apply(context.genome, result), Rejected)
 
     @SEEDS
@@ -109,7 +116,8 @@ class OperatorContract:
                 assert isinstance(prompt.system, str)
                 assert prompt.user.strip(), "the prompt is empty"
                 if prompt.grammar is not None:
-                    assert prompt.address in context.addresses
+                    asked = prompt.addresses or (prompt.address,)
+                    assert set(asked) <= set(context.addresses)
 
     @SEEDS
     def test_code_in_a_prompt_is_not_altered(self, operator: Operator, source: str) -> None:
@@ -126,7 +134,7 @@ class OperatorContract:
         context = self.context()
         for only in context.addresses:
             result = self.proposed(operator, replace(context, addresses=(only,)))
-            assert not isinstance(result, Patch) or result.address == only
+            assert not isinstance(result, Patch | JointPatch) or result.addresses == (only,)
 
     def test_without_a_block_to_rewrite_it_skips_and_asks_nothing(self, operator: Operator) -> None:
         prompts, result = converse(operator, replace(self.context(), addresses=()), _unasked)
@@ -158,13 +166,13 @@ class OperatorContract:
     def test_no_reply_makes_it_raise(self, operator: Operator, text: str) -> None:
         for finish in ("stop", "length"):
             result = self.proposed(operator, self.context(), lambda _, finish=finish: reply(text, finish))  # type: ignore[misc]
-            assert isinstance(result, (Patch, Rejected, Skipped))
+            assert isinstance(result, Patch | JointPatch | Rejected | Skipped)
 
     def test_a_rejected_reply_is_handed_on(self, operator: Operator) -> None:
         context = replace(self.context(), read=lambda *_: Rejected("extract", "no code"))
         result = self.proposed(operator, context)
-        assert isinstance(result, (Patch, Rejected, Skipped))
-        assert isinstance(result, Patch) or result.reason
+        assert isinstance(result, Patch | JointPatch | Rejected | Skipped)
+        assert isinstance(result, Patch | JointPatch) or result.reason
 
     def test_it_can_be_closed_while_it_waits(self, operator: Operator) -> None:
         proposal = operator.propose(self.context())
@@ -209,6 +217,8 @@ def _interleaved(operator: Operator, contexts: list[Context]) -> list[tuple[list
 def _echo(context: Context) -> Answering:
     def answer(prompt: Prompt) -> Reply:
         block = context.genome.blocks.get(prompt.address)
+        if prompt.addresses:
+            return reply(context.genome.text.replace("2", "3"))
         return reply(block.code if block else "The smaller layer was enough.")
 
     return answer

@@ -43,8 +43,9 @@ class PersonaContract:
     @EACH_PROMPT
     def test_it_changes_neither_block_nor_grammar_nor_intent(self, persona: Persona, prompt: Prompt) -> None:
         framed = persona.frame(prompt)
-        assert (framed.address, framed.grammar, framed.intent) == (
+        assert (framed.address, framed.addresses, framed.grammar, framed.intent) == (
             prompt.address,
+            prompt.addresses,
             prompt.grammar,
             prompt.intent,
         )

@@ -38,7 +38,7 @@ function lineageSpec(index, chosen) {
     y: shown.map((at) => row.get(at)),
     customdata: shown,
     mode: shown.length <= MOST_LABELLED ? "markers+text" : "markers",
-    text: shown.map((at) => escape(rows.id[at] + "  " + rows.steps[at].map(([operator, address]) => `${operator} of ${address}`).join(", "))),
+    text: shown.map((at) => escape(rows.id[at] + "  " + rows.steps[at].map(([operator, address]) => operator + (address ? " of " + address : "")).join(", "))),
   });
   spec.data[2].marker = {
     ...spec.data[2].marker,
