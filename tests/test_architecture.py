@@ -76,13 +76,16 @@ def test_modules_that_import_each_other() -> None:
 
 
 SHOWN = {"api", "runs", "views", "errors", "config", "cli"}
-VALUES = {"changes", "contracts", "notation", "outcome", "population", "profile"}
+VALUES = {"changes", "contracts", "noise", "notation", "outcome", "pareto", "population", "profile"}
 """Rooms of plain data, which the command line formats."""
+STARTING = {"ge_engine.llm"}
+"""What sets the environment before torch is imported."""
 
 
 @pytest.mark.parametrize("path", sorted((ENGINE / "cli").glob("*.py")), ids=lambda path: path.name)
 def test_a_command_that_reads_past_the_api(path: Path) -> None:
-    assert {room_of(name) for name in imported(path)} <= SHOWN | VALUES
+    taken = imported(path) - STARTING if path.name == "__init__.py" else imported(path)
+    assert {room_of(name) for name in taken} <= SHOWN | VALUES
 
 
 def names_taken(source: str) -> set[str]:
