@@ -21,6 +21,7 @@ from ge_engine.config import config_from_dict, config_to_dict, load_config
 from ge_engine.errors import ConfigError
 from ge_engine.ledger import Ledger
 from ge_engine.ledger.history import History
+from ge_engine.ledger.schema import SCHEMA_VERSION
 from ge_engine.ledger.statistics import statistics
 from ge_engine.outcome import Rejected
 from ge_engine.population import Individual, pareto_front
@@ -353,7 +354,7 @@ def test_a_ledger_of_an_older_version_that_cannot_be_read_or_gone_on_with(tmp_pa
         assert len([one for one in history.individuals() if not isinstance(one.outcome, Rejected)]) > 5
     run(tmp_path / "old", **plain)
     with Ledger.open(tmp_path / "old") as ledger:
-        assert ledger.query("PRAGMA user_version") == [(4,)]
+        assert ledger.query("PRAGMA user_version") == [(SCHEMA_VERSION,)]
     mine, theirs = content(tmp_path / "old"), content(tmp_path / "whole")
     for table in ("calls", "individuals", "survivors", "fronts", "merged"):
         assert mine[table] == theirs[table], table
