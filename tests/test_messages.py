@@ -148,7 +148,12 @@ def test_a_table_in_a_pipe_that_ends_in_spaces(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(("accuracy", "remarked"), [(0.12, True), (0.6, False)])
 def test_a_seed_that_hardly_learns_without_a_remark(accuracy: float, remarked: bool) -> None:
     line = line_of(
-        "seed_scored", {"objectives": {"accuracy": accuracy, "parameters": 9.0}, "chance": {"accuracy": 0.1}}
+        "seed_scored",
+        {
+            "objectives": {"accuracy": accuracy, "parameters": 9.0},
+            "errors": {},
+            "chance": {"accuracy": 0.1},
+        },
     )
     assert line is not None
     assert ("guesses reach 10.00 %" in line.plain) is remarked
