@@ -82,7 +82,8 @@ VALUES = {"changes", "contracts", "notation", "outcome", "population", "profile"
 
 @pytest.mark.parametrize("path", sorted((ENGINE / "cli").glob("*.py")), ids=lambda path: path.name)
 def test_a_command_that_reads_past_the_api(path: Path) -> None:
-    assert {room_of(name) for name in imported(path)} <= SHOWN | VALUES
+    threads = {"ge_engine.llm"} if path.name == "__init__.py" else set()
+    assert {room_of(name) for name in imported(path) - threads} <= SHOWN | VALUES
 
 
 def names_taken(source: str) -> set[str]:
