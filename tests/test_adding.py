@@ -155,6 +155,20 @@ def test_a_child_that_a_run_does_not_take_in_while_it_goes_on(
     assert check(folder) == []
 
 
+def test_a_child_whose_verdict_depends_on_children_of_its_generation(tmp_path: Path) -> None:
+    """It has its verdict before the others begin, so that it can be added while they are bred, and before."""
+    seen = doubles.Observer()
+    leaves = leaving(tmp_path / "run", "seed_scored", GOOD[0])
+
+    def observe(name: str, data: Mapping[str, Any]) -> None:
+        leaves(name, data)
+        seen(name, data)
+
+    evolve(tmp_path / "run", observe, generations=1)
+    order = [name for name, data in seen.events if name == "asked" or data.get("individual") == "g0s6"]
+    assert order.index("admitted") < order.index("asked")
+
+
 def test_a_child_that_is_left_at_the_end_of_a_run(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     seen: list[int] = []
@@ -205,6 +219,21 @@ def test_a_killed_run_that_scores_a_child_by_hand_twice_or_elsewhere(
     assert len(by_hand(tmp_path / "killed")) == 2
     if schedule == "generational":
         assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+def test_a_child_that_is_lost_when_the_run_is_killed_before_its_seed_is_scored(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    leaves = leaving(folder, "run_started", GOOD[0])
+
+    def observe(name: str, data: Mapping[str, Any]) -> None:
+        leaves(name, data)
+        if name == "submitted":
+            raise Stop
+
+    with pytest.raises(Stop):
+        evolve(folder, observe)
+    evolve(folder, generations=1)
+    assert [(one.id, one.scored) for one in by_hand(folder)] == [("g0s6", True)]
 
 
 def test_a_child_that_is_added_in_the_middle_of_a_generation(tmp_path: Path) -> None:

@@ -42,9 +42,9 @@ def add(
 
     Examples:
 
-      ge export runs/demo:seed -o mine.py --no-header
-
       ge add runs/demo mine.py --note "wider, with a residual"
+
+      ge add runs/demo mine.py other.py --no-wait
     """
     opened = open_run(run)
     try:
