@@ -94,9 +94,9 @@ class CommandEvaluation(Evaluation):
         self._confined = config.sandbox == "bwrap" and chosen_sandbox("bwrap") == "bwrap"
         self._kills = Kills()
         self._folder = scratch / "jobs"
+        self._processes = StartedProcesses(scratch / "programs")
         remove_tree(self._folder)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._processes = StartedProcesses(scratch / "programs")
         self._seed = seed
         self._ran: frozenset[str] = frozenset()
         self._file = Path(seed.seed.path or "seed.py")

@@ -25,8 +25,9 @@ class StartedProcesses:
             file.unlink(missing_ok=True)
 
     def add(self, pid: int) -> None:
-        """`pid` leads a group of its own."""
-        (self._folder / str(pid)).write_text(identity(pid))
+        """`pid` leads a group of its own. It is not kept where the system does not tell it from others."""
+        with suppress(OSError):
+            (self._folder / str(pid)).write_text(identity(pid))
 
     def discard(self, pid: int) -> None:
         """`pid` and its group have ended."""
