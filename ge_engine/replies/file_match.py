@@ -38,7 +38,8 @@ class FileMatcher(Matcher):
         return normalised(self.genome.text)
 
     def named_in(self, text: str) -> bool:
-        return any(name in plain(text) for name in self._names)
+        text = plain(text)
+        return any(name in text for name in self._names)
 
     def defined_in(self, tree: ast.Module) -> bool:
         return any(True for _ in self.blocks(tree))
@@ -52,7 +53,8 @@ class FileMatcher(Matcher):
 
     def changed(self, tree: ast.Module) -> dict[str, Definition]:
         """The last definition of each block that the genome does not have so."""
-        return {node.name: node for node in self.blocks(tree) if digest(self.whole(node)) not in self._known}
+        new = (node for node in self.blocks(tree) if digest(node) not in self._known)
+        return {node.name: node for node in new if digest(self.whole(node)) not in self._known}
 
     def whole(self, node: Definition) -> Definition:
         """A block with the genome's decorators and bases where it has none: a patch puts them back."""
