@@ -37,6 +37,8 @@ def settings_to_rescore(
         workers=stored.workers if own.workers is None else own.workers,
         sandbox=own.sandbox,
         trackers=(),
+        workdir=".",
+        pass_env=(),
     )
 
 
