@@ -134,6 +134,12 @@ class Genome:
             return self.replaced.get(place, self.seed.cut.segments[place])
         return self._helpers_by_name.get(name)
 
+    def has_comment_beside(self, name: str) -> bool:
+        """Whether a comment of the file follows the top-level block `name` on its last line."""
+        place = self.seed.cut.index.get(name)
+        after = self.seed.texts[place + 1 : place + 2] if place is not None else []
+        return bool(after) and after[0].lstrip(" \t").startswith("#")
+
     @cached_property
     def _helpers_by_name(self) -> Mapping[str, Segment]:
         return {helper.name: helper for group in self.helpers.values() for helper in group}

@@ -159,6 +159,9 @@ def _assemble(
     if isinstance(module, SyntaxFault):
         return Rejected("compile", f"{module}.")
     node = style.assignment(module, address) if span.kind == "values" else style.definition(module, address)
+    above = _comments_left(genome, f"above {address}", style.comments_before(module, node))
+    beside = style.comment_beside(node) if genome.has_comment_beside(segment.name) else None
+    node = style.without_comment_beside(node) if beside else node
     needed = _dependencies(genome, address, tree, new, module, node)
     if isinstance(needed, Rejected):
         return needed
@@ -171,27 +174,24 @@ def _assemble(
     if isinstance(changed, SyntaxFault):
         return Rejected("compile", f"{changed}.")
     indent = span.inner or genome.seed.indent
-    as_it_is = changed is node and _alone(tree, new, text) and module.default_indent == indent
+    as_it_is = changed is node and not beside and _alone(tree, new, text) and module.default_indent == indent
     code = text if as_it_is else style.restyle(module, [changed], indent)
     if isinstance(code, SyntaxFault):
         return Rejected("compile", f"{code}.")
     helpers = print_helpers(module, needed.helpers, needed.renamed, genome.seed.indent)
     if isinstance(helpers, Rejected):
         return helpers
-    return Patch(address, code, helpers, needed.imports, _comments_left(genome, address, module, node))
+    notes = above + _comments_left(genome, f"beside {address}", [beside] if beside else [])
+    return Patch(address, code, helpers, needed.imports, notes)
 
 
-def _comments_left(
-    genome: Genome, address: str, module: cst.Module, node: style.Statement
-) -> tuple[str, ...]:
-    """A note of the comments above the new definition that the file does not have."""
-    known = {line.strip() for line in split_lines(genome.text)}
-    lines = [*(module.header if node is module.body[0] else ()), *node.leading_lines]
-    left = [one.comment.value for one in lines if one.comment and one.comment.value.strip() not in known]
+def _comments_left(genome: Genome, where: str, comments: Sequence[str]) -> tuple[str, ...]:
+    """A note of those comments that the file does not have."""
+    left = [comment for comment in comments if comment.strip() not in genome.text]
     if not left:
         return ()
     more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-    return (f"the comment above {address} was left out: {left[0][:60]!r}{more}",)
+    return (f"the comment {where} was left out: {left[0][:60]!r}{more}",)
 
 
 def _alone(tree: ast.Module, new: Definition | Assignment, text: str) -> bool:

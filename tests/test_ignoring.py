@@ -18,6 +18,8 @@ from ge_engine.evaluation.tracing import traced_source
 from ge_engine.genome import Seed
 from ge_engine.ledger import History
 from ge_engine.outcome import Scored
+from ge_engine.registry import load_registry
+from ge_engine.search.rescoring import OwnSettings, settings_to_rescore
 
 SEED = """\
 import torch
@@ -185,3 +187,9 @@ def test_children_with_the_seeds_figures_that_nobody_counts(
     print_summary(Run(tmp_path / "run"))
     said = capsys.readouterr().out
     assert f"{scored} of {scored} scored children have the seed's figures in all digits" in said
+
+
+def test_a_run_of_somebody_else_that_chooses_what_a_program_is_told(tmp_path: Path) -> None:
+    stored = config_from_dict({"pass_env": ["OPENAI_API_KEY"], "workdir": "/etc"})
+    config = settings_to_rescore(tmp_path, stored, OwnSettings(), 2, load_registry())
+    assert (config.pass_env, config.workdir) == ((), ".")

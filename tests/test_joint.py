@@ -250,10 +250,10 @@ REFUSED = {
     "a block left out by dots": (fenced(SE_WIDE, "class Net(nn.Module):\n    ...\n"), "contract", "Net"),
     "edits and definitions": (fenced(SE_WIDE) + f"```\n{EDITS}```", "extract", "mixes edits and whole definitions"),
     "nothing changed": (fenced(TEXT), "extract", "changes no block"),
-    "no block": (fenced("class Other:\n    x = 1\n"), "extract", "must stay one of Net, SE, get_optimizer, make_norm"),
+    "no block": (fenced("class Other:\n    x = 1\n"), "extract", "must stay one of EPS, Net, SE, get_optimizer, make_norm"),
     "prose": ("I would widen it.", "extract", "no code in the reply defines a block of the file."),
     "empty": ("", "extract", "the reply is empty."),
-    "a constant of the file": (fenced(BOTH.replace("EPS = 1e-5", "EPS = 1e-3")), "contract", "EPS stands outside the blocks"),
+    "a value that is none any more": (fenced(BOTH.replace("EPS = 1e-5", "EPS = float(1)")), "contract", "EPS: it must stay a number"),
 }  # fmt: skip
 
 

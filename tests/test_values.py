@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Values of a module (`WIDTH = 64`) as blocks: which are, and what a rewrite of one leaves alone."""
 
 from __future__ import annotations
@@ -6,11 +7,14 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from ge_engine.changes import blame, diff_genomes
-from ge_engine.contracts import Reply, Target
+from ge_engine.context.file import BEGIN, file
+from ge_engine.contracts import Prompt, Reply, Target
 from ge_engine.errors import SeedError
 from ge_engine.evaluation.probe.coverage import values_read
 from ge_engine.genome import Genome, Seed, differing
@@ -18,8 +22,10 @@ from ge_engine.grammar import edits
 from ge_engine.ledger import History
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply, parse_patch, transplant
+from ge_engine.replies.blocks import read_blocks
 from ge_engine.replies.extraction import extract
 from ge_engine.structure.moves import moves_of
+from ge_engine.variant import as_genome
 from ge_plugins.grammars import Moves
 from ge_plugins.redesign import structured
 
@@ -203,3 +209,77 @@ def test_a_value_without_moves_or_lines_to_rewrite() -> None:
     patch = Moves().decode(reply, Target(genome, "CFG"))
     assert isinstance(patch, Patch)
     assert patch.code == 'CFG = [16, 32, "M"]'
+
+
+def test_a_value_and_a_class_that_one_reply_cannot_change_together() -> None:
+    genome = genome_of()
+    whole = TEXT.replace('[16, "M", 32, "M"]', '[16, "M"]').replace("CFG[0])", "CFG[0] // 4)")
+    net = "class Net(nn.Module):" + whole.partition("class Net(nn.Module):")[2]
+    edit = (
+        '<<<<<<< SEARCH\nCFG = [16, "M", 32, "M"]  # M: half the size\n=======\nCFG = [16, "M"]  # M: half the size\n'
+        '>>>>>>> REPLACE\n<<<<<<< SEARCH\nSIZES["stem"][0], CFG[0])\n=======\nSIZES["stem"][0], CFG[0] // 4)\n>>>>>>> REPLACE'
+    )
+    for reply in (
+        f"```python\n{whole}```",
+        f'Shorter:\n```python\nCFG = [16, "M"]  # M: half the size\n```\nand\n```python\n{net}```',
+        edit.replace(
+            'SIZES["stem"][0], CFG[0])', '        self.stem = nn.Conv2d(3, SIZES["stem"][0], CFG[0])'
+        ).replace(
+            'SIZES["stem"][0], CFG[0] // 4)',
+            '        self.stem = nn.Conv2d(3, SIZES["stem"][0], CFG[0] // 4)',
+        ),
+    ):
+        patch = read_blocks(reply, "stop", genome, genome.evolvable)
+        assert not isinstance(patch, Rejected), patch
+        child = apply(genome, patch)
+        assert isinstance(child, Genome), child
+        assert child.text == whole
+        assert set(patch.addresses) >= {"CFG"}
+        assert differing(genome, child) == ("CFG", "Net.__init__")
+
+
+def test_a_comment_beside_a_value_that_doubles_or_goes() -> None:
+    genome = genome_of()
+    for number in range(10):
+        genome = rewritten(genome, "CFG", f'CFG = [{number}, "M"]  # M: half the size')
+        genome = rewritten(genome, "WIDTH", f"WIDTH = {number}  # wide")
+    assert genome.text.count("# M: half the size") == 1
+    assert 'CFG = [9, "M"]  # M: half the size\n' in genome.text
+    assert "WIDTH = 9  # wide\n" in genome.text
+    patch = parse_patch(genome, "CFG", "# mine\nCFG = [1]  # other")
+    assert isinstance(patch, Patch)
+    assert patch.notes == (
+        "the comment above CFG was left out: '# mine'",
+        "the comment beside CFG was left out: '# other'",
+    )
+
+
+def test_a_value_that_stays_though_a_reply_changes_what_it_may_not_be() -> None:
+    genome = genome_of()
+    for old, new in (("CFG = [16", "CFG = 1 or [16"), ("NUM_CLASSES = 10", "NUM_CLASSES = 11")):
+        reply = f"```python\n{TEXT.replace(old, new)}```"
+        patch = read_blocks(reply, "stop", genome, genome.evolvable)
+        assert isinstance(patch, Rejected), patch
+        assert old.partition(" ")[0] in patch.reason
+
+
+def test_a_value_that_a_copy_by_hand_may_not_change() -> None:
+    seed = genome_of().seed
+    text = TEXT.replace('"count": 4', '"count": 8').replace("WIDTH: int = 2 * 32", "WIDTH: int = 48")
+    made = as_genome(seed, Seed.from_bytes(text.encode(), Path("mine.py")))
+    assert made.text == text
+    assert differing(seed.genome, made) == ("WIDTH", "SIZES")
+    for old, new in (("CFG = [16", "CFG = 1 or [16"), ("NUM_CLASSES = 10", "NUM_CLASSES = 11")):
+        with pytest.raises(SeedError, match=old.partition(" ")[0]):
+            as_genome(seed, Seed.from_bytes(TEXT.replace(old, new).encode(), Path("mine.py")))
+
+
+def test_a_prompt_that_cannot_show_what_reads_a_value() -> None:
+    context: Any = SimpleNamespace(genome=genome_of())
+    near, *_, whole = file(context, Prompt("", "", "Net.forward"))
+    assert "def __init__(self):" in near
+    near, *_, whole = file(context, Prompt("", "", "head"))
+    assert "WIDTH: int = 2 * 32" in near
+    near, *_, whole = file(context, Prompt("", "", "CFG"))
+    assert "class Net(nn.Module):" in near
+    assert BEGIN + "\nCFG = " in whole

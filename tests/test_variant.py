@@ -88,7 +88,7 @@ def test_an_import_that_is_only_written_otherwise() -> None:
         ([], "mine.py is the same as the seed"),
         ([("# the end\n", "")], "but for comments, docstrings and layout is the same"),
         ([('"""Gate."""', '"""Another gate."""')], "but for comments, docstrings and layout is the same"),
-        ([("EPS = 1e-5", "EPS = 1e-3")], r"line 7: `EPS = 0.001` stands outside of the blocks"),
+        ([("EPS = 1e-5", "EPS = float(1)")], r"line 7: `EPS = float\(1\)` stands outside of the blocks"),
         ([("EPS = 1e-5\n", "")], r"`EPS = 1e-05` \(line 7 of the seed\) is not at its place"),
         ([("EPS = 1e-5\n", "EPS = 1e-5\nprint(EPS)\n")], r"line 8: `print\(EPS\)` stands outside"),
         ([("EPS = 1e-5\n", "A, B = 1, 2\nEPS = 1e-5\n")], "line 7: `A, B = "),

@@ -34,6 +34,8 @@ def settings_with_own(folder: Path, stored: RunConfig, own: OwnSettings, registr
         workers=stored.workers if own.workers is None else own.workers,
         sandbox=own.sandbox,
         trackers=(),
+        workdir=".",
+        pass_env=(),
     )
 
 

@@ -205,6 +205,24 @@ def comments_above(module: cst.Module, node: Statement) -> list[str]:
     return found[::-1]
 
 
+def comments_before(module: cst.Module, node: Statement) -> list[str]:
+    """The comments between a statement of `module` and the one before it."""
+    lines = [*(module.header if node is module.body[0] else ()), *node.leading_lines]
+    return [line.comment.value for line in lines if line.comment is not None]
+
+
+def comment_beside(node: Statement) -> str | None:
+    """The comment that follows an assignment on its last line."""
+    simple = isinstance(node, cst.SimpleStatementLine) and node.trailing_whitespace.comment
+    return simple.value if simple else None
+
+
+def without_comment_beside(node: Statement) -> Statement:
+    """An assignment without what follows it on its last line."""
+    assert isinstance(node, cst.SimpleStatementLine)
+    return node.with_changes(trailing_whitespace=cst.TrailingWhitespace())
+
+
 def unnest(module: cst.Module, address: str) -> str | SyntaxFault:
     """The code at column 0 of a method of the class that `module` holds."""
     return restyle(module, [definition(module, address)], module.default_indent)
