@@ -7,7 +7,6 @@ joined, never formatted, so that braces and percent signs in a block stay what t
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Generator, Mapping, Sequence
 
 from ge_engine.contracts import (
@@ -27,8 +26,9 @@ from ge_engine.noise import beyond_noise
 from ge_engine.outcome import Skipped
 from ge_engine.pareto import dominates, gains
 from ge_plugins.intents import INTENTS, RULES, Intent
+from ge_plugins.whole_file import has_room
+from ge_plugins.wording import SYSTEM, fenced, paragraphs
 
-SYSTEM = "You improve PyTorch code. You answer with code that runs."
 EXPLAIN_SYSTEM = "You study why changes of PyTorch code changed what was measured. You answer in plain words."
 
 
@@ -52,16 +52,17 @@ class Mutation(Operator):
         return intents[context.choose("intent", list(intents))]
 
     def asked(self, context: Context, address: str, intent: Intent) -> Proposal:
-        """The block at `address` rewritten as the intent says, in the form that suits it."""
+        """The block at `address` rewritten as the intent says, in the form that suits it and the language
+        model: a few numbered lines are for one without room."""
         intent = yield from self.worded(context, intent)
         code = context.genome.blocks[address].code
-        rules = RULES if intent.grammar != "moves" else ""
-        text = paragraphs(intent.text, fenced(code), rules)
+        grammar = "block" if intent.grammar == "edits" and has_room(context) else intent.grammar
+        text = paragraphs(intent.text, fenced(code), RULES if grammar != "moves" else "")
         prompt = Prompt(
             SYSTEM,
             text,
             address,
-            intent.grammar,
+            grammar,
             intent.name,
             goal=intent.goal,
             background=BACKGROUND,
@@ -208,13 +209,3 @@ def _named(name: str, value: float) -> str:
 
 def _number(value: float) -> str:
     return str(int(value)) if value == int(value) and abs(value) >= 10 else f"{value:.4g}"
-
-
-def fenced(code: str) -> str:
-    longest = max((len(run) for run in re.findall("`+", code)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return fence + "python\n" + code.rstrip("\n") + "\n" + fence
-
-
-def paragraphs(*parts: str) -> str:
-    return "\n\n".join(part for part in parts if part)

@@ -12,6 +12,7 @@ from ge_engine.profile import block_profiles
 from ge_plugins.intents import INTENTS
 from ge_plugins.operators import Mutation
 from ge_plugins.redesign import AFFORDABLE, LARGEST, SMALLER, by_share, structured
+from ge_plugins.whole_file import has_room, of_file
 
 GOALS: Mapping[str, Goal] = {
     "reduce": SMALLER,
@@ -23,9 +24,13 @@ PURPOSEFUL = tuple(replace(intent, goal=GOALS.get(intent.name)) for intent in IN
 
 
 class Purposeful(Mutation):
-    """Mutation in which an intent with a goal is asked of a block that can reach it, by the share of the
-    network's parameters and FLOPs. Where such a block has structural moves, these are what is asked for; of
-    values they are, whatever the intent, for what a number does to a network shows when it is built."""
+    """Mutation in which an intent with a goal is asked of what can reach it.
+
+    A language model with room is shown the whole file, and changes whichever blocks have to change. Another
+    is asked about one block, drawn by its share of the network's parameters and FLOPs; where that block has
+    structural moves, these are what is asked for. Of values they are, whatever the intent, for what a number
+    does to a network shows when it is built.
+    """
 
     name = "purposeful"
 
@@ -38,9 +43,12 @@ class Purposeful(Mutation):
         intent = self.drawn(context)
         if intent.goal is None:
             address = context.choose("block", context.addresses)
-            if context.genome.blocks[address].kind == "values" and structured(context.genome, (address,)):
+            values = context.genome.blocks[address].kind == "values" and not has_room(context)
+            if values and structured(context.genome, (address,)):
                 intent = replace(intent, grammar="moves")
             return (yield from self.asked(context, address, intent))
+        if has_room(context):
+            return (yield from of_file(context, intent))
         able = reaching(context, context.addresses, intent.goal)
         if not able:
             return Skipped(f"no block is large enough for the intent {intent.name!r}")

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import math
 
-from ge_engine.contracts import BACKGROUND, Context, Goal, Operator, Prompt, Proposal
+from ge_engine.contracts import Context, Goal, Operator, Proposal
 from ge_engine.genome import Block, Genome
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Skipped
 from ge_engine.profile import block_profiles
 from ge_engine.structure.moves import module_classes, moves_of
 from ge_plugins.intents import Intent
-from ge_plugins.operators import SYSTEM, Mutation, fenced, paragraphs
+from ge_plugins.operators import Mutation
+from ge_plugins.whole_file import has_room, of_file
 
 FEWEST_MOVES = 4
 """Moves that a block of code must offer to be worth a redesign; of values, one is enough."""
 EVEN = 0.25
 """How often a block is drawn evenly, and not by its share of the network's parameters and FLOPs."""
-ROOM = 4000
-"""Tokens of a prompt from which on a language model is shown the whole file."""
-TOLD = tuple(section for section in BACKGROUND if section != "file")
-"""Of the run; the file is part of the request."""
-CHARACTERS = 2
-"""Of code, a token has at least this number."""
 AFFORDABLE = (0.0, 3.0)
 """FLOPs of a child as a share of its parent's: what costs more is seldom worth its training."""
 LARGEST = (0.0, 2.0)
@@ -60,13 +55,6 @@ REDESIGNS = (
 )
 
 
-RULES = (
-    "Rules: each class and function keeps its name and the parameters that it has; new parameters have "
-    "defaults. The network is built with the same arguments, and its input and output keep their shapes; "
-    "within it, shapes may change. Write the code without placeholders; it must work as it stands."
-)
-
-
 class Redesign(Mutation):
     """Changes a network's structure. A language model with room is shown the whole file, and rewrites
     whichever blocks have to change together; others choose among the structural moves of one block that makes
@@ -78,34 +66,13 @@ class Redesign(Mutation):
         super().__init__(REDESIGNS)
 
     def propose(self, context: Context) -> Proposal:
-        if context.addresses and context.prompt_tokens >= max(ROOM, len(context.genome.text) // CHARACTERS):
-            return (yield from self._of_file(context))
+        if context.addresses and has_room(context):
+            return (yield from of_file(context, self.drawn(context)))
         addresses = structured(context.genome, context.addresses)
         if not addresses:
             return Skipped("the parent has no block whose structure this run may change")
         address = by_share(context, addresses)
         return (yield from self.asked(context, address, self.drawn(context)))
-
-    def _of_file(self, context: Context) -> Proposal:
-        intent, addresses = self.drawn(context), context.addresses
-        blocks = [a for a in addresses if "." not in a or a.partition(".")[0] not in addresses]
-        text = paragraphs(
-            intent.text,
-            fenced(context.genome.text),
-            "Change whichever of these have to change together: " + ", ".join(blocks) + ".",
-            RULES,
-        )
-        prompt = Prompt(
-            SYSTEM,
-            text,
-            grammar="blocks",
-            intent=intent.name,
-            goal=intent.goal,
-            addresses=addresses,
-            background=TOLD,
-        )
-        reply = yield prompt
-        return context.read(prompt, reply)
 
 
 def structured(genome: Genome, addresses: tuple[str, ...]) -> list[str]:

@@ -76,7 +76,7 @@ def test_modules_that_import_each_other() -> None:
 
 
 SHOWN = {"api", "runs", "views", "errors", "config", "cli"}
-VALUES = {"changes", "contracts", "noise", "notation", "outcome", "pareto", "population", "profile"}
+VALUES = {"changes", "contracts", "noise", "notation", "outcome", "pareto", "places", "population", "profile"}
 """Rooms of plain data, which the command line formats."""
 STARTING = {"ge_engine.llm"}
 """What sets the environment before torch is imported."""

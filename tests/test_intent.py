@@ -16,8 +16,8 @@ from ge_engine.patch import Patch
 from ge_engine.population import SEED_ID, Individual
 from ge_engine.registry import Registry, load_registry
 from ge_engine.search.check_pipeline import CheckPipeline, Rewrite, nobody
-from ge_plugins.operators import fenced
 from ge_plugins.probe_checks import ge_checks
+from ge_plugins.wording import fenced
 
 SMALLER = Goal(parameters=(0.0, 0.95))
 INTENT = [check for check in ge_checks() if check.name == "intent"]

@@ -27,6 +27,7 @@ from ge_engine.population import Individual, Step
 from ge_engine.report.counts import success
 from ge_engine.report.data import read_run
 from ge_plugins.intents import RULES as OF_A_BLOCK
+from ge_plugins.purposeful import Purposeful
 from ge_plugins.redesign import Redesign
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -159,12 +160,12 @@ def test_a_step_of_an_older_ledger_that_reads_otherwise() -> None:
 # --- the operator --------------------------------------------------------------------------------
 
 
-def context(seed: Seed, prompt_tokens: int, addresses: tuple[str, ...] = ()) -> Context:
+def context(seed: Seed, prompt_tokens: int, addresses: tuple[str, ...] = (), number: int = 0) -> Context:
     parent = Individual("seed", 0, -1, (), (), seed.genome)
     return Context(
         genome=seed.genome,
         addresses=addresses or seed.genome.evolvable,
-        rng=random.Random(0),
+        rng=random.Random(number),
         read=lambda prompt, reply: (prompt, reply),  # type: ignore[arg-type,return-value]
         parents=(parent,),
         run=RunFacts(0, parent, (), {"accuracy": "max"}),
@@ -179,7 +180,9 @@ def test_a_model_with_room_that_is_not_shown_the_file() -> None:
     assert (prompt.grammar, prompt.address, prompt.addresses) == ("blocks", "", seed.genome.evolvable)
     assert seed.genome.text.rstrip("\n") in prompt.user
     assert "FCT, EVE, ME, SELayerNorm, DFSEB, DW, ExquisiteNetV2, get_optimizer." in prompt.user
-    assert "of its parameters and" in prompt.user
+    assert prompt.goal is not None
+    assert "goal" in prompt.background
+    assert "file" not in prompt.background, "it is in the request"
     assert OF_A_BLOCK not in prompt.user
     one = next(Redesign().propose(context(seed, 4000, ("DW.forward",))))
     assert "to change together: DW.forward." in one.user
@@ -235,3 +238,20 @@ def test_a_reply_that_drops_the_last_stage_and_makes_no_child(tmp_path: Path) ->
     shown = CliRunner().invoke(app, ("diff", f"{tmp_path / 'run'}:seed", f"{tmp_path / 'run'}:g0s0"))
     assert "changed DW.__init__" in shown.output
     assert "changed ExquisiteNetV2.__init__" in shown.output
+
+
+def test_a_model_with_room_that_may_change_a_few_lines_or_listed_moves_alone() -> None:
+    seed = Seed.load(EXQUISITE)
+    forms = {
+        room: {
+            (prompt.intent, prompt.grammar)
+            for number in range(60)
+            for prompt in [next(Purposeful().propose(context(seed, room, number=number)))]
+            if isinstance(prompt, Prompt)
+        }
+        for room in (0, 4000)
+    }
+    assert ("reduce", "moves") in forms[0]
+    assert ("hyperparameters", "edits") in forms[0]
+    assert {form for _, form in forms[4000]} == {"block", "blocks"}
+    assert {intent for intent, form in forms[4000] if form == "blocks"} == {"reduce", "complex"}

@@ -277,6 +277,28 @@ def test_a_goal_without_its_figures(goal: Goal, told: str) -> None:
     assert background(context(300, profile=()), prompt) == ""
 
 
+def test_a_long_table_without_the_modules_that_hold_most() -> None:
+    stages = [
+        replace(PROFILE[1], path=f"features.{at}", parameters=10 * at, own=0, block="Net") for at in range(20)
+    ]
+    layers = [
+        replace(PROFILE[1], path=f"features.{at}.conv{n}", parameters=10 * at + n, own=at, block="Net")
+        for at in range(20)
+        for n in range(5)
+    ]
+    table = (
+        PROFILE[0],
+        *sorted([*stages, *layers], key=lambda one: [int(p) for p in one.path.split(".")[1:2]]),
+    )
+    words = "features " + " ".join(f"conv{n}" for n in range(5))
+    about = context(LARGE, profile=table, genome=Seed.from_bytes(f"# {words}\n{PLAIN.text}".encode()).genome)
+    told = background(about, Prompt("s", "u", "Net", background=("profile",)))
+    assert all(f"features.{at}: " in told for at in range(20))
+    assert "features.19.conv4: " in told
+    assert "features.0.conv0: " not in told
+    assert "... and 61 others" in told
+
+
 def test_a_front_of_which_one_end_is_told() -> None:
     front = tuple(individual(f"g9s{n}", PLAIN, n / 100, 1000 + n) for n in range(40))
     about = context(LARGE)

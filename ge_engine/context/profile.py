@@ -20,7 +20,7 @@ def profile(context: Context, prompt: Prompt) -> Sequence[str]:
         return ()
     words = words_of(context.genome.text)
     short = _told(_chosen(modules, prompt.address.partition(".")[0]), modules, words)
-    whole = _told(range(min(len(modules), MOST)), modules, words)
+    whole = _told(_widest(modules), modules, words)
     return (short, whole) if len(whole) > len(short) else (short,)
 
 
@@ -32,10 +32,20 @@ def _chosen(modules: Sequence[ModuleProfile], block: str) -> list[int]:
     return sorted({0, *instances, *heaviest[:LARGEST]})
 
 
+def _widest(modules: Sequence[ModuleProfile]) -> list[int]:
+    """The places of at most `MOST` modules: of outer ones first, then of those with the most parameters."""
+
+    def rank(at: int) -> tuple[int, int, int]:
+        module = modules[at]
+        return min(2, module.path.count(".")) if module.path else -1, -module.parameters, at
+
+    return sorted(sorted(range(len(modules)), key=rank)[:MOST])
+
+
 def _told(places: Iterable[int], modules: Sequence[ModuleProfile], words: frozenset[str]) -> str:
     lines = [_line(modules[at], modules[0], words) for at in places]
     left = len(modules) - len(lines)
-    more = [f"... {left} more"] if left else []
+    more = [f"... and {left} others"] if left else []
     head = "The network: module, shape of input and output with the batch, parameters, MFLOPs per sample"
     return "\n".join([head, *lines, *more])
 

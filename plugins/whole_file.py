@@ -1,0 +1,47 @@
+"""Requests for whichever blocks of a file have to change together, of a model that can read it all."""
+
+from __future__ import annotations
+
+from ge_engine.contracts import BACKGROUND, Context, Prompt, Proposal
+from ge_plugins.intents import Intent
+from ge_plugins.wording import SYSTEM, fenced, paragraphs
+
+ROOM = 4000
+"""Tokens of a prompt from which on a language model is shown the whole file."""
+CHARACTERS = 2
+"""Of code, a token has at least this number."""
+TOLD = tuple(section for section in BACKGROUND if section != "file")
+"""Of the run; the file is part of the request."""
+RULES = (
+    "Rules: each class and function keeps its name and the parameters that it has; new parameters have "
+    "defaults. The network is built with the same arguments, and its input and output keep their shapes; "
+    "within it, shapes may change. Write the code without placeholders; it must work as it stands."
+)
+
+
+def has_room(context: Context) -> bool:
+    """Whether a prompt can show the whole file."""
+    return context.prompt_tokens >= max(ROOM, len(context.genome.text) // CHARACTERS)
+
+
+def of_file(context: Context, intent: Intent) -> Proposal:
+    """The blocks of the file that have to change for the intent, as one change."""
+    addresses = context.addresses
+    blocks = [a for a in addresses if "." not in a or a.partition(".")[0] not in addresses]
+    text = paragraphs(
+        intent.text,
+        fenced(context.genome.text),
+        "Change whichever of these have to change together: " + ", ".join(blocks) + ".",
+        RULES,
+    )
+    prompt = Prompt(
+        SYSTEM,
+        text,
+        grammar="blocks",
+        intent=intent.name,
+        goal=intent.goal,
+        addresses=addresses,
+        background=TOLD,
+    )
+    reply = yield prompt
+    return context.read(prompt, reply)
