@@ -25,8 +25,11 @@ def leave_the_first():
 def adopted(hide):
     ended, held = os.pipe()
     if os.fork() == 0:
+        parent = os.getpid()
         if os.fork():
             os._exit(0)
+        while os.getppid() == parent:
+            time.sleep(0.01)
         os.setsid()
         return libc.prctl(4, 0 if hide else 1, 0, 0, 0) == 0
     os.close(held)
