@@ -18,13 +18,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 VERDICT = re.compile(r"::test_(\w+)\[(.+)\] (PASSED|FAILED|ERROR)")
-IMPORTS = """\
-import glob, sysconfig
-for name in glob.glob(sysconfig.get_path("stdlib") + "/**/*.py", recursive=True):
-    open(name, "rb").close()
-import pytest, torch
+IMPORTS = f"""\
+import os, sys, pytest, torch
+sys.exit(os.__file__ != {os.__file__!r} and "it finds " + os.__file__ + " instead of " + {os.__file__!r})
 """
-"""Fails where this Python cannot read its own standard library, and says what it cannot read."""
+"""Fails for a user who cannot read the standard library of this Python, and may find that of another one."""
+BY_SHELL = ["/bin/sh", "-c", 'exec "$0" -c "$1"']
+"""setpriv itself may start a Python that what it starts may not: it has root's rights until then."""
 CASE = "a_network_that_does_not_come_to_its_outcome"
 
 Table = dict[str, dict[str, str]]
@@ -64,9 +64,8 @@ def why_not(prefix: list[str]) -> str:
     """Why Python with its libraries does not run behind `prefix`; "" where it does."""
     if prefix and not shutil.which(prefix[0]):
         return f"there is no {prefix[0]}"
-    done = subprocess.run(
-        [*prefix, sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=False
-    )
+    command = [*prefix, *BY_SHELL, sys.executable, IMPORTS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     return (done.stderr.strip().splitlines() or ["no message"])[-1] if done.returncode else ""
 
 
