@@ -18,6 +18,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 VERDICT = re.compile(r"::test_(\w+)\[(.+)\] (PASSED|FAILED|ERROR)")
+IMPORTS = f"""\
+import os, sys, pytest, torch
+sys.exit(os.__file__ != {os.__file__!r} and "it finds " + os.__file__ + " instead of " + {os.__file__!r})
+"""
+"""Fails for a user who cannot read the standard library of this Python, and may find that of another one."""
+BY_SHELL = ["/bin/sh", "-c", 'exec "$0" -c "$1"']
+"""setpriv itself may start a Python that what it starts may not: it has root's rights until then."""
 CASE = "a_network_that_does_not_come_to_its_outcome"
 
 Table = dict[str, dict[str, str]]
@@ -35,21 +42,31 @@ def main() -> None:
             if status and not any("broke" in row.values() for row in table.values()):
                 print(output[-3000:])
             whole |= table
-    print(f"{len(whole)} attacks: " + ("NOT all held" if failed else "all held"))
-    sys.exit(failed)
+    held = bool(whole) and not failed
+    print(f"{len(whole)} attacks: " + ("all held" if held else "NOT all held"))
+    sys.exit(not held)
 
 
 def users() -> Iterator[tuple[str, list[str]]]:
-    """Names of users, and how to be each."""
-    if os.getuid() != 0:
-        yield "an ordinary user", []
-        return
-    yield "root", []
-    begins = [*NOBODY, sys.executable, "-c", "import pytest, torch"]
-    if shutil.which("setpriv") and subprocess.run(begins, capture_output=True, check=False).returncode == 0:
-        yield "an ordinary user", NOBODY
-    else:
-        print("An ordinary user cannot run this Python: as root only.")
+    """Names of users who can run this Python, and how to be each; says who cannot, and why."""
+    everybody = {"an ordinary user": [] if os.getuid() else NOBODY}
+    if os.getuid() == 0:
+        everybody = {"root": [], **everybody}
+    for user, prefix in everybody.items():
+        why = why_not(prefix)
+        if why:
+            print(f"Left out: {user}, who cannot run {sys.executable}: {why}\n", flush=True)
+        else:
+            yield user, prefix
+
+
+def why_not(prefix: list[str]) -> str:
+    """Why Python with its libraries does not run behind `prefix`; "" where it does."""
+    if prefix and not shutil.which(prefix[0]):
+        return f"there is no {prefix[0]}"
+    command = [*prefix, *BY_SHELL, sys.executable, IMPORTS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (done.stderr.strip().splitlines() or ["no message"])[-1] if done.returncode else ""
 
 
 def suite(prefix: list[str], method: str) -> tuple[str, int]:

@@ -15,7 +15,8 @@ import pytest
 
 from ge_engine.evaluation.executor import WorkerExit
 from ge_engine.evaluation.exit_status import Kills, report_of
-from ge_engine.evaluation.protocol.messages import WorkerReport
+from ge_engine.evaluation.fork_server import launcher
+from ge_engine.evaluation.protocol.messages import SessionSpec, WorkerReport
 from ge_engine.evaluation.setup import chosen_sandbox
 from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.evaluation.worker.spawn import await_ready, chosen_start_method, spawn
@@ -26,6 +27,15 @@ from tests.patience import PATIENT
 
 BEGUN = 3.0
 """A limit below what a process needs to import torch."""
+SLOW = f"""\
+import time
+from ge_engine.evaluation.fork_server import server
+from ge_engine.evaluation.sandbox import confinement
+settle = confinement.settle
+confinement.settle = lambda *all: time.sleep({BEGUN} + 1) or settle(*all)
+server.main()
+"""
+"""The fork server, whose workers begin late."""
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +79,31 @@ def test_a_candidate_whose_time_counts_while_its_process_starts(spawned: TrainEv
     assert (outcome.kind, outcome.fault) == ("timeout", "candidate")
     assert time.monotonic() - started > BEGUN + 0.5
     assert isinstance(ended(spawned, genome(forward="y = 1"), BEGUN), WorkerReport)
+
+
+def test_two_forked_candidates_that_begin_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that starves them both: the time of each counts from where it begins, and neither finds
+    what the other is to say so on."""
+    begin = launcher._command
+
+    def late(session: SessionSpec, descriptor: int) -> list[str]:
+        command = begin(session, descriptor)
+        at = command.index("-m")
+        return [*command[:at], "-c", SLOW, *command[at + 2 :]]
+
+    monkeypatch.setattr(launcher, "_command", late)
+    names = "[os.readlink(f'/proc/self/fd/{n}') for n in map(int, os.listdir('/proc/self/fd')) if n > 2]"
+    looks = f"try:\n    names = {names}\nexcept FileNotFoundError:\n    names = []\n"
+    candidate = genome(
+        top="import os", forward=looks + "assert not [n for n in names if 'socket' in n], names"
+    )
+    with shop(tmp_path, start_method="fork", workers=2) as evaluation:
+        specs = [evaluation._spec("train", candidate, timeout=BEGUN) for _ in range(2)]
+        futures = [evaluation.executor.submit(spec) for spec in specs]
+        for spec, future in zip(specs, futures, strict=True):
+            report = report_of(future.result(PATIENT), spec, Kills())
+            assert isinstance(report, WorkerReport), report
+            assert not report.error
 
 
 def test_a_spawned_candidate_that_sees_what_a_forked_one_does_not(
@@ -115,7 +150,7 @@ def test_a_spawned_process_that_the_system_refuses(monkeypatch: pytest.MonkeyPat
 
 def test_a_process_that_never_began_counted_against_its_candidate(spawned: TrainEvaluation) -> None:
     spec = spawned._spec("train", genome(), timeout=1.0)
-    outcome = report_of(WorkerExit(-9, "spawn: it did not begin within 120 s", b"", ""), spec, Kills())
+    outcome = report_of(WorkerExit(-9, "it did not begin within 120 s", b"", ""), spec, Kills())
     assert isinstance(outcome, Failed)
     assert outcome.fault == "infrastructure"
 

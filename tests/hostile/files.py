@@ -154,9 +154,11 @@ MARKS += [
         "leaves a mark in the times at which files were read",
         "error:nothing has changed",
         top="import glob, os",
-        forward="for name in glob.glob(os.path.dirname(os.__file__) + '/*.py'):\n"
-        "    before = os.stat(name).st_atime_ns\n    open(name, 'rb').read(1)\n"
-        "    assert os.stat(name).st_atime_ns == before, name\nraise OSError('nothing has changed')",
+        forward="read = 0\nfor name in glob.glob(os.path.dirname(os.__file__) + '/*.py'):\n    try:\n"
+        "        before = os.stat(name).st_atime_ns\n        open(name, 'rb').read(1)\n"
+        "    except OSError:\n        continue\n    read += 1\n"
+        "    assert os.stat(name).st_atime_ns == before, name\n"
+        "raise OSError('nothing has changed' if read > 100 else f'{read} files were read')",
     ),
     Hostile(
         "finds a way to the namespaces of the others",

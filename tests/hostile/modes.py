@@ -5,23 +5,40 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from ge_engine.evaluation.fork_server import launcher
 from ge_engine.evaluation.protocol.messages import SessionSpec
-from ge_engine.evaluation.sandbox.bubblewrap import why_not
+from ge_engine.evaluation.sandbox.bubblewrap import around, why_not
 from ge_engine.evaluation.sandbox.landlock import landlock_version
 
+ROOT = Path(__file__).parents[2]
 MODES = (
     *["bwrap"] * (not why_not()),
     *["landlock", "landlock alone"] * (landlock_version() > 0),
     "filter alone",
     "none",
 )
+_SETTLE_APART = """\
+from ge_engine.evaluation.sandbox import limits, namespaces
+raise SystemExit(not limits.succeeds(namespaces.settle_apart))
+"""
+
+
+def _apart_in_bubblewrap() -> bool:
+    """Whether candidates in it have process namespaces of their own: the administrator's have none."""
+    command = around(["/"], [], str(ROOT), [sys.executable, "-c", _SETTLE_APART])
+    return not why_not() and subprocess.run(command, check=False).returncode == 0
+
+
+APART = ("landlock", *["bwrap"] * _apart_in_bubblewrap())
+"""The modes in which a worker has a process namespace of its own."""
 ROOM = 300 * 2**20
 """Bytes that a candidate may store here: more than one file can hold."""
 _WITHOUT_NAMESPACES = """\

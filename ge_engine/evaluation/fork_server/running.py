@@ -22,7 +22,7 @@ FOLDER_BYTES = 2 * 2**30
 @dataclass(slots=True)
 class RunningJob:
     """A worker: the job's id and folder, its process, its deadline on the monotonic clock, and why it was
-    killed. One that is spawned says on `hello` that it begins; its `seconds` count from then. `first` is the
+    killed. It says on `hello` that the candidate's code begins; its `seconds` count from then. `first` is the
     first process of its namespace, 0 where it has none of its own."""
 
     id: str
@@ -30,7 +30,7 @@ class RunningJob:
     pid: int
     deadline: float
     seconds: float
-    hello: socket.socket | None = None
+    hello: socket.socket | None
     reason: str = ""
     first: int = 0
 
@@ -49,9 +49,12 @@ class ResourceWatch:
         self._disk = DiskWatch(FOLDER_BYTES, FILE_BYTES, arrays)
 
     def exceeded(self, job: RunningJob) -> str:
-        """The reason to kill `job`, as in `WorkerExit`; "" for none."""
+        """The reason to kill `job`, as in `WorkerExit`; "" for none. Before it begins it runs our code only,
+        and shows no descriptors yet."""
         if time.monotonic() >= job.deadline:
-            return f"spawn: it did not begin within {START_SECONDS:g} s" if job.hello else "timeout"
+            return f"it did not begin within {START_SECONDS:g} s" if job.hello else "timeout"
+        if job.hello:
+            return ""
         pids = [job.pid, job.first]
         if self._disk.over(pids, job.folder):
             return "disk"
@@ -62,7 +65,3 @@ class ResourceWatch:
     def exceeded_by_orphans(self, pids: Sequence[int]) -> bool:
         """Whether orphans, of which nobody knows whose they are, exceed a limit together."""
         return len(pids) > PROCESSES or threads(pids) > TASKS or self._disk.hoard(pids)
-
-    def forget(self, job: RunningJob) -> None:
-        """`job` has ended."""
-        self._disk.forget(job.pid)

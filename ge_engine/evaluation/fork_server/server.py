@@ -137,26 +137,26 @@ class ForkServer:
         return self._session.start_method == "spawn"
 
     def _fork(self, spec: JobSpec, ends: list[int]) -> RunningJob:
-        started = time.monotonic()
-        pid = os.fork()
-        if pid == 0:
-            self._become_worker(spec, ends)
-        return self._job(spec, pid, started + spec.timeout)
+        hello, theirs = socket.socketpair()
+        with theirs:
+            pid = os.fork()
+            if pid == 0:
+                hello.close()
+                self._become_worker(spec, ends, theirs)
+        return self._job(spec, pid, hello)
 
     def _spawn(self, spec: JobSpec, body: bytes, ends: list[int]) -> RunningJob:
         pid, hello = spawn(0, [(self._body, self._files), (body, ends)])
-        job = self._job(spec, pid, time.monotonic() + START_SECONDS, hello)
+        return self._job(spec, pid, hello)
+
+    def _job(self, spec: JobSpec, pid: int, hello: socket.socket) -> RunningJob:
+        folder = Path(self._session.scratch, "jobs", spec.id)
+        job = RunningJob(spec.id, folder, pid, time.monotonic() + START_SECONDS, spec.timeout, hello)
         self._selector.register(hello, selectors.EVENT_READ, job)
         return job
 
-    def _job(
-        self, spec: JobSpec, pid: int, deadline: float, hello: socket.socket | None = None
-    ) -> RunningJob:
-        folder = Path(self._session.scratch, "jobs", spec.id)
-        return RunningJob(spec.id, folder, pid, deadline, spec.timeout, hello)
-
     def _greet(self, job: RunningJob) -> None:
-        """A spawned worker begins, or is dead already and will be reaped."""
+        """A worker begins, or is dead already and will be reaped."""
         hello, job.hello = job.hello, None
         if hello is None:
             return
@@ -165,8 +165,13 @@ class ForkServer:
             receive_frame(hello)
             job.deadline = time.monotonic() + job.seconds
 
-    def _become_worker(self, spec: JobSpec, ends: list[int]) -> None:
+    def _become_worker(self, spec: JobSpec, ends: list[int], hello: socket.socket) -> None:
         result, log, token = ends
+
+        def begun() -> None:
+            with hello, suppress(ConnectionError):  # one of its processes has said so already
+                send_frame(hello, b"ready")
+
         try:
             os.setsid()
             limits.die_with_parent()
@@ -176,6 +181,8 @@ class ForkServer:
             data = mapped_for(spec, self._session.arrays, self._files)
             for descriptor in (self._sock.fileno(), self._wake, self._wake_end, *self._files):
                 os.close(descriptor)
+            for other in filter(None, (job.hello for job in self._running.values())):
+                other.close()
             if self._apart:
                 self._apart.close()
             checkpoint = runner.stored_checkpoint(spec)
@@ -186,7 +193,7 @@ class ForkServer:
                 checkpoint,
                 (result, log, token),
                 by_fork(result, token),
-                lambda: None,
+                begun,
             )
         except BaseException as error:
             with suppress(OSError):  # the candidate may have closed them
@@ -205,13 +212,12 @@ class ForkServer:
             self._forget_first(pid)
             job = self._running.pop(pid, None)
             if job is not None:
-                self._greet(job)
                 job.kill()
+                self._greet(job)
                 if job.first:
                     os.waitpid(job.first, 0)
                 if self._apart is None:
                     kill_children(keep=frozenset(self._running))
-                self._watch.forget(job)
                 remove_tree(job.folder)
                 self._tell(id=job.id, status=os.waitstatus_to_exitcode(status), reason=job.reason)
 

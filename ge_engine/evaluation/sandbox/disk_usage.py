@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ge_engine.evaluation.sandbox.limits import LINUX
@@ -18,8 +18,8 @@ ENTRY_BYTES = 64 * 2**10
 """The least that a name counts: a million empty files are slow to remove."""
 File = tuple[int, int]
 """The device and inode of a file."""
-HIDDEN_TICKS = 4
-"""Times in a row that a process may hide its descriptors, as one that begins or ends does."""
+_ENDS = 0x4
+"""The flag of a thread in the kernel that it is on its way to its end (PF_EXITING)."""
 
 
 @dataclass(slots=True)
@@ -31,49 +31,37 @@ class DiskWatch:
     limit: int
     file_bytes: int
     known: frozenset[File] = frozenset()
-    _hidden: dict[int, int] = field(default_factory=dict)
 
     def over(self, pids: Sequence[int], folder: Path) -> bool:
         """Whether a worker, the first of `pids`, stores too much in `folder` and elsewhere, with all that
         descend from `pids`: the first process of its namespace has those whose parents have ended."""
         stored = stored_bytes(folder, self.limit)
-        return stored > self.limit or self._hold_more(pids, self.limit - stored, pids[0])
+        return stored > self.limit or self.held_bytes(pids) > self.limit - stored
 
     def hoard(self, pids: Sequence[int]) -> bool:
         """Whether `pids`, orphans that no worker answers for, together hold too much in files without a
         name."""
-        return self._hold_more(pids, self.limit, 0)
-
-    def _hold_more(self, pids: Sequence[int], limit: int, key: int) -> bool:
-        try:
-            held = self.held_bytes(pids)
-        except PermissionError:
-            self._hidden[key] = self._hidden.get(key, 0) + 1
-            return self._hidden[key] >= HIDDEN_TICKS
-        self._hidden.pop(key, None)
-        return held > limit
-
-    def forget(self, pid: int) -> None:
-        """The worker `pid` is gone."""
-        self._hidden.pop(pid, None)
+        return self.held_bytes(pids) > self.limit
 
     def held_bytes(self, pids: Sequence[int]) -> int:
         """Bytes of all files without a name, memory files among them, that `pids` and what they started hold
-        (Linux).
-
-        Raises:
-            PermissionError: a process does not show them.
-        """
+        (Linux); more than `limit` where a process hides them. One that ends shows nothing to an ordinary
+        user, and hides nothing."""
         if not LINUX:
             return 0
         ours = self.known | {file for file, _ in _nameless_maps(os.getpid())}
         sizes: dict[File, int] = {}
-        for one in map(_living, family(pids)):
-            with suppress(FileNotFoundError, ProcessLookupError):
+        for one in filter(None, map(_living, family(pids))):
+            try:
                 sizes |= {file: size for file, size in _nameless_open(one) if file not in ours}
                 for file, place in _nameless_maps(one):
                     if file not in ours and file not in sizes:
                         sizes[file] = self._mapped_bytes(one, place)
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            except PermissionError:
+                if _lives(one):
+                    return self.limit + 1
             if sum(sizes.values()) > self.limit:
                 break
         return sum(sizes.values())
@@ -124,14 +112,17 @@ def _enter(
 
 
 def _living(pid: int) -> int:
-    """A thread of `pid` that has not ended: the first one may, and then shows nothing of what all hold."""
+    """A thread of `pid` that has not ended, or 0: the first one may, and then shows nothing of what all
+    hold."""
     with suppress(OSError):
-        for thread in sorted(map(int, os.listdir(f"/proc/{pid}/task"))):
-            with suppress(OSError):
-                state = Path(f"/proc/{pid}/task/{thread}/stat").read_bytes().rpartition(b") ")[2][:1]
-                if state not in b"ZX":
-                    return thread
-    return pid
+        return next(filter(_lives, sorted(map(int, os.listdir(f"/proc/{pid}/task")))), 0)
+    return 0
+
+
+def _lives(thread: int) -> bool:
+    with suppress(OSError):
+        return not int(Path(f"/proc/{thread}/stat").read_bytes().rpartition(b") ")[2].split()[6]) & _ENDS
+    return False
 
 
 def _nameless_open(pid: int) -> Iterator[tuple[File, int]]:
