@@ -74,7 +74,8 @@ def test_two_spawned_processes_that_score_otherwise_than_two_forked_ones(tmp_pat
 
 def test_a_candidate_whose_time_counts_while_its_process_starts(spawned: TrainEvaluation) -> None:
     started = time.monotonic()
-    outcome = ended(spawned, genome(forward="while self.training:\n    pass"), BEGUN)
+    top, late = "import time\nend = time.monotonic() + 30", "while self.training and time.monotonic() < end:"
+    outcome = ended(spawned, genome(top=top, forward=f"{late}\n    time.sleep(0.1)"), BEGUN)
     assert isinstance(outcome, Failed)
     assert (outcome.kind, outcome.fault) == ("timeout", "candidate")
     assert time.monotonic() - started > BEGUN + 0.5
@@ -92,11 +93,9 @@ def test_two_forked_candidates_that_begin_late(tmp_path: Path, monkeypatch: pyte
         return [*command[:at], "-c", SLOW, *command[at + 2 :]]
 
     monkeypatch.setattr(launcher, "_command", late)
-    names = "[os.readlink(f'/proc/self/fd/{n}') for n in map(int, os.listdir('/proc/self/fd')) if n > 2]"
-    looks = f"try:\n    names = {names}\nexcept FileNotFoundError:\n    names = []\n"
-    candidate = genome(
-        top="import os", forward=looks + "assert not [n for n in names if 'socket' in n], names"
-    )
+    looks = "for n in range(3, 1024):\n    try:\n        mode = os.fstat(n).st_mode\n    except OSError:\n"
+    looks += "        continue\n    assert not stat.S_ISSOCK(mode), n"
+    candidate = genome(top="import os, stat", forward=looks)
     with shop(tmp_path, start_method="fork", workers=2) as evaluation:
         specs = [evaluation._spec("train", candidate, timeout=BEGUN) for _ in range(2)]
         futures = [evaluation.executor.submit(spec) for spec in specs]
