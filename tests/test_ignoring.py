@@ -19,7 +19,7 @@ from ge_engine.genome import Seed
 from ge_engine.ledger import History
 from ge_engine.outcome import Scored
 from ge_engine.registry import load_registry
-from ge_engine.search.rescoring import OwnSettings, settings_to_rescore
+from ge_engine.search.rescoring import OwnSettings, settings_with_own
 
 SEED = """\
 import torch
@@ -191,5 +191,5 @@ def test_children_with_the_seeds_figures_that_nobody_counts(
 
 def test_a_run_of_somebody_else_that_chooses_what_a_program_is_told(tmp_path: Path) -> None:
     stored = config_from_dict({"pass_env": ["OPENAI_API_KEY"], "workdir": "/etc"})
-    config = settings_to_rescore(tmp_path, stored, OwnSettings(), 2, load_registry())
+    config = settings_with_own(tmp_path, stored, OwnSettings(), load_registry())
     assert (config.pass_env, config.workdir) == ((), ".")

@@ -100,7 +100,7 @@ def changed(old: str, new: str, address: str) -> Genome:
 def context(room: int, **changes: Any) -> Context:
     """Generation 2: two parents, of which the second gained, a front of three, and two attempts."""
     seed = individual("seed", PLAIN, 0.66, 33418)
-    first = individual("g0s0", changed("nn.ReLU()", "nn.GELU()", "ConvBlock.__init__"), 0.64, 33418)
+    first = individual("g0s0", PLAIN, 0.64, 33418)
     second = individual("g0s1", changed("nn.ReLU()", "nn.SiLU()", "ConvBlock.__init__"), 0.68, 33418)
     third = individual("g1s2", changed("128", "32", "Head.__init__"), 0.61, 26218)
     run = RunFacts(
@@ -299,12 +299,19 @@ def test_a_long_table_without_the_modules_that_hold_most() -> None:
     assert "... and 61 others" in told
 
 
+def test_a_cross_that_is_told_as_its_first_parent() -> None:
+    crossed = changed("nn.ReLU()", "nn.GELU()", "ConvBlock.__init__")
+    prompt = Prompt("s", "u", "ConvBlock", background=("figures",))
+    assert "has not been measured" in background(context(LARGE, genome=crossed), prompt)
+    assert "has not been measured" not in background(context(LARGE), prompt)
+
+
 def test_a_front_of_which_one_end_is_told() -> None:
     front = tuple(individual(f"g9s{n}", PLAIN, n / 100, 1000 + n) for n in range(40))
     about = context(LARGE)
     about = replace(about, run=replace(about.run, front=front))
     told = background(about, Prompt("s", "u", background=("figures",)))
-    best = [line for line in told.split("\n") if line.startswith("- best so far")]
+    best = [line for line in told.split("\n") if line.startswith("- on the Pareto front")]
     assert len(best) == 8
     assert best[0].endswith("parameters 1,000")
     assert best[-1].endswith("parameters 1,039")

@@ -48,7 +48,7 @@ def test_trainings_that_run_and_do_not_count_as_evaluations(tmp_path: Path) -> N
 
 
 def test_a_token_budget_that_is_overlooked(tmp_path: Path) -> None:
-    result = run(tmp_path / "run", token_budget=3000)
+    result = run(tmp_path / "run", token_budget=3000, context=0)
     with History(tmp_path / "run") as history:
         read, written = history.tokens()
         rounds = len({call.generation for one in history.individuals() for call in history.calls(one.id)})

@@ -10,10 +10,11 @@ import heapq
 import itertools
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from math import exp, log
 from pathlib import Path
 from typing import Any
@@ -68,12 +69,14 @@ class Queue:
         self._clock = clock
         self._order = itertools.count()
         self._lock = threading.Lock()
-        self._waiting: list[tuple[float, int, tuple[Any, Future[Any]]]] = []
+        self._waiting: list[tuple[float, int, Callable[[], None]]] = []
         self._last_reply = 0.0
 
-    def put(self, item: tuple[Any, Future[Any]]) -> None:
+    def put(self, action: Callable[[], None]) -> None:
+        """`action` is of a future that has ended, its last argument, or of the moment."""
         with self._lock:
-            heapq.heappush(self._waiting, (self._moment(item[1]), next(self._order), item))
+            moment = self._moment(action.args[-1]) if isinstance(action, partial) else self._clock.now
+            heapq.heappush(self._waiting, (moment, next(self._order), action))
 
     def _moment(self, future: Future[Any]) -> float:
         if id(future) in self._clock.scores:
@@ -87,13 +90,13 @@ class Queue:
         self._last_reply = max(self._last_reply, moment)
         return moment
 
-    def get(self) -> tuple[Any, Future[Any]]:
+    def get(self) -> Callable[[], None]:
         for thread in threading.enumerate():
             if thread.name == "language-model":
                 thread.join()
-        moment, _, item = heapq.heappop(self._waiting)
+        moment, _, action = heapq.heappop(self._waiting)
         self._clock.now = max(self._clock.now, moment)
-        return item
+        return action
 
 
 class Model(doubles.Scripted):

@@ -110,10 +110,10 @@ def _print_table(run: Run, front_alone: bool) -> None:
     best = {one.id for one in front}
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("", "id", *(["island"] if islands else []), "parents", "operator", "block", "outcome"):
-        table.add_column(column, no_wrap=column != "outcome")
+        table.add_column(column, no_wrap=column not in ("operator", "block", "outcome"))
     for one in front if front_alone else run.individuals:
         operators = "+".join(f"{s.operator}:{s.intent}" for s in one.steps)
-        blocks = ", ".join(dict.fromkeys(s.address for s in one.steps))
+        blocks = ", ".join(dict.fromkeys(address for step in one.steps for address in step.addresses))
         mark = Text("*" if one.id in best else "", style="bold green")
         island = [] if not islands else ["" if one.id == SEED_ID else str(one.island)]
         table.add_row(

@@ -9,6 +9,10 @@ from ge_engine.notation import PLAIN, Notations, written
 
 FRONT = 8
 """Individuals of the front that are told, spread over its length."""
+CROSSED = (
+    "The code below is a cross of both parents that has not been measured: what is said of the network, and "
+    "bounds for it, are parent 1's."
+)
 BETTER: Mapping[Direction, str] = {"max": "higher is better", "min": "lower is better"}
 
 
@@ -21,8 +25,16 @@ def figures(context: Context, _: Prompt) -> Sequence[str]:
     short = [*head, *_lines([("the original", run.seed), *_parents(context)], run.notations)]
     known = {run.seed.id, *(one.id for one in context.parents)}
     front = [one for one in run.front if one.scored and one.id not in known]
-    told = _lines([("best so far", one) for one in _spread(front, run.directions)], run.notations)
-    return ("\n".join(short), "\n".join([*short, *told])) if told else ("\n".join(short),)
+    told = _lines([("on the Pareto front", one) for one in _spread(front, run.directions)], run.notations)
+    tail = [CROSSED] if is_crossed(context) else []
+    forms = [[*short, *tail], [*short, *told, *tail]]
+    return ["\n".join(form) for form in forms[: 2 if told else 1]]
+
+
+def is_crossed(context: Context) -> bool:
+    """Whether the genome is a cross of two parents, and no longer the first one's."""
+    parents = context.parents
+    return len(parents) > 1 and context.genome.digest != parents[0].genome.digest
 
 
 def comparison(
@@ -55,7 +67,9 @@ def _parents(context: Context) -> Iterable[tuple[str, Individual]]:
 
 
 def _lines(named: Iterable[tuple[str, Individual]], notations: Notations) -> list[str]:
-    return [f"- {name}: {written(one.objectives, notations)}" for name, one in named if one.scored]
+    return [
+        f"- {name}: {written(one.objectives, notations, one.errors)}" for name, one in named if one.scored
+    ]
 
 
 def _spread(front: Sequence[Individual], directions: Mapping[str, Direction]) -> Sequence[Individual]:

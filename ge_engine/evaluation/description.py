@@ -14,7 +14,7 @@ def described(session: SessionSpec, recipe: Recipe) -> str:
     details = [
         f"{recipe.epochs} {'epoch' if recipe.epochs == 1 else 'epochs'} in batches of {recipe.batch_size}",
         f"{optimizer} with lr {recipe.lr:g} ({recipe.lr_schedule}) and weight_decay {recipe.weight_decay:g}",
-        "images flipped, shifted and jittered" if recipe.augment else "images as they are",
+        _augmented(session, recipe),
         f"on a {'GPU' if session.device == 'cuda' else 'CPU'}",
     ]
     return (
@@ -22,3 +22,11 @@ def described(session: SessionSpec, recipe: Recipe) -> str:
         f"{trained:,} to train on, {validated:,} to validate.\n"
         f"Training: {'; '.join(details)}."
     )
+
+
+def _augmented(session: SessionSpec, recipe: Recipe) -> str:
+    """What happens to the images in training."""
+    done = ["shifted"] if recipe.augment else []
+    done += ["mirrored"] if recipe.augment and session.mirror else []
+    done += ["their colours jittered"] if recipe.jitter else []
+    return f"images {' and '.join(done)} at random" if done else "images as they are"
