@@ -29,6 +29,7 @@ from ge_engine.report.data import read_run
 from ge_plugins.intents import RULES as OF_A_BLOCK
 from ge_plugins.purposeful import Purposeful
 from ge_plugins.redesign import Redesign
+from tests.patience import PATIENT
 
 ROOT = Path(__file__).resolve().parent.parent
 EXQUISITE = ROOT / "examples" / "exquisitenet_v2.py"
@@ -222,7 +223,7 @@ def test_a_reply_that_drops_the_last_stage_and_makes_no_child(tmp_path: Path) ->
     options += f" --epochs 1 --train-limit 256 --run {tmp_path}/run"
     command = [sys.executable, "-m", "ge_engine.cli", "evolve", str(EXQUISITE), *options.split()]
     made = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=400, cwd=ROOT / "tests"
+        command, capture_output=True, text=True, check=False, timeout=PATIENT, cwd=ROOT / "tests"
     )
     done.set()
     person.join()

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from ge_engine.evaluation.sandbox.started_processes import StartedProcesses, identity
+from tests.patience import PATIENT
 from tests.test_command import SCRIPT
 
 SLEEPS = """\
@@ -103,12 +104,13 @@ def _runs(number: int) -> bool:
 
 
 def waited(true: Callable[[], bool]) -> bool:
-    """Whether it becomes true within a minute."""
-    for _ in range(1200):
-        if true():
-            return True
+    """Whether it becomes true."""
+    until = time.monotonic() + PATIENT
+    while not true():
+        if time.monotonic() > until:
+            return False
         time.sleep(0.05)
-    return False
+    return True
 
 
 @pytest.fixture
@@ -142,25 +144,35 @@ def sleeping(tmp_path: Path) -> Iterator[list[str]]:
         os.kill(left, signal.SIGKILL)
 
 
+def hear_hangups() -> None:
+    """As from a shell, also where these tests run under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("apart", ["", " apart"], ids=["one group", "a session of its own"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM])
 def test_programs_that_run_on_when_the_engine_is_gone(
     tmp_path: Path, sleeping: list[str], number: signal.Signals, apart: str
 ) -> None:
     sleeping[-1] += apart
-    with subprocess.Popen(sleeping, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as engine:
-        assert waited(lambda: len(sleepers(tmp_path)) == 2)
-        engine.send_signal(number)
-        if number != signal.SIGKILL:
-            time.sleep(0.2)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(sleeping, preexec_fn=hear_hangups, **quiet) as engine:
+        try:
+            assert waited(lambda: len(sleepers(tmp_path)) == 2)
             engine.send_signal(number)
-        engine.wait(60)
+            if number != signal.SIGKILL:
+                time.sleep(0.2)
+                engine.send_signal(number)
+            engine.wait(PATIENT)
+        finally:
+            engine.kill()
     assert waited(lambda: not sleepers(tmp_path))
 
 
 def test_programs_that_run_on_when_their_terminal_closes(tmp_path: Path, sleeping: list[str]) -> None:
     shell, engine = pty.fork()
     if shell == 0:
+        hear_hangups()
         os.execv(sleeping[0], sleeping)
     assert waited(lambda: len(sleepers(tmp_path)) == 2)
     os.close(engine)  # the first SIGHUP: what runs may end
@@ -177,7 +189,7 @@ def test_a_program_of_an_engine_that_is_gone_and_of_which_a_second_copy_begins(t
     (tmp_path / str(other.pid)).write_text("another boot 1234")
     try:
         StartedProcesses(tmp_path)
-        assert left.wait(20) == -signal.SIGKILL
+        assert left.wait(PATIENT) == -signal.SIGKILL
         assert other.poll() is None, "a process that has got the number of one that is gone was killed"
         assert not list(tmp_path.iterdir())
     finally:

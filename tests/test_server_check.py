@@ -24,6 +24,7 @@ from ge_engine.errors import ConfigError, ModelError
 from ge_engine.llm.connection import connect
 from ge_engine.llm.server_check import check_server
 from ge_engine.places import split_place
+from tests.patience import PATIENT
 
 KEY = "sk-very-secret-0123456789"
 PLAIN = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"
@@ -359,7 +360,9 @@ def test_a_seed_that_is_trained_for_a_server_that_refuses(tmp_path: Path) -> Non
         command += ["--llm", "openai:@cf/m", "--llm-url", url, "--llm-key-env", "MINE", "--llm-timeout", "5"]
         command += ["--llm-extra", '{"top_k": 3}', "--llm-parallel", "2", "--llm-deadline", "50"]
         environ = {"MINE": KEY, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(
+            command, env=environ, capture_output=True, text=True, check=False, timeout=PATIENT
+        )
     assert done.returncode == 2, done.stderr
     assert "is not paid: the server answered with an error: insufficient_quota." in done.stderr
     assert "Traceback" not in done.stderr
