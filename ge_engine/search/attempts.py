@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice, zip_longest
+from weakref import WeakKeyDictionary
 
 from ge_engine.changes import diff_genomes, unified
 from ge_engine.contracts import Attempt
@@ -26,6 +27,8 @@ SILENT = frozenset(stage.name for stage in STAGES if not stage.judges) | {"dupli
 KINDS = frozenset(
     ("timeout", "crash", "out of memory", "not finite", "diverged", "too slow", "stopped", "error")
 )
+_KNOWN: WeakKeyDictionary[History, dict[str, tuple[Attempt, ...]]] = WeakKeyDictionary()
+"""Attempts that earlier generations of an open run were told."""
 _BRED = """
 SELECT i.id, i.parents, i.steps FROM individuals i LEFT JOIN merged m ON m.id = i.id
 WHERE i.slot >= 0 AND (m.generation < ?1 OR (i.stage IS NOT NULL AND i.generation < ?1))
@@ -41,6 +44,7 @@ class Attempts:
         self._history = history
         self._generation = generation
         self._told: dict[str, tuple[Attempt, ...]] = {}
+        self._known = _KNOWN.setdefault(history, {})
 
     def on(self, address: str) -> tuple[Attempt, ...]:
         """Of a block, its class and that class's methods, in turn: one better than its parent, another
@@ -70,7 +74,8 @@ class Attempts:
         scored = [pair for pair in bred if pair[0] in scores and pair[1] in scores]
         scored.sort(key=lambda pair: -_change(scores[pair[1]].objectives, scores[pair[0]].objectives))
         better = [(one, of) for one, of in scored if improves(scores[one], [scores[of]], directions)]
-        others = [pair for pair in scored if pair not in better]
+        gained = set(better)
+        others = [pair for pair in scored if pair not in gained]
         unscored = [pair for pair in reversed(bred) if pair[0] not in scores]
         groups = [
             list(islice((found for pair in group for found in self._attempt(*pair)), EACH))
@@ -79,7 +84,13 @@ class Attempts:
         for together in zip_longest(*groups):
             yield from filter(None, together)
 
-    def _attempt(self, identity: str, parent: str) -> Iterator[Attempt]:
+    def _attempt(self, identity: str, parent: str) -> tuple[Attempt, ...]:
+        """As `_read`, once per child: its verdict stands."""
+        if identity not in self._known:
+            self._known[identity] = tuple(self._read(identity, parent))
+        return self._known[identity]
+
+    def _read(self, identity: str, parent: str) -> Iterator[Attempt]:
         """Nothing for a failure that says nothing of what was tried."""
         child, before = self._history.individual(identity), self._history.individual(parent)
         assert child is not None
