@@ -22,7 +22,7 @@ from ge_engine.ledger import History, Ledger
 from ge_engine.ledger.records import Call
 from ge_engine.outcome import Rejected
 from ge_engine.registry import load_registry
-from ge_engine.search.attempts import LONGEST_REASON, changed_lines
+from ge_engine.search.attempts import LONGEST_REASON, Attempts, changed_lines
 from ge_engine.search.models import Models, prompt_room
 from ge_plugins.models import Embedded, Uniform
 from ge_plugins.replay import ReplayModel
@@ -298,3 +298,21 @@ def test_a_task_told_without_its_figures() -> None:
         "Training: 1 epoch in batches of 64; sgd with lr 0.1 (cosine) and weight_decay 0.0001; "
         "images as they are; on a GPU."
     )
+
+
+@pytest.mark.parametrize("schedule", ["generational", "steady"])
+def test_attempts_that_depend_on_when_the_ledger_was_read(tmp_path: Path, schedule: str) -> None:
+    run(tmp_path / "run", llm="scripted:mixed", schedule=schedule, workers=1)
+    with History(tmp_path / "run") as history:
+        blocks = {
+            address for one in history.individuals() for step in one.steps for address in step.addresses
+        }
+        stepwise, told = Attempts(history), 0
+        for generation in range(1, 6):
+            stepwise.begin(generation)
+            at_once = Attempts(history)
+            at_once.begin(generation)
+            for address in blocks:
+                told += len(at_once.on(address))
+                assert stepwise.on(address) == at_once.on(address)
+    assert told

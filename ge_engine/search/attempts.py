@@ -3,10 +3,11 @@ candidate's own words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice, zip_longest
-from weakref import WeakKeyDictionary
 
 from ge_engine.changes import diff_genomes, unified
 from ge_engine.contracts import Attempt
@@ -15,7 +16,7 @@ from ge_engine.ledger.history import History
 from ge_engine.ledger.records import from_json, steps_from_json
 from ge_engine.noise import improves
 from ge_engine.outcome import STAGES, Failed, Outcome, Rejected, Scored, fate_of
-from ge_engine.population import Child
+from ge_engine.population import SEED_ID, Child
 from ge_engine.search.repair_feedback import UNTOLD, error_text, reason_text, words_of
 
 EACH = 4
@@ -27,59 +28,79 @@ SILENT = frozenset(stage.name for stage in STAGES if not stage.judges) | {"dupli
 KINDS = frozenset(
     ("timeout", "crash", "out of memory", "not finite", "diverged", "too slow", "stopped", "error")
 )
-_KNOWN: WeakKeyDictionary[History, dict[str, tuple[Attempt, ...]]] = WeakKeyDictionary()
-"""Attempts that earlier generations of an open run were told."""
-_BRED = """
-SELECT i.id, i.parents, i.steps FROM individuals i LEFT JOIN merged m ON m.id = i.id
-WHERE i.slot >= 0 AND (m.generation < ?1 OR (i.stage IS NOT NULL AND i.generation < ?1))
+_ENDED = """
+SELECT i.id, i.generation, i.slot, i.parents, i.steps, i.stage, i.digest
+FROM individuals i LEFT JOIN merged m ON m.id = i.id
+WHERE i.slot >= 0 AND (m.generation >= ?1 AND m.generation < ?2
+  OR m.id IS NULL AND i.stage IS NOT NULL AND i.generation >= ?1 AND i.generation < ?2)
 ORDER BY i.generation, i.slot
 """
+_Ranked = tuple[float, int, int, str, str]
+"""What it is sorted by, the best first: a figure, generation and slot; child and first parent."""
+
+
+@dataclass(slots=True)
+class _Tried:
+    """Children of one block: better than their parent, others with a score, and those without one."""
+
+    better: list[_Ranked] = field(default_factory=list)
+    others: list[_Ranked] = field(default_factory=list)
+    unscored: list[_Ranked] = field(default_factory=list)
 
 
 class Attempts:
-    """Those that had a verdict when `generation` began: the ledger is read once, and changes from children
-    alone that are told."""
+    """Those that had a verdict when a generation began. Of the ledger only what came since the one before is
+    read, and changes from children alone that are told."""
 
-    def __init__(self, history: History, generation: int) -> None:
+    def __init__(self, history: History) -> None:
         self._history = history
-        self._generation = generation
+        self._next = 0
+        self._scores: dict[str, Scored] = {}
+        self._tried: defaultdict[str, _Tried] = defaultdict(_Tried)
+        self._known: dict[str, tuple[Attempt, ...]] = {}
         self._told: dict[str, tuple[Attempt, ...]] = {}
-        self._known = _KNOWN.setdefault(history, {})
+
+    def begin(self, generation: int) -> None:
+        """Take in what ended before `generation`, which is not before that of an earlier call."""
+        rows = self._history.query(_ENDED, self._next, generation)
+        self._next = generation
+        self._told.clear()
+        self._score(SEED_ID, self._history.seed.genome.digest)
+        for identity, *_, stage, digest in rows:
+            if stage is None:
+                self._score(identity, digest)
+        for identity, number, slot, parents, steps, *_ in rows:
+            made, known = steps_from_json(steps), from_json(parents)
+            if made and known:
+                for name in {address.partition(".")[0] for address in made[-1].addresses}:
+                    self._rank(self._tried[name], identity, known[0], number, slot)
 
     def on(self, address: str) -> tuple[Attempt, ...]:
         """Of a block, its class and that class's methods, in turn: one better than its parent, another
         with a score, a failure. The largest change of a figure comes first, and the latest failure."""
         name = address.partition(".")[0]
         if name not in self._told:
-            self._told[name] = tuple(self._attempts(self._bred.get(name, ())))
+            self._told[name] = tuple(self._attempts(self._tried[name])) if name in self._tried else ()
         return self._told[name]
 
-    @cached_property
-    def _scores(self) -> Mapping[str, Scored]:
-        return {identity: score for identity, _, score in self._history.scored()}
+    def _score(self, identity: str, digest: str) -> None:
+        outcome = self._history.score(digest)
+        if isinstance(outcome, Scored):
+            self._scores[identity] = outcome
 
-    @cached_property
-    def _bred(self) -> Mapping[str, list[tuple[str, str]]]:
-        """(child, first parent) by the top-level blocks that the last operator rewrote."""
-        found: dict[str, list[tuple[str, str]]] = {}
-        for identity, parents, steps in self._history.query(_BRED, self._generation):
-            made, known = steps_from_json(steps), from_json(parents)
-            if made and known:
-                for name in {address.partition(".")[0] for address in made[-1].addresses}:
-                    found.setdefault(name, []).append((identity, known[0]))
-        return found
+    def _rank(self, tried: _Tried, identity: str, parent: str, number: int, slot: int) -> None:
+        after, before = self._scores.get(identity), self._scores.get(parent)
+        if after is None:
+            insort(tried.unscored, (0.0, -number, -slot, identity, parent))
+        elif before is not None:
+            gained = improves(after, [before], self._history.directions)
+            change = _change(before.objectives, after.objectives)
+            insort(tried.better if gained else tried.others, (-change, number, slot, identity, parent))
 
-    def _attempts(self, bred: Sequence[tuple[str, str]]) -> Iterator[Attempt]:
-        scores, directions = self._scores, self._history.directions
-        scored = [pair for pair in bred if pair[0] in scores and pair[1] in scores]
-        scored.sort(key=lambda pair: -_change(scores[pair[1]].objectives, scores[pair[0]].objectives))
-        better = [(one, of) for one, of in scored if improves(scores[one], [scores[of]], directions)]
-        gained = set(better)
-        others = [pair for pair in scored if pair not in gained]
-        unscored = [pair for pair in reversed(bred) if pair[0] not in scores]
+    def _attempts(self, tried: _Tried) -> Iterator[Attempt]:
         groups = [
-            list(islice((found for pair in group for found in self._attempt(*pair)), EACH))
-            for group in (better, others, unscored)
+            list(islice((one for *_, child, of in group for one in self._attempt(child, of)), EACH))
+            for group in (tried.better, tried.others, tried.unscored)
         ]
         for together in zip_longest(*groups):
             yield from filter(None, together)

@@ -15,11 +15,13 @@ from ge_engine.search.attempts import Attempts
 class Credit:
     """Draws evenly. What is known is read when it is asked for; without a ledger, nothing is."""
 
-    def __init__(self, history: History | None = None, generation: int = 0) -> None:
+    def __init__(
+        self, history: History | None = None, generation: int = 0, attempts: Attempts | None = None
+    ) -> None:
         self._history = history
         self._generation = generation
         self._known: Mapping[Factor, OperatorStats] | None = None
-        self._attempts = Attempts(history, generation) if history else None
+        self._attempts = attempts
 
     def trials(self, dimension: str, name: str) -> OperatorStats:
         """Results of the children that `name` helped to make, of those with a verdict by then."""
@@ -66,8 +68,9 @@ class ThompsonSampling(Credit):
         return self.trials(dimension, name).rate
 
 
-def credit_of(history: History, generation: int, config: RunConfig) -> Credit:
+def credit_of(history: History, generation: int, config: RunConfig, attempts: Attempts) -> Credit:
     """What is known when `generation` begins: the same in a resumed or replayed run."""
     if not generation:
         return Credit()
-    return (ThompsonSampling if config.adaptive else Credit)(history, generation)
+    attempts.begin(generation)
+    return (ThompsonSampling if config.adaptive else Credit)(history, generation, attempts)

@@ -15,6 +15,7 @@ from ge_engine.genome import Seed
 from ge_engine.ledger import History
 from ge_engine.ledger.hand_made import HandMade, drawn_before, hand_made, left_by_hand
 from ge_engine.population import HAND, Individual, Migration
+from ge_engine.search.attempts import Attempts
 from ge_engine.search.credit import credit_of
 from ge_engine.search.generation import Generation
 from ge_engine.search.halving import Halving, as_recorded
@@ -41,6 +42,7 @@ class Schedule(ABC):
         self._selection = selection
         self._services = services
         self._ledger = services.ledger
+        self._attempts = Attempts(services.ledger)
         self._termination = services.termination
         self._halving = Halving(config, services.ledger, services.scoring, state.directions)
         self._script: History | None = None
@@ -126,7 +128,7 @@ class Schedule(ABC):
             self._selection.pool(number, island, islands.count(island), self._state.seed, population)
             for island, population in enumerate(self._state.populations if drawn else ())
         ]
-        credit = credit_of(self._ledger, number, self._config)
+        credit = credit_of(self._ledger, number, self._config, self._attempts)
         front, room = tuple(self._state.front), self._services.prompt_tokens
         pools = [
             replace(pool, credit=credit, front=front, prompt_tokens=room[island])
