@@ -19,6 +19,7 @@ from ge_engine.contracts import (
     Proposal,
     Reply,
     RunFacts,
+    fenced,
 )
 from ge_engine.genome import Genome, differing
 from ge_engine.hookspecs import hookimpl
@@ -27,7 +28,7 @@ from ge_engine.outcome import Skipped
 from ge_engine.pareto import dominates, gains
 from ge_plugins.intents import INTENTS, RULES, Intent
 from ge_plugins.whole_file import has_room
-from ge_plugins.wording import SYSTEM, fenced, paragraphs
+from ge_plugins.wording import SYSTEM, paragraphs
 
 EXPLAIN_SYSTEM = "You study why changes of PyTorch code changed what was measured. You answer in plain words."
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ge_engine.contracts import BACKGROUND, Context, Prompt, Proposal
+from ge_engine.contracts import BACKGROUND, Context, Prompt, Proposal, fenced
 from ge_plugins.intents import Intent
-from ge_plugins.wording import SYSTEM, fenced, paragraphs
+from ge_plugins.wording import SYSTEM, paragraphs
 
 ROOM = 4000
 """Tokens of a prompt from which on a language model is shown the whole file."""

@@ -9,7 +9,7 @@ from typing import Any
 import doubles
 
 from ge_engine import loop
-from ge_engine.contracts import Context, Goal, Operator, Probe, Prompt, Proposal
+from ge_engine.contracts import Context, Goal, Operator, Probe, Prompt, Proposal, fenced
 from ge_engine.ledger.history import History
 from ge_engine.outcome import Rejected, Scored, Skipped
 from ge_engine.patch import Patch
@@ -17,7 +17,6 @@ from ge_engine.population import SEED_ID, Individual
 from ge_engine.registry import Registry, load_registry
 from ge_engine.search.check_pipeline import CheckPipeline, Rewrite, nobody
 from ge_plugins.probe_checks import ge_checks
-from ge_plugins.wording import fenced
 
 SMALLER = Goal(parameters=(0.0, 0.95))
 INTENT = [check for check in ge_checks() if check.name == "intent"]

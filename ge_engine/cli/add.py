@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +12,9 @@ from rich.text import Text
 
 from ge_engine.api import Run, open_run, shown
 from ge_engine.cli import options as o
-from ge_engine.notation import Notations
+from ge_engine.cli.figures import LEGEND, row
 from ge_engine.population import SEED_ID, Child, Individual
-from ge_engine.views.console import err, print_table, program, table_of
+from ge_engine.views.console import err, out, print_table, program, table_of
 from ge_engine.views.outcomes import describe
 
 
@@ -78,23 +78,16 @@ def add(
 
 def _print(run: Run, files: list[Path], children: Sequence[Child | None]) -> None:
     """The seed model's figures, then a row per file: its figures beside them, or what became of it."""
-    seed, notations = run.seed, run.notations
-    figures = [column for name in notations for column in (name, "")]
+    seed, notations, directions = run.seed, run.notations, run.directions
+    figures = [column for name, how in notations.items() for column in (how.title(name), "")]
     table = table_of("", "file", right=figures, after="")
-    table.add_row(SEED_ID, "", *_cells(seed, seed, notations), "")
+    table.add_row(SEED_ID, "", *row(seed, seed, notations, directions), "")
     for file, child in zip(files, children, strict=True):
         if child is None:
             table.add_row("", str(file), *[""] * len(figures), "waits for the run's next generation")
+        elif isinstance(child, Individual) and child.scored:
+            table.add_row(child.id, str(file), *row(child, seed, notations, directions), "")
         else:
-            told = Text() if child.scored else describe(child, notations)
-            table.add_row(child.id, str(file), *_cells(child, seed, notations), told)
+            table.add_row(child.id, str(file), *[""] * len(figures), describe(child, notations))
     print_table(table)
-
-
-def _cells(one: Child, seed: Individual, notations: Notations) -> Iterator[str]:
-    """Each figure, and by how much it differs from the seed model's."""
-    for name, notation in notations.items():
-        scored = name in one.objectives
-        yield notation.value(one.objectives[name]) if scored else ""
-        known = scored and one is not seed
-        yield notation.change(seed.objectives[name], one.objectives[name]) if known else ""
+    out.print(Text(LEGEND, style="dim"))

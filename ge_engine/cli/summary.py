@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
 from ge_engine.api import Run
 from ge_engine.cli.changes import print_changes
+from ge_engine.cli.figures import LEGEND, figure, row
 from ge_engine.cli.rescored import print_rescored
-from ge_engine.noise import beyond_noise
-from ge_engine.notation import Notation, Notations, front_title
+from ge_engine.notation import Notations, front_title
 from ge_engine.outcome import Failed, Scored, fate_of
 from ge_engine.pareto import Direction
 from ge_engine.population import SEED_ID, Child, Individual
 from ge_engine.views.console import out, print_table, program, table_of
-
-WITHIN = "≈"
-"""Stands beside a difference to the baseline that chance explains."""
 
 
 def print_summary(run: Run) -> None:
@@ -32,15 +29,13 @@ def print_summary(run: Run) -> None:
     _print_checks(run)
     out.print(Text(run.stopped_because))
     if best is not None:
-        _print_best(run, best)
+        better = best.id in {one.id for one in verdict.better}
+        _print_best(run, best, verdict.front[best.id].in_words(run.notations), better)
 
 
-def _print_best(run: Run, best: Individual) -> None:
+def _print_best(run: Run, best: Individual, judged: str, better: bool) -> None:
     """What changed in the best child. How to export it as better.py only where it is better."""
-    verdict = run.verdict
-    better = best.id in {one.id for one in verdict.better}
-    kind = "" if better else "not better than the baseline: "
-    told = f" ({kind}{verdict.front[best.id].in_words(run.notations)})"
+    told = f" ({'' if better else 'not better than the baseline: '}{judged})"
     out.print(Text.assemble("\n", (f"what changed in {best.id}", "bold"), told))
     print_changes(run.diff(best.id))
     out.print()
@@ -62,33 +57,14 @@ def _print_front(
     tested = [f"{notations[name].title(name)}, test" for name in measured]
     table = table_of(front_title(notations), right=(*figures, *tested), after="how")
     for one in [seed, *rest]:
-        cells = [cell for name, how in notations.items() for cell in _cells(name, how, one, seed, directions)]
-        cells += [
-            _figure(name, notations[name], test[one.id]) if one.id in test else "-" for name in measured
-        ]
+        cells = list(row(one, seed, notations, directions))
+        cells += [figure(name, notations[name], test[one.id]) if one.id in test else "-" for name in measured]
         how_made = "baseline" if one is seed else ", ".join(f"{s.operator} of {s.address}" for s in one.steps)
         table.add_row(Text(one.id, style="bold green" if one in front else ""), *cells, how_made)
     out.print()
     print_table(table)
-    out.print(Text(f"± standard error; {WITHIN} within noise of the baseline", style="dim"))
+    out.print(Text(LEGEND, style="dim"))
     out.print()
-
-
-def _cells(
-    name: str, how: Notation, one: Individual, seed: Individual, directions: Mapping[str, Direction]
-) -> Iterator[str]:
-    """A figure with its error, and how it compares with the baseline's."""
-    yield _figure(name, how, one)
-    if one is seed:
-        yield ""
-        return
-    within = beyond_noise(one, seed, {name: directions[name]})[name] == 0
-    change = how.change(seed.objectives[name], one.objectives[name])
-    yield f"{change} {WITHIN}" if within else change
-
-
-def _figure(name: str, how: Notation, scored: Individual | Scored) -> str:
-    return how.spread(scored.objectives[name], scored.errors.get(name))
 
 
 def _differs(name: str, front: Sequence[Individual], test: Mapping[str, Scored]) -> bool:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from ge_engine.context.figures import comparison
-from ge_engine.context.text import fenced
-from ge_engine.contracts import Attempt, Context, Prompt
+from ge_engine.contracts import Attempt, Context, Prompt, fenced
 
 SHORT = 6
 """Attempts of the short form."""

@@ -6,8 +6,7 @@ import ast
 import re
 from collections.abc import Sequence
 
-from ge_engine.context.text import fenced
-from ge_engine.contracts import Context, Prompt
+from ge_engine.contracts import Context, Prompt, fenced
 from ge_engine.genome import Block, Genome
 from ge_engine.source.syntax import DEFINITIONS, first_line, indent_of, normalised, parse
 

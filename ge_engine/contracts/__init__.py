@@ -22,7 +22,7 @@ from ge_engine.contracts.operator import (
     evenly,
 )
 from ge_engine.contracts.persona import Persona
-from ge_engine.contracts.prompt import BACKGROUND, Prompt, Reply, Sampling, Section
+from ge_engine.contracts.prompt import BACKGROUND, Prompt, Reply, Sampling, Section, fenced
 from ge_engine.contracts.selection import Selector
 from ge_engine.contracts.task import Dataset, Split, Task
 from ge_engine.population import Direction, Individual
@@ -73,5 +73,6 @@ __all__ = [
     "Target",
     "Task",
     "evenly",
+    "fenced",
     "inheriting",
 ]

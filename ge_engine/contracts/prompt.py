@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,3 +61,10 @@ class Reply:
     def answered(self) -> bool:
         """Whether the model has answered, be it of no use."""
         return self.finish != "error" or self.prompt_tokens + self.completion_tokens > 0
+
+
+def fenced(code: str, language: str = "python") -> str:
+    """Code as a prompt shows it: between fences that are longer than any in it."""
+    longest = max((len(run) for run in re.findall("`+", code)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n" + code.rstrip("\n") + f"\n{fence}"
