@@ -384,6 +384,7 @@ def test_a_command_that_does_not_tell_what_became_of_a_file(tmp_path: Path, ge: 
     bad = next(n for n in range(1000, 9999) if int(genome(n).digest[12:14], 16) < 16)
     code, out, err = ge("add", folder, write(tmp_path, GOOD[0]), "--note", "mine", *DOUBLES)
     assert (code, "g3s0" in out, "Traceback" in err) == (0, True, False), (out, err)
+    assert "within noise of the baseline" in out
     code, out, _ = ge("add", folder, write(tmp_path, bad), "--json", *DOUBLES)
     record = json.loads(out)
     assert code == 1
