@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ge_engine.contracts import Context, Prompt, fenced
 from ge_engine.genome import Block, Genome
 from ge_engine.source.syntax import DEFINITIONS, first_line, indent_of, normalised, parse
 
 MOST_VALUE_LINES = 12
+BLOCKS = 1024
+"""Blocks whose headers and names are kept: most of a child's are its parent's."""
 BEGIN, END = "# ----- the code to change: -----", "# ----- end of it -----"
 
 
@@ -58,23 +61,26 @@ def _signatures(genome: Genome, block: Block) -> list[str]:
         ("    " if "." in address else "") + line
         for address, one in genome.blocks.items()
         if address.partition(".")[0] in near - {block.address} and address != block.address
-        for line in _header(one)
+        if not one.reason
+        for line in _header(one.code)
     ]
 
 
+@lru_cache(maxsize=BLOCKS)
 def _names(code: str) -> frozenset[str]:
     return frozenset(re.findall(r"[A-Za-z_]\w*", code))
 
 
-def _header(block: Block) -> list[str]:
-    """The lines from `class` or `def` to where the body begins, and values in full; none of what cannot be
-    read alone."""
-    tree = parse(block.code) if not block.reason else None
+@lru_cache(maxsize=BLOCKS)
+def _header(code: str) -> tuple[str, ...]:
+    """The lines of a block from `class` or `def` to where the body begins, and values in full; none of what
+    cannot be read alone."""
+    tree = parse(code)
     if not isinstance(tree, ast.Module):
-        return []
+        return ()
     (definition,) = tree.body
-    lines = block.code.split("\n")
+    lines = tuple(code.split("\n"))
     if not isinstance(definition, DEFINITIONS):
-        return lines if len(lines) <= MOST_VALUE_LINES else [lines[0] + " ..."]
+        return lines if len(lines) <= MOST_VALUE_LINES else (lines[0] + " ...",)
     begins = first_line(definition.body[0], lines)
     return lines[definition.lineno - 1 : max(definition.lineno, begins - 1)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,23 @@ class GenerationRecord:
     at: float
 
 
+@lru_cache(maxsize=8)
+def _config_of(text: str) -> RunConfig:
+    """The settings that a ledger holds as `text`: asked for with almost every other question."""
+    return config_from_ledger(from_json(text))
+
+
 class History(Reader):
     """What a run was and did. Raises LedgerError where the ledger is damaged."""
 
     def _meta(self, key: str) -> Any:
+        return from_json(self._meta_text(key))
+
+    def _meta_text(self, key: str) -> str:
         row = self._one("SELECT value FROM meta WHERE key = :key", key=key)
         if row is None or not isinstance(row["value"], str):
             raise LedgerError(f"The ledger {self.path} holds no {key}.", HINT)
-        return from_json(row["value"])
+        return row["value"]
 
     # --- the run --------------------------------------------------------------------------------
 
@@ -66,7 +76,7 @@ class History(Reader):
     def config(self) -> RunConfig:
         """The settings of the latest start of the run."""
         with reading("configuration"):
-            return config_from_ledger(self._meta("config"))
+            return _config_of(self._meta_text("config"))
 
     @property
     def directions(self) -> dict[str, Direction]:
