@@ -25,9 +25,9 @@ def blaming(registry: Registry, hook: str, name: str) -> Iterator[None]:
         ) from error
 
 
-def blamed_objective(registry: Registry, name: str) -> Objective:
-    """The objective `name`; a failing measurement raises PluginError."""
-    return _Objective(registry.objectives[name], registry)
+def blamed_objective(objective: Objective, registry: Registry) -> Objective:
+    """The objective; a failing measurement raises PluginError."""
+    return _Objective(objective, registry)
 
 
 def blamed_tasks(registry: Registry) -> Mapping[str, Task]:

@@ -195,7 +195,7 @@ def test_an_objective_that_is_not_named() -> None:
         def load(self, *_: Any) -> Any:
             return [][0]
 
-    objective = blamed_objective(with_part("objectives", Broken()), "accuracy")
+    objective = blamed_objective(Broken(), with_part("objectives", Broken()))
     assert (objective.name, objective.direction) == ("accuracy", "max")
     with pytest.raises(PluginError, match=r"'accuracy' of plugin 'doubles' \(ge_objectives\) failed"):
         objective.measure(None)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from typing import Any
 
 from ge_engine.config.recipe import Recipe
 from ge_engine.config.run_config import CHECKS, Island, RunConfig
+from ge_engine.config.scoring_function import evaluator_settings
 from ge_engine.config.setting import Field, fields_of, typed
 from ge_engine.errors import ConfigError
 from ge_engine.places import shown
@@ -113,7 +114,13 @@ def load_config(preset: str, file: Path | None, flags: Mapping[str, Any]) -> Run
         if value is not None:
             table, _, key = name.rpartition(".")
             nested = _merge(nested, {table: {key: value}} if table else {key: value})
-    return config_from_dict(_merge(merged, nested))
+    merged = _merge(merged, nested)
+    merged |= evaluator_settings(merged["evaluator"]) if _names_function(merged.get("evaluator")) else {}
+    return config_from_dict(merged)
+
+
+def _names_function(evaluator: object) -> bool:
+    return callable(evaluator) or (isinstance(evaluator, str) and ":" in evaluator)
 
 
 def config_from_dict(data: Mapping[str, Any]) -> RunConfig:

@@ -12,7 +12,7 @@ import numpy as np
 from ge_engine.contracts import Dataset, Measurement, Objective
 from ge_engine.evaluation.constraints import Feasibility
 from ge_engine.evaluation.protocol.messages import WorkerReport
-from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.outcome import MEASURED_BESIDES, Failed, Outcome, Scored
 
 Labels = np.ndarray[Any, Any]
 
@@ -71,4 +71,6 @@ class Scorer:
             return broken
         finite = {name: value for name, value in measurement.facts.items() if math.isfinite(value)}
         curve = [dict(point) for point in report.curve]
-        return Scored(scores, {"curve": curve, "facts": finite, "images": len(measurement.labels)}, errors)
+        besides = {name: finite[name] for name in MEASURED_BESIDES if name in finite and name not in scores}
+        details = {"curve": curve, "facts": finite, "figures": besides, "images": len(measurement.labels)}
+        return Scored(scores, details, errors)

@@ -51,7 +51,7 @@ function originOf({ index, chosen }) {
 }
 
 function scoresOf({ index, chosen }) {
-  const { rows, objectives } = index;
+  const { rows, objectives, besides } = index;
   const parent = rows.parents[chosen][0];
   const test = rows.test[String(chosen)];
   const withParent = parent !== undefined && parent !== 0;
@@ -67,6 +67,12 @@ function scoresOf({ index, chosen }) {
     if (test) cells.push({ number: testFigure(rows, objective, chosen) });
     return cells;
   });
+  for (const figure of besides.filter(({ name }) => rows.scores[name][chosen] !== null)) {
+    const values = rows.scores[figure.name];
+    const cells = [figure.written, { number: written(figure, values[chosen]) }, { number: change(figure, values[chosen], values[0]) }];
+    if (withParent) cells.push({ number: change(figure, values[chosen], values[parent]) });
+    lines.push(test ? [...cells, ""] : cells);
+  }
   const further = rows.further[String(chosen)];
   return make("div", { className: "scroll" }, make("table", {}, ...table(heads, lines)),
     further ? make("p", { className: "wrap" }, "With further seeds: " + further + ".") : "",
