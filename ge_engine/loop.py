@@ -150,6 +150,7 @@ def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluat
     with opened_models(session.config, session.registry, session.hear) as models:
         room = prompt_room(session.config, models)
         session.ledger.set_prompt_tokens(room)
+        session.tell_instructions_left_out(models.name, room)
         reason = _schedule(session, state, replace(services, models=models, prompt_tokens=room)).run()
         session.announce("stopping", reason=reason)
         scoring.close()

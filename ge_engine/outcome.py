@@ -65,6 +65,12 @@ class Scored:
         """What was measured besides the objectives, by name: the finite numbers in `details["figures"]`."""
         return figures_in(self.details.get("figures"), self.objectives)
 
+    @property
+    def feedback(self) -> str:
+        """What the evaluator says of it in words: `details["feedback"]`, "" without."""
+        said = self.details.get("feedback")
+        return storable(said[:LONGEST_FEEDBACK]) if isinstance(said, str) else ""
+
 
 def figures_in(said: object, objectives: Collection[str]) -> dict[str, float]:
     """The finite numbers of a mapping that are no objectives, at most `MOST_FIGURES`."""

@@ -27,7 +27,7 @@ class Own(doubles.Instant):
         figures = doubles.figures(job.genome)
         scored = Scored(
             {"rmse": figures["accuracy"], "parameters": figures["parameters"]},
-            {"figures": {"minutes": 2.5, "flops": 3e9}},
+            {"figures": {"minutes": 2.5, "flops": 3e9}, "feedback": f"{{said}} of {job.genome.digest[:9]}"},
             {"rmse": 0.001},
         )
         return doubles._done(scored)
@@ -39,6 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(doubles, "Instant", Own)
         settings: dict[str, Any] = {"generations": 2, "population": 3, "llm": "scripted:good"}
+        settings |= {"instructions": "Rare {boxes}.", "context": 4000, "operators": ["mutation"]}
         config = doubles.config(objectives=("rmse:min", "parameters"), **settings)
         run(doubles.seed(), config, doubles.registry(), path, lambda *_: None)
     return path
@@ -66,6 +67,33 @@ def test_figures_that_are_no_objectives_and_no_view_shows(folder: Path) -> None:
         ("minutes", None),
     ]
     assert payload.rows(data)["scores"]["minutes"] == [2.5] * len(data.rows)
+
+
+def test_feedback_that_does_not_reach_the_children_or_a_view(folder: Path) -> None:
+    told = Run(folder)
+    child = told.individuals[-1]
+    (call,) = told.calls(child.id)
+    parent = told.individual(child.parents[0])
+    assert parent.genome is not None
+    assert f"```text\n{{said}} of {parent.genome.digest[:9]}\n```" in call.prompt.user
+    assert "What the user says of the problem:\nRare {boxes}." in call.prompt.user
+    assert told.config.instructions == "Rare {boxes}."
+    listed = CliRunner().invoke(app, ["log", str(folder), "--json"]).stdout.splitlines()
+    assert all(json.loads(line)["feedback"].startswith("{said} of") for line in listed)
+    assert "── feedback\n{said} of" in CliRunner().invoke(app, ["show", f"{folder}:seed"]).stdout
+    with History(folder) as history:
+        (*_, feedback) = payload.details(read_run(history, ()))["rows"][0]
+    assert feedback.startswith("{said} of")
+
+
+def test_instructions_that_are_left_out_without_a_word(tmp_path: Path) -> None:
+    observer = doubles.Observer()
+    config = doubles.config(
+        generations=1, population=1, llm="scripted:good", context=3, instructions="x" * 99
+    )
+    run(doubles.seed(), config, doubles.registry(), tmp_path, observer)
+    (said,) = observer.of("remark")
+    assert "instructions take 33 tokens and prompts have 3" in said["message"]
 
 
 def test_figures_without_end_or_of_endless_names() -> None:

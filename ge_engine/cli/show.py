@@ -46,6 +46,9 @@ def show(
         out.print(Text(f"further seeds  {rescored[one.id].told(notations)}"))
     for sentence in run.making(one.id):
         out.print(Text(sentence))
+    if isinstance(one.outcome, Scored) and one.outcome.feedback:
+        _print_heading("feedback")
+        out.print(Text(one.outcome.feedback))
     _print_heading("lineage")
     for depth, ancestor in run.lineage(one.id):
         steps = "; ".join(_step(s) for s in ancestor.steps)

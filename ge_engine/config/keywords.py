@@ -58,6 +58,7 @@ class Settings(TypedDict, total=False):
     llm_timeout: float
     llm_deadline: float
     llm_parallel: int
+    instructions: str
     grammar: str
     context: int
     repairs: int

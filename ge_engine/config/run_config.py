@@ -136,6 +136,14 @@ class RunConfig:
         300.0, "Seconds for one prompt, all tries.", LANGUAGE, positive("seconds"), changeable=True
     )
     llm_parallel: int = setting(8, "Requests to a server at once.", LANGUAGE, at_least(1), changeable=True)
+    instructions: str = setting(
+        "",
+        "Your problem in words, or a file of them, for prompts.",
+        LANGUAGE,
+        metavar="TEXT|FILE",
+        more="A section of each prompt, within its room; the run keeps the text.",
+        changeable=True,
+    )
     grammar: str = setting("", "One form of answer for all prompts about one block.", LANGUAGE)
     context: int = setting(
         -1,

@@ -40,7 +40,7 @@ from ge_engine.evaluation.sandbox.started_processes import StartedProcesses
 from ge_engine.evaluation.setup import chosen_sandbox
 from ge_engine.evaluation.tracing import blocks_that_ran, traced_source
 from ge_engine.genome import Genome
-from ge_engine.outcome import Failed, Outcome, Scored, figures_in, storable
+from ge_engine.outcome import LONGEST_FEEDBACK, Failed, Outcome, Scored, figures_in, storable
 
 TAIL_BYTES = 64 * 2**10
 REASON_CHARACTERS = 400
@@ -247,7 +247,9 @@ def read_scores(output: str, objectives: Sequence[str]) -> Outcome:
     feedback, errors = said.get("feedback"), said.get("errors") or {}
     if not isinstance(errors, Mapping):
         return Failed("command", "error", f'"errors" is no JSON object of numbers by name: {errors!r:.100}')
-    details: dict[str, Any] = {"feedback": storable(feedback[:2000])} if isinstance(feedback, str) else {}
+    details: dict[str, Any] = (
+        {"feedback": storable(feedback[:LONGEST_FEEDBACK])} if isinstance(feedback, str) else {}
+    )
     besides = figures_in(said, objectives)
     return Scored(scores, details | ({"figures": besides} if besides else {}), errors)
 

@@ -65,7 +65,7 @@ class Row:
     seeds gave, in words; `island`: where it was bred, None in a run of one population. `errors` and
     `test_errors` are standard errors; `to_seed` and `to_parent` say, by objective, whether it is better (1)
     or worse (-1) than the seed model and its first parent beyond noise. `figures` were measured besides the
-    objectives."""
+    objectives, `feedback` is what the evaluator said of it."""
 
     id: str
     generation: int
@@ -88,6 +88,7 @@ class Row:
     further: str = ""
     island: int | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
+    feedback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +215,7 @@ def _rows(
             further=again.get(one.id, ""),
             island=one.island if several and one.id != SEED_ID else None,
             figures=one.outcome.figures if isinstance(one.outcome, Scored) else {},
+            feedback=one.outcome.feedback if isinstance(one.outcome, Scored) else "",
         )
 
 

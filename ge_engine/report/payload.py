@@ -96,6 +96,7 @@ def details(run: RunData) -> Mapping[str, Any]:
                 _parts(row.parts),
                 _curve(row.curve),
                 [_exchange(e) for e in row.exchanges],
+                row.feedback,
             ]
             for row in run.rows
         ],

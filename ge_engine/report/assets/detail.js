@@ -2,7 +2,7 @@
 function showDetail(page) {
   const { index, chosen } = page;
   const { rows } = index;
-  const [stage, reason, parts, curve, exchanges] = page.details.rows[chosen];
+  const [stage, reason, parts, curve, exchanges, feedback] = page.details.rows[chosen];
   const title = byId("detail-title");
   title.replaceChildren(rows.id[chosen],
     make("span", { className: "badge" }, STATES[rows.state[chosen]]),
@@ -15,6 +15,7 @@ function showDetail(page) {
   facts.append(left, right);
   if (rows.state[chosen] === "scored") left.append(make("h3", {}, "Objectives"), scoresOf(page));
   if (curve.epoch && curve.epoch.length) left.append(make("h3", {}, "Training"), make("div", { className: "plot", id: "curve" }));
+  if (feedback) left.append(make("h3", {}, "Feedback of the evaluator"), make("pre", { tabIndex: 0 }, feedback));
   if (!left.firstChild) facts.classList.add("single");
   body.append(facts);
   right.append(make("h3", {}, "What changed"));
