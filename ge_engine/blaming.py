@@ -7,8 +7,10 @@ from contextlib import contextmanager
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Change, Dataset, Measurement, MoveSource, Objective, Task
-from ge_engine.errors import GeError, PluginError
+from ge_engine.errors import GeError, PluginError, with_place
 from ge_engine.registry import Registry
+
+FIX = "Fix it, choose another, or leave the plugin out with --no-plugin."
 
 
 @contextmanager
@@ -20,8 +22,8 @@ def blaming(registry: Registry, hook: str, name: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise PluginError(
-            f"{name!r} of {registry.blame(hook, name)} failed: {error!r}.",
-            "Fix it, choose another, or leave the plugin out with --no-plugin.",
+            f"{name!r} of {registry.blame(hook, name)} failed: {with_place(error)}.",
+            FIX,
         ) from error
 
 

@@ -85,7 +85,7 @@ class Session:
         evaluator = choose(self.registry.evaluators, self.config.evaluator, "evaluator")
         if evaluation.runs_programs and self.config.canary and not self.ledger.seed_is_scored:
             refuse_blind(evaluation, genome)
-        seed, probe = admitted_seed(genome, evaluator.advice, self.ledger, evaluation, scoring)
+        seed, probe = admitted_seed(genome, evaluator, self.registry, self.ledger, evaluation, scoring)
         return self._state(seed), probe
 
     def nothing_left(self) -> tuple[RunState, str] | None:
