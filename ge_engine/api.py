@@ -22,6 +22,7 @@ from ge_engine.ablation import ARMS, Arm, too_few
 from ge_engine.ablation import ablate as run_arms
 from ge_engine.changes import diff_genomes
 from ge_engine.config import IslandSettings, RecipeSettings, RunConfig, Settings, load_config
+from ge_engine.config.scoring_function import refuse_while_loading
 from ge_engine.contracts import Probe
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.evaluation.probe_once import probe_genome
@@ -97,11 +98,13 @@ def evolve(
             display that changes in place in a notebook, a live panel on a terminal, lines elsewhere.
         allow_changes: go on with an existing run also where other versions or checks than it was made with
             could change its results.
-        **settings: fields of `ge_engine.config.RunConfig`, which win over `config`.
+        **settings: fields of `ge_engine.config.RunConfig`, which win over `config`. `evaluator` may be a
+            function of the path and the budget, at the top level of a file.
 
     Raises:
         ConfigError, SeedError, PluginError, LedgerError, ModelError: a mistake that the message explains.
     """
+    refuse_while_loading()
     made = load_config(preset, Path(config) if config else None, settings)
     registry = load_registry(plugins, no_plugins)
     folder = Path(run) if run else new_folder(seed)

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Change, Dataset, Measurement, MoveSource, Objective, Task
-from ge_engine.errors import GeError, PluginError
+from ge_engine.errors import GeError, PluginError, with_place
 from ge_engine.registry import Registry
+
+FIX = "Fix it, choose another, or leave the plugin out with --no-plugin."
 
 
 @contextmanager
@@ -20,14 +22,14 @@ def blaming(registry: Registry, hook: str, name: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise PluginError(
-            f"{name!r} of {registry.blame(hook, name)} failed: {error!r}.",
-            "Fix it, choose another, or leave the plugin out with --no-plugin.",
+            f"{name!r} of {registry.blame(hook, name)} failed: {with_place(error)}.",
+            FIX,
         ) from error
 
 
-def blamed_objective(registry: Registry, name: str) -> Objective:
-    """The objective `name`; a failing measurement raises PluginError."""
-    return _Objective(registry.objectives[name], registry)
+def blamed_objective(objective: Objective, registry: Registry) -> Objective:
+    """The objective; a failing measurement raises PluginError."""
+    return _Objective(objective, registry)
 
 
 def blamed_tasks(registry: Registry) -> Mapping[str, Task]:

@@ -6,6 +6,12 @@ An expected failure of a candidate is no exception: see `ge_engine.outcome`.
 
 from __future__ import annotations
 
+import os
+import traceback
+
+ENGINE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+PACKAGES = "site-packages"
+
 
 class GeError(Exception):
     """One clear sentence (`message`) and, where there is one, the next step (`hint`)."""
@@ -36,3 +42,21 @@ class LedgerError(GeError):
 
 class ModelError(GeError):
     """The language model cannot be found, loaded or reached."""
+
+
+def with_place(error: BaseException) -> str:
+    """An exception of a plugin's code in words, with file and line where that is known: of the last place in
+    the plugin, whatever it called."""
+    place = _place(error)
+    return f"{error!r} ({place})" if place else repr(error)
+
+
+def _place(error: BaseException) -> str:
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if not one.filename.startswith(ENGINE)]
+    if not frames:
+        return ""
+    home = os.path.dirname(frames[0].filename)
+    alone = os.path.basename(home) == PACKAGES
+    near = frames[0].filename if alone else home + os.sep
+    last = [one for one in frames if one.filename.startswith(near)][-1]
+    return f"{last.filename}, line {last.lineno}"

@@ -27,6 +27,7 @@ from ge_engine.search.selection import Selection
 from ge_engine.search.services import RunServices, checks_of, variations_of
 from ge_engine.search.session import Session, opened_session
 from ge_engine.search.survey import Surveys
+from ge_engine.search.trial import try_parts
 
 __all__ = ["Result", "add", "rescore", "run"]
 
@@ -48,7 +49,7 @@ def run(
             checks, by which its results could change, without `allow_changes`.
         SeedError: the seed does not build, run or train, or no block may be rewritten.
         ModelError: the language model cannot be opened or reached.
-        PluginError: a selector failed.
+        PluginError: a plugin's part failed on the seed, or on all children of a generation.
     """
     with opened_session(seed, config, registry, folder, observe, allow_changes) as session:
         if ended := session.nothing_left():
@@ -147,9 +148,11 @@ def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluat
         if not session.termination.interrupted:
             _schedule(session, state, services).add()
         return reason
+    try_parts(services.variations, session.registry, probe)
     with opened_models(session.config, session.registry, session.hear) as models:
         room = prompt_room(session.config, models)
         session.ledger.set_prompt_tokens(room)
+        session.tell_instructions_left_out(models.name, room)
         reason = _schedule(session, state, replace(services, models=models, prompt_tokens=room)).run()
         session.announce("stopping", reason=reason)
         scoring.close()

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
+from numbers import Real
 from typing import Any, Literal
 
 Fault = Literal["candidate", "engine", "infrastructure"]
+MEASURED_BESIDES = ("flops", "train_seconds")
+"""Figures that a training keeps also where they are no objectives."""
+MOST_FIGURES, LONGEST_NAME, LONGEST_FEEDBACK = 64, 80, 2000
+"""How much of what an evaluator says besides the objectives is kept; lengths in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +52,42 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Every objective is a finite number. `details` holds what reports show (curve, seconds). `errors` are
-    the standard errors of objectives that chance moves, in their units, as far as they are known."""
+    """Every objective is a finite number. `details` holds what reports show ("curve", "figures", "feedback").
+    `errors` are the standard errors of objectives that chance moves, in their units, as far as they are
+    known."""
 
     objectives: Mapping[str, float]
     details: Mapping[str, Any] = field(default_factory=dict)
     errors: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> Mapping[str, float]:
+        """What was measured besides the objectives, by name: the finite numbers in `details["figures"]`."""
+        return figures_in(self.details.get("figures"), self.objectives)
+
+    @property
+    def feedback(self) -> str:
+        """What the evaluator says of it in words: `details["feedback"]`, "" without."""
+        said = self.details.get("feedback")
+        return storable(said[:LONGEST_FEEDBACK]) if isinstance(said, str) else ""
+
+
+def figures_in(said: object, objectives: Collection[str]) -> dict[str, float]:
+    """The finite numbers of a mapping that are no objectives, at most `MOST_FIGURES`."""
+    items = said.items() if isinstance(said, Mapping) else ()
+    found = {
+        storable(str(name))[:LONGEST_NAME]: float(value)
+        for name, value in items
+        if name not in objectives and _is_finite(value)
+    }
+    return dict(islice(found.items(), MOST_FIGURES))
+
+
+def _is_finite(value: object) -> bool:
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def storable(text: str) -> str:

@@ -29,7 +29,7 @@ from ge_engine.contracts import (
     Task,
     inheriting,
 )
-from ge_engine.errors import ConfigError, PluginError
+from ge_engine.errors import ConfigError, PluginError, with_place
 
 T = TypeVar("T")
 REGISTERING = tuple(name for name in vars(hookspecs) if name.startswith("ge_") and name != "ge_event")
@@ -79,7 +79,7 @@ class Registry:
             try:
                 implementation.function(**_subset(implementation.argnames, {"name": name, "data": data}))
             except Exception as error:
-                message = f"The plugin {self._origin(plugin)} failed in ge_event: {error!r}."
+                message = f"The plugin {self._origin(plugin)} failed in ge_event: {with_place(error)}."
                 failed.append(PluginError(message, f"Leave it out with --no-plugin {plugin}, or fix it."))
         return tuple(failed)
 
@@ -242,7 +242,7 @@ def _named(owner: Origin, hook: str, provide: Callable[[], Iterable[Any]]) -> li
     try:
         provided = [(getattr(item, "name", None), item) for item in provide()]
     except Exception as error:
-        raise PluginError(f"The plugin {owner} failed in {hook}: {error!r}.", leave_out) from error
+        raise PluginError(f"The plugin {owner} failed in {hook}: {with_place(error)}.", leave_out) from error
     for name, item in provided:
         if not isinstance(name, str) or not name:
             raise PluginError(

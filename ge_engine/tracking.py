@@ -2,8 +2,8 @@
 
 Written in the engine's process from the events of a run, so that a candidate has no way to a tracker.
 Every scored individual becomes a tracker's run of its own, "g0s3" or "g0s3 test": what made it as its
-configuration, its training curve by epoch, its objectives at the last one; stages of a training are left to
-the whole of it. The run as a whole is one more, "run", by generation.
+configuration, its training curve by epoch, its objectives and other figures at the last one; stages of a
+training are left to the whole of it. The run as a whole is one more, "run", by generation.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from ge_engine.errors import ConfigError
 from ge_engine.events import Observe
+from ge_engine.outcome import figures_in
 
 FOLDER = "tracking"
 # The distribution to install, where it is not called as the tracker.
@@ -126,6 +127,8 @@ def _scored(data: Mapping[str, Any], origin: Configuration) -> tuple[str, Config
         if isinstance(point, Mapping) and "epoch" in point
     ]
     objectives = {f"objective/{name}": float(value) for name, value in data["objectives"].items()}
+    besides = figures_in(data["details"].get("figures"), data["objectives"])
+    objectives |= {f"figure/{name}": value for name, value in besides.items()}
     last = curve[-1][0] if curve else 0
     return run.replace("/", " "), origin, [*curve, (last, objectives)]
 

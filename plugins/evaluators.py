@@ -115,7 +115,8 @@ class CommandEvaluator(Evaluator):
 
 
 class FunctionEvaluator(Evaluator):
-    """A Python function, `evaluator_argument` as module:function; see `ge_engine.evaluation.function`."""
+    """A Python function, `evaluator_argument` as FILE.py:FUNCTION or MODULE:FUNCTION; see
+    `ge_engine.evaluation.function`."""
 
     name = "function"
     takes_epochs = True
@@ -132,10 +133,8 @@ class FunctionEvaluator(Evaluator):
         scratch: Path,
         tasks: Mapping[str, Task] | None = None,  # noqa: ARG002
     ) -> Iterator[Evaluation]:
-        """Raises ConfigError on anything but module:function."""
-        target = config.evaluator_argument
-        if not re.fullmatch(r"[\w.]+:\w+", target):
-            raise ConfigError(f"{target!r} is not of the form module:function.", "For example: my_job:score.")
+        """Raises ConfigError on anything but a function of a file that is there or of a module."""
+        target = _found(config.evaluator_argument)
         _refuse_slowdown(config)
         words = [
             sys.executable,
@@ -150,6 +149,21 @@ class FunctionEvaluator(Evaluator):
             seed, config, [*words, "{split}", "{seed}", "{epochs}"], names, scratch
         ) as evaluation:
             yield evaluation
+
+
+def _found(target: str) -> str:
+    """The function with its file's whole path: the program may run in another folder."""
+    place, _, name = target.rpartition(":")
+    if not name.isidentifier() or not (place.endswith(".py") or re.fullmatch(r"[\w.]+", place)):
+        raise ConfigError(
+            f"{target!r} is not of the form FILE.py:FUNCTION or MODULE:FUNCTION.",
+            "For example: train.py:score.",
+        )
+    if not place.endswith(".py"):
+        return target
+    if not Path(place).is_file():
+        raise ConfigError(f"There is no file {place!r} with the function {name!r}.", "Check its path.")
+    return f"{Path(place).absolute()}:{name}"
 
 
 def _refuse_slowdown(config: RunConfig) -> None:

@@ -172,7 +172,7 @@ def _ask_why(
             "Say in two or three sentences which principle made the change help.",
         ),
         intent="explain",
-        background=("task", "figures", "profile"),
+        background=("task", "instructions", "figures", "profile"),
     )
 
 

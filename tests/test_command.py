@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,16 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from ge_engine.config import config_from_dict
+from ge_engine.config import RunConfig, config_from_dict, evaluator_settings, load_config
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.command import CommandEvaluation, read_scores
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.registry import load_registry
-from ge_engine.search.resolution import objectives_of
+from ge_engine.search.resolution import chosen_objectives, notations_of, objectives_of
 from ge_plugins.evaluators import ge_evaluators
-from ge_plugins.objectives import ge_objectives
 from tests.evaluation import genome
 from tests.patience import PATIENT
 
@@ -60,7 +60,7 @@ def opened(
             **settings,
         }
     )
-    objectives = [one for one in ge_objectives() if one.name in ("accuracy", "parameters")]
+    objectives = list(chosen_objectives(config, load_registry()).values())
     with EVALUATORS[evaluator].open(genome(), config, objectives, tmp_path / "scratch") as evaluation:
         assert isinstance(evaluation, CommandEvaluation)
         yield evaluation
@@ -204,6 +204,10 @@ ANSWERS: dict[str, tuple[str, Callable[[Outcome], bool]]] = {
         '{"accuracy": 1, "parameters": 1, "feedback": ["a"]}',
         lambda o: o == Scored({"accuracy": 1.0, "parameters": 1.0}),
     ),
+    "figures besides the objectives": (
+        '{"accuracy": 1, "parameters": 5, "f1": 0.5, "ok": true, "n": null, "inf": Infinity, "s": "x"}',
+        lambda o: isinstance(o, Scored) and o.figures == {"f1": 0.5},
+    ),
     "a score before the last line": (
         '{"accuracy": 1, "parameters": 1}\n{"accuracy": 0.5, "parameters": 2}\n\n',
         lambda o: o == Scored({"accuracy": 0.5, "parameters": 2.0}),
@@ -222,7 +226,8 @@ def test_an_answer_that_is_misread(output: str, right: Callable[[Outcome], bool]
     [
         ("command", "python train.py", "{path}"),
         ("command", "python 'train.py {path}", "cannot be read"),
-        ("function", "my_job.score", "module:function"),
+        ("function", "my_job.score", "FILE.py:FUNCTION"),
+        ("function", "no/such.py:score", "no file 'no/such.py'"),
     ],
 )
 def test_an_argument_that_cannot_work(evaluator: str, argument: str, part: str, tmp_path: Path) -> None:
@@ -251,12 +256,84 @@ def test_the_worked_example_of_a_program(tmp_path: Path) -> None:
     assert outcome.objectives["accuracy"] > 0.4
 
 
-def test_a_figure_of_a_name_of_its_own_refused_without_a_next_step() -> None:
-    settings = {"evaluator": "command", "evaluator_argument": "job {path}", "objectives": ["mse:min"]}
-    with pytest.raises(ConfigError, match="There is no objective 'mse'") as refused:
-        objectives_of(config_from_dict(settings), load_registry())
-    assert "loss (smaller is better)" in refused.value.hint
-    assert refused.value.__notes__ == [f"try: {refused.value.hint}"]
+def own(*objectives: str, evaluator: str = "command") -> RunConfig:
+    settings = {"evaluator": evaluator, "evaluator_argument": "job {path}", "objectives": objectives}
+    return config_from_dict(settings)
+
+
+def test_a_figure_of_ones_own_that_is_refused_or_turned_round_or_taken_for_a_share() -> None:
+    config, registry = own("rmse:min", "dice:max", "loss", "accuracy:min"), load_registry()
+    wanted = {"rmse": "min", "dice": "max", "loss": "min", "accuracy": "min"}
+    assert objectives_of(config, registry) == wanted
+    shares = {name for name, one in notations_of(config, registry).items() if one.is_share}
+    assert shares == {"accuracy"}
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (own("mse"), "small or a large 'mse'.*--objective mse:min"),
+        (own("errors:min"), "cannot be called 'errors'"),
+        (own("rmse:min", evaluator="train"), "no objective 'rmse'"),
+    ],
+    ids=["without a direction", "a word with a meaning", "a figure that no training measures"],
+)
+def test_an_objective_that_cannot_be_measured_is_refused_without_a_next_step(
+    config: RunConfig, words: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        objectives_of(config, load_registry())
+    assert re.search(words, f"{refused.value.message} {refused.value.hint}")
+
+
+FUNCTION = """\
+import neighbour
+def score(path, budget):
+    figures = {"rmse": neighbour.RMSE, "minutes": 1.5, "worst": float("inf")}
+    return {**figures, "feedback": "large houses", "errors": {"rmse": 0.25}}
+"""
+CANNOT = """\
+import ge_engine
+def score(path, budget):
+    return {"rmse": 1}
+ge_engine.evolve("seed.py", evaluator=score, objectives="rmse:min")
+"""
+
+
+def test_a_function_of_a_file_whose_figures_or_neighbours_are_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "train.py").write_text(FUNCTION)
+    (tmp_path / "job" / "neighbour.py").write_text("RMSE = 2.5")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    given = {"workdir": "elsewhere", "objectives": ["rmse:min"]}
+    with opened(tmp_path, "function", "job/train.py:score", **given) as evaluation:
+        outcome = result(evaluation, genome())
+    assert isinstance(outcome, Scored), outcome
+    assert outcome.objectives == {"rmse": 2.5}
+    assert outcome.errors == {"rmse": 0.25}
+    assert outcome.figures == {"minutes": 1.5}
+    assert outcome.details["feedback"] == "large houses"
+
+
+def test_a_file_that_begins_a_run_for_each_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "train.py").write_text(CANNOT)
+    monkeypatch.chdir(tmp_path)
+    with opened(tmp_path, "function", "train.py:score", objectives=["rmse:min"]) as evaluation:
+        outcome = result(evaluation, genome())
+    assert isinstance(outcome, Failed), outcome
+    assert "begins a run when it is loaded" in outcome.reason
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_function_that_another_process_cannot_find() -> None:
+    here = {"evaluator": "function", "evaluator_argument": "tests/evaluation.py:genome"}
+    assert evaluator_settings(genome) in (here, here | {"evaluator_argument": "tests.evaluation:genome"})
+    for nowhere in (lambda *_: {"rmse": 1.0}, opened(Path(), "train", "").__enter__, dict):
+        with pytest.raises(ConfigError, match="no function of a file"):
+            load_config("demo", None, {"evaluator": nowhere})
 
 
 TOLD = """\

@@ -77,3 +77,19 @@ def test_a_missing_file_or_preset_that_ends_in_a_traceback(tmp_path: Path) -> No
 def test_a_configuration_that_json_changes(preset: str) -> None:
     config = load_config(preset, None, {})
     assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
+
+
+def test_instructions_whose_file_is_not_read_or_not_there(tmp_path: Path) -> None:
+    (tmp_path / "problem.md").write_text("Boxes are rare.\n")
+    (tmp_path / "empty.txt").write_text(" ")
+
+    def told(given: str) -> str:
+        return load_config("demo", None, {"instructions": given}).instructions
+
+    assert told(str(tmp_path / "problem.md")) == "Boxes are rare."
+    assert told("See problem.md for it") == "See problem.md for it"
+    assert told("x" * 10_000) == "x" * 10_000
+    with pytest.raises(ConfigError, match=r"no file 'proplem\.md'"):
+        told("proplem.md")
+    with pytest.raises(ConfigError, match="is empty"):
+        told(str(tmp_path / "empty.txt"))

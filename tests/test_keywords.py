@@ -10,6 +10,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 from ge_engine.config import Island, Recipe, RunConfig, keywords
 
 TABLES = {"RecipeSettings": Recipe, "IslandSettings": Island, "Settings": RunConfig}
+WIDER = {"evaluator": "str | Score"}
+"""Settings that may be given as more than they are stored as."""
 NESTED = {Recipe: "RecipeSettings", tuple[Island, ...]: "Sequence[IslandSettings]"}
 FILE = Path(keywords.__file__)
 HEAD = '''"""The settings as keywords of `evolve`. Made by `python tests/test_keywords.py`."""
@@ -18,6 +20,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TypedDict
+
+from ge_engine.config.scoring_function import Score
 '''
 
 
@@ -38,7 +42,8 @@ def lines() -> Iterator[str]:
         yield f"\nclass {name}(TypedDict, total=False):"
         yield f'    """The fields of `ge_engine.config.{cls.__name__}`."""\n'
         hints = get_type_hints(cls)
-        yield from (f"    {one.name}: {keyword_type(hints[one.name])}" for one in dataclasses.fields(cls))
+        kinds = {one.name: keyword_type(hints[one.name]) for one in dataclasses.fields(cls)}
+        yield from (f"    {name}: {WIDER.get(name, kind)}" for name, kind in kinds.items())
         yield ""
 
 

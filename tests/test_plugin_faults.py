@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -16,7 +18,7 @@ from ge_engine.contracts import Candidate, Context, Evaluator, LanguageModelFact
 from ge_engine.errors import PluginError
 from ge_engine.ledger.history import History
 from ge_engine.loop import run
-from ge_engine.outcome import Rejected
+from ge_engine.outcome import Failed, Outcome, Rejected
 from ge_engine.patch import Patch
 from ge_engine.registry import Registry
 
@@ -30,13 +32,18 @@ def with_part(table: str, part: Any) -> Registry:
     return dataclasses.replace(REGISTRY, **{table: parts, "owners": owners})
 
 
-def rejections(folder: Path, registry: Registry, **settings: Any) -> tuple[dict[str, int], str]:
-    """Run one generation of four slots: rejections by stage, and one reason."""
-    config = doubles.config(generations=1, population=4, llm="scripted:good", **settings)
-    result = run(doubles.seed(), config, registry, folder, lambda *_: None)
+def refused(folder: Path, registry: Registry, **settings: Any) -> tuple[str, int]:
+    """What ends a run of two generations of four slots, and how many children were bred."""
+    config = doubles.config(generations=2, population=4, llm="scripted:good", **settings)
+    with pytest.raises(PluginError) as caught:
+        run(doubles.seed(), config, registry, folder, lambda *_: None)
+    assert "--no-plugin" in caught.value.hint
     with History(folder) as history:
-        reasons = [one.outcome.reason for one in history.individuals() if isinstance(one.outcome, Rejected)]
-    return dict(result.rejections), reasons[0] if reasons else ""
+        return caught.value.message, sum(1 for one in history.individuals() if one.id != "seed")
+
+
+HERE = re.compile(r"test_plugin_faults\.py, line \d+\)")
+"""A place in this file, where the faulty parts stand."""
 
 
 class Mutator:
@@ -69,22 +76,25 @@ def holds_on(context: Context) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("propose", "words"),
+    ("propose", "words", "children"),
     [
-        (yields_text, "no Prompt"),
-        (yields_for_ever, "more than 16 times"),
-        (patches_elsewhere, "Nowhere"),
-        (holds_on, "I do not close"),
-        (lambda _: 3, "int"),
+        (yields_text, "no Prompt", 0),
+        (yields_for_ever, "more than 16 times", 4),
+        (patches_elsewhere, "Nowhere", 4),
+        (holds_on, "I do not close", 0),
+        (lambda _: 3, "int", 0),
     ],
 )
-def test_an_operator_that_ends_the_run(tmp_path: Path, propose: Any, words: str) -> None:
+def test_an_operator_that_buys_prompts_or_is_not_named(
+    tmp_path: Path, propose: Any, words: str, children: int
+) -> None:
     registry = with_part("operators", Mutator(propose))
-    counts, reason = rejections(tmp_path, registry, operators=("mutation",))
-    assert counts == {"plugin": 4}
+    reason, bred = refused(tmp_path, registry, operators=("mutation",))
+    assert bred == children
     assert words in reason
     assert "plugin 'doubles'" in reason
     assert "ge_operators" in reason
+    assert HERE.search(reason) or propose is not holds_on
 
 
 class Persona:
@@ -95,10 +105,10 @@ class Persona:
 
 
 @pytest.mark.parametrize("frame", [lambda _: 1 / 0, lambda _: "You are."])
-def test_a_persona_that_ends_the_run(tmp_path: Path, frame: Any) -> None:
-    counts, reason = rejections(tmp_path, with_part("personas", Persona(frame)), personas=("expert",))
-    assert counts == {"plugin": 4}
-    assert "the persona 'expert' of plugin 'doubles'" in reason
+def test_a_persona_that_buys_prompts_or_is_not_named(tmp_path: Path, frame: Any) -> None:
+    reason, bred = refused(tmp_path, with_part("personas", Persona(frame)), personas=("expert",))
+    assert bred == 0
+    assert "'expert' of plugin 'doubles'" in reason
     assert "ge_personas" in reason
 
 
@@ -112,19 +122,30 @@ class OddCheck:
 
 
 @pytest.mark.parametrize("check", [lambda _: 1 / 0, lambda _: True, lambda _: "no"])
-def test_a_check_that_ends_the_run(tmp_path: Path, check: Any) -> None:
-    counts, reason = rejections(tmp_path, with_part("checks", OddCheck(check)))
-    assert counts == {"plugin": 4}
-    assert "the check 'seen' of plugin 'doubles'" in reason
+def test_a_check_that_buys_prompts_or_is_not_named(tmp_path: Path, check: Any) -> None:
+    reason, bred = refused(tmp_path, with_part("checks", OddCheck(check)))
+    assert bred == 0
+    assert "'seen' of plugin 'doubles'" in reason
+
+
+def test_a_check_that_fails_on_every_child_and_not_on_the_seed(tmp_path: Path) -> None:
+    def check(candidate: Candidate) -> Rejected | None:
+        return None if candidate.genome is candidate.parent else 1 / 0  # type: ignore[return-value]
+
+    reason, bred = refused(tmp_path, with_part("checks", OddCheck(check)))
+    assert bred == 4
+    assert "cost all of the last 4 children: the check 'seen' of plugin 'doubles'" in reason
+    assert HERE.search(reason)
 
 
 @pytest.mark.parametrize("method", ["instructions", "constraint", "decode"])
-def test_a_grammar_that_ends_the_run(tmp_path: Path, method: str) -> None:
+def test_a_grammar_that_buys_prompts_or_is_not_named(tmp_path: Path, method: str) -> None:
     broken = doubles.Raw("block")
     setattr(broken, method, lambda *_: 1 / 0)
-    counts, reason = rejections(tmp_path, with_part("grammars", broken), grammar="block")
-    assert counts == {"plugin": 4}
-    assert "the grammar 'block' of plugin 'doubles'" in reason
+    reason, bred = refused(tmp_path, with_part("grammars", broken), grammar="block")
+    assert bred == 0
+    assert "'block' of plugin 'doubles'" in reason
+    assert HERE.search(reason)
 
 
 class Model(LanguageModelFactory):
@@ -175,6 +196,34 @@ def test_a_part_without_which_no_run_goes_on_that_is_not_named(
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("method", ["probe", "submit"])
+def test_an_evaluator_that_fails_on_the_seed_taken_for_a_fault_of_the_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    class Failing(doubles.Instant):
+        pass
+
+    def fails(*_: Any) -> Any:
+        future: Future[Outcome] = Future()
+        future.set_exception(ZeroDivisionError("no data"))
+        return future
+
+    setattr(Failing, method, fails)
+    monkeypatch.setattr(doubles, "Instant", Failing)
+    with pytest.raises(PluginError, match="no data"):
+        run(doubles.seed(), doubles.config(), REGISTRY, tmp_path / "run", lambda *_: None)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_objective_that_fails_on_the_seed_taken_for_a_fault_of_the_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = Failed("score", "error", "the objective 'f1' failed: 'f1' of plugin 'mine' failed", "engine")
+    monkeypatch.setattr(doubles, "_score", lambda _: fault)
+    with pytest.raises(PluginError, match="The seed cannot be scored: the objective 'f1'"):
+        run(doubles.seed(), doubles.config(), REGISTRY, tmp_path / "run", lambda *_: None)
+
+
 def test_a_language_model_that_breaks_down_that_is_not_named(tmp_path: Path) -> None:
     config = doubles.config(generations=1, population=2, llm="scripted:any")
     with pytest.raises(PluginError, match="The language model scripted failed: KeyError"):
@@ -195,7 +244,7 @@ def test_an_objective_that_is_not_named() -> None:
         def load(self, *_: Any) -> Any:
             return [][0]
 
-    objective = blamed_objective(with_part("objectives", Broken()), "accuracy")
+    objective = blamed_objective(Broken(), with_part("objectives", Broken()))
     assert (objective.name, objective.direction) == ("accuracy", "max")
     with pytest.raises(PluginError, match=r"'accuracy' of plugin 'doubles' \(ge_objectives\) failed"):
         objective.measure(None)  # type: ignore[arg-type]

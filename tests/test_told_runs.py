@@ -16,6 +16,7 @@ from ge_engine import loop
 from ge_engine.cli.app import app
 from ge_engine.config import Recipe, load_config
 from ge_engine.contracts import Context, Operator, Probe, Prompt, Proposal
+from ge_engine.errors import PluginError
 from ge_engine.evaluation.description import described
 from ge_engine.genome import Genome
 from ge_engine.ledger import History, Ledger
@@ -255,7 +256,9 @@ def test_a_wish_that_is_not_heard(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wish", [("fiel",), ["file"], "file"])
 def test_a_wish_that_nobody_can_fulfil(tmp_path: Path, wish: Any) -> None:
-    assert wishing(tmp_path / "run", wish) == []
+    with pytest.raises(PluginError, match="its background is"):
+        wishing(tmp_path / "run", wish)
+    assert calls(tmp_path / "run") == []
     with History(tmp_path / "run") as history:
         refused = [one.outcome for one in history.individuals() if one.id != "seed"]
     for outcome in refused:

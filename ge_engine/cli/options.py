@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_origin
 
 import typer
 
-from ge_engine.config import GROUPS, LANGUAGE, MODEL, PRESETS, RUN, SEARCH, Field, settings
+from ge_engine.config import (
+    GROUPS,
+    LANGUAGE,
+    MODEL,
+    PRESETS,
+    RUN,
+    SEARCH,
+    Field,
+    evaluator_settings,
+    settings,
+)
 from ge_engine.errors import ConfigError
 from ge_engine.places import split_place
 
@@ -62,11 +72,12 @@ RENAMED = {
     "--max-tokens": "--token-budget",
     "--max-cost": "--cost-budget",
     "--seed": "--random-seed",
-    "--objective": "--objectives",
     "--constraint": "--constraints",
     "--tracker": "--trackers",
 }
 """Flags of version 0.1.0."""
+ALIASES: Mapping[str, Sequence[str]] = {"objectives": ("--objective",)}
+"""Other names of a setting's flag: one objective at a time is the usual way."""
 
 
 def channels_of(asked: str) -> int:
@@ -139,7 +150,8 @@ def explained(one: Field) -> Any:
     if limits and "0:" not in text and "0 =" not in text:
         text = f"{text.removesuffix('.')}; {limits}."
     flag = f"{one.flag}/--no-{one.flag.removeprefix('--')}" if one.kind is bool else one.flag
-    return _option(one.about.group, text, flag, metavar=one.about.metavar, show_default=default_of(one))
+    names = (flag, *ALIASES.get(one.name, ()))
+    return _option(one.about.group, text, *names, metavar=one.about.metavar, show_default=default_of(one))
 
 
 def default_of(one: Field) -> str:
@@ -183,9 +195,7 @@ def evaluator_of(evaluator: str | None, command: str | None) -> dict[str, str]:
     """The settings that --evaluator or --command choose, none for neither."""
     if command:
         return {"evaluator": "command", "evaluator_argument": command}
-    if evaluator and ":" in evaluator:
-        return {"evaluator": "function", "evaluator_argument": evaluator}
-    return {"evaluator": evaluator} if evaluator is not None else {}
+    return evaluator_settings(evaluator) if evaluator is not None else {}
 
 
 def _read(one: Field, value: Any) -> Any:

@@ -8,6 +8,8 @@ import typer
 from rich.text import Text
 
 from ge_engine.api import Call, Run
+from ge_engine.notation import written
+from ge_engine.outcome import Scored
 from ge_engine.population import SEED_ID, Child, Step
 from ge_engine.runs.references import split_reference
 from ge_engine.views.console import out
@@ -34,6 +36,8 @@ def show(
         _print_prompts(run, one)
         return
     out.print(Text.assemble((one.id, "bold"), "  ", describe(one, notations)))
+    if isinstance(one.outcome, Scored) and one.outcome.figures:
+        out.print(Text(f"also measured  {written(one.outcome.figures, run.figure_notations)}"))
     if run.config.islands > 1:
         _print_islands(run, one)
     if one.id in (tests := run.tests):
@@ -42,6 +46,9 @@ def show(
         out.print(Text(f"further seeds  {rescored[one.id].told(notations)}"))
     for sentence in run.making(one.id):
         out.print(Text(sentence))
+    if isinstance(one.outcome, Scored) and one.outcome.feedback:
+        _print_heading("feedback")
+        out.print(Text(one.outcome.feedback))
     _print_heading("lineage")
     for depth, ancestor in run.lineage(one.id):
         steps = "; ".join(_step(s) for s in ancestor.steps)

@@ -12,6 +12,7 @@ from ge_engine.config.loading import (
 )
 from ge_engine.config.recipe import Recipe
 from ge_engine.config.run_config import CHECKS, Island, RunConfig
+from ge_engine.config.scoring_function import Score, evaluator_settings
 from ge_engine.config.setting import GROUPS, LANGUAGE, MODEL, RUN, SEARCH, Field, fields_of
 
 __all__ = [
@@ -28,11 +29,13 @@ __all__ = [
     "Recipe",
     "RecipeSettings",
     "RunConfig",
+    "Score",
     "Settings",
     "changeable",
     "config_from_dict",
     "config_from_ledger",
     "config_to_dict",
+    "evaluator_settings",
     "fields_of",
     "load_config",
     "settings",

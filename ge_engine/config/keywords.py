@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
+from ge_engine.config.scoring_function import Score
+
 
 class RecipeSettings(TypedDict, total=False):
     """The fields of `ge_engine.config.Recipe`."""
@@ -43,7 +45,7 @@ class Settings(TypedDict, total=False):
     blocks: str | Sequence[str]
     dead_blocks: bool
     long_class: int
-    evaluator: str
+    evaluator: str | Score
     evaluator_argument: str
     workdir: str
     pass_env: str | Sequence[str]
@@ -56,6 +58,7 @@ class Settings(TypedDict, total=False):
     llm_timeout: float
     llm_deadline: float
     llm_parallel: int
+    instructions: str
     grammar: str
     context: int
     repairs: int

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ge_engine.config.instructions import read_instructions
 from ge_engine.config.recipe import Recipe
 from ge_engine.config.run_config import CHECKS, Island, RunConfig
+from ge_engine.config.scoring_function import evaluator_settings
 from ge_engine.config.setting import Field, fields_of, typed
 from ge_engine.errors import ConfigError
 from ge_engine.places import shown
@@ -113,7 +115,17 @@ def load_config(preset: str, file: Path | None, flags: Mapping[str, Any]) -> Run
         if value is not None:
             table, _, key = name.rpartition(".")
             nested = _merge(nested, {table: {key: value}} if table else {key: value})
-    return config_from_dict(_merge(merged, nested))
+    return config_from_dict(_resolved(_merge(merged, nested)))
+
+
+def _resolved(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with what some of them stand for: a function that scores, a file of instructions."""
+    evaluator, instructions = values.get("evaluator"), values.get("instructions")
+    if callable(evaluator) or (isinstance(evaluator, str) and ":" in evaluator):
+        values |= evaluator_settings(evaluator)
+    if isinstance(instructions, str):
+        values["instructions"] = read_instructions(instructions)
+    return values
 
 
 def config_from_dict(data: Mapping[str, Any]) -> RunConfig:

@@ -52,11 +52,11 @@ class RunConfig:
         60, "Draw single methods only of classes with more lines than this (0: of all).", MODEL, at_least(0)
     )
     evaluator: str = setting(
-        "train", "train, or a Python function as MODULE:FUNCTION.", MODEL, metavar="NAME"
+        "train", "train, or a Python function as FILE.py:FUNCTION.", MODEL, metavar="NAME"
     )
     evaluator_argument: str = setting(
         "",
-        'What the evaluator takes: a program for "command", MODULE:FUNCTION for "function".',
+        'What the evaluator takes: a program for "command", FILE.py:FUNCTION for "function".',
         MODEL,
         flag=False,
     )
@@ -90,6 +90,7 @@ class RunConfig:
         MODEL,
         Range(bool, "must name one or more"),
         metavar="NAME[:min|max]",
+        more='With --command or --evaluator also figures of your own, as "rmse:min".',
     )
     constraints: tuple[str, ...] = setting(
         (),
@@ -135,6 +136,14 @@ class RunConfig:
         300.0, "Seconds for one prompt, all tries.", LANGUAGE, positive("seconds"), changeable=True
     )
     llm_parallel: int = setting(8, "Requests to a server at once.", LANGUAGE, at_least(1), changeable=True)
+    instructions: str = setting(
+        "",
+        "Your problem in words, or a file of them, for prompts.",
+        LANGUAGE,
+        metavar="TEXT|FILE",
+        more="A section of each prompt, within its room; the run keeps the text.",
+        changeable=True,
+    )
     grammar: str = setting("", "One form of answer for all prompts about one block.", LANGUAGE)
     context: int = setting(
         -1,

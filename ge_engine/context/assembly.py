@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ge_engine.context.attempts import attempts
+from ge_engine.context.feedback import feedback
 from ge_engine.context.figures import figures
 from ge_engine.context.file import file
 from ge_engine.context.goal import goal
+from ge_engine.context.instructions import instructions
 from ge_engine.context.profile import profile
 from ge_engine.context.task import task
 from ge_engine.contracts import BACKGROUND, Context, Prompt, Section
@@ -21,7 +23,9 @@ BYTES_A_TOKEN = 3
 """Code and figures have at least about as many bytes in a token of today's vocabularies."""
 SECTIONS: Mapping[Section, Callable[[Context, Prompt], Sequence[str]]] = {
     "task": task,
+    "instructions": instructions,
     "figures": figures,
+    "feedback": feedback,
     "profile": profile,
     "file": file,
     "attempts": attempts,
@@ -30,12 +34,15 @@ SECTIONS: Mapping[Section, Callable[[Context, Prompt], Sequence[str]]] = {
 """What each section says: its forms, the shortest first; none where there is nothing to say."""
 LADDER: tuple[tuple[Section, int], ...] = (
     ("goal", 0),
+    ("instructions", 0),
     ("figures", 0),
+    ("feedback", 0),
     ("task", 0),
     ("profile", 0),
     ("attempts", 0),
     ("file", 0),
     ("figures", 1),
+    ("feedback", 1),
     ("file", 1),
     ("attempts", 1),
     ("profile", 1),

@@ -56,7 +56,7 @@ class RunFacts:
 
     `front` is the Pareto front of all that was scored when the generation began, `notations` say how the
     objectives' figures are written, `constraints` are the run's, and `task` tells in words what is trained on
-    and how ("" where nobody knows).
+    and how ("" where nobody knows). `instructions` are the user's words on the problem.
     """
 
     generation: int
@@ -68,6 +68,7 @@ class RunFacts:
     notations: Notations = field(default_factory=dict)
     constraints: tuple[str, ...] = ()
     task: str = ""
+    instructions: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,11 @@ from typing import Literal
 
 from ge_engine.contracts.goal import Goal
 
-Section = Literal["task", "figures", "profile", "file", "attempts", "goal"]
-BACKGROUND: tuple[Section, ...] = ("task", "figures", "profile", "file", "attempts", "goal")
+Section = Literal["task", "instructions", "figures", "feedback", "profile", "file", "attempts", "goal"]
+BACKGROUND: tuple[Section, ...] = (
+    *("task", "instructions", "figures", "feedback"),
+    *("profile", "file", "attempts", "goal"),
+)
 """All that a prompt can be told of the run, in the order in which it is read."""
 
 

@@ -40,7 +40,7 @@ from ge_engine.evaluation.sandbox.started_processes import StartedProcesses
 from ge_engine.evaluation.setup import chosen_sandbox
 from ge_engine.evaluation.tracing import blocks_that_ran, traced_source
 from ge_engine.genome import Genome
-from ge_engine.outcome import Failed, Outcome, Scored, storable
+from ge_engine.outcome import LONGEST_FEEDBACK, Failed, Outcome, Scored, figures_in, storable
 
 TAIL_BYTES = 64 * 2**10
 REASON_CHARACTERS = 400
@@ -224,8 +224,8 @@ class CommandEvaluation(Evaluation):
 def read_scores(output: str, objectives: Sequence[str]) -> Outcome:
     """The outcome in the last line of a program's output: a JSON object with a number for each objective,
     "errors" (the standard errors of some, by name) where it knows them, and "feedback" (text) if it has
-    something to say to the next prompt. A number that no float can hold, of however many digits, is as
-    infinite as one that says so."""
+    something to say to the next prompt. Other finite numbers are kept as figures besides. A number that no
+    float can hold, of however many digits, is as infinite as one that says so."""
     lines = output.strip().splitlines()
     try:
         said: Any = json.loads(lines[-1], parse_int=float) if lines else None
@@ -247,8 +247,11 @@ def read_scores(output: str, objectives: Sequence[str]) -> Outcome:
     feedback, errors = said.get("feedback"), said.get("errors") or {}
     if not isinstance(errors, Mapping):
         return Failed("command", "error", f'"errors" is no JSON object of numbers by name: {errors!r:.100}')
-    details = {"feedback": storable(feedback[:2000])} if isinstance(feedback, str) else {}
-    return Scored(scores, details, errors)
+    details: dict[str, Any] = (
+        {"feedback": storable(feedback[:LONGEST_FEEDBACK])} if isinstance(feedback, str) else {}
+    )
+    besides = figures_in(said, objectives)
+    return Scored(scores, details | ({"figures": besides} if besides else {}), errors)
 
 
 def started(command: Sequence[str], memory: int) -> list[str]:

@@ -1,34 +1,60 @@
-"""Call a function on a model file, as a program: MODULE:FUNCTION PATH SECONDS SPLIT SEED EPOCHS.
+"""Call a function on a model file, as a program: FILE.py:FUNCTION PATH SECONDS SPLIT SEED EPOCHS.
 
-The function gets the path and a budget {"seconds", "split", "seed", "epochs"}, and returns a mapping of
-objectives (and under "errors" one of their standard errors, where it knows them), or that and a text of
+In place of the file a module may stand that can be imported. The function gets the path and a budget
+{"seconds", "split", "seed", "epochs"}, and returns a mapping of objectives and other figures (under "errors"
+the standard errors of objectives, where it knows them; under "feedback" a text), or that and a text of
 feedback. It runs in a process of its own; the last line printed is its answer as JSON.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import SupportsFloat
+
+from ge_engine.config.scoring_function import LOADING
+
+BESIDE = ("errors", "feedback")
+"""What an answer holds beside figures."""
 
 
 def main(arguments: Sequence[str]) -> None:
     """Exceptions of the function come out, and end the process with status 1."""
     target, path, seconds, split, seed, epochs = arguments
-    module, _, name = target.partition(":")
+    place, _, name = target.rpartition(":")
     sys.argv = [path]  # what is imported may read it
-    function = getattr(importlib.import_module(module), name)
+    function = getattr(loaded(place) if place.endswith(".py") else importlib.import_module(place), name)
     budget = {"seconds": float(seconds), "split": split, "seed": int(seed), "epochs": int(epochs)}
     answer = function(path, budget)
-    scores, feedback = answer if isinstance(answer, tuple) else (answer, "")
+    scores, feedback = answer if isinstance(answer, tuple) else (answer, None)
     if not isinstance(scores, Mapping):
         raise TypeError(f"{target} returned a {type(scores).__name__}, not a mapping of objectives")
     print()
-    said = {"errors": numbers(scores.get("errors", {})), "feedback": str(feedback)}
-    print(json.dumps({**numbers({k: v for k, v in scores.items() if k != "errors"}), **said}))
+    said = {
+        "errors": numbers(scores.get("errors", {})),
+        "feedback": str(feedback or scores.get("feedback", "")),
+    }
+    print(json.dumps({**numbers({k: v for k, v in scores.items() if k not in BESIDE}), **said}))
+
+
+def loaded(file: str) -> ModuleType:
+    """The module of a file, whose neighbours it can import."""
+    name = os.path.basename(file).removesuffix(".py")
+    sys.path.append(os.path.dirname(os.path.abspath(file)))
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    os.environ[LOADING] = file
+    spec.loader.exec_module(module)
+    del os.environ[LOADING]
+    return module
 
 
 def numbers(values: Mapping[object, SupportsFloat]) -> dict[str, float]:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from ge_engine.contracts import Dataset, Measurement, Objective
+from ge_engine.errors import GeError
 from ge_engine.evaluation.constraints import Feasibility
 from ge_engine.evaluation.protocol.messages import WorkerReport
-from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.outcome import MEASURED_BESIDES, Failed, Outcome, Scored
 
 Labels = np.ndarray[Any, Any]
 
@@ -62,7 +63,9 @@ class Scorer:
                 if (spread := objective.error(measurement)) is not None:
                     errors[objective.name] = float(spread)
             except Exception as error:
-                reason = f"the objective {objective.name!r} failed: {type(error).__name__}: {error}"
+                own = isinstance(error, GeError)
+                said = str(error).rstrip(".") if own else f"{type(error).__name__}: {error}"
+                reason = f"the objective {objective.name!r} failed: {said}"
                 return Failed("score", "error", reason, "engine")
             if not math.isfinite(value):
                 return Failed("score", "not finite", f"the objective {objective.name!r} is {value}")
@@ -71,4 +74,6 @@ class Scorer:
             return broken
         finite = {name: value for name, value in measurement.facts.items() if math.isfinite(value)}
         curve = [dict(point) for point in report.curve]
-        return Scored(scores, {"curve": curve, "facts": finite, "images": len(measurement.labels)}, errors)
+        besides = {name: finite[name] for name in MEASURED_BESIDES if name in finite and name not in scores}
+        details = {"curve": curve, "facts": finite, "figures": besides, "images": len(measurement.labels)}
+        return Scored(scores, details, errors)

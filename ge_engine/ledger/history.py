@@ -99,6 +99,15 @@ class History(Reader):
         return {name: checked(one, f"notation of {name!r}") for name, one in found.items()}
 
     @property
+    def figure_notations(self) -> dict[str, Notation]:
+        """How figures besides the objectives are written, as far as that is known."""
+        with reading("notation of a figure"):
+            row = self._one("SELECT value FROM meta WHERE key = 'notations'")
+            stored = from_json(row["value"]) if row else {}
+            found = {name: Notation(**how) for name, how in stored.items() if name not in self.directions}
+        return {name: checked(one, f"notation of {name!r}") for name, one in found.items()}
+
+    @property
     def ties(self) -> Ties:
         """What counts as equal where the run selects; nothing ties while the seed has no score."""
         seed = self.score(self.seed.genome.digest)

@@ -149,8 +149,8 @@ class Ledger(Memo):
     def set_config(
         self, config: RunConfig, directions: Mapping[str, Direction], notations: Notations = BEFORE
     ) -> None:
-        """What this session runs with."""
-        written = {name: asdict(notations.get(name, PLAIN)) for name in directions}
+        """What this session runs with; `notations` may also be those of figures that are no objectives."""
+        written = {name: asdict(notations.get(name, PLAIN)) for name in (*directions, *notations)}
         with self._transaction() as db:
             _put(db, "meta", {"key": "config", "value": to_json(config_to_dict(config))})
             _put(db, "meta", {"key": "directions", "value": to_json(dict(directions))})

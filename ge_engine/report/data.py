@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from numbers import Real
 from pathlib import Path
@@ -64,7 +64,8 @@ class Row:
     objectives on the test split, empty when it was no finalist; `further`: what trainings with further random
     seeds gave, in words; `island`: where it was bred, None in a run of one population. `errors` and
     `test_errors` are standard errors; `to_seed` and `to_parent` say, by objective, whether it is better (1)
-    or worse (-1) than the seed model and its first parent beyond noise."""
+    or worse (-1) than the seed model and its first parent beyond noise. `figures` were measured besides the
+    objectives, `feedback` is what the evaluator said of it."""
 
     id: str
     generation: int
@@ -86,6 +87,8 @@ class Row:
     exchanges: tuple[Exchange, ...]
     further: str = ""
     island: int | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    feedback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,12 @@ class RunData:
     tokens: tuple[int, int]
     stopped_because: str
     verdict: str
+    figure_notations: Notations = field(default_factory=dict)
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """Names of what was measured besides the objectives, at most `MOST_NAMES`."""
+        return tuple(dict.fromkeys(name for row in self.rows for name in row.figures))[:MOST_NAMES]
 
     @property
     def children(self) -> tuple[Row, ...]:
@@ -146,6 +155,7 @@ def read_run(history: History, checks: Iterable[str]) -> RunData:
         tokens=history.tokens(),
         stopped_because=history.stopped_because,
         verdict=verdict_of(history, [row.id for row in rows if row.front]).sentence,
+        figure_notations=history.figure_notations,
     )
 
 
@@ -204,6 +214,8 @@ def _rows(
             exchanges=tuple(_exchange(call, sources) for call in history.calls(one.id)),
             further=again.get(one.id, ""),
             island=one.island if several and one.id != SEED_ID else None,
+            figures=one.outcome.figures if isinstance(one.outcome, Scored) else {},
+            feedback=one.outcome.feedback if isinstance(one.outcome, Scored) else "",
         )
 
 

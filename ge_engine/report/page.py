@@ -52,6 +52,7 @@ def _index(run: RunData, drawings: figures.Figures) -> dict[str, Any]:
     return {
         "run": payload.about(run),
         "objectives": payload.objectives(run),
+        "besides": payload.besides(run),
         "rows": payload.rows(run),
         "reasons": [[r.stage, r.reason, r.count, r.example] for r in counts.reasons(run)],
         "figures": {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from ge_engine.notation import front_title
+from ge_engine.notation import PLAIN, Notation, front_title
 from ge_engine.population import SEED_ID
 from ge_engine.report import counts
 from ge_engine.report.data import Row, RunData
@@ -56,17 +56,23 @@ def pareto(run: RunData) -> Drawing:
 
 
 def axes(run: RunData) -> Mapping[str, Axis]:
-    """How each objective is written, for axes that the reader chooses."""
-    return {name: _axis(run, name) for name in run.directions}
+    """How each objective and each other figure is written, for axes that the reader chooses."""
+    return {name: _axis(run, name) for name in (*run.directions, *run.figures)}
 
 
 def _axis(run: RunData, name: str) -> Axis:
-    return axis_of(name, run.directions[name], run.notations[name])
+    return axis_of(name, run.directions.get(name), notation_of(run, name))
+
+
+def notation_of(run: RunData, name: str) -> Notation:
+    """How an objective or another figure is written."""
+    return run.notations.get(name) or run.figure_notations.get(name, PLAIN)
 
 
 def scale_of(run: RunData, name: str) -> str:
-    """ "log" where the values of an objective span more than a factor of 20, else "linear"."""
-    values = [row.objectives[name] for row in run.rows if row.state == "scored"]
+    """ "log" where the values of a figure span more than a factor of 20, else "linear"."""
+    found = [{**row.figures, **row.objectives}.get(name) for row in run.rows if row.state == "scored"]
+    values = [value for value in found if value is not None]
     return "log" if values and min(values) > 0 and max(values) > 20 * min(values) else "linear"
 
 

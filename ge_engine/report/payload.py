@@ -9,7 +9,7 @@ from ge_engine import __version__
 from ge_engine.notation import front_title
 from ge_engine.report import counts
 from ge_engine.report.data import Curve, Exchange, GenomeDelta, RunData
-from ge_engine.report.pareto import axes, scale_of
+from ge_engine.report.pareto import axes, notation_of, scale_of
 from ge_engine.report.theme import label
 
 
@@ -30,6 +30,16 @@ def about(run: RunData) -> Mapping[str, Any]:
 
 def objectives(run: RunData) -> list[Mapping[str, Any]]:
     """Each objective with its direction and how it is written, in the order of the run."""
+    return [one for one in measured(run) if one["name"] in run.directions]
+
+
+def besides(run: RunData) -> list[Mapping[str, Any]]:
+    """The figures that are no objectives, in the same form; they have no direction."""
+    return [one for one in measured(run) if one["name"] not in run.directions]
+
+
+def measured(run: RunData) -> list[Mapping[str, Any]]:
+    """All that individuals were measured by, the objectives first."""
     return [
         {
             "name": name,
@@ -38,8 +48,8 @@ def objectives(run: RunData) -> list[Mapping[str, Any]]:
             "title": axis.title,
             "ticks": axis.ticks,
             "hover": axis.hover,
-            "share": run.notations[name].is_share,
-            "written": run.notations[name].title(name),
+            "share": notation_of(run, name).is_share,
+            "written": notation_of(run, name).title(name),
             "scale": scale_of(run, name),
         }
         for name, axis in axes(run).items()
@@ -58,7 +68,10 @@ def rows(run: RunData) -> Mapping[str, Any]:
         "steps": [
             [[s.operator, s.address, s.intent, s.persona, s.note] for s in row.steps] for row in run.rows
         ],
-        "scores": {name: [row.objectives.get(name) for row in run.rows] for name in run.directions},
+        "scores": {
+            **{name: [_rounded(row.figures.get(name)) for row in run.rows] for name in run.figures},
+            **{name: [row.objectives.get(name) for row in run.rows] for name in run.directions},
+        },
         "errors": {name: [_rounded(row.errors.get(name)) for row in run.rows] for name in run.directions},
         "toSeed": {name: [row.to_seed.get(name) for row in run.rows] for name in run.directions},
         "toParent": {name: [row.to_parent.get(name) for row in run.rows] for name in run.directions},
@@ -83,6 +96,7 @@ def details(run: RunData) -> Mapping[str, Any]:
                 _parts(row.parts),
                 _curve(row.curve),
                 [_exchange(e) for e in row.exchanges],
+                row.feedback,
             ]
             for row in run.rows
         ],

@@ -33,23 +33,23 @@ FATE_COLOURS = ("front", "better", "trained", "failed", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """How an objective is written: its title says the unit and which way is better."""
+    """How a figure is written: its title says the unit and, of an objective, which way is better."""
 
     title: str
     ticks: str
     hover: str
-    better: Direction
+    better: Direction | None
 
 
 def colour(name: str, theme: Theme = "light") -> str:
     return COLOURS[name][theme == "dark"]
 
 
-def axis_of(objective: str, direction: Direction, notation: Notation) -> Axis:
-    """The axis of an objective."""
-    better = "higher is better" if direction == "max" else "lower is better"
+def axis_of(name: str, direction: Direction | None, notation: Notation) -> Axis:
+    """The axis of an objective; of another figure, which has no direction."""
+    better = {"max": " (higher is better)", "min": " (lower is better)", None: ""}[direction]
     ticks, hover = _d3(notation)
-    return Axis(f"{label(notation.title(objective))} ({better})", ticks, hover, direction)
+    return Axis(label(notation.title(name)) + better, ticks, hover, direction)
 
 
 def _d3(notation: Notation) -> tuple[str, str]:

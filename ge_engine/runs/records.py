@@ -41,9 +41,11 @@ def as_record(one: Child, front: Sequence[Individual]) -> dict[str, Any]:
         "front": any(one.id == other.id for other in front),
     }
     match outcome:
-        case Scored(objectives=objectives, errors=errors):
+        case Scored(objectives=objectives, errors=errors, figures=figures, feedback=feedback):
             record["objectives"] = dict(objectives)
             record |= {"errors": dict(errors)} if errors else {}
+            record |= {"figures": dict(figures)} if figures else {}
+            record |= {"feedback": feedback} if feedback else {}
         case Rejected(stage=stage, reason=reason) | Failed(stage=stage, reason=reason):
             record |= {"stage": stage, "reason": reason}
     return record

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ge_engine.atomic_file import write_whole
 from ge_engine.changes import diff_genomes
+from ge_engine.config import Score
 from ge_engine.errors import ConfigError, GeError
 from ge_engine.events import Observe
 from ge_engine.ledger.history import History
@@ -30,6 +31,8 @@ from ge_engine.views import markup
 if TYPE_CHECKING:
     from ge_engine.report.serve import PageServer
 
+TRAIN = OwnSettings().evaluator
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Run(RunFolder):
@@ -39,7 +42,7 @@ class Run(RunFolder):
         self,
         seeds: int = 3,
         observe: Observe | None = None,
-        evaluator: str = OwnSettings().evaluator,
+        evaluator: str | Score = TRAIN,
         evaluator_argument: str = "",
         sandbox: str = "auto",
         *,
@@ -57,7 +60,7 @@ class Run(RunFolder):
                 checks than it was made with could change its results (`allow_changes` goes on all the same).
             KeyboardInterrupt: interrupted; what was trained by then is kept, and the same call goes on.
         """
-        own = OwnSettings(evaluator, evaluator_argument, sandbox, workers)
+        own = OwnSettings.of(evaluator, evaluator_argument, sandbox, workers)
         told = observe or (lambda *_: None)
         registry = load_registry(plugins, no_plugins)
         rescore_run(self.folder, seeds, registry, told, own, allow_changes=allow_changes)
@@ -69,7 +72,7 @@ class Run(RunFolder):
         note: str = "",
         observe: Observe | None = None,
         wait: bool = True,
-        evaluator: str = OwnSettings().evaluator,
+        evaluator: str | Score = TRAIN,
         evaluator_argument: str = "",
         sandbox: str = "auto",
         workers: int | None = None,
@@ -89,7 +92,7 @@ class Run(RunFolder):
             ConfigError: a file that the run has already; else as `rescore`.
             KeyboardInterrupt: interrupted; what was added stays in the run, and goes on with it.
         """
-        own = OwnSettings(evaluator, evaluator_argument, sandbox, workers)
+        own = OwnSettings.of(evaluator, evaluator_argument, sandbox, workers)
         told, registry = observe or (lambda *_: None), load_registry(plugins, no_plugins)
         paths = [Path(file) for file in files]
         return add(self.folder, paths, note, wait, registry, told, own, allow_changes=allow_changes)

@@ -71,6 +71,12 @@ class RunFolder:
             return history.notations
 
     @property
+    def figure_notations(self) -> dict[str, Notation]:
+        """How figures besides the objectives are written, as far as that is known."""
+        with History(self.folder) as history:
+            return history.figure_notations
+
+    @property
     def config(self) -> RunConfig:
         """The settings of the latest session."""
         with History(self.folder) as history:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ge_engine.contracts import Candidate, Check, Goal, Probe
+from ge_engine.errors import with_place
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, storable
 from ge_engine.patch import AnyPatch
@@ -112,7 +113,7 @@ class CheckPipeline:
                 if not isinstance(rejected, Rejected | None):
                     raise TypeError(f"it returned {rejected!r}, neither Rejected nor None")
             except Exception as error:
-                reason = f"the check {check.name!r} of {self._blame(check.name)} failed: {error!r}"
+                reason = f"the check {check.name!r} of {self._blame(check.name)} failed: {with_place(error)}"
                 return Rejected("plugin", reason)
             if rejected is not None:
                 return Rejected(storable(rejected.stage), storable(rejected.reason))

@@ -81,6 +81,12 @@ class Generation:
         """Rejected children by stage."""
         return Counter(one.rejected.stage for one in self._recorded.values() if one.rejected)
 
+    def broken(self) -> str:
+        """The commonest reason where a plugin's fault has cost every child; "" where it has not."""
+        rejected = [one.rejected for one in self._recorded.values()]
+        faults = [one.reason for one in rejected if one and one.stage == "plugin"]
+        return Counter(faults).most_common(1)[0][0] if faults and len(faults) == len(rejected) else ""
+
     def _record_ended(self) -> None:
         """Give verdicts, and record the children that have ended, in slot order."""
         probed, void = self._settlement.give_verdicts()

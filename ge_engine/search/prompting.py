@@ -26,7 +26,7 @@ from ge_engine.contracts import (
     Target,
     inheriting,
 )
-from ge_engine.errors import GeError, ModelError, PluginError
+from ge_engine.errors import GeError, ModelError, PluginError, with_place
 from ge_engine.grammar.reasoning_prefix import CHARACTERS
 from ge_engine.ledger.records import Call
 from ge_engine.outcome import Rejected, storable
@@ -136,7 +136,7 @@ class Prompting:
             instructions = grammar.instructions(target)
         except Exception as error:
             owner = self._services.variations[one.slot.island].blame("ge_grammars", grammar.name)
-            return Rejected("plugin", f"the grammar {grammar.name!r} of {owner} failed: {error!r}")
+            return Rejected("plugin", f"the grammar {grammar.name!r} of {owner} failed: {with_place(error)}")
         user = one.prompt.user + "\n\n" + instructions if instructions else one.prompt.user
         prompt = _informed(replace(one.prompt, user=user, grammar=grammar.name), one.context)
         return Request(key, prompt, _with_room(one.sampling, constraint), constraint, model)

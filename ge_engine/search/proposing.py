@@ -20,6 +20,7 @@ from ge_engine.contracts import (
     Sampling,
     Target,
 )
+from ge_engine.errors import with_place
 from ge_engine.genome import Genome
 from ge_engine.grammar.reasoning_prefix import room
 from ge_engine.ledger.records import Call
@@ -238,7 +239,7 @@ class Proposing:
 
     def _fault(self, kind: str, name: str, error: Exception) -> Rejected:
         owner = self._variation.blame(f"ge_{kind}s", name)
-        return Rejected("plugin", f"the {kind} {name!r} of {owner} failed: {error!r}")
+        return Rejected("plugin", f"the {kind} {name!r} of {owner} failed: {with_place(error)}")
 
 
 def _repaired(rejected: Rejected) -> str:

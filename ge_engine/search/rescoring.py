@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ge_engine.config import RunConfig
+from ge_engine.config import RunConfig, Score, evaluator_settings
 from ge_engine.errors import ConfigError
 from ge_engine.registry import Registry
 
@@ -19,6 +19,13 @@ class OwnSettings:
     evaluator_argument: str = ""
     sandbox: str = "auto"
     workers: int | None = None
+
+    @classmethod
+    def of(cls, evaluator: str | Score, argument: str, sandbox: str, workers: int | None) -> OwnSettings:
+        """With an evaluator that may be a function, or name one. Raises ConfigError as
+        `evaluator_settings`."""
+        named = {"evaluator_argument": argument, **evaluator_settings(evaluator)}
+        return cls(sandbox=sandbox, workers=workers, **named)
 
 
 def settings_with_own(folder: Path, stored: RunConfig, own: OwnSettings, registry: Registry) -> RunConfig:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import chain
 
 from ge_engine.config import RunConfig
+from ge_engine.contracts import Measurement, Objective
 from ge_engine.errors import ConfigError, PluginError
 from ge_engine.notation import Notation
+from ge_engine.outcome import MEASURED_BESIDES
 from ge_engine.population import Direction
 from ge_engine.registry import Registry, choose
 from ge_engine.search.models import factory_of, shares_of
+
+RESERVED = ("errors", "feedback")
+"""What a program's or a function's answer holds besides figures."""
 
 
 def require_names(config: RunConfig, registry: Registry) -> None:
@@ -43,32 +49,66 @@ def require_names(config: RunConfig, registry: Registry) -> None:
         choose(registry.tasks, config.task.partition(":")[0], "task")
 
 
+@dataclass(frozen=True, slots=True)
+class OwnObjective(Objective):
+    """A figure of the user's own, which a program, a function or an evaluator measures. It is written as a
+    plain number."""
+
+    name: str
+    direction: Direction
+
+    def measure(self, measurement: Measurement) -> float:
+        return measurement.facts[self.name]
+
+
+def chosen_objectives(config: RunConfig, registry: Registry) -> dict[str, Objective]:
+    """The run's objectives by name: plugins' parts, and where another evaluator than a training measures
+    them, figures of the user's own, "rmse:min". Raises ConfigError on an unknown one."""
+    evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
+    chosen: dict[str, Objective] = {}
+    for spec in config.objectives:
+        name, _, direction = spec.partition(":")
+        if name in registry.objectives or evaluator.takes_task:
+            chosen[name] = choose(registry.objectives, name, "objective")
+        else:
+            chosen[name] = _own(name, direction, registry)
+    return chosen
+
+
+def _own(name: str, direction: str, registry: Registry) -> OwnObjective:
+    if name in RESERVED or not name.strip():
+        raise ConfigError(
+            f"An objective cannot be called {name!r}.",
+            f"Give the figure another name; {' and '.join(RESERVED)} mean something else there.",
+        )
+    if direction not in ("min", "max"):
+        raise ConfigError(
+            f"Nobody says whether a small or a large {name!r} is better.",
+            f"If it is a figure of your own: --objective {name}:min or --objective {name}:max. "
+            f"These are known: {', '.join(registry.objectives)}.",
+        )
+    return OwnObjective(name, "min" if direction == "min" else "max")
+
+
 def objectives_of(config: RunConfig, registry: Registry) -> dict[str, Direction]:
     """The chosen objectives with their directions: the objective's own, or the one that the settings
     give it ("latency:max"). Raises ConfigError on an unknown one."""
-    directions: dict[str, Direction] = {}
-    evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
-    for spec in config.objectives:
-        name, _, wanted = spec.partition(":")
-        if name not in registry.objectives and not evaluator.takes_task:
-            raise ConfigError(
-                f"There is no objective {name!r}.",
-                "Give your figure the name of one that is there, such as loss (smaller is better) or "
-                "accuracy (larger is), or bring it as a plugin. There are: "
-                f"{', '.join(registry.objectives)}.",
-            )
-        own = choose(registry.objectives, name, "objective").direction
-        directions[name] = "min" if wanted == "min" else "max" if wanted == "max" else own
-    return directions
+    wanted = {spec.partition(":")[0]: spec.partition(":")[2] for spec in config.objectives}
+    given: dict[str, Direction] = {"min": "min", "max": "max"}
+    chosen = chosen_objectives(config, registry)
+    return {name: given.get(wanted[name], one.direction) for name, one in chosen.items()}
 
 
 def notations_of(config: RunConfig, registry: Registry) -> dict[str, Notation]:
-    """How figures of the chosen objectives are written. Raises PluginError on a format that is none."""
-    return {name: _notation(name, registry) for name in config.objective_names}
+    """How figures are written: of the chosen objectives, and of what a training measures besides. Raises
+    PluginError on a format that is none."""
+    besides = {name: one for name, one in registry.objectives.items() if name in MEASURED_BESIDES}
+    chosen = chosen_objectives(config, registry)
+    return {name: _notation(one, registry) for name, one in {**besides, **chosen}.items()}
 
 
-def _notation(name: str, registry: Registry) -> Notation:
-    objective = registry.objectives[name]
+def _notation(objective: Objective, registry: Registry) -> Notation:
+    name = objective.name
     try:
         return Notation(objective.unit, objective.format)
     except ValueError as error:

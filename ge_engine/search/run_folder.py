@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ge_engine.config import RunConfig, changeable, config_to_dict
-from ge_engine.errors import ConfigError, LedgerError, SeedError
+from ge_engine.errors import ConfigError, LedgerError, PluginError, SeedError
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.genome import Seed
 from ge_engine.ledger import History, Ledger, exists
@@ -114,7 +114,7 @@ def _differences_in_words(history: History, making: Making, allow_changes: bool)
 def _gone_when_refused(folder: Path) -> Iterator[None]:
     try:
         yield
-    except (ConfigError, SeedError):
+    except (ConfigError, SeedError, PluginError):
         with History(folder) as history:
             scored = history.seed_is_scored
         if not scored:

@@ -9,7 +9,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from ge_engine.blaming import FIX
 from ge_engine.config import RunConfig
+from ge_engine.errors import PluginError
 from ge_engine.evaluation.cores import cores
 from ge_engine.genome import Seed
 from ge_engine.ledger import History
@@ -46,6 +48,7 @@ class Schedule(ABC):
         self._termination = services.termination
         self._halving = Halving(config, services.ledger, services.scoring, state.directions)
         self._script: History | None = None
+        self._lost = 0
 
     def run(self) -> str:
         """Breed until something says stop, then what was made by hand; the reason. Work in flight goes on."""
@@ -108,7 +111,19 @@ class Schedule(ABC):
         resumed = self._ledger.begun(number)
         self._ledger.start_generation(number, size, self._replayed(number))
         generation = self._generation(number, *self._slots(number), resumed)
-        return generation.breed() or generation
+        if reason := generation.breed():
+            return reason
+        self._require_plugins_that_work(number, generation.broken())
+        return generation
+
+    def _require_plugins_that_work(self, number: int, fault: str) -> None:
+        """Raises PluginError where plugins' faults cost as many children in a row as a population has."""
+        self._lost = self._lost + self._ledger.size(number) if fault else 0
+        if self._lost >= self._config.population:
+            raise PluginError(
+                f"A plugin's fault has cost all of the last {self._lost} children: {fault}.",
+                f"{FIX} The same command goes on with the run.",
+            )
 
     def _slots(self, number: int) -> tuple[list[Slot], dict[Slot, HandMade]]:
         """The slots of a generation that was begun, apart from those whose child was made by hand."""

@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 
 from ge_engine.contracts import Evaluation, Job, Probe
-from ge_engine.errors import GeError
+from ge_engine.errors import GeError, with_place
 from ge_engine.events import Announcer
 from ge_engine.genome import Genome
 from ge_engine.ledger import Ledger
@@ -241,7 +241,7 @@ class Scoring:
         except GeError:
             raise
         except (Exception, CancelledError) as error:
-            return Failed("evaluate", "error", f"the evaluator failed: {error!r}", "engine")
+            return Failed("evaluate", "error", f"the evaluator failed: {with_place(error)}", "engine")
         if not isinstance(outcome, Outcome):
             return Failed("evaluate", "error", f"the evaluator gave a {type(outcome).__name__}", "engine")
         return self._complete(outcome) if isinstance(outcome, Scored) else outcome

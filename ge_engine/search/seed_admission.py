@@ -4,23 +4,35 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ge_engine.contracts import Evaluation, Probe
-from ge_engine.errors import SeedError
+from ge_engine.blaming import FIX, blaming
+from ge_engine.contracts import Evaluation, Evaluator, Probe
+from ge_engine.errors import PluginError, SeedError
 from ge_engine.genome import Genome
 from ge_engine.ledger import ChildRecord, Ledger
-from ge_engine.outcome import Scored
+from ge_engine.outcome import Failed, Scored
 from ge_engine.population import SEED_ID, Individual
+from ge_engine.registry import Registry
 from ge_engine.search.scoring import Scoring
 
 
 def admitted_seed(
-    genome: Genome, advice: str, ledger: Ledger, evaluation: Evaluation, scoring: Scoring
+    genome: Genome,
+    evaluator: Evaluator,
+    registry: Registry,
+    ledger: Ledger,
+    evaluation: Evaluation,
+    scoring: Scoring,
 ) -> tuple[Individual, Probe]:
-    """The seed with its scores, and what a worker saw of it. Raises SeedError with its own error, and
-    with `advice` where it has no score."""
+    """The seed with its scores, and what a worker saw of it.
+
+    Raises:
+        SeedError: it does not run or has no score, with its own error and the evaluator's advice.
+        PluginError: the evaluator or an objective failed, and not the seed.
+    """
     seed = Individual(SEED_ID, 0, -1, (), (), genome)
     known = ledger.probe(genome.digest) if ledger.seed_is_scored and evaluation.runs_programs else None
-    probe = evaluation.probe(genome).result()
+    with blaming(registry, "ge_evaluators", evaluator.name):
+        probe = evaluation.probe(genome).result()
     if probe.error:
         raise SeedError(f"The seed does not run ({probe.stage}): {probe.error}", "Fix it; see also --entry.")
     ledger.record_children([ChildRecord(seed, probe.fingerprint, None)])
@@ -30,7 +42,9 @@ def admitted_seed(
     outcome = ledger.score(genome.digest)
     if not isinstance(outcome, Scored):
         reason = outcome.reason if outcome else "no score"
-        raise SeedError(f"The seed cannot be scored: {reason}", advice)
+        if isinstance(outcome, Failed) and outcome.fault == "engine":
+            raise PluginError(f"The seed cannot be scored: {reason}.", FIX)
+        raise SeedError(f"The seed cannot be scored: {reason}", evaluator.advice)
     if evaluation.runs_programs:
         probe = known or evaluation.probe(genome).result()
         ledger.add_probe(genome.digest, probe)

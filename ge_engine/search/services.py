@@ -19,6 +19,7 @@ from ge_engine.registry import Registry, choose
 from ge_engine.search.check_pipeline import CheckPipeline
 from ge_engine.search.event_loop import EventLoop
 from ge_engine.search.models import Models
+from ge_engine.search.resolution import chosen_objectives
 from ge_engine.search.scoring import Scoring
 from ge_engine.search.survey import Surveys
 from ge_engine.search.termination import StopConditions
@@ -51,7 +52,7 @@ def opened_evaluation(
 ) -> Iterator[Evaluation]:
     """The evaluator of the settings, opened for genomes of `seed`. Raises as `open`, or PluginError."""
     evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
-    objectives = [blamed_objective(registry, name) for name in config.objective_names]
+    objectives = [blamed_objective(one, registry) for one in chosen_objectives(config, registry).values()]
     scratch = ledger.folder / "scratch"
     scratch.mkdir(exist_ok=True)
     with ExitStack() as stack:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ge_engine.config import RunConfig
+from ge_engine.context import tokens
 from ge_engine.contracts import Evaluation, Probe
 from ge_engine.events import Announcer, Observe
 from ge_engine.genome import Seed
@@ -84,7 +85,7 @@ class Session:
         evaluator = choose(self.registry.evaluators, self.config.evaluator, "evaluator")
         if evaluation.runs_programs and self.config.canary and not self.ledger.seed_is_scored:
             refuse_blind(evaluation, genome)
-        seed, probe = admitted_seed(genome, evaluator.advice, self.ledger, evaluation, scoring)
+        seed, probe = admitted_seed(genome, evaluator, self.registry, self.ledger, evaluation, scoring)
         return self._state(seed), probe
 
     def nothing_left(self) -> tuple[RunState, str] | None:
@@ -135,6 +136,13 @@ class Session:
             objectives=dict(self.directions),
             notations={name: asdict(one) for name, one in self.ledger.notations.items()},
         )
+
+    def tell_instructions_left_out(self, models: str, room: Sequence[int]) -> None:
+        """Announce it where prompts of some island have no room for the user's instructions."""
+        needed, least = tokens(self.config.instructions), min(room)
+        if needed > least:
+            message = f"the instructions take {needed:,} tokens and prompts have {least:,}: they are left out"
+            self.announce("remark", model=models, message=f"{message}; --context sets the room")
 
     def chance(self, probe: Probe) -> dict[str, float]:
         """What guesses reach, by objective: of shares that are to be large, where the model has classes."""

@@ -147,6 +147,7 @@ class Variation:
                 self.notations,
                 self.config.constraints,
                 self.task,
+                self.config.instructions,
             ),
             memory=Memory(draw, pool.credit.trials, pool.credit.prose, pool.credit.attempts),
             profile=self.profile(parents[0].genome),

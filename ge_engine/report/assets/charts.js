@@ -92,7 +92,7 @@ function whenNear(element, work) {
 /** The front's plot with the chosen individual ringed, in the plane of two objectives. */
 function paretoSpec(index, plane, chosen) {
   const spec = structuredClone(index.figures.pareto.spec);
-  if (plane) setPlane(spec, index, plane);
+  if (plane && plane.join("/") !== firstPlane(index).join("/")) setPlane(spec, index, plane);
   const place = pointOf(index, plane, chosen);
   const named = spec.data.some((trace) => trace.mode === "markers+text" && trace.customdata.includes(chosen));
   spec.data.push({
@@ -104,18 +104,34 @@ function paretoSpec(index, plane, chosen) {
   return spec;
 }
 
-function pointOf(index, plane, at) {
-  const { rows, objectives } = index;
-  if (rows.state[at] !== "scored") return null;
-  const [x, y] = plane ?? [objectives.length > 1 ? objectives[1].name : "", objectives[0].name];
-  return [x ? rows.scores[x][at] : Math.max(rows.generation[at], 0), rows.scores[y][at]];
+/** The axes that the plot begins with; "" is the generation. */
+function firstPlane({ objectives }) {
+  return [objectives.length > 1 ? objectives[1].name : "", objectives[0].name];
 }
 
+const GENERATION = { name: "", label: "generation", title: "generation (0: bred from the seed)", ticks: "d", hover: "d", scale: "linear" };
+
+/** What an axis can show: the objectives, the other figures, and the generation, which is called "". */
+function measureOf({ objectives, besides }, name) {
+  return [...objectives, ...besides, GENERATION].find((one) => one.name === name);
+}
+
+function valueOf({ rows }, name, at) {
+  return name ? rows.scores[name][at] : Math.max(rows.generation[at], 0);
+}
+
+function pointOf(index, plane, at) {
+  if (index.rows.state[at] !== "scored") return null;
+  return (plane ?? firstPlane(index)).map((name) => valueOf(index, name, at));
+}
+
+/** Other axes than the first ones: the border of the front belongs to those alone. */
 function setPlane(spec, index, [x, y]) {
-  const [across, up] = [x, y].map((name) => index.objectives.find((one) => one.name === name));
+  const [across, up] = [x, y].map((name) => measureOf(index, name));
+  spec.data = spec.data.filter((trace) => trace.customdata);
   for (const trace of spec.data) {
-    trace.x = trace.customdata.map((at) => index.rows.scores[x][at]);
-    trace.y = trace.customdata.map((at) => index.rows.scores[y][at]);
+    trace.x = trace.customdata.map((at) => valueOf(index, x, at));
+    trace.y = trace.customdata.map((at) => valueOf(index, y, at));
     trace.hovertemplate = `%{hovertext}<br>${up.label} %{y:${up.hover}}<br>${across.label} %{x:${across.hover}}<extra></extra>`;
   }
   spec.layout.xaxis = { title: { text: across.title }, tickformat: across.ticks, type: across.scale, ...sparse(across) };

@@ -2,7 +2,7 @@
 function showDetail(page) {
   const { index, chosen } = page;
   const { rows } = index;
-  const [stage, reason, parts, curve, exchanges] = page.details.rows[chosen];
+  const [stage, reason, parts, curve, exchanges, feedback] = page.details.rows[chosen];
   const title = byId("detail-title");
   title.replaceChildren(rows.id[chosen],
     make("span", { className: "badge" }, STATES[rows.state[chosen]]),
@@ -15,6 +15,7 @@ function showDetail(page) {
   facts.append(left, right);
   if (rows.state[chosen] === "scored") left.append(make("h3", {}, "Objectives"), scoresOf(page));
   if (curve.epoch && curve.epoch.length) left.append(make("h3", {}, "Training"), make("div", { className: "plot", id: "curve" }));
+  if (feedback) left.append(make("h3", {}, "Feedback of the evaluator"), make("pre", { tabIndex: 0 }, feedback));
   if (!left.firstChild) facts.classList.add("single");
   body.append(facts);
   right.append(make("h3", {}, "What changed"));
@@ -51,7 +52,7 @@ function originOf({ index, chosen }) {
 }
 
 function scoresOf({ index, chosen }) {
-  const { rows, objectives } = index;
+  const { rows, objectives, besides } = index;
   const parent = rows.parents[chosen][0];
   const test = rows.test[String(chosen)];
   const withParent = parent !== undefined && parent !== 0;
@@ -67,6 +68,12 @@ function scoresOf({ index, chosen }) {
     if (test) cells.push({ number: testFigure(rows, objective, chosen) });
     return cells;
   });
+  for (const figure of besides.filter(({ name }) => rows.scores[name][chosen] !== null)) {
+    const values = rows.scores[figure.name];
+    const cells = [figure.written, { number: written(figure, values[chosen]) }, { number: change(figure, values[chosen], values[0]) }];
+    if (withParent) cells.push({ number: change(figure, values[chosen], values[parent]) });
+    lines.push(test ? [...cells, ""] : cells);
+  }
   const further = rows.further[String(chosen)];
   return make("div", { className: "scroll" }, make("table", {}, ...table(heads, lines)),
     further ? make("p", { className: "wrap" }, "With further seeds: " + further + ".") : "",

@@ -94,11 +94,13 @@ function markFront() {
 }
 
 function fillAxes() {
-  const { objectives } = page.index;
-  if (objectives.length < 3) return;
+  const first = firstPlane(page.index);
+  const measures = [...page.index.objectives, ...page.index.besides];
+  const across = first[0] ? measures : [GENERATION, ...measures];
+  if (across.length < 3) return;
   byId("axes").hidden = false;
-  for (const [id, first] of [["axis-x", 1], ["axis-y", 0]]) {
-    const options = objectives.map(({ name }, at) => make("option", { value: name, selected: at === first }, name));
+  for (const [id, choices, begun] of [["axis-x", across, first[0]], ["axis-y", measures, first[1]]]) {
+    const options = choices.map(({ name }) => make("option", { value: name, selected: name === begun }, name || "generation"));
     byId(id).append(...options);
     byId(id).addEventListener("change", () => {
       page.plane = [byId("axis-x").value, byId("axis-y").value];

@@ -1,0 +1,124 @@
+"""Plugins' parts are tried once on the seed before a language model is asked: a broken one buys no prompts.
+
+Only exceptions and broken contracts count. What a first generation does not use, such as operators of two
+parents, is not tried: see `Generation.broken`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from ge_engine.blaming import blaming
+from ge_engine.contracts import (
+    Candidate,
+    Constraint,
+    Operator,
+    Persona,
+    Probe,
+    Prompt,
+    Reply,
+    Target,
+    inheriting,
+)
+from ge_engine.outcome import Rejected
+from ge_engine.patch import parse_patch
+from ge_engine.registry import Registry
+from ge_engine.search.check_pipeline import nobody
+from ge_engine.search.variation import MatingPool, Variation
+
+NOTHING = Reply("", "stop", 0, 0, 0.0, "trial")
+
+
+def try_parts(variations: Sequence[Variation], registry: Registry, probe: Probe) -> None:
+    """Try the checks and selectors of the settings, and on each island operators of mutation, the forms that
+    they ask for, and personas.
+
+    Raises:
+        PluginError: a part raises or breaks its contract, with plugin, file and line.
+    """
+    _try_checks(variations[0], registry, probe)
+    _try_selectors(variations[0], registry)
+    for variation in variations:
+        asked = Prompt("Answer.", "Once.", grammar=variation.config.grammar or None)
+        for operator in variation.operators:
+            if operator.kind == "mutation":
+                asked = _tried_operator(operator, variation, registry) or asked
+        for persona in variation.personas:
+            _try_persona(persona, asked, registry)
+
+
+def _try_checks(variation: Variation, registry: Registry, probe: Probe) -> None:
+    """On the seed, rewritten as it is."""
+    genome = variation.seed.genome
+    address = variation.addresses(genome)[0]
+    patch = parse_patch(genome, address, genome.blocks[address].code)
+    if isinstance(patch, Rejected):
+        return
+    for name in variation.config.checks:
+        check = registry.checks[name]
+        seen = probe if check.kind == "probe" else None
+        with blaming(registry, "ge_checks", name):
+            found = check.check(Candidate(genome, genome, patch, probe, seen, nobody, nobody))
+            if not isinstance(found, Rejected | None):
+                raise TypeError(f"it returned {found!r}, neither Rejected nor None")
+
+
+def _try_selectors(variation: Variation, registry: Registry) -> None:
+    config = variation.config
+    for name in (config.parent_selector, config.elite_selector):
+        with blaming(registry, "ge_selectors", name):
+            list(registry.selectors[name].select([variation.seed], 1, variation.directions, _rng(variation)))
+
+
+def _tried_operator(operator: Operator, variation: Variation, registry: Registry) -> Prompt | None:
+    """The first prompt that it draws from the seed; its form is tried, too."""
+    seed = variation.seed
+    pool = MatingPool(0, (seed,), ())
+    context = variation.context(pool, _rng(variation), seed.genome, (seed,), _unread)
+    with blaming(registry, "ge_operators", operator.name):
+        proposal = operator.propose(context)
+        prompt = next(proposal, None)
+        proposal.close()
+        if prompt is not None and not isinstance(prompt, Prompt):
+            raise TypeError(f"it asked with {prompt!r}, no Prompt")
+    if prompt is not None:
+        _try_form(prompt, variation, registry)
+    return prompt
+
+
+def _try_form(prompt: Prompt, variation: Variation, registry: Registry) -> None:
+    """Without the moves of a block, which take time to build; a form that is not there is told elsewhere."""
+    chosen = "" if prompt.grammar is None or prompt.addresses else variation.config.grammar
+    grammar = variation.grammars.get(chosen or prompt.grammar or "")
+    if grammar is None:
+        return
+    target = Target(
+        variation.seed.genome,
+        prompt.address,
+        material=prompt.material,
+        goal=prompt.goal,
+        addresses=prompt.addresses,
+    )
+    with blaming(registry, "ge_grammars", grammar.name):
+        grammar.instructions(target)
+        constraint = grammar.constraint(target)
+        if not isinstance(constraint, Rejected):
+            inheriting(Constraint, constraint)
+        grammar.decode(NOTHING, target)
+
+
+def _try_persona(persona: Persona, prompt: Prompt, registry: Registry) -> None:
+    with blaming(registry, "ge_personas", persona.name):
+        framed = persona.frame(prompt)
+        if not isinstance(framed, Prompt):
+            raise TypeError(f"it returned {framed!r}, no Prompt")
+
+
+def _unread(_prompt: Prompt, _reply: Reply) -> Rejected:
+    return Rejected("extract", "nothing was asked")
+
+
+def _rng(variation: Variation) -> random.Random:
+    """Numbers of its own: the run draws what it would draw without."""
+    return random.Random(f"{variation.config.random_seed}/trial")
