@@ -51,7 +51,7 @@ def variation(**settings: Any) -> Variation:
         [REGISTRY.personas["none"]],
         REGISTRY.grammars,
         DIRECTIONS,
-        lambda genome: genome.evolvable,
+        lambda genome, _: genome.evolvable,
         lambda hook, name: f"{hook} {name}",
     )
 
