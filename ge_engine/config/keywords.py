@@ -55,6 +55,7 @@ class Settings(TypedDict, total=False):
     llm_extra: str | Sequence[str]
     llm_timeout: float
     llm_deadline: float
+    manual_timeout: float
     llm_parallel: int
     grammar: str
     context: int
