@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-reach gpu spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world clean
+.PHONY: demo test hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-reach bench-search gpu spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --run runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -73,6 +73,10 @@ bench: $(STAMP)
 
 bench-llm bench-train bench-loop bench-schedule bench-report bench-reach: $(STAMP)
 	$(BIN)/python -m benchmarks.$(subst -,_,$@)
+
+# Real searches on CIFAR-10, hours of them: make bench-search ARGS="--data cifar10-jpeg.zip".
+bench-search: $(STAMP)
+	$(BIN)/python -m benchmarks.bench_search $(ARGS)
 
 corpus crash fuzz zoo: $(STAMP)
 	$(BIN)/python -m benchmarks.$@

@@ -165,7 +165,8 @@ def _services(
 ) -> RunServices:
     """What generations work with, without language models."""
     config, registry, ledger = session.config, session.registry, session.ledger
-    addresses, task = Addresses(ledger.seed.genome, config, probe).of, evaluation.description
+    addresses = Addresses(ledger.seed.genome, config, probe, ledger.probe).of
+    task = evaluation.description
     measure = evaluation.sizes if evaluation.measures_sizes else None
     return RunServices(
         ledger,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Protocol, TypeVar
 
 from ge_engine.pareto import (
@@ -18,6 +19,10 @@ from ge_engine.pareto import (
     pareto_front,
 )
 
+CHANCE = 0.05
+"""How often chance alone is taken for a difference, in either direction, over all that is compared."""
+TIE = 1.0
+"""Standard errors of a difference within which two figures are as good as each other."""
 NEGLIGIBLE = 5e-4
 """A smaller share of an exact figure is no difference: it is written as 0.0 %."""
 
@@ -49,22 +54,44 @@ def error_of_difference(a: Measured, b: Measured, name: str) -> float:
     return math.hypot(a.errors.get(name, 0.0), b.errors.get(name, 0.0))
 
 
-def beyond_noise(a: Measured, b: Measured, directions: Mapping[str, Direction]) -> dict[str, int]:
-    """By objective: 1 where `a` is better than `b` by more than the standard error of the difference, -1
-    where it is worse by more, 0 where chance explains it."""
-    signs = {}
-    for name, direction in directions.items():
-        gain = advantage(a.objectives[name], b.objectives[name], direction)
-        error = error_of_difference(a, b, name)
-        least = error or NEGLIGIBLE * abs(b.objectives[name])
-        signs[name] = 0 if abs(gain) <= least else 1 if gain > 0 else -1
-    return signs
+def margin(comparisons: int = 1) -> float:
+    """The standard errors beyond which a difference is no chance, at `CHANCE`: 1.96 for one comparison, more
+    where the largest of several is told. The correction for `comparisons` is Bonferroni's (Dunn, "Multiple
+    Comparisons among Means", Journal of the American Statistical Association 56, 1961); it assumes errors
+    that are about normal."""
+    return NormalDist().inv_cdf(1 - CHANCE / (2 * max(1, comparisons)))
 
 
-def clearly_better(a: Measured, b: Measured, directions: Mapping[str, Direction]) -> bool:
-    """Whether `a` dominates `b` beyond noise: better in some objective, worse in none."""
-    signs = beyond_noise(a, b, directions).values()
+def beyond_noise(
+    a: Measured, b: Measured, directions: Mapping[str, Direction], comparisons: int = 1
+) -> dict[str, int]:
+    """By objective: 1 where `a` is better than `b` by more than `margin` standard errors of the difference,
+    -1 where it is worse by more, 0 where chance explains it."""
+    least = margin(comparisons)
+    return {name: _sign(a, b, name, direction, least, least) for name, direction in directions.items()}
+
+
+def clearly_better(
+    a: Measured, b: Measured, directions: Mapping[str, Direction], comparisons: int = 1
+) -> bool:
+    """Whether `a` is better than `b` beyond noise in some objective, and worse in none by more than one
+    standard error: a loss that cannot be told from chance is not yet none."""
+    least = margin(comparisons)
+    signs = [_sign(a, b, name, direction, least, TIE) for name, direction in directions.items()]
     return max(signs) > 0 and min(signs) >= 0
+
+
+def as_good(a: Measured, b: Measured, name: str, direction: Direction) -> bool:
+    """Whether `a` is not worse than `b` in one objective by more than one standard error."""
+    return _sign(a, b, name, direction, math.inf, TIE) >= 0
+
+
+def _sign(a: Measured, b: Measured, name: str, direction: Direction, gain: float, loss: float) -> int:
+    """1 for a gain and -1 for a loss of more than so many standard errors; an exact figure has none."""
+    gained = advantage(a.objectives[name], b.objectives[name], direction)
+    error = error_of_difference(a, b, name)
+    least = error * (gain if gained > 0 else loss) if error else NEGLIGIBLE * abs(b.objectives[name])
+    return 0 if abs(gained) <= least else 1 if gained > 0 else -1
 
 
 def improves(child: Measured, parents: Iterable[Measured], directions: Mapping[str, Direction]) -> bool:

@@ -8,6 +8,7 @@ an interrupted run goes on. DIR/WAITING.md lists what is still to be answered.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import threading
 import time
@@ -26,7 +27,8 @@ NOTHING = "Nothing waits for an answer.\n"
 
 
 class ManualModel(LanguageModel):
-    """Asks through the files of `folder`. Answers are taken in any order; none is given up on.
+    """Asks through the files of `folder`. Answers are taken in any order. What has none after `timeout`
+    seconds is given up on; 0 waits as long as it takes.
 
     Raises:
         ModelError: the folder cannot be made or written to.
@@ -34,10 +36,11 @@ class ManualModel(LanguageModel):
 
     prompt_tokens = PROMPT_TOKENS
 
-    def __init__(self, name: str, folder: Path, poll: float = POLL_SECONDS) -> None:
+    def __init__(self, name: str, folder: Path, poll: float = POLL_SECONDS, timeout: float = 0.0) -> None:
         self.name = name
         self._folder = folder
         self._poll = poll
+        self._timeout = timeout or math.inf
         self._closed = threading.Event()
         self._list({})
 
@@ -47,7 +50,7 @@ class ManualModel(LanguageModel):
         waiting = {index: self._write(request) for index, request in enumerate(requests)}
         sizes: dict[int, int] = {}
         self._list(waiting)
-        while waiting and not self._closed.is_set():
+        while waiting and not self._closed.is_set() and time.monotonic() - started <= self._timeout:
             for index, stem in list(waiting.items()):
                 size = self._size(stem)
                 if size and sizes.get(index) == size:
@@ -57,8 +60,12 @@ class ManualModel(LanguageModel):
                 sizes[index] = size
             if waiting:
                 self._closed.wait(self._poll)
+        closed = self._closed.is_set()
+        late = f"no answer came within {self._timeout:g} s (--manual-timeout)"
         for index in waiting:
-            yield index, self._error("the run was closed before an answer came")
+            yield index, self._error("the run was closed before an answer came" if closed else late)
+        if waiting and not closed:
+            self._list({})
 
     def close(self) -> None:
         """Stop waiting. The files stay: the same run takes answers that come later."""

@@ -93,9 +93,9 @@ class Manual(Cheap):
 
     name = "manual"
 
-    def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:
         _require(argument, "The model manual wants a folder.", "Give --llm manual:DIR.")
-        return ManualModel(f"manual:{argument}", Path(argument))
+        return ManualModel(f"manual:{argument}", Path(argument), timeout=config.manual_timeout)
 
 
 class Server(LanguageModelFactory):

@@ -21,7 +21,7 @@ from ge_engine.contracts import (
     RunFacts,
     fenced,
 )
-from ge_engine.genome import Genome, differing
+from ge_engine.genome import Block, Genome, differing
 from ge_engine.hookspecs import hookimpl
 from ge_engine.noise import beyond_noise
 from ge_engine.outcome import Skipped
@@ -30,6 +30,7 @@ from ge_plugins.intents import INTENTS, RULES, Intent
 from ge_plugins.whole_file import has_room
 from ge_plugins.wording import SYSTEM, paragraphs
 
+OPTIMIZER = "get_optimizer"
 EXPLAIN_SYSTEM = "You study why changes of PyTorch code changed what was measured. You answer in plain words."
 
 
@@ -129,19 +130,22 @@ class EvolutionOfThought(Operator):
         source = _helpful(run, context.rng)
         if source is None:
             return Skipped("no elite's change has helped yet")
-        changed = context.rng.choice(differing(run.seed.genome, source.genome))
-        others = [address for address in context.addresses if not _overlap(address, changed)]
-        if not others:
-            return Skipped("there is no other block to carry the thought to")
-        address = context.choose("block", others)
+        targets = _targets(context, source)
+        if not targets:
+            return Skipped("there is no other block of that kind to carry the thought to")
+        changed = context.rng.choice(list(targets))
+        address = context.choose("block", targets[changed])
         thought = yield _ask_why(run.seed.genome, source, run.seed, changed, run.directions)
         prompt = Prompt(
             SYSTEM,
             paragraphs(
-                "A change of another part of this model was measured and helped. Why it helped:",
+                f"{_variant(context, source)}, {changed} was changed, and that helped: "
+                + _change(run.seed, source, run.directions),
+                "Why it helped:",
                 thought.text.strip(),
                 "Apply the same principle to this code:",
                 fenced(context.genome.blocks[address].code),
+                "The network should come out " + _aim(context.parents[0], run.directions),
                 RULES,
             ),
             address,
@@ -174,6 +178,42 @@ def _ask_why(
         intent="explain",
         background=("task", "instructions", "figures", "profile"),
     )
+
+
+def _targets(context: Context, source: Individual) -> dict[str, list[str]]:
+    """The blocks that `source` changed, each with those that its principle may be carried to: others of its
+    kind. A change of a layer says nothing to a function that makes the optimizer."""
+    theirs, ours = source.genome.blocks, context.genome.blocks
+    found = {
+        changed: [
+            address
+            for address in context.addresses
+            if not _overlap(address, changed) and _kind(ours[address]) == _kind(theirs[changed])
+        ]
+        for changed in differing(context.run.seed.genome, source.genome)
+    }
+    return {changed: others for changed, others in found.items() if others}
+
+
+def _kind(block: Block) -> str:
+    """A class and its methods are of one kind, the function that makes the optimizer is one of its own."""
+    if block.address == OPTIMIZER:
+        return OPTIMIZER
+    return "class" if block.kind == "method" else block.kind
+
+
+def _variant(context: Context, source: Individual) -> str:
+    is_this = source.genome.digest == context.genome.digest
+    return "In this network" if is_this else "In another variant of the network that this code is from"
+
+
+def _aim(parent: Individual, directions: Mapping[str, Direction]) -> str:
+    """What a child has to show, in figures of its parent."""
+    bounds = (
+        name + (" above " if direction == "max" else " below ") + _number(parent.objectives[name])
+        for name, direction in directions.items()
+    )
+    return "better than its parent in one of these and worse in none: " + ", ".join(bounds) + "."
 
 
 def _helpful(run: RunFacts, rng: random.Random) -> Individual | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import doubles
 import pytest
 
 from ge_engine import loop
-from ge_engine.contracts import Constraint, Probe, Target
+from ge_engine.contracts import Constraint, Probe, Prompt, Target
 from ge_engine.genome import Genome
 from ge_engine.ledger.history import History
 from ge_engine.outcome import Rejected
+from ge_engine.search.first_prompts import DRAWN_AGAIN, FirstPrompts
 
 REGISTRY = doubles.registry()
 
@@ -41,6 +43,31 @@ def test_a_generation_that_admits_the_same_code_twice(
     refused = [one for one in everybody if isinstance(one.outcome, Rejected) and one.outcome.stage == "seen"]
     assert max(admitted.values()) == 1
     assert refused, "no code came twice: the test shows nothing"
+
+
+@pytest.mark.parametrize("islands", [1, 2])
+def test_two_children_that_are_asked_the_same(islands: int, tmp_path: Path) -> None:
+    run(tmp_path / "run", llm="scripted:good", generations=1, population=8, islands=islands)
+    with History(tmp_path / "run") as history:
+        asked = [
+            (call.prompt.intent, call.prompt.address)
+            for one in history.individuals()
+            for call in history.calls(one.id)[:1]
+        ]
+    assert len(asked) == len(set(asked)) == 8
+
+
+def test_a_child_that_draws_for_ever_because_another_was_first() -> None:
+    first, prompt = FirstPrompts(), Prompt("s", "u", "Net", "block", "reduce")
+    assert first.takes("g0s0", "digest", "mutation", prompt)
+    again = [first.takes("g0s1", "digest", "mutation", prompt) for _ in range(DRAWN_AGAIN + 1)]
+    assert again == [False] * DRAWN_AGAIN + [True]
+    assert first.takes("g0s0", "digest", "mutation", prompt), "a child may ask again"
+    for other in (replace(prompt, address="Small"), replace(prompt, intent="complex")):
+        assert first.takes(f"of {other.address}, {other.intent}", "digest", "mutation", other)
+    assert first.takes("g0s4", "of another parent", "mutation", prompt)
+    prose = Prompt("s", "u", intent="explain")
+    assert all(first.takes(f"g0s{child}", "digest", "eot", prose) for child in (5, 6))
 
 
 class Stop(Exception):

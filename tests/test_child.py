@@ -20,6 +20,7 @@ from ge_engine.patch import Patch, apply
 from ge_engine.population import Direction, Individual
 from ge_engine.search.addresses import drawable
 from ge_engine.search.child import ChildPipeline, Offspring
+from ge_engine.search.first_prompts import FirstPrompts
 from ge_engine.search.proposing import Question, _repaired
 from ge_engine.search.slots import Slot
 from ge_engine.search.variation import MatingPool, Variation
@@ -51,7 +52,7 @@ def variation(**settings: Any) -> Variation:
         [REGISTRY.personas["none"]],
         REGISTRY.grammars,
         DIRECTIONS,
-        lambda genome: genome.evolvable,
+        lambda genome, _: genome.evolvable,
         lambda hook, name: f"{hook} {name}",
     )
 
@@ -93,7 +94,7 @@ def bred(
         Slot(slot, about.generation, 0),
         about,
         services,  # type: ignore[arg-type]
-        SimpleNamespace(ask=ask),  # type: ignore[arg-type]
+        SimpleNamespace(ask=ask, first=FirstPrompts()),  # type: ignore[arg-type]
         SimpleNamespace(seen=lambda _: None),  # type: ignore[arg-type]
     )
     try:

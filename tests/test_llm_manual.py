@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ge_engine.config import RunConfig
 from ge_engine.contracts import LanguageModel, Prompt, Reply, Request, Sampling
 from ge_engine.errors import ModelError
 from ge_engine.registry import load_registry
@@ -117,6 +118,14 @@ def test_a_run_that_is_closed_and_waits_for_ever(tmp_path: Path) -> None:
     assert "closed" in reply.error
 
 
+def test_a_prompt_that_nobody_answers_and_that_is_waited_for_all_the_same(tmp_path: Path) -> None:
+    factory = load_registry().language_models["manual"]
+    model = factory.open(str(tmp_path), RunConfig(manual_timeout=0.01))
+    ((_, reply),) = model.generate([request()])
+    assert (reply.finish, reply.error) == ("error", "no answer came within 0.01 s (--manual-timeout)")
+    assert (tmp_path / WAITING).read_text() == NOTHING
+
+
 def test_a_reply_of_any_size_or_without_text_that_ends_the_run(tmp_path: Path) -> None:
     model = ManualModel("m", tmp_path, poll=0.01)
     with Answering(tmp_path):
@@ -135,7 +144,7 @@ def test_a_folder_that_cannot_be_made_and_is_no_mistake(argument: str, tmp_path:
     file.write_text("")
     factory = load_registry().language_models["manual"]
     with pytest.raises(ModelError) as mistake:
-        factory.open(argument.replace("{file}", str(file)), None)  # type: ignore[arg-type]
+        factory.open(argument.replace("{file}", str(file)), RunConfig())
     assert mistake.value.hint
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ge_engine.noise import Ties, beyond_noise, clearly_better, front_of, improves
+from ge_engine.noise import Ties, as_good, beyond_noise, clearly_better, front_of, improves, margin
 from ge_engine.outcome import Scored
 from ge_engine.pareto import Direction, dominates, pareto_front
 from ge_engine.population import Individual
@@ -51,19 +51,38 @@ def figures(individuals: Sequence[Individual]) -> set[tuple[float, ...]]:
 @pytest.mark.parametrize(
     ("child", "signs"),
     [
-        (scored(0.813, 1000, 0.01), (0, 0)),
-        (scored(0.815, 1000, 0.01), (1, 0)),
-        (scored(0.785, 1000, 0.01), (-1, 0)),
+        (scored(0.827, 1000, 0.01), (0, 0)),
+        (scored(0.828, 1000, 0.01), (1, 0)),
+        (scored(0.772, 1000, 0.01), (-1, 0)),
         (scored(0.788, 900, 0.01), (0, 1)),
         (scored(0.8, 1000.4, 0.01), (0, 0)),
         (scored(0.8, 1001, 0.01), (0, -1)),
     ],
 )
 def test_a_difference_within_the_error_that_counts(child: Scored, signs: tuple[int, int]) -> None:
-    """The error of the difference of two figures of 0.01 each is 0.0141."""
+    """The error of the difference of two figures of 0.01 each is 0.0141, 1.96 of them are 0.0277."""
     seed = scored(0.8, 1000, 0.01)
     assert tuple(beyond_noise(child, seed, DIRECTIONS).values()) == signs
     assert clearly_better(child, seed, DIRECTIONS) is (max(signs) > 0 and min(signs) >= 0)
+
+
+def test_a_loss_that_is_called_none_because_it_might_be_chance() -> None:
+    seed, child = scored(0.8, 1000, 0.01), scored(0.785, 500, 0.01)
+    assert beyond_noise(child, seed, DIRECTIONS) == {"accuracy": 0, "parameters": 1}
+    assert not clearly_better(child, seed, DIRECTIONS)
+    assert not as_good(child, seed, "accuracy", "max")
+    assert as_good(scored(0.787, 500, 0.01), seed, "accuracy", "max")
+
+
+@pytest.mark.parametrize(("comparisons", "z"), [(0, 1.960), (1, 1.960), (5, 2.576), (20, 3.023)])
+def test_the_luckiest_of_many_that_is_judged_as_if_it_were_alone(comparisons: int, z: float) -> None:
+    """By tables of the normal distribution: 1 - 0.025 / n."""
+    assert margin(comparisons) == pytest.approx(z, abs=5e-4)
+    seed, gain = scored(0.8, 1000, 0.01), math.hypot(0.01, 0.01) * z
+    for share, better in ((0.999, False), (1.001, True)):
+        child = scored(0.8 + share * gain, 1000, 0.01)
+        assert clearly_better(child, seed, DIRECTIONS, comparisons) is better
+        assert (beyond_noise(child, seed, DIRECTIONS, comparisons)["accuracy"] == 1) is better
 
 
 @pytest.mark.parametrize(

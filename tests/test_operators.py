@@ -202,6 +202,7 @@ def test_a_thought_that_is_carried_to_the_block_that_it_came_from(seed: Seed) ->
         prompts, _ = converse(EvolutionOfThought(), about, REPLY, REPLY)
         addresses.add(prompts[1].address)
     assert len(addresses) > 5
+    assert "get_optimizer" not in addresses, "a principle about a layer says nothing of it"
     assert not addresses & {"DFSEB", "DFSEB.__init__"}
     assert "DFSEB.forward" in addresses
 
@@ -220,6 +221,27 @@ def test_a_change_that_is_told_the_wrong_way_round(
     gained = scored("g0s0", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()"), accuracy, parameters)
     prompts, _ = converse(EvolutionOfThought(), context(seed, gained, elites=(gained,)), REPLY, REPLY)
     assert told in prompts[0].user
+
+
+def test_a_principle_of_training_that_is_carried_to_a_layer(seed: Seed) -> None:
+    code = seed.genome.blocks["get_optimizer"].code.replace(":\n", ":\n    lr = lr * 2\n", 1)
+    patch = parse_patch(seed.genome, "get_optimizer", code)
+    assert isinstance(patch, Patch)
+    trained = scored("g0s0", apply(seed.genome, patch), 0.95, 518_230)
+    prompts, result = converse(EvolutionOfThought(), context(seed, trained, elites=(trained,)))
+    assert (prompts, type(result)) == ([], Skipped)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_thought_of_another_model_that_is_told_as_this_ones(seed: Seed, own: bool) -> None:
+    helped = scored("g0s0", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()"), 0.95, 518_230)
+    parent = helped if own else scored("seed", seed.genome, 0.9, 518_230)
+    prompts, _ = converse(EvolutionOfThought(), context(seed, parent, elites=(helped,)), REPLY, REPLY)
+    where = "In this network" if own else "In another variant of the network that this code is from"
+    accuracy = "0.95" if own else "0.9"
+    told = prompts[1].user
+    assert f"{where}, DFSEB.__init__ was changed, and that helped: accuracy 0.9 to 0.95 (better)" in told
+    assert f"worse in none: accuracy above {accuracy}, parameters below 518230." in told
 
 
 def test_a_thought_without_the_measured_change(seed: Seed) -> None:

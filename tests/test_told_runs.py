@@ -206,17 +206,37 @@ def test_an_error_that_the_user_lets_through_and_has_no_end(
     assert all(len(line) < LONGEST_REASON + 100 for line in told)
 
 
+def test_a_matings_change_that_is_told_as_the_mutations_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a child of two steps both are told, on the blocks of both."""
+    monkeypatch.setattr("ge_engine.search.attempts.EACH", 1000)
+    run(tmp_path / "run", llm="scripted:mixed", p_mating=1.0, p_mutation=1.0)
+    with History(tmp_path / "run") as history:
+        known = Attempts(history)
+        known.begin(6)
+        both = [one for one in history.individuals() if len(one.steps) == 2 and one.genome]
+        told = 0
+        for one in both:
+            tried = [{a.id: a for a in known.on(step.address)}.get(one.id) for step in one.steps]
+            assert tried[0] == tried[1]
+            if tried[0] is not None:
+                told += 1
+                assert tried[0].steps == tuple(f"{step.intent} of {step.address}" for step in one.steps)
+    assert told
+
+
 def test_a_change_that_has_no_end() -> None:
     seed = doubles.seed().genome
     assert changed_lines(None, seed) == ""
     long = doubles.Seed.from_bytes(
         doubles.SEED.replace(
             b"self.layer = nn.Linear(8, 16)",
-            b"\n        ".join([b"self.a = 1"] * 30 + [b"b = '" + b"x" * 999 + b"'"]),
+            b"\n        ".join([b"self.a = 1"] * 98 + [b"b = '" + b"x" * 999 + b"'"]),
         )
     ).genome
     lines = changed_lines(seed, long).split("\n")
-    assert len(lines) == 13
+    assert len(lines) == 81
     assert max(map(len, lines)) < 220
     assert lines[-1] == "... 20 more lines"
 

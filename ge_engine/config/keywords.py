@@ -57,6 +57,7 @@ class Settings(TypedDict, total=False):
     llm_extra: str | Sequence[str]
     llm_timeout: float
     llm_deadline: float
+    manual_timeout: float
     llm_parallel: int
     instructions: str
     grammar: str

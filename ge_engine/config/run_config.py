@@ -102,7 +102,7 @@ class RunConfig:
     )
     llm: tuple[str, ...] = setting(
         ("smollm2",),
-        "smollm2, hf:PATH, openai:MODEL, replay:RUN, uniform; several share by weight.",
+        "smollm2, hf:PATH, openai:MODEL, manual:DIR, replay:RUN, uniform; several share by weight.",
         LANGUAGE,
         Range(bool, "must name one or more language models"),
         metavar="NAME[:ARG][:WEIGHT]",
@@ -134,6 +134,13 @@ class RunConfig:
     )
     llm_deadline: float = setting(
         300.0, "Seconds for one prompt, all tries.", LANGUAGE, positive("seconds"), changeable=True
+    )
+    manual_timeout: float = setting(
+        0.0,
+        "Seconds in which manual:DIR must have an answer to what it asks.",
+        LANGUAGE,
+        at_least(0, "as long as it takes"),
+        changeable=True,
     )
     llm_parallel: int = setting(8, "Requests to a server at once.", LANGUAGE, at_least(1), changeable=True)
     instructions: str = setting(

@@ -47,6 +47,7 @@ LADDER: tuple[tuple[Section, int], ...] = (
     ("attempts", 1),
     ("profile", 1),
     ("file", 2),
+    ("attempts", 2),
 )
 """What is told first: a section and which of its forms."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ge_engine.contracts import Context, Direction, Individual, Prompt
 from ge_engine.notation import PLAIN, Notations, written
@@ -40,22 +40,27 @@ def is_crossed(context: Context) -> bool:
 def comparison(
     before: Mapping[str, float],
     after: Mapping[str, float],
+    within: Collection[str],
     directions: Mapping[str, Direction],
     notations: Notations,
 ) -> str:
-    """ "accuracy 90.00 % to 95.00 % (better), parameters 518,230 (equal)"."""
+    """ "accuracy 90.00 % to 95.00 % (better), parameters 518,230 (equal)"; of objectives in `within`, whose
+    difference chance explains, "(within noise)"."""
     return ", ".join(
-        _compared(name, before[name], after[name], direction, notations)
+        _compared(name, before[name], after[name], name in within, direction, notations)
         for name, direction in directions.items()
         if name in before and name in after
     )
 
 
-def _compared(name: str, old: float, new: float, direction: Direction, notations: Notations) -> str:
+def _compared(
+    name: str, old: float, new: float, within: bool, direction: Direction, notations: Notations
+) -> str:
     notation = notations.get(name, PLAIN)
     if new == old:
         return f"{name} {notation.measured(new)} (equal)"
-    verdict = "better" if (new > old) == (direction == "max") else "worse"
+    gained = "better" if (new > old) == (direction == "max") else "worse"
+    verdict = "within noise" if within else gained
     return f"{name} {notation.measured(old)} to {notation.measured(new)} ({verdict})"
 
 

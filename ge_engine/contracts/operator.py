@@ -76,8 +76,10 @@ class Attempt:
     """What an earlier generation tried: the child `id`, its intent and block, and what came of it.
 
     `change` are the changed lines of the child against its first parent, as of a diff without context.
-    `before` and `after` are the scores of the two, empty for one without; `failure` says why it was rejected
-    or failed, without a candidate's own words unless the run sends them.
+    `before` and `after` are the scores of the two, empty for one without, and `within` the objectives whose
+    difference chance explains; `failure` says why it was rejected or failed, without a candidate's own words
+    unless the run sends them. `steps` tell what was done, one after the other ("combine of Head"), where that
+    was more than the intent on the block: the change and the figures are of all of them together.
     """
 
     id: str
@@ -87,6 +89,8 @@ class Attempt:
     before: Mapping[str, float]
     after: Mapping[str, float]
     failure: str = ""
+    within: frozenset[str] = frozenset()
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

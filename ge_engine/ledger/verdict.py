@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ge_engine.ledger.history import History
 from ge_engine.ledger.replicates import mean_scores
-from ge_engine.noise import beyond_noise, error_of_difference
+from ge_engine.noise import as_good, beyond_noise, clearly_better, error_of_difference
 from ge_engine.notation import Notation, Notations
 from ge_engine.outcome import Scored
 from ge_engine.pareto import Direction, advantage
@@ -22,7 +22,8 @@ Evidence = Mapping[str, Scored]
 class Judged:
     """A child against the seed model ("the baseline"), both by figures of one kind, which `basis` names.
 
-    `signs`, by objective: 1 better beyond noise, -1 worse beyond noise, 0 neither.
+    `signs`, by objective: 1 better beyond noise, -1 worse beyond noise, 0 neither; `better` as
+    `clearly_better` says.
     """
 
     id: str
@@ -30,11 +31,8 @@ class Judged:
     baseline: Scored
     basis: str
     signs: Mapping[str, int]
-
-    @property
-    def better(self) -> bool:
-        """Better in some objective and worse in none, beyond noise."""
-        return max(self.signs.values()) > 0 and min(self.signs.values()) >= 0
+    better: bool
+    directions: Mapping[str, Direction]
 
     def in_words(self, notations: Notations) -> str:
         """ "as good in accuracy within noise, with 63 % fewer parameters"."""
@@ -42,7 +40,8 @@ class Judged:
         for name, notation in notations.items():
             old, new = self.baseline.objectives[name], self.child.objectives[name]
             error = error_of_difference(self.child, self.baseline, name)
-            if error and self.signs[name]:
+            level = as_good(self.child, self.baseline, name, self.directions[name])
+            if error and (self.signs[name] or not level):
                 points = " points" if notation.is_share else ""
                 noisy.append(f"{name} {notation.gain(new - old, error)}{points}")
             elif error:
@@ -69,7 +68,7 @@ def verdict_of(history: History, front: Sequence[str]) -> Verdict:
     most, then those of the test split, then validation's. Raises LedgerError where it is damaged."""
     known, directions = _evidence(history), history.directions
     judged = _judged(front, known, directions)
-    promising = _judged(front, {VALIDATION: known[VALIDATION]}, directions)
+    promising = _promising(front, known[VALIDATION], directions)
     confirmed = [one for one in judged.values() if one.better and promising[one.id].better]
     better = _best_first(confirmed, directions)
     first = next(iter(directions))
@@ -84,9 +83,16 @@ def verdict_of(history: History, front: Sequence[str]) -> Verdict:
 
 def promising_of(history: History, front: Sequence[str]) -> list[str]:
     """Those of the front that are better than the baseline beyond noise by validation, the best first."""
-    judged = _judged(front, {VALIDATION: _validation(history)}, history.directions)
+    judged = _promising(front, _validation(history), history.directions)
     better = [one for one in judged.values() if one.better]
     return [one.id for one in _best_first(better, history.directions)]
+
+
+def _promising(
+    front: Iterable[str], validation: Evidence, directions: Mapping[str, Direction]
+) -> dict[str, Judged]:
+    """By validation, each alone: who is worth a closer look, which is no claim yet."""
+    return _judged(front, {VALIDATION: validation}, directions, 1)
 
 
 def _validation(history: History) -> Evidence:
@@ -111,16 +117,22 @@ def _evidence(history: History) -> Mapping[str, Evidence]:
 
 
 def _judged(
-    front: Iterable[str], known: Mapping[str, Evidence], directions: Mapping[str, Direction]
+    front: Iterable[str],
+    known: Mapping[str, Evidence],
+    directions: Mapping[str, Direction],
+    comparisons: int | None = None,
 ) -> dict[str, Judged]:
-    """The children of the front, each by the best kind of figures that it and the seed model have."""
+    """The children of the front, each by the best kind of figures that it and the seed model have. By default
+    each is one of as many comparisons as children have such figures."""
     found = {}
     for name in front:
         for basis, figures in known.items():
             if name != SEED_ID and name in figures and SEED_ID in figures:
                 child, baseline = figures[name], figures[SEED_ID]
-                signs = beyond_noise(child, baseline, directions)
-                found[name] = Judged(name, child, baseline, basis, signs)
+                among = comparisons or len(figures) - 1
+                signs = beyond_noise(child, baseline, directions, among)
+                better = clearly_better(child, baseline, directions, among)
+                found[name] = Judged(name, child, baseline, basis, signs, better, directions)
                 break
     return found
 

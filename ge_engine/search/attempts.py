@@ -14,14 +14,14 @@ from ge_engine.contracts import Attempt
 from ge_engine.genome import Genome
 from ge_engine.ledger.history import History
 from ge_engine.ledger.records import from_json, steps_from_json
-from ge_engine.noise import improves
+from ge_engine.noise import beyond_noise, improves
 from ge_engine.outcome import STAGES, Failed, Outcome, Rejected, Scored, fate_of
-from ge_engine.population import SEED_ID, Child
+from ge_engine.population import SEED_ID, Child, Step
 from ge_engine.search.repair_feedback import UNTOLD, error_text, reason_text, words_of
 
 EACH = 4
 """Attempts that are told: of those better than their parent, of others with a score, of those without."""
-MOST_LINES, LONGEST_LINE = 12, 200
+MOST_LINES, LONGEST_LINE = 80, 200
 LONGEST_REASON = 200
 SILENT = frozenset(stage.name for stage in STAGES if not stage.judges) | {"duplicate", "unchanged"}
 """Stages that say nothing of what was tried."""
@@ -72,7 +72,8 @@ class Attempts:
         for identity, number, slot, parents, steps, *_ in rows:
             made, known = steps_from_json(steps), from_json(parents)
             if made and known:
-                for name in {address.partition(".")[0] for address in made[-1].addresses}:
+                addresses = {address for step in made for address in step.addresses}
+                for name in {address.partition(".")[0] for address in addresses}:
                     self._rank(self._tried[name], identity, known[0], number, slot)
 
     def on(self, address: str) -> tuple[Attempt, ...]:
@@ -127,11 +128,25 @@ class Attempts:
                 before=self._figures(parent),
                 after=self._figures(identity),
                 failure=failure,
+                within=self._within(parent, identity),
+                steps=tuple(map(_told, child.steps)) if len(child.steps) > 1 else (),
             )
+
+    def _within(self, parent: str, identity: str) -> frozenset[str]:
+        """The objectives in which chance explains the difference of the two."""
+        before, after = self._scores.get(parent), self._scores.get(identity)
+        if before is None or after is None:
+            return frozenset()
+        signs = beyond_noise(after, before, self._history.directions)
+        return frozenset(name for name, sign in signs.items() if not sign)
 
     def _figures(self, identity: str) -> Mapping[str, float]:
         score = self._scores.get(identity)
         return score.objectives if score else {}
+
+
+def _told(step: Step) -> str:
+    return f"{step.intent} of {step.address}"
 
 
 def _change(before: Mapping[str, float], after: Mapping[str, float]) -> float:

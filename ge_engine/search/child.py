@@ -77,8 +77,8 @@ class ChildPipeline:
         genome: Genome | None = parents[0].genome
         for operator in operators:
             assert genome is not None
-            ask = self.prompting.ask
-            work = Proposing(variation, operator, self.pool, self.slot, rng, genome, parents, ask)
+            asks = self.prompting.ask, self.prompting.first
+            work = Proposing(variation, operator, self.pool, self.slot, rng, genome, parents, *asks)
             repairs, proposed = variation.config.repairs, await work.propose()
             while True:
                 if isinstance(proposed, Skipped):

@@ -31,6 +31,7 @@ from ge_engine.grammar.reasoning_prefix import CHARACTERS
 from ge_engine.ledger.records import Call
 from ge_engine.outcome import Rejected, storable
 from ge_engine.search.event_loop import completion
+from ge_engine.search.first_prompts import FirstPrompts
 from ge_engine.search.proposing import Question
 from ge_engine.search.services import RunServices
 
@@ -51,6 +52,7 @@ class Prompting:
         self._calls = Counter[str]()
         self._answers: dict[Topic, set[str]] = defaultdict(set)
         self._fresh: list[tuple[Topic, str]] = []
+        self.first = FirstPrompts()
 
     @property
     def asking(self) -> bool:

@@ -28,6 +28,7 @@ from ge_engine.outcome import Rejected, Skipped, storable
 from ge_engine.patch import AnyPatch, JointPatch, Patch
 from ge_engine.population import Individual, Step
 from ge_engine.search.check_pipeline import Verdict
+from ge_engine.search.first_prompts import FirstPrompts
 from ge_engine.search.slots import Slot
 from ge_engine.search.variation import MatingPool, Variation
 
@@ -79,6 +80,7 @@ class Proposing:
         genome: Genome,
         parents: tuple[Individual, ...],
         ask: Ask,
+        first: FirstPrompts,
     ) -> None:
         self.context: Context = variation.context(pool, rng, genome, parents, self._read)
         self._variation = variation
@@ -88,6 +90,7 @@ class Proposing:
         self._odds = pool.credit.odds
         self._rng = rng
         self._send = ask
+        self._first = first
         self._targets: dict[Prompt, Target | None] = {}
         self._asked: tuple[Prompt, Reply] | None = None
         self._notes: list[str] = []
@@ -102,6 +105,9 @@ class Proposing:
         try:
             proposal = self._operator.propose(self.context)
             prompt = next(proposal)
+            if isinstance(prompt, Prompt) and not self._takes(prompt):
+                proposal.close()
+                return Skipped("another child of this generation asks the same")
         except StopIteration as end:
             return self._allowed(end.value)
         except Exception as error:
@@ -118,6 +124,10 @@ class Proposing:
             except Exception as error:
                 return self._failed(error)
         return self._failed(RuntimeError(f"it asks more than {PROMPTS} times"))
+
+    def _takes(self, prompt: Prompt) -> bool:
+        digest, operator = self.context.genome.digest, self._operator.name
+        return self._first.takes(self._slot.id, digest, operator, prompt)
 
     def repairable(self, rejected: Rejected) -> bool:
         """Whether another answer may help."""

@@ -68,7 +68,7 @@ def variations_of(
     ledger: Ledger,
     seed: Individual,
     directions: Mapping[str, Direction],
-    addresses: Callable[[Genome], tuple[str, ...]],
+    addresses: Callable[[Genome, Sequence[Genome]], tuple[str, ...]],
     task: str,
 ) -> list[Variation]:
     """One for each island: they differ in their personas. Raises ConfigError as `Variation`."""

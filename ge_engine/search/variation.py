@@ -55,7 +55,8 @@ class MatingPool:
 @dataclass(frozen=True)
 class Variation:
     """The operators and personas of an island, and what their contexts hold. `addresses` says which blocks of
-    a genome may be rewritten, `blame(hook, name)` which plugin brought a part, `task` what is trained on.
+    a genome made from these parents may be rewritten, `blame(hook, name)` which plugin brought a part, `task`
+    what is trained on.
 
     Raises:
         ConfigError: no operator of kind "mutation": the first generation is bred by mutation.
@@ -67,7 +68,7 @@ class Variation:
     personas: Sequence[Persona]
     grammars: Mapping[str, Grammar]
     directions: Mapping[str, Direction]
-    addresses: Callable[[Genome], tuple[str, ...]]
+    addresses: Callable[[Genome, Sequence[Genome]], tuple[str, ...]]
     blame: Callable[[str, str], str]
     profile: Callable[[Genome], tuple[ModuleProfile, ...]] = lambda _: ()
     notations: Notations = field(default_factory=dict)
@@ -133,7 +134,7 @@ class Variation:
 
         return Context(
             genome=genome,
-            addresses=self.addresses(genome),
+            addresses=self.addresses(genome, [parent.genome for parent in parents]),
             rng=rng,
             read=read,
             parents=parents,

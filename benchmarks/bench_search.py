@@ -1,0 +1,146 @@
+"""`make bench-search ARGS="--data cifar10-jpeg.zip"`: what a search finds on CIFAR-10, by real trainings.
+
+    python -m benchmarks.bench_search --data ZIP-OR-FOLDER [--out runs/search] [--baseline CHECKOUT]
+
+Each arm evolves `examples/exquisitenet_v2.py` from the same random seeds: `baseline` by the program of
+another checkout (its `.venv/bin/python`, with `uniform`), `uniform` and `smollm2` by this one. A run is a
+folder OUT/ARM-SEED. One that is finished is not run again, one that was cut off goes on, so the benchmark can
+be done in parts: `--arms` and `--seeds` choose which, and what is printed at the end is of all runs of these
+that are there.
+
+Printed: hypervolume over evaluations with its spread, the gain over the seed model, the rank-sum test against
+the first arm, and of each arm's median run the smallest child that is at least as accurate as the seed model
+on validation and on the test split. Ends with 1 where a run has failed or, beside a baseline, a bound of
+`searched.py` is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.searched import arms_of, finished, median_run, missed, smallest_as_good, table
+
+ROOT = Path(__file__).resolve().parent.parent
+SEED = ROOT / "examples" / "exquisitenet_v2.py"
+ARMS: Mapping[str, str] = {"baseline": "uniform", "uniform": "uniform", "smollm2": "smollm2"}
+"""The language model of each arm. The first that was run is the one compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is run: for each arm and random seed a search of `generations` x `population` children."""
+
+    data: Path
+    out: Path
+    baseline: Path | None
+    arms: tuple[str, ...]
+    seeds: tuple[int, ...]
+    images: int
+    epochs: int
+    generations: int
+    population: int
+
+    def folder(self, arm: str, seed: int) -> Path:
+        return self.out / f"{arm}-{seed}"
+
+    def command(self, arm: str, seed: int) -> list[str]:
+        """The search as a command line, of its checkout's own Python."""
+        python = str(self.baseline / ".venv" / "bin" / "python") if arm == "baseline" else sys.executable
+        options = {
+            "--task": f"folder:{self.data}",
+            "--llm": ARMS[arm],
+            "--train-limit": self.images,
+            "--epochs": self.epochs,
+            "--generations": self.generations,
+            "--population": self.population,
+            "--random-seed": seed,
+            "--run": self.folder(arm, seed),
+        }
+        pairs = [str(word) for pair in options.items() for word in pair]
+        return [python, "-m", "ge_engine.cli", "evolve", str(SEED), *pairs]
+
+    def left(self) -> list[tuple[str, int]]:
+        """Arms and random seeds whose run is not finished: of all arms the first seed, then the second."""
+        return [
+            (arm, seed) for seed in self.seeds for arm in self.arms if not finished(self.folder(arm, seed))
+        ]
+
+    def done(self) -> dict[str, list[Path]]:
+        """The finished runs by arm, of arms that have one."""
+        there = {
+            arm: [self.folder(arm, seed) for seed in self.seeds if finished(self.folder(arm, seed))]
+            for arm in self.arms
+        }
+        return {arm: folders for arm, folders in there.items() if folders}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    plan = planned(arguments)
+    failed = [f"{arm}-{seed}" for arm, seed in plan.left() if not ran(plan, arm, seed)]
+    runs = plan.done()
+    for name in failed:
+        print(f"failed: {name}")
+    if not runs:
+        return 1
+    arms = arms_of(runs)
+    print("\n".join(table(arms)))
+    found = {}
+    for arm in arms:
+        run = runs[arm.name][median_run(arm)]
+        found[arm.name] = one = smallest_as_good(run)
+        print(f"{arm.name}: median run {run.name}: {one.in_words() if one else 'no child is as accurate'}")
+    short = missed(arms, found) if arms[0].name == "baseline" else []
+    for line in short:
+        print(f"missed: {line}")
+    return 1 if short or failed else 0
+
+
+def ran(plan: Plan, arm: str, seed: int) -> bool:
+    """Run one search to its end; whether it got there."""
+    print(f"--- {arm}, random seed {seed}", flush=True)
+    where = plan.baseline if arm == "baseline" else ROOT
+    code = subprocess.run(plan.command(arm, seed), cwd=where, check=False).returncode
+    return code == 0 and finished(plan.folder(arm, seed))
+
+
+def planned(arguments: Sequence[str] | None = None) -> Plan:
+    """What the command line asks for. Ends with 2 and a sentence where it asks for what cannot be."""
+    parser = argparse.ArgumentParser(prog="bench_search", description="What a search finds, by trainings.")
+    parser.add_argument("--data", type=Path, required=True, help="CIFAR-10 as JPEG: a zip, or a folder")
+    parser.add_argument("--out", type=Path, default=Path("runs/search"), help="where the runs are kept")
+    parser.add_argument("--baseline", type=Path, help="another checkout with a .venv of its own")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, help="default: all, baseline where it is given")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5], help="random seeds")
+    parser.add_argument("--images", type=int, default=5000, help="to train on")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--generations", type=int, default=4)
+    parser.add_argument("--population", type=int, default=10)
+    given = parser.parse_args(arguments)
+    if not given.data.exists():
+        parser.error(f"{given.data} is not there; give the data as --data ZIP-OR-FOLDER.")
+    python = given.baseline and given.baseline / ".venv" / "bin" / "python"
+    if python and not python.exists():
+        parser.error(f"{python} is not there; `make test` in that checkout makes it.")
+    arms = given.arms or [arm for arm in ARMS if given.baseline or arm != "baseline"]
+    if "baseline" in arms and not given.baseline:
+        parser.error("The arm baseline wants --baseline CHECKOUT.")
+    return Plan(
+        given.data.resolve(),
+        given.out.resolve(),
+        given.baseline and given.baseline.resolve(),
+        tuple(arm for arm in ARMS if arm in arms),
+        tuple(dict.fromkeys(given.seeds)),
+        given.images,
+        given.epochs,
+        given.generations,
+        given.population,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
