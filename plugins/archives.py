@@ -34,6 +34,7 @@ class Directory:
         self._root = root.resolve()
         self._folders: list[str] = []
         self._names: list[str] = []
+        self._dangling: list[str] = []
 
     def __enter__(self) -> Directory:
         """Links to folders are followed, each folder once on a way down.
@@ -53,6 +54,10 @@ class Directory:
     def folders(self) -> list[str]:
         """All folders below it, the empty ones too."""
         return self._folders
+
+    def dangling(self) -> list[str]:
+        """Links to what is not there or cannot be looked at."""
+        return self._dangling
 
     def stamp(self) -> str:
         """Another one where a file has changed."""
@@ -83,11 +88,14 @@ class Directory:
             ) from error
         for entry in entries:
             name = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.is_dir():
+            kind = _kind(entry)
+            if kind == stat.S_IFDIR:
                 self._folders.append(name)
                 self._walk(name, above | {here})
-            elif entry.is_file():
+            elif kind == stat.S_IFREG:
                 self._names.append(name)
+            elif not kind:
+                self._dangling.append(name)
 
     def _read(self, name: str, length: int) -> bytes:
         try:
@@ -135,6 +143,10 @@ class Zip:
             {"/".join(f.split("/")[:n]) for f in nearest for n in range(1, f.count("/") + 2)} - {""}
         )
 
+    def dangling(self) -> list[str]:
+        """None: an archive with links is refused."""
+        return []
+
     def stamp(self) -> str:
         """Another one where the archive has changed."""
         stat = self._path.stat()
@@ -179,6 +191,14 @@ class Zip:
             raise ConfigError(
                 f"The archive {self._path} would unpack to {whole:,} bytes: it is no archive of images.", HINT
             )
+
+
+def _kind(entry: os.DirEntry[str]) -> int:
+    """The type of a file or of what a link leads to (`stat.S_IFMT`), 0 where it cannot be looked at."""
+    try:
+        return stat.S_IFMT(entry.stat().st_mode)
+    except OSError:
+        return 0
 
 
 def _slashed(info: zipfile.ZipInfo) -> str:

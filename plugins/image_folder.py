@@ -28,7 +28,7 @@ from ge_plugins.surveying import Broken, Form, form_of, refuse, remarks, survey
 
 __all__ = ["Folderful", "find_entries", "read_image_folder"]
 
-VERSION = 1
+VERSION = 2
 """Of how images are decoded: another one reads them anew."""
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,9 @@ Values = np.ndarray[Any, Any]
 @dataclass(frozen=True, slots=True)
 class Look:
     """What an image is like: its size upright in pixels, and its `kind`: "plain", "transparent", "integers"
-    or "numbers" (values that are not on the scale 0..255, from `low` to `high`), "16-bit colour" (the upper
-    8 bits are read), or "bands" (the first three are read)."""
+    or "numbers" (values that are not on the scale 0..255, from `low` to `high`; those strictly between are
+    from `inner_low` to `inner_high`), "16-bit colour" (the upper 8 bits are read), or "bands" (the first
+    three are read). Of several `frames` the first is read."""
 
     width: int
     height: int
@@ -58,6 +60,9 @@ class Look:
     kind: str = "plain"
     low: float = 0.0
     high: float = 0.0
+    inner_low: float = math.inf
+    inner_high: float = -math.inf
+    frames: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +85,22 @@ def look_at(data: bytes, path: str) -> Look:
         if data.startswith(ARRAY):
             return _look_at_values(_array(data))
         image = _opened(data)
-        if image.mode in DEEP:
-            return _look_at_values(np.asarray(image))
-        width, height = image.size
-        if _orientation(image, data) >= 5:
-            width, height = height, width
-        if getattr(image, "tag_v2", {}).get(SAMPLES, 1) > len(image.getbands()):
-            return Look(width, height, 3, "bands")
-        if _loses_bits(image, data):
-            high = float(np.asarray(image.convert("RGB")).max())
-            return Look(width, height, 3, "16-bit colour", 0.0, high)
-        clear = image.mode in TRANSPARENT or "transparency" in image.info
-        return Look(width, height, 3, "transparent" if clear else "plain")
+        return replace(_look_at_image(image, data), frames=_frames(data))
+
+
+def _look_at_image(image: Image.Image, data: bytes) -> Look:
+    if image.mode in DEEP:
+        return _look_at_values(np.asarray(image))
+    width, height = image.size
+    if _orientation(image, data) >= 5:
+        width, height = height, width
+    if getattr(image, "tag_v2", {}).get(SAMPLES, 1) > len(image.getbands()):
+        return Look(width, height, 3, "bands")
+    if _loses_bits(image, data):
+        high = float(np.asarray(image.convert("RGB")).max())
+        return Look(width, height, 3, "16-bit colour", 0.0, high)
+    clear = image.mode in TRANSPARENT or "transparency" in image.info
+    return Look(width, height, 3, "transparent" if clear else "plain")
 
 
 def scales_of(looks: Iterable[Look]) -> Mapping[str, Scale]:
@@ -147,6 +156,15 @@ def _opened(data: bytes) -> Image.Image:
     if image.width * image.height > MOST_PIXELS:
         raise ValueError(f"it has {image.width}x{image.height} pixels")
     return image
+
+
+def _frames(data: bytes) -> int:
+    """How many frames or pages it has; 1 where they cannot be counted. The first alone can be sound."""
+    try:
+        image = _opened(data)
+        return int(getattr(image, "n_frames", 1)) if image.format in ("GIF", "TIFF", "WEBP") else 1
+    except DAMAGED_IMAGE:
+        return 1
 
 
 def _orientation(image: Image.Image, data: bytes) -> int:
@@ -210,8 +228,11 @@ def _look_at_values(values: Values) -> Look:
         return Look(width, height, channels)
     low, high = float(values.min()), float(values.max())
     if not np.isfinite((low, high)).all():
-        raise ValueError("it holds values that are NaN or infinite")
-    return Look(width, height, channels, "numbers" if values.dtype.kind == "f" else "integers", low, high)
+        raise ValueError("it holds values that are NaN or infinite; write a number such as 0 there")
+    inner = values[(values > low) & (values < high)]
+    inner_low, inner_high = (float(inner.min()), float(inner.max())) if inner.size else (math.inf, -math.inf)
+    kind = "numbers" if values.dtype.kind == "f" else "integers"
+    return Look(width, height, channels, kind, low, high, inner_low, inner_high)
 
 
 def _scale(kind: str, low: float, high: float) -> Scale:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Protocol
 
 from ge_engine.errors import ConfigError
@@ -21,11 +21,19 @@ SUFFIXES = frozenset(
 PARTS = {
     "train": "train",
     "training": "train",
+    "trainset": "train",
     "test": "test",
+    "testing": "test",
+    "testset": "test",
     "val": "val",
+    "valset": "val",
     "valid": "val",
     "validation": "val",
 }
+AFFIXES = frozenset(
+    ("seg", "set", "data", "dataset", "split", "image", "images", "img", "imgs", "folder", "pictures")
+)
+"""Words that may stand beside a part's: seg_train, test_images, training set."""
 NOT_CLASSES = frozenset(
     (
         *("__macosx", "@eadir", "@tmp", "__pycache__", "$recycle.bin", "#recycle", "@recycle"),
@@ -34,6 +42,7 @@ NOT_CLASSES = frozenset(
 )
 """Folders that systems and programs put among those of people, in lower case; hidden ones besides."""
 LAYOUT = "Wanted: train/CLASS/*.png and test/CLASS/*.png, or CLASS/*.png alone."
+KINDS = "Read are JPEG, PNG, BMP, WebP, GIF, TIFF, PPM and .npy: convert images of other kinds."
 HEAD = 16
 
 
@@ -42,6 +51,7 @@ class Files(Protocol):
 
     def names(self) -> list[str]: ...
     def folders(self) -> list[str]: ...
+    def dangling(self) -> list[str]: ...
     def head(self, name: str, length: int) -> bytes: ...
     def read(self, name: str) -> bytes: ...
     def stamp(self) -> str: ...
@@ -72,7 +82,12 @@ def scan(files: Files, source: str) -> Scan:
     """
     images, left_out = _images(files)
     found = _arranged(images, left_out)
-    left_out += _empty(files.folders(), found)
+    left_out += [*_empty(files.folders(), found), *_nowhere(files.dangling())]
+    if left_out and not found:
+        raise ConfigError(
+            f"{source} holds no images in folders of classes; left out: {', '.join(left_out)}.",
+            f"{LAYOUT} {KINDS}",
+        )
     require_classes(found, source)
     return Scan(found, left_out)
 
@@ -149,7 +164,9 @@ def _arranged(paths: Sequence[str], left_out: list[str]) -> list[Entry]:
     _note(left_out, len(paths) - len(within), "image", "in no folder of a class")
     placed = {tuple(parts[:-1]): ("", "") for parts in within}
     skip = _shared(list(placed))
-    placed = {folders: _place(folders[skip:]) for folders in placed}
+    within_class = all(len(folders) > skip + 1 and part_of(folders[-1]) for folders in placed)
+    place = _place_in_class if within_class else _place
+    placed = {folders: place(folders[skip:]) for folders in placed}
     entries = [Entry("/".join(parts), *placed[tuple(parts[:-1])]) for parts in within]
     if any(entry.part == "train" for entry in entries):
         _note(left_out, sum(not entry.part for entry in entries), "image", "outside of train/ and test/")
@@ -168,17 +185,28 @@ def _shared(folders: Sequence[tuple[str, ...]]) -> int:
     """How many folders all paths begin with; one stays for the class, and those of the parts stay."""
     most = min((len(one) for one in folders), default=1) - 1
     for depth in range(most):
-        if len({one[depth] for one in folders}) > 1 or folders[0][depth].lower() in PARTS:
+        if len({one[depth] for one in folders}) > 1 or part_of(folders[0][depth]):
             return depth
     return most
 
 
 def _place(folders: tuple[str, ...]) -> tuple[str, str]:
-    """Part and class."""
-    for above, below in pairwise(folders):
-        if above.lower() in PARTS:
-            return PARTS[above.lower()], _label(below)
+    """Part and class. A part in a folder of its own name (seg_train/seg_train/) is that part once."""
+    for above, (at, below) in zip(folders, enumerate(folders[1:], 2)):
+        if part_of(above) and not (above == below and at < len(folders)):
+            return part_of(above), _label(below)
     return "", _label(folders[0])
+
+
+def _place_in_class(folders: tuple[str, ...]) -> tuple[str, str]:
+    """Part and class of CLASS/train/ and CLASS/test/."""
+    return part_of(folders[-1]), _label(folders[0])
+
+
+def part_of(folder: str) -> str:
+    """The part that a folder's name tells ("train", "test", "val"), "" for none."""
+    words = [word for word in re.split("[^a-z]+", folder.lower()) if word and word not in AFFIXES]
+    return PARTS.get(words[0], "") if len(words) == 1 else ""
 
 
 def _label(folder: str) -> str:
@@ -201,6 +229,11 @@ def _empty(folders: Sequence[str], entries: Sequence[Entry]) -> list[str]:
         and not any(map(_no_class, folder.split("/")))
     ]
     return [f"{printable(folder)}/ (no images)" for folder in sorted(empty)]
+
+
+def _nowhere(links: Sequence[str]) -> list[str]:
+    some = ", ".join(printable(link) for link in sorted(links)[:3]) + (", ..." if len(links) > 3 else "")
+    return [f"{counted(len(links), 'link')} to nothing that can be read ({some})"] if links else []
 
 
 def _note(left_out: list[str], count: int, what: str, why: str) -> None:

@@ -14,11 +14,12 @@ import numpy as np
 
 from ge_engine.errors import ConfigError
 from ge_plugins.image_cache import Keeping
+from ge_plugins.outliers import refuse_outliers
 from ge_plugins.pictures import Look, Scale, look_at, scales_of
 from ge_plugins.scanning import Entry, counted
 
 DAMAGED_SURVEY = (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile)
-FIELDS = ("width", "height", "channels", "kind", "low", "high")
+FIELDS = ("width", "height", "channels", "kind", "low", "high", "inner_low", "inner_high", "frames")
 DARK = 15
 
 Broken = Callable[[str, ConfigError], None]
@@ -77,6 +78,8 @@ def remarks(looks: Sequence[Look], form: Form) -> list[str]:
         said.append(f"{counted(kinds['transparent'], 'image')} with transparency laid on white")
     if kinds["bands"]:
         said.append(f"{counted(kinds['bands'], 'image')} with more bands than the three that Pillow reads")
+    if several := sum(look.frames > 1 for look in looks):
+        said.append(f"of {counted(several, 'image')} with several frames or pages the first is read")
     return said
 
 
@@ -122,7 +125,9 @@ def _scales(entries: Sequence[Entry], looks: Sequence[Look]) -> Mapping[str, Sca
             "of them: almost nothing would be left of it in 8 bits.",
             "Convert such images to 8 bits, or to .npy files of 16 bits.",
         )
-    return scales_of(looks)
+    scales = scales_of(looks)
+    refuse_outliers(entries, looks, scales)
+    return scales
 
 
 def _save(path: Path, looks: Sequence[Look | None], keeping: Keeping) -> None:

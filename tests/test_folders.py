@@ -129,6 +129,53 @@ def test_folders_within_classes_that_become_classes(paths: list[str], labels: li
     assert [entry.label for entry in find_entries(paths, "x")] == labels
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Training/", "Testing/"),
+        ("seg_train/seg_train/", "seg_test/seg_test/"),
+        ("training_set/training_set/", "test_set/test_set/"),
+        ("train2017/", "val2017/"),
+        ("Train Images/", "Validation Images/"),
+    ],
+)
+def test_parts_by_the_names_that_downloads_have(first: str, second: str) -> None:
+    paths = [f"x/{part}{label}/1.png" for part in (first, second) for label in ("cat", "dog")]
+    found = [(entry.part, entry.label) for entry in find_entries(paths, "x")]
+    assert sorted(found) == [("test", "cat"), ("test", "dog"), ("train", "cat"), ("train", "dog")]
+
+
+def test_parts_within_classes_that_are_mixed() -> None:
+    paths = [f"{label}/{part}/1.png" for label in ("cat", "dog") for part in ("train", "test")]
+    assert [(entry.part, entry.label) for entry in find_entries(paths, "x")] == [
+        *[("test", "cat"), ("train", "cat"), ("test", "dog"), ("train", "dog")]
+    ]
+
+
+def test_trains_that_are_a_class_and_no_part() -> None:
+    found = find_entries(["x/car/1.png", "x/train/1.png", "x/images 2/1.png"], "x")
+    assert {(entry.part, entry.label) for entry in found} == {
+        ("train", "car"), ("train", "train"), ("train", "images 2"),
+    }  # fmt: skip
+
+
+def test_links_to_nothing_that_vanish(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = plain(tmp_path / "x", a=10, b=10)
+    for name, target in (("c", "/not/mounted"), ("a/lost.png", "gone.png"), ("round", "round")):
+        (root / name).symlink_to(target)
+    said = line(root, capsys)
+    assert said.endswith("; left out: 3 links to nothing that can be read (a/lost.png, c, round)")
+
+
+def test_photographs_of_a_kind_that_is_not_read(tmp_path: Path) -> None:
+    root = write(tmp_path / "x", {f"{label}/1.HEIC": b"\0\0\0\x18ftypheic" for label in "ab"})
+    with pytest.raises(ConfigError) as refused:
+        read(root)
+    said = str(refused.value)
+    assert f"{root} holds no images in folders of classes; left out: 2 files of other kinds (.heic)" in said
+    assert "convert images of other kinds" in refused.value.hint
+
+
 def test_one_name_spelled_in_two_ways(tmp_path: Path) -> None:
     """Macs write é as two characters: the test class is the one that was trained."""
     files = {"train/caf\u00e9/0.png": dot(), "train/tea/0.png": dot(), "test/cafe\u0301/0.png": dot()}

@@ -75,6 +75,52 @@ def test_a_tif_whose_zero_is_white(tmp_path: Path) -> None:
     assert (images[0].int() - images[1].int()).abs().max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("value", "rest"),
+    [
+        (-9999.0, RAMP.astype(np.float32)),
+        (-3.4e38, (RAMP * 900).astype(np.float32)),
+        (1e20, RAMP.astype(np.float32)),
+        (-32768, whole(1000).astype(np.int16)),
+        (65535, whole(3000)),
+    ],
+)
+def test_a_value_for_no_data_that_leaves_nothing_of_the_rest(
+    value: float,
+    rest: np.ndarray,
+    tmp_path: Path,  # type: ignore[type-arg]
+) -> None:
+    marked = rest.copy()
+    marked[:2, :2] = value
+    root = two(tmp_path / "x", array(rest), array(marked), ".npy")
+    with pytest.raises(ConfigError, match="far from all others") as refused:
+        pixels(root)
+    assert f"The image b/0.npy holds the value {value:g}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *(whole(65535) * (RAMP > 0.9), whole(65535) * (RAMP > 0.5), (RAMP > 0.5).astype(np.float32)),
+        *((RAMP * 0.01).astype(np.float32), np.full((8, 8), 7.5), np.where(RAMP < 0.1, 0, whole(4095))),
+        *(np.where(RAMP < 0.1, -1.0, RAMP * 0.02), whole(3)),
+    ],
+)
+def test_images_that_are_refused_for_no_outlier(values: np.ndarray, tmp_path: Path) -> None:  # type: ignore[type-arg]
+    assert len(pixels(two(tmp_path / "x", array(values), array(values), ".npy"))) == 2
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP"])
+def test_further_frames_that_are_dropped_in_silence(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (Image.new("L", (8, 8), value) for value in (250, 5))
+    film = saved(first, kind, save_all=True, append_images=[second])
+    root = write(plain(tmp_path / "x", a=10, b=10), {f"a/film.{kind.lower()}": film})
+    assert "of 1 image with several frames or pages the first is read" in line(root, capsys)
+    assert pixels(root).max() >= 245
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_values_that_are_no_numbers(bad: float, tmp_path: Path) -> None:
     values = RAMP.copy()

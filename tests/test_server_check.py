@@ -99,6 +99,31 @@ def test_a_slow_server_that_is_refused(behaviour: str) -> None:
         check_server(f"m@{url}", {}, CONFIG, seconds=0.5)
 
 
+def test_a_server_in_maintenance_for_which_a_seed_is_trained() -> None:
+    error = refused(Script("status 503 retry-after=3600"))
+    assert "is not to be asked for 3,600 s: the server answered 503" in error.message
+    assert "--llm-deadline" in error.hint
+    with misbehaving(Script("status 503 retry-after=20")) as url:
+        check_server(f"m@{url}", {}, CONFIG)
+
+
+@pytest.mark.parametrize("first", ["half", "raw 200", "null"])
+def test_an_answer_that_broke_once_and_ends_the_command(first: str) -> None:
+    script = Script(first, "good")
+    script.raw = ""
+    with misbehaving(script) as url:
+        check_server(f"m@{url}", {}, CONFIG)
+    assert len(script.bodies) == 2
+
+
+def test_a_server_that_breaks_off_and_is_called_out_of_reach() -> None:
+    script = Script("half")
+    error = refused(script)
+    assert re.search("The server at .* breaks off its answers: the connection failed: ", error.message)
+    assert error.hint.startswith("Look into its log")
+    assert len(script.bodies) == 3
+
+
 def test_a_model_that_the_server_does_not_have() -> None:
     script = raw(404, '{"error": {"message": "The model `m` does not exist"}}')
     script.models = ["qwen3", f"it-{KEY}", *map(str, range(20))]

@@ -25,6 +25,7 @@ TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 TOLD_IN = ("error", "message", "detail", "msg", "errors", "error_description", "title")
 """Where servers put their reason: OpenAI's, FastAPI's, and others'."""
 MOST_TOKENS = 10**9
+Kind = Literal["refused", "unpaid", "unreachable", "broken off", "late", "malformed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a try gave no reply. `final`: trying again cannot help. `wait`: the server's Retry-After, in
+    """Why a try gave no reply; "broken off": the server was there, and closed the connection. `final`: trying
+    again cannot help. `wait`: the server's Retry-After, in
     seconds. `status` is HTTP's, 0 for none."""
 
     reason: str
-    kind: Literal["refused", "unpaid", "unreachable", "late", "malformed"]
+    kind: Kind
     final: bool = False
     wait: float | None = None
     status: int = 0

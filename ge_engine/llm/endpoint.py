@@ -9,11 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ge_engine.contracts import Prompt, Sampling
-from ge_engine.llm.answers import Answer, Trouble, read_answer, read_refusal
+from ge_engine.llm.answers import Answer, Kind, Trouble, read_answer, read_refusal
 from ge_engine.llm.dialect import NAMED, Dialect, Fields
 from ge_engine.places import without
 
 LONGEST_REASON = 300
+BROKEN_OFF = ("RemoteProtocolError", "ReadError", "WriteError", "CloseError")
+"""httpx's errors of a connection that was there."""
 
 
 class Endpoint:
@@ -118,4 +120,6 @@ def _no_answer(error: Any, seconds: float) -> Trouble:
             return Trouble(str(one), "late")
     if isinstance(error, openai.APITimeoutError):
         return Trouble(f"the server's answer was not there after {seconds:g} s", "late")
-    return Trouble(f"the connection failed: {error.__cause__ or error}", "unreachable")
+    cause = error.__cause__ or error
+    kind: Kind = "broken off" if type(cause).__name__ in BROKEN_OFF else "unreachable"
+    return Trouble(f"the connection failed: {cause}", kind)

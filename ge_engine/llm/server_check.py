@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ge_engine.config import RunConfig
 from ge_engine.errors import ModelError
-from ge_engine.llm.answers import Trouble
+from ge_engine.llm.answers import Answer, Trouble
 from ge_engine.llm.connection import connect
 from ge_engine.llm.endpoint import Endpoint
 from ge_engine.llm.forms import HELLO
@@ -18,12 +19,15 @@ NAMES = 8
 """Names of models that a hint lists."""
 NO_KEY = re.compile(r"\bapi[ _-]?key\b", re.IGNORECASE)
 AGAIN = "and give the same command again."
+PAUSES = (0.2, 1.0)
+"""Seconds between tries of the first request."""
 
 
 def check_server(
     argument: str, environ: Mapping[str, str], config: RunConfig, seconds: float = SECONDS
 ) -> None:
-    """Let "MODEL" or "MODEL@URL" answer a request of a few tokens. A server that is slow or busy passes.
+    """Let "MODEL" or "MODEL@URL" answer a request of a few tokens. A server that is slow or busy passes,
+    unless it is to be left alone for longer than a prompt may wait.
 
     Raises:
         ModelError: as `connect`; or nothing can be reached at the URL, it is no API, or the server refuses
@@ -31,21 +35,43 @@ def check_server(
     """
     endpoint = connect(argument, environ, config)
     try:
-        outcome = endpoint.ask(*HELLO, seconds)
+        outcome = _first_whole(endpoint, seconds)
         if isinstance(outcome, Trouble):
-            _judge(outcome, endpoint, seconds)
+            _judge(outcome, endpoint, seconds, config.llm_deadline)
     finally:
         endpoint.close()
 
 
-def _judge(trouble: Trouble, endpoint: Endpoint, seconds: float) -> None:
+def _first_whole(endpoint: Endpoint, seconds: float) -> Answer | Trouble:
+    """The answer to a short request, which is sent again where the connection or the answer broke."""
+    for pause in PAUSES:
+        outcome = endpoint.ask(*HELLO, seconds)
+        if isinstance(outcome, Answer) or outcome.kind not in ("broken off", "malformed"):
+            return outcome
+        if "is a web page" in outcome.reason:
+            return outcome
+        time.sleep(pause)
+    return endpoint.ask(*HELLO, seconds)
+
+
+def _judge(trouble: Trouble, endpoint: Endpoint, seconds: float, deadline: float) -> None:
     where = f"The server at {endpoint.place}"
     if trouble.kind == "unreachable":
         raise ModelError(
             f"No server can be reached at {endpoint.place}: {trouble.reason}.", _way_hint(trouble.reason)
         )
+    if trouble.kind == "broken off":
+        raise ModelError(
+            f"{where} breaks off its answers: {trouble.reason}.",
+            f"Look into its log; where it wants https://, write that in --llm-url, {AGAIN}",
+        )
     if trouble.kind == "malformed":
         raise ModelError(f"{where} does not answer as an API: {trouble.reason}.", _url_hint(endpoint))
+    if (trouble.wait or 0) >= deadline:
+        raise ModelError(
+            f"{where} is not to be asked for {trouble.wait:,.0f} s: {trouble.reason}.",
+            f"Wait, or give a longer --llm-deadline, {AGAIN}",
+        )
     if trouble.kind == "late" or not trouble.final:
         return
     if trouble.status in (401, 403) or NO_KEY.search(trouble.reason):
@@ -58,7 +84,10 @@ def _judge(trouble: Trouble, endpoint: Endpoint, seconds: float) -> None:
             f"{where} is not paid: {trouble.reason}.", f"Add credit, or take another key, {AGAIN}"
         )
     if 300 <= trouble.status < 400:
-        raise ModelError(f"{where} is not the API itself: {trouble.reason}.", "Give that as --llm-url.")
+        raise ModelError(
+            f"{where} is not the API itself: {trouble.reason}.",
+            "Give that as --llm-url, unless it is a page to sign in.",
+        )
     names = endpoint.models(seconds) if trouble.status in (400, 404, 422) else None
     if names is not None and endpoint.model not in names:
         listed = ", ".join(names[:NAMES]) + (", ..." if len(names) > NAMES else "")

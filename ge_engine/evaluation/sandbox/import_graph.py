@@ -21,9 +21,9 @@ class Imports:
     outside: set[str] = field(default_factory=set)
 
 
-def follow_imports(source: bytes, name: str, folder_of: Callable[[str], str]) -> Imports:
-    """What the module `name` imports, and so on. `folder_of` tells the folder that holds a top-level module
-    whose files are to be followed, "" where they are not.
+def follow_imports(source: bytes, name: str, file_of: Callable[[str], str | None]) -> Imports:
+    """What the module `name` imports, and so on. `file_of` tells the file of a module that is to be followed,
+    "" where there is none, and None where it is not to be.
 
     Imports with a name that is computed are not seen. A file that cannot be read or parsed ends its branch:
     it fails with its own error when it is imported.
@@ -36,13 +36,11 @@ def follow_imports(source: bytes, name: str, folder_of: Callable[[str], str]) ->
         if one in seen:
             continue
         seen.add(one)
-        top = one.partition(".")[0]
-        folder = folder_of(top)
-        if not folder:
-            found.outside |= {top} - _LIBRARY
+        file = file_of(one)
+        if file is None:
+            found.outside |= {one.partition(".")[0]} - _LIBRARY
             continue
         pending += _parents(one)
-        file = module_file(folder, one)
         if file and one != name:
             found.files[one] = file
             if file.endswith(".py"):

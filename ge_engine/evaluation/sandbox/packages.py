@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import json
 import os
 import site
 import sys
@@ -12,6 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -103,11 +107,33 @@ def is_installed(place: str) -> bool:
     return any(place.startswith(folder + os.sep) for folder in package_folders())
 
 
-def needed(names: Iterable[str]) -> dict[str, metadata.Distribution]:
-    """The installed distributions of the top-level modules `names`, and all that those require, by name."""
+def is_open(name: str) -> bool:
+    """Whether the module `name` is a package without `__init__.py`, which others may add parts to."""
+    spec = spec_of(name)
+    return spec is not None and spec.submodule_search_locations is not None and spec.origin is None
+
+
+def in_place(places: Iterable[str]) -> list[metadata.Distribution]:
+    """The distributions that were installed in place (PEP 610) from a folder that holds one of `places`."""
+    real = [os.path.realpath(place) for place in places]
+    return [held for held in metadata.distributions() if any(_below(place, _origin(held)) for place in real)]
+
+
+def path_files() -> list[str]:
+    """The `.pth` files that lead to folders of packages, and run no code: Python reads them as it starts."""
+    files = [os.path.join(folder, name) for folder in package_folders() for name in os.listdir(folder)]
+    return [file for file in files if file.endswith(".pth") and _leads_to_packages(file)]
+
+
+def needed(
+    names: Iterable[str], required_by: Iterable[metadata.Distribution] = ()
+) -> dict[str, metadata.Distribution]:
+    """The installed distributions of the top-level modules `names`, and all that those and others require, by
+    name."""
     found: dict[str, metadata.Distribution] = {}
     seen: set[tuple[str, str]] = set()
     pending = [(one, "") for name in names for one in _providers(name)]
+    pending += [one for held in required_by for one in _requirements(held, "")]
     while pending:
         name, extra = pending.pop()
         key = canonicalize_name(name)
@@ -137,6 +163,31 @@ def contents(held: metadata.Distribution) -> Iterator[str]:
     record = getattr(held, "_path", None)
     if record is not None and os.path.exists(record):
         yield str(record)
+
+
+def _origin(held: metadata.Distribution) -> str:
+    """The folder that it was installed in place from, "" for none."""
+    try:
+        said = json.loads(held.read_text("direct_url.json") or "{}")
+        editable = said.get("dir_info", {}).get("editable")
+        return os.path.realpath(url2pathname(urlsplit(said["url"]).path)) if editable else ""
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return ""
+
+
+def _below(place: str, folder: str) -> bool:
+    return bool(folder) and (place == folder or place.startswith(folder.rstrip(os.sep) + os.sep))
+
+
+def _leads_to_packages(file: str) -> bool:
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return False
+    if any(line.startswith(("import ", "import\t")) for line in lines):
+        return False
+    places = {os.path.realpath(os.path.join(os.path.dirname(file), line.strip())) for line in lines}
+    return bool(places & set(package_folders()) - {os.path.realpath(os.path.dirname(file))})
 
 
 def _requirements(held: metadata.Distribution, extra: str) -> Iterator[tuple[str, str]]:

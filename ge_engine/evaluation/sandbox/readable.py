@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +16,8 @@ from pathlib import Path
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.data.module_loader import ModuleAddress
 from ge_engine.evaluation.sandbox import packages, system_paths
-from ge_engine.evaluation.sandbox.import_graph import follow_imports, module_file
+from ge_engine.evaluation.sandbox.import_graph import follow_imports
+from ge_engine.evaluation.sandbox.own_code import OwnCode
 
 BASE = ("torch", "torchvision", "numpy", "accelerate")
 """What a training imports itself, or may be asked for by any candidate."""
@@ -50,13 +51,17 @@ def readable_files(source: bytes, address: ModuleAddress, private: Iterable[Path
     Raises:
         ConfigError: a private folder is itself one of those that candidates need.
     """
-    own = _OwnCode(address.root, address.name)
-    found = follow_imports(source, address.name, own.folder_of)
-    installed = _installed_places(found.outside)
+    own = OwnCode(address.root, address.name)
+    found = follow_imports(source, address.name, own.file_of)
+    modules = {**own.modules(), **found.files}
+    installed = _installed_places(found.outside, packages.in_place(own.packaged))
     general = _existing([*system_paths.system_places(gpu), *system_paths.python_places(), *installed])
     files = [path for path in found.files.values() if os.path.isfile(path)]
-    links = [path for path in files if os.path.islink(path)]
-    places = [*general, *_existing(system_paths.libraries_on_path()), str(ENGINE), *own.places, *files]
+    shown = [path for path in files if any(_inside(path, place) for place in own.places)]
+    links = [path for path in files if os.path.islink(path) and path not in shown]
+    targets = [os.path.realpath(path) for path in own.modules().values() if os.path.islink(path)]
+    mine = [str(ENGINE), *own.places, *files, *targets]
+    places = [*general, *_existing(system_paths.libraries_on_path()), *mine]
     hidden = [path for place in general for path in _hidden_in(place)]
     hidden += [path for place in own.places for path in _not_code(place)]
     hidden += _covered([path.resolve() for path in private], general, own.places, files)
@@ -64,79 +69,20 @@ def readable_files(source: bytes, address: ModuleAddress, private: Iterable[Path
         places=tuple(dict.fromkeys([*map(os.path.realpath, places), *links])),
         hidden=tuple(dict.fromkeys(hidden)),
         listed=(*packages.package_folders(), *system_paths.library_folders()),
-        modules={**own.modules(), **found.files},
+        modules=modules,
     )
 
 
-@dataclass(slots=True)
-class _OwnCode:
-    """Code of the user's own: beside the seed, below `root`, or installed in place (PYTHONPATH, .pth)."""
-
-    root: str
-    seed: str
-    tops: dict[str, list[str]] = field(default_factory=dict)
-    _folders: dict[str, str] = field(default_factory=dict)
-
-    def folder_of(self, top: str) -> str:
-        """The folder that holds the top-level module `top`, "" where it is not the user's own."""
-        if top not in self._folders:
-            self._folders[top] = self._find(top)
-        return self._folders[top]
-
-    def _among_packages(self) -> bool:
-        """Whether the seed is a file of an installed package, so that what lies beside are other packages."""
-        return os.path.realpath(self.root) in packages.package_folders()
-
-    def _find(self, top: str) -> str:
-        beside = module_file(self.root, top)
-        if top == self.seed.partition(".")[0] or (os.path.isfile(beside) and not self._among_packages()):
-            return self.root
-        if packages.is_library(top):
-            return ""
-        places = packages.places_of(top)
-        if not places:
-            return self.root if beside else self._above(top)
-        mine = [place for place in places if not packages.is_installed(place)]
-        if not mine:
-            return ""
-        self.tops[top] = mine
-        return os.path.dirname(mine[0])
-
-    def _above(self, top: str) -> str:
-        """The working folder or the nearest above the seed, up to its repository's root, in which a module
-        `top` lies: packages there may have no `__init__.py`."""
-        above = list(Path(self.root).parents)
-        roots = [at for at, folder in enumerate(above) if (folder / ".git").exists()]
-        near = above[: roots[0] + 1] if roots and not (Path(self.root) / ".git").exists() else []
-        for folder in (os.getcwd(), *map(str, near)):
-            if module_file(folder, top):
-                return folder
-        return ""
-
-    @property
-    def places(self) -> list[str]:
-        """Packages and modules installed in place."""
-        return [place for places in self.tops.values() for place in places]
-
-    def modules(self) -> dict[str, str]:
-        """All modules of the packages installed in place: some import by computed names."""
-        found = {}
-        for top, places in self.tops.items():
-            for place in places:
-                if os.path.isfile(place):
-                    found[top] = place
-                    continue
-                for file in sorted(Path(place).rglob("*.py")):
-                    parts = [top, *file.relative_to(place).with_suffix("").parts]
-                    found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = str(file)
-        return found
-
-
-def _installed_places(names: Iterable[str]) -> Iterator[str]:
-    for held in packages.needed([*BASE, *sorted(names)]).values():
+def _installed_places(names: Iterable[str], in_place: Sequence[metadata.Distribution] = ()) -> Iterator[str]:
+    """What the modules `names` and the distributions installed `in_place` need, and what these put among
+    packages: their records and what leads to their code."""
+    for held in (*in_place, *packages.needed([*BASE, *sorted(names)], in_place).values()):
         yield from packages.contents(held)
-    for name in (*BASE, *sorted(names)):
+    for name in BASE:
         yield from packages.places_of(name)
+    for name in sorted(names):
+        yield from filter(packages.is_installed, packages.places_of(name))
+    yield from packages.path_files()
     for held in metadata.distributions(name="ge-engine"):  # its checkout may hold a record of its own
         if os.path.realpath(str(held.locate_file(""))) in packages.package_folders():
             yield from packages.contents(held)
