@@ -1,7 +1,8 @@
 """Which expression builds the model of a seed, found by reading it.
 
-In order: what the user says; what the main guard builds; the one factory without required arguments;
-the one root class; else the candidates are listed. Known arguments are filled from the task.
+In order: what the user says; what the main guard builds; the one model that is built at import; the one
+factory without required arguments; the one root class; else the candidates are listed. Known arguments are
+filled from the task.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ def resolve_entry(genome: Genome, facts: Facts, override: str = "") -> str:
     guarded = _from_main_guard(builders, genome, facts)
     if guarded:
         return guarded
+    at_import = _from_top_level(builders, genome, facts)
+    if at_import:
+        return at_import
     factories = [call for name in builders.factories if (call := _call(builders, name, facts)) is not None]
     if len(factories) == 1:
         return factories[0]
@@ -113,11 +117,16 @@ def _value(builders: Builders, parameter: Parameter, facts: Facts) -> str | None
     fact = fact_of(parameter, facts)
     if fact is not None:
         return written(parameter, fact)
-    return _configuration(builders, parameter, facts) if parameter.required else None
+    if parameter.required:
+        return _configuration(builders, parameter, facts)
+    if parameter.plain_default and parameter.annotation in builders.configurations:
+        filled = _configuration(builders, parameter, facts)
+        return filled if filled and not filled.endswith("()") else None
+    return None
 
 
 def _configuration(builders: Builders, parameter: Parameter, facts: Facts) -> str | None:
-    """A configuration object for a required argument: by its annotation, or the file's only one."""
+    """A configuration object for an argument: by its annotation, or the file's only one."""
     name = parameter.annotation.rpartition(".")[2]
     builder = builders.builder(name) if name and name not in builders.modules else None
     if builder is None and parameter.name.lower() in CONFIG_NAMES and len(builders.configurations) == 1:
@@ -147,6 +156,15 @@ def _from_main_guard(builders: Builders, genome: Genome, facts: Facts) -> str | 
             if name in builders.roots or name in builders.factories:
                 return _adapted(builders, genome, call, local, facts)
     return None
+
+
+def _from_top_level(builders: Builders, genome: Genome, facts: Facts) -> str | None:
+    """The model that a script builds where it is imported, `model = Net(64, 10)`, if it is of one kind."""
+    statements = [s for s in builders.tree.body if not (isinstance(s, ast.If) and is_main_guard(s))]
+    calls = [c for c in _calls(statements) if dotted(c.func) in (*builders.roots, *builders.factories)]
+    if len({dotted(call.func) for call in calls}) != 1:
+        return None
+    return _adapted(builders, genome, calls[0], {}, facts)
 
 
 def _guarded(builders: Builders) -> Iterator[list[ast.stmt]]:
@@ -225,7 +243,8 @@ def _resolved(value: ast.expr | None, local: Mapping[str, ast.expr | None], geno
 
 
 def _refusal(builders: Builders, facts: Facts, roots: list[str]) -> SeedError:
-    names = list(dict.fromkeys((*builders.factories, *roots)))
+    parts = builders.used_by(builders.factories[0]) if len(builders.factories) == 1 else frozenset()
+    names = list(dict.fromkeys((*builders.factories, *(name for name in roots if name not in parts))))
     if not names:
         return SeedError(
             "The seed has no class that is a torch module and no function that builds one.", _listed(builders)

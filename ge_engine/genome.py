@@ -365,7 +365,8 @@ def _nothing_to_evolve(name: str, genome: Genome) -> tuple[str, str]:
     if all(block.kind == "values" for block in genome.blocks.values()):
         return (
             f"There is no class and no function in {name}.",
-            "A seed is a Python file that defines a model.",
+            "A seed defines its model in a class or a function: put what stands at the top of the file into "
+            "one, such as def build(): return nn.Sequential(...).",
         )
     first = next(block for block in genome.blocks.values() if block.kind != "values")
     return (

@@ -124,6 +124,44 @@ CASES = {
     "several roots, one for images": (
         module("XForImageClassification", "num_classes=2") + module("XForMasking", "num_classes=2"), "XForImageClassification(num_classes=10)",
     ),
+    "a config with defaults as a default": (
+        "from dataclasses import dataclass\n@dataclass\nclass C:\n    num_classes: int = 1000\n" + module("Net", "config: C = C()"),
+        "Net(config=C(num_classes=10))",
+    ),
+    "a config as a default without annotation": (
+        "class C:\n    def __init__(self, classes=5):\n        pass\nclass CConfig(C):\n    pass\n" + module("Net", "how=CConfig()"),
+        "Net(how=CConfig(classes=10))",
+    ),
+    "a config that may be None": (
+        "from dataclasses import dataclass\n@dataclass\nclass C:\n    in_chans: int = 1\n" + module("Net", "config: 'Optional[C]' = None, o: C | None = None"),
+        "Net(o=C(in_chans=3))",
+    ),
+    "a default config that is more than its class": (
+        "from dataclasses import dataclass\n@dataclass\nclass C:\n    num_classes: int = 5\n    width: int = 2\n" + module("Net", "config: C = C(width=8)"),
+        "Net()",
+    ),
+    "a config that takes nothing of the task": (
+        "from dataclasses import dataclass\n@dataclass\nclass C:\n    width: int = 2\n" + module("Net", "config: C = None"), "Net()",
+    ),
+    "a model built at import": (
+        "hidden, classes = 8, 5\n" + module("Net", "input_size, hidden, num_classes") + "model = Net(28, hidden, classes).to('cpu')\n",
+        "Net(input_size=32, hidden=hidden, num_classes=10)",
+    ),
+    "two models built at import": (
+        module("G", "n=1") + module("D", "num_classes=5") + "g = G(2)\nd = D()\n", "D(num_classes=10)",
+    ),
+    "a class within a function": (
+        "def get_net(n_classes=3):\n    class Inner(nn.Module):\n        pass\n    return Inner()\n", "get_net(n_classes=10)",
+    ),
+    "a model of torchvision with a new head": (
+        "from torchvision import models\ndef create(num_classes):\n    m = models.resnet18(weights=None)\n    m.fc = nn.Linear(512, num_classes)\n    return m\n",
+        "create(num_classes=10)",
+    ),
+    "a model of timm": ("import timm\ndef create(nclass=2):\n    return timm.create_model('x', num_classes=nclass)\n", "create(nclass=10)"),
+    "a backbone beside the model": (
+        "import torchvision\ndef teacher():\n    return torchvision.models.resnet18()\n" + module("Net", "n_classes"), "Net(n_classes=10)",
+    ),
+    "a weight of torchvision": ("from torchvision import models\ndef w(x):\n    return x.resnet18()\n" + module("Net"), "Net()"),
     "annotations are no use": (
         module("Loss") + "def train(model: 'Net') -> Loss:\n    pass\n" + module("Net", "num_classes, helper: Loss = None"), "Net(num_classes=10)",
     ),
@@ -147,6 +185,10 @@ REFUSED = {
     "unknown argument": (module("Net", "depth, num_classes"), "needs arguments that the task does not know: depth", ["Net(depth, num_classes)"]),
     "a config that needs more": (
         "from dataclasses import dataclass\n@dataclass\nclass C:\n    depth: int\n" + module("Net", "config"), "does not know: config", ["Net(config)"],
+    ),
+    "a factory and the classes that it uses": (
+        module("Residual", "fn") + module("Mean") + "def mixer(dim, depth, n_classes=5):\n    return nn.Sequential(Residual(1), Mean())\n",
+        "The model mixer needs arguments that the task does not know: dim, depth", ["mixer(dim=..., depth=..., n_classes=10)"],
     ),
     "no module": ("class A:\n    def forward(self, x):\n        return x\n", "no class that is a torch module", ["Name the file that defines the model"]),
 }  # fmt: skip

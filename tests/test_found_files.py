@@ -16,7 +16,7 @@ from ge_engine.contracts import Probe
 from ge_engine.errors import SeedError
 from ge_engine.evaluation.command import exception_first, hides_library
 from ge_engine.evaluation.sandbox.environment import clean_environment
-from ge_engine.evaluation.seed_check import require_usable
+from ge_engine.evaluation.seed_check import ChannelsError, require_usable
 from ge_engine.genome import Seed
 from ge_engine.outcome import Scored
 from tests.evaluation import outcome_of, shop, source
@@ -180,12 +180,55 @@ def test_a_reason_whose_end_hides_the_exception() -> None:
         "RuntimeError: Expected tensor for argument #1 'indices' to have one of the following scalar types: Long",
         "TypeError: Net.forward() missing 1 required positional argument: 'mask'",
         "ValueError: LSTM: Expected input to be 2D or 3D, got 4D instead",
+        "ValueError: too many values to unpack (expected 2) (line 53, in GPT.forward)",
+        "RuntimeError: batch1 must be a 3D tensor",
+        "ValueError: expected 2D or 3D input (got 4D input)",
     ],
 )
 def test_a_model_that_takes_no_images_and_is_to_be_fixed(error: str) -> None:
     with pytest.raises(SeedError, match=r"built by Tagger\(tags=3\), stops at forward") as refused:
         require_usable(Probe(stage="forward", error=error), 10, "3x32x32", "Tagger(tags=3)")
     assert "to take something else: score it by a program of yours with --command" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("shape", [(8, 10, 32, 32), (8, 3, 32, 32), (8, 1), (8,)])
+def test_a_model_that_answers_masks_images_or_a_number_and_is_to_count_classes(
+    shape: tuple[int, ...],
+) -> None:
+    with pytest.raises(SeedError, match="the task wants") as refused:
+        require_usable(Probe(output_shape=shape), 10, "3x32x32", "UNet()")
+    assert "scored by a program or a function of yours: --command or --evaluator" in str(refused.value.hint)
+
+
+def test_a_model_of_several_outputs_that_is_only_to_be_fixed() -> None:
+    error = "ValueError: the model returned a tuple without a tensor of shape (n, 10)"
+    with pytest.raises(SeedError) as refused:
+        require_usable(Probe(stage="forward", error=error), 10, "3x32x32", "VAE()")
+    assert "The task wants 10 numbers for each image. A model that answers something else" in str(
+        refused.value.hint
+    )
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        Probe(
+            stage="forward",
+            error="RuntimeError: mat1 and mat2 shapes cannot be multiplied (8x2352 and 784x64)",
+        ),
+        Probe(output_shape=(24, 10)),
+    ],
+    ids=["an image as numbers", "channels as images"],
+)
+def test_a_flat_model_of_grey_images_that_gets_three_channels(probe: Probe) -> None:
+    with pytest.raises(ChannelsError, match="it takes images of 1 channel, and the task") as refused:
+        require_usable(probe, 10, "3x28x28", "Net()", 8)
+    assert refused.value.wanted == 1
+
+
+def test_answers_of_another_number_than_the_images_that_fail_only_in_training() -> None:
+    with pytest.raises(SeedError, match=r"of shape \(16, 10\); the task wants \(8, 10\)"):
+        require_usable(Probe(output_shape=(16, 10)), 10, "3x28x28", "Net()", 8)
 
 
 def test_a_missing_module_of_the_users_own_that_is_to_be_installed() -> None:

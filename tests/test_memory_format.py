@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from ge_engine.evaluation.train.layout import runs_channels_last
+from ge_engine.contracts import Dataset, Split
+from ge_engine.evaluation.data.memory_layout import placed
+from ge_engine.evaluation.train.layout import laid_out, runs_channels_last
+from ge_engine.evaluation.train.optimizers import decay_groups
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Scored
-from tests.evaluation import CLASSES, SIZE, outcome_of, probe_here, shop, source
+from tests.evaluation import CLASSES, SIZE, data, outcome_of, probe_here, shop, source
 
 LENET = f"""\
 import torch
@@ -48,6 +52,41 @@ def test_a_network_that_views_its_map_as_rows_and_fails_in_training(kind: str, t
     with shop(tmp_path, seed, max_slowdown=50.0) as evaluation:
         assert isinstance(outcome_of(evaluation, seed), Scored)
         assert evaluation.probe(seed).result().facts["channels_last"] == 0
+
+
+def one_channel() -> Dataset:
+    def grey(split: Split) -> Split:
+        return replace(split, images=split.images[:, :1].contiguous())
+
+    whole = data()
+    return replace(whole, train=grey(whole.train), validation=grey(whole.validation), test=grey(whole.test))
+
+
+@pytest.mark.parametrize("kind", ["view", "view in training alone", "strides"])
+def test_a_network_that_views_its_map_as_rows_and_fails_on_grey_images(kind: str, tmp_path: Path) -> None:
+    grey = lenet(WANT_CHANNELS_FIRST[kind]).text.replace("Conv2d(3", "Conv2d(1")
+    seed = Seed.from_bytes(grey.encode(), Path("lenet.py")).genome
+    with shop(tmp_path, seed, one_channel()) as evaluation:
+        assert isinstance(outcome_of(evaluation, seed), Scored)
+
+
+def test_lazy_layers_that_are_laid_out_or_sorted_before_they_have_sizes() -> None:
+    model = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(2))
+    assert laid_out(model, torch.channels_last) is model
+    matrices, vectors = (group["params"] for group in decay_groups(model, 0.1))
+    assert (len(matrices), len(vectors)) == (2, 4)
+    model(torch.zeros(2, 3, 8, 8))
+    assert {one.dim() for one in vectors} == {1}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_strides_that_say_another_layout_than_asked_for(layout: torch.memory_format, channels: int) -> None:
+    rows = torch.zeros(2, 4, 5, channels).permute(0, 3, 1, 2)
+    last = (20 * channels, 1, 5 * channels, channels)
+    for images in (rows, torch.zeros(2, channels, 4, 5)):
+        strides = placed(images, layout).stride()
+        assert strides == (last if layout is torch.channels_last else (20 * channels, 20, 5, 1))
 
 
 def test_a_network_that_could_be_fast_and_is_not(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ge_engine.config import Recipe
 from ge_engine.evaluation.data.batches import Augmentation, Images, batch_bounds, shuffled
 from ge_engine.evaluation.measure.inference import logits_of, predict
 from ge_engine.evaluation.train.batch_norm import recompute_statistics
-from ge_engine.evaluation.train.divergence import NotFinite
+from ge_engine.evaluation.train.divergence import NotFinite, require_finite
 from ge_engine.evaluation.train.lr_scheduler import LRScheduler
 from ge_engine.evaluation.train.optimizers import default_optimizer, optimizer_of
 from ge_engine.evaluation.train.rung import TrainingData
@@ -155,6 +155,13 @@ def test_a_training_that_goes_on_after_the_loss_is_lost() -> None:
     lesson = TrainingData(images(32), torch.zeros(32, dtype=torch.long), images(8), 4)
     with pytest.raises(NotFinite, match="epoch 1"):
         train(Blow, default_optimizer, lesson, Recipe(epochs=3), 0)
+
+
+@pytest.mark.parametrize("loss", [1e20, float("inf"), float("nan")])
+def test_a_loss_that_no_report_has_room_for(loss: float) -> None:
+    with pytest.raises(NotFinite, match="in epoch 1"):
+        require_finite(torch.tensor(loss), 0)
+    require_finite(torch.tensor(1e17), 0)
 
 
 def test_answers_that_depend_on_the_batch_or_its_order() -> None:

@@ -9,9 +9,16 @@ from ge_engine.errors import SeedError
 
 _NO_IMAGES = re.compile(
     r"argument #1 'indices'|forward\(\) (missing|takes) \d|LSTM: Expected|GRU: Expected|RNN: Expected|"
-    r"input\.dim\(\)|must be 2-D or 3-D"
+    r"input\.dim\(\)|must be 2-D or 3-D|(too many|not enough) values to unpack|"
+    r"batch1 must be a 3D tensor|Expected 2D \(unbatched\) or 3D|expected 2D or 3D input|"
+    r"self must be a matrix|mat1 must be a matrix"
 )
 """In errors of networks for tokens, sequences or several inputs."""
+
+_OTHER_ANSWERS = (
+    "A model that answers something else than classes, such as masks, images or one number, is scored by a "
+    "program or a function of yours: --command or --evaluator."
+)
 
 
 class ChannelsError(SeedError):
@@ -22,22 +29,23 @@ class ChannelsError(SeedError):
         self.wanted = wanted
 
 
-def require_usable(probe: Probe, classes: int, image: str, entry: str) -> None:
-    """The `probe` of the seed, built by `entry`, on images such as "3x32x32".
+def require_usable(probe: Probe, classes: int, image: str, entry: str, batch: int = 0) -> None:
+    """The `probe` of the seed, built by `entry`, on `batch` images such as "3x32x32" (0: any number).
 
     Raises:
-        ChannelsError: its first layer takes another number of channels.
+        ChannelsError: it takes another number of channels.
         SeedError: it does not go through one training step, or answers in another shape.
     """
-    wanted = (probe.output_shape[:1] or (0,))[0], classes
-    channels = re.search(r"expected input\[.*?\] to have (\d+) channels, but got (\d+) channels", probe.error)
-    if channels and image.startswith(f"{channels[2]}x"):
+    wanted = batch or (probe.output_shape[:1] or (0,))[0], classes
+    channels = _other_channels(probe, image, batch)
+    if channels:
+        counted = "1 channel" if channels == 1 else f"{channels} channels"
         raise ChannelsError(
-            f"The seed, built by {entry}, stops at {probe.stage}: it takes images of {channels[1]} "
-            f"channels, and the task gives images of {image}.",
-            f"Give --channels {channels[1]} where the images can be given so, or let the model take its "
+            f"The seed, built by {entry}, stops at {probe.stage or 'forward'}: it takes images of {counted}, "
+            f"and the task gives images of {image}.",
+            f"Give --channels {channels} where the images can be given so, or let the model take its "
             "number of channels as an argument: in_channels.",
-            int(channels[1]),
+            channels,
         )
     if probe.stage:
         raise SeedError(
@@ -49,10 +57,23 @@ def require_usable(probe: Probe, classes: int, image: str, entry: str) -> None:
             f"The seed, built by {entry}, returns a tensor of shape {probe.output_shape}; "
             f"the task wants {wanted}.",
             f"Let its last layer give {classes} numbers for each image, in the file or by an entry "
-            f"such as --entry 'Net(num_classes={classes})'.",
+            f"such as --entry 'Net(num_classes={classes})'. {_OTHER_ANSWERS}",
         )
     if not probe.finite:
         raise SeedError("The seed returns NaN or infinity before any training.")
+
+
+def _other_channels(probe: Probe, image: str, batch: int) -> int:
+    """The number of channels that a first convolution takes instead of the task's, or 1 where the channels of
+    an image are read as numbers or as images of their own; 0 where neither is to be seen."""
+    said = re.search(r"expected input\[.*?\] to have (\d+) channels, but got (\d+) channels", probe.error)
+    if said and image.startswith(f"{said[2]}x"):
+        return int(said[1])
+    channels, height, width = map(int, image.split("x"))
+    if channels == 1 or not batch:
+        return 0
+    flat = f"({batch}x{channels * height * width} and {height * width}x"
+    return int(flat in probe.error or probe.output_shape[:1] == (channels * batch,))
 
 
 def _advice(error: str, classes: int, image: str) -> str:
@@ -63,6 +84,8 @@ def _advice(error: str, classes: int, image: str) -> str:
             "looked for beside it, in the working folder, up to the root of its repository, and in "
             "PYTHONPATH."
         )
+    if "without a tensor of shape" in error:
+        return f"The task wants {classes} numbers for each image. {_OTHER_ANSWERS}"
     if _NO_IMAGES.search(error):
         return (
             f"The task gives images of {image}, and this model seems to take something else: score it by a "

@@ -31,6 +31,7 @@ from ge_engine.evaluation.exit_status import Kills, WorkerLost, failed_probe, pr
 from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.futures import finished, then
 from ge_engine.evaluation.machine_health import MachineHealth, machine_health
+from ge_engine.evaluation.probe.findings import TaskShape
 from ge_engine.evaluation.protocol.messages import REPORT_LIMIT, JobSpec, WorkerReport
 from ge_engine.evaluation.sandbox import limits
 from ge_engine.evaluation.sandbox.removal import remove_tree
@@ -79,6 +80,7 @@ def open_training(
             memory=session.memory,
             image=f"{session.channels}x{session.size}x{session.size}",
             entry=session.entry,
+            batch=TaskShape(session.channels, session.size, session.classes).batch,
             description=described(session, config.recipe),
         )
         evaluation.admit(seed)
@@ -95,7 +97,8 @@ def open_training(
 class TrainEvaluation(Evaluation):
     """Implements `contracts.Evaluation` on top of an executor. `timeout` is seconds per job, `memory` bytes;
     no training step may take `max_slowdown` times as long as the seed's (0: no limit). `image` is the shape
-    of the task's images, such as "3x32x32", and `entry` what builds the seed's model."""
+    of the task's images, such as "3x32x32", `entry` what builds the seed's model, and `batch` the images of a
+    probe."""
 
     measures_sizes = True
     executor: Executor
@@ -107,6 +110,7 @@ class TrainEvaluation(Evaluation):
     memory: int
     image: str
     entry: str
+    batch: int = 0
     description: str = ""
     _kills: Kills = field(default_factory=Kills)
     _seed_step: float = 0.0
@@ -121,7 +125,7 @@ class TrainEvaluation(Evaluation):
             SeedError: it does not go through one training step.
         """
         probe = self.probe(seed).result()
-        require_usable(probe, self.scorer.classes, self.image, self.entry)
+        require_usable(probe, self.scorer.classes, self.image, self.entry, self.batch)
         self._probe_timeout = max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))
         self._seed_digest = seed.digest
         if self.max_slowdown:

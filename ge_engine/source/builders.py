@@ -27,6 +27,7 @@ _MODULE_BASES = frozenset(
 _ABSTRACT = _MODULE_BASES - {"Sequential"}
 _NO_MODELS = ("Loss", "Config", "Output", "Processor", "Tokenizer", "Mixin")
 _LIBRARIES = ("torch.nn", "torchvision.models", "timm", "transformers")
+_MODEL_FUNCTIONS = ("torchvision.models.", "timm.create_model", "timm.models.")
 _CHAINED = ("to", "cuda", "cpu", "eval", "train", "float", "half", "requires_grad_")
 _CONFIGURED = ("Config", "Configuration", "Args", "Hparams", "Settings")
 MAX_FORWARDING = 6
@@ -83,13 +84,19 @@ class Builders:
     @cached_property
     def _from_libraries(self) -> frozenset[str]:
         """Names that this file imports from libraries of models."""
+        return frozenset(name for name, full in self._imported.items() if full.startswith(_LIBRARIES))
+
+    @cached_property
+    def _imported(self) -> dict[str, str]:
+        """What this file imports: the full name of each."""
         statements = [n for n in ast.walk(self.tree) if isinstance(n, (ast.Import, ast.ImportFrom))]
-        return frozenset(
-            alias.asname or alias.name
+        return {
+            alias.asname or alias.name: f"{n.module}.{alias.name}"
+            if isinstance(n, ast.ImportFrom)
+            else alias.name
             for n in statements
             for alias in n.names
-            if (n.module or "" if isinstance(n, ast.ImportFrom) else alias.name).startswith(_LIBRARIES)
-        )
+        }
 
     @cached_property
     def roots(self) -> list[str]:
@@ -154,8 +161,9 @@ class Builders:
         )
 
     def _returns(self, node: Function, factories: set[str]) -> bool:
-        """The function returns a module, or what another factory returns."""
-        makers = {*self.modules, *factories}
+        """The function returns a module, also of a class within it, or what another factory returns."""
+        local = {n.name for n in ast.walk(node) if isinstance(n, ast.ClassDef) and self._has_module_base(n)}
+        makers = {*self.modules, *factories, *local}
         built = {
             target.id
             for statement in ast.walk(node)
@@ -174,7 +182,21 @@ class Builders:
         if not isinstance(value, ast.Call):
             return False
         called = dotted(value.func)
-        return called in makers or called in ("nn.Sequential", "torch.nn.Sequential")
+        if called in makers or called in ("nn.Sequential", "torch.nn.Sequential"):
+            return True
+        return not self.roots and self._is_library_model(called)
+
+    def _is_library_model(self, called: str) -> bool:
+        """Whether a call gives a model of torchvision or timm, such as `models.resnet18()`."""
+        head, dot, rest = called.partition(".")
+        return f"{self._imported.get(head, head)}{dot}{rest}".startswith(_MODEL_FUNCTIONS)
+
+    def _has_module_base(self, node: ast.ClassDef) -> bool:
+        return any(base in self.modules or self._is_module(base) for base in map(dotted, node.bases))
+
+    def used_by(self, function: str) -> frozenset[str]:
+        """Names that a function of this file uses."""
+        return frozenset(n.id for n in ast.walk(self.functions[function]) if isinstance(n, ast.Name))
 
     def _forwarded(self, node: Function, depth: int) -> tuple[Parameter, ...]:
         """Parameters that `**kwargs` of a function reaches."""

@@ -12,7 +12,8 @@ from ge_engine.source.syntax import dotted, unparsed
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """`annotation` is the dotted name of a plain annotation, else ""; `pair` tells that two numbers are
-    wanted, as in `size: tuple[int, int]` and `size=(224, 224)`; `default` is a whole number, else None."""
+    wanted, as in `size: tuple[int, int]` and `size=(224, 224)`; `default` is a whole number, else None;
+    `plain_default` tells that the default is None or a call without arguments, such as `Config()`."""
 
     name: str
     required: bool
@@ -21,6 +22,7 @@ class Parameter:
     annotation: str = ""
     pair: bool = False
     default: int | None = None
+    plain_default: bool = False
 
 
 def parameters_of(args: ast.arguments) -> tuple[Parameter, ...]:
@@ -43,10 +45,17 @@ def _parameter(argument: ast.arg, default: ast.expr | None, positional_only: boo
         argument.arg,
         required=default is None,
         positional_only=positional_only,
-        annotation=_annotation(argument.annotation),
+        annotation=_annotation(argument.annotation) or _called(default),
         pair=_is_pair(argument.annotation, default),
         default=_number(default),
+        plain_default=bool(_called(default)) or (isinstance(default, ast.Constant) and default.value is None),
     )
+
+
+def _called(default: ast.expr | None) -> str:
+    """`Config` of a default `Config()`; "" of any other."""
+    bare = isinstance(default, ast.Call) and not default.args and not default.keywords
+    return dotted(default.func) if bare else ""  # type: ignore[union-attr]
 
 
 def _number(node: ast.expr | None) -> int | None:
@@ -55,7 +64,12 @@ def _number(node: ast.expr | None) -> int | None:
 
 
 def _annotation(node: ast.expr | None) -> str:
-    """The dotted name of an annotation, also of one in quotes; "" of any other."""
+    """The dotted name of an annotation, also in quotes, in `Optional[...]` or before `| None`; "" of any
+    other."""
+    if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant) and node.right.value is None:
+        node = node.left
+    if isinstance(node, ast.Subscript) and dotted(node.value).rpartition(".")[2] == "Optional":
+        node = node.slice
     quoted = isinstance(node, ast.Constant) and isinstance(node.value, str)
     return str(node.value) if quoted else dotted(node)  # type: ignore[union-attr]
 

@@ -11,7 +11,16 @@ Facts = Mapping[str, int | float]
 SPELLINGS: Mapping[str, frozenset[str]] = {
     "num_classes": frozenset(
         {"numclasses", "nclasses", "classnum", "numclass", "nclass", "nbclasses", "classcount", "numlabels"}
-        | {"numberofclasses", "classes", "nclasses", "numoutputs", "noutputs", "outputclasses", "nlabels"}
+        | {
+            "numberofclasses",
+            "classes",
+            "nclasses",
+            "numoutputs",
+            "noutputs",
+            "outputclasses",
+            "outclasses",
+            "nlabels",
+        }
     ),
     "in_channels": frozenset(
         {"inchannels", "imgchannels", "inchans", "inputchannels", "nchannels", "numchannels", "inch", "cin"}

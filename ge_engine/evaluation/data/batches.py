@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ge_engine.evaluation.data.memory_layout import placed
+
 SHIFT = 0.05
 PREDICT_BATCH = 256
 
@@ -52,7 +54,7 @@ class Images:
         batch = rows.view(picked.shape).permute(0, 3, 1, 2)
         if batch.shape[-2:] != (self.size, self.size):
             batch = interpolate(batch, (self.size, self.size), mode="bilinear", align_corners=False)
-        return batch.contiguous(memory_format=self.layout)
+        return placed(batch, self.layout)
 
     def in_order(self, batch_size: int) -> Iterator[Tensor]:
         """All images in order, without augmentation."""

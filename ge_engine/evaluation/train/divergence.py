@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
+
+from ge_engine.evaluation.protocol.claims import LARGEST
 
 DIVERGED = 3.0
 """A mean loss of an epoch, neither the first nor the last, above this many times that of the first step and
@@ -13,7 +14,7 @@ of guessing (the logarithm of the number of classes) does not come back."""
 
 
 class NotFinite(Exception):
-    """The loss became NaN or infinite."""
+    """The loss became NaN, infinite or too large for a report."""
 
 
 class Diverged(Exception):
@@ -21,7 +22,7 @@ class Diverged(Exception):
 
 
 def require_finite(value: Tensor, epoch: int) -> None:
-    if not torch.isfinite(value).all():
+    if not (value.abs() <= LARGEST).all():
         raise NotFinite(f"the training loss became {float(value.detach())} in epoch {epoch + 1}")
 
 

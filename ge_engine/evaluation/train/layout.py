@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from ge_engine.evaluation.data.memory_layout import placed
 from ge_engine.evaluation.measure.inference import logits_of
+from ge_engine.evaluation.measure.parameters import is_lazy
 
 
 def runs_channels_last(model: nn.Module, images: Tensor, classes: int) -> bool:
@@ -15,7 +17,7 @@ def runs_channels_last(model: nn.Module, images: Tensor, classes: int) -> bool:
     ranks = {parameter.dim() for parameter in model.parameters()}
     if 4 not in ranks or 5 in ranks:
         return False
-    images = images.contiguous(memory_format=torch.channels_last)
+    images = placed(images, torch.channels_last)
     targets = torch.zeros(len(images), dtype=torch.int64)
     try:
         model.to(memory_format=torch.channels_last).train()
@@ -33,5 +35,8 @@ def layout(channels_last: float) -> torch.memory_format:
 
 
 def laid_out(model: nn.Module, layout: torch.memory_format) -> nn.Module:
-    """The network with its weights channels last where `layout` is that; else as it was built."""
-    return model.to(memory_format=layout) if layout is torch.channels_last else model
+    """The network with its weights channels last where `layout` is that; else as it was built, and also where
+    weights get their sizes only from the first images."""
+    if layout is not torch.channels_last or any(map(is_lazy, model.parameters())):
+        return model
+    return model.to(memory_format=layout)

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ge_engine.evaluation.measure.parameters import is_lazy
+
 OptimizerFactory = Callable[[nn.Module, float, float], torch.optim.Optimizer]
 
 
@@ -30,9 +32,22 @@ def adamw(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optim
     return torch.optim.AdamW(decay_groups(model, weight_decay), lr=lr)
 
 
+def _lazy_vectors(model: nn.Module) -> set[int]:
+    """The ids of parameters without a size yet that will be vectors."""
+    return {
+        id(parameter)
+        for module in model.modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if is_lazy(parameter) and (name == "bias" or hasattr(module, "running_mean"))
+    }
+
+
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Parameter groups: `weight_decay` on matrices and kernels, none on vectors; empty ones left out."""
-    matrices = [p for p in model.parameters() if p.requires_grad and p.dim() > 1]
-    vectors = [p for p in model.parameters() if p.requires_grad and p.dim() <= 1]
+    without_size = _lazy_vectors(model)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    vectors = [p for p in trained if (id(p) in without_size if is_lazy(p) else p.dim() <= 1)]
+    known = set(map(id, vectors))
+    matrices = [p for p in trained if id(p) not in known]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
