@@ -9,10 +9,12 @@ from ge_engine.config.loading import (
     config_to_dict,
     load_config,
     settings,
+    with_settings,
 )
 from ge_engine.config.recipe import Recipe
 from ge_engine.config.run_config import CHECKS, Island, RunConfig
 from ge_engine.config.setting import GROUPS, LANGUAGE, MODEL, RUN, SEARCH, Field, fields_of
+from ge_engine.config.toml_text import changed_settings, toml_of
 
 __all__ = [
     "CHECKS",
@@ -30,10 +32,13 @@ __all__ = [
     "RunConfig",
     "Settings",
     "changeable",
+    "changed_settings",
     "config_from_dict",
     "config_from_ledger",
     "config_to_dict",
     "fields_of",
     "load_config",
     "settings",
+    "toml_of",
+    "with_settings",
 ]
