@@ -36,8 +36,11 @@ from ge_engine.loop import run as run_engine
 from ge_engine.population import Child, Individual
 from ge_engine.registry import REGISTERING, Origin, in_use, load_registry, trains
 from ge_engine.runs import Blocks, Changes, Run
+from ge_engine.runs.comparison import Comparison, compared
 from ge_engine.runs.references import Side as Reference
 from ge_engine.runs.references import load_side, require_genome, sides_of
+from ge_engine.runs.resuming import resumed_run
+from ge_engine.runs.settings_file import write_settings
 from ge_engine.scaffold import write_plugin
 from ge_engine.views.display import open_display
 
@@ -48,6 +51,7 @@ __all__ = [
     "Blocks",
     "Call",
     "Changes",
+    "Comparison",
     "IslandSettings",
     "Plugins",
     "RecipeSettings",
@@ -58,6 +62,7 @@ __all__ = [
     "ablate",
     "blocks",
     "class_parameters",
+    "compare",
     "diff",
     "evolve",
     "findings",
@@ -66,6 +71,8 @@ __all__ = [
     "open_run",
     "plugins",
     "probe",
+    "resume",
+    "settings_file",
     "shown",
     "too_few",
 ]
@@ -114,6 +121,64 @@ def evolve(
     with _observed(folder, made, trains(registry, made), observe) as told:
         run_engine(parsed, made, registry, folder, told, allow_changes=allow_changes)
     return Run(folder)
+
+
+def resume(
+    run: str | Path,
+    /,
+    *,
+    plugins: Iterable[str] = (),
+    no_plugins: Iterable[str] = (),
+    observe: Observe | None = None,
+    allow_changes: bool = False,
+    **settings: Unpack[Settings],
+) -> Run:
+    """Go on with a run, as `ge resume` does, with the seed model and the settings that its folder holds.
+
+    Args:
+        run: the run's folder.
+        plugins, no_plugins, observe, allow_changes: as `evolve`.
+        **settings: what changes, of the settings that a later session may change; and the evaluator and
+            language model of the run where these are more than names, for what a run's folder names is
+            neither started nor reached by itself.
+
+    Raises:
+        ConfigError, SeedError, PluginError, LedgerError, ModelError: a mistake that the message explains.
+    """
+    folder, registry = Path(run), load_registry(plugins, no_plugins)
+    seed, made = resumed_run(folder, settings, registry)
+    with _observed(folder, made, trains(registry, made), observe) as told:
+        run_engine(seed, made, registry, folder, told, allow_changes=allow_changes)
+    return Run(folder)
+
+
+def compare(*runs: str | Path) -> Comparison:
+    """Runs side by side, as `ge compare` shows them: one front of all, and hypervolumes within one box.
+
+    Raises:
+        LedgerError: a folder without a run. ConfigError: runs of other objectives, or one without a score.
+    """
+    return compared([Path(run) for run in runs])
+
+
+def settings_file(
+    seed: str | Path,
+    output: str | Path,
+    *,
+    preset: str = "demo",
+    config: str | Path | None = None,
+    force: bool = False,
+    **settings: Unpack[Settings],
+) -> Path:
+    """Write the settings of a run of `seed` as commented TOML, as `ge init` does: everyday ones and those
+    that are not at their defaults in force, the others as comments.
+
+    Raises:
+        SeedError: no model file. ConfigError: a setting that is wrong, or a file that exists (`force`
+            overwrites it).
+    """
+    made = load_config(preset, Path(config) if config else None, settings)
+    return write_settings(Seed.load(seed), made, Path(output), force=force)
 
 
 def new_folder(seed: str | Path) -> Path:

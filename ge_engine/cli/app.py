@@ -1,7 +1,7 @@
 """Assembles the commands and turns every error into one message and an exit code.
 
-Exit codes: 0 done, 1 `ge diff` found a difference or `ge add` added what has no score, 2 a mistake that the
-message explains, 70 a fault of ours, 130 interrupted.
+Exit codes: 0 done, 1 `ge diff` found a difference, or no child of `ge evolve` or `ge add` has a score,
+2 a mistake that the message explains, 70 a fault of ours, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ from ge_engine.cli.add import add
 from ge_engine.cli.blame import blame
 from ge_engine.cli.blocks import blocks
 from ge_engine.cli.command import Command
+from ge_engine.cli.compare import compare
 from ge_engine.cli.diff import diff
 from ge_engine.cli.doctor import doctor
 from ge_engine.cli.evolve import evolve
 from ge_engine.cli.export import export
+from ge_engine.cli.init import init
 from ge_engine.cli.log import log
 from ge_engine.cli.plugin import plugin
 from ge_engine.cli.plugins import plugins
 from ge_engine.cli.report import report
 from ge_engine.cli.rescore import rescore
+from ge_engine.cli.resume import resume
 from ge_engine.cli.show import show
 from ge_engine.errors import GeError
 from ge_engine.views.console import err, out, print_error
@@ -40,7 +43,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (evolve, add, rescore, blocks, diff, blame, log, show, report, export, ablate, plugins, doctor)
+COMMANDS = (
+    *(evolve, resume, init, add, rescore, blocks, diff, blame, log, show, report, export),
+    *(compare, ablate, plugins, doctor),
+)
 for command in COMMANDS:
     app.command(cls=Command)(command)
 app.add_typer(plugin, name="plugin")

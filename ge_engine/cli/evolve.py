@@ -9,7 +9,7 @@ import typer
 
 from ge_engine import api
 from ge_engine.cli import options as o
-from ge_engine.cli.summary import print_summary
+from ge_engine.cli.ended import AsJson, end
 from ge_engine.views.console import err
 
 RunFolder = Annotated[
@@ -30,6 +30,7 @@ def evolve(
     plugin: o.PluginModules = None,
     no_plugin: o.BlockedPlugins = None,
     allow_changes: o.AllowChanges = False,
+    as_json: AsJson = False,
     **flags: Any,
 ) -> None:
     """Evolve the blocks of a model file and print the Pareto front.
@@ -56,7 +57,4 @@ def evolve(
     except KeyboardInterrupt:
         err.print(f"The run was ended at once. {again}")
         raise typer.Exit(130) from None
-    print_summary(done)
-    if done.interrupted:
-        err.print(again)
-        raise typer.Exit(130)
+    end(done, again, as_json)

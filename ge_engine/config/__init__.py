@@ -8,12 +8,15 @@ from ge_engine.config.loading import (
     config_from_ledger,
     config_to_dict,
     load_config,
+    resolved,
     settings,
+    with_settings,
 )
 from ge_engine.config.recipe import Recipe
 from ge_engine.config.run_config import CHECKS, Island, RunConfig
 from ge_engine.config.scoring_function import Score, evaluator_settings
 from ge_engine.config.setting import GROUPS, LANGUAGE, MODEL, RUN, SEARCH, Field, fields_of
+from ge_engine.config.toml_text import changed_settings, toml_of
 
 __all__ = [
     "CHECKS",
@@ -32,11 +35,15 @@ __all__ = [
     "Score",
     "Settings",
     "changeable",
+    "changed_settings",
     "config_from_dict",
     "config_from_ledger",
     "config_to_dict",
     "evaluator_settings",
     "fields_of",
     "load_config",
+    "resolved",
     "settings",
+    "toml_of",
+    "with_settings",
 ]

@@ -110,22 +110,23 @@ def load_config(preset: str, file: Path | None, flags: Mapping[str, Any]) -> Run
     merged = _merge({}, PRESETS[preset])
     if file is not None:
         merged = _merge(merged, _read_toml(file))
-    nested: dict[str, Any] = {}
-    for name, value in flags.items():
-        if value is not None:
-            table, _, key = name.rpartition(".")
-            nested = _merge(nested, {table: {key: value}} if table else {key: value})
-    return config_from_dict(_resolved(_merge(merged, nested)))
+    return config_from_dict(resolved(_merge(merged, _nested(flags))))
 
 
-def _resolved(values: dict[str, Any]) -> dict[str, Any]:
+def with_settings(config: RunConfig, flags: Mapping[str, Any]) -> RunConfig:
+    """`config` with `flags`, named as in `load_config`, in place of its own. Raises ConfigError as that."""
+    return config_from_dict(_merge(config_to_dict(config), resolved(_nested(flags))))
+
+
+def resolved(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values with what some of them stand for: a function that scores, a file of instructions."""
-    evaluator, instructions = values.get("evaluator"), values.get("instructions")
+    found = dict(values)
+    evaluator, instructions = found.get("evaluator"), found.get("instructions")
     if callable(evaluator) or (isinstance(evaluator, str) and ":" in evaluator):
-        values |= evaluator_settings(evaluator)
+        found |= evaluator_settings(evaluator)
     if isinstance(instructions, str):
-        values["instructions"] = read_instructions(instructions)
-    return values
+        found["instructions"] = read_instructions(instructions)
+    return found
 
 
 def config_from_dict(data: Mapping[str, Any]) -> RunConfig:
@@ -184,6 +185,16 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise ConfigError(f"The configuration {file} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"The configuration {file} is not valid TOML: {error}.") from error
+
+
+def _nested(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given, "recipe.epochs" within a mapping "recipe"."""
+    nested: dict[str, Any] = {}
+    for name, value in flags.items():
+        if value is not None:
+            table, _, key = name.rpartition(".")
+            nested = _merge(nested, {table: {key: value}} if table else {key: value})
+    return nested
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,27 +1,30 @@
-"""Individuals of a run as plain data, for JSON."""
+"""Individuals of a run as plain data, for JSON and tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ge_engine.ledger.history import History
 from ge_engine.ledger.parts import part_of
+from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import as_data, spreads
-from ge_engine.outcome import Failed, Rejected, Scored
+from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import Child, Individual
 
 
 def records(
     history: History, children: Sequence[Child], front: Sequence[Individual]
 ) -> Iterator[dict[str, Any]]:
-    """A record of each child, with what it was made with and what further random seeds gave."""
-    again = spreads(history)
+    """A record of each child, with what it cost and was made with, its figures on the test split and what
+    further random seeds gave."""
+    again, tests = spreads(history), history.test_outcomes()
     for one in children:
         part = part_of(history, one.id)
         made = {"made_with": dict(part.making.versions)} if part else {}
         rescored = {"rescored": as_data(again[one.id])} if one.id in again else {}
-        yield {**as_record(one, front), **made, **rescored}
+        tested = {"test": figures_of(tests[one.id])} if one.id in tests else {}
+        yield {**as_record(one, front), **_asked(history.calls(one.id)), **tested, **made, **rescored}
 
 
 def as_record(one: Child, front: Sequence[Individual]) -> dict[str, Any]:
@@ -41,11 +44,45 @@ def as_record(one: Child, front: Sequence[Individual]) -> dict[str, Any]:
         "front": any(one.id == other.id for other in front),
     }
     match outcome:
-        case Scored(objectives=objectives, errors=errors, figures=figures, feedback=feedback):
-            record["objectives"] = dict(objectives)
-            record |= {"errors": dict(errors)} if errors else {}
-            record |= {"figures": dict(figures)} if figures else {}
-            record |= {"feedback": feedback} if feedback else {}
+        case Scored():
+            record |= figures_of(outcome)
         case Rejected(stage=stage, reason=reason) | Failed(stage=stage, reason=reason):
             record |= {"stage": stage, "reason": reason}
     return record
+
+
+def figures_of(outcome: Outcome) -> dict[str, Any]:
+    """Objectives; errors, further figures and feedback where there are any; the reason of one that failed."""
+    match outcome:
+        case Scored(objectives=objectives, errors=errors, figures=figures, feedback=feedback):
+            more = {"errors": dict(errors), "figures": dict(figures), "feedback": feedback}
+            return {"objectives": dict(objectives), **{name: one for name, one in more.items() if one}}
+        case Rejected(reason=reason) | Failed(reason=reason):
+            return {"reason": reason}
+
+
+def flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as a row of a table: nested names with dots, lists of plain values as text, without steps."""
+    row: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            row |= {f"{name}.{inner}": one for inner, one in flat(value).items()}
+        elif name != "steps":
+            row[name] = " ".join(map(str, value)) if isinstance(value, list) else value
+    return row
+
+
+def _asked(calls: Sequence[Call]) -> dict[str, Any]:
+    """Which language models were asked, what that took, and when."""
+    if not calls:
+        return {}
+    replies = [call.reply for call in calls]
+    return {
+        "models": list(dict.fromkeys(reply.model for reply in replies)),
+        "tokens": {
+            "input": sum(reply.prompt_tokens for reply in replies),
+            "output": sum(reply.completion_tokens for reply in replies),
+        },
+        "llm_seconds": sum(reply.seconds for reply in replies),
+        "asked_at": min(call.at for call in calls),
+    }

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import OperatorStats
+from ge_engine.errors import ConfigError
 from ge_engine.ledger.history import History
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import Replicates, spreads
@@ -21,9 +22,12 @@ from ge_engine.pareto import Direction, advantage
 from ge_engine.population import SEED_ID, Child, Individual, Migration, with_genome
 from ge_engine.runs.lineage import Origin, ancestors, origins
 from ge_engine.runs.making import making_of, parts_in_words
-from ge_engine.runs.records import records
+from ge_engine.runs.records import flat, records
 from ge_engine.runs.references import find_individual
 from ge_engine.search.termination import INTERRUPTED
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -152,6 +156,31 @@ class RunFolder:
         """Children as plain data for JSON."""
         with History(self.folder) as history:
             return list(records(history, list(children), self.front))
+
+    def as_data(self) -> dict[str, Any]:
+        """What the run came to as plain data for JSON, as `ge evolve --json` prints it."""
+        verdict, best = self.verdict, self.best
+        return {
+            "run": str(self.folder),
+            "verdict": verdict.sentence,
+            "better": [one.id for one in verdict.better],
+            "best": best.id if best else None,
+            "baseline": self.records([self.seed])[0],
+            "front": self.records(self.front),
+            "rejected": self.rejections,
+            "tokens": dict(zip(("input", "output"), self.tokens, strict=True)),
+            "stopped_because": self.stopped_because,
+            "interrupted": self.interrupted,
+        }
+
+    def to_dataframe(self) -> DataFrame:
+        """Every individual as a row of a pandas DataFrame, its figures in columns "objectives.accuracy" and
+        so on. Raises ConfigError where pandas is not installed."""
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ConfigError("pandas is not installed.", "pip install pandas") from None
+        return pd.DataFrame([flat(record) for record in self.records(self.individuals)])
 
     def making(self, identity: str) -> list[str]:
         """In sentences, with what an individual was made and scored, where that changed within the run."""

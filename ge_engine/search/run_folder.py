@@ -7,7 +7,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ge_engine.config import RunConfig, changeable, config_to_dict
+from ge_engine.atomic_file import write_whole
+from ge_engine.config import RunConfig, changeable, config_to_dict, toml_of
 from ge_engine.errors import ConfigError, LedgerError, PluginError, SeedError
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.genome import Seed
@@ -18,6 +19,9 @@ from ge_engine.notation import Notations
 from ge_engine.population import Direction
 from ge_engine.registry import Registry
 from ge_engine.search.models import check_models
+
+SETTINGS = "settings.toml"
+"""The file in a run's folder that tells its settings; the engine reads those of the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ def opened_run(
         ledger.seed = seed
         ledger.set_config(config, directions, notations)
         ledger.begin_part(making)
+        _write_settings(folder, seed, config)
         yield OpenedRun(ledger, differences)
 
 
@@ -108,6 +113,12 @@ def _differences_in_words(history: History, making: Making, allow_changes: bool)
             "(allow_changes=True from Python).",
         )
     return sentence(found) if found else ""
+
+
+def _write_settings(folder: Path, seed: Seed, config: RunConfig) -> None:
+    path = folder / SETTINGS
+    head = f"# The settings of the latest session: ge evolve {seed.path or 'SEED'} --config {path}\n\n"
+    write_whole(path, (head + toml_of(config)).encode())
 
 
 @contextmanager

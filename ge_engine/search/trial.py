@@ -51,7 +51,7 @@ def try_parts(variations: Sequence[Variation], registry: Registry, probe: Probe)
 def _try_checks(variation: Variation, registry: Registry, probe: Probe) -> None:
     """On the seed, rewritten as it is."""
     genome = variation.seed.genome
-    address = variation.addresses(genome)[0]
+    address = variation.addresses(genome, (genome,))[0]
     patch = parse_patch(genome, address, genome.blocks[address].code)
     if isinstance(patch, Rejected):
         return

@@ -184,12 +184,13 @@ class _View:
 
 
 class PlainView(_View):
-    """One line per event."""
+    """One line per event, with the time of day; after a generation also the time that is left."""
 
     def observe(self, name: str, data: Mapping[str, Any]) -> None:
         line = self._line(name, data)
         if line is not None:
-            err.print(line)
+            left = f"; {_time(self._progress)}" if name == "generation_finished" else ""
+            err.print(Text.assemble((time.strftime("%H:%M:%S "), "dim"), line, left))
 
 
 class LiveView(_View):

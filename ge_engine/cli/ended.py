@@ -1,0 +1,30 @@
+"""How `ge evolve` and `ge resume` end: a summary or JSON, and the exit code."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from ge_engine.api import Run
+from ge_engine.cli.summary import print_summary
+from ge_engine.outcome import Scored
+from ge_engine.views.console import err
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the end as one JSON object.")]
+
+
+def end(run: Run, again: str, as_json: bool) -> None:
+    """Print what the run came to. Raises typer.Exit: 130 interrupted, 1 no child could be scored."""
+    if as_json:
+        typer.echo(json.dumps(run.as_data(), allow_nan=False))
+    else:
+        print_summary(run)
+    if run.interrupted:
+        err.print(again)
+        raise typer.Exit(130)
+    _, *children = run.individuals
+    if children and not any(isinstance(one.outcome, Scored) for one in children):
+        err.print(f"No child could be scored. `ge log {run.folder}` tells why of each.")
+        raise typer.Exit(1)

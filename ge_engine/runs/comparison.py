@@ -1,0 +1,117 @@
+"""Runs side by side: one front of all, and hypervolumes within one box."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ge_engine.config import config_to_dict
+from ge_engine.errors import ConfigError
+from ge_engine.ledger.history import History
+from ge_engine.notation import Notations
+from ge_engine.outcome import Scored
+from ge_engine.pareto import Direction, Point, box, losses, non_dominated, normalised
+from ge_engine.population import Individual
+from ge_engine.runs.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One run of several. `hypervolume`: 0 to 1, of the box around all that any of them scored, up to a tenth
+    of its span beyond the worst (`ge_engine.pareto.box`)."""
+
+    folder: Path
+    seed: Individual
+    best: Individual | None
+    children: int
+    scored: int
+    hypervolume: float
+    tokens: tuple[int, int]
+    verdict: str
+    stopped_because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Runs in the order in which they were named. `front` is that of all of them, each individual with its
+    run's folder; `differences` are the settings in which they differ, with the value of each run."""
+
+    runs: tuple[Entry, ...]
+    front: tuple[tuple[Path, Individual], ...]
+    directions: Mapping[str, Direction]
+    notations: Notations
+    differences: Mapping[str, tuple[Any, ...]]
+
+
+def compared(folders: Sequence[Path]) -> Comparison:
+    """Raises as `ge_engine.api.compare`."""
+    if len(folders) < 2:
+        raise ConfigError("There is nothing to compare with.", "Name two runs or more.")
+    runs = [Run(folder) for folder in folders]
+    directions = _same_directions(runs)
+    points = [_points(run, directions) for run in runs]
+    ideal, reference = box([point for several in points for point in several])
+    entries = [
+        _entry(run, normalised(several, ideal, reference)) for run, several in zip(runs, points, strict=True)
+    ]
+    fronts = [(run.folder, one) for run in runs for one in run.front]
+    kept = non_dominated([losses(one.objectives, directions) for _, one in fronts])
+    return Comparison(
+        tuple(entries), tuple(fronts[at] for at in kept), directions, runs[0].notations, _differences(runs)
+    )
+
+
+def _same_directions(runs: Sequence[Run]) -> Mapping[str, Direction]:
+    first, *others = runs
+    for one in others:
+        if one.directions != first.directions:
+            raise ConfigError(
+                f"The run {first.folder} has the objectives {_told(first)}, {one.folder} has {_told(one)}.",
+                "Compare runs of the same objectives.",
+            )
+    return first.directions
+
+
+def _told(run: Run) -> str:
+    return ", ".join(f"{name}:{way}" for name, way in run.directions.items())
+
+
+def _points(run: Run, directions: Mapping[str, Direction]) -> list[Point]:
+    with History(run.folder) as history:
+        points = [losses(objectives, directions) for _, _, objectives in history.scored_points()]
+    if not points:
+        raise ConfigError(
+            f"The run {run.folder} has no score yet.", f"Go on with it: ge resume {run.folder}."
+        )
+    return points
+
+
+def _entry(run: Run, volume: float) -> Entry:
+    _, *children = run.individuals
+    return Entry(
+        folder=run.folder,
+        seed=run.seed,
+        best=run.best,
+        children=len(children),
+        scored=sum(isinstance(one.outcome, Scored) for one in children),
+        hypervolume=volume,
+        tokens=run.tokens,
+        verdict=run.verdict.sentence,
+        stopped_because=run.stopped_because,
+    )
+
+
+def _differences(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
+    flat = [_flat(config_to_dict(run.config)) for run in runs]
+    return {
+        name: tuple(one[name] for one in flat)
+        for name in flat[0]
+        if any(one[name] != flat[0][name] for one in flat)
+    }
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {name: value for name, value in values.items() if name != "recipe"}
+    return {**plain, **{f"recipe.{name}": value for name, value in values["recipe"].items()}}

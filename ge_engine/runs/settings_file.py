@@ -1,0 +1,41 @@
+"""A run's settings as a file: beside its ledger, or to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ge_engine.atomic_file import write_whole
+from ge_engine.config import RunConfig, changed_settings, toml_of
+from ge_engine.errors import ConfigError
+from ge_engine.genome import Seed
+
+EVERYDAY = frozenset(
+    (
+        "task",
+        "objectives",
+        "llm",
+        "generations",
+        "population",
+        "recipe.epochs",
+        "recipe.batch_size",
+        "recipe.lr",
+    )
+)
+"""Settings that stand in a new file also at their defaults."""
+
+
+def write_settings(seed: Seed, config: RunConfig, path: Path, *, force: bool) -> Path:
+    """Write the settings of a run of `seed` to begin with. Raises ConfigError: the file exists, or cannot be
+    written."""
+    if path.exists() and not force:
+        raise ConfigError(
+            f"The file {path} exists.", "Choose another --output, or overwrite it with --force."
+        )
+    blocks = ", ".join(seed.genome.evolvable)
+    head = (
+        f"# Settings of ge_engine for {seed.path}: ge evolve {seed.path} --config {path}\n"
+        f'# Lines that begin with "# name =" are defaults: remove the # to change one.\n'
+        f"# Blocks of {seed.path}: {blocks}\n\n"
+    )
+    write_whole(path, (head + toml_of(config, EVERYDAY | changed_settings(config))).encode())
+    return path

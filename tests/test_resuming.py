@@ -1,0 +1,259 @@
+"""`ge resume`, `ge init`, `ge compare` and what `--json` tells: a run's folder is enough to go on, to begin
+again and to be compared, and decides nothing that reaches beyond it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+import doubles
+import pytest
+from conftest import Ge
+
+from ge_engine import api
+from ge_engine.config import load_config
+from ge_engine.errors import ConfigError, GeError
+from ge_engine.ledger.history import History
+from ge_engine.runs.comparison import compared
+
+NO_DOUBLES = [word for name in doubles.REPLACED for word in ("--no-plugin", name)]
+SCORING = ["--plugin", "doubles", *NO_DOUBLES, "--evaluator", "instant"]
+GIVEN = [*SCORING, "--llm", "scripted:good"]
+CHECKS = ["--checks", "seen,seen-function"]
+SMALL = {"population": 6, "elites": 6, "rescore_seeds": 0, "checks": ("seen", "seen-function")}
+
+
+def evolved(folder: Path, **settings: Any) -> Path:
+    """A run of the doubles, with the seed model's file beside it."""
+    seed = folder.parent / "seed.py"
+    seed.write_bytes(doubles.SEED)
+    settings = {"evaluator": "instant", "llm": ("scripted:good",), **SMALL, **settings}
+    blocked = [word for word in NO_DOUBLES if word != "--no-plugin"]
+    quiet = {"observe": lambda *_: None, "plugins": ["doubles"], "no_plugins": blocked}
+    api.evolve(seed, run=folder, **quiet, **settings)
+    return folder
+
+
+def children(folder: Path) -> list[tuple[str, str]]:
+    with History(folder) as history:
+        return [(one.id, one.genome.digest if one.genome else "") for one in history.individuals()]
+
+
+def stored(folder: Path, **settings: object) -> None:
+    """Change what the folder says of the run's settings."""
+    db = sqlite3.connect(folder / "ledger.sqlite", isolation_level=None)
+    held = json.loads(db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()[0])
+    db.execute("UPDATE meta SET value = ? WHERE key = 'config'", (json.dumps(held | settings),))
+    db.close()
+
+
+# --- resume ---------------------------------------------------------------------------------------
+
+
+def test_a_resumed_run_that_differs_from_one_in_one_go(tmp_path: Path, ge: Ge) -> None:
+    whole, cut = evolved(tmp_path / "whole", generations=3), evolved(tmp_path / "cut", generations=1)
+    code, _, error = ge("resume", cut, "--generations", 3, *GIVEN)
+    assert code == 0, error
+    assert children(cut) == children(whole)
+    assert len(children(cut)) == 19
+
+
+def test_a_run_that_is_resumed_without_its_file(tmp_path: Path, ge: Ge) -> None:
+    run = evolved(tmp_path / "run", generations=1)
+    (tmp_path / "seed.py").write_text("another = 1\n")
+    code, _, error = ge("resume", run, "--generations", 2, *GIVEN)
+    assert code == 0, error
+    assert len(children(run)) == 13
+
+
+@pytest.mark.parametrize(
+    ("settings", "flag"),
+    [
+        ({"llm": ["openai:m@http://203.0.113.9/v1"]}, "--llm openai:m@http://203.0.113.9/v1"),
+        ({"llm": ["hf:/srv/models/mine"]}, "--llm hf:/srv/models/mine"),
+        ({"llm": ["uniform"], "llm_key_env": ["AWS_SECRET_ACCESS_KEY"]}, "AWS_SECRET_ACCESS_KEY"),
+        ({"llm": ["uniform"], "llm_extra": ['{"user": "me"}']}, "--llm-extra"),
+        ({"llm": ["uniform"], "island": [{"llm": ["openai:m@http://203.0.113.9/v1"]}]}, "203.0.113.9"),
+    ],
+)
+def test_a_folder_that_decides_whom_to_ask(
+    tmp_path: Path, ge: Ge, settings: dict[str, Any], flag: str
+) -> None:
+    run = evolved(tmp_path / "run", generations=1)
+    stored(run, **settings)
+    code, _, error = ge("resume", run, "--generations", 2, *SCORING)
+    assert code == 2
+    assert flag in error
+    assert len(children(run)) == 7
+
+
+def test_a_folder_that_decides_what_is_run(tmp_path: Path, ge: Ge) -> None:
+    run = evolved(tmp_path / "run", generations=1)
+    stored(run, evaluator="command", evaluator_argument=f"touch {tmp_path / 'ran'}", llm=["uniform"])
+    code, _, error = ge("resume", run, "--generations", 2, "--plugin", "doubles", *NO_DOUBLES)
+    assert code == 2
+    assert "which it cannot start by itself" in error
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_resumed_run_whose_settings_are_others(tmp_path: Path, ge: Ge) -> None:
+    run = evolved(tmp_path / "run", generations=1)
+    code, _, error = ge("resume", run, "--population", 12, *GIVEN)
+    assert code == 2
+    assert "--population" in error
+    blocked = [word for word in NO_DOUBLES if word != "--no-plugin"]
+    own: Any = {"evaluator": "instant", "llm": ("scripted:good",), "population": 12}
+    with pytest.raises(ConfigError, match="population = 6"):
+        api.resume(run, plugins=["doubles"], no_plugins=blocked, observe=lambda *_: None, **own)
+
+
+def test_a_folder_without_a_run(tmp_path: Path, ge: Ge) -> None:
+    code, _, error = ge("resume", tmp_path)
+    assert code == 2
+    assert "error: " in error
+    assert "Traceback" not in error
+
+
+# --- settings as files ----------------------------------------------------------------------------
+
+
+def test_settings_beside_a_ledger_that_give_another_run(tmp_path: Path) -> None:
+    run = evolved(tmp_path / "run", generations=1, constraints=("parameters<=900",))
+    with History(run) as history:
+        assert load_config("paper", run / "settings.toml", {}) == history.config
+
+
+def test_settings_beside_a_ledger_that_hold_a_password(tmp_path: Path) -> None:
+    run = evolved(tmp_path / "run", generations=0, llm_extra=('{"api_key": "sesame"}',))
+    assert "sesame" not in (run / "settings.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("flags", "settings"),
+    [
+        ([], {}),
+        (["--epochs", 9, "--task", "folder:a b\\c.zip"], {"recipe.epochs": 9, "task": "folder:a b\\c.zip"}),
+        (["--constraint", 'parameters<="9"', "--constraint", "flops<=1"], None),
+        (["--no-eot", "--channels", "1"], {"p_eot": 0.0, "recipe.channels": 1}),
+    ],
+)
+def test_a_file_to_begin_with_that_means_other_settings(
+    tmp_path: Path, ge: Ge, flags: list[Any], settings: dict[str, Any] | None
+) -> None:
+    seed, file = tmp_path / "seed.py", tmp_path / "mine.toml"
+    seed.write_bytes(doubles.SEED)
+    if settings is None:
+        settings = {"constraints": ('parameters<="9"', "flops<=1")}
+        flags = [str(flag).replace("--constraint", "--constraints") for flag in flags]
+    code, output, error = ge("init", seed, *flags, "-o", file)
+    assert code == 0, error
+    assert f"--config {file}" in output
+    assert load_config("demo", file, {}) == load_config("demo", None, settings)
+    assert "Net" in file.read_text().splitlines()[2]
+
+
+def test_a_file_to_begin_with_that_overwrites_another(tmp_path: Path, ge: Ge) -> None:
+    seed, file = tmp_path / "seed.py", tmp_path / "ge.toml"
+    seed.write_bytes(doubles.SEED)
+    file.write_text("mine")
+    assert ge("init", seed, "-o", file)[0] == 2
+    assert file.read_text() == "mine"
+    assert ge("init", seed, "-o", file, "--force")[0] == 0
+    assert load_config("demo", file, {}) == load_config("demo", None, {})
+
+
+# --- compare --------------------------------------------------------------------------------------
+
+
+def test_runs_side_by_side_that_are_measured_in_boxes_of_their_own(tmp_path: Path, ge: Ge) -> None:
+    short, long = evolved(tmp_path / "short", generations=1), evolved(tmp_path / "long", generations=4)
+    code, output, error = ge("compare", short, long, "--json")
+    assert code == 0, error
+    found = json.loads(output)
+    first, second = found["runs"]
+    assert first["hypervolume"] <= second["hypervolume"] <= 1.0
+    assert (first["children"], second["children"]) == (6, 24)
+    assert found["differences"] == {"generations": [1, 4]}
+    best = max(one["objectives"]["accuracy"] for one in found["front"])
+    everybody = [one for run in (short, long) for one in api.Run(run).front]
+    assert best == max(one.objectives["accuracy"] for one in everybody)
+    assert {one["run"] for one in found["front"]} <= {str(short), str(long)}
+    text = ge("compare", short, long)[1]
+    assert f"{first['hypervolume']:.3f}" in text
+    assert "generations" in text
+
+
+def test_runs_side_by_side_that_seek_other_things(tmp_path: Path) -> None:
+    one = evolved(tmp_path / "one", generations=0)
+    other = evolved(tmp_path / "other", generations=0, objectives=("accuracy",))
+    with pytest.raises(ConfigError, match=r"has the objectives accuracy:max, parameters:min, .*accuracy:max"):
+        compared([one, other])
+    with pytest.raises(ConfigError, match="nothing to compare"):
+        compared([one])
+
+
+# --- what comes out -------------------------------------------------------------------------------
+
+
+def test_an_end_in_json_that_is_not_one_object(tmp_path: Path, ge: Ge) -> None:
+    seed = tmp_path / "seed.py"
+    seed.write_bytes(doubles.SEED)
+    words = [*GIVEN, *CHECKS, "--generations", 1, "--population", 4, "--run", tmp_path / "run", "--json"]
+    code, output, _ = ge("evolve", seed, *words)
+    assert code == 0
+    told = json.loads(output)
+    run = api.Run(tmp_path / "run")
+    assert told["verdict"] == run.verdict.sentence
+    assert [one["id"] for one in told["front"]] == [one.id for one in run.front]
+    assert told["baseline"]["objectives"] == dict(run.seed.objectives)
+
+
+def test_a_run_that_scored_nothing_and_ends_well(tmp_path: Path, ge: Ge) -> None:
+    seed = tmp_path / "seed.py"
+    seed.write_bytes(doubles.SEED)
+    words = ["--generations", 1, "--population", 4, "--run", tmp_path / "run"]
+    code, _, error = ge("evolve", seed, *SCORING, *CHECKS, "--llm", "scripted:broken", *words)
+    assert code == 1, error
+    assert "No child could be scored." in error
+
+
+def test_records_without_what_they_cost(tmp_path: Path, ge: Ge) -> None:
+    run = evolved(tmp_path / "run", generations=2)
+    records = [json.loads(line) for line in ge("log", run, "--json")[1].splitlines()]
+    with History(run) as history:
+        calls = {one.id: history.calls(one.id) for one in history.individuals()}
+    asked = [one for one in records if calls[one["id"]]]
+    assert asked
+    for one in asked:
+        replies = [call.reply for call in calls[one["id"]]]
+        assert one["tokens"]["output"] == sum(reply.completion_tokens for reply in replies)
+        assert one["models"] == ["scripted:good"]
+    tested = api.Run(run).tests
+    assert tested
+    assert {one["id"] for one in records if "test" in one} == set(tested)
+
+
+def test_a_table_of_individuals_that_loses_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = api.Run(evolved(tmp_path / "run", generations=2))
+    table = run.to_dataframe()
+    assert list(table["id"]) == [one.id for one in run.individuals]
+    best = run.front[0]
+    row = table[table["id"] == best.id].iloc[0]
+    assert row["objectives.accuracy"] == best.objectives["accuracy"]
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(GeError, match="pandas is not installed"):
+        run.to_dataframe()
+
+
+def test_a_log_of_a_batch_job_without_the_time(tmp_path: Path, ge: Ge) -> None:
+    seed = tmp_path / "seed.py"
+    seed.write_bytes(doubles.SEED)
+    words = [*GIVEN, *CHECKS, "--generations", 2, "--population", 4, "--run", tmp_path / "run"]
+    _, _, error = ge("evolve", seed, *words)
+    ended = [line for line in error.splitlines() if "front" in line and "generation" in line]
+    assert len(ended) == 2, error
+    assert re.match(r"\d\d:\d\d:\d\d .*; \d+:\d\d, about \d+:\d\d left$", ended[0]), ended
