@@ -105,6 +105,7 @@ def test_an_answer_of_an_earlier_round_that_is_offered_again(
     run(tmp_path / "run", llm="scripted:broken", generations=1, population=1, repairs=2)
     with History(tmp_path / "run") as history:
         answers = [call.canonical for call in history.calls("g0s0")]
-    assert [len(target.tried) for target in targets] == [0, 1, 1]
-    assert targets[1].tried == {answers[0]}
-    assert targets[2].tried == set(answers[:2])
+    _trial, *asked = targets
+    assert [len(target.tried) for target in asked] == [0, 1, 1]
+    assert asked[1].tried == {answers[0]}
+    assert asked[2].tried == set(answers[:2])

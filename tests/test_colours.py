@@ -121,7 +121,7 @@ def test_a_grey_model_on_colours_without_being_asked(tmp_path: Path) -> None:
     """Nobody takes colours away in silence; with --channels 1 they are asked to go."""
     task = Given(dataset(noise(3, 64)))
     with pytest.raises(
-        SeedError, match="takes images of 1 channels, and the task gives images of 3x8x8"
+        SeedError, match="takes images of 1 channel, and the task gives images of 3x8x8"
     ) as refused:
         probed(task, 1, tmp_path)
     assert "--channels 1" in refused.value.hint

@@ -424,7 +424,7 @@ def test_a_repair_that_is_not_sent_or_not_counted(tmp_path: Path) -> None:
         ({"operators": ("mutation", "magic")}, "There is no operator 'magic'"),
         ({"personas": ("nobody",)}, "There is no persona 'nobody'"),
         ({"llm": "unheard-of"}, "There is no language model 'unheard-of'"),
-        ({"objectives": ("beauty",)}, "There is no objective 'beauty'"),
+        ({"objectives": ("beauty",)}, "Nobody says whether a small or a large 'beauty' is better"),
         ({"parent_selector": "dice"}, "There is no selector 'dice'"),
     ],
 )

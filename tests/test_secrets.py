@@ -64,7 +64,7 @@ def test_a_key_that_a_run_leaves_behind(tmp_path: Path) -> None:
     script.text = SNOOPING.replace("class Block", "class ConvBlock")
     with misbehaving(script) as url:
         done = evolve(url, tmp_path / "run", OPENAI_API_KEY=KEY)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     assert all(KEY in key for key in script.keys)
     with History(tmp_path / "run") as history:
         reasons = [str(one.outcome) for one in history.individuals() if one.slot >= 0]
@@ -107,7 +107,7 @@ def test_a_file_that_a_child_sends_to_the_model_by_its_error(tmp_path: Path) -> 
     script.text = READING
     with misbehaving(script) as url:
         done = evolve(url, tmp_path / "run", "--repairs", "1", OPENAI_API_KEY=KEY)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     prompts = [body["messages"][-1]["content"] for body in script.bodies]
     again = [prompt for prompt in prompts if "It was rejected (build)" in prompt]
     assert again
