@@ -101,5 +101,5 @@ def untimed(record: dict[str, Any]) -> dict[str, Any]:
     """Without what tells when, by which model and how fast."""
     kept = {name: one for name, one in record.items() if name not in ("models", "llm_seconds", "asked_at")}
     for scores in (kept, kept.get("test", {})):
-        scores.get("figures", {}).pop("seconds", None)
+        scores.get("figures", {}).pop("train_seconds", None)
     return kept
