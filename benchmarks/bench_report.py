@@ -4,7 +4,7 @@
 
 Writes a run with invented scores (tests/synthetic.py) and reads it as `ge report` does. Leaves with 1 when
 building takes more than 10 s or the file has more than 20 MB. `--keep` leaves the run and its report in DIR.
-The time until the first plot is printed by `pytest -m browser -s`.
+The time until the first plot is measured by `make browser`.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import Replicates, Spread
 from ge_engine.loop import run as run_engine
 from ge_engine.population import Child, Individual
-from ge_engine.registry import REGISTERING, Origin, in_use, load_registry, trains
+from ge_engine.registry import REGISTERING, Origin, Registry, in_use, load_registry, trains
 from ge_engine.runs import Blocks, Changes, Run
 from ge_engine.runs.comparison import Comparison, compared
 from ge_engine.runs.references import Side as Reference
@@ -117,10 +117,7 @@ def evolve(
     folder = Path(run) if run else new_folder(seed)
     if folder.is_file():
         raise ConfigError(f"{folder} is a file.", "Name a folder with --run (run= from Python).")
-    parsed = Seed.load(seed)
-    with _observed(folder, made, trains(registry, made), observe) as told:
-        run_engine(parsed, made, registry, folder, told, allow_changes=allow_changes)
-    return Run(folder)
+    return _carried_out(Seed.load(seed), made, registry, folder, observe, allow_changes)
 
 
 def resume(
@@ -147,6 +144,17 @@ def resume(
     """
     folder, registry = Path(run), load_registry(plugins, no_plugins)
     seed, made = resumed_run(folder, settings, registry)
+    return _carried_out(seed, made, registry, folder, observe, allow_changes)
+
+
+def _carried_out(
+    seed: Seed,
+    made: RunConfig,
+    registry: Registry,
+    folder: Path,
+    observe: Observe | None,
+    allow_changes: bool,
+) -> Run:
     with _observed(folder, made, trains(registry, made), observe) as told:
         run_engine(seed, made, registry, folder, told, allow_changes=allow_changes)
     return Run(folder)

@@ -9,8 +9,9 @@ from pathlib import Path
 from ge_engine.errors import ConfigError
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` so that a reader sees the old file or the new one, never half of it.
+def write_whole(path: Path, data: bytes, hint: str = "Choose another --output.") -> None:
+    """Write `data` so that a reader sees the old file or the new one, never half of it; `hint` is the next
+    step where that fails.
 
     Raises:
         ConfigError: the folder does not exist or cannot be written.
@@ -27,6 +28,4 @@ def write_whole(path: Path, data: bytes) -> None:
                 os.unlink(file.name)
                 raise
     except OSError as error:
-        raise ConfigError(
-            f"The file {path} cannot be written: {error.strerror}.", "Choose another --output."
-        ) from error
+        raise ConfigError(f"The file {path} cannot be written: {error.strerror}.", hint) from error

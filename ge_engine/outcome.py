@@ -137,11 +137,7 @@ STAGES = (
         judges=False,
     ),
     Stage("grammar", "the block offers nothing in the form asked for: its operator is skipped", ("grammar",)),
-    Stage(
-        "extract",
-        "the reply holds no code for the block",
-        ("replies", "grammar", "search.proposing", "search.trial"),
-    ),
+    Stage("extract", "the reply holds no code for the block", ("replies", "grammar", "search.proposing")),
     Stage("compile", "the code, or the file with it, is no Python", ("patch", "source", "replies")),
     Stage("contract", "the block is no longer what the file needs of it", ("patch", "source", "replies")),
     Stage("probe", "the evaluator could not probe the genome", ("search.scoring",), "probe", judges=False),

@@ -39,9 +39,6 @@ ELSEWHERE = {
     "pre-commit install": ".pre-commit-config.yaml",
 }
 DIFFERS = 1
-NOTHING_SCORED = 1
-OTHER_CODES = {"ge diff ": DIFFERS, SERVER: NOTHING_SCORED}
-"""By a part of the command, the exit code that it may have, too: the stand-in server writes any numbers."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def carry_out(steps: list[Step], folder: Path, url: str) -> None:
             text=True,
             timeout=PATIENT,
         )
-        allowed = {0, *(code for sign, code in OTHER_CODES.items() if sign in step.text)}
+        allowed = {0, DIFFERS} if step.text.startswith("ge diff ") else {0}
         assert ended.returncode in allowed, f"$ {step.text}\n{ended.stdout}{ended.stderr}"
         assert "Traceback" not in ended.stderr, ended.stderr
 
@@ -144,13 +141,16 @@ def test_a_link_to_a_heading_that_is_not_there(page: Path) -> None:
 
 @contextmanager
 def answering() -> Iterator[str]:
-    """A server of the OpenAI protocol that changes a number of the code it is shown."""
+    """A server of the OpenAI protocol that takes another activation in the code it is shown; where there is
+    none, another number."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
             code = re.findall(r"```python\n(.*?)\n```", asked["messages"][-1]["content"], re.DOTALL)
-            changed = re.sub(r"\d+", lambda found: str(int(found[0]) + 1), code[-1] if code else "", count=1)
+            changed = code[-1].replace("nn.ReLU(", "nn.SiLU(") if code else ""
+            if not code or changed == code[-1]:
+                changed = re.sub(r"\b\d+\b", lambda found: str(int(found[0]) + 1), changed, count=1)
             message = {"role": "assistant", "content": f"```python\n{changed}\n```"}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
             usage = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}

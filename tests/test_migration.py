@@ -20,6 +20,8 @@ from ge_engine.runs.audit import check
 
 LEDGERS = Path(__file__).resolve().parent / "ledgers"
 STAGE = ScoreKey(epochs=1)
+TOLD_SINCE = frozenset(("test", "models", "tokens", "llm_seconds", "asked_at"))
+"""What `ge log --json` did not tell when the ledgers here were made."""
 
 
 @pytest.fixture(params=["version_0_1_0", "schema_3", "schema_4"])
@@ -55,9 +57,7 @@ def test_an_old_run_that_is_told_otherwise_than_by_the_version_that_made_it(
     told = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     for _ in ("as it is", "brought up to date"):
         now = [json.loads(line) for line in shown("log", run, "--json").splitlines()]
-        assert [
-            {name: one[name] for name in before} for one, before in zip(now, told, strict=True)
-        ] == told, "what that version told stays; later ones tell more"
+        assert [{name: one[name] for name in one if name not in TOLD_SINCE} for one in now] == told
         assert shown("log", run, "--stats") == (run / "stats.txt").read_text()
         if _ == "as it is":
             assert stored(run) == before, "reading changes nothing"

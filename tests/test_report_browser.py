@@ -33,7 +33,11 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parent.parent
 TWO = ("accuracy", "parameters")
 THREE = ("accuracy", "parameters", "flops")
+FIRST_PLOT_SECONDS = 2.0
+BUILD_SECONDS = 10.0
 MOST_BYTES = 20_000_000
+UNIT_SECONDS = 0.8
+"""Processor seconds of `slowness` on the machine that the bounds are for."""
 
 
 def read(folder: Path) -> RunData:
@@ -282,17 +286,29 @@ def test_a_lineage_that_is_not_the_chosen_ones(visit: Callable[..., Any], small:
     until(page, f"document.getElementById('lineage').data[2].x.length >= {len(run.front)}")
 
 
-def test_five_thousand_children_in_a_page_too_large_to_open(
-    visit: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_five_thousand_children_that_take_too_long(visit: Callable[..., Any], tmp_path: Path) -> None:
+    # Processor time, and the best of three: another program on the machine is no fault of the report.
     synthetic.write_run(tmp_path / "run", 5000)
+    slow = slowness()
+    began = time.process_time()
     path = written(tmp_path / "run")
+    assert time.process_time() - began <= BUILD_SECONDS * slow
     assert path.stat().st_size <= MOST_BYTES
-    page = visit(path.as_uri())
-    seconds = page.evaluate("performance.getEntriesByName('first-plot')[0].startTime") / 1000
-    print(f"first plot after {seconds:.2f} s")  # `make bench-report` holds the building's time
+    starts = []
+    for _ in range(3):
+        page = visit(path.as_uri())
+        starts.append(page.evaluate("performance.getEntriesByName('first-plot')[0].startTime") / 1000)
+    assert min(starts) <= FIRST_PLOT_SECONDS * slow, starts
     page.click("#next")
     assert page.locator("#diff .diff").count() > 0
+
+
+def slowness() -> float:
+    """How many times longer than `UNIT_SECONDS` ten million additions take here, 1 where it is not longer: a
+    slow machine is no fault of the report, either."""
+    began = time.process_time()
+    sum(number + 1 for number in range(10_000_000))
+    return max(1.0, (time.process_time() - began) / UNIT_SECONDS)
 
 
 def test_a_page_that_does_not_follow_its_run(visit: Callable[..., Any], tmp_path: Path) -> None:

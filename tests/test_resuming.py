@@ -19,6 +19,7 @@ from ge_engine.config import load_config
 from ge_engine.errors import ConfigError, GeError
 from ge_engine.ledger.history import History
 from ge_engine.runs.comparison import compared
+from ge_engine.runs.resuming import resumed_run
 
 NO_DOUBLES = [word for name in doubles.REPLACED for word in ("--no-plugin", name)]
 SCORING = ["--plugin", "doubles", *NO_DOUBLES, "--evaluator", "instant"]
@@ -89,6 +90,29 @@ def test_a_folder_that_decides_whom_to_ask(
     assert code == 2
     assert flag in error
     assert len(children(run)) == 7
+
+
+def test_an_address_that_is_asked_on_an_island_though_another_model_was_given(
+    tmp_path: Path,
+) -> None:
+    run = evolved(tmp_path / "run", generations=1)
+    island = [{"llm": ["openai:m@http://203.0.113.9/v1"], "personas": ["expert"]}]
+    stored(run, island=island, llm_key_env=["AWS_SECRET_ACCESS_KEY"], llm_extra=['{"user": "me"}'])
+    given = {"evaluator": "instant", "llm": ("scripted:good",)}
+    _, config = resumed_run(run, given, doubles.registry())
+    assert config.models == ("scripted:good",)
+    assert (config.llm_key_env, config.llm_extra) == ((), ())
+    assert config.on_island(0).personas == ("expert",)
+
+
+def test_a_program_that_is_run_elsewhere_after_a_pause(tmp_path: Path) -> None:
+    run = evolved(tmp_path / "run", generations=1)
+    own = {"evaluator": "instant", "evaluator_argument": "python train.py {path}"}
+    stored(run, **own, workdir="my project", pass_env=["DATA"], llm=["uniform"])
+    with pytest.raises(ConfigError, match="--workdir 'my project' --pass-env DATA"):
+        resumed_run(run, own, doubles.registry())
+    _, config = resumed_run(run, {**own, "workdir": ".", "pass_env": ()}, doubles.registry())
+    assert (config.workdir, config.pass_env) == (".", ())
 
 
 def test_a_folder_that_decides_what_is_run(tmp_path: Path, ge: Ge) -> None:

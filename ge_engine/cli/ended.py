@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from ge_engine.api import Run
 from ge_engine.cli.summary import print_summary
-from ge_engine.outcome import Scored
 from ge_engine.views.console import err
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the end as one JSON object.")]
 
 
-def end(run: Run, again: str, as_json: bool) -> None:
-    """Print what the run came to. Raises typer.Exit: 130 interrupted, 1 no child could be scored."""
+def carry_out(work: Callable[[], Run], again: str, as_json: bool) -> None:
+    """Do what makes a run or goes on with it, and print what it came to.
+
+    Raises:
+        typer.Exit: 130 interrupted, 1 no child could be scored.
+    """
+    try:
+        run = work()
+    except KeyboardInterrupt:
+        err.print(f"The run was ended at once. {again}")
+        raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(run.as_data(), allow_nan=False))
     else:
@@ -24,7 +33,6 @@ def end(run: Run, again: str, as_json: bool) -> None:
     if run.interrupted:
         err.print(again)
         raise typer.Exit(130)
-    _, *children = run.individuals
-    if children and not any(isinstance(one.outcome, Scored) for one in children):
+    if run.scored_nothing:
         err.print(f"No child could be scored. `ge log {run.folder}` tells why of each.")
         raise typer.Exit(1)

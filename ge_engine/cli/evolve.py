@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,8 +10,7 @@ import typer
 
 from ge_engine import api
 from ge_engine.cli import options as o
-from ge_engine.cli.ended import AsJson, end
-from ge_engine.views.console import err
+from ge_engine.cli.ended import AsJson, carry_out
 
 RunFolder = Annotated[
     Path | None,
@@ -43,18 +43,15 @@ def evolve(
     """
     folder = run or api.new_folder(seed_file)
     again = f"The same command goes on with it{'' if run else f', given --run {folder}'}."
-    try:
-        done = api.evolve(
-            seed_file,
-            run=folder,
-            preset=preset,
-            config=config,
-            plugins=plugin or (),
-            no_plugins=no_plugin or (),
-            allow_changes=allow_changes,
-            **o.chosen_settings(flags),
-        )
-    except KeyboardInterrupt:
-        err.print(f"The run was ended at once. {again}")
-        raise typer.Exit(130) from None
-    end(done, again, as_json)
+    work = partial(
+        api.evolve,
+        seed_file,
+        run=folder,
+        preset=preset,
+        config=config,
+        plugins=plugin or (),
+        no_plugins=no_plugin or (),
+        allow_changes=allow_changes,
+        **o.chosen_settings(flags),
+    )
+    carry_out(work, again, as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,4 +37,5 @@ def init(
     chosen = o.chosen_settings(flags)
     written = api.settings_file(seed_file, output, preset=preset, config=config, force=force, **chosen)
     out.print(Text(f"{written} is written. Begin with it:"))
-    out.print(Text(f"{program()} evolve {seed_file} --config {written}", style="cyan"))
+    command = shlex.join(["evolve", str(seed_file), "--config", str(written)])
+    out.print(Text(f"{program()} {command}", style="cyan"))

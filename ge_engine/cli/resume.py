@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,9 +10,8 @@ import typer
 
 from ge_engine import api
 from ge_engine.cli import options as o
-from ge_engine.cli.ended import AsJson, end
+from ge_engine.cli.ended import AsJson, carry_out
 from ge_engine.config import changeable, settings
-from ge_engine.views.console import err
 
 
 @o.settings_as_flags(
@@ -37,16 +37,12 @@ def resume(
 
       ge resume runs/demo --generations 10
     """
-    again = f"`ge resume {run}` goes on with it."
-    try:
-        done = api.resume(
-            run,
-            plugins=plugin or (),
-            no_plugins=no_plugin or (),
-            allow_changes=allow_changes,
-            **o.chosen_settings(flags),
-        )
-    except KeyboardInterrupt:
-        err.print(f"The run was ended at once. {again}")
-        raise typer.Exit(130) from None
-    end(done, again, as_json)
+    work = partial(
+        api.resume,
+        run,
+        plugins=plugin or (),
+        no_plugins=no_plugin or (),
+        allow_changes=allow_changes,
+        **o.chosen_settings(flags),
+    )
+    carry_out(work, f"`ge resume {run}` goes on with it.", as_json)

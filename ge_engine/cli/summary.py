@@ -20,11 +20,12 @@ from ge_engine.views.console import out, print_table, program, table_of
 
 def print_summary(run: Run) -> None:
     """A run's end: verdict, validation and test figures, what became of the children, a diff, what next."""
-    verdict, best = run.verdict, run.best
+    found = run.summary
+    verdict, best = found.verdict, found.best
     test = {identity: one for identity, one in run.tests.items() if isinstance(one, Scored)}
     out.print()
     out.print(Text(verdict.sentence, style="bold"))
-    _print_front(run.seed, run.front, test, run.directions, run.notations)
+    _print_front(run.seed, found.front, test, run.directions, run.notations)
     print_rescored(run)
     _print_checks(run)
     out.print(Text(run.stopped_because))

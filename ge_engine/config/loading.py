@@ -110,15 +110,15 @@ def load_config(preset: str, file: Path | None, flags: Mapping[str, Any]) -> Run
     merged = _merge({}, PRESETS[preset])
     if file is not None:
         merged = _merge(merged, _read_toml(file))
-    return config_from_dict(resolved(_merge(merged, _nested(flags))))
+    return config_from_dict(_resolved(_merge(merged, _nested(flags))))
 
 
 def with_settings(config: RunConfig, flags: Mapping[str, Any]) -> RunConfig:
     """`config` with `flags`, named as in `load_config`, in place of its own. Raises ConfigError as that."""
-    return config_from_dict(_merge(config_to_dict(config), resolved(_nested(flags))))
+    return config_from_dict(_merge(config_to_dict(config), _resolved(_nested(flags))))
 
 
-def resolved(values: Mapping[str, Any]) -> dict[str, Any]:
+def _resolved(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values with what some of them stand for: a function that scores, a file of instructions."""
     found = dict(values)
     evaluator, instructions = found.get("evaluator"), found.get("instructions")
@@ -168,6 +168,13 @@ def config_to_dict(config: RunConfig) -> dict[str, Any]:
         part["llm"] = tuple(map(shown, part["llm"]))
     data["llm_extra"] = tuple(map(shown, data["llm_extra"]))
     return data
+
+
+def flat_settings(config: RunConfig) -> dict[str, Any]:
+    """As `config_to_dict`, with the recipe's settings by full name: "recipe.epochs"."""
+    values = config_to_dict(config)
+    recipe = values.pop("recipe")
+    return {**values, **{f"recipe.{key}": value for key, value in recipe.items()}}
 
 
 def _islands(tables: Any) -> tuple[Island, ...]:

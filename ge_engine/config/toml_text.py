@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from ge_engine.config.loading import config_to_dict, settings
+from ge_engine.config.loading import flat_settings, settings
 from ge_engine.config.run_config import RunConfig
 from ge_engine.config.setting import GROUPS, Field
 
@@ -15,8 +15,8 @@ WIDTH = 100
 
 def changed_settings(config: RunConfig) -> set[str]:
     """Full names of the settings that are not at their defaults."""
-    values = config_to_dict(config)
-    return {name for name, one in settings().items() if one.of(values) != one.default}
+    values = flat_settings(config)
+    return {name for name, one in settings().items() if values[name] != one.default}
 
 
 def toml_of(config: RunConfig, in_force: Collection[str] | None = None) -> str:
@@ -25,12 +25,12 @@ def toml_of(config: RunConfig, in_force: Collection[str] | None = None) -> str:
     Those of `in_force` (full names, None: all) stand as they are, the others as comments: the file says of
     them what the default is.
     """
-    values = config_to_dict(config)
+    values = flat_settings(config)
     tables: dict[str, list[str]] = {"": [], "recipe": []}
     for name, one in _by_group():
         table = name.rpartition(".")[0]
         mark = "" if in_force is None or name in in_force else "# "
-        tables[table] += [*_comment(one), mark + _line(one.key, one.of(values)), ""]
+        tables[table] += [*_comment(one), mark + _line(one.key, values[name]), ""]
     lines = [*tables[""], "[recipe]", *tables["recipe"], *_islands(values["island"])]
     return "\n".join(lines).rstrip("\n") + "\n"
 

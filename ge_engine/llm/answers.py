@@ -25,6 +25,7 @@ TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 TOLD_IN = ("error", "message", "detail", "msg", "errors", "error_description", "title")
 """Where servers put their reason: OpenAI's, FastAPI's, and others'."""
 MOST_TOKENS = 10**9
+WEB_PAGE = "that URL is a web page, not an API"
 Kind = Literal["refused", "unpaid", "unreachable", "broken off", "late", "malformed"]
 
 
@@ -42,14 +43,18 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """Why a try gave no reply; "broken off": the server was there, and closed the connection. `final`: trying
-    again cannot help. `wait`: the server's Retry-After, in
-    seconds. `status` is HTTP's, 0 for none."""
+    again cannot help. `wait`: the server's Retry-After, in seconds. `status` is HTTP's, 0 for none."""
 
     reason: str
     kind: Kind
     final: bool = False
     wait: float | None = None
     status: int = 0
+
+    @property
+    def is_web_page(self) -> bool:
+        """Whether a page for people was answered, which no further try makes an API."""
+        return WEB_PAGE in self.reason
 
 
 def read_answer(body: str) -> Answer | Trouble:
@@ -100,7 +105,7 @@ def told(body: str) -> str:
     """The reason in an error's body: JSON's message, plain text, or what a web page is called."""
     if PAGE.match(body):
         title = _title(body)
-        return "that URL is a web page, not an API" + (f' ("{title}")' if title else "")
+        return WEB_PAGE + (f' ("{title}")' if title else "")
     data = _decoded(body)
     if isinstance(data, str) and PAGE.match(data):
         return told(data)

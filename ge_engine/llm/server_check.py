@@ -19,6 +19,8 @@ NAMES = 8
 """Names of models that a hint lists."""
 NO_KEY = re.compile(r"\bapi[ _-]?key\b", re.IGNORECASE)
 AGAIN = "and give the same command again."
+BROKEN = ("broken off", "malformed")
+"""Kinds of trouble after which the first request is sent again."""
 PAUSES = (0.2, 1.0)
 """Seconds between tries of the first request."""
 
@@ -46,9 +48,7 @@ def _first_whole(endpoint: Endpoint, seconds: float) -> Answer | Trouble:
     """The answer to a short request, which is sent again where the connection or the answer broke."""
     for pause in PAUSES:
         outcome = endpoint.ask(*HELLO, seconds)
-        if isinstance(outcome, Answer) or outcome.kind not in ("broken off", "malformed"):
-            return outcome
-        if "is a web page" in outcome.reason:
+        if isinstance(outcome, Answer) or outcome.is_web_page or outcome.kind not in BROKEN:
             return outcome
         time.sleep(pause)
     return endpoint.ask(*HELLO, seconds)
@@ -95,7 +95,7 @@ def _judge(trouble: Trouble, endpoint: Endpoint, seconds: float, deadline: float
             f"{where} does not answer as {endpoint.model!r}: {trouble.reason}.",
             f"It has: {listed or 'no model'}. Give one as --llm openai:MODEL.",
         )
-    is_elsewhere = trouble.status in (404, 405, 501) or "is a web page" in trouble.reason
+    is_elsewhere = trouble.status in (404, 405, 501) or trouble.is_web_page
     hint = _url_hint(endpoint) if is_elsewhere else f"Mend what it names, {AGAIN}"
     raise ModelError(f"{where} refuses a short request: {trouble.reason}.", hint)
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ge_engine.config import config_to_dict
+from ge_engine.config import flat_settings
 from ge_engine.errors import ConfigError
 from ge_engine.ledger.history import History
 from ge_engine.notation import Notations
-from ge_engine.outcome import Scored
 from ge_engine.pareto import Direction, Point, box, losses, non_dominated, normalised
 from ge_engine.population import Individual
 from ge_engine.runs.run import Run
+from ge_engine.runs.run_folder import Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,12 @@ def compared(folders: Sequence[Path]) -> Comparison:
     directions = _same_directions(runs)
     points = [_points(run, directions) for run in runs]
     ideal, reference = box([point for several in points for point in several])
+    found = [run.summary for run in runs]
     entries = [
-        _entry(run, normalised(several, ideal, reference)) for run, several in zip(runs, points, strict=True)
+        _entry(run, one, len(several), normalised(several, ideal, reference))
+        for run, one, several in zip(runs, found, points, strict=True)
     ]
-    fronts = [(run.folder, one) for run in runs for one in run.front]
+    fronts = [(run.folder, one) for run, summary in zip(runs, found, strict=True) for one in summary.front]
     kept = non_dominated([losses(one.objectives, directions) for _, one in fronts])
     return Comparison(
         tuple(entries), tuple(fronts[at] for at in kept), directions, runs[0].notations, _differences(runs)
@@ -88,30 +90,25 @@ def _points(run: Run, directions: Mapping[str, Direction]) -> list[Point]:
     return points
 
 
-def _entry(run: Run, volume: float) -> Entry:
-    _, *children = run.individuals
+def _entry(run: Run, summary: Summary, points: int, volume: float) -> Entry:
+    """`points` are those of the children that were scored, and of the seed."""
     return Entry(
         folder=run.folder,
         seed=run.seed,
-        best=run.best,
-        children=len(children),
-        scored=sum(isinstance(one.outcome, Scored) for one in children),
+        best=summary.best,
+        children=len(run.individuals) - 1,
+        scored=points - 1,
         hypervolume=volume,
         tokens=run.tokens,
-        verdict=run.verdict.sentence,
+        verdict=summary.verdict.sentence,
         stopped_because=run.stopped_because,
     )
 
 
 def _differences(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
-    flat = [_flat(config_to_dict(run.config)) for run in runs]
+    flat = [flat_settings(run.config) for run in runs]
     return {
         name: tuple(one[name] for one in flat)
         for name in flat[0]
         if any(one[name] != flat[0][name] for one in flat)
     }
-
-
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    plain = {name: value for name, value in values.items() if name != "recipe"}
-    return {**plain, **{f"recipe.{name}": value for name, value in values["recipe"].items()}}

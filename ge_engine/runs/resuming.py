@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ge_engine.config import RunConfig, resolved, with_settings
+from ge_engine.config import RunConfig, settings, with_settings
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Seed
 from ge_engine.ledger.foreign import confirmed
@@ -14,6 +16,9 @@ from ge_engine.ledger.history import History
 from ge_engine.places import split_place
 from ge_engine.registry import Registry
 from ge_engine.search.rescoring import OwnSettings, settings_with_own
+
+OF_SERVERS = ("llm_key_env", "llm_extra")
+OF_PROGRAMS = ("workdir", "pass_env")
 
 
 def resumed_run(folder: Path, given: Mapping[str, Any], registry: Registry) -> tuple[Seed, RunConfig]:
@@ -26,30 +31,44 @@ def resumed_run(folder: Path, given: Mapping[str, Any], registry: Registry) -> t
     """
     with History(folder) as history:
         seed, stored = confirmed(history.seed), history.config
-    given, default = resolved(given), OwnSettings()
-    own = OwnSettings(
-        given.get("evaluator", default.evaluator), given.get("evaluator_argument", default.evaluator_argument)
-    )
-    missing = list(_not_given(stored, given))
-    config = settings_with_own(folder, stored, own, registry)
-    if missing:
+    evaluator, argument = given.get("evaluator", OwnSettings().evaluator), given.get("evaluator_argument", "")
+    own = OwnSettings.of(evaluator, argument, "auto", None)
+    config = _with_own_models(settings_with_own(folder, stored, own, registry), given)
+    if missing := list(_not_given(stored, given)):
         raise ConfigError(
-            f"The run {folder} asks {stored.llm[0]!r}, which a run's folder cannot decide alone.",
-            f"Give again what the run had: {' '.join(missing)}.",
+            f"What the run {folder} names beyond itself is neither started nor reached unless you say so.",
+            f"Give again what it had, if you know it: {' '.join(missing)}.",
         )
     return seed, with_settings(config, given)
 
 
+def _with_own_models(config: RunConfig, given: Mapping[str, Any]) -> RunConfig:
+    """Where language models are given, none of the run's are asked, on no island, and nothing is sent that
+    was meant for them."""
+    if "llm" not in given:
+        return config
+    return replace(
+        config, llm_key_env=(), llm_extra=(), island=tuple(replace(one, llm=()) for one in config.island)
+    )
+
+
 def _not_given(stored: RunConfig, given: Mapping[str, Any]) -> Iterator[str]:
     """Flags of what would reach an address, read a folder or send a secret, and was not given."""
-    asked = (*stored.llm, *(spec for island in stored.island for spec in island.llm))
-    reaching = [spec for spec in asked if _reaches(spec)]
-    if reaching and "llm" not in given:
-        yield from (f"--llm {spec}" for spec in dict.fromkeys(reaching))
-    if "llm_key_env" not in given:
-        yield from (f"--llm-key-env {name}" for name in stored.llm_key_env)
-    if "llm_extra" not in given:
-        yield from (f"--llm-extra '{text}'" for text in stored.llm_extra)
+    if "llm" not in given:
+        asked = (*stored.llm, *(spec for island in stored.island for spec in island.llm))
+        yield from (f"--llm {shlex.quote(spec)}" for spec in dict.fromkeys(filter(_reaches, asked)))
+        yield from _flags(OF_SERVERS, stored, given)
+    if stored.evaluator_argument:
+        yield from _flags(OF_PROGRAMS, stored, given)
+
+
+def _flags(names: tuple[str, ...], stored: RunConfig, given: Mapping[str, Any]) -> Iterator[str]:
+    """The flags of settings that are not at their defaults and were not given."""
+    for name in names:
+        one, value = settings()[name], getattr(stored, name)
+        if value != one.default and name not in given:
+            values = value if isinstance(value, tuple) else (value,)
+            yield from (f"{one.flag} {shlex.quote(each)}" for each in values)
 
 
 def _reaches(spec: str) -> bool:

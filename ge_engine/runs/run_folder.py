@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,15 @@ from ge_engine.search.termination import INTERRUPTED
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run came to so far: its Pareto front, the verdict on it, and the child to look at first."""
+
+    front: tuple[Individual, ...]
+    verdict: Verdict
+    best: Individual | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -58,9 +67,16 @@ class RunFolder:
     @property
     def verdict(self) -> Verdict:
         """Whether a child is better than the baseline, the seed model, beyond noise, and in which words."""
-        front = [one.id for one in self.front]
+        return self.summary.verdict
+
+    @property
+    def summary(self) -> Summary:
+        """Front, verdict and best child, read together."""
         with History(self.folder) as history:
-            return verdict_of(history, front)
+            directions = history.directions
+            front = front_of(with_genome(history.individuals()), directions, history.ties)
+            verdict = verdict_of(history, [one.id for one in front])
+        return Summary(tuple(front), verdict, _best_of(front, verdict, directions))
 
     @property
     def directions(self) -> dict[str, Direction]:
@@ -107,14 +123,14 @@ class RunFolder:
     def best(self) -> Individual | None:
         """The child on the front to look at first: the best of those that are better than the baseline, else
         that with the best first objective; None where there is none."""
-        children = {one.id: one for one in self.front if one.id != SEED_ID}
-        better = self.verdict.better
-        if better:
-            return children[better[0].id]
-        first, direction = next(iter(self.directions.items()))
-        return max(
-            children.values(), key=lambda one: advantage(one.objectives[first], 0.0, direction), default=None
-        )
+        return self.summary.best
+
+    @property
+    def scored_nothing(self) -> bool:
+        """Whether there are children and none of them has a score."""
+        with History(self.folder) as history:
+            scored = any(identity != SEED_ID for identity, _, _ in history.scored_points())
+            return not scored and any(one.id != SEED_ID for one in history.individuals())
 
     @property
     def tests(self) -> dict[str, Outcome]:
@@ -154,19 +170,22 @@ class RunFolder:
 
     def records(self, children: Iterable[Child]) -> list[dict[str, Any]]:
         """Children as plain data for JSON."""
+        return self._records(children, self.front)
+
+    def _records(self, children: Iterable[Child], front: Sequence[Individual]) -> list[dict[str, Any]]:
         with History(self.folder) as history:
-            return list(records(history, list(children), self.front))
+            return list(records(history, list(children), front))
 
     def as_data(self) -> dict[str, Any]:
         """What the run came to as plain data for JSON, as `ge evolve --json` prints it."""
-        verdict, best = self.verdict, self.best
+        found = self.summary
         return {
             "run": str(self.folder),
-            "verdict": verdict.sentence,
-            "better": [one.id for one in verdict.better],
-            "best": best.id if best else None,
-            "baseline": self.records([self.seed])[0],
-            "front": self.records(self.front),
+            "verdict": found.verdict.sentence,
+            "better": [one.id for one in found.verdict.better],
+            "best": found.best.id if found.best else None,
+            "baseline": self._records([self.seed], found.front)[0],
+            "front": self._records(found.front, found.front),
             "rejected": self.rejections,
             "tokens": dict(zip(("input", "output"), self.tokens, strict=True)),
             "stopped_because": self.stopped_because,
@@ -212,3 +231,15 @@ class RunFolder:
         """Who brought in each line of an individual that differs from the seed."""
         with History(self.folder) as history:
             return origins(history, find_individual(history, identity))
+
+
+def _best_of(
+    front: Iterable[Individual], verdict: Verdict, directions: Mapping[str, Direction]
+) -> Individual | None:
+    children = {one.id: one for one in front if one.id != SEED_ID}
+    if verdict.better:
+        return children[verdict.better[0].id]
+    first, direction = next(iter(directions.items()))
+    return max(
+        children.values(), key=lambda one: advantage(one.objectives[first], 0.0, direction), default=None
+    )

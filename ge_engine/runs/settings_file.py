@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from ge_engine.atomic_file import write_whole
@@ -32,8 +33,9 @@ def write_settings(seed: Seed, config: RunConfig, path: Path, *, force: bool) ->
             f"The file {path} exists.", "Choose another --output, or overwrite it with --force."
         )
     blocks = ", ".join(seed.genome.evolvable)
+    command = shlex.join(["ge", "evolve", str(seed.path), "--config", str(path)])
     head = (
-        f"# Settings of ge_engine for {seed.path}: ge evolve {seed.path} --config {path}\n"
+        f"# Settings of ge_engine for {seed.path}: {command}\n"
         f'# Lines that begin with "# name =" are defaults: remove the # to change one.\n'
         f"# Blocks of {seed.path}: {blocks}\n\n"
     )

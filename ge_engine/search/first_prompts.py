@@ -15,7 +15,7 @@ class FirstPrompts:
     first depends on nothing that arrives. What a child asks after that is its own affair."""
 
     def __init__(self) -> None:
-        self._taken: set[tuple[str, str, str]] = set()
+        self._taken: set[tuple[str, ...]] = set()
         self._begun: set[str] = set()
         self._again = Counter[str]()
 
@@ -24,7 +24,7 @@ class FirstPrompts:
         same. A prompt for prose is nobody's."""
         if child in self._begun:
             return True
-        asked = (digest, operator, repr((prompt.intent, prompt.address, prompt.addresses)))
+        asked = (digest, operator, prompt.intent, prompt.address, *prompt.addresses)
         if prompt.grammar is not None:
             if asked in self._taken and self._again[child] < DRAWN_AGAIN:
                 self._again[child] += 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ge_engine.atomic_file import write_whole
-from ge_engine.config import RunConfig, changeable, config_to_dict, toml_of
+from ge_engine.config import RunConfig, changeable, flat_settings, toml_of
 from ge_engine.errors import ConfigError, LedgerError, PluginError, SeedError
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.genome import Seed
@@ -117,8 +118,10 @@ def _differences_in_words(history: History, making: Making, allow_changes: bool)
 
 def _write_settings(folder: Path, seed: Seed, config: RunConfig) -> None:
     path = folder / SETTINGS
-    head = f"# The settings of the latest session: ge evolve {seed.path or 'SEED'} --config {path}\n\n"
-    write_whole(path, (head + toml_of(config)).encode())
+    command = shlex.join(["ge", "evolve", str(seed.path or "SEED"), "--config", str(path)])
+    head = f"# The settings of the latest session: {command}\n\n"
+    hint = "Make room there, or choose another folder with --run."
+    write_whole(path, (head + toml_of(config)).encode(), hint)
 
 
 @contextmanager
@@ -137,6 +140,4 @@ def _compared(config: RunConfig) -> dict[str, object]:
     """What must stay as it is; of an island, all but its language models."""
     plain = replace(config, island=tuple(replace(one, llm=()) for one in config.island))
     may_change = changeable()
-    values = {key: value for key, value in config_to_dict(plain).items() if key not in may_change}
-    recipe = values.pop("recipe")
-    return {**values, **{f"recipe.{key}": value for key, value in recipe.items()}}
+    return {key: value for key, value in flat_settings(plain).items() if key not in may_change}

@@ -116,7 +116,7 @@ def _try_persona(persona: Persona, prompt: Prompt, registry: Registry) -> None:
 
 
 def _unread(_prompt: Prompt, _reply: Reply) -> Rejected:
-    return Rejected("extract", "nothing was asked")
+    raise RuntimeError("it reads a reply before it has asked")
 
 
 def _rng(variation: Variation) -> random.Random:
