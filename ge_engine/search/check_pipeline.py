@@ -14,6 +14,7 @@ from ge_engine.errors import with_place
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, storable
 from ge_engine.patch import AnyPatch
+from ge_engine.search.calling import checked
 from ge_engine.search.repair_feedback import UNTOLD, tellable, words_of
 
 LookUp = Callable[[str], str | None]
@@ -109,9 +110,7 @@ class CheckPipeline:
             if check.kind != kind:
                 continue
             try:
-                rejected = check.check(candidate)
-                if not isinstance(rejected, Rejected | None):
-                    raise TypeError(f"it returned {rejected!r}, neither Rejected nor None")
+                rejected = checked(check, candidate)
             except Exception as error:
                 reason = f"the check {check.name!r} of {self._blame(check.name)} failed: {with_place(error)}"
                 return Rejected("plugin", reason)

@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from ge_engine.contracts import (
-    BACKGROUND,
     Context,
     Goal,
     Grammar,
@@ -27,6 +26,7 @@ from ge_engine.ledger.records import Call
 from ge_engine.outcome import Rejected, Skipped, storable
 from ge_engine.patch import AnyPatch, JointPatch, Patch
 from ge_engine.population import Individual, Step
+from ge_engine.search.calling import asked, framed
 from ge_engine.search.check_pipeline import Verdict
 from ge_engine.search.first_prompts import FirstPrompts
 from ge_engine.search.slots import Slot
@@ -174,23 +174,22 @@ class Proposing:
         )
 
     async def _ask(self, prompt: Prompt) -> Reply | Rejected | Skipped:
-        if not isinstance(prompt, Prompt):
-            return self._failed(TypeError(f"it asked with {prompt!r}, no Prompt"))
-        if not isinstance(prompt.background, tuple) or set(prompt.background) - set(BACKGROUND):
-            there = ", ".join(BACKGROUND)
-            return self._failed(ValueError(f"its background is {prompt.background!r}, no tuple of {there}"))
+        try:
+            asked(prompt)
+        except (TypeError, ValueError) as error:
+            return self._failed(error)
         grammar: Grammar | None = None
-        if (name := self._form(prompt)) is not None:
+        if (name := self._variation.form_of(prompt)) is not None:
             if name not in self._variation.grammars:
                 reason = f"the operator {self._operator.name!r} asks for a grammar {name!r} that is not there"
                 return Rejected("plugin", reason)
             grammar = self._variation.grammars[name]
         sampling = self._sampling(grammar)
-        framed = self._framed(prompt)
-        if isinstance(framed, Rejected):
-            return framed
+        worded = self._framed(prompt)
+        if isinstance(worded, Rejected):
+            return worded
         seed = self._rng.getrandbits(31)
-        question = Question(self._slot, framed, self.context, grammar, sampling, seed, self._odds)
+        question = Question(self._slot, worded, self.context, grammar, sampling, seed, self._odds)
         reply = await self._send(question)
         if isinstance(reply, Rejected):
             return reply if reply.stage == "plugin" else Skipped(reply.reason)
@@ -209,15 +208,12 @@ class Proposing:
 
     def _framed(self, prompt: Prompt) -> Prompt | Rejected:
         try:
-            framed = self._persona.frame(prompt)
-            if not isinstance(framed, Prompt):
-                raise TypeError(f"it returned {framed!r}, no Prompt")
+            return framed(self._persona, prompt)
         except Exception as error:
             return self._fault("persona", self._persona.name, error)
-        return framed
 
     def _read(self, prompt: Prompt, reply: Reply) -> AnyPatch | Rejected:
-        name, target = self._form(prompt), self._targets.get(prompt)
+        name, target = self._variation.form_of(prompt), self._targets.get(prompt)
         if name is None or name not in self._variation.grammars:
             return Rejected("extract", "the prompt asked for prose: there is no code to read")
         target = target or Target(self.context.genome, prompt.address, addresses=prompt.addresses)
@@ -225,11 +221,6 @@ class Proposing:
             return self._variation.grammars[name].decode(reply, target)
         except Exception as error:
             return self._fault("grammar", name, error)
-
-    def _form(self, prompt: Prompt) -> str | None:
-        """The form of the answer; the one that the run sets is for prompts about one block."""
-        chosen = "" if prompt.grammar is None or prompt.addresses else self._variation.config.grammar
-        return chosen or prompt.grammar
 
     def _allowed(self, value: object) -> Proposed:
         if isinstance(value, Patch | JointPatch):

@@ -24,6 +24,7 @@ from ge_engine.contracts import (
 from ge_engine.outcome import Rejected
 from ge_engine.patch import parse_patch
 from ge_engine.registry import Registry
+from ge_engine.search.calling import asked, checked, framed
 from ge_engine.search.check_pipeline import nobody
 from ge_engine.search.variation import MatingPool, Variation
 
@@ -40,12 +41,12 @@ def try_parts(variations: Sequence[Variation], registry: Registry, probe: Probe)
     _try_checks(variations[0], registry, probe)
     _try_selectors(variations[0], registry)
     for variation in variations:
-        asked = Prompt("Answer.", "Once.", grammar=variation.config.grammar or None)
+        prompt = Prompt("Answer.", "Once.", grammar=variation.config.grammar or None)
         for operator in variation.operators:
             if operator.kind == "mutation":
-                asked = _tried_operator(operator, variation, registry) or asked
+                prompt = _tried_operator(operator, variation, registry) or prompt
         for persona in variation.personas:
-            _try_persona(persona, asked, registry)
+            _try_persona(persona, prompt, registry)
 
 
 def _try_checks(variation: Variation, registry: Registry, probe: Probe) -> None:
@@ -59,9 +60,7 @@ def _try_checks(variation: Variation, registry: Registry, probe: Probe) -> None:
         check = registry.checks[name]
         seen = probe if check.kind == "probe" else None
         with blaming(registry, "ge_checks", name):
-            found = check.check(Candidate(genome, genome, patch, probe, seen, nobody, nobody))
-            if not isinstance(found, Rejected | None):
-                raise TypeError(f"it returned {found!r}, neither Rejected nor None")
+            checked(check, Candidate(genome, genome, patch, probe, seen, nobody, nobody))
 
 
 def _try_selectors(variation: Variation, registry: Registry) -> None:
@@ -80,8 +79,8 @@ def _tried_operator(operator: Operator, variation: Variation, registry: Registry
         proposal = operator.propose(context)
         prompt = next(proposal, None)
         proposal.close()
-        if prompt is not None and not isinstance(prompt, Prompt):
-            raise TypeError(f"it asked with {prompt!r}, no Prompt")
+        if prompt is not None:
+            asked(prompt)
     if prompt is not None:
         _try_form(prompt, variation, registry)
     return prompt
@@ -89,8 +88,7 @@ def _tried_operator(operator: Operator, variation: Variation, registry: Registry
 
 def _try_form(prompt: Prompt, variation: Variation, registry: Registry) -> None:
     """Without the moves of a block, which take time to build; a form that is not there is told elsewhere."""
-    chosen = "" if prompt.grammar is None or prompt.addresses else variation.config.grammar
-    grammar = variation.grammars.get(chosen or prompt.grammar or "")
+    grammar = variation.grammars.get(variation.form_of(prompt) or "")
     if grammar is None:
         return
     target = Target(
@@ -110,9 +108,7 @@ def _try_form(prompt: Prompt, variation: Variation, registry: Registry) -> None:
 
 def _try_persona(persona: Persona, prompt: Prompt, registry: Registry) -> None:
     with blaming(registry, "ge_personas", persona.name):
-        framed = persona.frame(prompt)
-        if not isinstance(framed, Prompt):
-            raise TypeError(f"it returned {framed!r}, no Prompt")
+        framed(persona, prompt)
 
 
 def _unread(_prompt: Prompt, _reply: Reply) -> Rejected:

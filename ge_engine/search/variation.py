@@ -104,6 +104,11 @@ class Variation:
         parents = (first, rng.choice(mates)) if drawn[0].kind == "mating" else (first,)
         return drawn, parents
 
+    def form_of(self, prompt: Prompt) -> str | None:
+        """The form of the answer; the one that the run sets is for prompts about one block."""
+        chosen = "" if prompt.grammar is None or prompt.addresses else self.config.grammar
+        return chosen or prompt.grammar
+
     def _mutator(self, pool: MatingPool, rng: random.Random) -> Operator:
         thinks = bool(self._kinds["eot"] and pool.helpful) and rng.random() < self._p_eot(pool)
         return pool.pick(rng, "operator", self._kinds["eot" if thinks else "mutation"])
