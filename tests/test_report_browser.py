@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import os
 import shutil
 import subprocess
@@ -33,11 +34,7 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parent.parent
 TWO = ("accuracy", "parameters")
 THREE = ("accuracy", "parameters", "flops")
-FIRST_PLOT_SECONDS = 2.0
-BUILD_SECONDS = 10.0
 MOST_BYTES = 20_000_000
-UNIT_SECONDS = 0.8
-"""Processor seconds of `slowness` on the machine that the bounds are for."""
 
 
 def read(folder: Path) -> RunData:
@@ -286,29 +283,27 @@ def test_a_lineage_that_is_not_the_chosen_ones(visit: Callable[..., Any], small:
     until(page, f"document.getElementById('lineage').data[2].x.length >= {len(run.front)}")
 
 
-def test_five_thousand_children_that_take_too_long(visit: Callable[..., Any], tmp_path: Path) -> None:
-    # Processor time, and the best of three: another program on the machine is no fault of the report.
+def test_five_thousand_children_that_do_not_open(visit: Callable[..., Any], tmp_path: Path) -> None:
+    # How long it takes is told by `make bench-report`: seconds are the machine's.
     synthetic.write_run(tmp_path / "run", 5000)
-    slow = slowness()
-    began = time.process_time()
     path = written(tmp_path / "run")
-    assert time.process_time() - began <= BUILD_SECONDS * slow
     assert path.stat().st_size <= MOST_BYTES
-    starts = []
-    for _ in range(3):
-        page = visit(path.as_uri())
-        starts.append(page.evaluate("performance.getEntriesByName('first-plot')[0].startTime") / 1000)
-    assert min(starts) <= FIRST_PLOT_SECONDS * slow, starts
+    page = visit(path.as_uri())
     page.click("#next")
     assert page.locator("#diff .diff").count() > 0
 
 
-def slowness() -> float:
-    """How many times longer than `UNIT_SECONDS` ten million additions take here, 1 where it is not longer: a
-    slow machine is no fault of the report, either."""
-    began = time.process_time()
-    sum(number + 1 for number in range(10_000_000))
-    return max(1.0, (time.process_time() - began) / UNIT_SECONDS)
+def test_a_page_whose_work_grows_faster_than_its_run(tmp_path: Path) -> None:
+    few, many = (calls_to_write(tmp_path / str(children), children) for children in (200, 1000))
+    assert many <= 6 * few
+
+
+def calls_to_write(folder: Path, children: int) -> int:
+    """Function calls that the page of a run takes: work that no other program on the machine adds to."""
+    synthetic.write_run(folder, children)
+    profile = cProfile.Profile()
+    profile.runcall(written, folder)
+    return sum(entry.callcount for entry in profile.getstats())
 
 
 def test_a_page_that_does_not_follow_its_run(visit: Callable[..., Any], tmp_path: Path) -> None:
