@@ -47,6 +47,7 @@ CREATE TABLE survivors (
 CREATE TABLE merged (
   generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, rank))
   WITHOUT ROWID;
+CREATE INDEX merged_id ON merged (id);
 CREATE TABLE fronts (
   generation INTEGER NOT NULL, rank INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (generation, rank))
   WITHOUT ROWID;
@@ -61,6 +62,7 @@ CREATE TABLE hand_made (
   at REAL NOT NULL);
 """
 STATEMENTS: tuple[str, ...] = tuple(one.strip() for one in SCHEMA.split(";\n") if one.strip())
+_INDEX = "CREATE INDEX "
 TABLES: tuple[str, ...] = tuple(re.findall(r"CREATE TABLE (\w+)", SCHEMA))
 
 _SEED = "instr(split, '/seed ')"
@@ -117,7 +119,9 @@ def upgrade(version: int) -> Iterator[str]:
         if not is_new:
             yield f"INSERT INTO {table} {query.replace(f'main.{table}', 'older')}"
             yield "DROP TABLE older"
-        yield from (one for one in STATEMENTS if re.match(rf"CREATE INDEX \w+ ON {table} ", one))
+    for statement in STATEMENTS:
+        if statement.startswith(_INDEX):
+            yield statement.replace(_INDEX, f"{_INDEX}IF NOT EXISTS ", 1)
     yield f"PRAGMA user_version = {SCHEMA_VERSION}"
 
 

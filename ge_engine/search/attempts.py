@@ -29,11 +29,14 @@ KINDS = frozenset(
     ("timeout", "crash", "out of memory", "not finite", "diverged", "too slow", "stopped", "error")
 )
 _ENDED = """
-SELECT i.id, i.generation, i.slot, i.parents, i.steps, i.stage, i.digest
-FROM individuals i LEFT JOIN merged m ON m.id = i.id
-WHERE i.slot >= 0 AND (m.generation >= ?1 AND m.generation < ?2
-  OR m.id IS NULL AND i.stage IS NOT NULL AND i.generation >= ?1 AND i.generation < ?2)
-ORDER BY i.generation, i.slot
+SELECT * FROM (
+  SELECT i.id, i.generation, i.slot, i.parents, i.steps, i.stage, i.digest
+  FROM merged m CROSS JOIN individuals i ON i.id = m.id WHERE m.generation >= ?1 AND m.generation < ?2
+  UNION ALL
+  SELECT i.id, i.generation, i.slot, i.parents, i.steps, i.stage, i.digest
+  FROM individuals i WHERE i.generation >= ?1 AND i.generation < ?2 AND i.stage IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM merged m WHERE m.id = i.id)
+) WHERE slot >= 0 ORDER BY generation, slot
 """
 _Ranked = tuple[float, int, int, str, str]
 """What it is sorted by, the best first: a figure, generation and slot; child and first parent."""
