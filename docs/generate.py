@@ -1,35 +1,54 @@
-"""Pages that are made from the code: mkdocs calls `on_page_markdown` for every page.
+"""Parts of the reference that are made from the code: `python docs/generate.py` writes them into its pages.
 
-A line `[commands]` becomes the commands of `ge` with their options, `[settings]` the settings of a
-run, `[events]` the table of events.
+A part stands between a line `<!-- made: commands -->` and `<!-- made -->`: the commands of `ge` with their
+options, the `settings` of a run, the table of `events`, or names of a module (of all its own where none is
+given), as in `<!-- made: ge_engine.contracts Operator Context -->`. A test holds that the pages are as this
+file makes them. mkdocs calls `on_post_build`.
 """
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
-from pygments.formatters import HtmlFormatter
+
+sys.path.insert(0, str(Path(__file__).parent))
+import api
 
 import ge_engine.events
 from ge_engine.cli.app import app
 from ge_engine.config import GROUPS, PRESETS, Field, Island, fields_of
 from ge_engine.config import settings as every_setting
 
+REFERENCE = Path(__file__).parent / "reference"
+PART = re.compile(r"^<!-- made: ([^\n]+?) -->\n.*?^<!-- made -->$", re.MULTILINE | re.DOTALL)
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the generated parts where their markers stand."""
-    for marker, make in MARKERS.items():
-        line = f"\n[{marker}]\n"
-        if line in markdown:
-            markdown = markdown.replace(line, "\n" + "\n".join(make()) + "\n")
-    return markdown
+
+def main() -> None:
+    for page in sorted(REFERENCE.glob("*.md")):
+        page.write_text(made(page.read_text("utf-8")), "utf-8", newline="\n")
+
+
+def made(page: str) -> str:
+    """The text of a page with its parts made anew."""
+    return PART.sub(lambda found: f"<!-- made: {found[1]} -->\n\n{_part(found[1])}\n<!-- made -->", page)
+
+
+def _part(named: str) -> str:
+    if named in PARTS:
+        return "\n".join(PARTS[named]())
+    module, *names = named.split()
+    return "\n".join(api.described(module, names))
 
 
 def on_post_build(config: Any, **_: Any) -> None:
     """The colours of code, light and dark, as a style sheet beside the pages."""
+    from pygments.formatters import HtmlFormatter
+
     light = HtmlFormatter(style="default").get_style_defs(".highlight")
     dark = HtmlFormatter(style="github-dark").get_style_defs("[data-bs-theme=dark] .highlight")
     Path(config["site_dir"], "pygments.css").write_text(f"{light}\n{dark}\n", "utf-8")
@@ -112,8 +131,8 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-MARKERS: dict[str, Callable[[], Iterator[str]]] = {
-    "commands": commands,
-    "settings": settings,
-    "events": events,
-}
+PARTS: dict[str, Callable[[], Iterator[str]]] = {"commands": commands, "settings": settings, "events": events}
+
+
+if __name__ == "__main__":
+    main()
