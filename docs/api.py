@@ -16,15 +16,14 @@ SILENT = ("test_", "_")
 
 def described(module: str, names: Sequence[str]) -> Iterator[str]:
     """Sections of names of a module, without any of all its own: signature, docstring, members."""
-    whole = _loaded(module)
+    whole = _package()[module.removeprefix("ge_engine.")]
     for name in names or [one.name for one in whole.members.values() if one.is_public and not one.is_alias]:
         yield from _section(_target(whole[name]), name, 3)
 
 
 @cache
-def _loaded(module: str) -> Any:
-    package = griffe.load("ge_engine", search_paths=[ROOT], docstring_parser="google", resolve_aliases=True)
-    return package[module.removeprefix("ge_engine.")]
+def _package() -> Any:
+    return griffe.load("ge_engine", search_paths=[ROOT], docstring_parser="google", resolve_aliases=True)
 
 
 def _section(one: Any, name: str, level: int) -> Iterator[str]:
