@@ -10,6 +10,8 @@ from typing import Any
 import griffe
 
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST = 110
+"""Signs of a line of code."""
 SILENT = ("test_", "_")
 """Names that no page tells begin so."""
 
@@ -43,9 +45,10 @@ def _signature(one: Any, name: str) -> str:
         bases = ", ".join(str(base) for base in one.bases)
         return f"class {name}({bases})" if bases else f"class {name}"
     if one.is_attribute:
-        return f"{name}: {one.annotation}" if one.annotation else f"{name} = {one.value}"
+        text = f"{name}: {one.annotation}" if one.annotation else f"{name} = {one.value}"
+        return text if len(text) <= LONGEST else f"{name} = ..."
     text = f"def {one.signature(name=one.name)}"
-    return text if len(text) <= 100 else _broken(one)
+    return text if len(text) <= LONGEST else _broken(one)
 
 
 def _broken(function: Any) -> str:
