@@ -63,6 +63,7 @@ __all__ = [
     "blocks",
     "class_parameters",
     "compare",
+    "comparison_page",
     "diff",
     "evolve",
     "findings",
@@ -167,6 +168,18 @@ def compare(*runs: str | Path) -> Comparison:
         LedgerError: a folder without a run. ConfigError: runs of other objectives, or one without a score.
     """
     return compared([Path(run) for run in runs])
+
+
+def comparison_page(found: Comparison, output: str | Path) -> Path:
+    """Write what `compare` found as one HTML page, as `ge compare --html` does: fronts, hypervolumes,
+    verdicts and settings; its file.
+
+    Raises:
+        ConfigError: a file that cannot be written. LedgerError: a run that is gone.
+    """
+    from ge_engine.runs.comparison_page import write_comparison  # plotly is slow to import
+
+    return write_comparison(found, Path(output))
 
 
 def settings_file(

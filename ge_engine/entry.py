@@ -8,6 +8,7 @@ filled from the task.
 from __future__ import annotations
 
 import ast
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -52,6 +53,12 @@ def resolve_entry(genome: Genome, facts: Facts, override: str = "") -> str:
     raise _refusal(builders, facts, roots)
 
 
+def signature_of(genome: Genome, entry: str) -> str:
+    """What the entry calls with its parameters, "Net(out=5, width=16)"; the entry where that is not known."""
+    called = Builders(genome).builder(entry.partition("(")[0].strip())
+    return str(called) if called else entry
+
+
 def _likely(builders: Builders, facts: Facts) -> list[str]:
     """The root classes; where there are several, those that take a number of classes, and of these
     those for image classification."""
@@ -71,8 +78,7 @@ def _overridden(builders: Builders, genome: Genome, facts: Facts, override: str)
     try:
         tree = ast.parse(override, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        hint = 'Write it as in --entry "Net(num_classes=10)".'
-        raise SeedError(f"The entry {override!r} is no Python expression.", hint) from error
+        raise SeedError(f"The entry {override!r} is no Python expression.", _listed(builders)) from error
     known = {*genome.bound, *BUILTINS, *_bound_in(tree)}
     unknown = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id not in known]
     if unknown and "*" not in genome.bound:
@@ -266,7 +272,8 @@ def _line_to_copy(builders: Builders, name: str, facts: Facts) -> str:
         if value:
             arguments.append(value if parameter.positional_only else f"{parameter.name}={value}")
     known = builders.builder(name) or name
-    return f'Give what is missing in --entry "{name}({", ".join(arguments)})"; it is {known}.'
+    call = shlex.quote(f"{name}({', '.join(arguments)})")
+    return f"Give what is missing in --entry {call}; it is {known}."
 
 
 def _listed(builders: Builders) -> str:

@@ -32,6 +32,10 @@ class SeedError(GeError):
     """The seed model cannot be read, has no blocks, or does not build, run or train."""
 
 
+class OtherInputError(SeedError):
+    """The seed model seems to take another kind of input than the task gives: tokens, not images."""
+
+
 class PluginError(GeError):
     """A plugin cannot be loaded, breaks its contract, or shares a name with another."""
 

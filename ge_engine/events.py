@@ -25,7 +25,8 @@ generation_finished  generation, admitted, scored, rejected (stage -> count), fr
                      errors (id -> standard errors of its objectives)
 interrupted          running, waiting (counts): trainings that still end, and those that are left for later
 stopping             reason: no new work is begun, what is in flight ends
-finalists            ids: trained once more and scored on the test split
+finalists            ids: trained once more and scored on the test split; has_test_split: false where a
+                     program takes no {split} and scores them as before
 run_finished         stopped_because, message (the verdict), front, errors, rejected (stage -> count)
 observer_failed      reason: a plugin's `ge_event` raised; told once per plugin
 """

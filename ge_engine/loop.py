@@ -191,5 +191,6 @@ def _score_finalists(session: Session, state: RunState, scoring: Scoring) -> Non
     scoring.reopen()
     if session.termination.interrupted:
         return
-    session.announce("finalists", ids=[one.id for one in finalists(state)])
+    ids = [one.id for one in finalists(state)]
+    session.announce("finalists", ids=ids, has_test_split=scoring.has_test_split)
     score_finalists(state, session.ledger, scoring, session.config)

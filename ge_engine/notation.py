@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 FORMAT = re.compile(r"(,?(\.\d{1,2})?[efg%])?")
 """Of Python's format specifications, those that are as short as a figure should be, and that D3 knows too."""
+ROUNDING = 1e-9
+"""Of a figure, what a difference of two equal ones may be off."""
 SIZES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 
 
@@ -32,7 +35,7 @@ class Notation:
         """A figure without its unit. Where the format leaves it open: whole numbers with separators, others
         with four digits."""
         if self.format:
-            return format(value, self.format).replace("%", " %")
+            return unsigned_zero(format(value, self.format)).replace("%", " %")
         if float(value).is_integer():
             return f"{int(value):,}"
         size, letter = next((pair for pair in SIZES if abs(value) >= pair[0]), (1, ""))
@@ -46,22 +49,31 @@ class Notation:
         """ "98.26 ± 0.77 %"; the figure alone where the deviation is not known."""
         if deviation is None:
             return self.value(value)
+        seen = beyond_rounding(value, deviation)
         if self.is_share:
-            return f"{self.value(value).removesuffix(' %')} ± {self.value(deviation)}"
-        return f"{self.value(value)} ± {deviation:.2g}"
+            return f"{self.value(value).removesuffix(' %')} ± {self.value(seen)}"
+        return f"{self.value(value)} ± {seen:.2g}"
 
     def gain(self, difference: float, deviation: float | None) -> str:
-        """A difference with its sign, of shares in percentage points."""
+        """A difference with its sign, of shares in percentage points, without its unit."""
         text = signed(100 * difference, ".2f") if self.is_share else signed(difference, ".3g")
         if deviation is None:
             return text
-        return f"{text} ± {100 * deviation:.2f}" if self.is_share else f"{text} ± {deviation:.2g}"
+        seen = beyond_rounding(difference, deviation)
+        return f"{text} ± {100 * seen:.2f}" if self.is_share else f"{text} ± {seen:.2g}"
+
+    @property
+    def unit_of_gain(self) -> str:
+        """ "points" of shares, else the unit."""
+        return "points" if self.is_share else self.unit
 
     def change(self, old: float, new: float) -> str:
-        """From `old` to `new`: of shares in percentage points, else in percent of `old`."""
+        """From `old` to `new`: of shares in percentage points, else in percent of `old`; "" of a figure that
+        was next to nothing."""
         if self.is_share:
             return self.gain(new - old, None)
-        return f"{signed(100 * (new / old - 1), '.1f')} %" if old else ""
+        share = 100 * (new / old - 1) if old else math.inf
+        return f"{signed(share, '.1f')} %" if math.isfinite(share) else ""
 
     def title(self, name: str) -> str:
         """An objective's name with its unit, for an axis."""
@@ -78,6 +90,16 @@ def signed(value: float, form: str) -> str:
     """A number with its sign; of one that is written as 0, none."""
     text = format(value, form)
     return text.lstrip("-") if float(text) == 0 else format(value, f"+{form}")
+
+
+def beyond_rounding(value: float, deviation: float) -> float:
+    """The deviation of a figure; 0 for one that is no more than the rounding of `value`."""
+    return deviation if deviation > ROUNDING * abs(value) else 0.0
+
+
+def unsigned_zero(text: str) -> str:
+    """A written number, without the sign of one that reads as 0."""
+    return text if any(digit in text for digit in "123456789") else text.removeprefix("-")
 
 
 def written(

@@ -122,7 +122,10 @@ class FunctionEvaluator(Evaluator):
     takes_epochs = True
 
     def described(self, argument: str) -> tuple[str, str]:
-        return f"the function {argument!r}", f"If you know it, give it yourself: --evaluator {argument}"
+        return (
+            f"the function {argument!r}",
+            f"If you know it, give it yourself: --evaluator {shlex.quote(argument)}",
+        )
 
     @contextmanager
     def open(

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from ge_engine.ablation import ARMS, ablate, compare, rank_sum, smallest_p_value
-from ge_engine.cli.ablate import print_arms
+from ge_engine.cli.ablate import print_arms, tell
 from ge_engine.contracts import LanguageModelFactory
 from ge_engine.errors import ConfigError
 from ge_engine.ledger.history import History
@@ -88,6 +88,18 @@ def test_an_arm_that_does_not_exist(tmp_path: Path) -> None:
         ablate(doubles.seed(), doubles.config(), REGISTRY, tmp_path, ["full", "no-luck"], 1, lambda *_: None)
     with pytest.raises(ConfigError, match="At least one"):
         ablate(doubles.seed(), doubles.config(), REGISTRY, tmp_path, ["full"], 0, lambda *_: None)
+
+
+def test_an_arm_that_is_told_by_another_name_or_length_than_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = doubles.config(generations=1, population=2)
+    ablate(doubles.seed(), config, REGISTRY, tmp_path, ["full"], 2, tell)
+    said = capsys.readouterr().err
+    assert {line.partition(": ")[0] for line in said.splitlines()} == {"full-0", "full-1"}
+    assert {path.name for path in tmp_path.iterdir()} == {"full-0", "full-1"}
+    assert "full-1: starting\n" in said
+    assert "generations done" not in said
 
 
 def arm_of(repeats: int, at: float) -> list[list[tuple[float, float]]]:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import Ge
 
 from ge_engine import load
 from ge_engine.contracts import Probe
@@ -189,6 +190,35 @@ def test_a_model_that_takes_no_images_and_is_to_be_fixed(error: str) -> None:
     with pytest.raises(SeedError, match=r"built by Tagger\(tags=3\), stops at forward") as refused:
         require_usable(Probe(stage="forward", error=error), 10, "3x32x32", "Tagger(tags=3)")
     assert "to take something else: score it by a program of yours with --command" in str(refused.value.hint)
+
+
+def test_a_hint_that_names_an_argument_which_the_model_has_not(tmp_path: Path, ge: Ge) -> None:
+    net = tmp_path / "net.py"
+    net.write_text(
+        "from torch import nn\n\n\nclass Small(nn.Module):\n    def __init__(self, out=5):\n"
+        "        super().__init__()\n        self.head = nn.Linear(3072, out)\n\n"
+        "    def forward(self, x):\n        return self.head(x.flatten(1))\n"
+    )
+    code, _, error = ge("evolve", net, "--llm", "uniform", "--run", tmp_path / "run")
+    assert code == 2
+    said = " ".join(error.split())
+    assert "by an argument in --entry; it is Small(out=5)" in said
+    assert "num_classes" not in said
+
+
+def test_an_error_over_the_right_list_of_a_model_for_text(tmp_path: Path, ge: Ge) -> None:
+    net = tmp_path / "net.py"
+    net.write_text(
+        "from torch import nn\n\n\nclass Tagger(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.embed = nn.Embedding(9, 4)\n\n"
+        "    def forward(self, tokens):\n        return self.embed(tokens).mean(1)\n"
+    )
+    code, listed, error = ge("blocks", net)
+    assert code == 0
+    assert "Tagger" in listed
+    assert "live and dead are unknown. The task gives images" in error
+    assert "Tensor" not in error
+    assert "error:" not in error
 
 
 @pytest.mark.parametrize("shape", [(8, 10, 32, 32), (8, 3, 32, 32), (8, 1), (8,)])

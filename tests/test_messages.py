@@ -60,7 +60,7 @@ def test_a_value_out_of_range_without_a_next_step(setting: dict[str, object], de
 def test_missing_arguments_without_a_line_to_copy(override: str) -> None:
     with pytest.raises(SeedError) as refused:
         resolve_entry(Seed.from_bytes(ODD.encode()).genome, {"num_classes": 7}, override)
-    assert '--entry "DigitNet(cfg=..., widths=..., num_classes=7)"' in refused.value.hint
+    assert "--entry 'DigitNet(cfg=..., widths=..., num_classes=7)'" in refused.value.hint
     assert "dropout=0.1" in refused.value.hint
 
 
@@ -117,7 +117,7 @@ def test_a_command_whose_help_has_no_example(words: str) -> None:
 
 def test_an_option_whose_help_hides_default_and_range(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        app(["evolve", "--help"], prog_name="ge")
+        app(["evolve", "--help-all"], prog_name="ge")
     said = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "Children in each generation; 1 or more. [default: (8; paper: 44)]" in said
     assert "[default: (accuracy, parameters)]" in said

@@ -10,6 +10,8 @@ from typing import Any
 
 import doubles
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from ge_engine import Run, loop
@@ -17,9 +19,13 @@ from ge_engine.cli.app import app
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Objective
 from ge_engine.errors import PluginError
+from ge_engine.evaluation.command import open_command
 from ge_engine.ledger import History
+from ge_engine.ledger.replicates import Replicates, Spread
+from ge_engine.ledger.verdict import Judged
 from ge_engine.notation import BEFORE, PLAIN, Notation
 from ge_engine.outcome import Scored
+from ge_engine.population import Direction
 from ge_engine.report.data import read_run
 from ge_engine.report.pareto import axes
 from ge_engine.views.live import constants, heading_line, line_of
@@ -137,3 +143,72 @@ def test_a_heading_that_knows_an_evaluator_by_name() -> None:
     assert "task" not in heading_line(Path("run"), config, trains=False).plain
     assert f"{config.recipe.epochs} epoch" in constants(config, trains=True)
     assert "scored by of a plugin" in constants(config, trains=False)
+
+
+@given(
+    st.floats(-1e9, 1e9, allow_nan=False),
+    st.floats(-1e9, 1e9, allow_nan=False),
+    st.sampled_from(
+        [PLAIN, Notation("", ".2%"), Notation("s", ".4g"), Notation("", ",.0f"), Notation("", ".1f")]
+    ),
+)
+def test_a_zero_with_a_sign(value: float, other: float, notation: Notation) -> None:
+    for text in (notation.value(value), notation.gain(value, None), notation.change(other, value)):
+        assert not text.startswith(("-", "+")) or any(digit in text for digit in "123456789")
+
+
+@pytest.mark.parametrize(
+    ("notation", "value", "deviation", "text"),
+    [
+        (PLAIN, -0.28, 7.9e-15, "-0.28 ± 0"),
+        (PLAIN, 0.28, 0.0079, "0.28 ± 0.0079"),
+        (PLAIN, 0.0, 7.9e-15, "0 ± 7.9e-15"),
+        (Notation("", ".2%"), 0.5, 1e-12, "50.00 ± 0.00 %"),
+    ],
+)
+def test_a_rounding_that_is_told_as_a_spread(
+    notation: Notation, value: float, deviation: float, text: str
+) -> None:
+    assert notation.spread(value, deviation) == text
+
+
+def test_a_gain_whose_spread_is_a_rounding() -> None:
+    assert PLAIN.gain(-0.28, 7.9e-15) == "-0.28 ± 0"
+    assert Notation("", ".2%").gain(-0.0028, 7.9e-15) == "-0.28 ± 0.00"
+
+
+def test_a_difference_without_its_unit() -> None:
+    notations = {"latency": Notation("s", ".4g"), "accuracy": Notation("", ".2%")}
+    seed = Scored({"latency": 0.02, "accuracy": 0.5}, {}, {"latency": 0.0001, "accuracy": 0.01})
+    child = Scored({"latency": 0.01, "accuracy": 0.7}, {}, {"latency": 0.0001, "accuracy": 0.01})
+    directions: dict[str, Direction] = {"latency": "min", "accuracy": "max"}
+    signs = {"latency": 1, "accuracy": 1}
+    judged = Judged("g0s0", child, seed, "validation", signs, True, directions)
+    assert judged.in_words(notations) == "latency -0.01 ± 0.00014 s, accuracy +20.00 ± 1.41 points"
+    further = Replicates({"latency": Spread(0.0123, 0.0004, 3)}, {})
+    assert further.told(notations) == "validation latency 0.0123 ± 0.0004 s"
+
+
+@pytest.mark.parametrize("has_test_split", [True, False])
+def test_finalists_of_a_program_without_splits_that_are_scored_on_the_test_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_test_split: bool
+) -> None:
+    monkeypatch.setattr(doubles.Instant, "has_test_split", has_test_split)
+    told: dict[str, Any] = {}
+    config = doubles.config(generations=1)
+    loop.run(doubles.seed(), config, doubles.registry(), tmp_path / "run", lambda *one: told.update([one]))
+    line = line_of("finalists", told["finalists"])
+    assert line is not None
+    assert ("on the test split" in line.plain) is has_test_split
+    assert ("takes no {split}" in line.plain) is not has_test_split
+
+
+@pytest.mark.parametrize(
+    ("words", "has_test_split"), [(["{path}"], False), (["{path}", "--on={split}"], True)]
+)
+def test_a_program_that_is_thought_to_take_a_split(
+    tmp_path: Path, words: list[str], has_test_split: bool
+) -> None:
+    config = RunConfig(evaluator="command")
+    with open_command(doubles.seed().genome, config, ["true", *words], ["rmse"], tmp_path) as evaluation:
+        assert evaluation.has_test_split is has_test_split

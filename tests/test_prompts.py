@@ -373,6 +373,14 @@ def test_a_front_of_which_one_end_is_told() -> None:
     assert best[-1].endswith("parameters 1,039")
 
 
+def test_a_front_of_one_objective_that_a_prompt_calls_paretos() -> None:
+    about = context(LARGE)
+    run = replace(about.run, front=(individual("g9s1", PLAIN, 0.9, 1000),), directions={"accuracy": "max"})
+    told = background(replace(about, run=run), Prompt("s", "u", background=("figures",)))
+    assert "- the best: " in told
+    assert "Pareto" not in told
+
+
 def test_a_failed_parent_whose_figures_are_told() -> None:
     unscored = replace(individual("g0s7", PLAIN, 0.1, 1), outcome=None)
     about = context(LARGE, parents=(unscored,))

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import synthetic
 
+from ge_engine.api import compare, comparison_page
 from ge_engine.config import RunConfig
 from ge_engine.genome import Seed
 from ge_engine.ledger import ChildRecord, Ledger
@@ -256,6 +257,42 @@ def test_a_page_wider_than_a_telephone(visit: Callable[..., Any], small: Path) -
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     plots = page.locator(".plot").count()
     until(page, f"document.querySelectorAll('.plot .main-svg').length >= {plots}")
+
+
+def test_a_column_that_a_telephone_cuts_off(visit: Callable[..., Any], small: Path) -> None:
+    page = visit(small.as_uri(), width=390)
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll('table.stacked td')].filter((cell) => {
+            const { left, right } = cell.getBoundingClientRect();
+            return right > innerWidth || left < 0 || cell.scrollWidth > cell.clientWidth + 1;
+        }).map((cell) => cell.outerHTML)"""
+    )
+    assert cut == []
+    cells = "document.querySelector('#front tbody tr').cells"
+    heads = page.evaluate(f"[...{cells}].map((cell) => getComputedStyle(cell, '::before').content)")
+    assert '"accuracy"' in heads
+    assert '"made by"' in heads
+    assert page.evaluate(
+        f"{cells}[1].getBoundingClientRect().left <= {cells}[0].getBoundingClientRect().right"
+    )
+
+
+def test_runs_side_by_side_that_are_not_drawn(visit: Callable[..., Any], tmp_path: Path) -> None:
+    for name, children in (("one", 40), ("<b>other</b>", 80)):
+        synthetic.write_run(tmp_path / name, children, size=20, objectives=TWO)
+    found = compare(tmp_path / "one", tmp_path / "<b>other</b>")
+    page = visit(comparison_page(found, tmp_path / "both.html").as_uri())
+    for plot in ("plot-fronts", "plot-hypervolumes"):
+        page.locator(f"#{plot}").scroll_into_view_if_needed()
+        page.wait_for_selector(f"#{plot} .main-svg")
+    ends = page.evaluate("document.getElementById('plot-hypervolumes').data.map((trace) => trace.y.at(-1))")
+    assert ends == pytest.approx([one.hypervolume for one in found.runs])
+    assert page.locator("main b").count() == 0
+    assert "<b>other</b>" in page.inner_text("#tables")
+    page.click("#theme")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    narrow = visit((tmp_path / "both.html").as_uri(), width=390)
+    assert narrow.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_axes_that_cannot_be_chosen(visit: Callable[..., Any], tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ge_engine.config import RunConfig
+from ge_engine.genome import Seed
+from ge_engine.ledger import Ledger
 from ge_engine.ledger.history import History
 from ge_engine.ledger.statistics import operator_stats, statistics
 from ge_engine.notation import BEFORE, PLAIN
@@ -31,6 +34,7 @@ from ge_engine.report.counts import (
 )
 from ge_engine.report.data import LONGEST_NAME, MOST_NAMES, MOST_POINTS, Row, read_curve, spaced
 from ge_engine.report.figures import success as success_figure
+from ge_engine.report.pareto import outside, pareto, scale_of, view_of
 
 CHECKS = ("extract", "compile", "contract", "names", "unchanged", "seen", "build", "shape", "gradient")
 
@@ -231,9 +235,6 @@ def test_places_that_leave_out_the_last(count: int, most: int) -> None:
 
 
 def test_a_run_of_which_nothing_is_scored(tmp_path: Path) -> None:
-    from ge_engine.config import RunConfig
-    from ge_engine.genome import Seed
-    from ge_engine.ledger import Ledger
     from ge_engine.report import build_page, draw
 
     with Ledger.create(tmp_path / "run", Seed.load(synthetic.EXAMPLE), RunConfig()) as ledger:
@@ -262,3 +263,55 @@ def test_the_best_of_groups_that_are_too_small_to_compare(history: History, run:
 )
 def test_a_value_that_nobody_can_read(name: str, value: float, text: str) -> None:
     assert BEFORE.get(name, PLAIN).value(value) == text
+
+
+def test_a_front_of_one_objective_that_is_called_paretos(run: RunData) -> None:
+    alone = replace(run, directions={"accuracy": "max"})
+    assert check_pipeline(alone)[-1].name == "on the front"
+    drawn = pareto(alone)
+    assert drawn.title == "best"
+    assert "Pareto front" not in {trace.name for trace in drawn.figure.data}
+
+
+def test_a_task_that_scores_nothing_on_top_of_a_page(tmp_path: Path) -> None:
+    told = []
+    for name, settings in (("task", {}), ("job", {"evaluator": "function", "evaluator_argument": "a.py:f"})):
+        with Ledger.create(tmp_path / name, Seed.load(synthetic.EXAMPLE), RunConfig(**settings)) as ledger:
+            ledger.set_config(RunConfig(**settings), {"accuracy": "max", "parameters": "min"})
+        with History(tmp_path / name) as opened:
+            told.append(read_run(opened, CHECKS).settings)
+    assert told[0]["task"] == "digits"
+    assert "task" not in told[1]
+    assert told[1]["scored by"] == "a.py:f"
+
+
+@given(count=st.integers(8, 30), odd=st.floats(0.06, 0.3), at=st.integers(0, 7))
+def test_a_candidate_that_learned_nothing_and_presses_the_rest_together(
+    run: RunData, count: int, odd: float, at: int
+) -> None:
+    usual = [0.9 + 0.05 * place / count for place in range(count)]
+    row = next(one for one in run.rows if one.state == "scored" and not one.front and one.id != "seed")
+    rows = [replace(row, objectives={**row.objectives, "accuracy": value}) for value in usual]
+    far = replace(row, objectives={**row.objectives, "accuracy": odd})
+    one = replace(run, rows=(*rows[:at], far, *rows[at:]))
+    view = view_of(one, "accuracy")
+    assert view is not None
+    assert odd < view[0] <= min(usual)
+    assert max(usual) <= view[1]
+    assert outside(one, ["accuracy"]) == 1
+    assert "1 far from the others lies outside the plot" in pareto(one).summary
+
+
+@given(values=st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=12), best=st.floats(1e-3, 1e6))
+def test_a_front_or_a_seed_that_lies_outside_the_plot(run: RunData, values: list[float], best: float) -> None:
+    row = next(one for one in run.rows if one.state == "scored" and not one.front and one.id != "seed")
+    rows = [replace(row, objectives={**row.objectives, "parameters": value}) for value in values]
+    rows += [
+        replace(row, objectives={**row.objectives, "parameters": best}, front=True),
+        replace(row, objectives={**row.objectives, "parameters": best / 2}, id="seed"),
+    ]
+    one = replace(run, rows=tuple(rows))
+    view = view_of(one, "parameters")
+    assert view is not None
+    as_drawn = math.log10 if scale_of(one, "parameters") == "log" else float
+    assert view[0] <= as_drawn(best / 2) <= as_drawn(best) <= view[1]

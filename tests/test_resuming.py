@@ -13,6 +13,7 @@ from typing import Any
 import doubles
 import pytest
 from conftest import Ge
+from test_report_page import Reader, page_policy, unpacked
 
 from ge_engine import api
 from ge_engine.config import load_config
@@ -220,6 +221,34 @@ def test_runs_side_by_side_that_seek_other_things(tmp_path: Path) -> None:
         compared([one])
 
 
+def test_a_page_of_runs_side_by_side_without_one_of_them(tmp_path: Path, ge: Ge) -> None:
+    short, long = evolved(tmp_path / "short", generations=1), evolved(tmp_path / "long", generations=4)
+    file = tmp_path / "both.html"
+    code, _, error = ge("compare", short, long, "--html", file)
+    assert (code, f"wrote {file}" in error) == (0, True)
+    page = file.read_text("utf-8")
+    assert "connect-src 'none'" in page_policy(page)
+    index = json.loads(unpacked(Reader(page), "index"))
+    found = api.compare(short, long)
+    runs, front, different = index["tables"]
+    assert [row[0] for row in runs["rows"]] == [str(short), str(long)]
+    assert [row[-1] for row in runs["rows"]] == [one.verdict for one in found.runs]
+    assert [row[0] for row in front["rows"]] == [f"{folder}:{one.id}" for folder, one in found.front]
+    assert different["rows"] == [["generations", "1", "4"]]
+    fronts, volumes = (index["figures"][name]["spec"]["data"] for name in ("fronts", "hypervolumes"))
+    assert {trace["name"] for trace in fronts} == {trace["name"] for trace in volumes} != set()
+    assert len(volumes) == 2
+    for one, trace in zip(found.runs, volumes, strict=True):
+        assert len(trace["x"]) == one.scored + 1
+        assert trace["y"][-1] == pytest.approx(one.hypervolume)
+    drawn = [sorted(trace["y"]) for trace in fronts[1::2]]
+    assert drawn == [
+        sorted(one.objectives["accuracy"] for one in api.Run(run).front) for run in (short, long)
+    ]
+    with pytest.raises(ConfigError):
+        api.comparison_page(found, tmp_path / "no" / "such" / "page.html")
+
+
 # --- what comes out -------------------------------------------------------------------------------
 
 
@@ -281,3 +310,22 @@ def test_a_log_of_a_batch_job_without_the_time(tmp_path: Path, ge: Ge) -> None:
     ended = [line for line in error.splitlines() if "front" in line and "generation" in line]
     assert len(ended) == 2, error
     assert re.match(r"\d\d:\d\d:\d\d .*; \d+:\d\d, about \d+:\d\d left$", ended[0]), ended
+
+
+def test_an_individual_as_json_that_keeps_something_back(tmp_path: Path, ge: Ge) -> None:
+    folder = evolved(tmp_path / "run", generations=2)
+    run = api.Run(folder)
+    child = next(one for one in run.individuals if one.generation == 1 and run.calls(one.id) and one.genome)
+    code, output, error = ge("show", f"{folder}:{child.id}", "--json")
+    assert code == 0, error
+    told = json.loads(output)
+    logged = [json.loads(line) for line in ge("log", folder, "--json")[1].splitlines()]
+    assert told | next(one for one in logged if one["id"] == child.id) == told
+    assert child.genome is not None
+    assert told["code"] == child.genome.source.decode()
+    assert [one["id"] for one in told["lineage"]] == [one.id for _, one in run.lineage(child.id)]
+    assert [(one["prompt"], one["reply"]) for one in told["calls"]] == [
+        (call.prompt.user, call.reply.text) for call in run.calls(child.id)
+    ]
+    seed = json.loads(ge("show", f"{folder}:seed", "--json")[1])
+    assert (seed["calls"], seed["code"]) == ([], doubles.SEED.decode())

@@ -60,7 +60,7 @@ def said(run):
 
 def helped():
     with contextlib.redirect_stdout(io.StringIO()) as shown, contextlib.suppress(SystemExit):
-        app(["evolve", "--help"], prog_name="ge")
+        app(["evolve", "--help-all"], prog_name="ge")
     return " ".join(shown.getvalue().split())
 
 toml = Path(sys.argv[4])

@@ -53,4 +53,4 @@ def test_a_third_partys_operator_that_takes_no_part(environment: dict[str, str],
     children = [one for one in records if one["id"] != "seed"]
     assert {step["operator"] for one in children for step in one["steps"]} == {"swap-activation"}
     assert any(one["outcome"] == "scored" for one in children)
-    assert "0 read, 0 written" in ge(environment, "log", run)
+    assert "0 input, 0 output" in ge(environment, "log", run)

@@ -10,9 +10,10 @@ import typer
 from rich.text import Text
 
 from ge_engine import api
+from ge_engine.cli import completion
 from ge_engine.cli import options as o
 from ge_engine.views.console import err, out, print_table, table_of
-from ge_engine.views.live import line_of
+from ge_engine.views.live import begun, line_of
 
 POINTS = 5
 TOLD = ("run_started", "generation_finished", "stopping", "remark")
@@ -30,7 +31,8 @@ def ablate(
         Path, typer.Option("--run", metavar="DIR", help="Where the runs go; finished ones stay.")
     ],
     arms: Annotated[
-        str, typer.Option(metavar="A,B,...", help=f"Of {', '.join(api.ARMS)}.")
+        str,
+        typer.Option(metavar="A,B,...", help=f"Of {', '.join(api.ARMS)}.", autocompletion=completion.arms),
     ] = "full,no-eot,uniform",
     repeats: Annotated[int, typer.Option(help="Runs of each arm, with seeds that follow each other.")] = 3,
     preset: o.Preset = "demo",
@@ -43,7 +45,7 @@ def ablate(
 ) -> None:
     """Run arms of the method under equal budgets; print hypervolume over evaluations and a rank test.
 
-    Example: ge ablate examples/plain_cnn.py --arms full,no-eot,uniform --repeats 3 --run runs/ablation
+    Example: ge ablate model.py --arms full,no-eot --repeats 5 --run runs/ablation
     """
     result = api.ablate(
         seed_file,
@@ -54,17 +56,23 @@ def ablate(
         config=config,
         plugins=plugin or (),
         no_plugins=no_plugin or (),
-        observe=_tell,
+        observe=tell,
         allow_changes=allow_changes,
         **o.chosen_settings(flags),
     )
     print_arms(result)
 
 
-def _tell(arm: str, repeat: int, event: str, data: Mapping[str, Any]) -> None:
-    line = line_of(event, data) if event in TOLD else None
+def tell(arm: str, repeat: int, event: str, data: Mapping[str, Any]) -> None:
+    """A line of an arm's run, which is called as its folder is."""
+    line = _line_of(event, data) if event in TOLD else None
     if line is not None:
-        err.print(Text.assemble((f"{arm} {repeat + 1}: ", "bold"), line))
+        err.print(Text.assemble((f"{arm}-{repeat}: ", "bold"), line))
+
+
+def _line_of(event: str, data: Mapping[str, Any]) -> Text | None:
+    """As of any run, but an arm's start tells no number of generations: it ends by its evaluations."""
+    return begun(data) if event == "run_started" else line_of(event, data)
 
 
 def print_arms(arms: list[api.Arm]) -> None:

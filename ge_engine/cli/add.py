@@ -14,7 +14,7 @@ from ge_engine.api import Run, open_run, shown
 from ge_engine.cli import options as o
 from ge_engine.cli.figures import LEGEND, row
 from ge_engine.population import SEED_ID, Child, Individual
-from ge_engine.views.console import err, out, print_table, program, table_of
+from ge_engine.views.console import command_line, err, out, print_table, table_of
 from ge_engine.views.outcomes import describe
 
 
@@ -62,7 +62,9 @@ def add(
                 **o.evaluator_of(evaluator, command),
             )
     except KeyboardInterrupt:
-        err.print(f"Interrupted. What was added goes on with the run; `{program()} log {run}` tells of it.")
+        err.print(
+            f"Interrupted. What was added goes on with the run; `{command_line('log', run)}` tells of it."
+        )
         raise typer.Exit(130) from None
     if as_json:
         baseline = dict(opened.seed.objectives)

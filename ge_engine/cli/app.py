@@ -18,8 +18,9 @@ from ge_engine.cli.ablate import ablate
 from ge_engine.cli.add import add
 from ge_engine.cli.blame import blame
 from ge_engine.cli.blocks import blocks
-from ge_engine.cli.command import Command
+from ge_engine.cli.command import Command, Group
 from ge_engine.cli.compare import compare
+from ge_engine.cli.completion import colons_in_bash
 from ge_engine.cli.diff import diff
 from ge_engine.cli.doctor import doctor
 from ge_engine.cli.evolve import evolve
@@ -35,8 +36,10 @@ from ge_engine.cli.show import show
 from ge_engine.errors import GeError
 from ge_engine.views.console import err, out, print_error
 
+PROGRAM = "ge"
 app = typer.Typer(
-    name="ge",
+    name=PROGRAM,
+    cls=Group,
     help="Evolve a PyTorch model file: a language model rewrites one block at a time, training scores it.\n\n"
     "Example: ge evolve examples/plain_cnn.py",
     no_args_is_help=True,
@@ -61,7 +64,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Options of `ge` itself."""
@@ -70,7 +73,8 @@ def root(
 def main() -> None:
     """Run the command line; never show a traceback."""
     try:
-        app()
+        with colons_in_bash():
+            app(prog_name=PROGRAM)
     except GeError as error:
         print_error(error)
         sys.exit(2)

@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from ge_engine.api import Run
+from ge_engine.cli import options as o
 from ge_engine.notation import PLAIN, Notations
 from ge_engine.population import Child
 from ge_engine.runs.lineage import Origin
@@ -18,10 +19,10 @@ from ge_engine.views.console import out
 
 
 def blame(
-    individual: Annotated[str, typer.Argument(metavar="RUN:ID", help="The individual to explain.")],
+    individual: Annotated[str, o.individual("The individual to explain.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
-    """For every line that differs from the seed: the individual, operator and persona that brought it in.
+    """Tell who brought in each line that differs from the seed: individual, operator and persona.
 
     A child keeps all of its first parent but the rewritten block; what a mating took from the second parent
     is traced back through that one.

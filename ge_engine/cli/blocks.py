@@ -15,7 +15,7 @@ from ge_engine.api import Block
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.cli.profile import print_profile, profile_records
 from ge_engine.contracts import Probe
-from ge_engine.errors import ConfigError, SeedError
+from ge_engine.errors import ConfigError, OtherInputError, SeedError
 from ge_engine.views.console import err, out, print_error, print_table, table_of
 
 
@@ -77,8 +77,7 @@ def blocks(
         except SeedError as error:
             if profile:
                 raise
-            err.print("live and dead are unknown, for one step of training does not run:")
-            print_error(error)
+            _print_unknown(error)
     executed = seen.executed if seen else None
     rows = [_row(block, chosen, executed) for block in everything.values()]
     if as_json:
@@ -91,6 +90,15 @@ def blocks(
     if seen and profile:
         out.print()
         print_profile(seen.modules)
+
+
+def _print_unknown(error: SeedError) -> None:
+    """Why nothing is live or dead. A model of another kind is no mistake, and its list of blocks is right."""
+    if isinstance(error, OtherInputError):
+        err.print(Text(f"live and dead are unknown. {error.hint}", style="dim"))
+        return
+    err.print("live and dead are unknown, for one step of training does not run:")
+    print_error(error)
 
 
 def _row(block: Block, chosen: frozenset[str], executed: frozenset[str] | None) -> Row:

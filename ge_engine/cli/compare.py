@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from ge_engine.api import Comparison
+from ge_engine.api import Comparison, comparison_page
 from ge_engine.api import compare as compare_runs
 from ge_engine.cli.figures import LEGEND, figure, row
 from ge_engine.notation import front_title
 from ge_engine.population import Individual
-from ge_engine.views.console import out, print_table, table_of
+from ge_engine.views.console import err, out, print_table, table_of
 
 LONGEST = 40
 """Characters of a setting that are shown."""
@@ -23,12 +23,22 @@ LONGEST = 40
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="The runs' folders.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Also write it as a page with fronts and curves drawn."),
+    ] = None,
 ) -> None:
     """Show runs side by side: verdicts, hypervolumes, one Pareto front of all, and what was set differently.
 
-    Example: ge compare runs/uniform runs/smollm2
+    Examples:
+
+      ge compare runs/uniform runs/smollm2
+
+      ge compare runs/uniform runs/smollm2 --html both.html
     """
     found = compare_runs(*runs)
+    if page is not None:
+        err.print(Text(f"wrote {comparison_page(found, page)}"))
     if as_json:
         typer.echo(json.dumps(_as_data(found), allow_nan=False))
         return

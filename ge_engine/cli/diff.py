@@ -12,6 +12,7 @@ from rich.text import Text
 from ge_engine import api
 from ge_engine.changes import to_json
 from ge_engine.cli.changes import print_changes, print_lines, print_parameters, print_stat, print_words
+from ge_engine.cli.completion import individuals
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.errors import SeedError
 from ge_engine.notation import written
@@ -20,8 +21,10 @@ from ge_engine.views.console import err, out
 
 
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="A file or RUN:ID.")],
-    b: Annotated[str | None, typer.Argument(metavar="[B]", help="A file or RUN:ID.")] = None,
+    a: Annotated[str, typer.Argument(metavar="A", help="A file or RUN:ID.", autocompletion=individuals)],
+    b: Annotated[
+        str | None, typer.Argument(metavar="[B]", help="A file or RUN:ID.", autocompletion=individuals)
+    ] = None,
     stat: Annotated[bool, typer.Option("--stat", help="Only count lines, block by block.")] = False,
     word: Annotated[bool, typer.Option("--word", help="Mark changed words within the whole block.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The changes as JSON.")] = False,

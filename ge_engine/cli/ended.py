@@ -10,7 +10,7 @@ import typer
 
 from ge_engine.api import Run
 from ge_engine.cli.summary import print_summary
-from ge_engine.views.console import err
+from ge_engine.views.console import command_line, err
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the end as one JSON object.")]
 
@@ -34,5 +34,5 @@ def carry_out(work: Callable[[], Run], again: str, as_json: bool) -> None:
         err.print(again)
         raise typer.Exit(130)
     if run.scored_nothing:
-        err.print(f"No child could be scored. `ge log {run.folder}` tells why of each.")
+        err.print(f"No child could be scored. `{command_line('log', run.folder)}` tells why of each.")
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,10 +40,10 @@ def evolve(
 
       ge evolve examples/plain_cnn.py
 
-      ge evolve model.py --task folder:images.zip --generations 5 --population 12 --run runs/mine
+      ge evolve model.py --task folder:images.zip --generations 5 --run runs/mine
     """
     folder = run or api.new_folder(seed_file)
-    again = f"The same command goes on with it{'' if run else f', given --run {folder}'}."
+    again = f"The same command goes on with it{'' if run else f', given --run {shlex.quote(str(folder))}'}."
     work = partial(
         api.evolve,
         seed_file,

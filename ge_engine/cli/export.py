@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from ge_engine.api import Run
+from ge_engine.cli import options as o
 from ge_engine.runs.references import split_reference
 from ge_engine.views.console import out
 
 
 def export(
-    individual: Annotated[str, typer.Argument(metavar="RUN:ID", help="The individual to write.")],
+    individual: Annotated[str, o.individual("The individual to write.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     header: Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ from rich.text import Text
 
 from ge_engine import api
 from ge_engine.cli import options as o
-from ge_engine.views.console import out, program
+from ge_engine.views.console import command_line, out
 
 
 @o.settings_as_flags()
@@ -37,5 +36,4 @@ def init(
     chosen = o.chosen_settings(flags)
     written = api.settings_file(seed_file, output, preset=preset, config=config, force=force, **chosen)
     out.print(Text(f"{written} is written. Begin with it:"))
-    command = shlex.join(["evolve", str(seed_file), "--config", str(written)])
-    out.print(Text(f"{program()} {command}", style="cyan"))
+    out.print(Text(command_line("evolve", seed_file, "--config", written), style="cyan"))

@@ -133,5 +133,5 @@ def _print_summary(run: Run) -> None:
     prompt, completion = run.tokens
     if rejected:
         out.print("rejected: " + ", ".join(f"{count} at {stage}" for stage, count in rejected.items()))
-    out.print(f"tokens: {prompt:,} read, {completion:,} written")
+    out.print(f"tokens: {prompt:,} input, {completion:,} output")
     out.print(run.stopped_because or "not finished; the same `ge evolve` command goes on with it")

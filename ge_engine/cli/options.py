@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, get_origin
 
 import typer
 
+from ge_engine.cli.completion import completer_of, individuals, presets
 from ge_engine.config import (
     GROUPS,
     LANGUAGE,
@@ -32,6 +33,11 @@ def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel, **more)
 
 
+def individual(text: str) -> Any:
+    """The argument RUN:ID."""
+    return typer.Argument(metavar="RUN:ID", help=text, autocompletion=individuals)
+
+
 SeedFile = Annotated[Path, typer.Argument(metavar="SEED", help="The PyTorch model file to evolve.")]
 PluginModules = Annotated[
     list[str] | None,
@@ -44,7 +50,10 @@ AllowChanges = Annotated[
     bool,
     _option(RUN, "Go on with other versions or checks than the run was made with.", "--allow-changes"),
 ]
-Preset = Annotated[str, _option(SEARCH, f"Sets the defaults: {' or '.join(PRESETS)}.", "--preset")]
+Preset = Annotated[
+    str,
+    _option(SEARCH, f"Sets the defaults: {' or '.join(PRESETS)}.", "--preset", autocompletion=presets),
+]
 ConfigFile = Annotated[
     Path | None, _option(SEARCH, "Settings in TOML; flags win over it.", "--config", metavar="FILE")
 ]
@@ -141,7 +150,7 @@ def _type_of(one: Field) -> Any:
 def plain(name: str) -> Any:
     """The flag of a setting without default and range, for a command whose default is another."""
     one = settings()[name]
-    return _option(one.about.group, one.about.help, one.flag, metavar=one.about.metavar)
+    return _option(one.about.group, one.about.help, one.flag, **_value_of(one))
 
 
 def explained(one: Field) -> Any:
@@ -151,7 +160,12 @@ def explained(one: Field) -> Any:
         text = f"{text.removesuffix('.')}; {limits}."
     flag = f"{one.flag}/--no-{one.flag.removeprefix('--')}" if one.kind is bool else one.flag
     names = (flag, *ALIASES.get(one.name, ()))
-    return _option(one.about.group, text, *names, metavar=one.about.metavar, show_default=default_of(one))
+    return _option(one.about.group, text, *names, show_default=default_of(one), **_value_of(one))
+
+
+def _value_of(one: Field) -> Mapping[str, Any]:
+    """What stands for a setting's value in help, and what completes it."""
+    return {"metavar": one.about.metavar, "autocompletion": completer_of(one)}
 
 
 def default_of(one: Field) -> str:

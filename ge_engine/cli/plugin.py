@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ge_engine.api import new_plugin
-from ge_engine.cli.command import Command
-from ge_engine.views.console import out
+from ge_engine.cli.command import Command, Group
+from ge_engine.views.console import command_line, out
 
 plugin = typer.Typer(
-    help="Write a plugin of your own.\n\nExample: ge plugin new tiny-heads", no_args_is_help=True
+    cls=Group, help="Write a plugin of your own.\n\nExample: ge plugin new tiny-heads", no_args_is_help=True
 )
 
 
@@ -29,6 +30,7 @@ def new(
     """
     folder = new_plugin(name, output)
     out.print(f"wrote {folder}; next:")
-    out.print(f"  pip install -e ./{folder}" if not folder.is_absolute() else f"  pip install -e {folder}")
-    out.print(f"  pytest {folder}")
-    out.print(f"  ge evolve model.py --operators {name}")
+    place = str(folder) if folder.is_absolute() else f"./{folder}"
+    out.print(f"  {shlex.join(['pip', 'install', '-e', place])}")
+    out.print(f"  {shlex.join(['pytest', str(folder)])}")
+    out.print(f"  {command_line('evolve', 'model.py', '--operators', name)}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ge_engine import api
+from ge_engine.cli.completion import presets
 from ge_engine.cli.options import BlockedPlugins, PluginModules
 from ge_engine.config import PRESETS
 from ge_engine.views.console import out, print_table, table_of
@@ -17,7 +18,9 @@ def plugins(
     plugin: PluginModules = None,
     no_plugin: BlockedPlugins = None,
     names: Annotated[bool, typer.Option("--names", help="Also list every registered name.")] = False,
-    preset: Annotated[str, typer.Option(help=f"The run's preset: {', '.join(PRESETS)}.")] = "demo",
+    preset: Annotated[
+        str, typer.Option(help=f"The run's preset: {', '.join(PRESETS)}.", autocompletion=presets)
+    ] = "demo",
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="The run's settings in TOML.")] = None,
 ) -> None:
     """List the plugins: name, version, origin, hooks, and what a run of `--preset` and `--config` would use.

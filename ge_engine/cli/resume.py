@@ -12,6 +12,7 @@ from ge_engine import api
 from ge_engine.cli import options as o
 from ge_engine.cli.ended import AsJson, carry_out
 from ge_engine.config import changeable, settings
+from ge_engine.views.console import command_line
 
 
 @o.settings_as_flags(
@@ -45,4 +46,4 @@ def resume(
         allow_changes=allow_changes,
         **o.chosen_settings(flags),
     )
-    carry_out(work, f"`ge resume {run}` goes on with it.", as_json)
+    carry_out(work, f"`{command_line('resume', run)}` goes on with it.", as_json)

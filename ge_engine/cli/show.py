@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from ge_engine.api import Call, Run
+from ge_engine.cli import options as o
 from ge_engine.notation import written
 from ge_engine.outcome import Scored
 from ge_engine.population import SEED_ID, Child, Step
@@ -17,9 +19,10 @@ from ge_engine.views.outcomes import describe, describe_outcome
 
 
 def show(
-    individual: Annotated[str, typer.Argument(metavar="RUN:ID", help="The individual to show.")],
+    individual: Annotated[str, o.individual("The individual to show.")],
     code: Annotated[bool, typer.Option("--code", help="Also print the whole file.")] = False,
     prompt: Annotated[bool, typer.Option("--prompt", help="Print what was sent, and nothing else.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as one JSON object.")] = False,
 ) -> None:
     """Show where an individual came from: lineage, prompts, replies, outcome.
 
@@ -28,9 +31,14 @@ def show(
       ge show runs/demo:g1s3
 
       ge show runs/demo:g1s3 --prompt
+
+      ge show runs/demo:g1s3 --json
     """
     folder, identity = split_reference(individual)
     run = Run(folder)
+    if as_json:
+        typer.echo(json.dumps(run.record(identity), allow_nan=False))
+        return
     one, notations = run.individual(identity), run.notations
     if prompt:
         _print_prompts(run, one)

@@ -15,7 +15,7 @@ from ge_engine.notation import Notations, front_title
 from ge_engine.outcome import Failed, Scored, fate_of
 from ge_engine.pareto import Direction
 from ge_engine.population import SEED_ID, Child, Individual
-from ge_engine.views.console import out, print_table, program, table_of
+from ge_engine.views.console import command_line, out, print_table, table_of
 
 
 def print_summary(run: Run) -> None:
@@ -40,9 +40,10 @@ def _print_best(run: Run, best: Individual, judged: str, better: bool) -> None:
     out.print(Text.assemble("\n", (f"what changed in {best.id}", "bold"), told))
     print_changes(run.diff(best.id))
     out.print()
-    for command in ("diff {}", "show {}", *(["export {} -o better.py"] if better else [])):
-        called = command.format(f"{run.folder}:{best.id}")
-        out.print(Text(f"{program()} {called}", style="cyan"))
+    named = f"{run.folder}:{best.id}"
+    export = [("export", named, "-o", "better.py")] if better else []
+    for words in (("diff", named), ("show", named), *export):
+        out.print(Text(command_line(*words), style="cyan"))
 
 
 def _print_front(

@@ -225,4 +225,4 @@ def _defaults_of(sentence: str) -> str:
     """The defaults of the settings that a sentence names, as the next step."""
     names = dict.fromkeys(word.strip(",:") for word in sentence.split())
     told = [f"{name} = {one.default!r}" for name in names if (one := settings().get(name))]
-    return f"The default is {', '.join(told)}. `ge evolve --help` lists the settings."
+    return f"The default is {', '.join(told)}. `ge evolve --help-all` lists the settings."

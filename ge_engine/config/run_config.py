@@ -196,8 +196,8 @@ class RunConfig:
         rising(0),
         flag=False,
     )
-    price_in: float = setting(0.0, "Price of a million tokens read.", LANGUAGE, changeable=True)
-    price_out: float = setting(0.0, "Price of a million tokens written.", LANGUAGE, changeable=True)
+    price_in: float = setting(0.0, "Price of a million input tokens.", LANGUAGE, changeable=True)
+    price_out: float = setting(0.0, "Price of a million output tokens.", LANGUAGE, changeable=True)
 
     generations: int = setting(
         2, "Generations, the initial one included.", SEARCH, at_least(0), changeable=True

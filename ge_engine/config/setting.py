@@ -22,10 +22,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Whether a value lies in range, and the words that follow the setting's name: "must be 1 or more"."""
+    """Whether a value lies in range, and the words that follow the setting's name: "must be 1 or more".
+    `words` are the values where there are no others."""
 
     holds: Callable[[Any], bool]
     text: str
+    words: tuple[str, ...] = ()
 
 
 def at_least(least: int, meaning: str = "") -> Range:
@@ -52,7 +54,7 @@ def rising(least: int) -> Range:
 
 def one_of(*words: str) -> Range:
     """One of `words`."""
-    return Range(lambda value: value in words, f"is {', '.join(words[:-1])} or {words[-1]}")
+    return Range(lambda value: value in words, f"is {', '.join(words[:-1])} or {words[-1]}", words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ def figures(context: Context, _: Prompt) -> Sequence[str]:
     short = [*head, *_lines([("the original", run.seed), *_parents(context)], run.notations)]
     known = {run.seed.id, *(one.id for one in context.parents)}
     front = [one for one in run.front if one.scored and one.id not in known]
-    told = _lines([("on the Pareto front", one) for one in _spread(front, run.directions)], run.notations)
+    place = "on the Pareto front" if len(run.directions) > 1 else "the best"
+    told = _lines([(place, one) for one in _spread(front, run.directions)], run.notations)
     tail = [CROSSED] if is_crossed(context) else []
     forms = [[*short, *tail], [*short, *told, *tail]]
     return ["\n".join(form) for form in forms[: 2 if told else 1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -69,11 +70,13 @@ class Evaluation(ABC):
     `measures_sizes`: it can build networks without training them, see `sizes`. `runs_programs`: what scores
     is a program of the user's, which may never look at the genome. A run begins by a file that it must not
     score, and asks for the probe of the seed again when it is scored: then it is known what the program runs.
+    `has_test_split`: what it scores as the test split is other data than validation's.
     `description` tells in words what is trained on and how, for prompts: no paths and nothing private.
     """
 
     measures_sizes: bool = False
     runs_programs: bool = False
+    has_test_split: bool = True
     description: str = ""
 
     @abstractmethod
@@ -109,7 +112,7 @@ class Evaluator(ABC):
 
     def described(self, argument: str) -> tuple[str, str]:  # noqa: ARG002
         """What scores a run whose evaluator has this `argument`, and what a session gives to ask for it."""
-        return f"the evaluator {self.name!r}", f"If you know it: --evaluator {self.name}"
+        return f"the evaluator {self.name!r}", f"If you know it: --evaluator {shlex.quote(self.name)}"
 
     @abstractmethod
     def open(

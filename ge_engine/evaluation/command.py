@@ -86,6 +86,7 @@ class CommandEvaluation(Evaluation):
         scratch: Path,
     ) -> None:
         self._arguments = tuple(arguments)
+        self.has_test_split = any("{split}" in one for one in self._arguments)
         self._objectives = tuple(objectives)
         self._constraint = parse_constraints(config.constraints, self._objectives, early=())
         self._timeout = config.timeout

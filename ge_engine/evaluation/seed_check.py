@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ge_engine.contracts import Probe
-from ge_engine.errors import SeedError
+from ge_engine.errors import OtherInputError, SeedError
 
 _NO_IMAGES = re.compile(
     r"argument #1 'indices'|forward\(\) (missing|takes) \d|LSTM: Expected|GRU: Expected|RNN: Expected|"
@@ -29,8 +29,11 @@ class ChannelsError(SeedError):
         self.wanted = wanted
 
 
-def require_usable(probe: Probe, classes: int, image: str, entry: str, batch: int = 0) -> None:
+def require_usable(
+    probe: Probe, classes: int, image: str, entry: str, batch: int = 0, signature: str = ""
+) -> None:
     """The `probe` of the seed, built by `entry`, on `batch` images such as "3x32x32" (0: any number).
+    `signature` is that of what the entry calls.
 
     Raises:
         ChannelsError: it takes another number of channels.
@@ -47,6 +50,12 @@ def require_usable(probe: Probe, classes: int, image: str, entry: str, batch: in
             "number of channels as an argument: in_channels.",
             channels,
         )
+    if probe.stage and _NO_IMAGES.search(probe.error):
+        raise OtherInputError(
+            f"The seed, built by {entry}, stops at {probe.stage}: {probe.error}.",
+            f"The task gives images of {image}, and this model seems to take something else: score it by a "
+            "program of yours with --command.",
+        )
     if probe.stage:
         raise SeedError(
             f"The seed, built by {entry}, stops at {probe.stage}: {probe.error}.",
@@ -56,8 +65,8 @@ def require_usable(probe: Probe, classes: int, image: str, entry: str, batch: in
         raise SeedError(
             f"The seed, built by {entry}, returns a tensor of shape {probe.output_shape}; "
             f"the task wants {wanted}.",
-            f"Let its last layer give {classes} numbers for each image, in the file or by an entry "
-            f"such as --entry 'Net(num_classes={classes})'. {_OTHER_ANSWERS}",
+            f"Let its last layer give {classes} numbers for each image, in the file or by an argument in "
+            f"--entry; it is {signature or entry}. {_OTHER_ANSWERS}",
         )
     if not probe.finite:
         raise SeedError("The seed returns NaN or infinity before any training.")
@@ -86,11 +95,6 @@ def _advice(error: str, classes: int, image: str) -> str:
         )
     if "without a tensor of shape" in error:
         return f"The task wants {classes} numbers for each image. {_OTHER_ANSWERS}"
-    if _NO_IMAGES.search(error):
-        return (
-            f"The task gives images of {image}, and this model seems to take something else: score it by a "
-            "program of yours with --command."
-        )
     return (
         f"Fix the file, or choose what fits it: the task gives images of {image} and wants "
         f"{classes} numbers for each. --task, --image-size, --channels and --entry choose others; a training "

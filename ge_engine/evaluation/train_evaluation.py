@@ -19,6 +19,7 @@ from typing import Any
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Evaluation, Job, Objective, Probe, Size
+from ge_engine.entry import signature_of
 from ge_engine.errors import SeedError
 from ge_engine.evaluation.checkpoints import Checkpoints, room_for
 from ge_engine.evaluation.constraints import parse_constraints
@@ -125,7 +126,8 @@ class TrainEvaluation(Evaluation):
             SeedError: it does not go through one training step.
         """
         probe = self.probe(seed).result()
-        require_usable(probe, self.scorer.classes, self.image, self.entry, self.batch)
+        signature = signature_of(seed, self.entry)
+        require_usable(probe, self.scorer.classes, self.image, self.entry, self.batch, signature)
         self._probe_timeout = max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))
         self._seed_digest = seed.digest
         if self.max_slowdown:

@@ -162,6 +162,10 @@ class History(Reader):
         row = self._one(INDIVIDUAL + "WHERE i.id = :id", id=identity, **_named(VALIDATION))
         return child_from_row(row, self.seed, self.config.objective_names) if row else None
 
+    def identities(self) -> tuple[str, ...]:
+        """Ids of all individuals, seed first, then in the order of generation and slot."""
+        return self._ids("SELECT id FROM individuals ORDER BY generation, slot")
+
     def individuals(self, generation: int | None = None) -> Iterator[Child]:
         """All, or those of one generation, seed first, then in the order of generation and slot."""
         numbers, objectives = [generation], self.config.objective_names

@@ -66,7 +66,7 @@ class Replicates:
                 if spread.deviation is None or spread.deviation > 0:
                     mark = ", gain within the spread" if spread.within else ""
                     mark += ", the run's gain not confirmed" if spread.refuted else ""
-                    figures = notations[name].spread(spread.mean, spread.deviation)
+                    figures = notations[name].measured(spread.mean, spread.deviation)
                     parts.append(f"{split} {name} {figures}{mark}")
         return "; ".join(parts)
 

@@ -42,8 +42,8 @@ class Judged:
             error = error_of_difference(self.child, self.baseline, name)
             level = as_good(self.child, self.baseline, name, self.directions[name])
             if error and (self.signs[name] or not level):
-                points = " points" if notation.is_share else ""
-                noisy.append(f"{name} {notation.gain(new - old, error)}{points}")
+                gain = f"{name} {notation.gain(new - old, error)} {notation.unit_of_gain}"
+                noisy.append(gain.rstrip())
             elif error:
                 noisy.append(f"as good in {name} within noise")
             elif self.signs[name]:

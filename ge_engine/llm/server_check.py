@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -103,7 +104,7 @@ def _judge(trouble: Trouble, endpoint: Endpoint, seconds: float, deadline: float
 def _url_hint(endpoint: Endpoint) -> str:
     if re.search(r"/v\d|/openai\b", urlsplit(endpoint.url).path):
         return "Check the address of --llm-url."
-    return f"The address of an API often ends in /v1: --llm-url {endpoint.url}/v1."
+    return f"The address of an API often ends in /v1: --llm-url {shlex.quote(f'{endpoint.url}/v1')}."
 
 
 def _way_hint(reason: str) -> str:

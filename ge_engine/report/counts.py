@@ -88,7 +88,8 @@ def check_pipeline(run: RunData) -> list[PipelineStep]:
     better = sum(row.better or row.front for row in children)
     steps.append(PipelineStep("improved", better, scored - better))
     front = sum(row.front for row in children)
-    steps.append(PipelineStep("on the Pareto front", front, better - front))
+    best = "on the Pareto front" if len(run.directions) > 1 else "on the front"
+    steps.append(PipelineStep(best, front, better - front))
     return steps
 
 

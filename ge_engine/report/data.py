@@ -167,10 +167,10 @@ def _settings(history: History) -> Mapping[str, Any]:
         if parts_of(history)
         else {}
     )
+    scored = config.evaluator_argument
     return {
-        "task": config.task,
+        **({"scored by": scored} if scored else {"task": config.task, "evaluator": config.evaluator}),
         "language model": ", ".join(map(shown, config.models)),
-        "evaluator": config.evaluator,
         "population": config.population,
         "elites": config.elites,
         "epochs": config.recipe.epochs,

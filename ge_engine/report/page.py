@@ -13,7 +13,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -31,20 +31,44 @@ SCRIPTS = ("decode.js", "theme.js", "diff.js", "format.js", "charts.js", "lineag
 def build_page(run: RunData, drawings: figures.Figures, stamp: str = "") -> str:
     """The whole file. With a `stamp` it is the page of `--follow`, which asks its server every two
     seconds whether the run has another stamp by now."""
+    data = {"index": _index(run, drawings), "details": payload.details(run)}
+    return assemble("report.html", SCRIPTS, f"{run.name} · ge report", data, stamp)
+
+
+def assemble(
+    page: str, scripts: Sequence[str], title: str, data: Mapping[str, Mapping[str, Any]], stamp: str = ""
+) -> str:
+    """The asset `page` with its `scripts`, the library for plots, and each of `data` under its name."""
     library = _asset(LIBRARY)
-    script = "\n".join(_asset(name) for name in SCRIPTS)
+    script = "\n".join(_asset(name) for name in scripts)
     parts = {
-        "title": html.escape(f"{run.name} · ge report"),
+        "title": html.escape(title),
         "version": html.escape(__version__),
         "policy": _policy((script, library), follow=bool(stamp)),
         "stamp": html.escape(stamp),
         "style": _asset("report.css"),
-        "index": _packed(_index(run, drawings)),
-        "details": _packed(payload.details(run)),
         "library": _compressed(library.encode()),
         "script": script,
+        **{name: _packed(one) for name, one in data.items()},
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("report.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset(page))
+
+
+def drawn(drawings: figures.Figures) -> Mapping[str, Any]:
+    """Figures as the page's script takes them."""
+    return {
+        name: {"title": one.title, "summary": one.summary, "spec": one.figure.to_plotly_json()}
+        for name, one in drawings.items()
+    }
+
+
+def themes() -> Mapping[str, Any]:
+    """What plots look like, light and dark."""
+    return {
+        "templates": {"light": template("light"), "dark": template("dark")},
+        "colours": {name: light for name, (light, _) in COLOURS.items()},
+        "dark": dict(COLOURS.values()),
+    }
 
 
 def _index(run: RunData, drawings: figures.Figures) -> dict[str, Any]:
@@ -55,13 +79,8 @@ def _index(run: RunData, drawings: figures.Figures) -> dict[str, Any]:
         "besides": payload.besides(run),
         "rows": payload.rows(run),
         "reasons": [[r.stage, r.reason, r.count, r.example] for r in counts.reasons(run)],
-        "figures": {
-            name: {"title": one.title, "summary": one.summary, "spec": one.figure.to_plotly_json()}
-            for name, one in drawings.items()
-        },
-        "templates": {"light": template("light"), "dark": template("dark")},
-        "colours": {name: light for name, (light, _) in COLOURS.items()},
-        "dark": dict(COLOURS.values()),
+        "figures": drawn(drawings),
+        **themes(),
     }
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import plotly.graph_objects as go
 
@@ -16,6 +17,8 @@ from ge_engine.report.theme import Axis, axis_of, colour, label
 
 MOST_LABELS = 12
 MOST_LARGE = 60
+FEW = 5
+"""One in this many may lie outside the plot."""
 
 
 def pareto(run: RunData) -> Drawing:
@@ -38,21 +41,23 @@ def pareto(run: RunData) -> Drawing:
     labelled = len(groups["front"]) <= MOST_LABELS
     size = 11 if len(groups["front"]) <= MOST_LARGE else 7
     figure.add_trace(
-        _points(run, groups["front"], x, y, "Pareto front", "front", size=size, labelled=labelled)
+        _points(run, groups["front"], x, y, front_title(names), "front", size=size, labelled=labelled)
     )
     seed = _points(run, groups["seed"], x, y, "seed", "seed", size=13, labelled=not labelled)
     figure.add_trace(seed.update(marker_symbol="diamond"))
     for letter, name in (("x", x), ("y", y)):
-        _set_axis(figure, letter, run, name)
+        set_axis(figure, letter, run, name)
     figure.update_layout(height=460, clickmode="event", hovermode="closest")
     front, scored = len(groups["front"]), sum(row.state == "scored" for row in run.rows)
     best = "; ".join(
         f"best {name} {run.notations[name].measured(row.objectives[name], row.errors.get(name))} by {row.id}"
         for name, row in counts.best_values(run).items()
     )
-    return Drawing(
-        front_title(names), f"{front:,} of {scored:,} scored individuals are on the front; {best}.", figure
-    )
+    summary = f"{front:,} of {scored:,} scored individuals are on the front; {best}."
+    if beyond := outside(run, [name for name in (x, y) if name]):
+        lie = "lies" if beyond == 1 else "lie"
+        summary += f" {beyond:,} far from the others {lie} outside the plot: a double click shows all."
+    return Drawing(front_title(names), summary, figure)
 
 
 def axes(run: RunData) -> Mapping[str, Axis]:
@@ -71,8 +76,7 @@ def notation_of(run: RunData, name: str) -> Notation:
 
 def scale_of(run: RunData, name: str) -> str:
     """ "log" where the values of a figure span more than a factor of 20, else "linear"."""
-    found = [{**row.figures, **row.objectives}.get(name) for row in run.rows if row.state == "scored"]
-    values = [value for value in found if value is not None]
+    values = [value for row in run.rows if (value := _figure(row, name)) is not None]
     return "log" if values and min(values) > 0 and max(values) > 20 * min(values) else "linear"
 
 
@@ -92,8 +96,8 @@ def _points(
     horizontal = f"{label(x)} %{{x:{_axis(run, x).hover}}}" if x else "generation %{x}"
     vertical = f"{label(y)} %{{y:{_axis(run, y).hover}}}"
     return go.Scatter(
-        x=[_value(row, x) for row in rows],
-        y=[_value(row, y) for row in rows],
+        x=[value_of(row, x) for row in rows],
+        y=[value_of(row, y) for row in rows],
         mode="markers+text" if labelled else "markers",
         name=name,
         text=[row.id for row in rows],
@@ -123,7 +127,8 @@ def _staircase(run: RunData, numbers: Sequence[int], x: str, y: str) -> go.Scatt
     )
 
 
-def _set_axis(figure: go.Figure, letter: str, run: RunData, name: str) -> None:
+def set_axis(figure: go.Figure, letter: str, run: RunData, name: str) -> None:
+    """The axis "x" or "y" for an objective; for "", the generation."""
     update: Callable[..., object] = figure.update_xaxes if letter == "x" else figure.update_yaxes
     if not name:
         update(title_text="generation (0: bred from the seed)", dtick=1)
@@ -131,25 +136,56 @@ def _set_axis(figure: go.Figure, letter: str, run: RunData, name: str) -> None:
     axis = _axis(run, name)
     scale = scale_of(run, name)
     ticks = {"dtick": "D2"} if scale == "log" else {}
-    update(**ticks, title_text=axis.title, tickformat=axis.ticks, type=scale, range=_view(run, name, scale))
+    update(**ticks, title_text=axis.title, tickformat=axis.ticks, type=scale, range=view_of(run, name))
 
 
-def _view(run: RunData, name: str, scale: str) -> list[float] | None:
-    """The range that an axis begins with: the front, the seed, and nine tenths of the others, so that a few
-    candidates that learned nothing do not press the rest together."""
-    values = sorted(row.objectives[name] for row in run.rows if row.state == "scored")
-    kept = [
-        row.objectives[name] for row in run.rows if row.state == "scored" and (row.front or row.id == SEED_ID)
-    ]
-    if not kept:
+def view_of(run: RunData, name: str) -> list[float] | None:
+    """The range that an axis begins with, in powers of ten where it is logarithmic. Where a few would press
+    the rest into less than half of it, as candidates that learned nothing do, it is that of the front, the
+    seed, and those within the outer fences of the quartiles (Tukey, "Exploratory Data Analysis", 1977). None
+    without values."""
+    as_drawn = math.log10 if scale_of(run, name) == "log" else float
+    values = [(as_drawn(value), row) for row in run.rows if (value := _figure(row, name)) is not None]
+    if not values:
         return None
-    kept += values[len(values) // 20 : len(values) - len(values) // 20]
-    ends = [min(kept), max(kept)]
-    if scale == "log":
-        ends = [math.log10(end) for end in ends]
+    every = [value for value, _ in values]
+    low, high = _fences(every)
+    kept = [value for value, row in values if row.front or row.id == SEED_ID or low <= value <= high]
+    few = len(every) - len(kept) <= len(every) // FEW
+    ends = min(every), max(every)
+    if few and 2 * (max(kept) - min(kept)) < ends[1] - ends[0]:
+        ends = min(kept), max(kept)
     room = 0.07 * (ends[1] - ends[0]) or 0.05 * abs(ends[0]) or 1.0
     return [ends[0] - room, ends[1] + room]
 
 
-def _value(row: Row, name: str) -> float:
+def _fences(values: Sequence[float]) -> tuple[float, float]:
+    """Three times the distance of the quartiles beyond them; the ends of fewer than four values."""
+    if len(values) < 4:
+        return min(values), max(values)
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+    return first - 3 * (third - first), third + 3 * (third - first)
+
+
+def _figure(row: Row, name: str) -> float | None:
+    return {**row.figures, **row.objectives}.get(name) if row.state == "scored" else None
+
+
+def outside(run: RunData, names: Iterable[str]) -> int:
+    """How many scored individuals lie beyond the range that some axis begins with."""
+    views = {name: view for name in names if (view := view_of(run, name)) is not None}
+    logarithmic = {name for name in views if scale_of(run, name) == "log"}
+
+    def beyond(row: Row, name: str) -> bool:
+        value = _figure(row, name)
+        if value is None:
+            return False
+        drawn = math.log10(value) if name in logarithmic else value
+        return not views[name][0] <= drawn <= views[name][1]
+
+    return sum(any(beyond(row, name) for name in views) for row in run.rows)
+
+
+def value_of(row: Row, name: str) -> float:
+    """An objective of an individual; for "", its generation."""
     return row.objectives[name] if name else max(row.generation, 0)

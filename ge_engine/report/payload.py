@@ -9,7 +9,7 @@ from ge_engine import __version__
 from ge_engine.notation import front_title
 from ge_engine.report import counts
 from ge_engine.report.data import Curve, Exchange, GenomeDelta, RunData
-from ge_engine.report.pareto import axes, notation_of, scale_of
+from ge_engine.report.pareto import axes, notation_of, scale_of, view_of
 from ge_engine.report.theme import label
 
 
@@ -51,6 +51,7 @@ def measured(run: RunData) -> list[Mapping[str, Any]]:
             "share": notation_of(run, name).is_share,
             "written": notation_of(run, name).title(name),
             "scale": scale_of(run, name),
+            "view": view_of(run, name),
         }
         for name, axis in axes(run).items()
     ]

@@ -21,6 +21,10 @@ COLOURS: Mapping[str, tuple[str, str]] = {
     "other": ("#8593a8", "#7b8ba3"),
     "better": ("#1d4ed8", "#93c5fd"),
     "trained": ("#5f8eea", "#5288e2"),
+    "third": ("#15803d", "#4ade80"),
+    "fourth": ("#7e22ce", "#d8b4fe"),
+    "fifth": ("#a16207", "#facc15"),
+    "sixth": ("#0e7490", "#67e8f9"),
     "failed": ("#6b7280", "#8b95a5"),
     "rejected": ("#d3d8e0", "#3b475b"),
     "outline": ("#ffffff", "#131c31"),
@@ -28,6 +32,7 @@ COLOURS: Mapping[str, tuple[str, str]] = {
     "faint": ("#4b5563", "#a9b4c4"),
     "grid": ("#e5e7eb", "#28344a"),
 }
+RUN_COLOURS = ("front", "better", "third", "fourth", "fifth", "sixth")
 FATE_COLOURS = ("front", "better", "trained", "failed", "rejected")
 
 

@@ -17,6 +17,7 @@ from ge_engine.ledger.runlock import RunBusy, worker_on
 from ge_engine.outcome import storable
 from ge_engine.population import Child
 from ge_engine.registry import Registry
+from ge_engine.runs.references import log_of
 from ge_engine.search.rescoring import OwnSettings
 from ge_engine.variant import variant_of
 
@@ -65,7 +66,7 @@ def _read(folder: Path, files: Sequence[Path], note: str) -> tuple[dict[str, Han
             twin = twin or memo.seen(genome.digest, memo.next_generation() + 1) or ""
             if twin:
                 raise ConfigError(
-                    f"{file} is the same as {twin}.", f"`ge log {folder}` tells what became of that."
+                    f"{file} is the same as {twin}.", f"`{log_of(folder)}` tells what became of that."
                 )
             made[genome.digest] = HandMade(genome, storable(note))
     return made, {digest: waiting[digest] for digest in made if digest in waiting}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,8 @@ def _points(run: Run, directions: Mapping[str, Direction]) -> list[Point]:
         points = [losses(objectives, directions) for _, _, objectives in history.scored_points()]
     if not points:
         raise ConfigError(
-            f"The run {run.folder} has no score yet.", f"Go on with it: ge resume {run.folder}."
+            f"The run {run.folder} has no score yet.",
+            f"Go on with it: {shlex.join(['ge', 'resume', str(run.folder)])}",
         )
     return points
 

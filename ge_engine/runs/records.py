@@ -11,6 +11,7 @@ from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import as_data, spreads
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import Child, Individual
+from ge_engine.runs.lineage import ancestors
 
 
 def records(
@@ -35,10 +36,7 @@ def as_record(one: Child, front: Sequence[Individual]) -> dict[str, Any]:
         "generation": one.generation,
         "island": one.island,
         "parents": list(one.parents),
-        "steps": [
-            {"operator": s.operator, "intent": s.intent, "persona": s.persona, "address": s.address}
-            for s in one.steps
-        ],
+        "steps": _steps(one),
         "digest": one.genome.digest if one.genome else None,
         "outcome": type(outcome).__name__.lower() if outcome else None,
         "front": any(one.id == other.id for other in front),
@@ -59,6 +57,51 @@ def figures_of(outcome: Outcome) -> dict[str, Any]:
             return {"objectives": dict(objectives), **{name: one for name, one in more.items() if one}}
         case Rejected(reason=reason) | Failed(reason=reason):
             return {"reason": reason}
+
+
+def whole_record(history: History, one: Child, front: Sequence[Individual]) -> dict[str, Any]:
+    """An individual's record with its lineage, its moves among islands, its code, and its prompts and
+    replies as they were."""
+    (record,) = records(history, [one], front)
+    return {
+        **record,
+        "lineage": [
+            {"id": other.id, "depth": depth, "steps": _steps(other)}
+            for depth, other in ancestors(history, one.id)
+        ],
+        "migrated": [
+            {"from": move.source, "to": move.target} for _, move in history.moves() if move.id == one.id
+        ],
+        "calls": [_call(call) for call in history.calls(one.id)],
+        "code": one.genome.source.decode("utf-8", "replace") if one.genome else None,
+    }
+
+
+def _call(call: Call) -> dict[str, Any]:
+    prompt, reply = call.prompt, call.reply
+    return {
+        "key": call.key,
+        "intent": prompt.intent,
+        "address": prompt.address,
+        "form": call.grammar,
+        "model": reply.model,
+        "temperature": call.sampling.temperature,
+        "system": prompt.system,
+        "prompt": prompt.user,
+        "reply": reply.text,
+        "finish": reply.finish,
+        "error": reply.error,
+        "tokens": {"input": reply.prompt_tokens, "output": reply.completion_tokens},
+        "seconds": reply.seconds,
+        "at": call.at,
+    }
+
+
+def _steps(one: Child) -> list[dict[str, str]]:
+    return [
+        {"operator": s.operator, "intent": s.intent, "persona": s.persona, "address": s.address}
+        for s in one.steps
+    ]
 
 
 def flat(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import glob
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ge_engine.config import RunConfig, load_config
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome, Seed
-from ge_engine.ledger import History
+from ge_engine.ledger import History, exists
 from ge_engine.ledger.foreign import confirmed
 from ge_engine.notation import Notations
 from ge_engine.outcome import Scored
@@ -43,15 +45,33 @@ def split_reference(reference: str) -> tuple[Path, str]:
     return Path(folder), identity
 
 
+def references_from(text: str) -> list[str]:
+    """The individuals, as `RUN:ID`, whose reference begins with `text`; without a colon, of all runs whose
+    folder does. Raises LedgerError where a run is damaged."""
+    folder, colon, start = text.rpartition(":")
+    start = start if colon else ""
+    named: list[str] = []
+    for run in [folder] if colon else sorted(glob.glob(f"{glob.escape(text)}*")):
+        if run and exists(Path(run)):
+            with History(Path(run)) as history:
+                named += [f"{run}:{one}" for one in history.identities() if one.startswith(start)]
+    return named
+
+
 def find_individual(history: History, identity: str) -> Child:
     """Raises ConfigError when the run has no such individual."""
     found = history.individual(identity)
     if found is None:
         known = [one.id for one in history.individuals()]
         close = difflib.get_close_matches(identity, known, n=3)
-        hint = f"Did you mean {', '.join(close)}?" if close else f"`ge log {history.folder}` lists them."
+        hint = f"Did you mean {', '.join(close)}?" if close else f"`{log_of(history.folder)}` lists them."
         raise ConfigError(f"The run {history.folder} has no individual {identity!r}.", hint)
     return found
+
+
+def log_of(folder: Path) -> str:
+    """The command that lists a run's individuals, as a shell takes it."""
+    return shlex.join(["ge", "log", str(folder)])
 
 
 def require_genome(individual: Child) -> Genome:

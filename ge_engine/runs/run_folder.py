@@ -22,7 +22,7 @@ from ge_engine.pareto import Direction, advantage
 from ge_engine.population import SEED_ID, Child, Individual, Migration, with_genome
 from ge_engine.runs.lineage import Origin, ancestors, origins
 from ge_engine.runs.making import making_of, parts_in_words
-from ge_engine.runs.records import flat, records
+from ge_engine.runs.records import flat, records, whole_record
 from ge_engine.runs.references import find_individual
 from ge_engine.search.termination import INTERRUPTED
 
@@ -175,6 +175,13 @@ class RunFolder:
     def _records(self, children: Iterable[Child], front: Sequence[Individual]) -> list[dict[str, Any]]:
         with History(self.folder) as history:
             return list(records(history, list(children), front))
+
+    def record(self, identity: str) -> dict[str, Any]:
+        """One individual as plain data for JSON, with lineage, code, prompts and replies, as `ge show --json`
+        prints it. Raises ConfigError when the run has no such individual."""
+        front = self.front
+        with History(self.folder) as history:
+            return whole_record(history, find_individual(history, identity), front)
 
     def as_data(self) -> dict[str, Any]:
         """What the run came to as plain data for JSON, as `ge evolve --json` prints it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from itertools import chain
 
@@ -84,7 +85,8 @@ def _own(name: str, direction: str, registry: Registry) -> OwnObjective:
     if direction not in ("min", "max"):
         raise ConfigError(
             f"Nobody says whether a small or a large {name!r} is better.",
-            f"If it is a figure of your own: --objective {name}:min or --objective {name}:max. "
+            f"If it is a figure of your own: --objective {shlex.quote(f'{name}:min')} or "
+            f"--objective {shlex.quote(f'{name}:max')}. "
             f"These are known: {', '.join(registry.objectives)}.",
         )
     return OwnObjective(name, "min" if direction == "min" else "max")

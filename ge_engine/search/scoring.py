@@ -59,6 +59,11 @@ class Scoring:
         """How many scores are awaited."""
         return len(self._running)
 
+    @property
+    def has_test_split(self) -> bool:
+        """Whether the test split is other data than validation's."""
+        return self._evaluation.has_test_split
+
     def score(self, individual: str, genome: Genome, split: Split = "validation") -> None:
         """Submit unless the digest has its score or is on its way to it. A child's training goes on
         from the first rung that the ledger does not hold."""

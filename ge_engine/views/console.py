@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 import unicodedata
@@ -67,6 +68,11 @@ def program() -> str:
     if shutil.which("ge") or not beside.is_file():
         return "ge"
     return os.path.relpath(beside)
+
+
+def command_line(*words: object) -> str:
+    """`ge` with `words`, as the present shell takes it: to be copied as it stands."""
+    return shlex.join([program(), *map(str, words)])
 
 
 def table_of(*left: str, right: Iterable[str] = (), after: str | None = None) -> Table:

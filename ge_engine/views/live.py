@@ -97,10 +97,8 @@ def line_of(name: str, data: Mapping[str, Any], notations: Notations = BEFORE) -
     """The line that an event is worth, None for those that a person need not see."""
     match name:
         case "run_started":
-            how = "going on" if data["resumed"] else "starting"
-            made = f"; made with {data['changes']}" if data["changes"] else ""
             done = counted(data["generations"], "generation")
-            return Text(f"{how}, {data['generation']} of {done} done{made}")
+            return begun(data, f", {data['generation']} of {done} done")
         case "seed_scored":
             return Text(f"  {'seed':8} {written(data['objectives'], notations, data['errors'])}").append_text(
                 _remark(data, notations)
@@ -137,12 +135,21 @@ def line_of(name: str, data: Mapping[str, Any], notations: Notations = BEFORE) -
         case "stopping":
             return Text(f"stopping: {data['reason']}", style="bold")
         case "finalists":
-            return Text(f"scoring {counted(len(data['ids']), 'finalist')} on the test split")
+            finalists = counted(len(data["ids"]), "finalist")
+            if data["has_test_split"]:
+                return Text(f"scoring {finalists} on the test split")
+            return Text(f"scoring {finalists} once more, on the same data: the program takes no {{split}}")
         case "left":
             return Text(f"{data['reason']} It takes in what is added when it begins its next generation.")
         case "observer_failed":
             return Text(data["reason"], style="red")
     return None
+
+
+def begun(data: Mapping[str, Any], place: str = "") -> Text:
+    """How a run begins, at which `place`, and what it is made with where that changed."""
+    made = f"; made with {data['changes']}" if data["changes"] else ""
+    return Text(f"{'going on' if data['resumed'] else 'starting'}{place}{made}")
 
 
 def _remark(data: Mapping[str, Any], notations: Notations) -> Text:

@@ -63,7 +63,7 @@ function numbersOf(title, name, index) {
       index.reasons.map(([stage, reason, count, example]) => [stage, reason, { number: String(count) }, chooser(example)]))
     : sharesTable(index.figures[name].spec.data);
   return make("details", {}, make("summary", {}, title),
-    make("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: title }, make("table", {}, ...content)));
+    make("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: title }, make("table", { className: "stacked" }, ...content)));
 }
 
 function sharesTable(traces) {
@@ -134,8 +134,13 @@ function setPlane(spec, index, [x, y]) {
     trace.y = trace.customdata.map((at) => valueOf(index, y, at));
     trace.hovertemplate = `%{hovertext}<br>${up.label} %{y:${up.hover}}<br>${across.label} %{x:${across.hover}}<extra></extra>`;
   }
-  spec.layout.xaxis = { title: { text: across.title }, tickformat: across.ticks, type: across.scale, ...sparse(across) };
-  spec.layout.yaxis = { title: { text: up.title }, tickformat: up.ticks, type: up.scale, ...sparse(up) };
+  spec.layout.xaxis = { title: { text: across.title }, tickformat: across.ticks, type: across.scale, ...sparse(across), ...begun(across) };
+  spec.layout.yaxis = { title: { text: up.title }, tickformat: up.ticks, type: up.scale, ...sparse(up), ...begun(up) };
+}
+
+/** The range that an axis begins with. */
+function begun(objective) {
+  return objective.view ? { range: objective.view } : {};
 }
 
 /** On a logarithmic axis ticks at 1, 2 and 5 alone. */

@@ -75,7 +75,7 @@ function scoresOf({ index, chosen }) {
     lines.push(test ? [...cells, ""] : cells);
   }
   const further = rows.further[String(chosen)];
-  return make("div", { className: "scroll" }, make("table", {}, ...table(heads, lines)),
+  return make("div", { className: "scroll" }, make("table", { className: "stacked" }, ...table(heads, lines)),
     further ? make("p", { className: "wrap" }, "With further seeds: " + further + ".") : "",
     make("p", { className: "caption" }, "± standard error; ✓ better, ✗ worse, ≈ within noise; pp: percentage points"));
 }

@@ -50,6 +50,12 @@ function table(heads, rows) {
   };
   return [
     make("thead", {}, make("tr", {}, ...heads.map((head) => { const th = cell("th", head); th.scope = "col"; return th; }))),
-    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((value) => cell("td", value))))),
+    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((value, at) => headed(cell("td", value), heads[at]))))),
   ];
+}
+
+/** A cell that names its column, for screens on which columns stand below each other. */
+function headed(cell, head) {
+  cell.dataset.head = head?.number ?? head ?? "";
+  return cell;
 }
