@@ -24,6 +24,7 @@ from ge_engine.changes import diff_genomes
 from ge_engine.config import IslandSettings, RecipeSettings, RunConfig, Settings, load_config
 from ge_engine.config.scoring_function import refuse_while_loading
 from ge_engine.contracts import Probe
+from ge_engine.entry_block import with_entry_block
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.evaluation.probe_once import probe_genome
 from ge_engine.events import Observe
@@ -118,7 +119,7 @@ def evolve(
     folder = Path(run) if run else new_folder(seed)
     if folder.is_file():
         raise ConfigError(f"{folder} is a file.", "Name a folder with --run (run= from Python).")
-    return _carried_out(Seed.load(seed), made, registry, folder, observe, allow_changes)
+    return _carried_out(_seed_of(seed, made), made, registry, folder, observe, allow_changes)
 
 
 def resume(
@@ -305,7 +306,7 @@ def ablate(
     """
     made = load_config(preset, Path(config) if config else None, settings)
     registry = load_registry(plugins, no_plugins)
-    parsed = Seed.load(seed)
+    parsed = _seed_of(seed, made)
     return run_arms(parsed, made, registry, Path(folder), arms, repeats, observe, allow_changes=allow_changes)
 
 
@@ -357,6 +358,11 @@ def _observed(
         return
     with open_display(folder, config, by_training) as view:
         yield view.observe
+
+
+def _seed_of(path: str | Path, made: RunConfig) -> Seed:
+    seed = Seed.load(path)
+    return with_entry_block(seed, made.entry) if made.entry_block else seed
 
 
 def _genome(side: Side) -> Genome:

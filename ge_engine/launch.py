@@ -24,6 +24,7 @@ from accelerate import PartialState
 from ge_engine.config import load_config
 from ge_engine.contracts import Dataset
 from ge_engine.entry import resolve_entry
+from ge_engine.entry_block import entry_of
 from ge_engine.evaluation.data.channels import in_channels
 from ge_engine.evaluation.data.module_loader import import_source, module_address, namespace_of
 from ge_engine.evaluation.setup import as_images, limited, task_facts, task_name
@@ -68,7 +69,7 @@ def train_file(file: Path, config: Any, data: Dataset, split: str) -> Mapping[st
     seed = Seed.load(file).genome
     data = in_channels(data, config.recipe.channels)
     size = config.recipe.image_size or int(data.train.images.shape[2])
-    entry = resolve_entry(seed, task_facts(data, size), config.entry)
+    entry = resolve_entry(seed, task_facts(data, size), entry_of(seed, config))
     sys.argv = [str(file)]
     module = import_source(seed.source, module_address(file, seed.digest, namespace_of(file, seed.source)))
     part = limited(data.train, config.recipe.train_limit, config.random_seed)

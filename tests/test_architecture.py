@@ -17,7 +17,7 @@ ENGINE = ROOT / "ge_engine"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "outcome", "places", "cache", "atomic_file", "notation"),
     ("config",),
-    ("source", "genome", "entry", "patch", "variant", "changes"),
+    ("source", "genome", "entry", "entry_block", "patch", "variant", "changes"),
     ("replies", "structure", "pareto", "noise", "population", "conditions", "profile"),
     ("contracts", "hookspecs", "registry", "blaming", "events", "tracking"),
     ("ledger", "grammar", "llm"),

@@ -16,6 +16,7 @@ from ge_engine.config import RunConfig, config_from_dict, evaluator_settings, lo
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.command import CommandEvaluation, read_scores
+from ge_engine.evaluation.sandbox import bubblewrap
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.registry import load_registry
@@ -368,6 +369,42 @@ def test_a_program_in_another_folder_or_without_what_it_was_to_have(
     assert not {"OPENAI_API_KEY", "NOT_SET"} & set(chosen["names"])  # type: ignore[call-overload]
     own = seen(workdir="{folder}")
     assert own["cwd"] == own["folder"]
+
+
+TRAINED_IN_PLACE = """\
+import json, pathlib, sys
+kept = pathlib.Path("checkpoint")
+before = kept.read_text() if kept.exists() else "nothing"
+kept.write_text("First" if "First" in pathlib.Path(sys.argv[1]).read_text() else "Second")
+print(json.dumps({"accuracy": 0.5, "parameters": 1, "feedback": before}))
+"""
+
+
+@pytest.mark.parametrize("sandbox", ["none", *["bwrap"] * (not bubblewrap.why_not())])
+def test_a_training_that_goes_on_from_the_checkpoint_of_another(tmp_path: Path, sandbox: str) -> None:
+    """Each has a folder of its own by `--workdir {folder}`, which is gone when it is scored. In a folder of
+    the user's it finds what the one before has left there, unless bubblewrap keeps it from writing."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "train.py").write_text(TRAINED_IN_PLACE)
+    command = f"python {project}/train.py {{path}}"
+    genomes = [with_class("First"), with_class("Second")]
+
+    def outcomes(workdir: str) -> list[Outcome]:
+        with opened(tmp_path, "command", command, sandbox=sandbox, workdir=workdir) as evaluation:
+            found = [result(evaluation, one) for one in genomes]
+            assert list((tmp_path / "scratch" / "jobs").iterdir()) == []
+            return found
+
+    apart = [one.details["feedback"] for one in outcomes("{folder}") if isinstance(one, Scored)]
+    assert apart == ["nothing"] * 2
+    assert sorted(file.name for file in project.iterdir()) == ["train.py"]
+    together = outcomes(str(project))
+    if sandbox == "bwrap":
+        assert all(isinstance(one, Failed) and "Read-only file system" in one.reason for one in together)
+        return
+    assert [one.details["feedback"] for one in together if isinstance(one, Scored)] == ["nothing", "First"]
+    assert (project / "checkpoint").read_text() == "Second"
 
 
 def test_a_folder_to_run_in_that_is_not_there(tmp_path: Path, script: str) -> None:

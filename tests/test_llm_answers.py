@@ -72,6 +72,40 @@ def test_an_answer_without_a_text_that_says_why(message: Any, finish: str, reaso
     assert (answer.text, answer.prompt_tokens, answer.completion_tokens) == ("", 3, 2)
 
 
+FENCED = "```python\nx = 1\n```"
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize(
+    ("said", "is_answer"),
+    [
+        (FENCED, True),
+        (f"Here it is:\n\n{FENCED}\n", True),
+        ("class Net(nn.Module):\n    pass", True),
+        ("12: x = 1\n13: y = 2", True),
+        (f"I could write {FENCED}\nBut is that wider? It may", False),
+        ("the class Net could be wider", False),
+        ("", False),
+    ],
+)
+def test_an_answer_that_the_server_takes_for_reasoning(name: str, said: str, is_answer: bool) -> None:
+    answer = read_answer(body({"content": None, name: said}))
+    assert isinstance(answer, Answer)
+    assert (answer.text, bool(answer.error)) == ((said.strip(), False) if is_answer else ("", True))
+    halves = [{"choices": [{"delta": {name: half}}]} for half in (said[:5], said[5:])]
+    streamed = stream(*halves, {"choices": [{"delta": {}, "finish_reason": "stop"}]})
+    assert read_answer(streamed) == answer
+
+
+@pytest.mark.parametrize("more", [{"content": "y = 2"}, {"refusal": "I cannot"}, {"tool_calls": [CALL]}])
+def test_a_thought_that_is_taken_for_the_answer(more: dict[str, Any]) -> None:
+    answer = read_answer(body({"content": None, "reasoning_content": FENCED, **more}))
+    assert isinstance(answer, Answer)
+    assert answer.text == more.get("content", "")
+    cut = read_answer(body({"content": None, "reasoning_content": FENCED}, "length"))
+    assert cut == Answer("", cut=True)
+
+
 @pytest.mark.parametrize(
     ("said", "reason", "final"),
     [
@@ -221,6 +255,13 @@ def test_an_unusable_answer_that_is_charged_nothing() -> None:
     reply, _ = ask(script)
     assert (reply.finish, reply.completion_tokens) == ("error", 64)
     assert reply.answered
+
+
+def test_a_server_that_answers_by_its_reasoning_alone() -> None:
+    script = Script("raw 200")
+    script.raw = body({"content": "", "reasoning_content": FENCED})
+    reply, _ = ask(script)
+    assert (reply.text, reply.finish, reply.error) == (FENCED, "stop", "")
 
 
 def test_a_retry_of_which_nobody_is_told() -> None:

@@ -189,6 +189,45 @@ def test_data_of_a_run_in_a_place_that_all_may_read(tmp_path: Path, monkeypatch:
         packages.package_folders.cache_clear()
 
 
+LIBRARY = {
+    "zoo/__init__.py": "import os\nPARTS = os.listdir(os.path.dirname(__file__))\n",
+    "zoo/late.py": "",
+    "zoo/digits.csv": "1\n",
+    "torch/__init__.py": "raise ImportError('of another Python')\n",
+    "scipy/__init__.py": "raise ImportError('of another Python')\n",
+    "only/__init__.py": "",
+    "other/__init__.py": "",
+}
+ZOO = """\
+import importlib, torch, only, scipy
+from zoo import PARTS
+for name in ("late",):
+    importlib.import_module(f"zoo.{name}")
+"""
+
+
+def test_a_seed_among_the_packages_of_another_python(tmp_path: Path) -> None:
+    """Its own package is shown like one that is installed here; of what lies beside, what is missing here."""
+    site = lay(tmp_path / "env" / "site-packages", {**LIBRARY, "zoo/net.py": ZOO})
+    found = readable(site / "zoo" / "net.py")
+    shown = {name for name in LIBRARY if shows(found, site / name)}
+    assert shown == {"zoo/__init__.py", "zoo/late.py", "only/__init__.py"}
+    assert shows(found, packages.places_of("torch")[0] + "/__init__.py")
+    assert "torch" not in found.modules
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_library_that_looks_for_its_parts_and_no_longer_trains(mode: str, tmp_path: Path) -> None:
+    site = lay(tmp_path / "env" / "site-packages", {**LIBRARY, "zoo/net.py": net_with(ZOO)})
+    seed = Seed.load(site / "zoo" / "net.py").genome
+    with (
+        confined_by(mode) as sandbox,
+        shop(tmp_path / "scratch", seed, data(), sandbox=sandbox, timeout=60.0) as evaluation,
+    ):
+        outcome = outcome_of(evaluation, seed)
+    assert isinstance(outcome, Scored), outcome
+
+
 def test_private_paths_that_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(lay(tmp_path / "cache", {"x": ""})))
     monkeypatch.setenv("GE_CACHE", str(lay(tmp_path / "models", {"x": ""})))

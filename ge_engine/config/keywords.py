@@ -42,6 +42,7 @@ class Settings(TypedDict, total=False):
     task: str
     skip_broken: bool
     entry: str
+    entry_block: bool
     blocks: str | Sequence[str]
     dead_blocks: bool
     long_class: int

@@ -44,6 +44,7 @@ class RunConfig:
     task: str = setting("digits", "digits, folder:PATH, cifar10, ...", MODEL, metavar="NAME[:ARG]")
     skip_broken: bool = setting(False, "Leave damaged images out instead of stopping.", MODEL)
     entry: str = setting("", 'What builds the model, e.g. "Net(depth=3)".', MODEL)
+    entry_block: bool = setting(False, "Evolve what --entry passes, too, as a function of the file.", MODEL)
     blocks: tuple[str, ...] = setting(
         (), "Only these blocks; globs, ! excludes (repeatable).", MODEL, metavar="PATTERN"
     )

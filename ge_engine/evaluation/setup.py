@@ -14,6 +14,7 @@ from ge_engine.cache import cache_paths
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Split
 from ge_engine.entry import resolve_entry
+from ge_engine.entry_block import entry_of
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.data.channels import in_channels
 from ge_engine.evaluation.data.module_loader import module_address, namespace_of
@@ -63,7 +64,7 @@ def _session(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> S
     mean, std = channel_statistics(data.train.images)
     return SessionSpec(
         seed_path=str(path),
-        entry=resolve_entry(seed, task_facts(data, size), config.entry),
+        entry=resolve_entry(seed, task_facts(data, size), entry_of(seed, config)),
         channels=channels,
         size=size,
         classes=len(data.names),

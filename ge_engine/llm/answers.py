@@ -24,6 +24,10 @@ PAGE = re.compile(r"(<\?xml[^>]*>|<!--.*?-->|\s)*<(!doctype|html|head|body)\b", 
 TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 TOLD_IN = ("error", "message", "detail", "msg", "errors", "error_description", "title")
 """Where servers put their reason: OpenAI's, FastAPI's, and others'."""
+REASONING = ("reasoning_content", "reasoning")
+"""Where servers put a model's thoughts as text."""
+CODE_FIRST = re.compile(r"(```|~~~|@\w|class |def |async def |import |from |\d+[ \t]*[:|]|<<<<<)")
+CODE_LAST = re.compile(r"(?:^|\n)[ \t]*(?:```|~~~|>>>>>.*)\Z")
 MOST_TOKENS = 10**9
 WEB_PAGE = "that URL is a web page, not an API"
 Kind = Literal["refused", "unpaid", "unreachable", "broken off", "late", "malformed"]
@@ -77,7 +81,8 @@ def read_answer(body: str) -> Answer | Trouble:
     if FILTERED.search(str(choice.get("finish_reason"))):
         text, error = "", "the server's content filter withheld the reply"
     elif not text and not cut:
-        error = _why_empty(message)
+        text = _misfiled(message)
+        error = "" if text else _why_empty(message)
     usage = data.get("usage")
     read, written = _tokens(usage, "prompt_tokens"), _tokens(usage, "completion_tokens")
     return Answer(text, cut, error, read, written)
@@ -171,6 +176,15 @@ def _joined(content: Any) -> str:
     return ""
 
 
+def _misfiled(message: Mapping[str, Any]) -> str:
+    """An answer that the server took for reasoning: a parser of reasoning does so to a model that wrote none
+    (vllm-project/vllm#19222). Such a text begins or ends with code, and one of thoughts with words."""
+    if message.get("refusal") or _calls(message):
+        return ""
+    text = next((said for name in REASONING if (said := _joined(message.get(name)).strip())), "")
+    return text if CODE_FIRST.match(text) or CODE_LAST.search(text) else ""
+
+
 def _why_empty(message: Mapping[str, Any]) -> str:
     if refusal := message.get("refusal"):
         return f"the model refused: {_joined(refusal)}"
@@ -178,7 +192,7 @@ def _why_empty(message: Mapping[str, Any]) -> str:
         function = calls[0].get("function", calls[0]) if isinstance(calls[0], dict) else None
         name = function.get("name", "") if isinstance(function, dict) else ""
         return f"the model called the tool {name!r} in place of an answer"
-    if any(message.get(name) for name in ("reasoning_content", "reasoning", "reasoning_details")):
+    if any(message.get(name) for name in (*REASONING, "reasoning_details")):
         return "the model gave its reasoning and no answer"
     content = message.get("content")
     if content:
@@ -220,8 +234,8 @@ def _merged(body: str) -> dict[str, Any] | None:
 
 def _add(message: dict[str, Any], delta: Any) -> None:
     for name, value in delta.items() if isinstance(delta, dict) else ():
-        if name == "content":
-            message[name] += _joined(value)
+        if name == "content" or (name in REASONING and isinstance(value, str)):
+            message[name] = message.get(name, "") + _joined(value)
         elif value:
             message.setdefault(name, value)
 

@@ -78,7 +78,7 @@ def import_source(source: bytes, address: ModuleAddress) -> ModuleType:
     sys.meta_path.insert(0, _genome_finder(source, address))
     sys.meta_path.insert(_after_own_modules(), _file_finder(address.modules))
     if address.root not in sys.path:
-        sys.path.insert(_before_packages(), address.root)
+        sys.path.insert(_place_on_path(address.root), address.root)
     return importlib.import_module(address.name)
 
 
@@ -95,10 +95,12 @@ def load(path: str | Path) -> ModuleType:
     return import_source(source, module_address(place, digest, namespace_of(place, source)))
 
 
-def _before_packages() -> int:
-    """The place on `sys.path` behind Python's own library, whose modules no file beside a seed replaces."""
+def _place_on_path(root: str) -> int:
+    """The place of a seed's folder on `sys.path`: behind Python's own library, whose modules no file beside a
+    seed replaces; and behind its packages where the folder holds those of another Python."""
     ends = ("site-packages", "dist-packages")
-    return next((at for at, entry in enumerate(sys.path) if entry.endswith(ends)), len(sys.path))
+    before = [at for at, entry in enumerate(sys.path) if entry.endswith(ends) and not root.endswith(ends)]
+    return min(before, default=len(sys.path))
 
 
 class _GenomeLoader(importlib.abc.InspectLoader):

@@ -14,6 +14,7 @@ from ge_engine.evaluation.protocol.frames import receive_frame, send_frame
 from ge_engine.evaluation.protocol.messages import SessionSpec, to_json
 from ge_engine.evaluation.sandbox.bubblewrap import around
 from ge_engine.evaluation.sandbox.environment import clean_environment
+from ge_engine.evaluation.sandbox.folding import folded
 
 
 class ForkServerProcess:
@@ -65,4 +66,5 @@ def _command(session: SessionSpec, descriptor: int) -> list[str]:
     if session.sandbox != "bwrap":
         return command
     jobs = os.path.join(session.scratch, "jobs")
-    return around([*session.places, session.scratch], [jobs], session.scratch, command, session.hidden)
+    places, hidden = folded([*session.places, session.scratch], session.hidden)
+    return around(places, [jobs], session.scratch, command, hidden)

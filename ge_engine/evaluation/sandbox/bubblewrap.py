@@ -13,7 +13,11 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
+from ge_engine.errors import ConfigError
+
 _APART = ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--cap-drop", "ALL"]
+_MOST_WORDS = 9000
+"""Arguments in all, those that `--args` reads from a file among them: MAX_ARGS in bubblewrap.c."""
 _KERNEL = ("/proc", "/dev")
 _SOCKET_FOLDERS = ("/tmp", "/var/tmp", "/run", "/var/run")
 
@@ -43,7 +47,11 @@ def around(
 ) -> list[str]:
     """`command` where only `readable` is to be seen, without what is `hidden` in it, only `writable` to be
     changed, and the GPUs are there; its working directory is `folder`. What is readable in something hidden
-    is to be seen."""
+    is to be seen.
+
+    Raises:
+        ConfigError: that takes more arguments than bubblewrap has room for.
+    """
     places = [path for path in readable if not path.startswith(_KERNEL)]
     files: list[str] = []
     if "/" not in places:
@@ -59,7 +67,13 @@ def around(
         files += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     for path in writable:
         files += ["--bind", path, path]
-    return ["bwrap", *_APART, *files, "--chdir", folder, "--", *command]
+    words = ["bwrap", *_APART, *files, "--chdir", folder, "--", *command]
+    if len(words) > _MOST_WORDS:
+        raise ConfigError(
+            f"bubblewrap takes {_MOST_WORDS:,} arguments, and what the seed imports needs {len(words):,}.",
+            "Take --sandbox landlock, or move the seed out of the folder of that much code.",
+        )
+    return words
 
 
 def socket_folders() -> list[str]:

@@ -51,9 +51,19 @@ class OwnCode:
         """All modules of the packages installed in place: some import by computed names."""
         return {name: file for top, places in self.tops.items() for name, file in _modules(top, places)}
 
+    @property
+    def installed_package(self) -> list[str]:
+        """The folder of the installed package that the seed is a module of; none where it is of no such."""
+        package, _, module = self.seed.partition(".")
+        return (
+            [os.path.realpath(os.path.join(self.root, package))] if module and self._among_packages() else []
+        )
+
     def _among_packages(self) -> bool:
-        """Whether the seed is a file of an installed package, so that what lies beside are other packages."""
-        return os.path.realpath(self.root) in packages.package_folders()
+        """Whether the seed is a file of a package that is installed, for this Python or for another, so that
+        what lies beside are other packages."""
+        root = os.path.realpath(self.root)
+        return root in packages.package_folders() or os.path.basename(root) in packages.FOLDER_NAMES
 
     def _find(self, top: str) -> str:
         """The folder that holds `top`, "" for what is installed, in place or elsewhere."""

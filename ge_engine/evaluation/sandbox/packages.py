@@ -32,6 +32,8 @@ wav webp xls xlsx xz zip zst
 """
 DATA = frozenset(f".{word}" for word in _BUNDLED.split())
 """What an installed package may bundle as a data set."""
+FOLDER_NAMES = ("site-packages", "dist-packages")
+"""Names of the folders that packages are installed into."""
 _TESTS = frozenset(["tests", "test", "testing_data", "test_data", "testdata"])
 
 
@@ -97,14 +99,18 @@ def places_of(name: str) -> list[str]:
 @cache
 def package_folders() -> tuple[str, ...]:
     """The folders that packages are installed into, of this Python and on its path."""
-    folders = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
+    folders = [entry for entry in sys.path if entry.endswith(FOLDER_NAMES)]
     folders += [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
     return tuple(dict.fromkeys(os.path.realpath(one) for one in folders if os.path.isdir(one)))
 
 
 def is_installed(place: str) -> bool:
-    """Whether a file or folder lies where packages are installed, rather than among a user's own code."""
-    return any(place.startswith(folder + os.sep) for folder in package_folders())
+    """Whether a file or folder lies where packages are installed, for this Python or for another, rather than
+    among a user's own code."""
+    above = Path(place).parents
+    return any(place.startswith(folder + os.sep) for folder in package_folders()) or any(
+        folder.name in FOLDER_NAMES for folder in above
+    )
 
 
 def is_open(name: str) -> bool:

@@ -46,7 +46,8 @@ class Readable:
 
 def readable_files(source: bytes, address: ModuleAddress, private: Iterable[Path], gpu: bool) -> Readable:
     """What candidates of the seed `source` may read. Of `private` files and folders, such as the task's
-    images and the run's own, they read nothing but the modules that the seed imports.
+    images and the run's own, they read nothing but the modules that the seed imports. An installed package
+    that the seed is a module of is shown as those are that it needs.
 
     Raises:
         ConfigError: a private folder is itself one of those that candidates need.
@@ -55,8 +56,10 @@ def readable_files(source: bytes, address: ModuleAddress, private: Iterable[Path
     found = follow_imports(source, address.name, own.file_of)
     modules = {**own.modules(), **found.files}
     installed = _installed_places(found.outside, packages.in_place(own.packaged))
-    general = _existing([*system_paths.system_places(gpu), *system_paths.python_places(), *installed])
+    home = own.installed_package
+    general = _existing([*system_paths.system_places(gpu), *system_paths.python_places(), *installed, *home])
     files = [path for path in found.files.values() if os.path.isfile(path)]
+    files = [path for path in files if not any(_inside(os.path.realpath(path), place) for place in home)]
     shown = [path for path in files if any(_inside(path, place) for place in own.places)]
     links = [path for path in files if os.path.islink(path) and path not in shown]
     targets = [os.path.realpath(path) for path in own.modules().values() if os.path.islink(path)]
@@ -68,7 +71,7 @@ def readable_files(source: bytes, address: ModuleAddress, private: Iterable[Path
     return Readable(
         places=tuple(dict.fromkeys([*map(os.path.realpath, places), *links])),
         hidden=tuple(dict.fromkeys(hidden)),
-        listed=(*packages.package_folders(), *system_paths.library_folders()),
+        listed=(*packages.package_folders(), *system_paths.library_folders(), *home),
         modules=modules,
     )
 
