@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     parser.add_argument("--random-seed", type=int, default=0)
     asked = parser.parse_args(arguments)
-    flags = {"task": asked.task, "recipe.epochs": asked.epochs, "recipe.batch_size": asked.batch_size}
+    flags = {"task": asked.task, "training.epochs": asked.epochs, "training.batch_size": asked.batch_size}
     config = load_config(
         asked.preset, asked.config, {**flags, "entry": asked.entry, "random_seed": asked.random_seed}
     )

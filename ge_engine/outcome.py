@@ -117,7 +117,7 @@ def fate_of(outcome: Outcome | None) -> Fate:
 class Stage:
     """A stage of `Rejected` that is no check: what it means, the modules that give it, when it comes.
 
-    `judges`: it says something about the code.
+    `judges`: it says something about the code. `shown` is what a person reads where `name` is stored.
     """
 
     name: str
@@ -125,8 +125,10 @@ class Stage:
     modules: tuple[str, ...]
     when: Literal["reply", "probe", "score"] = "reply"
     judges: bool = True
+    shown: str = ""
 
 
+UNPARSEABLE = "unparseable reply"
 STAGES = (
     Stage("skipped", "no draw of operators found anything to do", ("search.child",), judges=False),
     Stage("model", "the language model gave no answer", ("search.proposing",), judges=False),
@@ -137,10 +139,32 @@ STAGES = (
         judges=False,
     ),
     Stage("grammar", "the block offers nothing in the form asked for: its operator is skipped", ("grammar",)),
-    Stage("extract", "the reply holds no code for the block", ("replies", "grammar", "search.proposing")),
+    Stage(
+        "extract",
+        "the reply holds no code for the block",
+        ("replies", "grammar", "search.proposing"),
+        shown=UNPARSEABLE,
+    ),
     Stage("compile", "the code, or the file with it, is no Python", ("patch", "source", "replies")),
     Stage("contract", "the block is no longer what the file needs of it", ("patch", "source", "replies")),
     Stage("probe", "the evaluator could not probe the genome", ("search.scoring",), "probe", judges=False),
     Stage("constraint", "the genome breaks a constraint of the run", ("evaluation.constraints",), "score"),
 )
 """In the order in which a child meets them; the static checks come after "reply", others after "probe"."""
+
+
+def shown_stage(name: str) -> str:
+    """A stage or check as a person reads it: "unparseable reply" for "extract"."""
+    return next((stage.shown for stage in STAGES if stage.name == name and stage.shown), name)
+
+
+def shown_rejection(stage: str) -> str:
+    """What a rejection is called: "rejected at build", or "unparseable reply"."""
+    shown = shown_stage(stage)
+    return shown if shown == UNPARSEABLE else f"rejected at {shown}"
+
+
+def counted_rejections(count: int, stage: str) -> str:
+    """So many rejections in words: "2 rejected at build", or "2 unparseable replies"."""
+    many = UNPARSEABLE if count == 1 else "unparseable replies"
+    return f"{count} {shown_rejection(stage).replace(UNPARSEABLE, many)}"

@@ -11,6 +11,8 @@ from ge_engine.config import Island, Recipe, RunConfig, keywords
 
 TABLES = {"RecipeSettings": Recipe, "IslandSettings": Island, "Settings": RunConfig}
 WIDER = {"evaluator": "str | Score"}
+CURRENT = {"recipe": "training"}
+"""Keywords by another name than their field's, which is taken, too."""
 """Settings that may be given as more than they are stored as."""
 NESTED = {Recipe: "RecipeSettings", tuple[Island, ...]: "Sequence[IslandSettings]"}
 FILE = Path(keywords.__file__)
@@ -43,7 +45,8 @@ def lines() -> Iterator[str]:
         yield f'    """The fields of `ge_engine.config.{cls.__name__}`."""\n'
         hints = get_type_hints(cls)
         kinds = {one.name: keyword_type(hints[one.name]) for one in dataclasses.fields(cls)}
-        yield from (f"    {name}: {WIDER.get(name, kind)}" for name, kind in kinds.items())
+        yield from (f"    {CURRENT.get(name, name)}: {WIDER.get(name, kind)}" for name, kind in kinds.items())
+        yield from (f"    {name}: {kinds[name]}" for name in CURRENT if name in kinds)
         yield ""
 
 

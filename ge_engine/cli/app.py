@@ -27,6 +27,7 @@ from ge_engine.cli.evolve import evolve
 from ge_engine.cli.export import export
 from ge_engine.cli.init import init
 from ge_engine.cli.log import log
+from ge_engine.cli.options import current_flag
 from ge_engine.cli.plugin import plugin
 from ge_engine.cli.plugins import plugins
 from ge_engine.cli.report import report
@@ -44,7 +45,7 @@ app = typer.Typer(
     "Example: ge evolve examples/plain_cnn.py",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": current_flag},
 )
 COMMANDS = (
     *(evolve, resume, init, add, rescore, blocks, diff, blame, log, show, report, export),

@@ -55,7 +55,7 @@ def blocks(
     """List the blocks of a file: live or dead, and why a block cannot be evolved.
 
     A block is live when building the model or one step of training executes it. Only live blocks are
-    evolved, unless --dead-blocks is given to `ge evolve`.
+    evolved, unless --unused-blocks is given to `ge evolve`.
 
     Examples:
 

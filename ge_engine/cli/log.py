@@ -15,6 +15,8 @@ from rich.text import Text
 
 from ge_engine.api import Run, open_run
 from ge_engine.cli.rescored import print_rescored
+from ge_engine.ledger.statistics import shown_dimension
+from ge_engine.outcome import counted_rejections, shown_stage
 from ge_engine.population import SEED_ID, Child
 from ge_engine.views.console import out, print_table, table_of
 from ge_engine.views.outcomes import describe
@@ -96,12 +98,12 @@ def _print_stats(run: Run) -> None:
     for (dimension, value), stats in run.statistics.items():
         counts = [str(n) for n in (stats.children, stats.admitted, stats.scored, stats.better)]
         counts.append(f"{stats.better / stats.children:.0%}")
-        head = dimension if dimension != last else ""
+        head = shown_dimension(dimension) if dimension != last else ""
         table.add_row(Text(head, style="bold"), Text(value), *counts, f"{stats.gain:.4f}")
         last = dimension
     print_table(table)
     for stage, (sent, saved) in run.repairs.items():
-        out.print(f"repairs: {saved} of {sent} replies rejected at {stage} were saved")
+        out.print(f"repairs: {saved} of {sent} replies sent back ({shown_stage(stage)}) were saved")
 
 
 def _print_table(run: Run, front_alone: bool) -> None:
@@ -132,6 +134,6 @@ def _print_summary(run: Run) -> None:
     rejected = run.rejections
     prompt, completion = run.tokens
     if rejected:
-        out.print("rejected: " + ", ".join(f"{count} at {stage}" for stage, count in rejected.items()))
+        out.print(", ".join(counted_rejections(count, stage) for stage, count in rejected.items()))
     out.print(f"tokens: {prompt:,} input, {completion:,} output")
     out.print(run.stopped_because or "not finished; the same `ge evolve` command goes on with it")

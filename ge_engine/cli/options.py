@@ -87,6 +87,13 @@ RENAMED = {
 """Flags of version 0.1.0."""
 ALIASES: Mapping[str, Sequence[str]] = {"objectives": ("--objective",)}
 """Other names of a setting's flag: one objective at a time is the usual way."""
+FORMER: Mapping[str, str] = {"dead-blocks": "unused-blocks", "no-dead-blocks": "no-unused-blocks"}
+"""Former names of flags, which are taken and not shown."""
+
+
+def current_flag(name: str) -> str:
+    """The name of a flag, without dashes, by which it is shown."""
+    return FORMER.get(name, name)
 
 
 def channels_of(asked: str) -> int:
@@ -100,7 +107,7 @@ def channels_of(asked: str) -> int:
     return int(asked)
 
 
-READERS: Mapping[str, Callable[[str], Any]] = {"recipe.channels": channels_of}
+READERS: Mapping[str, Callable[[str], Any]] = {"training.channels": channels_of}
 """Settings whose flag takes other words than TOML does."""
 
 

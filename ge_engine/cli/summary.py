@@ -12,7 +12,7 @@ from ge_engine.cli.changes import print_changes
 from ge_engine.cli.figures import LEGEND, figure, row
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.notation import Notations, front_title
-from ge_engine.outcome import Failed, Scored, fate_of
+from ge_engine.outcome import Failed, Scored, counted_rejections, fate_of
 from ge_engine.pareto import Direction
 from ge_engine.population import SEED_ID, Child, Individual
 from ge_engine.views.console import command_line, out, print_table, table_of
@@ -82,7 +82,7 @@ def _print_checks(run: Run) -> None:
     parts += [f"{stopped} stopped early"] if stopped else []
     parts += [f"{failed} failed in training"] if failed else []
     parts += [f"{fates['waiting']} not scored yet"] if fates["waiting"] else []
-    parts += [f"{count} rejected at {stage}" for stage, count in run.rejections.items()]
+    parts += [counted_rejections(count, stage) for stage, count in run.rejections.items()]
     out.print(Text(", ".join(parts)))
     _print_same(seed, children)
 

@@ -44,7 +44,7 @@ class Settings(TypedDict, total=False):
     entry: str
     entry_block: bool
     blocks: str | Sequence[str]
-    dead_blocks: bool
+    unused_blocks: bool
     long_class: int
     evaluator: str | Score
     evaluator_argument: str
@@ -111,4 +111,5 @@ class Settings(TypedDict, total=False):
     stop_when: str
     stall: int
     island: Sequence[IslandSettings]
+    training: RecipeSettings
     recipe: RecipeSettings

@@ -19,7 +19,7 @@ from ge_engine.places import shown
 RULES: tuple[tuple[Callable[[RunConfig], bool], str], ...] = (
     (
         lambda run: run.recipe.batch_size >= 2 * run.processes_together or run.processes_together == 1,
-        "recipe.batch_size is split over the processes of a candidate and must give each 2 images",
+        "training.batch_size is split over the processes of a candidate and must give each 2 images",
     ),
     (
         lambda run: all(0 <= p <= 1 for p in (run.p_mating, run.p_mutation, run.p_eot)),
@@ -72,7 +72,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "temperature": (0.05, 0.4),
         "reply_tokens": (600, 1400),
         "thought_tokens": 1400,
-        "recipe": {
+        "training": {
             "epochs": 500,
             "batch_size": 216,
             "lr": 0.1,
@@ -84,13 +84,16 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         },
     },
 }
-RENAMED: Mapping[str, str] = {"max_tokens": "reply_tokens", "recipe.schedule": "recipe.lr_schedule"}
+RENAMED: Mapping[str, str] = {"max_tokens": "reply_tokens", "training.schedule": "training.lr_schedule"}
 """Names of version 0.1.0, which its ledgers hold."""
+ALIASES: Mapping[str, str] = {"recipe": "training", "dead_blocks": "unused_blocks"}
+"""Former names that are still taken, in silence: of the table of training settings and of one setting. A run
+stores that table under its former name."""
 
 
 def settings() -> Mapping[str, Field]:
-    """Every setting by full name: the recipe's, then the run's."""
-    return {**fields_of(Recipe, "recipe."), **fields_of(RunConfig)}
+    """Every setting by full name: the training settings, then the run's."""
+    return {**fields_of(Recipe, "training."), **fields_of(RunConfig)}
 
 
 def changeable() -> frozenset[str]:
@@ -99,8 +102,8 @@ def changeable() -> frozenset[str]:
 
 
 def load_config(preset: str, file: Path | None, flags: Mapping[str, Any]) -> RunConfig:
-    """Merge preset, TOML file and `flags` (later wins), with RunConfig's names; those of the recipe
-    are a mapping "recipe", or "recipe.epochs" and so on. A value of None means not given.
+    """Merge preset, TOML file and `flags` (later wins), with RunConfig's names; the training settings
+    are a mapping "training", or "training.epochs" and so on. A value of None means not given.
 
     Raises:
         ConfigError: unknown preset or key, unreadable file, value of a wrong type or range.
@@ -109,13 +112,13 @@ def load_config(preset: str, file: Path | None, flags: Mapping[str, Any]) -> Run
         raise ConfigError(f"There is no preset {preset!r}.", f"Presets are: {', '.join(sorted(PRESETS))}.")
     merged = _merge({}, PRESETS[preset])
     if file is not None:
-        merged = _merge(merged, _read_toml(file))
+        merged = _merge(merged, _current(_read_toml(file)))
     return config_from_dict(_resolved(_merge(merged, _nested(flags))))
 
 
 def with_settings(config: RunConfig, flags: Mapping[str, Any]) -> RunConfig:
     """`config` with `flags`, named as in `load_config`, in place of its own. Raises ConfigError as that."""
-    return config_from_dict(_merge(config_to_dict(config), _resolved(_nested(flags))))
+    return config_from_dict(_merge(_current(config_to_dict(config)), _resolved(_nested(flags))))
 
 
 def _resolved(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,8 +138,9 @@ def config_from_dict(data: Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: an unknown key, or a value of a wrong type or out of range.
     """
-    values = dict(data)
-    recipe = Recipe(**typed(fields_of(Recipe, "recipe."), values.pop("recipe", {}), "recipe.", RENAMED))
+    values = _current(data)
+    training = values.pop("training", {})
+    recipe = Recipe(**typed(fields_of(Recipe, "training."), training, "training.", RENAMED))
     island = _islands(values.pop("island", ()))
     if island:
         values.setdefault("islands", len(island))
@@ -152,10 +156,10 @@ def config_from_dict(data: Mapping[str, Any]) -> RunConfig:
 
 def config_from_ledger(data: Mapping[str, Any]) -> RunConfig:
     """As `config_from_dict`, of what any version of the engine has stored."""
-    values = {RENAMED.get(name, name): value for name, value in data.items()}
-    recipe = values.get("recipe", {})
-    values["recipe"] = {
-        RENAMED.get(f"recipe.{key}", key).removeprefix("recipe."): recipe[key] for key in recipe
+    values = {RENAMED.get(name, name): value for name, value in _current(data).items()}
+    training = values.get("training", {})
+    values["training"] = {
+        RENAMED.get(f"training.{key}", key).removeprefix("training."): training[key] for key in training
     }
     return config_from_dict(values)
 
@@ -171,10 +175,10 @@ def config_to_dict(config: RunConfig) -> dict[str, Any]:
 
 
 def flat_settings(config: RunConfig) -> dict[str, Any]:
-    """As `config_to_dict`, with the recipe's settings by full name: "recipe.epochs"."""
+    """As `config_to_dict`, with the training settings by full name: "training.epochs"."""
     values = config_to_dict(config)
     recipe = values.pop("recipe")
-    return {**values, **{f"recipe.{key}": value for key, value in recipe.items()}}
+    return {**values, **{f"training.{key}": value for key, value in recipe.items()}}
 
 
 def _islands(tables: Any) -> tuple[Island, ...]:
@@ -195,13 +199,21 @@ def _read_toml(file: Path) -> dict[str, Any]:
 
 
 def _nested(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given, "recipe.epochs" within a mapping "recipe"."""
+    """What was given by its current names, "training.epochs" within a mapping "training"."""
     nested: dict[str, Any] = {}
     for name, value in flags.items():
         if value is not None:
             table, _, key = name.rpartition(".")
             nested = _merge(nested, {table: {key: value}} if table else {key: value})
-    return nested
+    return _current(nested)
+
+
+def _current(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by their current names. Of a setting given by both names the later wins; tables merge."""
+    named: dict[str, Any] = {}
+    for name, value in values.items():
+        named = _merge(named, {ALIASES.get(name, name): value})
+    return named
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,7 +227,7 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _broken(config: RunConfig) -> Iterator[str]:
     """A sentence for each range and rule that does not hold."""
     for name, one in settings().items():
-        value = getattr(config.recipe if name.startswith("recipe.") else config, one.key)
+        value = getattr(config.recipe if name.startswith("training.") else config, one.key)
         if one.about.range and not one.about.range.holds(value):
             yield f"{name} {one.about.range.text}"
     yield from (sentence for holds, sentence in RULES if not holds(config))

@@ -9,7 +9,7 @@ from ge_engine.config.setting import TRAINING, Range, at_least, below_one, one_o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a candidate is trained (a table `[recipe]` in TOML)."""
+    """How a candidate is trained (the table `[training]` in TOML)."""
 
     epochs: int = setting(4, "Epochs that a candidate is trained.", TRAINING, at_least(1))
     batch_size: int = setting(64, "Images per step.", TRAINING, at_least(1))

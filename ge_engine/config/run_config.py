@@ -48,7 +48,7 @@ class RunConfig:
     blocks: tuple[str, ...] = setting(
         (), "Only these blocks; globs, ! excludes (repeatable).", MODEL, metavar="PATTERN"
     )
-    dead_blocks: bool = setting(False, "Also blocks that training never runs.", MODEL)
+    unused_blocks: bool = setting(False, "Also blocks that training never executes.", MODEL)
     long_class: int = setting(
         60, "Draw single methods only of classes with more lines than this (0: of all).", MODEL, at_least(0)
     )

@@ -98,7 +98,7 @@ def setting(
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A setting with its place: `name` is "population" or "recipe.epochs"."""
+    """A setting with its place: `name` is "population" or "training.epochs"."""
 
     name: str
     kind: Any

@@ -26,12 +26,12 @@ def toml_of(config: RunConfig, in_force: Collection[str] | None = None) -> str:
     them what the default is.
     """
     values = flat_settings(config)
-    tables: dict[str, list[str]] = {"": [], "recipe": []}
+    tables: dict[str, list[str]] = {"": [], "training": []}
     for name, one in _by_group():
         table = name.rpartition(".")[0]
         mark = "" if in_force is None or name in in_force else "# "
         tables[table] += [*_comment(one), mark + _line(one.key, values[name]), ""]
-    lines = [*tables[""], "[recipe]", *tables["recipe"], *_islands(values["island"])]
+    lines = [*tables[""], "[training]", *tables["training"], *_islands(values["island"])]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

@@ -9,7 +9,7 @@ from ge_engine.ledger.history import History
 from ge_engine.ledger.replicates import mean_scores
 from ge_engine.noise import as_good, beyond_noise, clearly_better, error_of_difference
 from ge_engine.notation import Notation, Notations
-from ge_engine.outcome import Scored
+from ge_engine.outcome import Scored, counted_rejections
 from ge_engine.pareto import Direction, advantage
 from ge_engine.population import SEED_ID
 
@@ -163,7 +163,9 @@ def _sentence(
         (VALIDATION, known[VALIDATION]),
     )
     if len(figures) == 1:
-        rejected = ", ".join(f"{count} rejected at {stage}" for stage, count in history.rejections().items())
+        rejected = ", ".join(
+            counted_rejections(count, stage) for stage, count in history.rejections().items()
+        )
         return f"No child was scored{rejected and f': {rejected}'}."
     seed, notations = figures[SEED_ID], history.notations
     noise = " beyond noise" if seed.errors else ""

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ge_engine.contracts import Check
 from ge_engine.ledger.statistics import factors_of
-from ge_engine.outcome import STAGES
+from ge_engine.outcome import STAGES, shown_stage
 from ge_engine.pareto import losses, volumes
 from ge_engine.population import SEED_ID
 from ge_engine.report.data import Row, RunData
@@ -82,7 +82,7 @@ def check_pipeline(run: RunData) -> list[PipelineStep]:
     steps = [PipelineStep("children bred", left, 0)]
     for stage in stages:
         left -= lost[stage]
-        steps.append(PipelineStep(stage, left, lost[stage]))
+        steps.append(PipelineStep(shown_stage(stage), left, lost[stage]))
     scored = sum(row.state == "scored" for row in children)
     steps.append(PipelineStep("trained and scored", scored, left - scored))
     better = sum(row.better or row.front for row in children)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
+from ge_engine.ledger.statistics import shown_dimension
 from ge_engine.report import counts
 from ge_engine.report.data import RunData
 from ge_engine.report.drawing import Drawing, short
@@ -123,7 +124,7 @@ def success(run: RunData, group: counts.Group) -> Drawing:
         if len(tallies) > MOST_GROUPS
         else ""
     )
-    return Drawing(f"Success by {group}", _most_successful(tallies) + rest, figure)
+    return Drawing(f"Success by {shown_dimension(group)}", _most_successful(tallies) + rest, figure)
 
 
 def _most_successful(tallies: Sequence[counts.Tally]) -> str:

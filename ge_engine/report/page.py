@@ -18,6 +18,7 @@ from importlib import resources
 from typing import Any
 
 from ge_engine import __version__
+from ge_engine.outcome import shown_stage
 from ge_engine.report import counts, figures, payload
 from ge_engine.report.data import RunData
 from ge_engine.report.theme import COLOURS, template
@@ -78,7 +79,7 @@ def _index(run: RunData, drawings: figures.Figures) -> dict[str, Any]:
         "objectives": payload.objectives(run),
         "besides": payload.besides(run),
         "rows": payload.rows(run),
-        "reasons": [[r.stage, r.reason, r.count, r.example] for r in counts.reasons(run)],
+        "reasons": [[shown_stage(r.stage), r.reason, r.count, r.example] for r in counts.reasons(run)],
         "figures": drawn(drawings),
         **themes(),
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 from ge_engine import __version__
 from ge_engine.notation import front_title
+from ge_engine.outcome import shown_stage
 from ge_engine.report import counts
 from ge_engine.report.data import Curve, Exchange, GenomeDelta, RunData
 from ge_engine.report.pareto import axes, notation_of, scale_of, view_of
@@ -92,7 +93,7 @@ def details(run: RunData) -> Mapping[str, Any]:
         "seed": [[name, code] for name, code in run.seed_segments],
         "rows": [
             [
-                row.stage,
+                shown_stage(row.stage),
                 row.reason,
                 _parts(row.parts),
                 _curve(row.curve),

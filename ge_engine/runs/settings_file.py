@@ -17,9 +17,9 @@ EVERYDAY = frozenset(
         "llm",
         "generations",
         "population",
-        "recipe.epochs",
-        "recipe.batch_size",
-        "recipe.lr",
+        "training.epochs",
+        "training.batch_size",
+        "training.lr",
     )
 )
 """Settings that stand in a new file also at their defaults."""

@@ -29,15 +29,15 @@ class Addresses:
         self, seed: Genome, config: RunConfig, probe: Probe, probed: Callable[[str], Probe | None]
     ) -> None:
         self._chosen = chosen = set(select_addresses(seed, config.blocks))
-        known = _unknown if config.dead_blocks else _executed(probed)
+        known = _unknown if config.unused_blocks else _executed(probed)
         self._executed: Callable[[str], frozenset[str]] = lru_cache(HELD)(known)
-        live = probe.executed if probe.executed and not config.dead_blocks else set(seed.evolvable)
+        live = probe.executed if probe.executed and not config.unused_blocks else set(seed.evolvable)
         self._allowed = {address for address in chosen if address in live}
         self._closed = set(seed.blocks) if not config.blocks else None
         if not self._allowed:
             raise SeedError(
                 f"None of the chosen blocks is executed: {', '.join(sorted(chosen))}.",
-                "Choose others with --blocks, or give --dead-blocks; see `ge blocks`.",
+                "Choose others with --blocks, or give --unused-blocks; see `ge blocks`.",
             )
 
     def of(self, genome: Genome, parents: Sequence[Genome]) -> tuple[str, ...]:

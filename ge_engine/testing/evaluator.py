@@ -37,7 +37,7 @@ class EvaluatorContract:
         "workers": 2,
         "timeout": 60.0,
         "objectives": ("accuracy", "parameters"),
-        "recipe": {"epochs": 1, "train_limit": 128},
+        "training": {"epochs": 1, "train_limit": 128},
     }
 
     @pytest.fixture(scope="class")

@@ -18,6 +18,7 @@ from rich.text import Text
 from ge_engine.config import RunConfig
 from ge_engine.evaluation.sandbox.privileges import root_warning
 from ge_engine.notation import BEFORE, PLAIN, Notations, written
+from ge_engine.outcome import shown_rejection, shown_stage
 from ge_engine.places import shown
 from ge_engine.population import SEED_ID
 from ge_engine.views.console import err, table_of
@@ -110,7 +111,7 @@ def line_of(name: str, data: Mapping[str, Any], notations: Notations = BEFORE) -
             return Text(f"  {data['model']}: {data['message']}", style="yellow")
         case "rejected":
             return Text(
-                f"  {data['individual']:8} rejected at {data['stage']}: {data['reason']}", style="yellow"
+                f"  {data['individual']:8} {shown_rejection(data['stage'])}: {data['reason']}", style="yellow"
             )
         case "retried":
             return Text(f"  {data['individual']:8} again: {data['reason']}", style="yellow")
@@ -223,7 +224,7 @@ class LiveView(_View):
 
 def status_rows(p: Progress) -> list[tuple[str, str]]:
     """How the run stands, as pairs of a label and a value."""
-    rejected = ", ".join(f"{count} {stage}" for stage, count in p.rejected.most_common(4))
+    rejected = ", ".join(f"{count} {shown_stage(stage)}" for stage, count in p.rejected.most_common(4))
     return [
         ("generation", f"{_place(p)} ({p.phase})"),
         ("replies", f"{p.answered} of {p.asked}"),

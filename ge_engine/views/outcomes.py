@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from ge_engine.notation import Notations, written
-from ge_engine.outcome import Failed, Outcome, Rejected, Scored
+from ge_engine.outcome import Failed, Outcome, Rejected, Scored, shown_rejection
 from ge_engine.population import Child
 
 
@@ -19,7 +19,7 @@ def describe_outcome(outcome: Outcome | None, notations: Notations) -> Text:
         case Scored():
             return Text(written(outcome.objectives, notations, outcome.errors), style="green")
         case Rejected(stage=stage, reason=reason):
-            return Text(f"rejected at {stage}: {reason}", style="yellow")
+            return Text(f"{shown_rejection(stage)}: {reason}", style="yellow")
         case Failed(stage=stage, kind=kind, reason=reason):
             return Text(f"failed in {stage} ({kind}): {reason}", style="red")
         case None:
