@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ge_engine.api import Run, open_run
+from ge_engine.cli.learning import print_still_rising
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.population import SEED_ID, Child
 from ge_engine.views.console import out, print_table, table_of
@@ -60,6 +61,7 @@ def log(
         out.print()
         print_rescored(opened)
         out.print(Text(opened.verdict.sentence))
+        print_still_rising(opened)
         _print_summary(opened)
 
 
