@@ -36,7 +36,7 @@ from ge_engine.ledger.replicates import Replicates, Spread
 from ge_engine.loop import run as run_engine
 from ge_engine.population import Child, Individual
 from ge_engine.registry import REGISTERING, Origin, Registry, in_use, load_registry, trains
-from ge_engine.runs import Blocks, Changes, Run
+from ge_engine.runs import Blocks, Changes, Run, TrainedModel
 from ge_engine.runs.comparison import Comparison, compared
 from ge_engine.runs.references import Side as Reference
 from ge_engine.runs.references import load_side, require_genome, sides_of
@@ -60,6 +60,7 @@ __all__ = [
     "Run",
     "Settings",
     "Spread",
+    "TrainedModel",
     "ablate",
     "blocks",
     "class_parameters",

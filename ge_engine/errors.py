@@ -40,6 +40,10 @@ class PluginError(GeError):
     """A plugin cannot be loaded, breaks its contract, or shares a name with another."""
 
 
+class TrainingError(GeError):
+    """An individual cannot be trained to the end."""
+
+
 class LedgerError(GeError):
     """The run's database is locked, damaged, of another seed, or cannot be written."""
 

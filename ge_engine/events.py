@@ -2,7 +2,8 @@
 
 run_started          folder, resumed (bool), generation (next to breed), generations, population,
                      objectives (name -> min/max), notations (name -> unit and format), changes (in words, the
-                     versions and checks that changed since the last session; "" where none did)
+                     versions and checks that changed since the last session; "" where none did), data (in a
+                     line, what is trained on; "" where nothing is), remarks (on that, a sentence each)
 seed_scored          objectives (name -> value), errors (name -> standard error), chance (name -> what guesses
                      reach, of shares that are to be large, where the number of classes is known)
 generation_started   generation, size (slots), parents (ids of the mating pool)

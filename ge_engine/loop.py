@@ -17,9 +17,9 @@ from ge_engine.ledger.foreign import confirmed
 from ge_engine.ledger.hand_made import HandMade
 from ge_engine.registry import Registry
 from ge_engine.search.addresses import Addresses
-from ge_engine.search.finalists import Result, finalists, score_finalists
+from ge_engine.search.finalists import Result, finalists, score_finalists, train_longer
 from ge_engine.search.models import NO_MODELS, opened_models, prompt_room
-from ge_engine.search.rescoring import OwnSettings, settings_with_own
+from ge_engine.search.rescoring import OwnSettings, settings_for, settings_with_own
 from ge_engine.search.run_state import RunState
 from ge_engine.search.schedule import SCHEDULES, Schedule
 from ge_engine.search.scoring import Scoring
@@ -56,7 +56,7 @@ def run(
             session.tell_start()
             return session.finish(*ended)
         with session.opened_scoring() as (evaluation, scoring):
-            session.tell_start()
+            session.tell_start(evaluation.data, evaluation.remarks)
             state, probe = session.begin(evaluation, scoring)
             session.announce(
                 "seed_scored",
@@ -77,13 +77,15 @@ def rescore(
     observe: Observe,
     own: OwnSettings | None = None,
     *,
+    epochs: int = 0,
     allow_changes: bool = False,
 ) -> Result:
-    """Train the finalists of a run that has ended with `seeds` further random seeds, without those it holds.
+    """Train the finalists of a run that has ended with `seeds` further random seeds, without those it holds;
+    for more `epochs` than the run did, or for as many (0).
 
     Raises:
-        ConfigError: the run goes on, or was cut off, or another evaluator than `own` scores it; or other
-            versions than made it, without `allow_changes`.
+        ConfigError: the run goes on, or was cut off, or another evaluator than `own` scores it, or what
+            trains it is told no epochs; or other versions than made it, without `allow_changes`.
         LedgerError, SeedError, PluginError: as `run`.
         KeyboardInterrupt: a signal asked for an end; what was trained by then is in the ledger.
     """
@@ -92,12 +94,17 @@ def rescore(
     if not ended:
         raise ConfigError(f"The run {folder} has not ended.", "Go on with it by `ge evolve`.")
     settings = settings_with_own(folder, stored, own or OwnSettings(), registry)
-    config = replace(settings, rescore_seeds=seeds)
+    config = settings if epochs else replace(settings, rescore_seeds=seeds)
+    longer = settings_for(settings, epochs, registry) if epochs else None
     with opened_session(seed, config, registry, folder, observe, allow_changes) as session:
-        with session.opened_scoring() as (evaluation, scoring):
+        with session.opened_scoring(longer) as (evaluation, scoring):
             state, _ = session.begin(evaluation, scoring)
             with session.halted_when_interrupted(scoring):
-                _score_finalists(session, state, scoring)
+                if epochs:
+                    session.announce("finalists", ids=[one.id for one in finalists(state)])
+                    train_longer(state, scoring, seeds, epochs)
+                else:
+                    _score_finalists(session, state, scoring)
         result = session.finish(state, ended)
     if session.termination.interrupted:
         raise KeyboardInterrupt
@@ -130,7 +137,7 @@ def add(
     with opened_session(seed, config, registry, folder, observe, allow_changes) as session:
         numbers = session.ledger.leave(made)
         with session.opened_scoring() as (evaluation, scoring):
-            session.tell_start()
+            session.tell_start(evaluation.data, evaluation.remarks)
             state, probe = session.begin(evaluation, scoring)
             with session.halted_when_interrupted(scoring):
                 _schedule(session, state, _services(session, state, probe, evaluation, scoring)).add()

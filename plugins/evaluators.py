@@ -7,20 +7,17 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Evaluation, Evaluator, Objective, Task
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.command import open_command, program_places
-from ge_engine.evaluation.data.channels import in_channels, is_grey
-from ge_engine.evaluation.seed_check import ChannelsError
-from ge_engine.evaluation.setup import task_name
-from ge_engine.evaluation.train_evaluation import open_training
+from ge_engine.evaluation.task_training import open_task_training
 from ge_engine.genome import Genome
 from ge_engine.hookspecs import hookimpl
-from ge_engine.registry import choose, load_registry
+from ge_engine.registry import load_registry
 
 
 class TrainEvaluator(Evaluator):
@@ -43,26 +40,10 @@ class TrainEvaluator(Evaluator):
         scratch: Path,
         tasks: Mapping[str, Task] | None = None,
     ) -> Iterator[Evaluation]:
-        """Load the task's data and start the processes. A seed that takes another number of channels than
-        grey images have gets them so, where no number is asked for. Raises SeedError or ConfigError."""
-        name, argument = task_name(config.task)
-        task = choose(tasks if tasks is not None else load_registry().tasks, name, "task")
-        data = task.load(argument, config)
-        with ExitStack() as opened:
-            try:
-                evaluation = opened.enter_context(open_training(seed, config, objectives, scratch, data))
-            except ChannelsError as error:
-                if config.recipe.channels or error.wanted not in (1, 3) or not is_grey(data):
-                    raise
-                given = in_channels(data, error.wanted)
-                evaluation = opened.enter_context(open_training(seed, config, objectives, scratch, given))
-                _tell_channels(error.wanted)
+        """Load the task's data and start the processes. Raises SeedError or ConfigError."""
+        known = tasks if tasks is not None else load_registry().tasks
+        with open_task_training(seed, config, objectives, scratch, known) as evaluation:
             yield evaluation
-
-
-def _tell_channels(channels: int) -> None:
-    counted = "1 channel" if channels == 1 else f"{channels} channels"
-    print(f"The images are grey and are given with {counted}, as the seed takes them.", file=sys.stderr)
 
 
 class CommandEvaluator(Evaluator):

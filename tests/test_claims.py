@@ -52,7 +52,7 @@ def order(kind: str = "train", **fields: Any) -> JobSpec:
 
 
 def packed(text: bytes, logits: bytes = b"", checkpoint: bytes = b"") -> bytes:
-    return TOKEN + _HEAD.pack(len(text), len(logits), len(checkpoint)) + text + logits + checkpoint
+    return TOKEN + _HEAD.pack(len(text), len(logits), len(checkpoint), 0) + text + logits + checkpoint
 
 
 def said(**fields: Any) -> bytes:

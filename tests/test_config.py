@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from ge_engine.config import PRESETS, config_from_dict, config_to_dict, load_config
+from ge_engine.config import (
+    PRESETS,
+    config_from_dict,
+    config_to_dict,
+    load_config,
+    settings,
+    toml_of,
+    unused_settings,
+)
 from ge_engine.errors import ConfigError
 
 
@@ -56,6 +64,98 @@ def test_a_misspelt_key_without_a_suggestion() -> None:
     with pytest.raises(ConfigError) as caught:
         load_config("demo", None, {"generatoins": 3})
     assert "generations" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("toml", "meant"),
+    [
+        ("generatoins = 3", "generations"),
+        ("epochs = 3", "recipe.epochs"),
+        ("learning_rat = 3\n[recipe]\nepoch = 2", "recipe.epochs"),
+        ("[recipe]\npopulation = 3", "population"),
+        ("[recipe]\noptimiser = 'sgd'", "recipe.optimizer"),
+        ("[[island]]\npersona = 'x'", "island.personas"),
+    ],
+)
+def test_a_misspelt_or_misplaced_key_of_a_file_without_a_suggestion(
+    tmp_path: Path, toml: str, meant: str
+) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text(toml)
+    with pytest.raises(ConfigError, match="There is no setting") as caught:
+        load_config("demo", file, {})
+    assert caught.value.hint == f"Did you mean {meant}?"
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize(
+    ("recipe", "lr"),
+    [
+        ({}, 0.1),
+        ({"optimizer": "sgd"}, 0.1),
+        ({"optimizer": "adamw"}, 0.001),
+        ({"optimizer": "adamw", "lr": 0.1}, 0.1),
+        ({"lr": 0.02}, 0.02),
+    ],
+)
+def test_a_learning_rate_that_is_not_the_optimizers_or_not_the_one_given(
+    preset: str, recipe: dict[str, object], lr: float
+) -> None:
+    config = load_config(preset, None, {"recipe": recipe})
+    assert config.recipe.lr == lr
+    assert config_from_dict(config_to_dict(config)) == config
+
+
+PROGRAM = {"evaluator": "command", "evaluator_argument": "t.py {path}"}
+TOLD = {"evaluator": "command", "evaluator_argument": "t.py {path} {epochs}"}
+FUNCTION = {"evaluator": "function", "evaluator_argument": "t.py:score"}
+
+
+@pytest.mark.parametrize(
+    ("scorer", "given", "named"),
+    [
+        (PROGRAM, {"recipe": {"lr": 0.1}}, "--lr does nothing where a program of yours scores"),
+        (PROGRAM, {"recipe.epochs": 4, "recipe.ema": 0.9}, "--epochs, --ema do nothing"),
+        (PROGRAM, {"recipe.epochs": 2}, "--epochs does nothing"),
+        (PROGRAM, {"task": "digits"}, "--task does nothing"),
+        (FUNCTION, {"entry": "Net()", "threads": 2}, "--entry, --threads do nothing"),
+        (FUNCTION, {"recipe": {"norm_batches": 0}}, "recipe.norm_batches does nothing"),
+        (TOLD, {"recipe": {"epochs": 3}}, ""),
+        (FUNCTION, {"recipe": {"epochs": 3}, "timeout": 9.0, "workers": 2}, ""),
+        (PROGRAM, {"generations": 3, "objectives": ["rmse:min"]}, ""),
+        ({"evaluator": "mine"}, {"recipe": {"lr": 0.3}}, ""),
+    ],
+)
+def test_a_setting_of_the_trainer_that_a_program_never_hears_of(
+    scorer: dict[str, object], given: dict[str, object], named: str, tmp_path: Path
+) -> None:
+    if not named:
+        load_config("paper", None, {**scorer, **given})
+        return
+    with pytest.raises(ConfigError) as refused:
+        load_config("demo", None, {**scorer, **given})
+    assert refused.value.message.startswith(named)
+    assert ("{epochs}" in refused.value.hint) == ("--epochs" in named)
+    file = tmp_path / "run.toml"
+    file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in scorer.items()))
+    same = {name for name, value in given.items() if value in ("digits", {"lr": 0.1})}
+    if not same:
+        with file.open("a") as more:
+            more.write("[recipe]\nema = 0.5\n")
+        with pytest.raises(ConfigError, match="--ema"):
+            load_config("demo", file, {})
+
+
+@pytest.mark.parametrize("scorer", [PROGRAM, FUNCTION])
+def test_a_file_of_settings_that_is_refused_where_a_program_scores(
+    scorer: dict[str, object], tmp_path: Path
+) -> None:
+    """Of a run of another preset too: what does nothing stands in it as a comment."""
+    for preset in PRESETS:
+        config = load_config(preset, None, scorer)
+        file = tmp_path / f"{preset}.toml"
+        file.write_text(toml_of(config, settings().keys() - unused_settings(config)))
+        assert load_config("demo", file, {}).evaluator == scorer["evaluator"]
 
 
 @pytest.mark.parametrize("text", ["epochs = [", "\xff\xfe"])

@@ -168,7 +168,9 @@ def test_a_rescoring_that_is_interrupted_and_ends_as_if_it_were_not(
 def test_a_training_that_runs_given_up_as_one_that_waits(tmp_path: Path) -> None:
     with shop(tmp_path, workers=1) as evaluation:
         slow = genome(top="import time", forward="if training: time.sleep(0.2)")
-        running, waiting = (evaluation._spec("train", slow, rng_seed=seed, timeout=30.0) for seed in (0, 1))
+        running, waiting = (
+            evaluation.job_spec("train", slow, rng_seed=seed, timeout=30.0) for seed in (0, 1)
+        )
         first, second = (
             then(evaluation.executor.submit(one), lambda ending: ending) for one in (running, waiting)
         )

@@ -36,7 +36,9 @@ SEEN: dict[str, Any] = {
     "graph": "g",
 }
 CURVE = ({"epoch": 1.0, "loss": 1.0},)
-GOOD = WorkerReport(facts={"steps": 3.0}, curve=CURVE, probe=SEEN, logits=b"1234", checkpoint=b"56")
+GOOD = WorkerReport(
+    facts={"steps": 3.0}, curve=CURVE, probe=SEEN, logits=b"1234", checkpoint=b"56", weights=b"789"
+)
 HUGE = int("7" * 400)
 
 
@@ -44,7 +46,8 @@ def message(
     head: dict[str, Any], logits: bytes = b"", checkpoint: bytes = b"", token: bytes = TOKEN
 ) -> bytes:
     text = json.dumps(head).encode()
-    return token + struct.pack(">QQQ", len(text), len(logits), len(checkpoint)) + text + logits + checkpoint
+    lengths = struct.pack(">QQQQ", len(text), len(logits), len(checkpoint), 0)
+    return token + lengths + text + logits + checkpoint
 
 
 def head(**changed: Any) -> dict[str, Any]:
@@ -68,9 +71,9 @@ MALFORMED: dict[str, bytes] = {
     "a byte more": pack_report(GOOD, TOKEN) + b"x",
     "a byte less": pack_report(GOOD, TOKEN)[:-1],
     "two reports": pack_report(GOOD, TOKEN) * 2,
-    "a huge length": TOKEN + struct.pack(">QQQ", 2**63, 2**63, 2) + b"{}",
-    "no JSON": TOKEN + struct.pack(">QQQ", 1, 0, 0) + b"{",
-    "deep JSON": TOKEN + struct.pack(">QQQ", 200_000, 0, 0) + b"[" * 200_000,
+    "a huge length": TOKEN + struct.pack(">QQQQ", 2**63, 2**63, 2, 0) + b"{}",
+    "no JSON": TOKEN + struct.pack(">QQQQ", 1, 0, 0, 0) + b"{",
+    "deep JSON": TOKEN + struct.pack(">QQQQ", 200_000, 0, 0, 0) + b"[" * 200_000,
     "a list": message([1]),  # type: ignore[arg-type]
     "a field less": message({"stage": ""}),
     "a stage that is a number": message(head(stage=1)),

@@ -128,7 +128,7 @@ if training:
 """
     hanging = plain(top="import ctypes, os, time", forward=hang)
     for seconds in (4.0, 16.0, 64.0, 256.0):  # on a busy machine both are there later
-        spec = together._spec("train", hanging, timeout=seconds)
+        spec = together.job_spec("train", hanging, timeout=seconds)
         waiting, most = together.executor.submit(spec), 0
         while not waiting.done():
             most = max(most, len(processes_named(name)))

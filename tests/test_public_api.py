@@ -40,6 +40,7 @@ CHOSEN = {
     "grammar.moves": ("canonical", "constraint", "form", "instructions"),
     "grammar.reasoning_prefix": ("answer_of",),
     "cache": ("cache_folder", "cache_path"),
+    "evaluation.task_training": ("open_task_training",),
     "evaluation.train_evaluation": ("open_training",),
     "evaluation.setup": ("task_name",),
     "evaluation.seed_check": ("ChannelsError",),

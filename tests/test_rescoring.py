@@ -6,25 +6,32 @@ import json
 import math
 import statistics
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import doubles
 import pytest
+from conftest import Ge
 from typer.testing import CliRunner
 
 from ge_engine import loop
+from ge_engine.api import open_run
 from ge_engine.cli.app import app
+from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
 from ge_engine.ledger.history import History
-from ge_engine.ledger.replicates import Spread, replicates, spreads
+from ge_engine.ledger.replicates import Spread, longer_trainings, replicates, spreads
 from ge_engine.outcome import Failed, Outcome, Scored
 from ge_engine.population import SEED_ID
+from ge_engine.registry import load_registry
 from ge_engine.report.data import read_run
 from ge_engine.report.payload import rows
+from ge_engine.runs.audit import check
 from ge_engine.runs.export import rescored_line
-from ge_engine.search.rescoring import OwnSettings
+from ge_engine.runs.learning import still_rising
+from ge_engine.search.rescoring import OwnSettings, settings_for
 from tests.evaluation import data, genome, outcome_of, shop
 from tests.patience import PATIENT
 
@@ -183,3 +190,99 @@ def test_a_slow_candidate_that_trains_to_the_end(tmp_path: Path) -> None:
         opened.max_slowdown = 0.01
         assert isinstance(outcome_of(opened, genome()), Scored), "the seed is held to nothing"
         assert isinstance(outcome_of(opened, genome(init="self.spare = 2")), Failed)
+
+
+def scored_ids(folder: Path) -> tuple[Any, ...]:
+    with History(folder) as history:
+        return tuple(one.id for one in history.individuals()), history.test_outcomes(), spreads(history)
+
+
+def test_longer_trainings_that_are_taken_for_the_runs_own(
+    tmp_path: Path, evaluation: Noisy, monkeypatch: pytest.MonkeyPatch, ge: Ge
+) -> None:
+    monkeypatch.setattr(doubles.InstantEvaluator, "takes_epochs", True)
+    result = evolve(tmp_path, rescore_seeds=2)
+    before, seen = scored_ids(tmp_path), []
+    submit = Noisy.submit
+
+    def watched(self: Noisy, job: Job) -> Future[Outcome]:
+        seen.append((job.split, job.rng_seed - BASE, job.epochs))
+        return submit(self, job)
+
+    monkeypatch.setattr(Noisy, "submit", watched)
+    for _ in range(2):
+        loop.rescore(tmp_path, 1, doubles.registry(), lambda *_: None, OWN, epochs=12)
+    finalists = len({SEED_ID, *(one.id for one in result.front)})
+    assert sorted(seen) == sorted([("both", 1, 12), ("test", 1, 12)] * finalists), "each once"
+    assert scored_ids(tmp_path) == before
+    with History(tmp_path) as history:
+        assert longer_trainings(history) == [12]
+        assert len(spreads(history, 12)) == finalists
+        assert {len(by_seed) for by_seed in replicates(history, 12).values()} == {1}
+        assert history.config.recipe.epochs == 4
+        assert history.config.rescore_seeds == 2
+    assert check(tmp_path) == []
+    code, out, _ = ge("log", tmp_path)
+    assert code == 0
+    assert "trained again for 12 epochs with further seeds" in out
+    records = [json.loads(line) for line in ge("log", tmp_path, "--json")[1].splitlines()]
+    assert {tuple(one.get("rescored_longer", ())) for one in records} == {("12",), ()}
+
+
+def test_longer_trainings_that_are_not_longer_or_that_nobody_hears_of(
+    tmp_path: Path, evaluation: Noisy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evolve(tmp_path)
+    with pytest.raises(ConfigError, match="is told no epochs"):
+        loop.rescore(tmp_path, 1, doubles.registry(), lambda *_: None, OWN, epochs=12)
+    with pytest.raises(ConfigError, match="trained for 4 epochs, and 4 are no more"):
+        loop.rescore(tmp_path, 1, doubles.registry(), lambda *_: None, OWN, epochs=4)
+    config = config_from_dict({"evaluator": "command", "evaluator_argument": "t.py {path}"})
+    with pytest.raises(ConfigError, match="is told no epochs"):
+        settings_for(config, 12, load_registry())
+    config = config_from_dict({"evaluator": "command", "evaluator_argument": "t.py {path} {epochs}"})
+    longer = settings_for(config, 12, load_registry())
+    assert (longer.recipe.epochs, longer.timeout) == (12, 3 * config.timeout)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "rises"),
+    [
+        ([0.3, 0.5, 0.57], True),
+        ([0.9, 0.985, 0.99], False),
+        ([0.5, 0.51001], True),
+        ([0.5, 0.4], False),
+        ([0.5], False),
+        ([], False),
+    ],
+)
+def test_a_curve_that_rises_and_is_taken_for_one_that_has_come_to_its_end(
+    accuracies: list[float], rises: bool
+) -> None:
+    curve = [{"epoch": at, "loss": 1.0, "accuracy": one} for at, one in enumerate(accuracies, 1)]
+    found = still_rising(Scored({"accuracy": 1.0}, {"curve": curve}))
+    assert (found is not None) == rises
+    assert found is None or found.epochs == len(accuracies)
+    for other in (None, Failed("train", "error", "x"), Scored({}), Scored({}, {"curve": "odd"})):
+        assert still_rising(other) is None
+
+
+def test_a_baseline_that_still_learns_and_nobody_says_so(
+    tmp_path: Path, evaluation: Noisy, monkeypatch: pytest.MonkeyPatch, ge: Ge
+) -> None:
+    submit, curve = Noisy.submit, [{"epoch": n, "accuracy": n / 10, "loss": 1.0} for n in (1, 2, 3, 4)]
+
+    def learning(self: Noisy, job: Job) -> Future[Outcome]:
+        outcome = submit(self, job).result()
+        assert isinstance(outcome, Scored)
+        return doubles._done(replace(outcome, details={"curve": curve}))
+
+    monkeypatch.setattr(Noisy, "submit", learning)
+    monkeypatch.setattr(doubles.InstantEvaluator, "takes_epochs", True)
+    evolve(tmp_path)
+    said = " ".join(ge("log", tmp_path)[1].split())
+    assert "learning curve still rises at its last epoch (accuracy in training 30.0% to 40.0%)" in said
+    assert f"rescore {tmp_path} --epochs 8" in said
+    assert open_run(tmp_path).as_data()["baseline_still_rising"]
+    loop.rescore(tmp_path, 1, doubles.registry(), lambda *_: None, OWN, epochs=8)
+    assert "still rises" not in ge("log", tmp_path)[1]

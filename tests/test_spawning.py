@@ -45,7 +45,7 @@ def spawned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainEvaluatio
 
 
 def ended(evaluation: TrainEvaluation, candidate: Genome, seconds: float) -> WorkerReport | Failed:
-    spec = evaluation._spec("train", candidate, timeout=seconds)
+    spec = evaluation.job_spec("train", candidate, timeout=seconds)
     return report_of(evaluation.executor.submit(spec).result(PATIENT), spec, Kills())
 
 
@@ -97,7 +97,7 @@ def test_two_forked_candidates_that_begin_late(tmp_path: Path, monkeypatch: pyte
     looks += "        continue\n    assert not stat.S_ISSOCK(mode), n"
     candidate = genome(top="import os, stat", forward=looks)
     with shop(tmp_path, start_method="fork", workers=2) as evaluation:
-        specs = [evaluation._spec("train", candidate, timeout=BEGUN) for _ in range(2)]
+        specs = [evaluation.job_spec("train", candidate, timeout=BEGUN) for _ in range(2)]
         futures = [evaluation.executor.submit(spec) for spec in specs]
         for spec, future in zip(specs, futures, strict=True):
             report = report_of(future.result(PATIENT), spec, Kills())
@@ -148,7 +148,7 @@ def test_a_spawned_process_that_the_system_refuses(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_process_that_never_began_counted_against_its_candidate(spawned: TrainEvaluation) -> None:
-    spec = spawned._spec("train", genome(), timeout=1.0)
+    spec = spawned.job_spec("train", genome(), timeout=1.0)
     outcome = report_of(WorkerExit(-9, "it did not begin within 120 s", b"", ""), spec, Kills())
     assert isinstance(outcome, Failed)
     assert outcome.fault == "infrastructure"

@@ -46,7 +46,7 @@ def executor_of(evaluation: TrainEvaluation) -> ForkServerExecutor:
 
 def test_a_slot_that_a_hanging_candidate_keeps(evaluation: TrainEvaluation) -> None:
     for hanging in (genome(forward="while self.training:\n    pass"), genome(top="while True:\n    pass")):
-        spec = evaluation._spec("train", hanging, timeout=2.0)
+        spec = evaluation.job_spec("train", hanging, timeout=2.0)
         started = time.monotonic()
         ending = executor_of(evaluation).submit(spec).result(PATIENT)
         assert time.monotonic() - started >= 2.0
@@ -67,7 +67,7 @@ def test_bytecode_of_another_candidate_of_the_same_size(evaluation: TrainEvaluat
 
 def test_a_log_without_bound(evaluation: TrainEvaluation) -> None:
     loud = genome(forward="if not hasattr(self, 'said'):\n    self.said = True\n    print('x' * 50_000_000)")
-    spec = evaluation._spec("probe", loud, timeout=15.0)
+    spec = evaluation.job_spec("probe", loud, timeout=15.0)
     ending = executor_of(evaluation).submit(spec).result(PATIENT)
     assert ending.status == 0
     assert LOG_BYTES < len(ending.log) < 3 * LOG_BYTES
@@ -95,7 +95,7 @@ def test_a_system_kill_that_counts_against_the_candidate(evaluation: TrainEvalua
         top="import time", forward="if training and torch.initial_seed() == 99:\n    time.sleep(900)"
     )
     probe = evaluation.probe(waits).result(PATIENT)
-    spec = evaluation._spec("train", waits, rng_seed=99, timeout=900.0)
+    spec = evaluation.job_spec("train", waits, rng_seed=99, timeout=900.0)
     trained = executor_of(evaluation).submit(spec)
     while not (running := jobs_of(executor_of(evaluation))):
         assert not trained.done()
@@ -216,7 +216,7 @@ def test_figures_that_differ_from_run_to_run(evaluation: TrainEvaluation) -> Non
 def test_an_answer_on_the_wrong_split(evaluation: TrainEvaluation) -> None:
     echo = genome(forward="if not self.training:\n    return x.mean((2, 3)) @ torch.ones(3, 4) + len(x) * 0")
     for split, size in (("validation", 97), ("test", 50)):
-        spec = evaluation._spec("train", echo, split=split, timeout=15.0)
+        spec = evaluation.job_spec("train", echo, split=split, timeout=15.0)
         ending = executor_of(evaluation).submit(spec).result(PATIENT)
         assert len(ending.result) > size * 4 * 4
         outcome = evaluation._read_training(ending, spec, evaluation.probe(echo).result(PATIENT))

@@ -34,6 +34,7 @@ from ge_engine.cli.report import report
 from ge_engine.cli.rescore import rescore
 from ge_engine.cli.resume import resume
 from ge_engine.cli.show import show
+from ge_engine.cli.train import train
 from ge_engine.errors import GeError
 from ge_engine.views.console import err, out, print_error
 
@@ -48,7 +49,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": current_flag},
 )
 COMMANDS = (
-    *(evolve, resume, init, add, rescore, blocks, diff, blame, log, show, report, export),
+    *(evolve, resume, init, add, rescore, train, blocks, diff, blame, log, show, report, export),
     *(compare, ablate, plugins, doctor),
 )
 for command in COMMANDS:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ge_engine.api import Run, open_run
+from ge_engine.cli.learning import print_still_rising
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.ledger.statistics import shown_dimension
 from ge_engine.outcome import counted_rejections, shown_stage
@@ -62,6 +63,7 @@ def log(
         out.print()
         print_rescored(opened)
         out.print(Text(opened.verdict.sentence))
+        print_still_rising(opened)
         _print_summary(opened)
 
 

@@ -15,7 +15,13 @@ from ge_engine.views.console import err
 
 def rescore(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Further seeds for each finalist.")] = 3,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Further seeds for each finalist.", show_default="3; 1 with --epochs"),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Train for longer than the run did: so many epochs.")
+    ] = None,
     evaluator: Annotated[str | None, o.plain("evaluator")] = None,
     command: o.Command = None,
     sandbox: Annotated[str | None, o.plain("sandbox")] = None,
@@ -26,17 +32,24 @@ def rescore(
 ) -> None:
     """Train the Pareto front and the seed model again, and show mean and spread.
 
+    With --epochs it trains for longer than the run did: whether short trainings misled.
+
     A program or function that scores the run (--command, --evaluator) has to be given again: what a run's
     folder names is not started by itself.
 
-    Example: ge rescore runs/demo --seeds 3
+    Examples:
+
+      ge rescore runs/demo --seeds 3
+
+      ge rescore runs/demo --epochs 20
     """
     finished = open_run(run)
     try:
         with shown(finished, plugin or (), no_plugin or ()) as observe:
             finished.rescore(
-                seeds,
+                seeds or (1 if epochs else 3),
                 observe,
+                epochs=epochs or 0,
                 sandbox=sandbox or "auto",
                 workers=workers,
                 plugins=plugin or (),

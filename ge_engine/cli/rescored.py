@@ -12,18 +12,24 @@ from ge_engine.population import SEED_ID
 from ge_engine.views.console import out, print_table, table_of
 from ge_engine.views.outcomes import counted
 
-HEAD = "trained again with further seeds: mean ± standard deviation; gain on the seed model, seed by seed"
+HEAD = "trained again{} with further seeds: mean ± standard deviation; gain on the seed model, seed by seed"
 
 
 def print_rescored(run: Run) -> None:
-    """A row per finalist and objective that a training's random seed moves; nothing without rescoring."""
-    rows = list(_rows(run.rescored, run.notations))
-    if not rows:
-        return
+    """A row per finalist and objective that a training's random seed moves, for each length of trainings;
+    nothing without rescoring."""
+    found = {"": run.rescored}
+    found |= {f" for {counted(epochs, 'epoch')}": one for epochs, one in run.rescored_longer.items()}
+    for length, one in found.items():
+        if rows := list(_rows(one, run.notations)):
+            _print(HEAD.format(length), rows)
+
+
+def _print(head: str, rows: list[list[str]]) -> None:
     table = table_of("id", "objective", right=("seeds", "validation", "gain", "test", "gain"), after="")
     for row in rows:
         table.add_row(*row)
-    out.print(Text(HEAD))
+    out.print(Text(head))
     print_table(table)
     out.print()
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from ge_engine.api import Run
 from ge_engine.cli.changes import print_changes
 from ge_engine.cli.figures import LEGEND, figure, row
+from ge_engine.cli.learning import print_still_rising
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.notation import Notations, front_title
 from ge_engine.outcome import Failed, Scored, counted_rejections, fate_of
@@ -28,6 +29,7 @@ def print_summary(run: Run) -> None:
     _print_front(run.seed, found.front, test, run.directions, run.notations)
     print_rescored(run)
     _print_checks(run)
+    print_still_rising(run)
     out.print(Text(run.stopped_because))
     if best is not None:
         better = best.id in {one.id for one in verdict.better}

@@ -17,6 +17,7 @@ from ge_engine.config.run_config import CHECKS, Island, RunConfig
 from ge_engine.config.scoring_function import Score, evaluator_settings
 from ge_engine.config.setting import GROUPS, LANGUAGE, MODEL, RUN, SEARCH, Field, fields_of
 from ge_engine.config.toml_text import changed_settings, toml_of
+from ge_engine.config.unused import unused_settings
 
 __all__ = [
     "CHECKS",
@@ -45,5 +46,6 @@ __all__ = [
     "load_config",
     "settings",
     "toml_of",
+    "unused_settings",
     "with_settings",
 ]

@@ -18,6 +18,7 @@ class RecipeSettings(TypedDict, total=False):
     weight_decay: float
     lr_schedule: str
     augment: bool
+    mirror: bool
     jitter: float
     label_smoothing: float
     train_limit: int
@@ -95,6 +96,7 @@ class Settings(TypedDict, total=False):
     halving: bool
     halving_rate: int
     rescore_seeds: int
+    keep_weights: str
     timeout: float
     sandbox: str
     start_method: str

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ge_engine.config.instructions import read_instructions
-from ge_engine.config.recipe import Recipe
+from ge_engine.config.recipe import LEARNING_RATES, Recipe
 from ge_engine.config.run_config import CHECKS, Island, RunConfig
 from ge_engine.config.scoring_function import evaluator_settings
 from ge_engine.config.setting import Field, fields_of, typed
+from ge_engine.config.unused import refuse_unused
 from ge_engine.errors import ConfigError
 from ge_engine.places import shown
 
@@ -75,7 +76,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "training": {
             "epochs": 500,
             "batch_size": 216,
-            "lr": 0.1,
             "weight_decay": 1e-4,
             "lr_schedule": "plateau",
             "image_size": 224,
@@ -106,14 +106,18 @@ def load_config(preset: str, file: Path | None, flags: Mapping[str, Any]) -> Run
     are a mapping "training", or "training.epochs" and so on. A value of None means not given.
 
     Raises:
-        ConfigError: unknown preset or key, unreadable file, value of a wrong type or range.
+        ConfigError: unknown preset or key, unreadable file, value of a wrong type or range, or settings of
+            the built-in trainer where something else scores.
     """
     if preset not in PRESETS:
         raise ConfigError(f"There is no preset {preset!r}.", f"Presets are: {', '.join(sorted(PRESETS))}.")
     merged = _merge({}, PRESETS[preset])
     if file is not None:
         merged = _merge(merged, _current(_read_toml(file)))
-    return config_from_dict(_resolved(_merge(merged, _nested(flags))))
+    given = _nested(flags)
+    made = config_from_dict(_resolved(_merge(merged, given)))
+    refuse_unused(made, config_from_dict(PRESETS[preset]), _names(given), settings())
+    return made
 
 
 def with_settings(config: RunConfig, flags: Mapping[str, Any]) -> RunConfig:
@@ -139,12 +143,13 @@ def config_from_dict(data: Mapping[str, Any]) -> RunConfig:
         ConfigError: an unknown key, or a value of a wrong type or out of range.
     """
     values = _current(data)
-    training = values.pop("training", {})
-    recipe = Recipe(**typed(fields_of(Recipe, "training."), training, "training.", RENAMED))
+    fields = fields_of(Recipe, "training.")
+    trained = typed(fields, values.pop("training", {}), "training.", RENAMED, settings())
+    recipe = Recipe(**{"lr": LEARNING_RATES.get(trained.get("optimizer", "seed"), Recipe().lr), **trained})
     island = _islands(values.pop("island", ()))
     if island:
         values.setdefault("islands", len(island))
-    own = typed(fields_of(RunConfig), values, "", RENAMED)
+    own = typed(fields_of(RunConfig), values, "", RENAMED, settings())
     if "checks" in own:
         named = (CHECKS if name == "built-in" else (name,) for name in own["checks"])
         own["checks"] = tuple(dict.fromkeys(name for several in named for name in several))
@@ -186,7 +191,8 @@ def _islands(tables: Any) -> tuple[Island, ...]:
         raise ConfigError(
             f"The setting 'island' wants tables and got {tables!r}.", "Write [[island]] for each in the TOML."
         )
-    return tuple(Island(**typed(fields_of(Island, "island."), one, "island.", RENAMED)) for one in tables)
+    fields = fields_of(Island, "island.")
+    return tuple(Island(**typed(fields, one, "island.", RENAMED, settings())) for one in tables)
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -214,6 +220,12 @@ def _current(values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         named = _merge(named, {ALIASES.get(name, name): value})
     return named
+
+
+def _names(nested: Mapping[str, Any]) -> Iterator[str]:
+    """Full names of nested settings."""
+    for name, value in nested.items():
+        yield from (f"{name}.{key}" for key in value) if isinstance(value, Mapping) else (name,)
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ge_engine.config.setting import TRAINING, Range, at_least, below_one, one_of, positive, setting
+
+LEARNING_RATES: Mapping[str, float] = {"seed": 0.1, "sgd": 0.1, "adamw": 1e-3}
+"""The learning rate by optimizer where none is given; AdamW's is that of torch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +17,12 @@ class Recipe:
 
     epochs: int = setting(4, "Epochs that a candidate is trained.", TRAINING, at_least(1))
     batch_size: int = setting(64, "Images per step.", TRAINING, at_least(1))
-    lr: float = setting(0.1, "Learning rate.", TRAINING, positive())
+    lr: float = setting(
+        LEARNING_RATES["sgd"],
+        f"Learning rate; {LEARNING_RATES['adamw']:g} with --optimizer adamw, unless given.",
+        TRAINING,
+        positive(),
+    )
     optimizer: str = setting(
         "seed",
         "seed (its get_optimizer), sgd or adamw.",
@@ -25,7 +34,14 @@ class Recipe:
     lr_schedule: str = setting(
         "cosine", "cosine, plateau or constant.", TRAINING, one_of("cosine", "plateau", "constant")
     )
-    augment: bool = setting(True, "Flip, shift and jitter.", TRAINING)
+    augment: bool = setting(True, "Mirror, shift and jitter training images.", TRAINING)
+    mirror: bool = setting(
+        True,
+        "With --augment, mirror images where the task allows it.",
+        TRAINING,
+        more="A mirrored letter, digit or arrow is another one: off for these. The task digits and MNIST are "
+        "never mirrored.",
+    )
     jitter: float = setting(0.0, "Strength of brightness and contrast.", TRAINING, below_one())
     label_smoothing: float = setting(0.0, "Smoothing of labels.", TRAINING, below_one())
     train_limit: int = setting(0, "Train on this many images at most.", TRAINING, at_least(0, "all"))

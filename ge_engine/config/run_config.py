@@ -286,6 +286,14 @@ class RunConfig:
         more="Cheap: at most half as many trainings as the run's, three children and no `max_seconds`.",
         changeable=True,
     )
+    keep_weights: str = setting(
+        "finalists",
+        "Whose trained weights are kept for `ge export --weights`: finalists, all or none.",
+        TRAINING,
+        one_of("finalists", "all", "none"),
+        more="They lie in the run's folder, as safetensors.",
+        changeable=True,
+    )
     timeout: float = setting(120.0, "Seconds a candidate may take.", TRAINING, positive("seconds"))
     sandbox: str = setting(
         "auto",

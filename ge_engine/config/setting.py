@@ -137,8 +137,15 @@ def fields_of(cls: type, prefix: str = "") -> Mapping[str, Field]:
     }
 
 
-def typed(fields: Mapping[str, Field], values: Any, table: str, renamed: Mapping[str, str]) -> dict[str, Any]:
-    """The values of one table with the types of its settings, by key.
+def typed(
+    fields: Mapping[str, Field],
+    values: Any,
+    table: str,
+    renamed: Mapping[str, str],
+    others: Mapping[str, Field],
+) -> dict[str, Any]:
+    """The values of one table with the types of its settings, by key. `others` are settings of other tables,
+    for whom one may have meant them.
 
     Raises:
         ConfigError: an unknown or renamed key, or a value of another type.
@@ -147,17 +154,26 @@ def typed(fields: Mapping[str, Field], values: Any, table: str, renamed: Mapping
         raise ConfigError(f"The setting {table.rstrip('.')!r} wants a table and got {values!r}.")
     for key in values:
         if table + key not in fields:
-            raise _unknown(table + key, fields, renamed)
+            raise _unknown(table + key, fields, renamed, others)
     return {key: _convert(table + key, value, fields[table + key].kind) for key, value in values.items()}
 
 
-def _unknown(name: str, fields: Mapping[str, Field], renamed: Mapping[str, str]) -> ConfigError:
+def _unknown(
+    name: str, fields: Mapping[str, Field], renamed: Mapping[str, str], others: Mapping[str, Field]
+) -> ConfigError:
     if name in renamed:
         return ConfigError(f"The setting {name!r} is now called {renamed[name]!r}.", "Write the new name.")
-    close = difflib.get_close_matches(name, fields, n=1)
+    meant = nearest(name.rpartition(".")[2], fields) or nearest(name.rpartition(".")[2], others)
     known = ", ".join(sorted(field.key for field in fields.values()))
-    hint = f"Did you mean {close[0]}?" if close else f"Known keys: {known}."
+    hint = f"Did you mean {meant}?" if meant else f"Known keys: {known}."
     return ConfigError(f"There is no setting {name!r}.", hint)
+
+
+def nearest(key: str, fields: Mapping[str, Field]) -> str:
+    """The full name of the setting whose key is `key`, or most like it; "" where none is."""
+    by_key = {field.key: name for name, field in fields.items()}
+    close = difflib.get_close_matches(key, by_key, n=1)
+    return by_key[close[0]] if close else ""
 
 
 def _convert(name: str, value: Any, kind: Any) -> Any:

@@ -71,13 +71,17 @@ class Evaluation(ABC):
     is a program of the user's, which may never look at the genome. A run begins by a file that it must not
     score, and asks for the probe of the seed again when it is scored: then it is known what the program runs.
     `has_test_split`: what it scores as the test split is other data than validation's.
-    `description` tells in words what is trained on and how, for prompts: no paths and nothing private.
+    `description` tells in words what is trained on and how, for prompts: no paths and nothing private. `data`
+    tells in a line what is trained on, and `remarks` in a sentence each what is to be heeded about it: for
+    the user, at a run's start.
     """
 
     measures_sizes: bool = False
     runs_programs: bool = False
     has_test_split: bool = True
     description: str = ""
+    data: str = ""
+    remarks: Sequence[str] = ()
 
     @abstractmethod
     def probe(self, genome: Genome) -> Future[Probe]:

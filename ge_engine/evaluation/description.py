@@ -1,4 +1,4 @@
-"""What is trained on and how, in words, for prompts."""
+"""What is trained on and how, in words, for prompts and for the heading of a run."""
 
 from __future__ import annotations
 
@@ -27,6 +27,28 @@ def described(session: SessionSpec, recipe: Recipe) -> str:
 def _augmented(session: SessionSpec, recipe: Recipe) -> str:
     """What happens to the images in training."""
     done = ["shifted"] if recipe.augment else []
-    done += ["mirrored"] if recipe.augment and session.mirror else []
-    done += ["their colours jittered"] if recipe.jitter else []
+    done += ["mirrored"] if mirrors(session, recipe) else []
+    done += ["their colours jittered"] if recipe.augment and recipe.jitter else []
     return f"images {' and '.join(done)} at random" if done else "images as they are"
+
+
+def mirrors(session: SessionSpec, recipe: Recipe) -> bool:
+    """Whether images are mirrored at random."""
+    return recipe.augment and recipe.mirror and session.mirror
+
+
+def data_line(session: SessionSpec) -> str:
+    """Classes, numbers of images by split, and their shape."""
+    counts = "/".join(f"{session.arrays[name].shape[0]:,}" for name in ("train", "validation", "test"))
+    image = f"{session.channels}x{session.size}x{session.size}"
+    return f"{session.classes} classes, {counts} images (training/validation/test) of {image}"
+
+
+def remarks_on(session: SessionSpec, recipe: Recipe) -> tuple[str, ...]:
+    """What a user should know of the training before it is run often, a sentence each."""
+    if not mirrors(session, recipe):
+        return ()
+    return (
+        "Images are mirrored at random, which harms letters, arrows and all else that a mirror turns into "
+        "something else: --no-mirror.",
+    )

@@ -54,4 +54,4 @@ class Executor(Protocol):
 ExecutorFactory = Callable[[SessionSpec, Sequence[memoryview], int, Sequence[str], int], Executor]
 """Opens an executor for a session: the session, the bytes of its `arrays` in order, how many trainings run at
 once, the GPUs that they share (values of CUDA_VISIBLE_DEVICES), and the most bytes of a result without its
-checkpoint (`JobSpec.room` says that)."""
+checkpoint and weights (`JobSpec.room` and `JobSpec.weights` say that)."""

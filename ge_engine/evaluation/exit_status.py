@@ -105,13 +105,15 @@ def report_of(
 
 
 def _require_what_was_asked(report: WorkerReport, spec: JobSpec) -> None:
-    """All figures of a job that went through, and no checkpoint larger than there is room for.
+    """All figures of a job that went through, and no checkpoint or weights larger than there is room for.
 
     Raises:
         BadReport: not so.
     """
     if len(report.checkpoint) > spec.room:
         raise BadReport("it holds a checkpoint that nobody asked for")
+    if len(report.weights) > spec.weights:
+        raise BadReport("it holds weights that nobody asked for")
     if report.stage or report.kind:
         if not (report.stage and report.kind):
             raise BadReport("its report is malformed: it failed, and does not say where and how")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from ge_engine.evaluation.sandbox import bubblewrap
 from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.sandbox.readable import readable_files
 from ge_engine.evaluation.sandbox.removal import remove_tree
+from ge_engine.evaluation.weights import Preprocessing
 from ge_engine.evaluation.worker.spawn import chosen_start_method
 from ge_engine.genome import Genome
 
@@ -34,9 +36,10 @@ if TYPE_CHECKING:
 
 
 def set_up(
-    seed: Genome, config: RunConfig, data: Dataset, scratch: Path
+    seed: Genome, config: RunConfig, data: Dataset, scratch: Path, private: Sequence[Path] = ()
 ) -> tuple[SessionSpec, list[memoryview]]:
-    """The session of all jobs, and its arrays (images as (n, height, width, channels)).
+    """The session of all jobs, and its arrays (images as (n, height, width, channels)). No candidate reads
+    what is `private`, besides `private_paths`.
 
     Raises:
         ConfigError: the images cannot be given with the recipe's channels.
@@ -48,17 +51,20 @@ def set_up(
     train = limited(data.train, config.recipe.train_limit, config.random_seed)
     arrays = shared_arrays(data, train)
     session = replace(
-        _session(seed, config, replace(data, train=train), scratch),
+        _session(seed, config, replace(data, train=train), scratch, private),
         arrays={name: ArraySpec(array.shape, str(array.dtype)) for name, array in arrays.items()},
     )
     return session, [np.ascontiguousarray(array).data.cast("B") for array in arrays.values()]
 
 
-def _session(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> SessionSpec:
+def _session(
+    seed: Genome, config: RunConfig, data: Dataset, scratch: Path, private: Sequence[Path]
+) -> SessionSpec:
     path = Path(os.path.abspath(seed.seed.path)) if seed.seed.path else scratch / "seed" / "seed.py"
     address = module_address(path, seed.digest, namespace_of(path, seed.source))
     placement = placement_of(config)
-    readable = readable_files(seed.source, address, private_paths(config, scratch), bool(placement.devices))
+    kept = [*private_paths(config, scratch), *private]
+    readable = readable_files(seed.source, address, kept, bool(placement.devices))
     channels, height = int(data.train.images.shape[1]), int(data.train.images.shape[2])
     size = config.recipe.image_size or height
     mean, std = channel_statistics(data.train.images)
@@ -85,6 +91,20 @@ def _session(seed: Genome, config: RunConfig, data: Dataset, scratch: Path) -> S
         hidden=readable.hidden,
         listed=readable.listed,
         modules=readable.modules,
+    )
+
+
+def preprocessing_of(session: SessionSpec, data: Dataset) -> Preprocessing:
+    """How the session's networks get an image of `data`, and what their answers are called."""
+    return Preprocessing(
+        entry=session.entry,
+        channels=session.channels,
+        height=int(data.train.images.shape[2]),
+        width=int(data.train.images.shape[3]),
+        size=session.size,
+        mean=session.mean,
+        std=session.std,
+        classes=tuple(data.names),
     )
 
 

@@ -24,7 +24,7 @@ from ge_engine.errors import SeedError
 from ge_engine.evaluation.checkpoints import Checkpoints, room_for
 from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.evaluation.costs import figures, within
-from ge_engine.evaluation.description import described
+from ge_engine.evaluation.description import data_line, described, remarks_on
 from ge_engine.evaluation.devices import placement_of
 from ge_engine.evaluation.elsewhere import running_elsewhere, sentence
 from ge_engine.evaluation.executor import Executor, ExecutorFactory, WorkerExit
@@ -38,8 +38,9 @@ from ge_engine.evaluation.sandbox import limits
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.scores import Scorer, labels_of
 from ge_engine.evaluation.seed_check import require_usable
-from ge_engine.evaluation.setup import set_up
+from ge_engine.evaluation.setup import preprocessing_of, set_up
 from ge_engine.evaluation.train.step_timer import GROUP_STEPS
+from ge_engine.evaluation.weights import FOLDER, KeptWeights, room_for_weights
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome
 
@@ -56,14 +57,16 @@ def open_training(
     scratch: Path,
     data: Dataset,
     executor: ExecutorFactory = ForkServerExecutor,
+    private: Sequence[Path] = (),
 ) -> Iterator[TrainEvaluation]:
     """An evaluation that trains genomes on `data`; its jobs run where `executor` runs them, and end with it.
+    No candidate reads what is `private`, besides the data and runs beside this one.
 
     Raises:
         SeedError: the seed does not build, run or train; the message holds its own error.
         ConfigError: the task cannot be used with this recipe.
     """
-    session, arrays = set_up(seed, config, data, scratch)
+    session, arrays = set_up(seed, config, data, scratch, private)
     labels = labels_of(data)
     placement = placement_of(config)
     limit = REPORT_LIMIT + 4 * len(data.names) * len(labels["both"])
@@ -75,6 +78,9 @@ def open_training(
             jobs,
             Scorer(tuple(objectives), labels, len(data.names), feasibility),
             Checkpoints(scratch / "checkpoints"),
+            KeptWeights(
+                scratch / FOLDER, config.keep_weights, config.random_seed, preprocessing_of(session, data)
+            ),
             machine_health(scratch, session.device),
             timeout=config.timeout,
             max_slowdown=config.max_slowdown,
@@ -83,6 +89,8 @@ def open_training(
             entry=session.entry,
             batch=TaskShape(session.channels, session.size, session.classes).batch,
             description=described(session, config.recipe),
+            data=data_line(session),
+            remarks=remarks_on(session, config.recipe),
         )
         evaluation.admit(seed)
         if found := running_elsewhere(evaluation.probe(seed).result().modules, session.modules):
@@ -105,6 +113,7 @@ class TrainEvaluation(Evaluation):
     executor: Executor
     scorer: Scorer
     checkpoints: Checkpoints
+    weights: KeptWeights
     health: MachineHealth
     timeout: float
     max_slowdown: float
@@ -113,6 +122,8 @@ class TrainEvaluation(Evaluation):
     entry: str
     batch: int = 0
     description: str = ""
+    data: str = ""
+    remarks: Sequence[str] = ()
     _kills: Kills = field(default_factory=Kills)
     _seed_step: float = 0.0
     _seed_digest: str = ""
@@ -134,8 +145,8 @@ class TrainEvaluation(Evaluation):
             self._time_steps(seed, probe)
 
     def _time_steps(self, seed: Genome, probe: Probe) -> None:
-        spec = self._spec("train", seed, steps=GROUP_STEPS, channels_last=probe.facts["channels_last"])
-        report = self._read_report(self.executor.submit(spec).result(), spec)
+        spec = self.job_spec("train", seed, steps=GROUP_STEPS, channels_last=probe.facts["channels_last"])
+        report = self.read_report(self.executor.submit(spec).result(), spec)
         if isinstance(report, Failed) or report.stage:
             reason = report.reason if isinstance(report, Failed) else report.error
             raise SeedError(f"The seed does not train: {reason}.", "Fix the file and try again.")
@@ -165,7 +176,7 @@ class TrainEvaluation(Evaluation):
 
         if genome.digest in self._probes:
             return finished(self._probes[genome.digest])
-        spec = self._spec("probe", genome, timeout=min(self.timeout, self._probe_timeout))
+        spec = self.job_spec("probe", genome, timeout=min(self.timeout, self._probe_timeout))
         return then(self.executor.submit(spec), finish)
 
     def sizes(self, genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
@@ -174,7 +185,7 @@ class TrainEvaluation(Evaluation):
             return finished(())
         variants = tuple(genome.source.decode("latin-1") for genome in genomes)
         seconds = min(SIZING_SECONDS, SIZING_PATIENCE * self.timeout)
-        spec = self._spec("size", genomes[0], source="", variants=variants, timeout=seconds)
+        spec = self.job_spec("size", genomes[0], source="", variants=variants, timeout=seconds)
         return then(
             self.executor.submit(spec),
             lambda ended: sizes_in(report_of(ended, spec, Kills()), len(variants)),
@@ -188,7 +199,7 @@ class TrainEvaluation(Evaluation):
         """A finalist's figures are measured once more, in a process that does not train it."""
         if isinstance(probe, Failed) or probe.stage or job.split == "validation":
             return self._submit_training(job, probe)
-        spec = self._spec("again", job.genome)
+        spec = self.job_spec("again", job.genome)
 
         def train_with_larger_costs(ended: WorkerExit) -> Future[Outcome]:
             again = self._read_probe(ended, spec)
@@ -206,11 +217,13 @@ class TrainEvaluation(Evaluation):
         broken = self.scorer.feasibility.broken_before(probe.facts)
         if broken is not None:
             return finished(broken)
-        spec = self._spec("train", job.genome, rng_seed=job.rng_seed, split=job.split)
+        spec = self.job_spec("train", job.genome, rng_seed=job.rng_seed, split=job.split)
         spec = replace(spec, channels_last=probe.facts["channels_last"])
         if job.split == "validation":
             spec = self._for_rung(spec, job, probe)
-        return then(self.executor.submit(spec), lambda ended: self._read_training(ended, spec, probe))
+        if self.weights.wants(job):
+            spec = replace(spec, weights=room_for_weights(probe.facts["size_on_disk"]))
+        return then(self.executor.submit(spec), lambda ended: self._read_training(ended, spec, job, probe))
 
     def _for_rung(self, spec: JobSpec, job: Job, probe: Probe) -> JobSpec:
         """Train as far as the job asks, from where an earlier one stopped, and no slower than allowed."""
@@ -225,7 +238,7 @@ class TrainEvaluation(Evaluation):
             step_seconds=slowest,
         )
 
-    def _spec(self, kind: str, genome: Genome, **changes: Any) -> JobSpec:
+    def job_spec(self, kind: str, genome: Genome, **changes: Any) -> JobSpec:
         """A new job on the validation split, with the fields of JobSpec in `changes`."""
         spec = JobSpec(
             id=secrets.token_hex(8),
@@ -240,23 +253,26 @@ class TrainEvaluation(Evaluation):
         )
         return replace(spec, **changes)
 
-    def _read_training(self, ended: WorkerExit, spec: JobSpec, probe: Probe) -> Outcome:
-        report = self._read_report(ended, spec)
+    def _read_training(self, ended: WorkerExit, spec: JobSpec, job: Job, probe: Probe) -> Outcome:
+        report = self.read_report(ended, spec)
         if isinstance(report, Failed):
             return report
         if report.stage:
             return Failed(report.stage, report.kind, self._explained(report))
         if report.checkpoint:
             self.checkpoints.put(spec.digest, spec.rng_seed, report.checkpoint)
+        if spec.weights:
+            self.weights.put(job.key, spec.digest, report.weights)
         return self.scorer.outcome(report, spec.split, figures(probe.facts, report.facts))
 
     def _read_probe(self, ended: WorkerExit, spec: JobSpec) -> Probe | Failed:
         try:
-            return within(probe_of(self._read_report(ended, spec)), self.memory)
+            return within(probe_of(self.read_report(ended, spec)), self.memory)
         except WorkerLost as error:
             return error.failed
 
-    def _read_report(self, ended: WorkerExit, spec: JobSpec) -> WorkerReport | Failed:
+    def read_report(self, ended: WorkerExit, spec: JobSpec) -> WorkerReport | Failed:
+        """What a worker told of the job `spec`, or how it failed to."""
         return report_of(ended, spec, self._kills, self.health)
 
     def _explained(self, report: WorkerReport) -> str:

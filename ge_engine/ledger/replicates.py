@@ -71,14 +71,22 @@ class Replicates:
         return "; ".join(parts)
 
 
-def replicates(history: History) -> dict[str, dict[int, dict[str, Outcome]]]:
-    """Outcomes by individual, number of the further random seed, and split, of what has both splits."""
+def longer_trainings(history: History) -> list[int]:
+    """The epochs of trainings with further random seeds that were longer than the run's, ascending."""
+    sql = "SELECT DISTINCT epochs FROM scores WHERE seed > 0 AND epochs > 0 ORDER BY epochs"
+    return [epochs for (epochs,) in history.query(sql)]
+
+
+def replicates(history: History, epochs: int = 0) -> dict[str, dict[int, dict[str, Outcome]]]:
+    """Outcomes by individual, number of the further random seed, and split, of what has both splits: after as
+    many epochs as in the run (0), or of trainings of so many more."""
     sql = (
         "SELECT i.id, s.seed, s.split, s.outcome FROM scores s JOIN individuals i ON i.digest = s.digest"
-        " WHERE s.seed > 0 AND i.stage IS NULL ORDER BY i.generation, i.slot, s.split, s.seed"
+        " WHERE s.seed > 0 AND s.epochs = ? AND i.stage IS NULL"
+        " ORDER BY i.generation, i.slot, s.split, s.seed"
     )
     found: dict[str, dict[int, dict[str, Outcome]]] = {}
-    for identity, number, split, text in history.query(sql):
+    for identity, number, split, text in history.query(sql, epochs):
         found.setdefault(identity, {}).setdefault(number, {})[split] = outcome_from_json(text)
     return {
         identity: {number: splits for number, splits in sorted(by_seed.items()) if len(splits) == 2}
@@ -86,9 +94,10 @@ def replicates(history: History) -> dict[str, dict[int, dict[str, Outcome]]]:
     }
 
 
-def spreads(history: History) -> dict[str, Replicates]:
-    """What rescoring says of each finalist, the seed model first; empty without rescoring."""
-    outcomes = replicates(history)
+def spreads(history: History, epochs: int = 0) -> dict[str, Replicates]:
+    """What rescoring says of each finalist, the seed model first; empty without rescoring. `epochs` as in
+    `replicates`."""
+    outcomes = replicates(history, epochs)
     directions = history.directions
     reference = outcomes.get(SEED_ID, {})
     scores = {identity: objectives for identity, _, objectives in history.scored_points()}

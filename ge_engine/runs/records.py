@@ -8,7 +8,7 @@ from typing import Any
 from ge_engine.ledger.history import History
 from ge_engine.ledger.parts import part_of
 from ge_engine.ledger.records import Call
-from ge_engine.ledger.replicates import as_data, spreads
+from ge_engine.ledger.replicates import as_data, longer_trainings, spreads
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import Child, Individual
 from ge_engine.runs.lineage import ancestors
@@ -20,10 +20,13 @@ def records(
     """A record of each child, with what it cost and was made with, its figures on the test split and what
     further random seeds gave."""
     again, tests = spreads(history), history.test_outcomes()
+    longer = {epochs: spreads(history, epochs) for epochs in longer_trainings(history)}
     for one in children:
         part = part_of(history, one.id)
         made = {"made_with": dict(part.making.versions)} if part else {}
-        rescored = {"rescored": as_data(again[one.id])} if one.id in again else {}
+        rescored: dict[str, Any] = {"rescored": as_data(again[one.id])} if one.id in again else {}
+        found = {str(epochs): as_data(those[one.id]) for epochs, those in longer.items() if one.id in those}
+        rescored |= {"rescored_longer": found} if found else {}
         tested = {"test": figures_of(tests[one.id])} if one.id in tests else {}
         yield {**as_record(one, front), **_asked(history.calls(one.id)), **tested, **made, **rescored}
 

@@ -24,6 +24,7 @@ from ge_engine.runs.audit import check
 from ge_engine.runs.export import with_header
 from ge_engine.runs.references import find_individual, require_genome
 from ge_engine.runs.run_folder import RunFolder
+from ge_engine.runs.trained import Asked, TrainedModel
 from ge_engine.runs.values import Changes
 from ge_engine.search.rescoring import OwnSettings
 from ge_engine.views import markup
@@ -46,25 +47,28 @@ class Run(RunFolder):
         evaluator_argument: str = "",
         sandbox: str = "auto",
         *,
+        epochs: int = 0,
         workers: int | None = None,
         plugins: Iterable[str] = (),
         no_plugins: Iterable[str] = (),
         allow_changes: bool = False,
     ) -> dict[str, Replicates]:
         """Train the finalists of an ended run with further random seeds, as `ge rescore` does. The evaluator
-        has to be that of the run: what the folder names is not started by itself. `workers` trainings run at
-        once; None: as many as in the run.
+        has to be that of the run: what the folder names is not started by itself. `epochs`, where they are
+        given, are more than the run's: whether its short trainings misled. `workers` trainings run at once;
+        None: as many as in the run. Returns what is then known of trainings of that length.
 
         Raises:
-            ConfigError: the run goes on, or was cut off, or has another evaluator; or other versions or
-                checks than it was made with could change its results (`allow_changes` goes on all the same).
+            ConfigError: the run goes on, or was cut off, or has another evaluator; no more epochs than the
+                run's; or other versions or checks than it was made with could change its results
+                (`allow_changes` goes on all the same).
             KeyboardInterrupt: interrupted; what was trained by then is kept, and the same call goes on.
         """
         own = OwnSettings.of(evaluator, evaluator_argument, sandbox, workers)
         told = observe or (lambda *_: None)
         registry = load_registry(plugins, no_plugins)
-        rescore_run(self.folder, seeds, registry, told, own, allow_changes=allow_changes)
-        return self.rescored
+        rescore_run(self.folder, seeds, registry, told, own, epochs=epochs, allow_changes=allow_changes)
+        return self.rescored_longer.get(epochs, {}) if epochs else self.rescored
 
     def add(
         self,
@@ -97,6 +101,45 @@ class Run(RunFolder):
         paths = [Path(file) for file in files]
         return add(self.folder, paths, note, wait, registry, told, own, allow_changes=allow_changes)
 
+    def train(
+        self,
+        identity: str,
+        output: str | Path,
+        *,
+        epochs: int | None = None,
+        data: str = "train",
+        train_limit: int | None = None,
+        threads: int | None = None,
+        timeout: float | None = None,
+        observe: Observe | None = None,
+        sandbox: str = "auto",
+        plugins: Iterable[str] = (),
+        no_plugins: Iterable[str] = (),
+    ) -> TrainedModel:
+        """Train an individual in full into a new folder `output`, as `ge train` does, with the run's trainer
+        and settings: model.py, its weights, and predict.py, which needs no engine.
+
+        Args:
+            identity: of the individual, "g1s3" or "seed".
+            epochs, train_limit, threads: in place of the run's.
+            data: "train", or "both" to train on the validation images as well.
+            timeout: seconds from one checkpoint to the next; None: the run's, in proportion to the epochs.
+            observe: gets "training" (individual, epochs, data, remarks, going_on), then the events of
+                `ge_engine.evaluation.full_training.FullTraining`.
+
+        Raises:
+            ConfigError: no such individual or no code, a run that the built-in trainer does not score, or a
+                folder that holds something else than this training.
+            TrainingError: it does not train to its end.
+            KeyboardInterrupt: interrupted; the same call goes on from the last checkpoint.
+        """
+        from ge_engine.runs.training import train  # torch is slow to import
+
+        asked = Asked(epochs, data, train_limit, threads, timeout)
+        registry, own = load_registry(plugins, no_plugins), OwnSettings(sandbox=sandbox)
+        told = observe or (lambda *_: None)
+        return train(self.folder, identity, Path(output), asked, registry, told, own)
+
     def check(self) -> list[str]:
         """What is wrong in the run's ledger, one sentence per fault; empty when all is well."""
         return check(self.folder)
@@ -124,6 +167,19 @@ class Run(RunFolder):
             )
         write_whole(path, written)
         return path
+
+    def export_trained(self, identity: str, output: str | Path) -> Path:
+        """Write an individual with the weights that the run kept of it into a new folder, as `ge export
+        --weights` does: what `train` writes, without training.
+
+        Raises:
+            ConfigError: no such individual, no code or no weights; or a folder that is not empty.
+            LedgerError: the weights are damaged.
+        """
+        from ge_engine.runs.kept import write_kept  # torch is slow to import
+
+        write_kept(self.folder, identity, Path(output))
+        return Path(output)
 
     def report(
         self,

@@ -12,7 +12,7 @@ from ge_engine.contracts import OperatorStats
 from ge_engine.errors import ConfigError
 from ge_engine.ledger.history import History
 from ge_engine.ledger.records import Call
-from ge_engine.ledger.replicates import Replicates, spreads
+from ge_engine.ledger.replicates import Replicates, longer_trainings, spreads
 from ge_engine.ledger.statistics import Factor, repairs, statistics
 from ge_engine.ledger.verdict import Verdict, verdict_of
 from ge_engine.noise import front_of
@@ -20,6 +20,7 @@ from ge_engine.notation import Notation
 from ge_engine.outcome import Outcome
 from ge_engine.pareto import Direction, advantage
 from ge_engine.population import SEED_ID, Child, Individual, Migration, with_genome
+from ge_engine.runs.learning import StillRising, still_rising
 from ge_engine.runs.lineage import Origin, ancestors, origins
 from ge_engine.runs.making import making_of, parts_in_words
 from ge_engine.runs.records import flat, records, whole_record
@@ -194,6 +195,7 @@ class RunFolder:
             "baseline": self._records([self.seed], found.front)[0],
             "front": self._records(found.front, found.front),
             "rejected": self.rejections,
+            "baseline_still_rising": still_rising(self.seed.outcome) is not None,
             "tokens": dict(zip(("input", "output"), self.tokens, strict=True)),
             "stopped_because": self.stopped_because,
             "interrupted": self.interrupted,
@@ -233,6 +235,17 @@ class RunFolder:
         """What further random seeds gave, the seed model first; empty without `rescore_seeds`."""
         with History(self.folder) as history:
             return spreads(history)
+
+    @property
+    def rescored_longer(self) -> dict[int, dict[str, Replicates]]:
+        """As `rescored`, by the epochs of trainings that were longer than the run's."""
+        with History(self.folder) as history:
+            return {epochs: spreads(history, epochs) for epochs in longer_trainings(history)}
+
+    @property
+    def still_rising(self) -> StillRising | None:
+        """What the baseline's learning curve says where it had not come to its end; None where it had."""
+        return still_rising(self.individual(SEED_ID).outcome)
 
     def blame(self, identity: str) -> list[Origin]:
         """Who brought in each line of an individual that differs from the seed."""

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from ge_engine.atomic_file import write_whole
-from ge_engine.config import RunConfig, changed_settings, toml_of
+from ge_engine.config import RunConfig, changed_settings, toml_of, unused_settings
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Seed
 
@@ -19,10 +19,10 @@ EVERYDAY = frozenset(
         "population",
         "training.epochs",
         "training.batch_size",
-        "training.lr",
     )
 )
-"""Settings that stand in a new file also at their defaults."""
+"""Settings that stand in a new file also at their defaults. Not the learning rate: it follows from the
+optimizer where none is given."""
 
 
 def write_settings(seed: Seed, config: RunConfig, path: Path, *, force: bool) -> Path:
@@ -39,5 +39,6 @@ def write_settings(seed: Seed, config: RunConfig, path: Path, *, force: bool) ->
         f'# Lines that begin with "# name =" are defaults: remove the # to change one.\n'
         f"# Blocks of {seed.path}: {blocks}\n\n"
     )
-    write_whole(path, (head + toml_of(config, EVERYDAY | changed_settings(config))).encode())
+    in_force = (EVERYDAY | changed_settings(config)) - unused_settings(config)
+    write_whole(path, (head + toml_of(config, in_force)).encode())
     return path

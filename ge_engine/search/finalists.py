@@ -72,6 +72,13 @@ def score_finalists(state: RunState, ledger: Ledger, scoring: Scoring, config: R
     scoring.drain()
 
 
+def train_longer(state: RunState, scoring: Scoring, seeds: int, epochs: int) -> None:
+    """Train the finalists for `epochs`, those of the scoring's evaluation, with further random seeds."""
+    for one in finalists(state):
+        scoring.rescore(one.id, one.genome, seeds, epochs)
+    scoring.drain()
+
+
 def result_of(state: RunState, ledger: Ledger, stopped_because: str) -> Result:
     """What the ledger holds, in one object."""
     rejections = ledger.rejections()

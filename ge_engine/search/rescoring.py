@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ge_engine.config import RunConfig, Score, evaluator_settings
+from ge_engine.config import RunConfig, Score, evaluator_settings, unused_settings
+from ge_engine.config.unused import EPOCHS
 from ge_engine.errors import ConfigError
 from ge_engine.registry import Registry
 
@@ -44,6 +45,27 @@ def settings_with_own(folder: Path, stored: RunConfig, own: OwnSettings, registr
         workdir=".",
         pass_env=(),
     )
+
+
+def settings_for(config: RunConfig, epochs: int, registry: Registry) -> RunConfig:
+    """The settings of trainings of more `epochs` than the run's, with as much more time.
+
+    Raises:
+        ConfigError: these are no more, or what trains the run is told no epochs.
+    """
+    own = config.recipe.epochs
+    if epochs <= own:
+        raise ConfigError(
+            f"The run trained for {own} epochs, and {epochs} are no more.", "Give more with --epochs."
+        )
+    evaluator = registry.evaluators.get(config.evaluator)
+    if evaluator is None or not evaluator.takes_epochs or EPOCHS in unused_settings(config):
+        raise ConfigError(
+            f"The evaluator {config.evaluator!r} of the run is told no epochs, and cannot train for longer.",
+            "Leave --epochs out.",
+        )
+    recipe = replace(config.recipe, epochs=epochs)
+    return replace(config, recipe=recipe, timeout=config.timeout * epochs / own)
 
 
 def _unasked(folder: Path, stored: RunConfig, registry: Registry) -> ConfigError:

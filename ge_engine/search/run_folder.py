@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ge_engine.atomic_file import write_whole
-from ge_engine.config import RunConfig, changeable, flat_settings, toml_of
+from ge_engine.config import RunConfig, changeable, flat_settings, settings, toml_of, unused_settings
 from ge_engine.errors import ConfigError, LedgerError, PluginError, SeedError
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.genome import Seed
@@ -120,8 +120,9 @@ def _write_settings(folder: Path, seed: Seed, config: RunConfig) -> None:
     path = folder / SETTINGS
     command = shlex.join(["ge", "evolve", str(seed.path or "SEED"), "--config", str(path)])
     head = f"# The settings of the latest session: {command}\n\n"
+    in_force = settings().keys() - unused_settings(config)
     hint = "Make room there, or choose another folder with --run."
-    write_whole(path, (head + toml_of(config)).encode(), hint)
+    write_whole(path, (head + toml_of(config, in_force)).encode(), hint)
 
 
 @contextmanager

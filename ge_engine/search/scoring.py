@@ -111,12 +111,14 @@ class Scoring:
         if self.rungs:
             self._evaluation.discard(genome)
 
-    def rescore(self, individual: str, genome: Genome, seeds: int) -> None:
-        """Submit a training with each of `seeds` further random seeds, without those in the ledger."""
+    def rescore(self, individual: str, genome: Genome, seeds: int, epochs: int = 0) -> None:
+        """Submit a training with each of `seeds` further random seeds, without those in the ledger. `epochs`
+        are those of the evaluation, where it was opened for longer trainings than the run's (0: the run's
+        own)."""
         for number in range(1, seeds + 1):
-            keys = ScoreKey("validation", number), ScoreKey("test", number)
+            keys = ScoreKey("validation", number, epochs), ScoreKey("test", number, epochs)
             if self._open and any(self._ledger.score(genome.digest, key) is None for key in keys):
-                self._start(Job(individual, genome, self._random_seed + number, "both"))
+                self._start(Job(individual, genome, self._random_seed + number, "both", epochs))
 
     def abandon(self, digest: str) -> None:
         """Nobody wants this score any more: what still comes is dropped."""
@@ -193,12 +195,13 @@ class Scoring:
             return
         if job.split == "both":
             self._take_both(job, outcome)
+        elif job.split == "test":
+            self._record(job, key, outcome)
         elif job.epochs and isinstance(outcome, Scored):
             self._take_rung(job, outcome)
         else:
             self._record(job, replace(key, epochs=0), outcome)
-            if job.split == "validation":
-                self.discard(job.genome)
+            self.discard(job.genome)
 
     async def _attempt(self, job: Job, score_key: ScoreKey) -> Outcome | None:
         """What one attempt gave; None where nobody wants it any more."""
@@ -230,9 +233,9 @@ class Scoring:
             outcome = replace(outcome, details=details)
             scores = Scored(scores) if isinstance(scores, Mapping) else scores
             tested = self._complete(scores) if isinstance(scores, Scored) else None
-        self._record(job, ScoreKey("validation", number), outcome)
+        self._record(job, ScoreKey("validation", number, job.epochs), outcome)
         if tested is not None:
-            self._record(job, ScoreKey("test", number), tested)
+            self._record(job, ScoreKey("test", number, job.epochs), tested)
         else:
             self._start(replace(job, split="test"))
 

@@ -64,9 +64,10 @@ class Session:
     event_loop: EventLoop = field(default_factory=EventLoop)
 
     @contextmanager
-    def opened_scoring(self) -> Iterator[tuple[Evaluation, Scoring]]:
-        """The run's evaluation and what hands genomes to it, closed at the end."""
-        config, ledger = self.config, self.ledger
+    def opened_scoring(self, longer: RunConfig | None = None) -> Iterator[tuple[Evaluation, Scoring]]:
+        """The run's evaluation and what hands genomes to it, closed at the end. `longer` are settings of
+        longer trainings than the run's, in place of these."""
+        config, ledger = longer or self.config, self.ledger
         with opened_evaluation(ledger.seed.genome, config, self.registry, ledger) as evaluation:
             scoring = Scoring(
                 evaluation,
@@ -122,8 +123,9 @@ class Session:
         """Announce what a language model says, in the session's own thread."""
         self.event_loop.call(partial(self.announce, "remark", model=model, message=message))
 
-    def tell_start(self) -> None:
-        """Announce the run, and what of it is there."""
+    def tell_start(self, data: str = "", remarks: Sequence[str] = ()) -> None:
+        """Announce the run, what of it is there, and what its evaluation says of its data, where one is
+        open."""
         generation = self.ledger.next_generation()
         self.announce(
             "run_started",
@@ -135,6 +137,8 @@ class Session:
             population=self.config.population,
             objectives=dict(self.directions),
             notations={name: asdict(one) for name, one in self.ledger.notations.items()},
+            data=data,
+            remarks=list(remarks),
         )
 
     def tell_instructions_left_out(self, models: str, room: Sequence[int]) -> None:

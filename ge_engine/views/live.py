@@ -80,11 +80,22 @@ def constants(config: RunConfig, trains: bool = True) -> str:
 
 def _recipe(config: RunConfig) -> str:
     recipe = config.recipe
+    optimizer = "the file's optimizer or SGD" if recipe.optimizer == "seed" else recipe.optimizer
     return (
-        f"{counted(recipe.epochs, 'epoch')}, batch {recipe.batch_size}, "
+        f"{counted(recipe.epochs, 'epoch')}, batch {recipe.batch_size}, {optimizer}, "
         f"lr {recipe.lr:g}, {recipe.lr_schedule} schedule, decay {recipe.weight_decay:g}, "
+        f"{_augmentation(config)}, "
         f"images of {f'{recipe.image_size} px' if recipe.image_size else 'their own size'}"
     )
+
+
+def _augmentation(config: RunConfig) -> str:
+    recipe = config.recipe
+    if not recipe.augment:
+        return "no augmentation"
+    jitter = [f"jitter {recipe.jitter:g}"] if recipe.jitter else []
+    mirror = ["mirror where the task allows it"] if recipe.mirror else []
+    return f"augmented by {', '.join(['shift', *mirror, *jitter])}"
 
 
 def _islands(config: RunConfig) -> str:
@@ -99,7 +110,8 @@ def line_of(name: str, data: Mapping[str, Any], notations: Notations = BEFORE) -
     match name:
         case "run_started":
             done = counted(data["generations"], "generation")
-            return begun(data, f", {data['generation']} of {done} done")
+            begin = begun(data, f", {data['generation']} of {done} done")
+            return Text("\n  ").join([begin, *_about_data(data)])
         case "seed_scored":
             return Text(f"  {'seed':8} {written(data['objectives'], notations, data['errors'])}").append_text(
                 _remark(data, notations)
@@ -151,6 +163,13 @@ def begun(data: Mapping[str, Any], place: str = "") -> Text:
     """How a run begins, at which `place`, and what it is made with where that changed."""
     made = f"; made with {data['changes']}" if data["changes"] else ""
     return Text(f"{'going on' if data['resumed'] else 'starting'}{place}{made}")
+
+
+def _about_data(data: Mapping[str, Any]) -> Iterator[Text]:
+    """What a run is trained on, and what to heed there."""
+    if told := data.get("data"):
+        yield Text(f"data: {told}")
+    yield from (Text(one, style="yellow") for one in data.get("remarks", ()))
 
 
 def _remark(data: Mapping[str, Any], notations: Notations) -> Text:
@@ -239,8 +258,8 @@ def _place(p: Progress) -> str:
 
 
 def _time(p: Progress) -> str:
-    gone, left = _clock(time.monotonic() - p.started), p.seconds_left()
-    return gone if left is None or p.phase == "finished" else f"{gone}, about {_clock(left)} left"
+    gone, left = clock(time.monotonic() - p.started), p.seconds_left()
+    return gone if left is None or p.phase == "finished" else f"{gone}, about {clock(left)} left"
 
 
 def _front_table(progress: Progress) -> Table:
@@ -250,7 +269,8 @@ def _front_table(progress: Progress) -> Table:
     return table
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """As 2:05 or 1:02:05."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

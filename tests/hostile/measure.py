@@ -142,7 +142,8 @@ FORGED = (
     "    text = TEXT\n    logits = LOGITS\n"
     "    for token in [os.read(n, 16) for n in listed if READABLE(n)]:\n"
     "        for n in listed:\n            try:\n"
-    "                os.write(n, token + struct.pack('>QQQ', len(text), len(logits), 0) + text + logits)\n"
+    "                lengths = struct.pack('>QQQQ', len(text), len(logits), 0, 0)\n"
+    "                os.write(n, token + lengths + text + logits)\n"
     "            except OSError:\n                continue\n    os._exit(0)"
 )
 READABLE = (

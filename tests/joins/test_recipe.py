@@ -42,6 +42,17 @@ def equal(count: int, rng_seed: int = 0) -> Split:
     return Split(torch.full((count, 3, SIZE, SIZE), 99, dtype=torch.uint8), torch.ones(count).long())
 
 
+def half_lit(count: int, rng_seed: int = 0) -> Split:
+    """Images whose right half is lit."""
+    images = torch.zeros(count, 3, SIZE, SIZE, dtype=torch.uint8)
+    images[..., SIZE // 2 :] = 200 + rng_seed
+    return Split(images, torch.ones(count).long())
+
+
+def lit_left(seen: Seen) -> bool:
+    return any(bool(image[:, :, 0].mean() > image[:, :, -1].mean()) for image in seen.images[0])
+
+
 def rows(batches: list[Tensor]) -> set[bytes]:
     return {image.contiguous().numpy().tobytes() for batch in batches for image in batch}
 
@@ -106,6 +117,7 @@ CASES: dict[str, Case] = {
         frozen=True,
     ),
     "augment": Case(kept, [(False, True), (True, False)]),
+    "mirror": Case(lit_left, [(True, True), (False, False)], {"augment": True}, lambda: task(half_lit)),
     "jitter": Case(greys_kept, [(0.0, True), (0.3, False)], {"augment": True}, lambda: task(even)),
     "label_smoothing": Case(smoothing, [(0.0, 0.0), (0.2, 0.2)], {"batch_size": 32}, lambda: task(even)),
     "image_size": Case(lambda seen: seen.images[0].shape[-2:], [(0, (16, 16)), (24, (24, 24))]),

@@ -148,7 +148,7 @@ class ForkServerExecutor:
         return len(self._running) < self._slots + (0 if job.trains else 1)
 
     def _start(self, job: _Submitted, server: ForkServerProcess) -> None:
-        output = WorkerOutput(self._selector, self._result_limit + job.spec.room)
+        output = WorkerOutput(self._selector, self._result_limit + job.spec.room + job.spec.weights)
         token = _filled_pipe(bytes.fromhex(job.spec.token))
         job.devices = self._free_devices() if job.trains else ""
         self._running[job.spec.id] = job, output

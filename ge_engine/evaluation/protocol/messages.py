@@ -20,7 +20,7 @@ WORKER_FAULT = 70
 """The exit status of a worker that failed outside the candidate's code."""
 REPORT_LIMIT = 4 * 2**20
 CHECKPOINT_LIMIT = 2**30
-_HEAD = struct.Struct(">QQQ")
+_HEAD = struct.Struct(">QQQQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,9 @@ class JobSpec:
 
     `split` is "validation", "test" or "both" (validation, then test). `epochs`, `keep`, `step_seconds` and
     `steps` are those of `train.rung.Rung`; `checkpoint` is the path of the file to continue from, "" for
-    none, and `room` the most bytes of the one to keep. `channels_last` is 1 where images and weights shall
-    lie so in memory.
+    none, and `room` the most bytes of the one to keep. `weights` are the most bytes of trained weights to
+    give, as safetensors (0: none are asked for). `channels_last` is 1 where images and weights shall lie so
+    in memory.
 
     Only on this machine hold: `sent` (this machine's clock), `checkpoint` (a path) and `devices`."""
 
@@ -107,6 +108,7 @@ class JobSpec:
     keep: bool = False
     checkpoint: str = ""
     room: int = 0
+    weights: int = 0
     step_seconds: float = 0.0
     steps: int = 0
     variants: tuple[str, ...] = ()
@@ -125,6 +127,7 @@ class WorkerReport:
     probe: Mapping[str, Any] = field(default_factory=dict)
     logits: bytes = b""
     checkpoint: bytes = b""
+    weights: bytes = b""
 
 
 class BadReport(Exception):
@@ -148,9 +151,9 @@ def job_from_json(data: bytes) -> JobSpec:
 
 
 def pack_report(report: WorkerReport, token: bytes) -> bytes:
-    """token, three lengths, JSON, raw float32 logits, checkpoint."""
-    raw = report.logits, report.checkpoint
-    names = {f.name for f in dataclasses.fields(report)} - {"logits", "checkpoint"}
+    """token, four lengths, JSON, raw float32 logits, checkpoint, weights."""
+    raw = report.logits, report.checkpoint, report.weights
+    names = {f.name for f in dataclasses.fields(report)} - {"logits", "checkpoint", "weights"}
     text = json.dumps({name: getattr(report, name) for name in names}).encode()
     return token + _HEAD.pack(len(text), *map(len, raw)) + text + b"".join(raw)
 
@@ -176,12 +179,14 @@ def unpack_report(data: bytes, token: bytes) -> WorkerReport:
     head = TOKEN_BYTES + _HEAD.size
     if len(data) < head or data[:TOKEN_BYTES] != token:
         raise BadReport("it holds no report of this job")
-    text_length, logits_length, checkpoint_length = _HEAD.unpack(data[TOKEN_BYTES:head])
-    if len(data) != head + text_length + logits_length + checkpoint_length:
+    text_length, *raw_lengths = _HEAD.unpack(data[TOKEN_BYTES:head])
+    if len(data) != head + text_length + sum(raw_lengths):
         raise BadReport("it holds more or less than one report")
     if text_length > REPORT_LIMIT:
         raise BadReport("it says more than a report has room for")
     logits = head + text_length
+    checkpoint = logits + raw_lengths[0]
+    weights = checkpoint + raw_lengths[1]
     try:
         values = claims.parsed(data[head:logits])
         return WorkerReport(
@@ -191,8 +196,9 @@ def unpack_report(data: bytes, token: bytes) -> WorkerReport:
             facts=claims.facts(values["facts"]),
             curve=claims.curve(values["curve"]),
             probe=claims.mapping(values["probe"]),
-            logits=data[logits : logits + logits_length],
-            checkpoint=data[logits + logits_length :],
+            logits=data[logits:checkpoint],
+            checkpoint=data[checkpoint:weights],
+            weights=data[weights:],
         )
     except (ValueError, KeyError, TypeError) as error:
         raise BadReport(f"its report is malformed: {claims.text(repr(error), 200)}") from error

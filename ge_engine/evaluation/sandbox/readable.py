@@ -19,7 +19,7 @@ from ge_engine.evaluation.sandbox import packages, system_paths
 from ge_engine.evaluation.sandbox.import_graph import follow_imports
 from ge_engine.evaluation.sandbox.own_code import OwnCode
 
-BASE = ("torch", "torchvision", "numpy", "accelerate")
+BASE = ("torch", "torchvision", "numpy", "accelerate", "safetensors")
 """What a training imports itself, or may be asked for by any candidate."""
 ENGINE = Path(__file__).resolve().parents[2]
 

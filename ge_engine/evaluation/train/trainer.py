@@ -77,7 +77,7 @@ def train(
     device, shard = accelerator.device, Shard(accelerator.process_index, accelerator.num_processes)
     images, labels = data.train.to(device), data.labels.to(device)
     augmentation = Augmentation(
-        mirror=recipe.augment and data.mirror,
+        mirror=recipe.augment and recipe.mirror and data.mirror,
         shift=recipe.augment,
         jitter=recipe.jitter if recipe.augment else 0.0,
     )

@@ -35,6 +35,7 @@ from ge_engine.evaluation.train.optimizers import optimizer_of
 from ge_engine.evaluation.train.rung import Rung, TrainingData
 from ge_engine.evaluation.train.step_timer import TooSlow
 from ge_engine.evaluation.train.trainer import train
+from ge_engine.evaluation.train.weights import packed_weights
 from ge_engine.profile import rows_of
 
 SIZING_SHARE = 0.2
@@ -148,9 +149,27 @@ def _report_training(
         facts.update(step_seconds=result.step_seconds)
         logits = result.logits.contiguous().numpy().tobytes()
         kept = result.checkpoint if len(result.checkpoint) <= spec.room else b""
-        return WorkerReport(facts=finite(facts), curve=tuple(result.curve), logits=logits, checkpoint=kept)
+        return WorkerReport(
+            facts=finite(facts),
+            curve=tuple(result.curve),
+            logits=logits,
+            checkpoint=kept,
+            weights=_weights(result.model, spec.weights),
+        )
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
         return _failed(error, stage, address.file)
+
+
+def _weights(network: nn.Module, room: int) -> bytes:
+    """The trained weights where they are asked for, at most `room` bytes of them; b"" where they cannot be
+    given, which costs no score."""
+    if not room:
+        return b""
+    try:
+        weights = packed_weights(network)
+    except Exception:  # a type that safetensors does not hold, or no memory: the engine says so
+        return b""
+    return weights if len(weights) <= room else b""
 
 
 def _failed(error: BaseException, stage: str, file: str) -> WorkerReport:

@@ -1,0 +1,59 @@
+"""Training on a run's task: its data loaded, and given in the channels that the seed model takes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Dataset, Objective, Task
+from ge_engine.evaluation.data.channels import in_channels, is_grey
+from ge_engine.evaluation.seed_check import ChannelsError
+from ge_engine.evaluation.setup import task_name
+from ge_engine.evaluation.train_evaluation import TrainEvaluation, open_training
+from ge_engine.genome import Genome
+from ge_engine.registry import choose
+
+
+@contextmanager
+def open_task_training(
+    seed: Genome,
+    config: RunConfig,
+    objectives: Sequence[Objective],
+    scratch: Path,
+    tasks: Mapping[str, Task],
+    prepared: Callable[[Dataset], Dataset] = lambda data: data,
+    private: Sequence[Path] = (),
+) -> Iterator[TrainEvaluation]:
+    """An evaluation of genomes of `seed` on the data of the task, `prepared`. A seed that takes another
+    number of channels than grey images have gets them so, where no number is asked for. No candidate reads
+    what is `private`.
+
+    Raises:
+        SeedError: the seed does not build, run or train.
+        ConfigError: no such task, or one that cannot be used with this recipe.
+    """
+    name, argument = task_name(config.task)
+    data = prepared(choose(tasks, name, "task").load(argument, config))
+    with ExitStack() as opened:
+
+        def training(images: Dataset) -> TrainEvaluation:
+            return opened.enter_context(
+                open_training(seed, config, objectives, scratch, images, private=private)
+            )
+
+        try:
+            evaluation = training(data)
+        except ChannelsError as error:
+            if config.recipe.channels or error.wanted not in (1, 3) or not is_grey(data):
+                raise
+            evaluation = training(in_channels(data, error.wanted))
+            _tell_channels(error.wanted)
+        yield evaluation
+
+
+def _tell_channels(channels: int) -> None:
+    counted = "1 channel" if channels == 1 else f"{channels} channels"
+    print(f"The images are grey and are given with {counted}, as the seed takes them.", file=sys.stderr)

@@ -1,0 +1,159 @@
+"""Tells the class of images by the trained model in this folder: python predict.py IMAGE...
+
+It needs torch, safetensors, numpy and Pillow, and the files beside it. It runs model.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+from torch.nn.parameter import is_lazy
+
+BATCH = 64
+TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
+PLAIN = ("1", "L", "P", "RGB", "CMYK", "YCbCr", "LAB", "HSV", *TRANSPARENT)
+"""Modes of images with at most 8 bits for each colour."""
+
+
+class Unreadable(Exception):
+    """A file that is no image of a kind that the model was trained on."""
+
+
+def load_model(folder: Path, how: Mapping[str, Any]) -> nn.Module:
+    """The network that model.py builds, with its trained weights, ready to answer."""
+    spec = importlib.util.spec_from_file_location("model", folder / "model.py")
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(folder / "model.py")
+    module = sys.modules["model"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model: nn.Module = eval(how["entry"], vars(module))
+    weights = load_file(folder / "model.safetensors")
+    with torch.no_grad():
+        if any(is_lazy(one) for one in (*model.parameters(), *model.buffers())):
+            model.eval()(torch.zeros(2, how["channels"], how["size"], how["size"]))
+        named = (*model.named_parameters(), *model.named_buffers())
+        own = {name: one for name, one in named if not is_lazy(one)}
+        if own.keys() != weights.keys():
+            raise KeyError(f"other weights than the model has: {sorted(own.keys() ^ weights.keys())[:5]}")
+        for name, tensor in own.items():
+            tensor.copy_(weights[name])
+    return model.eval()
+
+
+def read_image(path: Path, how: Mapping[str, Any]) -> Tensor:
+    """uint8 (height, width, channels), as the model was trained on: upright, what is transparent on white,
+    the shorter side fitted and the centre taken. A .npy holds uint8 of shape (h, w) or (h, w, channels).
+
+    Raises:
+        Unreadable: it is no such image.
+    """
+    target, channels = (how["width"], how["height"]), how["channels"]
+    try:
+        if path.suffix == ".npy":
+            return torch.from_numpy(_fitted_planes(np.load(path, allow_pickle=False), target, channels))
+        with Image.open(path) as opened:
+            if opened.mode not in PLAIN:
+                raise Unreadable(f"{path} has more than 8 bits for each colour: save it as a .npy of uint8")
+            if channels not in (1, 3):
+                raise Unreadable(f"{path} has colours, and the model wants {channels} channels, as a .npy")
+            if opened.size != target:
+                opened.draft("RGB", (2 * target[0], 2 * target[1]))
+            image = _fitted(_on_white(ImageOps.exif_transpose(opened)), target)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise Unreadable(f"{path} cannot be read: {error}") from error
+    pixels = np.array(image.convert("L") if channels == 1 else image)
+    return torch.from_numpy(pixels).view(target[1], target[0], channels)
+
+
+def normalised(pixels: Tensor, how: Mapping[str, Any]) -> Tensor:
+    """uint8 (n, height, width, channels) as the network's input, float32 (n, channels, size, size)."""
+    mean, std = torch.tensor(how["mean"]), torch.tensor(how["std"])
+    images = ((pixels.float() - mean) / std).permute(0, 3, 1, 2)
+    size = (how["size"], how["size"])
+    if images.shape[-2:] != size:
+        images = interpolate(images, size, mode="bilinear", align_corners=False)
+    return images.contiguous()
+
+
+@torch.no_grad()
+def predict(model: nn.Module, pixels: Tensor, how: Mapping[str, Any]) -> Tensor:
+    """Probabilities (n, classes) of images, uint8 (n, height, width, channels)."""
+    classes = len(how["classes"])
+    answers = [_logits(model(normalised(part, how)), classes) for part in torch.split(pixels, BATCH)]
+    return torch.cat(answers).float().softmax(1)
+
+
+def _logits(output: Any, classes: int) -> Tensor:
+    """The tensor (n, classes) in what a model returned."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(getattr(output, "logits", None), Tensor):
+        return output.logits  # type: ignore[no-any-return]
+    parts = output.values() if isinstance(output, Mapping) else output
+    return next(one for one in parts if isinstance(one, Tensor) and one.shape[1:] == (classes,))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode not in TRANSPARENT and "transparency" not in image.info:
+        return image.convert("RGB")
+    over = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")
+
+
+def _fitted_planes(values: np.ndarray[Any, Any], target: tuple[int, int], channels: int) -> Any:
+    planes = values[..., None] if values.ndim == 2 else values
+    if values.dtype != np.uint8 or planes.ndim != 3 or planes.shape[2] not in (1, channels):
+        raise ValueError(f"it holds {values.dtype} of shape {values.shape}")
+    fitted = [
+        np.array(_fitted(Image.fromarray(np.ascontiguousarray(planes[..., n])), target))
+        for n in range(planes.shape[2])
+    ]
+    return np.stack(fitted * channels if len(fitted) == 1 else fitted, axis=-1)
+
+
+def _fitted(image: Image.Image, target: tuple[int, int]) -> Image.Image:
+    if image.size == target:
+        return image
+    scale = max(target[0] / image.width, target[1] / image.height)
+    sides = max(target[0], round(image.width * scale)), max(target[1], round(image.height * scale))
+    large = image.resize(sides, Image.Resampling.BILINEAR)
+    left, top = (large.width - target[0]) // 2, (large.height - target[1]) // 2
+    return large.crop((left, top, left + target[0], top + target[1]))
+
+
+def main() -> None:
+    """A line for each image: its class, and how probable the model finds that."""
+    parser = argparse.ArgumentParser(description="Tell the class of images by the trained model beside this.")
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    parser.add_argument("--json", action="store_true", help="all probabilities, one JSON object per image")
+    asked = parser.parse_args()
+    sys.argv = sys.argv[:1]
+    folder = Path(__file__).resolve().parent
+    how = json.loads((folder / "preprocessing.json").read_text("utf-8"))
+    try:
+        pixels = torch.stack([read_image(path, how) for path in asked.images])
+    except Unreadable as error:
+        sys.exit(f"error: {error}.")
+    for path, row in zip(asked.images, predict(load_model(folder, how), pixels, how), strict=True):
+        name, best = how["classes"][int(row.argmax())], float(row.max())
+        if asked.json:
+            every = dict(zip(how["classes"], row.tolist(), strict=True))
+            print(json.dumps({"image": str(path), "class": name, "probabilities": every}))
+        else:
+            print(f"{path}: {name} ({best:.1%})")
+
+
+if __name__ == "__main__":
+    main()
