@@ -1,8 +1,10 @@
-"""`make bench-llm`: how many replies become admitted, new children, and how fast, by kind of grammar.
+"""`make bench-llm`: how many replies become new children that pass the checks, and how fast, by kind of
+grammar.
 
 The embedded model on ExquisiteNetV2 at 32x32x3 with 10 classes. Prompts come from the built-in operators
-(all six intents, mating, Evolution of Thought), replies climb the real checks, probes run in the isolated
-worker. Arms: unconstrained, block, edits, default (what the operators ask for) and uniform (no model).
+(all six mutation types, mating, Evolution of Thought), replies climb the real checks, probes run in the
+isolated worker. Arms: unconstrained, block, edits, default (what the operators ask for) and uniform (no
+model).
 """
 
 from __future__ import annotations
@@ -201,7 +203,8 @@ class Bench:
         return Ask(chain, prompt, sampling, grammar, target, constraint)
 
     def _pool(self, size: int) -> list[Individual]:
-        """Parents that differ from the seed: drawn at random through the edits grammar, scores made up."""
+        """Parents that differ from the seed model: drawn at random through the edits grammar, scores made
+        up."""
         model = self.registry.language_models["uniform"].open("", self.config)
         grammar, rng = self.registry.grammars["edits"], random.Random(7)
         found: list[Individual] = []
@@ -272,12 +275,12 @@ def table(arms: Sequence[Arm]) -> str:
     rows: list[tuple[str, Iterable[str]]] = [("replies", [str(sum(arm.stages.values())) for arm in arms])]
     rows += [(f"- {stage}", [str(arm.stages[stage]) for arm in arms]) for stage in stages]
     rows += [
-        ("admitted", [str(arm.admitted) for arm in arms]),
-        ("admitted of 100", [f"{100 * arm.admitted / max(1, sum(arm.stages.values())):.0f}" for arm in arms]),
+        ("passed checks", [str(arm.admitted) for arm in arms]),
+        ("passed of 100", [f"{100 * arm.admitted / max(1, sum(arm.stages.values())):.0f}" for arm in arms]),
         ("distinct", [str(len(arm.admitted_digests)) for arm in arms]),
         ("other graph", [str(arm.graphs) for arm in arms]),
-        ("- % of admitted", [f"{100 * arm.graphs / max(1, arm.admitted):.0f}" for arm in arms]),
-        ("admitted a minute", [f"{arm.per_minute:.0f}" for arm in arms]),
+        ("- % of passed", [f"{100 * arm.graphs / max(1, arm.admitted):.0f}" for arm in arms]),
+        ("passed a minute", [f"{arm.per_minute:.0f}" for arm in arms]),
         ("tokens per second", [f"{arm.tokens / max(arm.seconds, 1e-9):.0f}" for arm in arms]),
         ("seconds", [f"{arm.seconds:.0f}" for arm in arms]),
         ("- of this process", [f"{arm.cpu_seconds:.0f}" for arm in arms]),
@@ -289,14 +292,15 @@ def table(arms: Sequence[Arm]) -> str:
 
 
 def _replies(name: str, replies: int) -> int:
-    """Unconstrained replies run to the token limit and few are admitted: a share of them shows the rate."""
+    """Unconstrained replies run to the token limit and few pass the checks: a share of them shows the
+    rate."""
     return max(1, round(replies * UNCONSTRAINED_SHARE)) if name == "unconstrained" else replies
 
 
 def diversity(arm: Arm) -> str:
-    """How many digests, and other graphs, there are among the admitted children of an arm."""
+    """How many digests, and other graphs, there are among the children of an arm that passed the checks."""
     return (
-        f"{arm.name}: {len(arm.admitted_digests)} distinct digests among {arm.admitted} admitted "
+        f"{arm.name}: {len(arm.admitted_digests)} distinct digests among {arm.admitted} that passed "
         f"of {arm.replies} replies; {100 * arm.graphs / max(1, arm.admitted):.0f} % change the traced "
         "graph of their parent"
     )
@@ -334,9 +338,7 @@ def main() -> None:
         print(diversity(arm))
     default = next((arm for arm in arms if arm.name == "default"), None)
     if default is not None and options.plain and plain.per_minute:
-        print(
-            f"\nbatched over plain generate: {default.per_minute / plain.per_minute:.1f} x admitted a minute"
-        )
+        print(f"\nbatched over plain generate: {default.per_minute / plain.per_minute:.1f} x passed a minute")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Children a second of the loop itself: scripted model, trivial evaluator, durable ledger.
+"""Children a second of the loop itself: scripted model, trivial evaluator, durable run database.
 
     python -m benchmarks.bench_loop [CHILDREN ...]      default: 200 5000
 
-Prints children/s, bytes of the ledger a child, and resident memory at a quarter of the run and at its end.
-Replies rewrite a function of two lines and are trusted, so that the loop is measured and not libcst; a last
-line gives the whole path, with every reply parsed, for all blocks. Leaves with 1 when the loop is slower
+Prints children/s, bytes of the run database a child, and resident memory at a quarter of the run and at its
+end. Replies rewrite a function of two lines and are trusted, so that the loop is measured and not libcst; a
+last line gives the whole path, with every reply parsed, for all blocks. Leaves with 1 when the loop is slower
 than 300 children/s or memory grows by more than 10 %.
 """
 

@@ -6,8 +6,8 @@ Each seed is evolved by the real loop with the default operators and two repairs
 checks, are built and run by the isolated probe, and in place of a training get an accuracy drawn from their
 digest.
 
-Printed per seed: children that passed all checks, those whose parameters differ from the seed's by 5 % or
-more, those whose depth or topology differs from their parent's (number or kinds of modules), the spread of
+Printed per seed: children that passed all checks, those whose parameters differ from the seed model's by 5 %
+or more, those whose depth or topology differs from their parent's (number or kinds of modules), the spread of
 log2(parameters), of children asked to be smaller than a parent that was measured (no mating between) how many
 are, by 5 % and 20 %, how many compute different functions, and what the others were rejected for. Then how
 many of the sizes and kinds in `reach_wishes.toml`, which a person would want to change in these seeds, some

@@ -40,7 +40,9 @@ def bench(folder: Path, children: int) -> bool:
     page = build_page(run, drawings).encode()
     (folder / "report.html").write_bytes(page)
     done = time.perf_counter()
-    print(f"{len(run.children):,} children, {len(run.front)} on the front, ledger {ledger / 1e6:.1f} MB")
+    print(
+        f"{len(run.children):,} children, {len(run.front)} on the front, run database {ledger / 1e6:.1f} MB"
+    )
     print(f"read {read - began:.2f} s, drawn {drawn - read:.2f} s, written {done - drawn:.2f} s")
     print(f"report {done - began:.2f} s (at most {MOST_SECONDS:.0f}), {len(page) / 1e6:.2f} MB (at most 20)")
     return done - began <= MOST_SECONDS and len(page) <= MOST_BYTES

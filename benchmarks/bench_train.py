@@ -58,16 +58,16 @@ def main() -> None:
         start_of_training(opened, seed)
     rate_of_training()
     rate_of_input()
-    with evaluation(seed, timeout=2.0, workers=2, recipe={"train_limit": 64, "epochs": 1}) as opened:
+    with evaluation(seed, timeout=2.0, workers=2, training={"train_limit": 64, "epochs": 1}) as opened:
         cost_of_timeouts(opened, seed)
     hostile_table()
 
 
 @contextmanager
 def evaluation(seed: Genome, **flags: object) -> Iterator[TrainEvaluation]:
-    recipe = flags.pop("recipe", {})
+    recipe = flags.pop("training", {})
     assert isinstance(recipe, dict)
-    settings = {**flags, **{f"recipe.{name}": value for name, value in recipe.items()}}
+    settings = {**flags, **{f"training.{name}": value for name, value in recipe.items()}}
     config = load_config("demo", None, settings)
     objectives = [one for one in ge_objectives() if one.name in ("accuracy", "parameters")]
     with (
@@ -90,7 +90,7 @@ def start_of_training(opened: TrainEvaluation, seed: Genome) -> None:
     fresh = time.perf_counter() - started
     warm = statistics.median(starts[1:])
     print(
-        f"admitted to first step, warm: {warm * 1e3:.0f} ms (wanted: at most 60); "
+        f"checks passed to first step, warm: {warm * 1e3:.0f} ms (wanted: at most 60); "
         f"a fresh process: {fresh:.2f} s"
     )
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.bench_transform [SEED]
 
-Prints the median over all blocks of the seed, then the same on the largest `modeling_*.py` of the
+Prints the median over all blocks of the seed model, then the same on the largest `modeling_*.py` of the
 installed transformers, there with the time of `compile()` for the whole file taken out and shown.
 """
 

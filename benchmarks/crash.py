@@ -1,8 +1,8 @@
-"""Kills a scripted run at statements drawn at random, resumes it each time, and compares the ledgers.
+"""Kills a scripted run at statements drawn at random, resumes it each time, and compares the run databases.
 
-    python -m benchmarks.crash [MOMENTS] [CHILDREN] [SEED]      default: 50 200, and a seed of the clock
+    python -m benchmarks.crash [MOMENTS] [CHILDREN] [SEED]      default: 50 200, and a seed model of the clock
 
-Leaves with 1 when the killed run's ledger differs from the uninterrupted one's.
+Leaves with 1 when the killed run's database differs from the uninterrupted one's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> int:
     print(
         f"{result.kills} kills in {result.sessions} sessions, {children} children, seed {seed}, "
         f"{time.monotonic() - began:.0f} s: "
-        + (f"differing tables: {', '.join(differing)}" if differing else "the ledgers are equal")
+        + (f"differing tables: {', '.join(differing)}" if differing else "the run databases are equal")
     )
     for problem in problems:
         print(problem)

@@ -24,8 +24,8 @@ SMALLER = ("reduce", "simplify")
 @dataclass(frozen=True, slots=True)
 class Reach:
     """The children of one run that passed all checks, `texts` their files. `sizes` are parameters as a share
-    of the seed's, `smaller` of their parents' where that was asked for; `structure` counts those that have
-    other modules than their parent."""
+    of the seed model's, `smaller` of their parents' where that was asked for; `structure` counts those that
+    have other modules than their parent."""
 
     slots: int
     texts: tuple[str, ...]
@@ -37,7 +37,7 @@ class Reach:
 
     @property
     def changed(self) -> int:
-        """Children with 5 % more or fewer parameters than the seed."""
+        """Children with 5 % more or fewer parameters than the seed model."""
         return sum(abs(size - 1) >= 0.05 for size in self.sizes)
 
     @property
@@ -53,7 +53,7 @@ class Reach:
         """Which bounds the run does not keep, in words."""
         share, asked = self.slots / 100, len(self.smaller)
         held = {
-            f"{len(self.sizes)} admitted": len(self.sizes) >= 90 * share,
+            f"{len(self.sizes)} passed checks": len(self.sizes) >= 90 * share,
             f"{self.changed} of another size": self.changed >= 50 * share,
             f"{self.structure} of another structure": self.structure >= 25 * share,
             f"spread {self.spread:.2f}": self.spread >= 0.5,
@@ -72,7 +72,7 @@ class Reach:
         )
 
 
-HEAD = "admitted   >=5 %  structure  spread  cut 5 %   cut 20 %   distinct  rejected"
+HEAD = "passed     >=5 %  structure  spread  cut 5 %   cut 20 %   distinct  rejected"
 
 
 def measured(history: History, slots: int) -> Reach:
@@ -97,8 +97,8 @@ def measured(history: History, slots: int) -> Reach:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Something of a seed that a person would want to change: a number, the first group of `number`; or code
-    that matches a pattern, of which there are `fewer` or `more` than in the seed."""
+    """Something of a seed model that a person would want to change: a number, the first group of `number`; or
+    code that matches a pattern, of which there are `fewer` or `more` than in the seed model."""
 
     seed: str
     what: str

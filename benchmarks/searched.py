@@ -99,7 +99,7 @@ def table(arms: Sequence[Arm]) -> list[str]:
         lines.append(arm.name.ljust(20) + "".join(f"{_spread(values):>16}" for values in columns))
     first = arms[0]
     lines.append("")
-    lines.append(f"gain over the seed model, and against {first.name}:")
+    lines.append(f"improvement over the baseline, and against {first.name}:")
     base = statistics.fmean(gains(first))
     for arm in arms:
         mean = statistics.fmean(gains(arm))

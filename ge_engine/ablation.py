@@ -37,9 +37,9 @@ ARMS: Mapping[str, Callable[[RunConfig], RunConfig]] = {
 class Arm:
     """Hypervolumes of one arm's repeats, 0..1 of the box around all points of all arms.
 
-    `traces` hold one value for each evaluation, the seed's first. `p_value` is that of the two-sided rank-sum
-    test against the first arm, times the number of arms that are tested against it (Bonferroni's correction;
-    None for the first itself).
+    `traces` hold one value for each evaluation, the baseline's first. `p_value` is that of the two-sided
+    rank-sum test against the first arm, times the number of arms that are tested against it (Bonferroni's
+    correction; None for the first itself).
     """
 
     name: str
@@ -82,8 +82,8 @@ def ablate(
     """Run every arm `repeats` times in `folder`/ARM-REPEAT; what is there already is resumed.
 
     Repeat r of each arm has random seed `config.random_seed` + r and as many evaluations as
-    `config.max_evaluations`, or one for each slot and the seed when that is 0. `observe` gets the arm, the
-    repeat and the run's event.
+    `config.max_evaluations`, or one for each child and the seed model when that is 0. `observe` gets the arm,
+    the repeat and the run's event.
 
     Raises:
         ConfigError: an unknown arm, fewer than one repeat.

@@ -1,6 +1,6 @@
 """The engine from Python: `from ge_engine import evolve, diff, blocks`.
 
-    run = evolve("model.py", llm="uniform", generations=3, recipe={"epochs": 1})
+    run = evolve("model.py", llm="uniform", generations=3, training={"epochs": 1})
     for one in run.front:
         print(one.id, dict(one.objectives))
     print(run.diff(run.front[-1].id))
@@ -98,15 +98,15 @@ def evolve(
     """Evolve a model file, as `ge evolve` does, and return the run.
 
     Args:
-        seed: the PyTorch model file.
-        run: the run's folder; an existing run goes on. Without one, a new folder under runs/.
+        seed: the PyTorch file of the seed model.
+        run: the run's folder; an existing run is resumed. Without one, a new folder under runs/.
         preset: the settings to begin with, "demo" or "paper".
         config: a TOML file, whose settings win over the preset's.
         plugins: modules to load as plugins besides the installed ones.
         no_plugins: plugins to leave out.
         observe: is told every event (`ge_engine.events`) in place of the progress display, which is one
             display that changes in place in a notebook, a live panel on a terminal, lines elsewhere.
-        allow_changes: go on with an existing run also where other versions or checks than it was made with
+        allow_changes: resume an existing run also where other versions or checks than it was made with
             could change its results.
         **settings: fields of `ge_engine.config.RunConfig`, which win over `config`. `evaluator` may be a
             function of the path and the budget, at the top level of a file.
@@ -133,7 +133,7 @@ def resume(
     allow_changes: bool = False,
     **settings: Unpack[Settings],
 ) -> Run:
-    """Go on with a run, as `ge resume` does, with the seed model and the settings that its folder holds.
+    """Resume a run, as `ge resume` does, with the seed model and the settings that its folder holds.
 
     Args:
         run: the run's folder.
@@ -246,7 +246,8 @@ def probe(
 def diff(a: Side, b: Side | None = None) -> Changes:
     """What changed from `a` to `b`, block by block, as `ge diff` shows it.
 
-    A side is a file, "RUN:ID", a seed, a genome or an individual. A lone "RUN:ID" is compared with its seed.
+    A side is a file, "RUN:ID", a seed model, a genome or an individual. A lone "RUN:ID" is compared with its
+    seed model.
 
     Raises:
         SeedError, LedgerError, ConfigError: a side that is not there or has no code.
@@ -272,7 +273,8 @@ def class_parameters(
     individual's run say what is built; nothing that its folder names is started.
 
     Raises:
-        SeedError: the model does not build or run, or something else than the recipe scores its run.
+        SeedError: the model does not build or run, or something else than the built-in training scores its
+            run.
     """
     registry = load_registry(plugins, no_plugins)
     if not trains(registry, side.config):

@@ -54,7 +54,7 @@ class Blame:
 
 
 def diff_genomes(a: Genome, b: Genome) -> tuple[Change, ...]:
-    """Block-level changes from `a` to `b`, which may be of different seeds, in the order of `b`.
+    """Block-level changes from `a` to `b`, which may be of different seed models, in the order of `b`.
 
     A class that differs in its methods only is reported by method, otherwise as a whole.
     """
@@ -101,9 +101,9 @@ def to_json(changes: Iterable[Change]) -> list[dict[str, Any]]:
 def blame(genomes: Sequence[Genome], parents: Sequence[Sequence[int]] | None = None) -> list[Blame]:
     """For each line of the last genome that differs from the first: who brought it in.
 
-    `genomes` run from the seed to the individual, parents before children; `parents` are the places of each
-    one's parents among them, the first parent first (without it, each is the only parent of the next). A line
-    that the first parent does not have is the second one's where that has it. Lines count from 1.
+    `genomes` run from the seed model to the individual, parents before children; `parents` are the places of
+    each one's parents among them, the first parent first (without it, each is the only parent of the next). A
+    line that the first parent does not have is the second one's where that has it. Lines count from 1.
     """
     texts = [_lines(genome) for genome in genomes]
     lineage = parents or [() if index == 0 else (index - 1,) for index in range(len(texts))]

@@ -1,4 +1,4 @@
-"""Which expression builds the model of a seed, found by reading it.
+"""Which expression builds the seed model, found by reading it.
 
 In order: what the user says; what the main guard builds; the one model that is built at import; the one
 factory without required arguments; the one root class; else the candidates are listed. Known arguments are
@@ -31,7 +31,7 @@ def resolve_entry(genome: Genome, facts: Facts, override: str = "") -> str:
     full expression, or a name whose known arguments are filled.
 
     Raises:
-        SeedError: `override` is no expression of names in the seed, or no rule leads to one builder;
+        SeedError: `override` is no expression of names in the seed model, or no rule leads to one builder;
             the candidates are listed with their signatures.
     """
     builders = Builders(genome)
@@ -82,7 +82,9 @@ def _overridden(builders: Builders, genome: Genome, facts: Facts, override: str)
     known = {*genome.bound, *BUILTINS, *_bound_in(tree)}
     unknown = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id not in known]
     if unknown and "*" not in genome.bound:
-        raise SeedError(f"The entry names {unknown[0]!r}, which the seed does not define.", _listed(builders))
+        raise SeedError(
+            f"The entry names {unknown[0]!r}, which the seed model does not define.", _listed(builders)
+        )
     if isinstance(tree.body, ast.Name):
         call = _call(builders, override, facts)
         if call is None:
@@ -253,7 +255,8 @@ def _refusal(builders: Builders, facts: Facts, roots: list[str]) -> SeedError:
     names = list(dict.fromkeys((*builders.factories, *(name for name in roots if name not in parts))))
     if not names:
         return SeedError(
-            "The seed has no class that is a torch module and no function that builds one.", _listed(builders)
+            "The seed model has no class that is a torch module and no function that builds one.",
+            _listed(builders),
         )
     if len(names) == 1:
         missing = ", ".join(_unknown(builders, names[0], facts))

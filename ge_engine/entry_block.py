@@ -1,4 +1,4 @@
-"""What `--entry` passes, as a block: the seed with a last function that builds the model so."""
+"""What `--entry` passes, as a block: the seed model with a last function that builds the model so."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def with_entry_block(seed: Seed, entry: str) -> Seed:
     call = _written(entry)
     if BUILDER in seed.genome.bound:
         raise SeedError(
-            f"The seed has a {BUILDER} of its own, so that --entry-block cannot add one.",
+            f"The seed model has a {BUILDER} of its own, so that --entry-block cannot add one.",
             "Rename it, or write into it what it passes and leave --entry-block out.",
         )
     gap = "" if seed.source.endswith((b"\n", b"\r")) else "\n"

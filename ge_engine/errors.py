@@ -45,7 +45,7 @@ class TrainingError(GeError):
 
 
 class LedgerError(GeError):
-    """The run's database is locked, damaged, of another seed, or cannot be written."""
+    """The run's database is locked, damaged, of another seed model, or cannot be written."""
 
 
 class ModelError(GeError):

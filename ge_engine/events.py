@@ -1,13 +1,13 @@
 """What a run tells its observers: the caller's `observe` and every plugin's `ge_event`.
 
-run_started          folder, resumed (bool), generation (next to breed), generations, population,
+run_started          folder, resumed (bool), generation (the next one), generations, population,
                      objectives (name -> min/max), notations (name -> unit and format), changes (in words, the
                      versions and checks that changed since the last session; "" where none did), data (in a
                      line, what is trained on; "" where nothing is), remarks (on that, a sentence each)
 seed_scored          objectives (name -> value), errors (name -> standard error), chance (name -> what guesses
                      reach, of shares that are to be large, where the number of classes is known)
-generation_started   generation, size (slots), parents (ids of the mating pool)
-asked                generation, count (prompts sent as one batch), answered (taken from the ledger), keys
+generation_started   generation, size (children), parents (ids of the mating pool)
+asked                generation, count (prompts sent as one batch), answered (in the run database), keys
 remark               model, message: what a language model tells, such as that its server is tried again
 reply                key, individual, finish, prompt_tokens, completion_tokens, seconds, model
 left                 reason: somebody else works on the run, with whom children that were made by hand are

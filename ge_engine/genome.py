@@ -1,6 +1,6 @@
 """Bytes <-> Seed, Genome, Block. Every byte outside a patched block stays what it was.
 
-A genome is its seed's segments, of which some are replaced, plus helper definitions and imports that
+A genome is its seed model's segments, of which some are replaced, plus helper definitions and imports that
 patches brought along. Nothing but compiling costs more on a larger file.
 """
 
@@ -38,7 +38,7 @@ class Seed:
 
     @cached_property
     def digests(self) -> list[str]:
-        """The digests of the seed's segments."""
+        """The digests of the seed model's segments."""
         return [segment.digest for segment in self.cut.segments]
 
     @classmethod
@@ -53,7 +53,7 @@ class Seed:
             data = path.read_bytes()
         except OSError as error:
             raise SeedError(
-                f"The seed {path} cannot be read: {error.strerror}.", "Give the path of a Python file."
+                f"The seed model {path} cannot be read: {error.strerror}.", "Give the path of a Python file."
             ) from error
         return cls.from_bytes(data, path)
 
@@ -72,7 +72,7 @@ class Seed:
 
 
 class Genome:
-    """The seed with zero or more blocks replaced. Immutable; made by `ge_engine.patch.apply`."""
+    """The seed model with zero or more blocks replaced. Immutable; made by `ge_engine.patch.apply`."""
 
     def __init__(
         self,
@@ -178,7 +178,7 @@ class Genome:
         return Genome(self.seed, self.replaced, helpers, merged)
 
     def tidied(self) -> Genome:
-        """This genome without replacements that equal the seed, and without helpers and imports that
+        """This genome without replacements that equal the seed model, and without helpers and imports that
         patches once brought and nothing uses any more."""
         cut = self.seed.cut
         replaced = {at: s for at, s in self.replaced.items() if s.text != cut.segments[at].text}
@@ -195,8 +195,8 @@ class Genome:
         return Genome(self.seed, replaced, {at: g for at, g in helpers.items() if g}, imports)
 
     def delta(self) -> dict[str, Any]:
-        """What differs from the seed, as plain data for JSON: by name of the seed's blocks the text of those
-        replaced and the helpers (name, text) before them, and the imports."""
+        """What differs from the seed model, as plain data for JSON: by name of the seed model's blocks the
+        text of those replaced and the helpers (name, text) before them, and the imports."""
         names = [segment.name for segment in self.seed.cut.segments]
         return {
             "replaced": {names[at]: s.text for at, s in sorted(self.replaced.items())},
@@ -206,9 +206,9 @@ class Genome:
 
     @classmethod
     def from_delta(cls, seed: Seed, delta: Mapping[str, Any]) -> Genome:
-        """The genome that `delta()` described, now or in a ledger of schema 4 and before, which gave for a
-        block's name its number among the definitions of the file. Raises SeedError when it is of another
-        seed."""
+        """The genome that `delta()` described, now or in a run database of schema 4 and before, which gave
+        for a block's name its number among the definitions of the file. Raises SeedError when it is of
+        another seed."""
         try:
             replaced = {
                 _place(seed, key): _replacement(_block(seed, key), text)
@@ -220,8 +220,8 @@ class Genome:
             }
             return cls(seed, replaced, helpers, tuple(map(_text, delta["imports"])))
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            message = "The record of a genome does not fit this seed."
-            raise SeedError(message, "Was the seed changed?") from error
+            message = "The record of a genome does not fit this seed model."
+            raise SeedError(message, "Was the seed model changed?") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickled, (self.seed, self.delta())
@@ -238,8 +238,8 @@ class Genome:
         raise KeyError(before)
 
     def _joined(self, known: Sequence[str], read: Callable[[Segment], str]) -> list[str]:
-        """What `read` gives for each segment, in order; `known` is that for the seed's own, so that only
-        what differs from the seed is looked at."""
+        """What `read` gives for each segment, in order; `known` is that for the seed model's own, so that
+        only what differs from the seed model is looked at."""
         cut = self.seed.cut
         found = list(known)
         for at, segment in self.replaced.items():
@@ -253,7 +253,7 @@ class Genome:
         return found
 
     def _placed(self) -> Iterator[tuple[int, Segment]]:
-        """Segments with the seed's index, -1 for those that the seed does not have."""
+        """Segments with the seed model's index, -1 for those that the seed model does not have."""
         cut = self.seed.cut
         spacer = Segment(cut.newline * 3)
         before = {cut.leads[at]: group for at, group in self.helpers.items()}
@@ -365,7 +365,7 @@ def _nothing_to_evolve(name: str, genome: Genome) -> tuple[str, str]:
     if all(block.kind == "values" for block in genome.blocks.values()):
         return (
             f"There is no class and no function in {name}.",
-            "A seed defines its model in a class or a function: put what stands at the top of the file into "
+            "A seed model is defined in a class or a function: put what stands at the top of the file into "
             "one, such as def build(): return nn.Sequential(...).",
         )
     first = next(block for block in genome.blocks.values() if block.kind != "values")

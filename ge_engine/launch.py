@@ -3,7 +3,7 @@
 On GPUs: `accelerate launch -m ge_engine.launch model.py`. On a CPU: `python -m torch.distributed.run
 --standalone --nproc-per-node 2 -m ge_engine.launch model.py`.
 
-For an exported genome, or any seed; nothing is isolated. The first process prints one line of JSON:
+For an exported genome, or any seed model; nothing is isolated. The first process prints one line of JSON:
 accuracy on the held-out part, how many images that was, the number of processes, and the curve.
 """
 
@@ -37,7 +37,7 @@ from ge_engine.registry import choose, load_registry
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Raises GeError as the command line does: unknown task, seed without an entry, ..."""
+    """Raises GeError as the command line does: unknown task, seed model without an entry, ..."""
     parser = argparse.ArgumentParser(prog="ge_engine.launch", description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--task", default="digits")

@@ -1,4 +1,4 @@
-"""The loop: breed, validate, evaluate, select; nothing else. Resume is: open the ledger and go on."""
+"""The loop: generate, validate, evaluate, select; nothing else. To resume is to open the run database."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def run(
     """Evolve `seed` in `folder`, or go on with the run there. One whose seed model was refused starts over.
 
     Raises:
-        LedgerError: the run is locked, damaged or of another seed, or the disk is full.
+        LedgerError: the run is locked, damaged or of another seed model, or the disk is full.
         ConfigError: a name that no plugin registers, or other settings than the run's; or other versions or
             checks, by which its results could change, without `allow_changes`.
-        SeedError: the seed does not build, run or train, or no block may be rewritten.
+        SeedError: the seed model does not build, run or train, or no block may be rewritten.
         ModelError: the language model cannot be opened or reached.
-        PluginError: a plugin's part failed on the seed, or on all children of a generation.
+        PluginError: a plugin's part failed on the seed model, or on all children of a generation.
     """
     with opened_session(seed, config, registry, folder, observe, allow_changes) as session:
         if ended := session.nothing_left():
@@ -87,12 +87,12 @@ def rescore(
         ConfigError: the run goes on, or was cut off, or another evaluator than `own` scores it, or what
             trains it is told no epochs; or other versions than made it, without `allow_changes`.
         LedgerError, SeedError, PluginError: as `run`.
-        KeyboardInterrupt: a signal asked for an end; what was trained by then is in the ledger.
+        KeyboardInterrupt: a signal asked for an end; what was trained by then is in the run database.
     """
     with History(folder) as history:
         seed, stored, ended = confirmed(history.seed), history.config, history.stopped_because
     if not ended:
-        raise ConfigError(f"The run {folder} has not ended.", "Go on with it by `ge evolve`.")
+        raise ConfigError(f"The run {folder} has not ended.", "Resume it with `ge resume`.")
     settings = settings_with_own(folder, stored, own or OwnSettings(), registry)
     config = settings if epochs else replace(settings, rescore_seeds=seeds)
     longer = settings_for(settings, epochs, registry) if epochs else None
@@ -121,15 +121,15 @@ def add(
     allow_changes: bool = False,
 ) -> list[int]:
     """Check and train children that were made by hand, and all that wait, in a run on which nobody works; the
-    numbers under which the ledger has those of `made`. Of a run whose finalists were scored, new ones are,
-    too.
+    numbers under which the run database has those of `made`. Of a run whose finalists were scored, new ones
+    are, too.
 
     Raises:
         RunBusy: somebody works on the run.
         ConfigError: another evaluator than `own` scores it; or other versions than made it, without
             `allow_changes`.
         LedgerError, SeedError, PluginError: as `run`.
-        KeyboardInterrupt: a signal asked for an end; what was added is in the ledger.
+        KeyboardInterrupt: a signal asked for an end; what was added is in the run database.
     """
     with History(folder) as history:
         seed, stored, tested = confirmed(history.seed), history.config, bool(history.test_outcomes())
@@ -149,7 +149,7 @@ def add(
 
 
 def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluation, scoring: Scoring) -> str:
-    """Breed generations until something says stop; the reason, told when work in flight has ended."""
+    """Generate children until something says stop; the reason, told when work in flight has ended."""
     services = _services(session, state, probe, evaluation, scoring)
     if reason := session.reason_to_stop(state):
         if not session.termination.interrupted:

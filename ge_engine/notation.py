@@ -83,7 +83,8 @@ class Notation:
 Notations = Mapping[str, Notation]
 PLAIN = Notation()
 BEFORE: Notations = {"accuracy": Notation(format=".2%")}
-"""Those of a run whose ledger holds none: its version knew that accuracy is a share, and nothing else."""
+"""Those of a run whose run database holds none: its version knew that accuracy is a share, and nothing
+else."""
 
 
 def signed(value: float, form: str) -> str:

@@ -1,4 +1,4 @@
-"""Children, individuals, and the set of all that a run has bred. Plain data, no behaviour of the loop."""
+"""Children, individuals, and the set of all of a run. Plain data, no behaviour of the loop."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Step:
 class Individual:
     """A genome with its parents, the steps that made it, and its outcome once known.
 
-    `id` is "seed" or "g<generation>s<slot>".
-    `island` is the population that it was bred in, counted from 0 (the seed begins all of them).
+    `id` is "seed" (the seed model) or "g<generation>s<number of the child>".
+    `island` is the population that it was generated in, counted from 0 (the seed model begins all of them).
     """
 
     id: str
@@ -84,7 +84,7 @@ class Individual:
 
 @dataclass(frozen=True, slots=True)
 class ChildWithoutGenome:
-    """What a slot bred when no reply gave a genome: no individual, never scored. `outcome` says why."""
+    """A child for which no reply gave a genome: no individual, never scored. `outcome` says why."""
 
     id: str
     generation: int
@@ -101,7 +101,7 @@ class ChildWithoutGenome:
 
 
 Child = Individual | ChildWithoutGenome
-"""What became of a slot; the seed counts as one."""
+"""What became of a child; the seed model counts as one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def choose(table: Mapping[str, T], name: str, what: str) -> T:
 
 
 def trains(registry: Registry, config: RunConfig) -> bool:
-    """Whether the run's evaluator trains by the recipe, on a task."""
+    """Whether the run's evaluator trains with the training settings, on a task."""
     evaluator = registry.evaluators.get(config.evaluator)
     return evaluator is not None and evaluator.takes_task
 

@@ -1,4 +1,4 @@
-"""A changed copy of the seed's file -> the genome that it is: rewritten blocks, new definitions, new imports.
+"""A changed copy of the seed model -> the genome that it is: rewritten blocks, new definitions and imports.
 
 The copy may come from anybody: an editor, a chat window, a coding agent. What it changes between the blocks
 has no place in a genome and is refused.
@@ -27,15 +27,15 @@ IMPORTS = (ast.Import, ast.ImportFrom)
 
 
 def variant_of(seed: Seed, path: str | Path) -> Genome:
-    """The genome of a changed copy of the seed's file.
+    """The genome of a changed copy of the seed model's file.
 
     Blocks whose syntax trees differ are rewritten, and keep their names, parameters and members; definitions,
-    constants and imports that the seed lacks come along where something uses them. Imports that the copy
-    lacks stay. Line ends and encoding are the seed's.
+    constants and imports that the seed model lacks come along where something uses them. Imports that the
+    copy lacks stay. Line ends and encoding are the seed model's.
 
     Raises:
-        SeedError: it cannot be read, is not Python, means the same as the seed, or changes what no block
-            holds or what may not be rewritten, with the line.
+        SeedError: it cannot be read, is not Python, means the same as the seed model, or changes what no
+            block holds or what may not be rewritten, with the line.
     """
     return as_genome(seed, Seed.load(path))
 
@@ -45,14 +45,14 @@ def as_genome(seed: Seed, variant: Seed) -> Genome:
     made = _Cut(seed, variant).genome()
     if not differing(seed.genome, made):
         how = "is" if variant.source == seed.source else "but for comments, docstrings and layout is"
-        raise SeedError(f"{variant.path} {how} the same as the seed.", "Change what a block does.")
+        raise SeedError(f"{variant.path} {how} the same as the seed model.", "Change what a block does.")
     return made
 
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """The two files. `replaced` are segments by their place in the seed; `waiting` are new definitions that
-    stand before the next block, by name, `places` the blocks before which those stand that have met
+    """The two files. `replaced` are segments by their place in the seed model; `waiting` are new definitions
+    that stand before the next block, by name, `places` the blocks before which those stand that have met
     theirs."""
 
     seed: Seed
@@ -107,7 +107,7 @@ class _Cut:
         self.replaced[place] = Segment(code.replace("\n", self.seed.newline), name)
 
     def _wait(self, statement: ast.stmt, expected: list[tuple[str, ast.stmt]]) -> None:
-        """A statement that the seed does not have here: a new definition, or a mistake."""
+        """A statement that the seed model does not have here: a new definition, or a mistake."""
         name = _defined_alone(statement)
         if any(self._key(statement) == key for key, _ in expected):
             raise self._missing(expected[0][1])
@@ -118,12 +118,12 @@ class _Cut:
         self.waiting[name] = self._code(name, statement)
 
     def _outside(self, statement: ast.stmt) -> str:
-        """Why a statement that is no block may not differ from the seed's."""
+        """Why a statement that is no block may not differ from the seed model's."""
         named = (one.name for one in ast.walk(statement) if isinstance(one, DEFINITIONS))
         barred = ((name, reason) for name in named if (reason := self.seed.genome.reason(name)))
         for name, reason in barred:
             return f"{name} may not be rewritten: {reason}"
-        return f"`{_shown(statement)}` stands outside of the blocks and is not in the seed"
+        return f"`{_shown(statement)}` stands outside of the blocks and is not in the seed model"
 
     def _code(self, name: str, statement: ast.stmt) -> str:
         """A new definition with the comments above it."""
@@ -150,7 +150,7 @@ class _Cut:
         return found
 
     def _imports(self, statement: ast.Import | ast.ImportFrom) -> list[str]:
-        """The statements that bind what the seed does not, each one name."""
+        """The statements that bind what the seed model does not, each one name."""
         special = isinstance(statement, ast.ImportFrom) and (
             statement.module == "__future__" or statement.names[0].name == "*"
         )
@@ -179,8 +179,8 @@ class _Cut:
         return SeedError(f"{self.variant.path}, line {statement.lineno}: {why}.", HINT)
 
     def _missing(self, statement: ast.stmt) -> SeedError:
-        what = f"`{_shown(statement)}` (line {statement.lineno} of the seed)"
-        return SeedError(f"{self.variant.path}: {what} is not at its place as in the seed.", HINT)
+        what = f"`{_shown(statement)}` (line {statement.lineno} of the seed model)"
+        return SeedError(f"{self.variant.path}: {what} is not at its place as in the seed model.", HINT)
 
 
 def _body(file: Seed) -> list[ast.stmt]:

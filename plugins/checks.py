@@ -20,7 +20,7 @@ ALLOWED = frozenset(
     | {"numbers", "operator", "random", "statistics", "typing", "typing_extensions", "warnings"}
     | {"einops", "numpy", "timm", "torch", "torchvision", "transformers"}
 )
-"""Packages that a rewrite may import, besides those that the seed imports itself."""
+"""Packages that a rewrite may import, besides those that the seed model imports itself."""
 
 FORBIDDEN = frozenset(
     {"__import__", "breakpoint", "compile", "eval", "exec", "exit", "globals", "input", "open", "quit"}

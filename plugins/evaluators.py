@@ -26,7 +26,7 @@ class TrainEvaluator(Evaluator):
     name = "train"
     takes_epochs = True
     takes_task = True
-    advice = "Fix it, or change --timeout or the recipe."
+    advice = "Fix it, or change --timeout or the training settings."
 
     def described(self, argument: str) -> tuple[str, str]:  # noqa: ARG002
         return "training", "Leave --command and --evaluator out."

@@ -1,4 +1,4 @@
-"""The six mutation intents of LLM Guided Evolution, in our own words.
+"""The six mutation types of LLM Guided Evolution, in our own words.
 
 Morris, Jurado and Zutty, "LLM Guided Evolution: The Automation of Models Advancing Models",
 GECCO 2024, section 3: with no persona or one of three, they make 24 prompts.

@@ -75,7 +75,7 @@ class Uniform(Cheap):
 
 
 class Replay(Cheap):
-    """Answers from another run's ledger."""
+    """Answers from another run's database."""
 
     name = "replay"
 

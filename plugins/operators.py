@@ -35,7 +35,7 @@ EXPLAIN_SYSTEM = "You study why changes of PyTorch code changed what was measure
 
 
 class Mutation(Operator):
-    """Rewrites one randomly chosen block after one of six intents (GECCO 2024, section 3)."""
+    """Rewrites one randomly chosen block after one of six mutation types (GECCO 2024, section 3)."""
 
     name = "mutation"
 
@@ -49,12 +49,13 @@ class Mutation(Operator):
         return (yield from self.asked(context, address, self.drawn(context)))
 
     def drawn(self, context: Context) -> Intent:
-        """One of the intents."""
+        """One of the mutation types."""
         intents = {intent.name: intent for intent in self._intents}
         return intents[context.choose("intent", list(intents))]
 
     def asked(self, context: Context, address: str, intent: Intent) -> Proposal:
-        """The block at `address` rewritten as the intent says, in the form that suits it and the language
+        """The block at `address` rewritten as the mutation type says, in the form that suits it and the
+        language
         model: a few numbered lines are for one without room."""
         intent = yield from self.worded(context, intent)
         code = context.genome.blocks[address].code
@@ -73,7 +74,7 @@ class Mutation(Operator):
         return context.read(prompt, reply)
 
     def worded(self, context: Context, intent: Intent) -> Generator[Prompt, Reply, Intent]:  # noqa: ARG002
-        """The intent as this prompt words it; by default in its own words."""
+        """The mutation type as this prompt words it; by default in its own words."""
         yield from ()
         return intent
 
@@ -217,7 +218,8 @@ def _aim(parent: Individual, directions: Mapping[str, Direction]) -> str:
 
 
 def _helpful(run: RunFacts, rng: random.Random) -> Individual | None:
-    """An elite that dominates the seed; without one, an elite that gained somewhere; by more than ties."""
+    """An elite that dominates the seed model; without one, an elite that improved somewhere; by more than
+    ties."""
     changed = [e for e in run.elites if e.scored and differing(run.seed.genome, e.genome)]
     seen = [(e, run.ties.seen(e.objectives)) for e in changed]
     seed = run.ties.seen(run.seed.objectives)

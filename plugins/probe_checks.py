@@ -38,7 +38,7 @@ def builds(_: Candidate, probe: Probe) -> str:
 
 
 def keeps_shape(candidate: Candidate, probe: Probe) -> str:
-    """The output has the shape of the seed's."""
+    """The output has the shape of the seed model's."""
     wanted = candidate.seed_probe.output_shape
     if probe.output_shape == wanted:
         return ""
@@ -51,8 +51,9 @@ def is_finite(_: Candidate, probe: Probe) -> str:
 
 
 def passes_gradient(candidate: Candidate, probe: Probe) -> str:
-    """Every parameter learns, except those that do not learn in the seed either. Their names differ where a
-    layer was wrapped, which puts them within it, or a stage before it dropped, which changes numbers."""
+    """Every parameter learns, except those that do not learn in the seed model either. Their names differ
+    where a layer was wrapped, which puts them within it, or a stage before it dropped, which changes
+    numbers."""
     seed = candidate.seed_probe
     idle = seed.without_gradient
     layers = {module.path for module in seed.modules if module.path and module.own == module.parameters}
@@ -70,7 +71,7 @@ def _numberless(name: str) -> str:
 
 
 def registers(candidate: Candidate, probe: Probe) -> str:
-    """All modules and weights are attributes that torch registers, as far as the seed's are."""
+    """All modules and weights are attributes that torch registers, as far as the seed model's are."""
     lost = sorted(set(probe.unregistered) - set(candidate.seed_probe.unregistered))
     return f"not registered as a submodule or parameter: {_listed(lost)}; use nn.ModuleList" if lost else ""
 

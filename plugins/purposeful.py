@@ -1,4 +1,4 @@
-"""Purposeful mutation: the six intents, of which those about size have figures that a child must reach."""
+"""Purposeful mutation: six mutation types; those about size have figures that a child must reach."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ GOALS: Mapping[str, Goal] = {
     "reduce": SMALLER,
     "complex": Goal(parameters=(1.001, LARGEST[1]), flops=AFFORDABLE),
 }
-"""What a child of an intent must be, as shares of its parent."""
+"""What a child of a mutation type must be, as shares of its parent."""
 
 PURPOSEFUL = tuple(replace(intent, goal=GOALS.get(intent.name)) for intent in INTENTS)
 
 
 class Purposeful(Mutation):
-    """Mutation in which an intent with a goal is asked of what can reach it.
+    """Mutation in which a mutation type with a goal is asked of what can reach it.
 
     A language model with room is shown the whole file, and changes whichever blocks have to change. Another
     is asked about one block, drawn by its share of the network's parameters and FLOPs; where that block has
-    structural moves, these are what is asked for. Of values they are, whatever the intent, for what a number
-    does to a network shows when it is built.
+    structural moves, these are what is asked for. Of values they are, whatever the mutation type, for what a
+    number does to a network shows when it is built.
     """
 
     name = "purposeful"
@@ -51,7 +51,7 @@ class Purposeful(Mutation):
             return (yield from of_file(context, intent))
         able = reaching(context, context.addresses, intent.goal)
         if not able:
-            return Skipped(f"no block is large enough for the intent {intent.name!r}")
+            return Skipped(f"no block is large enough for the mutation type {intent.name!r}")
         if moving := structured(context.genome, able):
             able, intent = tuple(moving), replace(intent, grammar="moves")
         return (yield from self.asked(context, by_share(context, list(able)), intent))

@@ -1,7 +1,7 @@
-"""Prompts that evolve: rephrasings of the six intents, kept only when their children do better.
+"""Prompts that evolve: rephrasings of the six mutation types, kept only when their children do better.
 
 The future work that Morris, Jurado and Zutty name (GECCO 2024, section 5). Off until a run names it:
-`--operators rephrasing,mating,eot`. What is known comes from the run's ledger alone, so that a resumed or
+`--operators rephrasing,mating,eot`. What is known comes from the run's database alone, so that a resumed or
 replayed run draws the same.
 """
 
@@ -26,17 +26,18 @@ SHORTEST, LONGEST = 20, 400
 
 
 class Rephrasing(Mutation):
-    """A mutation whose intent has its own words or others that the language model found.
+    """A mutation whose mutation type has its own words or others that the language model found.
 
-    A rephrasing is called after its intent and its text, "reduce~3fa2c1", and counted under that name. It is
-    drawn while it has fewer than `TRIALS` children, and afterwards only if a larger share of its children is
-    better than their parents than of the original's (both with one success and one failure to begin with).
+    A rephrasing is called after its mutation type and its text, "reduce~3fa2c1", and counted under that name.
+    It is drawn while it has fewer than `TRIALS` children, and afterwards only if a larger share of its
+    children is better than their parents than of the original's (both with one success and one failure to
+    begin with).
     """
 
     name = "rephrasing"
 
     def worded(self, context: Context, intent: Intent) -> Generator[Prompt, Reply, Intent]:
-        """The intent, one of its kept rephrasings, or one that is asked for now."""
+        """The mutation type, one of its kept rephrasings, or one that is asked for now."""
         kept = list(_kept(context, intent))
         if context.rng.random() >= FRESH:
             return context.rng.choice([intent, *kept])

@@ -1,4 +1,4 @@
-"""Answers from another run's ledger: the same run again without a model, or new readings of old replies."""
+"""Answers from another run's database: the same run again without a model, or new readings of old replies."""
 
 from __future__ import annotations
 

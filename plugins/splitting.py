@@ -20,7 +20,7 @@ Draw = Callable[[Sequence[str], Sequence[int]], Mapping[str, Indices]]
 
 
 def drawing(config: RunConfig) -> Draw:
-    """The splits of a run: the test part that is given, else a fifth; of the rest the recipe's share
+    """The splits of a run: the test part that is given, else a fifth; of the rest the share of the settings
     validates and at most its limit trains, the same images as the engine would draw of all."""
     share, limit = config.recipe.validation_share, config.recipe.train_limit
 

@@ -25,7 +25,7 @@ def has_room(context: Context) -> bool:
 
 
 def of_file(context: Context, intent: Intent) -> Proposal:
-    """The blocks of the file that have to change for the intent, as one change."""
+    """The blocks of the file that have to change for the mutation type, as one change."""
     addresses = context.addresses
     blocks = [a for a in addresses if "." not in a or a.partition(".")[0] not in addresses]
     text = paragraphs(

@@ -1,7 +1,7 @@
 """A scripted run in a process of its own that is killed with SIGKILL at drawn statements, and resumed.
 
 `python crashing.py FOLDER CHILDREN SETTINGS [ROWS FURTHER]` is the run (settings as JSON); `campaign` drives
-it. Where it is killed depends on what is in its ledger, and not on how quick the machine is.
+it. Where it is killed depends on what is in its database, and not on how quick the machine is.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NEW = re.compile(r"INSERT .*INTO (calls|probes|scores)\b")
 
 @dataclass(frozen=True)
 class Campaign:
-    """`kills` that hit a living run, `sessions` in all, and the two ledgers but for times."""
+    """`kills` that hit a living run, `sessions` in all, and the two run databases but for times."""
 
     kills: int
     sessions: int

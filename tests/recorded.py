@@ -1,4 +1,4 @@
-"""An evaluator that gives what another run's ledger holds: `--plugin recorded --evaluator recorded`."""
+"""An evaluator that gives what another run's database holds: `--plugin recorded --evaluator recorded`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ge_engine.ledger import History
 from ge_engine.ledger.score_key import TEST, VALIDATION
 from ge_engine.outcome import Failed, Outcome, Scored
 
-UNKNOWN = Probe(stage="build", error="the ledger holds no probe of this genome")
+UNKNOWN = Probe(stage="build", error="the run database holds no probe of this genome")
 
 
 class Recorded(Evaluation):
@@ -36,7 +36,7 @@ class Recorded(Evaluation):
         outcome = test if job.split == "test" else self._history.score(job.genome.digest, VALIDATION)
         if job.split == "both" and isinstance(outcome, Scored) and isinstance(test, Scored):
             outcome = replace(outcome, details={**outcome.details, "test": test})
-        found.set_result(outcome or Failed("train", "error", "the ledger holds no such score"))
+        found.set_result(outcome or Failed("train", "error", "the run database holds no such score"))
         return found
 
 

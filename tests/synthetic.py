@@ -1,4 +1,4 @@
-"""A run of any size without a model and without training: real ledger, real genomes, invented scores.
+"""A run of any size without a model and without training: real run database, real genomes, invented scores.
 
 Its shape is that of a run: most replies are rejected somewhere, scores drift from parent to child, the
 front moves. Some replies are hostile: what they hold must stay text wherever it is shown.
@@ -48,7 +48,8 @@ PERSONAS = ("none", "expert", "eccentric", "innovator")
 
 @dataclass
 class Writer:
-    """Writes generations of `size` children into a ledger, each from the survivors of the one before."""
+    """Writes generations of `size` children into a run database, each from the survivors of the one
+    before."""
 
     ledger: Ledger
     seed: Seed
@@ -83,7 +84,7 @@ class Writer:
         for one in self.pool:
             assert one.genome is not None
             self.ledger.add_score(one.genome.digest, TEST, Scored(_shifted(one.objectives, -0.008)))
-        self.ledger.set_stopped("all generations are done")
+        self.ledger.set_stopped("finished: all generations")
 
     def _child(self, generation: int, slot: int) -> Individual:
         rng, name = self.rng, individual_id(generation, slot)

@@ -124,7 +124,7 @@ def test_a_child_that_a_finished_run_does_not_take_in(tmp_path: Path, schedule: 
     ), "one score each, and one more on the test split for who is on the front"
     with History(folder) as history:
         assert {first.id, second.id} <= set(history.merged(first.generation))
-        assert history.stopped_because == "all 3 generations are done"
+        assert history.stopped_because == "finished: 3/3 generations"
     again = content(folder)
     evolve(folder, schedule=schedule)
     assert content(folder) == again, "the run has nothing to do"
@@ -183,7 +183,7 @@ def test_a_child_that_is_left_at_the_end_of_a_run(tmp_path: Path) -> None:
     assert seen == [0, 1, 2, 3]
     (child,) = by_hand(folder)
     assert child.scored
-    assert result.stopped_because == "all 3 generations are done"
+    assert result.stopped_because == "finished: 3/3 generations"
 
 
 @BOTH
@@ -350,7 +350,7 @@ def test_a_child_that_waits_already_and_is_left_twice(tmp_path: Path) -> None:
 
 
 def test_a_run_by_other_means_that_takes_a_child_in_before_it_may(tmp_path: Path) -> None:
-    """Nothing is left in a ledger with which this session may not go on."""
+    """Nothing is left in a run database with which this session may not go on."""
     folder = tmp_path / "run"
     evolve(folder)
     with pytest.raises(GeError, match="is scored by"):
@@ -404,7 +404,7 @@ def test_a_command_that_does_not_tell_what_became_of_a_file(tmp_path: Path, ge: 
     ("text", "words"),
     [
         (b"class Net(:\n", "is not valid Python: line 1"),
-        (doubles.SEED, "is the same as the seed"),
+        (doubles.SEED, "is the same as the seed model"),
         (doubles.SEED.replace(b"import torch\n", b"import torch\nSIZE = 3\nprint(SIZE)\n", 1), "line 5"),
         (None, "cannot be read"),
     ],

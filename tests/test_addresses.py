@@ -37,7 +37,7 @@ def test_a_block_that_the_parent_no_longer_uses_and_that_is_offered() -> None:
     assert addresses.of(child, [child, SEED]) == ("Net", "get_optimizer"), "Small and the helper do not run"
     assert set(addresses.of(cross, [child, SEED])) == set(RUNS), "what runs in either parent"
     assert set(addresses.of(cross, [cross])) == {*RUNS, "helper2"}, "a probe that says nothing of it"
-    every = Addresses(SEED, doubles.config(dead_blocks=True), probes[SEED.digest], probes.get)
+    every = Addresses(SEED, doubles.config(unused_blocks=True), probes[SEED.digest], probes.get)
     assert set(every.of(child, [child])) == set(child.evolvable)
 
 

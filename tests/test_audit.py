@@ -1,4 +1,4 @@
-"""Whatever is changed in a ledger by hand is found, with its place."""
+"""Whatever is changed in a run database by hand is found, with its place."""
 
 from __future__ import annotations
 
@@ -60,9 +60,12 @@ SCORED = (
         ),
         (
             "UPDATE individuals SET slot = 77 WHERE id = 'g1s3'",
-            "its id does not fit generation 1 and slot 77",
+            "its id does not fit child 77 of generation 1",
         ),
-        ("UPDATE individuals SET delta = '{\"replaced\": {}}' WHERE id = 'g0s0'", "does not fit this seed"),
+        (
+            "UPDATE individuals SET delta = '{\"replaced\": {}}' WHERE id = 'g0s0'",
+            "does not fit this seed model",
+        ),
         (
             f"DELETE FROM scores WHERE digest = (SELECT digest FROM individuals WHERE id = {SCORED})",
             "no outcome",

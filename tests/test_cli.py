@@ -169,7 +169,7 @@ def test_a_run_that_goes_on_with_another_seed(ge: Ge, finished: Path, tmp_path: 
     other = tmp_path / "other.py"
     other.write_text(PLAIN.read_text() + "\n# another\n")
     before = (finished / "ledger.sqlite").read_bytes()
-    assert_one_message(ge("evolve", other, "--run", finished, *UNIFORM, *QUICK), "another seed")
+    assert_one_message(ge("evolve", other, "--run", finished, *UNIFORM, *QUICK), "another seed model")
     assert (finished / "ledger.sqlite").read_bytes() == before
 
 
@@ -260,7 +260,7 @@ def test_a_line_that_nobody_is_blamed_for(ge: Ge, finished: Path) -> None:
 
 
 def test_a_sound_ledger_that_is_found_faulty(ge: Ge, finished: Path) -> None:
-    assert ge("log", finished, "--check")[:2] == (0, "the ledger is sound\n")
+    assert ge("log", finished, "--check")[:2] == (0, "the run database is sound\n")
     for word in ("operator", "mutation", "hypervolume gain"):
         assert word in ge("log", finished, "--stats")[1]
     assert "g0s1" in ge("log", finished, "--follow")[1]
@@ -269,7 +269,7 @@ def test_a_sound_ledger_that_is_found_faulty(ge: Ge, finished: Path) -> None:
 def test_a_log_that_hides_individuals(ge: Ge, finished: Path) -> None:
     code, out, _ = ge("log", finished)
     assert code == 0
-    for identity in ("seed", "g0s0", "g0s1", "generation is done"):
+    for identity in ("seed", "g0s0", "g0s1", "finished: 1/1 generation"):
         assert identity in out
 
 

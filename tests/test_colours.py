@@ -109,7 +109,7 @@ def probed(task: Task, channels: int, folder: Path, asked: int = 0) -> Probe:
 def test_a_grey_model_on_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """LeNet as everybody has it: no flag."""
     assert not probed(Digits(), 1, tmp_path).stage
-    assert "with 1 channel, as the seed takes them" in capsys.readouterr().err
+    assert "with 1 channel, as the seed model takes them" in capsys.readouterr().err
 
 
 def test_a_model_for_colours_on_one_grey_channel(tmp_path: Path) -> None:

@@ -21,10 +21,10 @@ from ge_engine.errors import ConfigError
 
 def test_flags_that_do_not_win_over_the_file_and_the_preset(tmp_path: Path) -> None:
     file = tmp_path / "run.toml"
-    file.write_text("population = 5\ngenerations = 7\n[recipe]\nepochs = 4\n")
-    config = load_config("paper", file, {"generations": 9, "recipe.lr": 0.2, "population": None})
+    file.write_text("population = 5\ngenerations = 7\n[training]\nepochs = 4\n")
+    config = load_config("paper", file, {"generations": 9, "training.lr": 0.2, "population": None})
     assert (config.population, config.generations, config.recipe.epochs, config.recipe.lr) == (5, 9, 4, 0.2)
-    assert config.recipe.batch_size == PRESETS["paper"]["recipe"]["batch_size"]
+    assert config.recipe.batch_size == PRESETS["paper"]["training"]["batch_size"]
 
 
 def test_the_papers_constants_that_drift() -> None:
@@ -40,18 +40,18 @@ def test_the_papers_constants_that_drift() -> None:
     ("flags", "says"),
     [
         ({"generatoins": 3}, "generatoins"),
-        ({"recipe.epoch": 3}, "recipe.epoch"),
+        ({"training.epoch": 3}, "training.epoch"),
         ({"population": 0}, "population"),
         ({"population": "many"}, "population"),
         ({"p_mating": 1.5}, "rates"),
         ({"temperature": [0.9, 0.1]}, "temperature"),
         ({"temperature": [0.9]}, "2 values"),
         ({"temperature": 0.9}, "a list"),
-        ({"recipe.lr_schedule": "spiral"}, "lr_schedule"),
+        ({"training.lr_schedule": "spiral"}, "lr_schedule"),
         ({"objectives": ["accuracy:up"]}, "NAME:min"),
         ({"objectives": ["accuracy", "accuracy:min"]}, "once"),
-        ({"recipe.train_limit": -1}, "train_limit"),
-        ({"dead_blocks": "yes"}, "dead_blocks"),
+        ({"training.train_limit": -1}, "train_limit"),
+        ({"unused_blocks": "yes"}, "unused_blocks"),
     ],
 )
 def test_a_wrong_setting_that_is_taken(flags: dict[str, object], says: str) -> None:
@@ -71,9 +71,9 @@ def test_a_misspelt_key_without_a_suggestion() -> None:
     [
         ("generatoins = 3", "generations"),
         ("epochs = 3", "recipe.epochs"),
-        ("learning_rat = 3\n[recipe]\nepoch = 2", "recipe.epochs"),
-        ("[recipe]\npopulation = 3", "population"),
-        ("[recipe]\noptimiser = 'sgd'", "recipe.optimizer"),
+        ("learning_rat = 3\n[training]\nepoch = 2", "recipe.epochs"),
+        ("[training]\npopulation = 3", "population"),
+        ("[training]\noptimiser = 'sgd'", "recipe.optimizer"),
         ("[[island]]\npersona = 'x'", "island.personas"),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_setting_of_the_trainer_that_a_program_never_hears_of(
     same = {name for name, value in given.items() if value in ("digits", {"lr": 0.1})}
     if not same:
         with file.open("a") as more:
-            more.write("[recipe]\nema = 0.5\n")
+            more.write("[training]\nema = 0.5\n")
         with pytest.raises(ConfigError, match="--ema"):
             load_config("demo", file, {})
 

@@ -164,7 +164,7 @@ LINES = st.lists(st.sampled_from(["a = 1", "b = 2", "return x", "", "# c"]), max
 @given(LINES, LINES, LINES)
 @settings(deadline=None, max_examples=60)
 def test_blame_and_words_hold_for_any_lines(one: list[str], two: list[str], three: list[str]) -> None:
-    """What blame does not name is a line that the seed has; what it names is there under its number."""
+    """What blame does not name is a line that the seed model has; what it names is there under its number."""
     bodies = [[f"    {line}" if line else "" for line in lines] for lines in (one, two, three)]
     chain = [genome_of("def f(x):\n" + "\n".join([*body, "    return 0", ""])) for body in bodies]
     named = blame(chain)

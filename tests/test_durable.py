@@ -112,7 +112,7 @@ def test_a_disk_that_fills_up_and_a_run_that_is_lost(
             full.setattr(Ledger, "_connect", small)
             with pytest.raises(LedgerError, match="disk is full") as caught:
                 run(tmp_path / "run", schedule=schedule)
-        assert "run the same command again" in caught.value.hint
+        assert "the run resumes" in caught.value.hint
         assert check(tmp_path / "run") == []
     run(tmp_path / "run", schedule=schedule)
     assert check(tmp_path / "run") == []
@@ -179,7 +179,8 @@ def test_equal_seeds_and_replies_that_make_unequal_ledgers(
     tmp_path: Path, schedule: str, workers: int
 ) -> None:
     """Both schedules with one and two workers. What had ended when a steady batch was bred is chance: there
-    the second run takes the order of completions from the first one's ledger, as `--llm replay:RUN` does."""
+    the second run takes the order of completions from the first one's run database, as `--llm replay:RUN`
+    does."""
     models = {**REGISTRY.language_models, "replay": doubles.Replay()}
     registry = dataclasses.replace(REGISTRY, language_models=models)
     settings = {"evaluator": "threaded", "schedule": schedule, "generations": 4}

@@ -209,7 +209,7 @@ def test_an_override_is_taken_as_it_is_filled_or_refused() -> None:
     assert resolve_entry(genome, FACTS, " A ") == "A(num_classes=10)"
     for override, message in (
         ("A(", "no Python expression"),
-        ("C()", "names 'C', which the seed does not define"),
+        ("C()", "names 'C', which the seed model does not define"),
         ("B", "needs arguments: depth"),
         ("A(x=1); B()", "no Python expression"),
         ("(" * 3000, "no Python expression"),

@@ -76,4 +76,4 @@ def test_a_run_that_a_notebooks_own_event_loop_forbids(tmp_path: Path) -> None:
         run = loop.run(doubles.seed(), config, doubles.registry(), tmp_path / "run", lambda *_: None)
         return run.stopped_because
 
-    assert asyncio.run(cell()) == "the one generation is done"
+    assert asyncio.run(cell()) == "finished: 1/1 generation"

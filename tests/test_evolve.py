@@ -49,7 +49,7 @@ def test_a_run_that_ends_without_a_front(tmp_path: Path) -> None:
         assert [one.id for one in result.front] == [one.id for one in pareto_front(everybody, DIRECTIONS)]
         assert set(result.tests) == {"seed", *(one.id for one in result.front)}
         assert [one.id for one in result.population] == list(history.survivors(3))
-        assert history.stopped_because == result.stopped_because == "all 4 generations are done"
+        assert history.stopped_because == result.stopped_because == "finished: 4/4 generations"
     for one in everybody:
         assert (one.genome is not None) or isinstance(one.outcome, Rejected)
         if isinstance(one.outcome, Scored) and one.genome:
@@ -146,11 +146,11 @@ def test_more_generations_that_differ_from_a_longer_run(tmp_path: Path) -> None:
 def test_a_run_of_another_seed_or_other_settings(tmp_path: Path) -> None:
     run(tmp_path / "run", generations=1)
     other = doubles.Seed.from_bytes(doubles.SEED + b"\n# changed\n", Path("other.py"))
-    with pytest.raises(LedgerError, match=r"another seed \(seed\.py\), not from other\.py"):
+    with pytest.raises(LedgerError, match=r"another seed model \(seed\.py\), not from other\.py"):
         loop.run(other, doubles.config(generations=1), REGISTRY, tmp_path / "run", lambda *_: None)
-    with pytest.raises(ConfigError, match=r"recipe\.epochs = \d+; it cannot go on with 77") as refused:
+    with pytest.raises(ConfigError, match=r"training\.epochs = \d+; it cannot be resumed with 77") as refused:
         run(tmp_path / "run", generations=1, recipe={"epochs": 77})
-    assert refused.value.hint.endswith("Differing: recipe.epochs.")
+    assert refused.value.hint.endswith("Differing: training.epochs.")
     with pytest.raises(ConfigError, match="population = 6; it cannot go on with 7"):
         run(tmp_path / "run", generations=1, population=7)
 
@@ -179,7 +179,7 @@ def test_a_generation_of_which_nothing_is_valid(tmp_path: Path) -> None:
 def test_a_model_that_never_answers(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="the scripted model refuses") as caught:
         run(tmp_path / "run", llm="scripted:refuse")
-    assert "run the same command again" in caught.value.hint
+    assert "the run resumes" in caught.value.hint
     assert not content(tmp_path / "run")["calls"]
 
 
@@ -444,14 +444,14 @@ def test_blocks_that_were_not_chosen(tmp_path: Path) -> None:
 def test_dead_blocks_that_are_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     live = doubles.Probe(output_shape=(2, 10), executed=frozenset({"get_optimizer"}))
     monkeypatch.setattr(doubles, "_probe", lambda genome: live)
-    run(tmp_path / "live", generations=1)
-    run(tmp_path / "dead", generations=1, dead_blocks=True)
+    run(tmp_path / "executed", generations=1)
+    run(tmp_path / "unused", generations=1, unused_blocks=True)
     touched = {}
-    for name in ("live", "dead"):
+    for name in ("executed", "unused"):
         with History(tmp_path / name) as history:
             touched[name] = {step.address for one in history.individuals() for step in one.steps}
-    assert touched["live"] == {"get_optimizer"}
-    assert len(touched["dead"]) > 1
+    assert touched["executed"] == {"get_optimizer"}
+    assert len(touched["unused"]) > 1
 
 
 def test_a_failing_observer_that_ends_the_run(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_constants_of_the_paper_that_are_not_printed(
         "batch 216",
         "lr 0.1",
         "plateau schedule",
-        "decay 0.0001",
+        "weight decay 0.0001",
         "224 px",
     ):
         assert constant in said, constant

@@ -26,7 +26,7 @@ EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "plain_cnn.py"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The ledger of a finished run."""
+    """The run database of a finished run."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     config = doubles.config(generations=2, population=6, llm="scripted:good")
     loop.run(doubles.seed(), config, doubles.registry(), folder, lambda *_: None)
@@ -53,7 +53,7 @@ def change(run: Path, *statements: str) -> None:
 
 
 def setting(run: Path, **settings: object) -> None:
-    """Change settings that the ledger has."""
+    """Change settings that the run database has."""
     db = sqlite3.connect(run / "ledger.sqlite", isolation_level=None)
     held = json.loads(db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()[0])
     db.execute("UPDATE meta SET value = ? WHERE key = 'config'", (json.dumps(held | settings),))
@@ -148,7 +148,7 @@ def test_a_run_that_goes_on_with_the_path_of_another(tmp_path: Path) -> None:
     assert set(seen) == {Path("seed.py")}
 
 
-# --- what a ledger may be ------------------------------------------------------------------------------
+# --- what a run database may be ------------------------------------------------------------------------------
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT"
 STRUCTURES = {

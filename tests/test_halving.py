@@ -124,7 +124,8 @@ def test_a_cohort_that_is_trained_to_the_end_or_a_score_of_a_stage_in_the_popula
 
 
 def test_a_training_that_competes_with_itself(tmp_path: Path) -> None:
-    """A resumed run decides again on a stage that the ledger holds: the best is not second to itself."""
+    """A resumed run decides again on a stage that the run database holds: the best is not second to
+    itself."""
     seed = doubles.seed()
     with Ledger.create(tmp_path / "run", seed, doubles.config()) as ledger:
         mine = Scored({"accuracy": 0.5, "parameters": 3.0})

@@ -48,7 +48,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugin]:
 
 
 def ledger_of(folder: Path, registry: Registry, **settings: Any) -> History:
-    """The ledger of a short run."""
+    """The run database of a short run."""
     config = doubles.config(**{"generations": 1, "population": 3, "llm": "scripted:good", **settings})
     run(doubles.seed(), config, registry, folder / "run", lambda *_: None)
     return History(folder / "run")

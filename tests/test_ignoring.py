@@ -186,7 +186,7 @@ def test_children_with_the_seeds_figures_that_nobody_counts(
     assert scored
     print_summary(Run(tmp_path / "run"))
     said = capsys.readouterr().out
-    assert f"{scored} of {scored} scored children have the seed's figures in all digits" in said
+    assert f"{scored} of {scored} scored children have exactly the baseline's figures" in said
 
 
 def test_a_run_of_somebody_else_that_chooses_what_a_program_is_told(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_finalists_that_are_trained_on_after_an_interrupt(tmp_path: Path) -> Non
     with History(tmp_path / "cut") as history:
         assert history.stopped_because == "interrupted by SIGINT"
         assert not replicates(history)
-    assert evolve(tmp_path / "cut", rescore_seeds=2).stopped_because == "all 2 generations are done"
+    assert evolve(tmp_path / "cut", rescore_seeds=2).stopped_because == "finished: 2/2 generations"
     evolve(tmp_path / "whole", rescore_seeds=2)
     with History(tmp_path / "cut") as one, History(tmp_path / "whole") as other:
         assert one.content() == other.content()
@@ -137,7 +137,7 @@ def test_a_rescoring_that_goes_on_after_an_interrupt(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         rescore(tmp_path / "cut", told)
     with History(tmp_path / "cut") as cut:
-        assert cut.stopped_because == "all 2 generations are done"
+        assert cut.stopped_because == "finished: 2/2 generations"
         assert not replicates(cut)
     for folder in ("cut", "whole"):
         rescore(tmp_path / folder)
@@ -161,7 +161,7 @@ def test_a_rescoring_that_is_interrupted_and_ends_as_if_it_were_not(
     monkeypatch.setattr(doubles, "_score", interrupted)
     first = CliRunner().invoke(app, [*words, *blocked])
     assert first.exit_code == 130, first.output
-    assert "The same command goes on with it." in first.output
+    assert "Rerun the same command to resume." in first.output
     assert CliRunner().invoke(app, [*words, *blocked]).exit_code == 0
 
 

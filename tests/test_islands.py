@@ -322,7 +322,7 @@ def test_a_lineage_without_its_islands(whole: Path) -> None:
         assert symbol == ("diamond" if name == "seed" else SYMBOLS[islands[name]])
 
 
-# --- ledgers from before there were islands -----------------------------------------------------------
+# --- run databases from before there were islands -----------------------------------------------------------
 
 
 def as_schema_1(folder: Path) -> None:

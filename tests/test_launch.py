@@ -35,7 +35,7 @@ def test_two_processes_that_score_otherwise_than_one(images: Path, tmp_path: Pat
     file = tmp_path / "net.py"
     file.write_text(PLAIN)
     task = f"folder:{images}"
-    config = load_config("demo", None, {"task": task, "recipe.epochs": 2, "recipe.batch_size": 16})
+    config = load_config("demo", None, {"task": task, "training.epochs": 2, "training.batch_size": 16})
     launch = "-m torch.distributed.run --standalone --nproc-per-node 2 -m ge_engine.launch"
     command = [
         sys.executable,

@@ -1,4 +1,4 @@
-"""The ledger: all or nothing, one writer, strict JSON, and errors that say what to do."""
+"""The run database: all or nothing, one writer, strict JSON, and errors that say what to do."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ def test_a_survivor_point_that_the_loss_of_power_takes(ledger: Ledger) -> None:
     ledger._db.set_trace_callback(said.append)
     for write in (
         lambda: ledger.finish_generation(0, [["seed"]], ["seed"], []),
-        lambda: ledger.set_stopped("all generations are done"),
+        lambda: ledger.set_stopped("finished: all generations"),
     ):
         said.clear()
         write()
@@ -430,7 +430,7 @@ def test_a_full_disk(ledger: Ledger) -> None:
     ledger._db.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(LedgerError, match="disk is full") as caught:
         fill(ledger)
-    assert "run the same command again" in caught.value.hint
+    assert "the run resumes" in caught.value.hint
     ledger._db.execute("PRAGMA max_page_count = 1000000")
     ledger.add_call(call("g1s0/0"))
     assert ledger._one("PRAGMA integrity_check")[0] == "ok"

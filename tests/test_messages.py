@@ -44,7 +44,7 @@ class DigitNet(nn.Module):
     [
         ({"population": 0}, "population = 8"),
         ({"p_eot": 2.0}, "p_eot = 0.25"),
-        ({"recipe.lr": 0.0}, "recipe.lr = 0.1"),
+        ({"training.lr": 0.0}, "training.lr = 0.1"),
         ({"objectives": ()}, "objectives = ('accuracy', 'parameters')"),
         ({"price_in": -1.0}, "price_in = 0.0"),
         ({"llm": ()}, "llm = ('smollm2',)"),
@@ -122,8 +122,8 @@ def test_an_option_whose_help_hides_default_and_range(capsys: pytest.CaptureFixt
     assert "Children in each generation; 1 or more. [default: (8; paper: 44)]" in said
     assert "[default: (accuracy, parameters)]" in said
     assert "<bool>" not in said
-    assert default_of(settings()["recipe.epochs"]) == "4; paper: 500"
-    assert settings()["recipe.epochs"].limits == "1 or more"
+    assert default_of(settings()["training.epochs"]) == "4; paper: 500"
+    assert settings()["training.epochs"].limits == "1 or more"
 
 
 def test_a_missing_argument_without_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,7 +156,7 @@ def test_a_seed_that_hardly_learns_without_a_remark(accuracy: float, remarked: b
         },
     )
     assert line is not None
-    assert ("guesses reach 10.00 %" in line.plain) is remarked
+    assert ("near chance (10.00 %)" in line.plain) is remarked
 
 
 @pytest.mark.parametrize(
@@ -190,8 +190,8 @@ def test_blocks_of_a_file_that_does_not_run_in_one_long_line(
     with pytest.raises(SystemExit):
         app(["blocks", str(file)], prog_name="ge")
     said = capsys.readouterr().err
-    assert "live and dead are unknown" in said
-    assert "\nerror: The seed, built by PlainCNN(num_classes=10" in said
+    assert "which blocks are executed is unknown" in said
+    assert "\nerror: The seed model, built by PlainCNN(num_classes=10" in said
     assert "stops at forward" in said
     assert "\n  try: " in said
 

@@ -21,7 +21,7 @@ from ge_engine.runs.audit import check
 LEDGERS = Path(__file__).resolve().parent / "ledgers"
 STAGE = ScoreKey(epochs=1)
 TOLD_SINCE = frozenset(("test", "models", "tokens", "llm_seconds", "asked_at"))
-"""What `ge log --json` did not tell when the ledgers here were made."""
+"""What `ge log --json` did not tell when the run databases here were made."""
 
 
 @pytest.fixture(params=["version_0_1_0", "schema_3", "schema_4"])
@@ -119,6 +119,6 @@ def test_a_run_of_schema_3_that_cannot_be_gone_on_with(schema_3: Path) -> None:
     )
     assert check(schema_3) == []
     with History(schema_3) as history:
-        assert history.stopped_because == "all 3 generations are done"
+        assert history.stopped_because == "finished: 3/3 generations"
         assert len(list(history.individuals())) == 1 + 3 * 4
         assert history.promoted(next(iter(history.scores(STAGE))), STAGE) is not None

@@ -134,7 +134,7 @@ class Refusing(Evaluator):
     name = "instant"
 
     def open(self, *_: Any, **__: Any) -> Any:
-        raise SeedError("The seed does not build.", "Mend it.")
+        raise SeedError("The seed model does not build.", "Fix it.")
 
 
 def evolve_with(factory: Checked | Surrogates, evaluator: Any = doubles.INSTANT, **settings: Any) -> None:

@@ -1,4 +1,4 @@
-"""Figures are written by unit and format, which the ledger keeps, and by no objective's name."""
+"""Figures are written by unit and format, which the run database keeps, and by no objective's name."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_progress_that_fills_a_notebook_with_lines(executed: Executed) -> None:
     assert {one["transient"]["display_id"] for one in updates} == {opened["transient"]["display_id"]}
     stages = [one["data"]["text/plain"] for one in (opened, *updates)]
     assert "(starting)" in stages[0]
-    assert any("(breeding)" in stage for stage in stages)
+    assert any("(generating children)" in stage for stage in stages)
     shares = [float(re.findall(r'value="([\d.]+)"', one["data"]["text/html"])[0]) for one in updates]
     assert shares == sorted(shares)
     assert any(0 < share < 1 for share in shares)

@@ -220,7 +220,7 @@ def test_an_objective_that_fails_on_the_seed_taken_for_a_fault_of_the_seed(
 ) -> None:
     fault = Failed("score", "error", "the objective 'f1' failed: 'f1' of plugin 'mine' failed", "engine")
     monkeypatch.setattr(doubles, "_score", lambda _: fault)
-    with pytest.raises(PluginError, match="The seed cannot be scored: the objective 'f1'"):
+    with pytest.raises(PluginError, match="The seed model cannot be scored: the objective 'f1'"):
         run(doubles.seed(), doubles.config(), REGISTRY, tmp_path / "run", lambda *_: None)
 
 

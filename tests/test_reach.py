@@ -41,7 +41,7 @@ def test_a_wish_that_counts_as_granted_by_the_seed() -> None:
     ("reach", "missed"),
     [
         (GOOD, []),
-        (Reach(100, (), (0.4,) * 50 + (1.0,) * 39, 25, (), 90, ()), ["89 admitted"]),
+        (Reach(100, (), (0.4,) * 50 + (1.0,) * 39, 25, (), 90, ()), ["89 passed checks"]),
         (Reach(100, (), (0.5,) * 90, 24, (), 90, ()), ["24 of another structure", "spread 0.00"]),
         (Reach(100, (), GOOD.sizes, 25, (0.7, 0.99), 89, ()), ["89 distinct", "1 of 2 smaller by 5 %"]),
         (Reach(100, (), GOOD.sizes, 25, (0.9, 0.9, 0.5), 90, ()), ["1 of 3 smaller by 20 %"]),
@@ -64,4 +64,4 @@ def test_a_bench_that_does_not_run(
     with History(tmp_path / "tabular_mlp") as history:
         probe = history.probe(history.seed.genome.digest)
     assert probe is not None
-    assert {"HIDDEN", "DROPOUT", "Dense"} < probe.executed, "values that the network reads are live"
+    assert {"HIDDEN", "DROPOUT", "Dense"} < probe.executed, "values that the network reads are executed"

@@ -138,7 +138,7 @@ def test_a_click_on_a_point_that_shows_nothing(visit: Callable[..., Any], small:
     assert page.inner_text("tr[aria-current=true] button") == chosen
     gone, come = page.locator("#diff tr.minus"), page.locator("#diff tr.plus")
     assert gone.count() + come.count() > 0
-    page.get_by_role("radio", name="the seed").check()
+    page.get_by_role("radio", name="the seed model").check()
     row = next(row for row in read(small.parent).rows if row.id == chosen)
     assert page.locator("#diff .block-name").count() == len(row.parts.replaced)  # type: ignore[union-attr]
     assert page.locator("#curve .main-svg").count() > 0
@@ -149,7 +149,7 @@ def test_a_diff_that_is_not_between_the_two_codes(visit: Callable[..., Any], sma
     run = read(small.parent)
     row = next(row for row in run.front if row.parts is not None and row.parts.replaced)
     page = visit(f"{small.as_uri()}#{row.id}")
-    page.get_by_role("radio", name="the seed").check()
+    page.get_by_role("radio", name="the seed model").check()
     place, code = row.parts.replaced[0]  # type: ignore[union-attr]
     old, new = run.sources.lines(run.seed_segments[place][1]), run.sources.lines(code)
     table = page.locator("#diff .diff").first

@@ -95,10 +95,10 @@ def test_a_server_that_other_machines_reach() -> None:
 
 def test_a_locked_ledger_that_ends_the_server() -> None:
     def build(stamp: str) -> str:
-        raise LedgerError("The ledger is locked.", "Wait.")
+        raise LedgerError("The run database is locked.", "Wait.")
 
     with serving(PageServer(build, lambda: "1")) as server:
-        assert get(server, "/") == (503, "The ledger is locked. Wait.")
+        assert get(server, "/") == (503, "The run database is locked. Wait.")
         assert get(server, "/stamp") == (200, "1")
 
 

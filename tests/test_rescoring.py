@@ -184,7 +184,7 @@ def test_a_slow_candidate_that_trains_to_the_end(tmp_path: Path) -> None:
         assert isinstance(ended, Failed)
         assert (ended.kind, ended.fault) == ("too slow", "candidate")
         assert "12 times that is allowed" in ended.reason
-        assert "ms at best; the seed's takes" in ended.reason
+        assert "ms at best; the seed model's takes" in ended.reason
         assert isinstance(outcome_of(opened, genome(init="self.spare = 1")), Scored)
         assert isinstance(opened.submit(Job("x", slow, 0, "test")).result(PATIENT), Scored)
         opened.max_slowdown = 0.01

@@ -161,9 +161,9 @@ def test_settings_beside_a_ledger_that_hold_a_password(tmp_path: Path) -> None:
     ("flags", "settings"),
     [
         ([], {}),
-        (["--epochs", 9, "--task", "folder:a b\\c.zip"], {"recipe.epochs": 9, "task": "folder:a b\\c.zip"}),
+        (["--epochs", 9, "--task", "folder:a b\\c.zip"], {"training.epochs": 9, "task": "folder:a b\\c.zip"}),
         (["--constraint", 'parameters<="9"', "--constraint", "flops<=1"], None),
-        (["--no-eot", "--channels", "1"], {"p_eot": 0.0, "recipe.channels": 1}),
+        (["--no-eot", "--channels", "1"], {"p_eot": 0.0, "training.channels": 1}),
     ],
 )
 def test_a_file_to_begin_with_that_means_other_settings(

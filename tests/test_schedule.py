@@ -1,4 +1,4 @@
-"""The steady schedule: busier workers, nothing lost or scored twice, the same run again from its ledger."""
+"""The steady schedule: busier workers, nothing lost or scored twice, the same run again from its database."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_steady_run_that_loses_children(tmp_path: Path) -> None:
         assert history.unmerged(99) == ()
         assert len(history.generations()) > 1
         scored = [one for one in everybody if one.scored]
-    assert result.stopped_because == "all 4 generations are done"
+    assert result.stopped_because == "finished: 4/4 generations"
     best = max(one.objectives["accuracy"] for one in scored)
     assert max(one.objectives["accuracy"] for one in result.front) == best
 

@@ -77,7 +77,7 @@ def raw(status: int, text: str) -> Script:
         (200, '{"status": "ok"}', "no chat completion: it holds no choice", "--llm-url"),
         (404, "404 page not found", "404: 404 page not found", "--llm-url"),
         (405, "", "405: Method Not Allowed", "--llm-url"),
-        (400, '{"message": "tokenizer is broken"}', "tokenizer is broken", "Mend what it names"),
+        (400, '{"message": "tokenizer is broken"}', "tokenizer is broken", "Fix what it names"),
         (422, '{"detail": [{"loc": ["body", "x"], "msg": "required"}]}', r"body\.x: required", "Mend"),
     ],
 )

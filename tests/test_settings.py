@@ -141,7 +141,7 @@ def test_an_old_flag_of_a_command_that_never_had_it() -> None:
     ("old", "new", "toml"),
     [
         ("max_tokens", "reply_tokens", "max_tokens = [600, 1400]"),
-        ("recipe.schedule", "recipe.lr_schedule", "[recipe]\nschedule = 'plateau'"),
+        ("training.schedule", "training.lr_schedule", "[training]\nschedule = 'plateau'"),
     ],
 )
 def test_an_old_name_in_a_file_that_does_not_name_the_new_one(
@@ -189,7 +189,10 @@ def test_a_list_of_names_with_commas_that_is_one_name() -> None:
             {"llm": ["openai:m", "uniform"], "llm_url": "http://h/v1"},
             {"llm": ["openai:m@http://h/v1", "uniform"]},
         ),
-        ({"channels": "auto", "augment": False, "blocks": []}, {"recipe": {"channels": 0, "augment": False}}),
+        (
+            {"channels": "auto", "augment": False, "blocks": []},
+            {"training": {"channels": 0, "augment": False}},
+        ),
     ],
 )
 def test_a_flag_that_chooses_another_setting(flags: dict[str, object], chosen: dict[str, object]) -> None:
@@ -208,12 +211,12 @@ def test_a_command_that_evolves_otherwise_than_the_function(monkeypatch: pytest.
     ended = CliRunner().invoke(app, words.split())
     assert str(ended.exception) == "That is all."
     given = {"run": Path("r"), "preset": "paper", "config": None, "plugins": ["mine"], "no_plugins": ()}
-    given |= {"allow_changes": True, "recipe": {"epochs": 3}, "llm": ["uniform"]}
+    given |= {"allow_changes": True, "training": {"epochs": 3}, "llm": ["uniform"]}
     assert told == [((Path("model.py"),), given)]
 
 
 def test_a_recipe_that_is_no_table() -> None:
-    with pytest.raises(ConfigError, match="'recipe' wants a table"):
+    with pytest.raises(ConfigError, match="'training' wants a table"):
         load_config("demo", None, {"recipe": 5})
 
 

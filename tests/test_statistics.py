@@ -76,9 +76,18 @@ def test_repairs_that_are_not_counted_or_not_shown(history: History, tmp_path: P
 
 def test_a_dimension_without_its_success_rate_and_gain(history: History) -> None:
     lines = CliRunner().invoke(app, ["log", str(history.folder), "--stats"]).output.splitlines()
-    assert lines[0].split() == ["children", "admitted", "scored", "better", "success", "hypervolume", "gain"]
+    assert lines[0].split() == [
+        "children",
+        "passed",
+        "checks",
+        "scored",
+        "better",
+        "success",
+        "hypervolume",
+        "gain",
+    ]
     shown = {line.split()[0] for line in lines if line and not line.startswith(" ")}
-    assert {"operator", "intent", "persona", "grammar", "model", "block"} <= shown
+    assert {"operator", "mutation", "persona", "grammar", "model", "block"} <= shown
     for line in (line for line in lines if "expert" in line):
         one = statistics(history)["persona", "expert"]
         assert line.split()[-6:-2] == [str(n) for n in (one.children, one.admitted, one.scored, one.better)]

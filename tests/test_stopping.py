@@ -110,7 +110,7 @@ def test_progress_that_is_not_seen() -> None:
         ({"max_evaluations": 9}, {"max_evaluations": 0}, "all 9 evaluations are used"),
         ({"stop_when": "accuracy>=0.3"}, {"stop_when": ""}, "reached accuracy>=0.3"),
         ({"stall": 1, "llm": "scripted:same"}, {"stall": 0, "generations": 4}, "no more hypervolume in 1"),
-        ({"generations": 1}, {"generations": 3}, "the one generation is done"),
+        ({"generations": 1}, {"generations": 3}, "finished: 1/1 generation"),
     ],
 )
 @pytest.mark.parametrize("schedule", ["generational", "steady"])

@@ -172,4 +172,4 @@ def test_a_run_on_media_that_cannot_be_written(tmp_path: Path, mounted: str, cut
     code = READ.format(run=str(run))
     script = f"{mounted.format(tmp_path)}; exec {sys.executable} -c {code!r}"
     done = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False)
-    assert "the ledger is sound" in done.stdout, done.stderr
+    assert "the run database is sound" in done.stdout, done.stderr

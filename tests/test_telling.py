@@ -212,7 +212,9 @@ def prompts_of(folder: Path, monkeypatch: pytest.MonkeyPatch, probe: Probe, **se
     loop.run(doubles.seed(), config, REGISTRY, folder, lambda *_: None)
     with History(folder) as history:
         calls = [call for one in history.individuals() for call in history.calls(one.id)]
-        assert any(SECRET in str(one.outcome) for one in history.individuals()), "the ledger keeps all of it"
+        assert any(SECRET in str(one.outcome) for one in history.individuals()), (
+            "the run database keeps all of it"
+        )
     return [call.prompt.user for call in calls if "It was rejected (" in call.prompt.user]
 
 

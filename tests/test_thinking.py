@@ -1,4 +1,4 @@
-"""A thought before the code: bounded, kept in the ledger, read by nothing."""
+"""A thought before the code: bounded, kept in the run database, read by nothing."""
 
 from __future__ import annotations
 

@@ -85,16 +85,16 @@ def test_an_import_that_is_only_written_otherwise() -> None:
 @pytest.mark.parametrize(
     ("pairs", "words"),
     [
-        ([], "mine.py is the same as the seed"),
+        ([], "mine.py is the same as the seed model"),
         ([("# the end\n", "")], "but for comments, docstrings and layout is the same"),
         ([('"""Gate."""', '"""Another gate."""')], "but for comments, docstrings and layout is the same"),
         ([("EPS = 1e-5", "EPS = float(1)")], r"line 7: `EPS = float\(1\)` stands outside of the blocks"),
-        ([("EPS = 1e-5\n", "")], r"`EPS = 1e-05` \(line 7 of the seed\) is not at its place"),
+        ([("EPS = 1e-5\n", "")], r"`EPS = 1e-05` \(line 7 of the seed model\) is not at its place"),
         ([("EPS = 1e-5\n", "EPS = 1e-5\nprint(EPS)\n")], r"line 8: `print\(EPS\)` stands outside"),
         ([("EPS = 1e-5\n", "A, B = 1, 2\nEPS = 1e-5\n")], "line 7: `A, B = "),
         (
             [("class SE(nn.Module):", "class Gate(nn.Module):")],
-            r"`class SE\(nn.Module\):` \(line 15 of the seed\)",
+            r"`class SE\(nn.Module\):` \(line 15 of the seed model\)",
         ),
         (
             [("def forward(self, x):\n        gate", "def forward(self, x, y):\n        gate")],

@@ -101,7 +101,7 @@ def summary(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
         (
             TRADE,
             "No child beats the baseline beyond noise: validation has 288 images, one is 0.35 %. "
-            "A trade-off: g0s0, accuracy +5.00 ± 1.41 points, with 79 % more parameters.",
+            "A trade-off: g0s0, accuracy +5.00 ± 1.41 percentage points, with 79 % more parameters.",
             False,
         ),
     ],
@@ -132,7 +132,7 @@ def test_a_trade_off_that_is_called_better(
 ) -> None:
     evaluation.told = TRADE
     evolve(tmp_path)
-    told = "not better than the baseline: accuracy +5.00 ± 1.41 points, with 79 % more parameters"
+    told = "not better than the baseline: accuracy +5.00 ± 1.41 percentage points, with 79 % more parameters"
     assert told in summary(tmp_path, capsys)
 
 
@@ -302,7 +302,7 @@ def test_children_that_are_worse_and_trained_again(tmp_path: Path, evaluation: B
     assert again(evaluation) == set()
 
 
-# --- the ledger -------------------------------------------------------------------------------------
+# --- the run database -------------------------------------------------------------------------------------
 
 
 class Noisy(doubles.Instant):

@@ -65,7 +65,7 @@ def told(observer: doubles.Observer) -> str:
 
 
 def tables(folder: Path) -> list[tuple[Any, ...]]:
-    """Everything that a ledger holds, times included."""
+    """Everything that a run database holds, times included."""
     database = sqlite3.connect(folder / "ledger.sqlite")
     rows = [("version", *database.execute("PRAGMA user_version").fetchone())]
     for (table,) in database.execute(
@@ -384,7 +384,7 @@ def test_a_child_that_is_trained_by_another_part_than_bred_it(tmp_path: Path, pi
     assert check(folder) == []
 
 
-# --- a ledger of version 0.1.0 --------------------------------------------------------------------
+# --- a run database of version 0.1.0 --------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -407,7 +407,7 @@ def test_an_old_ledger_that_cannot_be_read_or_is_changed_by_reading(old: Path, t
         assert history.config.checks == CHECKS
     assert "g0s1" in shown("log", old)
     assert "operator" in shown("log", old, "--stats")
-    assert "the ledger is sound" in shown("log", old, "--check")
+    assert "the run database is sound" in shown("log", old, "--check")
     assert "g0s1" in shown("show", f"{old}:g0s1")
     shown("export", f"{old}:g0s1", "-o", tmp_path / "child.py")
     assert (tmp_path / "child.py").read_text().startswith("# Evolved by ge_engine 0.1.0: old:g0s1")
@@ -441,7 +441,7 @@ def test_an_old_ledger_that_cannot_be_gone_on_with(old: Path, pin: Pin) -> None:
     assert tables(old) == before, "version 0.1.0 can still go on with it"
     started = go_on(old, allow_changes=True)
     assert "ge-engine 0.1.0, versions that" in started["changes"]
-    assert "versions that its ledger does not hold" in started["changes"]
+    assert "versions that its database does not hold" in started["changes"]
     assert check(old) == []
     with History(old) as history:
         assert [(part.number, part.making.versions["ge-engine"]) for part in parts_of(history)] == [
@@ -456,7 +456,7 @@ def test_an_old_ledger_that_cannot_be_gone_on_with(old: Path, pin: Pin) -> None:
             "g1s1": 1,
         }
         assert any(one.outcome is not None for one in history.individuals(1))
-        assert history.stopped_because == "all 2 generations are done"
+        assert history.stopped_because == "finished: 2/2 generations"
         assert all(isinstance(one.outcome, (Scored, Rejected)) for one in history.individuals())
     log = shown("log", old)
     assert "begun with ge-engine 0.1.0" in log
@@ -464,7 +464,7 @@ def test_an_old_ledger_that_cannot_be_gone_on_with(old: Path, pin: Pin) -> None:
 
 
 def test_an_old_ledger_of_this_very_version_that_is_asked_about(old: Path, pin: Pin) -> None:
-    """That its ledger holds no more than the engine's own version is said, not asked about."""
+    """That its database holds no more than the engine's own version is said, not asked about."""
     pin(ge_engine="0.1.0")
     registry = load_registry()
     with History(old) as history:

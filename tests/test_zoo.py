@@ -47,4 +47,4 @@ def test_a_generation_that_was_cut_short_counts_as_whole(tmp_path: Path) -> None
     with Ledger.create(tmp_path, doubles.seed(), doubles.config()) as ledger:
         ledger.start_generation(0, 2)
     assert zoo.children_in(tmp_path) == ([], False)
-    assert zoo.reason_in("starting\nerror: It does not run.\n  try: Mend it.") == "It does not run."
+    assert zoo.reason_in("starting\nerror: It does not run.\n  try: Fix it.") == "It does not run."

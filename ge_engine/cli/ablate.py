@@ -34,7 +34,7 @@ def ablate(
         str,
         typer.Option(metavar="A,B,...", help=f"Of {', '.join(api.ARMS)}.", autocompletion=completion.arms),
     ] = "full,no-eot,uniform",
-    repeats: Annotated[int, typer.Option(help="Runs of each arm, with seeds that follow each other.")] = 3,
+    repeats: Annotated[int, typer.Option(help="Runs of each arm, with consecutive random seeds.")] = 3,
     preset: o.Preset = "demo",
     config: o.ConfigFile = None,
     *,
@@ -86,7 +86,7 @@ def print_arms(arms: list[api.Arm]) -> None:
         cells = [f"{value:.3f}" for value in (*means, arm.mean, arm.spread)]
         table.add_row(arm.name, *cells, str(len(arm.traces)), arm.verdict)
     out.print(
-        "hypervolume (0 to 1, of the box around all that was scored) over evaluations, the seed's first"
+        "hypervolume (0 to 1, of the box around all that was scored) over evaluations, the baseline's first"
     )
     print_table(table)
     if short := api.too_few(arms):

@@ -1,4 +1,4 @@
-"""`ge add`: changed copies of the seed's file as children of a run."""
+"""`ge add`: changed copies of the seed model's file as children of a run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ge_engine.views.outcomes import describe
 
 def add(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Changed copies of the seed.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Changed copies of the seed model.")],
     note: Annotated[str, typer.Option(metavar="TEXT", help="What is kept with them, for example why.")] = "",
     wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Where the run goes on: until they have their scores.")
+        bool, typer.Option("--wait/--no-wait", help="Wait for the scores while the run is going on.")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per file.")] = False,
     evaluator: Annotated[str | None, o.plain("evaluator")] = None,
@@ -36,9 +36,9 @@ def add(
 ) -> None:
     """Check and train children that you or a coding agent made, and put them into the run's population.
 
-    A FILE is the seed's file with other blocks, and what these need: definitions, constants, imports. While
-    the run goes on, it takes them in when it begins its next generation. A program or function that scores
-    the run (--command, --evaluator) has to be given again. Exit code 1 when one of them has no score.
+    A FILE is the seed model's file with other blocks, and what these need: definitions, constants, imports.
+    While the run is going on, it takes them in when it begins its next generation. A program or function that
+    scores the run (--command, --evaluator) has to be given again. Exit code 1 when one of them has no score.
 
     Examples:
 
@@ -63,7 +63,7 @@ def add(
             )
     except KeyboardInterrupt:
         err.print(
-            f"Interrupted. What was added goes on with the run; `{command_line('log', run)}` tells of it."
+            f"Interrupted. What was added stays with the run; `{command_line('log', run)}` tells of it."
         )
         raise typer.Exit(130) from None
     if as_json:
@@ -79,7 +79,7 @@ def add(
 
 
 def _print(run: Run, files: list[Path], children: Sequence[Child | None]) -> None:
-    """The seed model's figures, then a row per file: its figures beside them, or what became of it."""
+    """The baseline's figures, then a row per file: its figures beside them, or what became of it."""
     seed, notations, directions = run.seed, run.notations, run.directions
     figures = [column for name, how in notations.items() for column in (how.title(name), "")]
     table = table_of("", "file", right=figures, after="")

@@ -1,4 +1,4 @@
-"""`ge blame`: who brought in each line that differs from the seed, and what that did to the objectives."""
+"""`ge blame`: who brought in each line that the seed model does not have, with what effect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def blame(
     individual: Annotated[str, o.individual("The individual to explain.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
-    """Tell who brought in each line that differs from the seed: individual, operator and persona.
+    """Tell who brought in each line that differs from the seed model: individual, operator and persona.
 
     A child keeps all of its first parent but the rewritten block; what a mating took from the second parent
     is traced back through that one.

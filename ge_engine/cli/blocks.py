@@ -21,7 +21,7 @@ from ge_engine.views.console import err, out, print_error, print_table, table_of
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is printed of a block; `live` is None where nobody ran it."""
+    """What is printed of a block; `live`, whether it is executed, is None where nobody ran it."""
 
     address: str
     kind: str
@@ -34,14 +34,16 @@ class Row:
 
 
 def blocks(
-    seed_file: Annotated[Path, typer.Argument(metavar="SEED", help="A PyTorch model file.")],
+    seed_file: Annotated[Path, typer.Argument(metavar="FILE", help="A PyTorch model file.")],
     patterns: Annotated[
         list[str] | None,
         typer.Option("--blocks", metavar="PATTERN", help="Only these; globs, ! excludes (repeatable)."),
     ] = None,
     task: Annotated[str | None, typer.Option(metavar="NAME[:ARG]", help="The data to run it on.")] = None,
     entry: Annotated[str | None, typer.Option(help="What builds the model.")] = None,
-    static: Annotated[bool, typer.Option("--static", help="Do not run the file: no live and dead.")] = False,
+    static: Annotated[
+        bool, typer.Option("--static", help="Do not run the file; which blocks are executed is not told.")
+    ] = False,
     profile: Annotated[
         bool,
         typer.Option(
@@ -52,10 +54,10 @@ def blocks(
     plugin: PluginModules = None,
     no_plugin: BlockedPlugins = None,
 ) -> None:
-    """List the blocks of a file: live or dead, and why a block cannot be evolved.
+    """List the blocks of a file: executed or unused, and why a block cannot be evolved.
 
-    A block is live when building the model or one step of training executes it. Only live blocks are
-    evolved, unless --unused-blocks is given to `ge evolve`.
+    A block is executed when building the model or one step of training runs it. The others are unused, and
+    are evolved only where `ge evolve` is given --unused-blocks.
 
     Examples:
 
@@ -97,7 +99,7 @@ def _print_unknown(error: SeedError) -> None:
     if isinstance(error, OtherInputError):
         err.print(Text(f"live and dead are unknown. {error.hint}", style="dim"))
         return
-    err.print("live and dead are unknown, for one step of training does not run:")
+    err.print("which blocks are executed is unknown, because one step of training fails:")
     print_error(error)
 
 
@@ -110,8 +112,8 @@ def _row(block: Block, chosen: frozenset[str], executed: frozenset[str] | None) 
 
 
 def _print_table(rows: list[Row]) -> None:
-    table = table_of("block", "kind", "lines", "live", "")
-    states = {True: Text("live", style="green"), False: Text("dead", style="dim"), None: Text("")}
+    table = table_of("block", "kind", "lines", "use", "")
+    states = {True: Text("executed", style="green"), False: Text("unused", style="dim"), None: Text("")}
     for row in rows:
         address = Text(row.address, style="" if row.chosen else "dim")
         note = row.reason or ("" if row.chosen else "left out by --blocks")

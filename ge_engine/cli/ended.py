@@ -16,7 +16,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the end as one JSON 
 
 
 def carry_out(work: Callable[[], Run], again: str, as_json: bool) -> None:
-    """Do what makes a run or goes on with it, and print what it came to.
+    """Do what makes or resumes a run, and print what it came to.
 
     Raises:
         typer.Exit: 130 interrupted, 1 no child could be scored.

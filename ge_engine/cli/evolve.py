@@ -1,4 +1,4 @@
-"""`ge evolve`: a new run, or an old one that goes on."""
+"""`ge evolve`: a new run, or an old one that is resumed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ge_engine.cli.ended import AsJson, carry_out
 RunFolder = Annotated[
     Path | None,
     typer.Option(
-        "--run", metavar="DIR", help="The run's folder; an existing run goes on.", rich_help_panel=o.RUN
+        "--run", metavar="DIR", help="The run's folder; an existing run is resumed.", rich_help_panel=o.RUN
     ),
 ]
 

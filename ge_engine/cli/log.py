@@ -29,11 +29,15 @@ def log(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     front: Annotated[bool, typer.Option("--front", help="Only the Pareto front.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
-    stats: Annotated[bool, typer.Option("--stats", help="What worked: operators, intents, ...")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Verify the whole ledger; exit code 1 if not.")
+    stats: Annotated[
+        bool, typer.Option("--stats", help="What worked: operators, mutation types, ...")
     ] = False,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on printing while the run goes on.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Verify the whole run database; exit code 1 on faults.")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Keep printing while the run is going on.")
+    ] = False,
 ) -> None:
     """List every individual of a run with what became of it.
 
@@ -71,7 +75,7 @@ def _check(run: Run) -> None:
     faults = run.check()
     for fault in faults:
         out.print(Text(fault, style="red"))
-    out.print(Text(f"{len(faults)} faults" if faults else "the ledger is sound"))
+    out.print(Text(f"{len(faults)} faults" if faults else "the run database is sound"))
     if faults:
         raise typer.Exit(1)
 
@@ -94,7 +98,7 @@ def _how(one: Child) -> str:
 
 
 def _print_stats(run: Run) -> None:
-    counted = ("children", "admitted", "scored", "better", "success", "hypervolume gain")
+    counted = ("children", "passed checks", "scored", "better", "success", "hypervolume gain")
     table = table_of("", "", right=counted)
     last = ""
     for (dimension, value), stats in run.statistics.items():
@@ -109,7 +113,7 @@ def _print_stats(run: Run) -> None:
 
 
 def _print_table(run: Run, front_alone: bool) -> None:
-    """The island that each was bred on is a column of its own where there are several."""
+    """The island that each was generated on is a column of its own where there are several."""
     front, notations, islands = run.front, run.notations, run.config.islands > 1
     best = {one.id for one in front}
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -138,4 +142,4 @@ def _print_summary(run: Run) -> None:
     if rejected:
         out.print(", ".join(counted_rejections(count, stage) for stage, count in rejected.items()))
     out.print(f"tokens: {prompt:,} input, {completion:,} output")
-    out.print(run.stopped_because or "not finished; the same `ge evolve` command goes on with it")
+    out.print(run.stopped_because or "not finished; rerun the same `ge evolve` command to resume")

@@ -38,7 +38,7 @@ def individual(text: str) -> Any:
     return typer.Argument(metavar="RUN:ID", help=text, autocompletion=individuals)
 
 
-SeedFile = Annotated[Path, typer.Argument(metavar="SEED", help="The PyTorch model file to evolve.")]
+SeedFile = Annotated[Path, typer.Argument(metavar="FILE", help="The seed model: a PyTorch file to evolve.")]
 PluginModules = Annotated[
     list[str] | None,
     _option(RUN, "Also load this importable module as a plugin (repeatable).", "--plugin", metavar="MODULE"),
@@ -48,7 +48,7 @@ BlockedPlugins = Annotated[
 ]
 AllowChanges = Annotated[
     bool,
-    _option(RUN, "Go on with other versions or checks than the run was made with.", "--allow-changes"),
+    _option(RUN, "Resume with other versions or checks than the run was made with.", "--allow-changes"),
 ]
 Preset = Annotated[
     str,

@@ -27,7 +27,8 @@ def report(
         typer.Option(metavar="DIR", help="Also write every plot as PNG and SVG into this folder."),
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Serve it on this machine while the run goes on; Ctrl-C ends.")
+        bool,
+        typer.Option("--follow", help="Serve it on this machine while the run is going on; Ctrl-C ends."),
     ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of --follow; 0: any that is free.")] = 0,
     plugin: PluginModules = None,

@@ -17,7 +17,9 @@ def rescore(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, help="Further seeds for each finalist.", show_default="3; 1 with --epochs"),
+        typer.Option(
+            min=1, help="Further random seeds for each finalist.", show_default="3; 1 with --epochs"
+        ),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Train for longer than the run did: so many epochs.")
@@ -58,6 +60,6 @@ def rescore(
                 **o.evaluator_of(evaluator, command),
             )
     except KeyboardInterrupt:
-        err.print("Interrupted. The same command goes on with it.")
+        err.print("Interrupted. Rerun the same command to resume.")
         raise typer.Exit(130) from None
     print_summary(finished)

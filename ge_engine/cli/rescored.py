@@ -26,7 +26,9 @@ def print_rescored(run: Run) -> None:
 
 
 def _print(head: str, rows: list[list[str]]) -> None:
-    table = table_of("id", "objective", right=("seeds", "validation", "gain", "test", "gain"), after="")
+    table = table_of(
+        "id", "objective", right=("seeds", "validation", "improvement", "test", "improvement"), after=""
+    )
     for row in rows:
         table.add_row(*row)
     out.print(Text(head))
@@ -58,17 +60,17 @@ def _rows(found: Mapping[str, Replicates], notations: Notations) -> Iterator[lis
 
 
 def remark(identity: str, validation: Spread, test: Spread | None, failed: int) -> str:
-    """Whether a gain shows; a gain in validation or test that does not exceed its spread is named."""
+    """Whether an improvement shows; one in validation or test that does not exceed its spread is named."""
     parts = [f"{failed} failed"] if failed else []
     if identity != SEED_ID:
         sides = (("validation", validation), ("test", test))
         within = [split for split, spread in sides if spread is not None and spread.within]
         parts += (
-            [f"{' and '.join(within)}: within the spread of {counted(validation.count, 'seed')}"]
+            [f"{' and '.join(within)}: within the spread of {counted(validation.count, 'random seed')}"]
             if within
             else []
         )
-        parts += ["the run's gain is not confirmed"] if validation.refuted else []
+        parts += ["the run's improvement is not reproduced"] if validation.refuted else []
     return "; ".join(parts)
 
 

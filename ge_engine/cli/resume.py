@@ -1,4 +1,4 @@
-"""`ge resume`: a run that goes on with what its folder holds."""
+"""`ge resume`: resumes a run with what its folder holds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def resume(
     as_json: AsJson = False,
     **flags: Any,
 ) -> None:
-    """Go on with a run, with the seed model and the settings that its folder holds.
+    """Resume a run, with the seed model and the settings that its folder holds.
 
     A program or function that scores the run, and a language model with an address or a path, have to be
     given again: what a run's folder names is neither started nor reached by itself.

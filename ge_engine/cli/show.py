@@ -51,7 +51,7 @@ def show(
     if one.id in (tests := run.tests):
         out.print(Text.assemble("test split  ", describe_outcome(tests[one.id], notations)))
     if one.id in (rescored := run.rescored):
-        out.print(Text(f"further seeds  {rescored[one.id].told(notations)}"))
+        out.print(Text(f"further random seeds  {rescored[one.id].told(notations)}"))
     for sentence in run.making(one.id):
         out.print(Text(sentence))
     if isinstance(one.outcome, Scored) and one.outcome.feedback:
@@ -69,7 +69,7 @@ def show(
 
 
 def _print_islands(run: Run, one: Child) -> None:
-    """Where it was bred, and where copies of it went."""
+    """Where it was generated, and where copies of it went."""
     moves = (move for _, move in run.moves if move.id == one.id)
     went = "".join(f", migrated from {move.source} to {move.target}" for move in moves)
     out.print(Text(("all islands" if one.id == SEED_ID else f"island {one.island}") + went))

@@ -90,8 +90,8 @@ def _print_checks(run: Run) -> None:
 
 
 def _print_same(seed: Child, children: list[Child]) -> None:
-    """Say how many were trained to the seed's figures: their blocks are not what the score depends on."""
+    """Say how many were trained to the baseline's figures: their blocks are not what the score depends on."""
     scored = [one.outcome.objectives for one in children if isinstance(one.outcome, Scored)]
     same = isinstance(seed.outcome, Scored) and scored.count(seed.outcome.objectives)
     if same:
-        out.print(Text(f"{same} of {len(scored)} scored children have the seed's figures in all digits"))
+        out.print(Text(f"{same} of {len(scored)} scored children have exactly the baseline's figures"))

@@ -85,7 +85,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 RENAMED: Mapping[str, str] = {"max_tokens": "reply_tokens", "training.schedule": "training.lr_schedule"}
-"""Names of version 0.1.0, which its ledgers hold."""
+"""Names of version 0.1.0, which its run databases hold."""
 ALIASES: Mapping[str, str] = {"recipe": "training", "dead_blocks": "unused_blocks"}
 """Former names that are still taken, in silence: of the table of training settings and of one setting. A run
 stores that table under its former name."""

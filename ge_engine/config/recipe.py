@@ -13,7 +13,7 @@ LEARNING_RATES: Mapping[str, float] = {"seed": 0.1, "sgd": 0.1, "adamw": 1e-3}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a candidate is trained (the table `[training]` in TOML)."""
+    """Training settings (the table `[training]` in TOML)."""
 
     epochs: int = setting(4, "Epochs that a candidate is trained.", TRAINING, at_least(1))
     batch_size: int = setting(64, "Images per step.", TRAINING, at_least(1))
@@ -25,12 +25,12 @@ class Recipe:
     )
     optimizer: str = setting(
         "seed",
-        "seed (its get_optimizer), sgd or adamw.",
+        "seed (the seed model's get_optimizer), sgd or adamw.",
         TRAINING,
         one_of("seed", "sgd", "adamw"),
-        more="With seed it gets `lr` and `weight_decay`; a seed model without one is trained by SGD.",
+        more='With "seed" that function gets `lr` and `weight_decay`; without one, SGD trains.',
     )
-    weight_decay: float = setting(1e-4, "Decay of weights.", TRAINING, at_least(0))
+    weight_decay: float = setting(1e-4, "Weight decay.", TRAINING, at_least(0))
     lr_schedule: str = setting(
         "cosine", "cosine, plateau or constant.", TRAINING, one_of("cosine", "plateau", "constant")
     )
@@ -44,10 +44,8 @@ class Recipe:
     )
     jitter: float = setting(0.0, "Strength of brightness and contrast.", TRAINING, below_one())
     label_smoothing: float = setting(0.0, "Smoothing of labels.", TRAINING, below_one())
-    train_limit: int = setting(0, "Train on this many images at most.", TRAINING, at_least(0, "all"))
-    image_size: int = setting(
-        0, "Resize images to this many pixels.", TRAINING, more="0 keeps the task's own size."
-    )
+    train_limit: int = setting(0, "At most N training images (0 = all).", TRAINING, at_least(0), metavar="N")
+    image_size: int = setting(0, "Resize images to this many pixels; 0: no resizing.", TRAINING)
     channels: int = setting(
         0,
         "Channels of the images: auto, 1 (grey) or 3.",

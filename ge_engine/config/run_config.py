@@ -204,7 +204,7 @@ class RunConfig:
         2, "Generations, the initial one included.", SEARCH, at_least(0), changeable=True
     )
     population: int = setting(8, "Children in each generation.", SEARCH, at_least(1))
-    random_seed: int = setting(0, "Seed of every random choice.", SEARCH)
+    random_seed: int = setting(0, "Random seed of all random choices.", SEARCH)
     operators: tuple[str, ...] = setting(
         ("purposeful", "redesign", "mating", "eot"),
         "Use these operators (repeatable).",
@@ -230,7 +230,7 @@ class RunConfig:
     adaptive: bool = setting(False, "Draw more often what has worked.", SEARCH)
     islands: int = setting(
         1,
-        "Populations that breed apart.",
+        "Populations that evolve separately.",
         SEARCH,
         at_least(1),
         more="They share `population`, `elites` and `eot_elites` evenly. A table `[[island]]` for each says "
@@ -256,8 +256,8 @@ class RunConfig:
     )
     elites: int = setting(8, "Individuals that survive a generation.", SEARCH, at_least(1), flag=False)
     eot_elites: int = setting(4, "Elites that Evolution of Thought learns from.", SEARCH, flag=False)
-    p_mating: float = setting(0.35, "Probability of a mating, per slot.", SEARCH, flag=False)
-    p_mutation: float = setting(0.8, "Probability of a mutation, per slot.", SEARCH, flag=False)
+    p_mating: float = setting(0.35, "Probability of mating (crossover), per child.", SEARCH, flag=False)
+    p_mutation: float = setting(0.8, "Probability of mutation, per child.", SEARCH, flag=False)
     p_eot: float = setting(
         0.25, "Probability that a mutation is one by Evolution of Thought.", SEARCH, flag=False
     )
@@ -267,8 +267,8 @@ class RunConfig:
         SEARCH,
         flag=False,
     )
-    parent_selector: str = setting("nsga2", "Who breeds.", SEARCH, flag=False)
-    elite_selector: str = setting("spea2", "Who survives.", SEARCH, flag=False)
+    parent_selector: str = setting("nsga2", "Selects the parents.", SEARCH, flag=False)
+    elite_selector: str = setting("spea2", "Selects the survivors.", SEARCH, flag=False)
 
     max_slowdown: float = setting(
         0.0,
@@ -276,8 +276,10 @@ class RunConfig:
         TRAINING,
         at_least(0, "no limit"),
     )
-    halving: bool = setting(False, "Train by rungs; the better part of each goes on.", TRAINING)
-    halving_rate: int = setting(2, "One in this many goes on from a rung.", TRAINING, at_least(2))
+    halving: bool = setting(
+        False, "Successive halving: only the better part of each rung trains on.", TRAINING
+    )
+    halving_rate: int = setting(2, "One in this many trains on after a rung.", TRAINING, at_least(2))
     rescore_seeds: int = setting(
         -1,
         "Further random seeds that each finalist is trained with; -1: two for the best, where that is cheap.",
@@ -332,8 +334,8 @@ class RunConfig:
         "CPU processes that train one candidate.",
         TRAINING,
         at_least(1),
-        more="Together (gloo), where there is no GPU. A batch of the recipe is split among them, so that "
-        "steps and learning rates stay the same; `threads` and `memory_gib` are per process.",
+        more="Together (gloo), where there is no GPU. A batch is split among them, so that steps and "
+        "learning rates stay the same; `threads` and `memory_gib` are per process.",
     )
     gpus_per_candidate: int = setting(
         1, "GPUs that train one candidate.", TRAINING, at_least(1), more="One process on each (nccl)."
@@ -347,7 +349,7 @@ class RunConfig:
         "Also write curves for tensorboard, ... (repeatable).",
         RUN,
         metavar="NAME",
-        more="Any of accelerate's trackers, besides the ledger.",
+        more="Any of accelerate's trackers, besides the run database.",
         changeable=True,
     )
 
@@ -370,10 +372,10 @@ class RunConfig:
     )
     stall: int = setting(
         0,
-        "Stop after this many generations of no gain.",
+        "Stop after this many generations without improvement.",
         BUDGET,
         at_least(0, "never"),
-        more="A gain is more hypervolume.",
+        more="An improvement is more hypervolume.",
         changeable=True,
     )
 

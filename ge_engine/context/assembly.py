@@ -1,7 +1,7 @@
 """The sections of a prompt, by a budget of tokens.
 
-Sections have forms, a short one first. They are taken in the order of `LADDER`: each rung adds a section or
-puts a longer form in the place of a shorter one. The first rung that does not fit ends it, so that more room
+Sections have forms, a short one first. They are taken in the order of `LADDER`: each entry adds a section or
+puts a longer form in the place of a shorter one. The first entry that does not fit ends it, so that more room
 never tells less.
 """
 

@@ -1,4 +1,4 @@
-"""The section "figures": what is optimised, and what the seed, the parents and the front measure."""
+"""The section "figures": what is optimised, and what the seed model, the parents and the front measure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BETTER: Mapping[Direction, str] = {"max": "higher is better", "min": "lower is b
 
 
 def figures(context: Context, _: Prompt) -> Sequence[str]:
-    """The seed and the parents; with the front."""
+    """The seed model and the parents; with the front."""
     run = context.run
     wanted = ", ".join(f"{name} ({BETTER[direction]})" for name, direction in run.directions.items())
     head = [f"Measured: {wanted}."]

@@ -53,8 +53,8 @@ class Job:
 
     `split` "both" asks for validation's figures and, in `Scored.details["test"]`, those of the test split, as
     a `Scored` or a mapping; an evaluator that leaves the latter out is asked for "test" as well. `epochs`
-    asks for the figures after that number of epochs (0: all of the recipe's), which only evaluators with
-    `takes_epochs` are asked for; a later job may go on from there.
+    asks for the figures after that number of epochs (0: all that the training settings say), which only
+    evaluators with `takes_epochs` are asked for; a later job may go on from there.
     """
 
     key: str
@@ -65,12 +65,12 @@ class Job:
 
 
 class Evaluation(ABC):
-    """An open evaluator: probes and scores genomes of one seed, several at once.
+    """An open evaluator: probes and scores genomes of one seed model, several at once.
 
     `measures_sizes`: it can build networks without training them, see `sizes`. `runs_programs`: what scores
     is a program of the user's, which may never look at the genome. A run begins by a file that it must not
-    score, and asks for the probe of the seed again when it is scored: then it is known what the program runs.
-    `has_test_split`: what it scores as the test split is other data than validation's.
+    score, and asks for the probe of the seed model again when it is scored: then it is known what the program
+    runs. `has_test_split`: what it scores as the test split is other data than validation's.
     `description` tells in words what is trained on and how, for prompts: no paths and nothing private. `data`
     tells in a line what is trained on, and `remarks` in a sentence each what is to be heeded about it: for
     the user, at a run's start.
@@ -104,7 +104,7 @@ class Evaluator(ABC):
     """Opens an evaluation. `--evaluator` and `--command` choose it.
 
     `takes_epochs`: it honours `Job.epochs`, which `halving` needs. `takes_task`: it loads the run's task.
-    `advice` says what to change when the seed cannot be scored.
+    `advice` says what to change when the seed model cannot be scored.
     """
 
     name: str
@@ -128,5 +128,5 @@ class Evaluator(ABC):
         tasks: Mapping[str, Task] | None = None,
     ) -> AbstractContextManager[Evaluation]:
         """An evaluation of genomes of `seed`, closed at the end. `tasks` are those of the run's registry;
-        without them, the installed plugins' tasks. Raises SeedError when the seed does not build, run or
-        train, ConfigError on settings that it cannot work with."""
+        without them, the installed plugins' tasks. Raises SeedError when the seed model does not build, run
+        or train, ConfigError on settings that it cannot work with."""

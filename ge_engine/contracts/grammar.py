@@ -19,7 +19,7 @@ class Target:
     """The block that a reply is to rewrite, or those that it may (`addresses`, and "" as the address), and
     what must not come back.
 
-    `tried` holds the answers (as the grammar's `canonical` gives them) already in the ledger for
+    `tried` holds the answers (as the grammar's `canonical` gives them) already in the run database for
     this genome and address; `seed` lets a grammar vary what it leaves open; `material` and `goal` are the
     prompt's. `survey()` gives the block's structural moves that build, with what each does to the network;
     `sources` are those that the run adds to the built-in ones.

@@ -34,7 +34,7 @@ def _unheard(sentence: str) -> None:
 
 
 class LanguageModel(ABC):
-    """Answers requests. `name` is what its replies and the ledger call it.
+    """Answers requests. `name` is what its replies and the run database call it.
 
     `say` takes a sentence for whoever watches the run: that a server is tried again, or wants a field left
     out. A run sets it before the first request; any thread may call it.
@@ -75,4 +75,4 @@ class LanguageModelFactory(ABC):
 
     def check(self, argument: str, config: RunConfig) -> None:  # noqa: B027
         """Raise what `open` would, as far as it can be known without loading weights: called before a run's
-        folder is made and its seed trained. By default nothing is known before `open`."""
+        folder is made and its seed model trained. By default nothing is known before `open`."""

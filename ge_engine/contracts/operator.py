@@ -22,7 +22,8 @@ from ge_engine.profile import ModuleProfile
 
 @dataclass(frozen=True, slots=True)
 class OperatorStats:
-    """Results of the children that a name helped to make: an operator, an intent, a persona, a block, ...
+    """Results of the children that a name helped to make: an operator, a mutation type, a persona, a block,
+    ...
 
     Of the `children`, `better` were not dominated by any parent and dominated one; `admitted` passed the
     checks; `scored` were trained to a score. `gain` is the hypervolume that they added when they were born,
@@ -51,8 +52,8 @@ def evenly(rng: random.Random, _dimension: str, names: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Where the run stands: the generation that is bred, the scored seed, the elites whose change gained on
-    it somewhere, the direction of each objective, and what ties in selection.
+    """Where the run stands: the generation in the making, the scored seed model, the elites whose change
+    improved on it somewhere, the direction of each objective, and what ties in selection.
 
     `front` is the Pareto front of all that was scored when the generation began, `notations` say how the
     objectives' figures are written, `constraints` are the run's, and `task` tells in words what is trained on
@@ -73,13 +74,13 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What an earlier generation tried: the child `id`, its intent and block, and what came of it.
+    """What an earlier generation tried: the child `id`, its mutation type and block, and what came of it.
 
     `change` are the changed lines of the child against its first parent, as of a diff without context.
     `before` and `after` are the scores of the two, empty for one without, and `within` the objectives whose
     difference chance explains; `failure` says why it was rejected or failed, without a candidate's own words
     unless the run sends them. `steps` tell what was done, one after the other ("combine of Head"), where that
-    was more than the intent on the block: the change and the figures are of all of them together.
+    was more than the mutation type on the block: the change and the figures are of all of them together.
     """
 
     id: str
@@ -99,8 +100,8 @@ class Memory:
 
     `draw(rng, dimension, names)` chooses a name by what did well where the run is adaptive, else evenly.
     `trials(dimension, name)` counts the children of a name; `prose(intent)` are the replies to prompts of
-    this intent that asked for prose, oldest first; `attempts(address)` is what was tried on a block, on its
-    class and on that class's methods, the most telling first.
+    this mutation type that asked for prose, oldest first; `attempts(address)` is what was tried on a block,
+    on its class and on that class's methods, the most telling first.
     """
 
     draw: Draw = evenly

@@ -1,4 +1,4 @@
-"""Selectors: who breeds and who survives."""
+"""Selectors: which individuals become parents and which survive."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ def room_for(size_on_disk: float) -> int:
 
 
 class Checkpoints:
-    """Files in one folder, at most one for each genome and seed of a training. Any of them may be lost: the
-    training then starts again, with the same result. Of more than `limit` bytes the oldest go."""
+    """Files in one folder, at most one for each genome and random seed of a training. Any of them may be
+    lost: the training then starts again, with the same result. Of more than `limit` bytes the oldest go."""
 
     def __init__(self, folder: Path, limit: int = FOLDER_LIMIT) -> None:
         self._folder = folder

@@ -109,7 +109,8 @@ class CommandEvaluation(Evaluation):
         self._closed = False
 
     def probe(self, genome: Genome) -> Future[Probe]:
-        """Of the seed, when it was scored here, which blocks the program runs; else all count as run."""
+        """Of the seed model, when it was scored here, which blocks the program runs; else all count as
+        run."""
         known = self._ran if genome.digest == self._seed.digest else frozenset()
         return finished(Probe(executed=known or frozenset(genome.blocks)))
 
@@ -144,7 +145,7 @@ class CommandEvaluation(Evaluation):
             remove_tree(folder)
 
     def _traced(self, job: Job, folder: Path, path: Path) -> Outcome:
-        """Score the seed by a file that tells what of it runs, or as it is where that one fails."""
+        """Score the seed model by a file that tells what of it runs, or as it is where that one fails."""
         told = folder / "blocks that ran"
         command = self._filled(job, path)
         path.write_bytes(traced_source(job.genome, told))

@@ -1,4 +1,4 @@
-"""Code of a model that lies in other files than its seed, which no child can change."""
+"""Code of a model that lies in other files than its seed model, which no child can change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ge_engine.profile import ModuleProfile
 
 def running_elsewhere(modules: Iterable[ModuleProfile], files: Mapping[str, str]) -> dict[str, list[str]]:
     """By the name of a file of the user's own, the classes in it that the model is made of. `files` are the
-    paths of the modules that its seed imports."""
+    paths of the modules that its seed model imports."""
     kinds = {module.kind for module in modules if not module.block}
     found: dict[str, list[str]] = {}
     for path in dict.fromkeys(files.values()):
@@ -26,7 +26,7 @@ def sentence(found: Mapping[str, list[str]]) -> str:
     files = ", ".join(f"{file} ({', '.join(classes)})" for file, classes in found.items())
     return (
         f"The model also runs code of {files}, which stays as it is. To evolve that as well, move it into "
-        "the seed; to evolve that file instead, score it by a program of yours with --command."
+        "the seed model; to evolve that file instead, score it by a program of yours with --command."
     )
 
 

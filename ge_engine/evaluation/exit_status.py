@@ -125,7 +125,7 @@ def _require_what_was_asked(report: WorkerReport, spec: JobSpec) -> None:
 
 
 def probe_of(report: WorkerReport | Failed) -> Probe:
-    """The probe that a report holds; a dead worker is a probe that stopped at "run".
+    """The probe that a report holds; an ended worker is a probe that stopped at "run".
 
     Raises:
         WorkerLost: the fault is not the candidate's.

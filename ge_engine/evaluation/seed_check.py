@@ -1,4 +1,4 @@
-"""Whether a seed can be evolved: it goes through a step and answers as the task wants."""
+"""Whether a seed model can be evolved: it goes through a step and answers as the task wants."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OTHER_ANSWERS = (
 
 
 class ChannelsError(SeedError):
-    """The seed takes images of `wanted` channels, and the task gives others."""
+    """The seed model takes images of `wanted` channels, and the task gives others."""
 
     def __init__(self, message: str, hint: str, wanted: int) -> None:
         super().__init__(message, hint)
@@ -32,7 +32,7 @@ class ChannelsError(SeedError):
 def require_usable(
     probe: Probe, classes: int, image: str, entry: str, batch: int = 0, signature: str = ""
 ) -> None:
-    """The `probe` of the seed, built by `entry`, on `batch` images such as "3x32x32" (0: any number).
+    """The `probe` of the seed model, built by `entry`, on `batch` images such as "3x32x32" (0: any number).
     `signature` is that of what the entry calls.
 
     Raises:
@@ -44,32 +44,32 @@ def require_usable(
     if channels:
         counted = "1 channel" if channels == 1 else f"{channels} channels"
         raise ChannelsError(
-            f"The seed, built by {entry}, stops at {probe.stage or 'forward'}: it takes images of {counted}, "
-            f"and the task gives images of {image}.",
+            f"The seed model, built by {entry}, stops at {probe.stage or 'forward'}: it takes images of "
+            f"{counted}, and the task gives images of {image}.",
             f"Give --channels {channels} where the images can be given so, or let the model take its "
             "number of channels as an argument: in_channels.",
             channels,
         )
     if probe.stage and _NO_IMAGES.search(probe.error):
         raise OtherInputError(
-            f"The seed, built by {entry}, stops at {probe.stage}: {probe.error}.",
+            f"The seed model, built by {entry}, stops at {probe.stage}: {probe.error}.",
             f"The task gives images of {image}, and this model seems to take something else: score it by a "
             "program of yours with --command.",
         )
     if probe.stage:
         raise SeedError(
-            f"The seed, built by {entry}, stops at {probe.stage}: {probe.error}.",
+            f"The seed model, built by {entry}, stops at {probe.stage}: {probe.error}.",
             _advice(probe.error, classes, image),
         )
     if probe.output_shape != wanted:
         raise SeedError(
-            f"The seed, built by {entry}, returns a tensor of shape {probe.output_shape}; "
+            f"The seed model, built by {entry}, returns a tensor of shape {probe.output_shape}; "
             f"the task wants {wanted}.",
             f"Let its last layer give {classes} numbers for each image, in the file or by an argument in "
             f"--entry; it is {signature or entry}. {_OTHER_ANSWERS}",
         )
     if not probe.finite:
-        raise SeedError("The seed returns NaN or infinity before any training.")
+        raise SeedError("The seed model returns NaN or infinity before any training.")
 
 
 def _other_channels(probe: Probe, image: str, batch: int) -> int:

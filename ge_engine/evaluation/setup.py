@@ -42,7 +42,7 @@ def set_up(
     what is `private`, besides `private_paths`.
 
     Raises:
-        ConfigError: the images cannot be given with the recipe's channels.
+        ConfigError: the images cannot be given with the channels of the training settings.
     """
     data = in_channels(data, config.recipe.channels)
     scratch = scratch.resolve()
@@ -211,7 +211,7 @@ def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[f
 
 
 def imports_to_preload(source: bytes, root: Path) -> tuple[str, ...]:
-    """Modules that the seed imports from outside its own folder, for the fork server to import once."""
+    """Modules that the seed model imports from outside its own folder, for the fork server to import once."""
     names: dict[str, None] = {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

@@ -27,12 +27,12 @@ def open_task_training(
     prepared: Callable[[Dataset], Dataset] = lambda data: data,
     private: Sequence[Path] = (),
 ) -> Iterator[TrainEvaluation]:
-    """An evaluation of genomes of `seed` on the data of the task, `prepared`. A seed that takes another
+    """An evaluation of genomes of `seed` on the data of the task, `prepared`. A seed model that takes another
     number of channels than grey images have gets them so, where no number is asked for. No candidate reads
     what is `private`.
 
     Raises:
-        SeedError: the seed does not build, run or train.
+        SeedError: the seed model does not build, run or train.
         ConfigError: no such task, or one that cannot be used with this recipe.
     """
     name, argument = task_name(config.task)
@@ -56,4 +56,4 @@ def open_task_training(
 
 def _tell_channels(channels: int) -> None:
     counted = "1 channel" if channels == 1 else f"{channels} channels"
-    print(f"The images are grey and are given with {counted}, as the seed takes them.", file=sys.stderr)
+    print(f"The images are grey and are given with {counted}, as the seed model takes them.", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Probe and score genomes of one seed by training them. The labels stay here; workers send logits.
+"""Probe and score genomes of one seed model by training them. The labels stay here; workers send logits.
 
 Each genome becomes a `JobSpec` for an executor. `exit_status` says whose fault it was that a worker ended
 without a report, and `scores` turns logits and figures into an outcome.
@@ -63,8 +63,8 @@ def open_training(
     No candidate reads what is `private`, besides the data and runs beside this one.
 
     Raises:
-        SeedError: the seed does not build, run or train; the message holds its own error.
-        ConfigError: the task cannot be used with this recipe.
+        SeedError: the seed model does not build, run or train; the message holds its own error.
+        ConfigError: the task cannot be used with these training settings.
     """
     session, arrays = set_up(seed, config, data, scratch, private)
     labels = labels_of(data)
@@ -105,9 +105,9 @@ def open_training(
 @dataclass
 class TrainEvaluation(Evaluation):
     """Implements `contracts.Evaluation` on top of an executor. `timeout` is seconds per job, `memory` bytes;
-    no training step may take `max_slowdown` times as long as the seed's (0: no limit). `image` is the shape
-    of the task's images, such as "3x32x32", `entry` what builds the seed's model, and `batch` the images of a
-    probe."""
+    no training step may take `max_slowdown` times as long as the seed model's (0: no limit). `image` is the
+    shape of the task's images, such as "3x32x32", `entry` what builds the seed model, and `batch` the images
+    of a probe."""
 
     measures_sizes = True
     executor: Executor
@@ -131,7 +131,7 @@ class TrainEvaluation(Evaluation):
     _probes: dict[str, Probe] = field(default_factory=dict)
 
     def admit(self, seed: Genome) -> None:
-        """Probe the seed, and time its steps where the others' are held to them.
+        """Probe the seed model, and time its steps where the others' are held to them.
 
         Raises:
             SeedError: it does not go through one training step.
@@ -149,7 +149,7 @@ class TrainEvaluation(Evaluation):
         report = self.read_report(self.executor.submit(spec).result(), spec)
         if isinstance(report, Failed) or report.stage:
             reason = report.reason if isinstance(report, Failed) else report.error
-            raise SeedError(f"The seed does not train: {reason}.", "Fix the file and try again.")
+            raise SeedError(f"The seed model does not train: {reason}.", "Fix the file and try again.")
         self._seed_step = report.facts["step_seconds"]
 
     def discard(self, genome: Genome) -> None:
@@ -279,4 +279,6 @@ class TrainEvaluation(Evaluation):
         if report.kind != "too slow":
             return report.error
         seed = f"{1000 * self._seed_step:.3g} ms"
-        return f"{report.error}; the seed's takes {seed}, and {self.max_slowdown:g} times that is allowed"
+        return (
+            f"{report.error}; the seed model's takes {seed}, and {self.max_slowdown:g} times that is allowed"
+        )

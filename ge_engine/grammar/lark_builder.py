@@ -65,7 +65,7 @@ def changed_only(part: Part, same: Iterable[str]) -> Part | None:
 
 
 def rng_of(target: Target, purpose: str) -> random.Random:
-    """What a target leaves open is drawn from its seed, its address and the purpose, from nothing else."""
+    """What a target leaves open is drawn from its `seed`, its address and the purpose, from nothing else."""
     return random.Random(f"{target.seed}/{target.address}/{purpose}")
 
 

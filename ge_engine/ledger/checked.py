@@ -1,4 +1,4 @@
-"""What is read from a ledger has the types that its class says; what has not is told, and breaks nothing."""
+"""What is read from a run database has the types that its class says; what has not is told."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def reading(what: str) -> Iterator[None]:
     try:
         yield
     except WRONG as error:
-        raise LedgerError(f"The ledger holds a damaged {what}.", HINT) from error
+        raise LedgerError(f"The run database holds a damaged {what}.", HINT) from error
 
 
 def checked(value: T, what: str) -> T:
@@ -31,7 +31,9 @@ def checked(value: T, what: str) -> T:
     cls: Any = type(value)
     for name, hint in _hints(cls):
         if not _fits(hint, getattr(value, name)):
-            raise LedgerError(f"The ledger holds a damaged {what}: its {name} is of a wrong type.", HINT)
+            raise LedgerError(
+                f"The run database holds a damaged {what}: its {name} is of a wrong type.", HINT
+            )
     return value
 
 

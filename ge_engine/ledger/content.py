@@ -1,4 +1,4 @@
-"""What a ledger holds besides times: equal for two runs that did the same."""
+"""What a run database holds besides times: equal for two runs that did the same."""
 
 from __future__ import annotations
 

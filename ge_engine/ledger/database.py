@@ -1,4 +1,4 @@
-"""The database of a ledger: connections, and SQLite's errors in words."""
+"""The database of a run: connections, and SQLite's errors in words."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ def reporting(path: Path) -> Iterator[None]:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that changes no row, on which a ledger of an older version reads as one of this version.
+    """A connection that changes no row, on which a run database of an older version reads as one of this
+    version.
 
-    It may write beside the database, since a ledger whose writer was killed has to be recovered first; where
-    nothing can be written there (another user's run, read-only media, a full disk), it reads a finished
-    ledger as it is, and a copy of one that was cut off.
+    It may write beside the database, since a run database whose writer was killed has to be recovered first;
+    where nothing can be written there (another user's run, read-only media, a full disk), it reads a finished
+    run database as it is, and a copy of one that was cut off.
     """
     writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
     db = _opened(path, "mode=rw" if writable else "mode=ro")
@@ -113,17 +114,19 @@ def exists(folder: Path) -> bool:
 
 def _explained(path: Path, error: sqlite3.Error) -> LedgerError:
     name = getattr(error, "sqlite_errorname", "") or ""
-    again = "run the same command again: it goes on where it stopped."
+    again = "rerun; the run resumes."
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC")):
         return LedgerError(f"The disk is full: {path} cannot be written.", f"Free some space and {again}")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return LedgerError(f"The ledger {path} is locked by another program.", f"Close it and {again}")
+        return LedgerError(f"The run database {path} is locked by another program.", f"Close it and {again}")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return LedgerError(f"The ledger {path} is damaged ({error}).", RESTORE)
+        return LedgerError(f"The run database {path} is damaged ({error}).", RESTORE)
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return LedgerError(
-            f"The ledger {path} cannot be opened for this ({error}).", "Check the folder's permissions."
+            f"The run database {path} cannot be opened for this ({error}).", "Check the folder's permissions."
         )
     if name.startswith(("SQLITE_INTERRUPT", "SQLITE_TOOBIG")):
-        return LedgerError(f"The ledger {path} asks for more than any run needs ({error}).", HINT)
-    return LedgerError(f"The ledger {path} cannot be used: {error} {name}.", f"Fix the cause and {again}")
+        return LedgerError(f"The run database {path} asks for more than any run needs ({error}).", HINT)
+    return LedgerError(
+        f"The run database {path} cannot be used: {error} {name}.", f"Fix the cause and {again}"
+    )

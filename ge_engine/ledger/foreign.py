@@ -1,4 +1,4 @@
-"""A ledger that somebody else may have made: plain tables alone, and bounds on what one question takes."""
+"""A run database that somebody else may have made: plain tables alone, and bounds on each question."""
 
 from __future__ import annotations
 
@@ -49,26 +49,28 @@ def require_plain(db: sqlite3.Connection, path: Path) -> None:
     """Raises LedgerError where the database has views, triggers, virtual tables or computed columns."""
     found = db.execute(STRANGE).fetchone()
     if found is not None:
-        raise LedgerError(f"The ledger {path} has a {found[0]} {found[1]!r}, which no run has.", HINT)
+        raise LedgerError(f"The run database {path} has a {found[0]} {found[1]!r}, which no run has.", HINT)
     for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
         computed = db.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden <> 0", (name,)).fetchone()
         if computed is not None:
             column = f"{name}.{computed[0]}"
-            raise LedgerError(f"The ledger {path} has a computed column {column!r}, which no run has.", HINT)
+            raise LedgerError(
+                f"The run database {path} has a computed column {column!r}, which no run has.", HINT
+            )
 
 
 def stored_seed(path: Path, row: object) -> Seed:
-    """The seed in a ledger's row (source, path). Raises LedgerError where it is none, SeedError where it
-    cannot be read."""
+    """The seed model in a run database's row (source, path). Raises LedgerError where it is none, SeedError
+    where it cannot be read."""
     match row:
         case (bytes() as source, str() as name) if "\0" not in name:
             return Seed.from_bytes(source, Path(name) if name else None)
-    raise LedgerError(f"The ledger {path} holds no seed.", "It is damaged; start a new run.")
+    raise LedgerError(f"The run database {path} holds no seed model.", "It is damaged; start a new run.")
 
 
 def confirmed(seed: Seed) -> Seed:
-    """The seed as it may run: with its path where the file there is the seed, so that nothing but the folder
-    of a file that is known opens to it; else without."""
+    """The seed model as it may run: with its path where the file there is the seed model, so that nothing but
+    the folder of a file that is known opens to it; else without."""
     if seed.path is None or _holds(seed.path, seed.source):
         return seed
     return Seed.from_bytes(seed.source)

@@ -1,6 +1,6 @@
-"""Children that somebody has made by hand, and that wait in the ledger for slots of a generation.
+"""Children made by hand, which wait in the run database for their place in a generation.
 
-They are left by whoever has them and given slots by the one writer of the run, when it begins a generation.
+They are left by whoever has them and given places by the one writer of the run, when it begins a generation.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class HandMade:
 
 
 def leave(folder: Path, children: Iterable[HandMade]) -> list[int]:
-    """Let children wait for slots of a run that another process works on; their numbers.
+    """Let children wait for places in a run that another process works on; their numbers.
 
     Raises:
         LedgerError: the database cannot be written, or an older version of the engine works on it.
@@ -57,13 +57,13 @@ def leave(folder: Path, children: Iterable[HandMade]) -> list[int]:
 
 
 def put_waiting(db: sqlite3.Connection, children: Iterable[HandMade]) -> list[int]:
-    """Within a transaction: rows of children without a slot; their numbers."""
+    """Within a transaction: rows of children without a place; their numbers."""
     rows = [{"delta": to_json(one.genome.delta()), "note": one.note, "at": time.time()} for one in children]
     return [int(db.execute(_LEAVE, row).lastrowid or 0) for row in rows]
 
 
 def place_waiting(db: sqlite3.Connection, generation: int) -> None:
-    """Within a transaction: give all that wait further slots of a generation, in the order in which they
+    """Within a transaction: give all that wait further places in a generation, in the order in which they
     came."""
     for (number,) in db.execute(_WAITING).fetchall():
         place = {"generation": generation, "number": number}
@@ -72,7 +72,7 @@ def place_waiting(db: sqlite3.Connection, generation: int) -> None:
 
 
 def hand_made(history: History, generation: int | None) -> dict[int, HandMade]:
-    """The children of a generation that were made by hand, by slot; with None those that wait, by number."""
+    """The children of a generation that were made by hand, by place; with None those that wait, by number."""
     sql = "SELECT coalesce(slot, number), delta, note FROM hand_made WHERE generation IS ? ORDER BY number"
     found = {}
     for place, delta, note in history.query(sql, generation):
@@ -95,7 +95,7 @@ def place_of(history: History, number: int) -> str | None:
 
 
 def drawn_before(history: History, generation: int) -> int:
-    """Slots of the generations before this one but those of children that were made by hand."""
+    """Children of the generations before this one without those that were made by hand."""
     sql = f"SELECT coalesce(sum(size - ({_HELD})), 0) FROM generations g WHERE generation < ?"
     return int(history.query(sql, generation)[0][0])
 

@@ -1,4 +1,4 @@
-"""What a run's ledger tells: read access, also while another process writes."""
+"""What a run's database tells: read access, also while another process writes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ WHERE {OF_KEY} AND i.stage IS NULL ORDER BY i.generation, i.slot
 
 @dataclass(frozen=True, slots=True)
 class GenerationRecord:
-    """`size` slots were planned; `survivors` is empty until the generation is finished."""
+    """`size` children were planned; `survivors` is empty until the generation is finished."""
 
     generation: int
     size: int
@@ -54,12 +54,12 @@ class GenerationRecord:
 
 @lru_cache(maxsize=8)
 def _config_of(text: str) -> RunConfig:
-    """The settings that a ledger holds as `text`: asked for with almost every other question."""
+    """The settings that a run database holds as `text`: asked for with almost every other question."""
     return config_from_ledger(from_json(text))
 
 
 class History(Reader):
-    """What a run was and did. Raises LedgerError where the ledger is damaged."""
+    """What a run was and did. Raises LedgerError where the run database is damaged."""
 
     def _meta(self, key: str) -> Any:
         return from_json(self._meta_text(key))
@@ -67,7 +67,7 @@ class History(Reader):
     def _meta_text(self, key: str) -> str:
         row = self._one("SELECT value FROM meta WHERE key = :key", key=key)
         if row is None or not isinstance(row["value"], str):
-            raise LedgerError(f"The ledger {self.path} holds no {key}.", HINT)
+            raise LedgerError(f"The run database {self.path} holds no {key}.", HINT)
         return row["value"]
 
     # --- the run --------------------------------------------------------------------------------
@@ -109,14 +109,14 @@ class History(Reader):
 
     @property
     def ties(self) -> Ties:
-        """What counts as equal where the run selects; nothing ties while the seed has no score."""
+        """What counts as equal where the run selects; nothing ties while the seed model has no score."""
         seed = self.score(self.seed.genome.digest)
         return Ties.around(seed, self.config.ties) if isinstance(seed, Scored) else NO_TIES
 
     @property
     def ties_matter(self) -> bool:
-        """Whether any objective of the seed has an error, without which nothing ties whatever is asked for:
-        ledgers of schema 4 and older hold none."""
+        """Whether any objective of the seed model has an error, without which nothing ties whatever is asked
+        for: run databases of schema 4 and older hold none."""
         seed = self.score(self.seed.genome.digest)
         return isinstance(seed, Scored) and bool(seed.errors)
 
@@ -163,11 +163,11 @@ class History(Reader):
         return child_from_row(row, self.seed, self.config.objective_names) if row else None
 
     def identities(self) -> tuple[str, ...]:
-        """Ids of all individuals, seed first, then in the order of generation and slot."""
+        """Ids of all individuals, seed model first, then in the order of generation and number."""
         return self._ids("SELECT id FROM individuals ORDER BY generation, slot")
 
     def individuals(self, generation: int | None = None) -> Iterator[Child]:
-        """All, or those of one generation, seed first, then in the order of generation and slot."""
+        """All, or those of one generation, seed model first, then in the order of generation and number."""
         numbers, objectives = [generation], self.config.objective_names
         if generation is None:
             numbers = [row[0] for row in self._rows("SELECT DISTINCT generation FROM individuals ORDER BY 1")]
@@ -187,7 +187,8 @@ class History(Reader):
         return ((identity, generation, one.objectives) for identity, generation, one in self.scored())
 
     def test_outcomes(self) -> dict[str, Outcome]:
-        """Outcomes on the test split by individual: the finalists and the seed, once the run has ended."""
+        """Outcomes on the test split by individual: the finalists and the seed model, once the run has
+        ended."""
         return {identity: outcome for identity, _, outcome in self._outcomes(TEST)}
 
     def _outcomes(self, key: ScoreKey) -> Iterator[tuple[str, int, Outcome]]:
@@ -247,12 +248,12 @@ class History(Reader):
         return self._number("SELECT coalesce(max(generation) + 1, 0) FROM generations WHERE finished = 1")
 
     def slots_before(self, generation: int) -> int:
-        """Slots of the generations before this one."""
+        """Children of the generations before this one."""
         sql = "SELECT coalesce(sum(size), 0) FROM generations WHERE generation < :generation"
         return self._number(sql, generation=generation)
 
     def size(self, generation: int) -> int:
-        """Slots of a generation that was begun."""
+        """Children of a generation that was begun."""
         sql = "SELECT size FROM generations WHERE generation = :generation"
         return self._number(sql, generation=generation)
 
@@ -262,7 +263,8 @@ class History(Reader):
         return self._ids(sql, generation=generation)
 
     def unmerged(self, generation: int) -> tuple[str, ...]:
-        """Children admitted before this generation that had not entered the population when it began."""
+        """Children that passed the checks before this generation that had not entered the population when it
+        began."""
         sql = (
             "SELECT id FROM individuals WHERE stage IS NULL AND slot >= 0 AND generation < :before"
             " AND id NOT IN (SELECT id FROM merged WHERE generation < :before) ORDER BY generation, slot"
@@ -285,7 +287,7 @@ class History(Reader):
         most = self.config.islands
         if not all(type(island) is int and 0 <= island < most for island, _ in rows):
             raise LedgerError(
-                f"The ledger {self.path} has survivors on an island that the run has not.", HINT
+                f"The run database {self.path} has survivors on an island that the run has not.", HINT
             )
         islands = range(max((island for island, _ in rows), default=-1) + 1)
         return tuple(tuple(one for island, one in rows if island == number) for number in islands)

@@ -12,7 +12,7 @@ BEFORE = "(generation < :before OR slot < 0) ORDER BY generation, slot"
 
 
 class Memo(History):
-    """Answers by key, digest and fingerprint. `before` is the generation that asks: what its own slots do
+    """Answers by key, digest and fingerprint. `before` is the generation that asks: what its own children do
     has no part, so that the answer does not depend on their order."""
 
     def begun(self, generation: int) -> bool:
@@ -38,9 +38,10 @@ class Memo(History):
         return frozenset(self._ids(sql, digest=digest, address=address, grammar=grammar, before=before))
 
     def seen(self, digest: str, before: int) -> str | None:
-        """The first individual with this digest, of the generations before `before` or the seed, that would
-        fare no better a second time. One that was refused because of another of its function stands for its
-        code no longer than that other does; one that the engine or a plugin could not judge, not at all."""
+        """The first individual with this digest, of the generations before `before` or the seed model, that
+        would fare no better a second time. One that was refused because of another of its function stands for
+        its code no longer than that other does; one that the engine or a plugin could not judge, not at
+        all."""
         sql = f"SELECT id, stage, fingerprint FROM individuals WHERE digest = :digest AND {BEFORE}"
         for identity, stage, fingerprint in self._rows(sql, digest=digest, before=before):
             judged = stage not in UNJUDGED
@@ -49,8 +50,9 @@ class Memo(History):
         return None
 
     def seen_function(self, fingerprint: str, before: int) -> str | None:
-        """The first admitted individual of this function, of the generations before `before` or the seed. One
-        whose training had failed by then stands for none: lack of memory or time is not the function's."""
+        """The first individual of this function that passed the checks, of the generations before `before` or
+        the seed model. One whose training had failed by then stands for none: lack of memory or time is not
+        the function's."""
         sql = (
             "SELECT id, digest, (SELECT generation FROM merged WHERE merged.id = individuals.id)"
             f" FROM individuals WHERE fingerprint = :fingerprint AND stage IS NULL AND {BEFORE}"

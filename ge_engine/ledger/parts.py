@@ -9,7 +9,7 @@ from ge_engine.ledger.records import from_json
 from ge_engine.ledger.versions import ENGINE, Making, differences
 
 OF_0_1_0 = {ENGINE: "0.1.0"}
-"""All that is known of what made a ledger of schema 1 or 2."""
+"""All that is known of what made a run database of schema 1 or 2."""
 FIRST_WITH_PARTS = 3
 """The schema from which on what made a run is kept."""
 
@@ -35,7 +35,7 @@ def parts_of(history: History) -> list[Part]:
 
 
 def part_of(history: History, identity: str) -> Part | None:
-    """The part in which an individual was bred; None where that was not kept."""
+    """The part in which an individual was generated; None where that was not kept."""
     return _numbered(history, history.query("SELECT part FROM individuals WHERE id = ?", identity))
 
 

@@ -1,4 +1,4 @@
-"""An open ledger: its connection, its version, and questions to it."""
+"""An open run database: its connection, its version, and questions to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Reader:
         self.folder = folder
         self.path = folder / FILE
         if not self.path.is_file():
-            raise LedgerError(f"There is no run in {folder}.", "`ge evolve SEED --run DIR` makes one.")
+            raise LedgerError(f"There is no run in {folder}.", "`ge evolve FILE --run DIR` makes one.")
         with reporting(self.path):
             self._db = self._connect()
             self._patience = Patience(self._db)
@@ -35,12 +35,12 @@ class Reader:
         version = version_of(self._db)
         if version > SCHEMA_VERSION:
             raise LedgerError(
-                f"The ledger {self.path} has schema {version}, which a newer ge-engine made.",
+                f"The run database {self.path} has schema {version}, which a newer ge-engine made.",
                 "Upgrade with `pip install -U ge-engine`.",
             )
         if version < 1:
             raise LedgerError(
-                f"The file {self.path} is no ledger of ge-engine.", "Choose another folder with --run."
+                f"The file {self.path} is no run database of ge-engine.", "Choose another folder with --run."
             )
         return version
 

@@ -1,4 +1,4 @@
-"""Plain data <-> the ledger's strict JSON. Every number is finite; what is not becomes null."""
+"""Plain data <-> the run database's strict JSON. Every number is finite; what is not becomes null."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def from_json(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, TypeError, RecursionError) as error:
-        raise LedgerError(f"The ledger holds damaged JSON: {error}.", "See `ge log --check`.") from error
+        raise LedgerError(
+            f"The run database holds damaged JSON: {error}.", "See `ge log --check`."
+        ) from error
 
 
 def finite(value: Any) -> Any:
@@ -104,7 +106,8 @@ def require_objectives(identity: str, scored: Scored, names: tuple[str, ...]) ->
     for name in names:
         if name not in scored.objectives:
             raise LedgerError(
-                f"The ledger holds a damaged individual {identity!r}: its objective {name} is None.", HINT
+                f"The run database holds a damaged individual {identity!r}: its objective {name} is None.",
+                HINT,
             )
 
 

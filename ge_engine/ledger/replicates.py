@@ -1,4 +1,4 @@
-"""Finalists trained again with further random seeds: mean, spread, whether a gain on the seed model shows."""
+"""Finalists trained again with further random seeds: mean, spread, whether an improvement shows."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ ROUNDING = 1e-12
 class Spread:
     """An objective over `count` random seeds. `deviation` is the sample's standard deviation (n - 1).
 
-    `gain` is the mean of the differences to the seed model, pair by pair of trainings with the same seed,
-    positive where better; `gain_deviation` their standard deviation and `gain_error` the standard error of
-    their mean; `claimed` is the gain that the run itself showed, in validation. All are None for the seed
-    model. With one seed, spreads are None: unknown.
+    `gain` is the improvement over the baseline, the mean of the differences of trainings with the same random
+    seed, positive where better; `gain_deviation` their standard deviation and `gain_error` the standard error
+    of their mean; `claimed` is the improvement that the run itself showed, in validation. All are None for
+    the seed model. With one random seed, spreads are None: unknown.
     """
 
     mean: float
@@ -39,12 +39,12 @@ class Spread:
 
     @property
     def refuted(self) -> bool:
-        """The run showed a gain, and further random seeds show none."""
+        """The run showed an improvement, and further random seeds show none."""
         return self.claimed is not None and self.claimed > 0 and self.gain is not None and self.gain <= 0
 
     @property
     def within(self) -> bool:
-        """A gain that is no larger than the spread of the differences, or whose spread is unknown."""
+        """An improvement that is no larger than the spread of the differences, or whose spread is unknown."""
         if self.gain is None or self.gain <= 0:
             return False
         return self.gain_deviation is None or self.gain <= self.gain_deviation
@@ -64,8 +64,8 @@ class Replicates:
         for split, side in (("validation", self.validation), ("test", self.test)):
             for name, spread in side.items():
                 if spread.deviation is None or spread.deviation > 0:
-                    mark = ", gain within the spread" if spread.within else ""
-                    mark += ", the run's gain not confirmed" if spread.refuted else ""
+                    mark = ", improvement within the spread" if spread.within else ""
+                    mark += ", the run's improvement not reproduced" if spread.refuted else ""
                     figures = notations[name].measured(spread.mean, spread.deviation)
                     parts.append(f"{split} {name} {figures}{mark}")
         return "; ".join(parts)

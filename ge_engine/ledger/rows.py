@@ -1,4 +1,4 @@
-"""What a run works with <-> rows of the ledger's tables, by the names of their columns."""
+"""What a run works with <-> rows of the run database's tables, by the names of their columns."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Columns = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class ChildRecord:
-    """A child after the checks: why it was `rejected`, or None when it was admitted."""
+    """A child after the checks: why it was `rejected`, or None when it passed."""
 
     individual: Child
     fingerprint: str
@@ -41,7 +41,7 @@ class ChildRecord:
 
 
 def child_to_row(child: ChildRecord) -> dict[str, object]:
-    """The row of table `individuals`, but for the part that bred it."""
+    """The row of table `individuals`, but for the part that generated it."""
     one, rejected = child.individual, child.rejected
     return {
         "id": one.id,

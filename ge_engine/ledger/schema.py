@@ -1,4 +1,4 @@
-"""The tables of a ledger, and how the rows of an older version read as rows of this one."""
+"""The tables of a run database, and how the rows of an older version read as rows of this one."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def as_current(version: int) -> dict[str, str]:
 
 
 def upgrade(version: int) -> Iterator[str]:
-    """The statements that bring a ledger of an older version up to date."""
+    """The statements that bring a run database of an older version up to date."""
     for table, query in as_current(version).items():
         is_new = f"main.{table}" not in query
         if not is_new:

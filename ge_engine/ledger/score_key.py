@@ -1,4 +1,4 @@
-"""The key under which a genome's score stands in the ledger: its split, its further seed, its rung."""
+"""The key of a genome's score in the run database: its split, its further random seed, its rung."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Split = Literal["validation", "test", "both"]
 class ScoreKey:
     """What a score was measured on and with.
 
-    `seed` numbers the further seeds of replicates from 1 on (0: the run's own); `epochs` is the rung of a
-    training by rungs (0: after all of them). Its text is how events name it: "validation", "test/seed 1",
-    "validation/2 epochs".
+    `seed` numbers the further random seeds of replicates from 1 on (0: the run's own); `epochs` is the rung
+    of a training by rungs (0: after all of them). Its text is how events name it: "validation", "test/seed
+    1", "validation/2 epochs".
     """
 
     split: Split = "validation"

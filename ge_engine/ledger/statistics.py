@@ -1,4 +1,4 @@
-"""What worked: how children did by operator, intent, persona, grammar, model, block and island."""
+"""What worked: how children did by operator, mutation type, persona, grammar, model, block and island."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def statistics(history: History) -> dict[Factor, OperatorStats]:
 
 def repairs(history: History) -> Mapping[str, tuple[int, int]]:
     """By the check that had rejected a reply: children whose reply was sent back, and of them those that the
-    checks then admitted. A child that was sent back by two checks counts at both."""
+    checks then let pass. A child that was sent back by two checks counts at both."""
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for one in history.individuals():
         notes = "; ".join(step.note for step in one.steps if step.operator != HAND)
@@ -107,7 +107,7 @@ def gained(points: Mapping[str, Point]) -> dict[str, float]:
 
 
 def trace(history: History) -> list[tuple[int, float]]:
-    """(evaluations so far, normalised hypervolume) after each scored individual, the seed first."""
+    """(evaluations so far, normalised hypervolume) after each scored individual, the baseline first."""
     return list(enumerate(volumes(list(_points(history).values())), 1))
 
 

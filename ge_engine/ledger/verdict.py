@@ -1,4 +1,4 @@
-"""The verdict on a run: what is better than the seed model beyond noise, by the best figures there are."""
+"""The verdict on a run: what is better than the baseline beyond noise, by the best figures there are."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _evidence(history: History) -> Mapping[str, Evidence]:
         again = mean_scores(history, "test")
         if again:
             seeds = min(count for count, _ in again.values())
-            basis = f"{TEST}, trained again with {seeds} further seed{'s' if seeds > 1 else ''}"
+            basis = f"{TEST}, trained again with {seeds} further random seed{'s' if seeds > 1 else ''}"
             found = {basis: {name: mean for name, (_, mean) in again.items()}} | found
     return found
 
@@ -138,7 +138,8 @@ def _judged(
 
 
 def _best_first(judged: Sequence[Judged], directions: Mapping[str, Direction]) -> list[Judged]:
-    """By the clear gain in the first objective, then in the next ones, as shares of the baseline's figure."""
+    """By the clear improvement in the first objective, then in the next ones, as shares of the baseline's
+    figure."""
 
     def gains(one: Judged) -> tuple[float, ...]:
         return tuple(
@@ -157,7 +158,7 @@ def _sentence(
 ) -> str:
     """`costly` are better in the first objective and worse in another."""
     if SEED_ID not in known[VALIDATION]:
-        return "The seed model has no score yet."
+        return "The baseline has no score yet."
     basis, figures = next(
         (pair for pair in known.items() if SEED_ID in pair[1] and len(pair[1]) > 1),
         (VALIDATION, known[VALIDATION]),

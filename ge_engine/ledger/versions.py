@@ -78,7 +78,7 @@ def differences(was: Making, now: Making) -> Iterator[Difference]:
         there, gone = f"the check {name!r}", f"no check {name!r}"
         yield Difference(*((there, gone) if name in was.checks else (gone, there)), matters=True)
     if not was.is_whole:
-        yield Difference("versions that its ledger does not hold", str(now), matters=False)
+        yield Difference("versions that its run database does not hold", str(now), matters=False)
 
 
 def sentence(found: list[Difference]) -> str:

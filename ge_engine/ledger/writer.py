@@ -71,7 +71,7 @@ class Ledger(Memo):
     def open(cls, folder: Path) -> Ledger:
         """Go on with a run. Raises LedgerError: none there, locked, damaged, newer schema."""
         if not folder.is_dir():
-            raise LedgerError(f"There is no run in {folder}.", "`ge evolve SEED --run DIR` makes one.")
+            raise LedgerError(f"There is no run in {folder}.", "`ge evolve FILE --run DIR` makes one.")
         return cls(folder)
 
     def _connect(self) -> sqlite3.Connection:
@@ -80,10 +80,10 @@ class Ledger(Memo):
     def _check_whole(self) -> None:
         verdict = self.query("PRAGMA quick_check(1)")[0][0]
         if verdict != "ok":
-            raise LedgerError(f"The ledger {self.path} is damaged ({verdict}).", RESTORE)
+            raise LedgerError(f"The run database {self.path} is damaged ({verdict}).", RESTORE)
 
     def _upgrade(self) -> None:
-        """A ledger of an older schema becomes one of this version's, all or nothing."""
+        """A run database of an older schema becomes one of this version's, all or nothing."""
         if self.schema < SCHEMA_VERSION:
             unknown = [] if self.schema >= FIRST_WITH_PARTS else parts_of(self)
             with self._synchronous() as db:
@@ -129,12 +129,13 @@ class Ledger(Memo):
     # --- the run --------------------------------------------------------------------------------
 
     def begin_anew(self, seed: Seed, config: RunConfig) -> None:
-        """Forget a run whose seed was refused: what it holds belongs to a file or settings that do not work.
+        """Forget a run whose seed model was refused: what it holds belongs to a file or settings that do not
+        work.
 
-        What was made by hand waits on where the seed is the same.
+        What was made by hand waits on where the seed model is the same.
 
         Raises:
-            LedgerError: the run's seed has a score.
+            LedgerError: the run's seed model has a score.
         """
         if self.seed_is_scored:
             raise LedgerError(f"The run {self.folder} has begun.", "Choose another folder with --run.")
@@ -192,8 +193,8 @@ class Ledger(Memo):
         self._write("scores", {**row, **written, "part": self._part})
 
     def record_children(self, children: Iterable[ChildRecord], void: Iterable[str] = ()) -> None:
-        """Record who was admitted and who was not; scores of the digests in `void` belong to nobody. Who was
-        recorded before stays in the part that bred it."""
+        """Record which children passed the checks and which did not; scores of the digests in `void` belong
+        to nobody. Who was recorded before stays in the part that generated it."""
         with self._transaction() as db:
             for one in children:
                 sql = "SELECT part FROM individuals WHERE id = :id"
@@ -204,8 +205,9 @@ class Ledger(Memo):
     # --- generations ----------------------------------------------------------------------------
 
     def start_generation(self, generation: int, size: int, by_hand: Iterable[HandMade] = ()) -> int:
-        """Plan `size` slots, and further ones for children that were made by hand: `by_hand` and all that
-        wait. A generation that a killed session has planned stays as it is. Returns how many slots it has."""
+        """Plan `size` children, and further ones for those that were made by hand: `by_hand` and all that
+        wait. A generation that a killed session has planned stays as it is. Returns how many children it
+        has."""
         if not self.begun(generation):
             row = {"generation": generation, "size": size, "finished": False, "at": time.time()}
             with self._transaction() as db:
@@ -215,12 +217,12 @@ class Ledger(Memo):
         return self.size(generation)
 
     def leave(self, children: Iterable[HandMade]) -> list[int]:
-        """Let children that were made by hand wait for slots; their numbers."""
+        """Let children that were made by hand wait for places; their numbers."""
         with self._synchronous() as db:
             return put_waiting(db, children)
 
     def place_waiting(self, generation: int) -> int:
-        """Give what waits further slots of a generation that was begun; how many slots that then has."""
+        """Give what waits further places in a generation that was begun; how many children that then has."""
         with self._transaction() as db:
             place_waiting(db, generation)
         return self.size(generation)
@@ -279,7 +281,7 @@ def _write_schema(path: Path, seed: Seed, config: RunConfig) -> None:
     with reporting(path), closing(connect_to_write(path)) as db:
         if version_of(db):
             raise LedgerError(
-                f"There is a run in {path.parent} already.", "The same command goes on with it."
+                f"There is a run in {path.parent} already.", "Rerun the same command to resume it."
             )
         db.execute("PRAGMA synchronous = FULL")
         db.execute("BEGIN IMMEDIATE")

@@ -206,7 +206,7 @@ def _calls(message: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _tokens(usage: Any, name: str) -> int | None:
-    """A server's figure, within what a ledger counts in; None for one that cannot be."""
+    """A server's figure, within what a run database counts in; None for one that cannot be."""
     figure = usage.get(name) if isinstance(usage, dict) else None
     if not isinstance(figure, (int, float)) or not figure >= 1:
         return None

@@ -72,7 +72,7 @@ class Follower:
         """Go on to the next part; what it forces. A grammar of no strings ends here, not in a loop."""
         assert self.matcher is not None
         if not self.matcher.is_accepting():
-            return self._fail(self.matcher.get_error() or "the grammar admits no answer")
+            return self._fail(self.matcher.get_error() or "the grammar allows no answer")
         self._open_part()
         return self._forced()
 

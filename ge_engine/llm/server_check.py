@@ -1,4 +1,4 @@
-"""Whether a server will answer, found out by one short request before a seed is trained."""
+"""Whether a server will answer, found out by one short request before a seed model is trained."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECONDS = 10.0
 NAMES = 8
 """Names of models that a hint lists."""
 NO_KEY = re.compile(r"\bapi[ _-]?key\b", re.IGNORECASE)
-AGAIN = "and give the same command again."
+AGAIN = "and rerun the same command."
 BROKEN = ("broken off", "malformed")
 """Kinds of trouble after which the first request is sent again."""
 PAUSES = (0.2, 1.0)
@@ -97,7 +97,7 @@ def _judge(trouble: Trouble, endpoint: Endpoint, seconds: float, deadline: float
             f"It has: {listed or 'no model'}. Give one as --llm openai:MODEL.",
         )
     is_elsewhere = trouble.status in (404, 405, 501) or trouble.is_web_page
-    hint = _url_hint(endpoint) if is_elsewhere else f"Mend what it names, {AGAIN}"
+    hint = _url_hint(endpoint) if is_elsewhere else f"Fix what it names, {AGAIN}"
     raise ModelError(f"{where} refuses a short request: {trouble.reason}.", hint)
 
 

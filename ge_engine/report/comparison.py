@@ -97,7 +97,7 @@ def hypervolumes(runs: Runs) -> Drawing:
         )
         ends.append(f"{name}: {volumes[-1]:.4f} after {len(volumes):,} evaluations")
     figure.update_xaxes(
-        title_text="evaluations (scored models, the seed first)", tickformat="~s", rangemode="tozero"
+        title_text="evaluations (scored models, the seed model first)", tickformat="~s", rangemode="tozero"
     )
     figure.update_yaxes(title_text="hypervolume (share of the box)", rangemode="tozero", tickformat=".2f")
     figure.update_layout(height=360, showlegend=True)

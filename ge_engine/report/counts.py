@@ -54,7 +54,8 @@ class Tally:
 @dataclass(frozen=True, slots=True)
 class Progress:
     """The hypervolume (share of the box between the ideal and the reference point, 0..1) after each
-    evaluation that was scored, the seed's first. `starts` are the evaluations where a generation begins."""
+    evaluation that was scored, the baseline's first. `starts` are the evaluations where a generation
+    begins."""
 
     volumes: tuple[float, ...]
     starts: tuple[tuple[int, int], ...]
@@ -79,7 +80,7 @@ def check_pipeline(run: RunData) -> list[PipelineStep]:
     known = {name: place for place, name in enumerate(run.checks)}
     stages = sorted(lost, key=lambda name: (known.get(name, len(BEFORE_CHECKS) - 0.5), name))
     left = len(children)
-    steps = [PipelineStep("children bred", left, 0)]
+    steps = [PipelineStep("children generated", left, 0)]
     for stage in stages:
         left -= lost[stage]
         steps.append(PipelineStep(shown_stage(stage), left, lost[stage]))
@@ -106,7 +107,7 @@ def reasons(run: RunData, most: int = 15) -> list[Reason]:
 
 
 def success(run: RunData, group: Group) -> list[Tally]:
-    """Children by fate for each operator, intent, persona or block, most children first.
+    """Children by fate for each operator, mutation type, persona or block, most children first.
 
     A child that two operators made counts for both of them.
     """

@@ -1,4 +1,4 @@
-"""A ledger -> plain data of a run: no HTML, no drawing."""
+"""A run database -> plain data of a run: no HTML, no drawing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Curve = tuple[Mapping[str, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class GenomeDelta:
-    """A genome as what differs from the seed: codes are ids of the run's `SourceTable`.
+    """A genome as what differs from the seed model: codes are ids of the run's `SourceTable`.
 
     `replaced` are (segment, code), `helpers` (segment before which it stands, name, code).
     """
@@ -62,10 +62,10 @@ class Exchange:
 class Row:
     """An individual. `better`: than its parents, beyond noise; `curve`: one mapping per epoch; `test`: its
     objectives on the test split, empty when it was no finalist; `further`: what trainings with further random
-    seeds gave, in words; `island`: where it was bred, None in a run of one population. `errors` and
-    `test_errors` are standard errors; `to_seed` and `to_parent` say, by objective, whether it is better (1)
-    or worse (-1) than the seed model and its first parent beyond noise. `figures` were measured besides the
-    objectives, `feedback` is what the evaluator said of it."""
+    random seeds gave, in words; `island`: where it was generated, None in a run of one population. `errors`
+    and `test_errors` are standard errors; `to_seed` and `to_parent` say, by objective, whether it is better
+    (1) or worse (-1) than the seed model and its first parent beyond noise. `figures` were measured besides
+    the objectives, `feedback` is what the evaluator said of it."""
 
     id: str
     generation: int
@@ -93,9 +93,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """Everything that a report shows. `rows` begin with the seed, in the order of generation and slot.
+    """Everything that a report shows. `rows` begin with the seed model, in the order of generation and
+    number.
 
-    `seed_segments` are the seed's (name, code); `checks` are the names of the checks in their order.
+    `seed_segments` are the seed model's (name, code); `checks` are the names of the checks in their order.
     """
 
     name: str
@@ -133,7 +134,7 @@ def read_run(history: History, checks: Iterable[str]) -> RunData:
     `checks` are the names of the checks in their order.
 
     Raises:
-        LedgerError: the ledger cannot be read.
+        LedgerError: the run database cannot be read.
         ConfigError, SeedError: it holds settings or genomes that this version does not understand.
     """
     directions = history.directions

@@ -56,12 +56,12 @@ def hypervolume(run: RunData) -> Drawing:
             yshift=3, font={"color": colour("front"), "size": 14},
         )  # fmt: skip
     figure.update_xaxes(
-        title_text="evaluations (scored models, the seed first)", tickformat="~s", rangemode="tozero"
+        title_text="evaluations (scored models, the baseline first)", tickformat="~s", rangemode="tozero"
     )
     figure.update_yaxes(title_text="hypervolume (share of the box)", rangemode="tozero", tickformat=".2f")
     figure.update_layout(height=360, showlegend=False)
     first = progress.volumes[0] if progress.volumes else 0.0
-    summary = f"From {first:.4f} for the seed to {last:.4f} after {len(count):,} evaluations."
+    summary = f"From {first:.4f} for the baseline to {last:.4f} after {len(count):,} evaluations."
     return Drawing("Hypervolume over evaluations", summary, figure)
 
 
@@ -100,7 +100,7 @@ def checks(run: RunData) -> Drawing:
 
 
 def success(run: RunData, group: counts.Group) -> Drawing:
-    """What became of the children of each operator, intent, persona or block, as shares."""
+    """What became of the children of each operator, mutation type, persona or block, as shares."""
     tallies = counts.success(run, group)
     shown = tallies[:MOST_GROUPS][::-1]
     figure = go.Figure()

@@ -1,4 +1,4 @@
-"""Who was bred from whom."""
+"""Which individual was generated from which."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def set_axis(figure: go.Figure, letter: str, run: RunData, name: str) -> None:
     """The axis "x" or "y" for an objective; for "", the generation."""
     update: Callable[..., object] = figure.update_xaxes if letter == "x" else figure.update_yaxes
     if not name:
-        update(title_text="generation (0: bred from the seed)", dtick=1)
+        update(title_text="generation (0: generated from the seed model)", dtick=1)
         return
     axis = _axis(run, name)
     scale = scale_of(run, name)

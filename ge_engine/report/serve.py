@@ -1,4 +1,4 @@
-"""Serves a page of a run on the loopback interface while the run goes on."""
+"""Serves a page of a run on the loopback interface while the run is going on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ HOST = "127.0.0.1"
 
 
 def ledger_stamp(folder: Path) -> str:
-    """A text that changes when the ledger in `folder` was written to. Raises nothing: "" without a ledger."""
+    """A text that changes when the run database in `folder` was written to. Raises nothing: "" without a run
+    database."""
     parts = []
     for name in (FILE, f"{FILE}-wal"):
         path = folder / name
@@ -56,7 +57,7 @@ class PageServer(ThreadingHTTPServer):
         return f"{HOST}:{self.server_port}", f"localhost:{self.server_port}"
 
     def page(self) -> bytes:
-        """The page of the ledger as it is now. Raises GeError when it cannot be read."""
+        """The page of the run database as it is now. Raises GeError when it cannot be read."""
         with self._lock:
             stamp = self.stamp()
             if self._built[0] != stamp:

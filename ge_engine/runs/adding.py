@@ -56,7 +56,7 @@ def add(
 
 
 def _read(folder: Path, files: Sequence[Path], note: str) -> tuple[dict[str, HandMade], dict[str, int]]:
-    """The variants by digest, in their order; the numbers of those that wait in the ledger already."""
+    """The variants by digest, in their order; the numbers of those that wait in the run database already."""
     made: dict[str, HandMade] = {}
     with Memo(folder) as memo:
         waiting = {one.genome.digest: number for number, one in hand_made(memo, None).items()}
@@ -77,7 +77,7 @@ def _numbered(made: Sequence[HandMade], numbers: Sequence[int]) -> dict[str, int
 
 
 def _children(folder: Path, made: dict[str, HandMade], known: dict[str, int]) -> list[Child | None]:
-    """What became of each; None of one that has no slot yet."""
+    """What became of each; None of one that has no number yet."""
     with History(folder) as history:
         places = [place_of(history, known[digest]) if digest in known else None for digest in made]
         return [history.individual(place) if place else None for place in places]

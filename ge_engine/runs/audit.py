@@ -1,4 +1,4 @@
-"""Verifies a whole ledger: its pages, digests, lineage, scores, survivors and fronts."""
+"""Verifies a whole run database: its pages, digests, lineage, scores, survivors and fronts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check(folder: Path) -> list[str]:
     Fronts are recomputed from the scores by their definition, digests from the recorded genomes.
 
     Raises:
-        LedgerError: no run there, or a ledger that cannot be opened.
+        LedgerError: no run there, or a run database that cannot be opened.
     """
     with History(folder) as history:
         try:
@@ -90,22 +90,22 @@ class _Audit:
 
     def _individual(self, one: Child) -> Iterator[str]:
         if one.id != SEED_ID and one.id != individual_id(one.generation, one.slot):
-            yield f"its id does not fit generation {one.generation} and slot {one.slot}"
+            yield f"its id does not fit child {one.slot} of generation {one.generation}"
         if one.id != SEED_ID and one.island != self._island_of(one):
-            yield f"it stands on island {one.island}, and its slot is island {self._island_of(one)}'s"
+            yield f"it is on island {one.island} and belongs on island {self._island_of(one)}"
         for parent in one.parents:
             if parent not in self._born:
-                yield f"its parent {parent} is not in the ledger"
+                yield f"its parent {parent} is not in the run database"
             elif parent != SEED_ID and self._born[parent][0] >= one.generation:
                 yield f"its parent {parent} is no older than itself"
             elif one.id not in self._by_hand and parent not in self._alive(one.generation - 1, one.island):
-                yield f"its parent {parent} was not alive on island {one.island} when it was bred"
+                yield f"its parent {parent} was not alive on island {one.island} when it was generated"
         if isinstance(one, Individual):
             yield from self._genome(one)
         if isinstance(one.outcome, Scored):
             yield from self._score(one.outcome.objectives)
         elif one.outcome is None and one.id in self._merged:
-            yield "it was admitted and has no outcome, though it was merged into the population"
+            yield "it passed the checks and has no outcome, though it was merged into the population"
 
     def _island_of(self, one: Child) -> int:
         return island_of(one.slot, self._before.get(one.generation, 0), self._islands)
@@ -115,7 +115,7 @@ class _Audit:
         if stored != one.genome.digest:
             yield f"its genome has digest {one.genome.digest[:12]}, recorded is {stored[:12]}"
         if one.id == SEED_ID and stored != self._history.seed.genome.digest:
-            yield "it is not the seed that the run was made from"
+            yield "it is not the seed model that the run was made from"
 
     def _score(self, objectives: Mapping[str, float]) -> Iterator[str]:
         for name in self._history.config.objective_names:
@@ -148,7 +148,7 @@ class _Audit:
             yield from (f"generation {number}: {problem}" for problem in problems)
 
     def _alive(self, generation: int, island: int) -> frozenset[str]:
-        """Who lived on an island after a generation; the seed alone before the first."""
+        """The population of an island after a generation; the seed model alone before the first."""
         if generation < 0:
             return frozenset((SEED_ID,))
         islands = self._populations(generation)
@@ -213,4 +213,4 @@ class _Audit:
         )
         unfinished = any(not record.finished for record in self._records)
         for digest, *key in [] if unfinished else self._history.query(sql):
-            yield f"score of {digest[:12]} ({ScoreKey(*key)}): it belongs to no individual that was admitted"
+            yield f"score of {digest[:12]} ({ScoreKey(*key)}): no individual that passed the checks has it"

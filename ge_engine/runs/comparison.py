@@ -93,7 +93,7 @@ def _points(run: Run, directions: Mapping[str, Direction]) -> list[Point]:
 
 
 def _entry(run: Run, summary: Summary, points: int, volume: float) -> Entry:
-    """`points` are those of the children that were scored, and of the seed."""
+    """`points` are those of the children that were scored, and of the seed model."""
     return Entry(
         folder=run.folder,
         seed=run.seed,

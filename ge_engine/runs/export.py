@@ -14,7 +14,7 @@ def rescored_line(history: History, identity: str) -> str:
     """What training with further random seeds gave; "" without it."""
     found = spreads(history).get(identity)
     told = found.told(history.notations) if found else ""
-    return f"With further seeds: {told}." if told else ""
+    return f"With further random seeds: {told}." if told else ""
 
 
 def with_header(source: bytes, one: Child, history: History) -> bytes:
@@ -39,6 +39,6 @@ def with_header(source: bytes, one: Child, history: History) -> bytes:
 
 
 def _engine_of(history: History, one: Child) -> str:
-    """The engine with the version that bred the individual, which need not be this one."""
+    """The engine with the version that generated the individual, which need not be this one."""
     part = part_of(history, one.id)
     return f"ge_engine {part.making.versions.get(ENGINE, '')}".rstrip() if part else "ge_engine"

@@ -15,8 +15,8 @@ from ge_engine.runs.references import find_individual, require_genome
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A line that the seed does not have, the individual that brought it in, and that one's first parent.
-    Lines count from 1."""
+    """A line that the seed model does not have, the individual that brought it in, and that one's first
+    parent. Lines count from 1."""
 
     line: int
     text: str
@@ -25,7 +25,7 @@ class Origin:
 
 
 def origins(history: History, one: Child) -> list[Origin]:
-    """The origin of every line of `one` that differs from the seed, in the order of the lines.
+    """The origin of every line of `one` that differs from the seed model, in the order of the lines.
 
     Raises:
         LedgerError: a parent is no older than its child. ConfigError: `one` has no code.
@@ -56,8 +56,8 @@ def ancestors(history: History, identity: str) -> Iterator[tuple[int, Child]]:
 
 
 def _family(history: History, one: Child) -> list[Child]:
-    """`one` and all its ancestors, the seed first, parents before children. Raises LedgerError where a parent
-    is no older than its child."""
+    """`one` and all its ancestors, the seed model first, parents before children. Raises LedgerError where a
+    parent is no older than its child."""
     found = {one.id: one}
     waiting = list(one.parents)
     while waiting:
@@ -69,6 +69,8 @@ def _family(history: History, one: Child) -> list[Child]:
     before: set[str] = set()
     for member in family:
         if (member.id == SEED_ID) == bool(member.parents) or not before.issuperset(member.parents):
-            raise LedgerError(f"The ledger holds a damaged individual {member.id!r}: its parents.", HINT)
+            raise LedgerError(
+                f"The run database holds a damaged individual {member.id!r}: its parents.", HINT
+            )
         before.add(member.id)
     return family

@@ -19,7 +19,7 @@ def parts_in_words(history: History) -> list[str]:
 
 
 def making_of(history: History, identity: str) -> list[str]:
-    """With what an individual was bred and scored, in a run that has several parts."""
+    """With what an individual was generated and scored, in a run that has several parts."""
     bred, scored = part_of(history, identity), scored_in(history, identity)
     if bred is None or len(parts_of(history)) < 2:
         return []

@@ -100,7 +100,7 @@ def _side(history: History, label: str, one: Child) -> Side:
 
 
 def sides_of(a: str, b: str | None) -> tuple[Side, Side]:
-    """Two sides to compare; a lone `RUN:ID` has the seed of its run as the other."""
+    """Two sides to compare; a lone `RUN:ID` has the seed model of its run as the other."""
     if b is not None:
         return load_side(a), load_side(b)
     if is_individual(a):
@@ -109,7 +109,7 @@ def sides_of(a: str, b: str | None) -> tuple[Side, Side]:
 
 
 def _load_with_seed(reference: str) -> tuple[Side, Side]:
-    """The seed of the run and the individual, for a lone `RUN:ID`."""
+    """The seed model of the run and the individual, for a lone `RUN:ID`."""
     folder, identity = split_reference(reference)
     with History(folder) as history:
         history.seed = confirmed(history.seed)

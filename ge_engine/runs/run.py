@@ -61,7 +61,7 @@ class Run(RunFolder):
         Raises:
             ConfigError: the run goes on, or was cut off, or has another evaluator; no more epochs than the
                 run's; or other versions or checks than it was made with could change its results
-                (`allow_changes` goes on all the same).
+                (`allow_changes` resumes all the same).
             KeyboardInterrupt: interrupted; what was trained by then is kept, and the same call goes on.
         """
         own = OwnSettings.of(evaluator, evaluator_argument, sandbox, workers)
@@ -84,15 +84,16 @@ class Run(RunFolder):
         no_plugins: Iterable[str] = (),
         allow_changes: bool = False,
     ) -> list[Child | None]:
-        """Add changed copies of the seed's file as children of the run, as `ge add` does, all of `files` or
-        none. They pass the run's checks, are trained with its settings and enter its population.
+        """Add changed copies of the seed model's file as children of the run, as `ge add` does, all of
+        `files` or none. They pass the run's checks, are trained with its settings and enter its population.
 
         Where somebody works on the run, it takes them in when it begins its next generation; that is waited
         for if `wait`. Where nobody does, they are trained here. Returns the children with what became of
-        them, in the order of the files; None for one that has no slot yet.
+        them, in the order of the files; None for one that has no number yet.
 
         Raises:
-            SeedError: a file that cannot be read or is the same as the seed, or a change that no block holds.
+            SeedError: a file that cannot be read or is the same as the seed model, or a change that no block
+                holds.
             ConfigError: a file that the run has already; else as `rescore`.
             KeyboardInterrupt: interrupted; what was added stays in the run, and goes on with it.
         """
@@ -141,11 +142,11 @@ class Run(RunFolder):
         return train(self.folder, identity, Path(output), asked, registry, told, own)
 
     def check(self) -> list[str]:
-        """What is wrong in the run's ledger, one sentence per fault; empty when all is well."""
+        """What is wrong in the run's database, one sentence per fault; empty when all is well."""
         return check(self.folder)
 
     def diff(self, identity: str, against: str = "seed") -> Changes:
-        """What changed from one individual, by default the seed, to another."""
+        """What changed from one individual, by default the seed model, to another."""
         sides = [require_genome(self.individual(name)) for name in (against, identity)]
         return Changes(diff_genomes(*sides))
 
@@ -204,7 +205,8 @@ class Run(RunFolder):
     def server(
         self, port: int = 0, *, plugins: Iterable[str] = (), no_plugins: Iterable[str] = ()
     ) -> PageServer:
-        """Serves the report on this machine while the run goes on. Raises ConfigError: the port is taken."""
+        """Serves the report on this machine while the run is going on. Raises ConfigError: the port is
+        taken."""
         from ge_engine.report.serve import PageServer, ledger_stamp
         from ge_engine.report.writing import page_of  # plotly is slow to import
 

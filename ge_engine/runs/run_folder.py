@@ -42,7 +42,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RunFolder:
-    """A run's folder, read again at every question, so that it also serves while the run goes on.
+    """A run's folder, read again at every question, so that it also serves while the run is going on.
 
     Raises LedgerError where the folder holds no run.
     """
@@ -55,7 +55,7 @@ class RunFolder:
 
     @property
     def individuals(self) -> list[Child]:
-        """All, those without a genome among them, seed first, in the order of generation and slot."""
+        """All, those without a genome among them, seed model first, in the order of generation and number."""
         with History(self.folder) as history:
             return list(history.individuals())
 
@@ -135,7 +135,7 @@ class RunFolder:
 
     @property
     def tests(self) -> dict[str, Outcome]:
-        """Outcomes on the test split by individual: those of the finalists and the seed."""
+        """Outcomes on the test split by individual: those of the finalists and the seed model."""
         with History(self.folder) as history:
             return history.test_outcomes()
 
@@ -153,7 +153,8 @@ class RunFolder:
 
     @property
     def statistics(self) -> dict[Factor, OperatorStats]:
-        """How children did by operator, intent, persona, ..., the largest gain first in each."""
+        """How children did by operator, mutation type, persona, ..., the largest improvement first in
+        each."""
         with History(self.folder) as history:
             return statistics(history)
 
@@ -248,7 +249,7 @@ class RunFolder:
         return still_rising(self.individual(SEED_ID).outcome)
 
     def blame(self, identity: str) -> list[Origin]:
-        """Who brought in each line of an individual that differs from the seed."""
+        """Who brought in each line of an individual that differs from the seed model."""
         with History(self.folder) as history:
             return origins(history, find_individual(history, identity))
 

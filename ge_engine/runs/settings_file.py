@@ -1,4 +1,4 @@
-"""A run's settings as a file: beside its ledger, or to begin with."""
+"""A run's settings as a file: beside its database, or to begin with."""
 
 from __future__ import annotations
 

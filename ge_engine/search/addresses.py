@@ -12,14 +12,14 @@ from ge_engine.errors import SeedError
 from ge_engine.genome import Genome, select_addresses
 
 HELD = 256
-"""Genomes whose live blocks are held, so that each draw does not read them anew."""
+"""Genomes whose executed blocks are held, so that each draw does not read them anew."""
 
 
 class Addresses:
-    """The live blocks that `--blocks` chose; of helpers that came along, all, unless `--blocks` chose.
+    """The executed blocks that `--blocks` chose; of helpers that came along, all, unless `--blocks` chose.
 
-    A block is live where the probe of the genome itself executed it; in a cross, where that of a parent did;
-    where none is known, the seed's. `probed` gives the probe of a digest.
+    A block counts as executed where the probe of the genome itself ran it; in a cross, where that of a parent
+    did; where none is known, the seed model's. `probed` gives the probe of a digest.
 
     Raises:
         SeedError: no block is left.

@@ -1,4 +1,4 @@
-"""What earlier generations tried on a block, and what came of it: read from the ledger, told without a
+"""What earlier generations tried on a block, and what came of it: read from the run database, told without a
 candidate's own words."""
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class _Tried:
 
 
 class Attempts:
-    """Those that had a verdict when a generation began. Of the ledger only what came since the one before is
-    read, and changes from children alone that are told."""
+    """Those that had a verdict when a generation began. Of the run database only what came since the one
+    before is read, and changes from children alone that are told."""
 
     def __init__(self, history: History) -> None:
         self._history = history

@@ -15,7 +15,7 @@ class Budget:
     """What a run may spend. Each call is sent only when all that it may take still fits.
 
     `most` gives the tokens that a request may read and write at most. They are set aside while the call is in
-    flight; the ledger's figures stand in their place when its reply is there.
+    flight; the run database's figures stand in their place when its reply is there.
     """
 
     def __init__(self, config: RunConfig, history: History) -> None:

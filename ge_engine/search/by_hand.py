@@ -21,7 +21,7 @@ INTENT = "variant"
 
 @dataclass(frozen=True)
 class HandMadeChild:
-    """A child of the seed: a step for each block that it rewrites."""
+    """A child of the seed model: a step for each block that it rewrites."""
 
     slot: Slot
     made: HandMade

@@ -35,7 +35,7 @@ class Rewrite:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A rejection, and what a language model is told of it: `told` never holds a candidate's own words. None
-    stands for an admitted child."""
+    stands for a child that passed."""
 
     rejected: Rejected
     told: Callable[[], str]

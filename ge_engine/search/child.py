@@ -1,16 +1,17 @@
 """The life of one child, from the draw of its operators to its verdict: read it from top to bottom.
 
 A coroutine: it awaits replies, its probe and, at a barrier, its verdict. All its random numbers come from
-(random seed, generation, slot, attempt), so that nothing depends on what arrives when. Its names on the way:
+(random seed, generation, number in it, attempt), so that nothing depends on what arrives when. Its names on
+the way:
 
-    Slot          the place in its generation that is bred: number, island
+    Slot          the place of a child in its generation: number, island
     Proposing     an operator at work on a block: its prompts, the replies
     Patch         what the operator proposes: new text for blocks of the genome
     Rewrite       the patched genome beside its parent: what the checks look at, as a `Candidate`
     Probed        a rewrite that ran once in a worker, and waits at the barrier
-    Verdict       why it is rejected, and what the repair prompt may say of it; None: admitted
-    Offspring     what the slot gave: a genome or none, admitted or rejected
-    ChildRecord   that, as the ledger keeps it: an `Individual`, or a `ChildWithoutGenome`
+    Verdict       why it is rejected, and what the repair prompt may say of it; None: it passed
+    Offspring     what came of the slot: a genome or none, passed or rejected
+    ChildRecord   that, as the run database keeps it: an `Individual`, or a `ChildWithoutGenome`
 
 The way goes on elsewhere: its score comes from `Scoring` (scoring.py), its place on the front from
 `Schedule.run` (schedule.py) and `RunState.scored` (run_state.py).
@@ -38,7 +39,8 @@ DRAWS = 8
 
 @dataclass(frozen=True, slots=True)
 class Offspring:
-    """What became of a child: `rejected` is None for an admitted one. `genome` may be there anyway."""
+    """What became of a child: `rejected` is None for one that passed the checks. `genome` may be there
+    anyway."""
 
     parents: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
@@ -48,7 +50,7 @@ class Offspring:
 
 @dataclass(frozen=True)
 class ChildPipeline:
-    """Breeds the child of one slot from the mating pool of its island."""
+    """Generates the child of one slot from the mating pool of its island."""
 
     slot: Slot
     pool: MatingPool

@@ -1,4 +1,4 @@
-"""Credit assignment: what a run has learnt from its ledger until a generation began, and the draw by it."""
+"""Credit assignment: what a run knew when a generation began, and the draw by it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ge_engine.search.attempts import Attempts
 
 
 class Credit:
-    """Draws evenly. What is known is read when it is asked for; without a ledger, nothing is."""
+    """Draws evenly. What is known is read when it is asked for; without a run database, nothing is."""
 
     def __init__(
         self, history: History | None = None, generation: int = 0, attempts: Attempts | None = None

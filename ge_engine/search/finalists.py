@@ -41,7 +41,7 @@ def finalists(state: RunState) -> list[Individual]:
 def trained_again(state: RunState, ledger: Ledger, config: RunConfig) -> tuple[list[Individual], int]:
     """Who is trained with further random seeds, and with how many. Where the settings leave it open, `SEEDS`
     for the seed model and the children that are best by validation, as far as that takes `SHARE` of the
-    run's trainings at most: it follows from the ledger alone."""
+    run's trainings at most: it follows from the run database alone."""
     if config.rescore_seeds >= 0:
         return finalists(state), config.rescore_seeds
     room = int(SHARE * ledger.evaluations()) // SEEDS - 1
@@ -80,7 +80,7 @@ def train_longer(state: RunState, scoring: Scoring, seeds: int, epochs: int) -> 
 
 
 def result_of(state: RunState, ledger: Ledger, stopped_because: str) -> Result:
-    """What the ledger holds, in one object."""
+    """What the run database holds, in one object."""
     rejections = ledger.rejections()
     verdict = verdict_of(ledger, [one.id for one in state.front])
     return Result(

@@ -11,7 +11,7 @@ DRAWN_AGAIN = 3
 
 
 class FirstPrompts:
-    """Of one generation. Children begin in the order of their slots, each up to its first prompt, so who is
+    """Of one generation. Children begin in the order of their numbers, each up to its first prompt, so who is
     first depends on nothing that arrives. What a child asks after that is its own affair."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""One generation: its children bred side by side, prompts in rounds, verdicts at a barrier, all recorded.
+"""One generation: children made side by side, prompts in rounds, verdicts at a barrier, all recorded.
 
 Those that were made by hand have their verdicts before the others begin, so that these can be given at any
 time.
@@ -24,7 +24,7 @@ from ge_engine.search.variation import MatingPool
 
 
 class Generation:
-    """Breeds a child for each of `drawn`, from the pool of the slot's island, after those of `made`.
+    """Generates a child for each of `drawn`, from the pool of the slot's island, after those of `made`.
     `resumed` when an earlier session began the generation."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Generation:
         self._recorded: dict[Slot, ChildRecord] = {}
 
     def breed(self) -> str:
-        """Breed until every child is recorded; the reason when the run was told to stop before that."""
+        """Generate until every child is recorded; the reason when the run was told to stop before that."""
         return self._breed(self._made) or self._breed(self._drawn)
 
     def _breed(self, children: Sequence[ChildPipeline | HandMadeChild]) -> str:
@@ -72,7 +72,7 @@ class Generation:
         return len(self._bred) + self._settlement.waiting == self._begun
 
     def admitted(self) -> Iterator[Individual]:
-        """The admitted, in slot order, without an outcome."""
+        """Those that passed the checks, in the order of their numbers, without an outcome."""
         for slot in sorted(self._recorded):
             if self._recorded[slot].rejected is None:
                 yield from with_genome([self._recorded[slot].individual])
@@ -88,7 +88,7 @@ class Generation:
         return Counter(faults).most_common(1)[0][0] if faults and len(faults) == len(rejected) else ""
 
     def _record_ended(self) -> None:
-        """Give verdicts, and record the children that have ended, in slot order."""
+        """Give verdicts, and record the children that have ended, in the order of their numbers."""
         probed, void = self._settlement.give_verdicts()
         ended = {
             slot: self._row(slot, bred, probed[slot].function if slot in probed else "")

@@ -36,7 +36,7 @@ def survivors(points: Sequence[Point], rate: int) -> list[int]:
 
 
 class Halving:
-    """Decides from what the ledger holds of a rung, so that a resumed run decides alike."""
+    """Decides from what the run database holds of a rung, so that a resumed run decides alike."""
 
     def __init__(
         self, config: RunConfig, ledger: Ledger, scoring: Scoring, directions: Mapping[str, Direction]
@@ -86,7 +86,7 @@ class Halving:
 def as_recorded(
     recorded: Callable[[str, ScoreKey], bool | None], decide: Callable[[Job, Scored], bool]
 ) -> Callable[[Job, Scored], bool]:
-    """`decide`, but where another run's ledger holds the decision, that one."""
+    """`decide`, but where another run's database holds the decision, that one."""
 
     def decided(job: Job, outcome: Scored) -> bool:
         there = recorded(job.genome.digest, ScoreKey(epochs=job.epochs))

@@ -1,4 +1,4 @@
-"""Several populations that breed apart, and the ring along which elites travel from one to the next.
+"""Several populations that evolve separately, and the ring along which elites travel from one to the next.
 
 The island model of evolutionary algorithms: Tanese, "Distributed Genetic Algorithms", ICGA 1989; a ring with
 copies of the best is the classic topology (Cantu-Paz, "A Survey of Parallel Genetic Algorithms", 1998).
@@ -18,14 +18,14 @@ def share(total: int, island: int, islands: int) -> int:
 
 
 def island_of(slot: int, bred_before: int, islands: int) -> int:
-    """The island of a slot when `bred_before` slots were bred in all earlier generations: in turn, so that
-    batches of any size give each its share."""
+    """The island of a child when `bred_before` children were generated in all earlier generations: in turn,
+    so that batches of any size give each its share."""
     return (bred_before + slot) % islands
 
 
 def travels(config: RunConfig, bred_before: int, bred: int) -> bool:
-    """Whether elites travel after a generation that brought the count of slots from `bred_before` to `bred`:
-    each time that `migrate_every` generations of `population` slots are full."""
+    """Whether elites travel after a generation that brought the count of children from `bred_before` to
+    `bred`: each time that `migrate_every` generations of `population` children are full."""
     period = config.migrate_every * config.population
     return config.islands > 1 and config.migrants > 0 and bred_before // period < bred // period
 

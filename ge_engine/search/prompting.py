@@ -1,8 +1,8 @@
 """Prompts to the language model, in rounds: all that children ask at once is sent as one batch.
 
-What the ledger has answered is never asked again. `Target.tried` holds the answers of earlier generations and
-of earlier rounds, never those of the same round: the constraint of a prompt does not depend on the order in
-which replies arrive.
+What the run database has answered is never asked again. `Target.tried` holds the answers of earlier
+generations and of earlier rounds, never those of the same round: the constraint of a prompt does not depend
+on the order in which replies arrive.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from ge_engine.search.services import RunServices
 
 Topic = tuple[str, str, str]
 """Digest, address and form of answer."""
-HINT = "Fix it and run the same command again: it goes on where it stopped."
+HINT = "Fix it and rerun; the run resumes."
 
 
 class Prompting:

@@ -1,4 +1,4 @@
-"""Open a run's folder: a new run, or one that goes on with the same seed and settings."""
+"""Open a run's folder: a new run, or one that is resumed with the same seed model and settings."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ge_engine.registry import Registry
 from ge_engine.search.models import check_models
 
 SETTINGS = "settings.toml"
-"""The file in a run's folder that tells its settings; the engine reads those of the ledger."""
+"""The file in a run's folder that tells its settings; the engine reads those of the run database."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedRun:
-    """A run's ledger, and in words the versions and checks that changed since the last session ("" where none
-    did)."""
+    """A run's database, and in words the versions and checks that changed since the last session ("" where
+    none did)."""
 
     ledger: Ledger
     differences: str
@@ -44,15 +44,15 @@ def opened_run(
     notations: Notations,
     allow_changes: bool,
 ) -> Iterator[OpenedRun]:
-    """The run's ledger, with this session's seed: a path that the ledger names opens no folder. Where no seed
-    was trained yet, the language models are checked before one is, and before a new run leaves anything on
-    the disk. A folder that was made here for a seed that is then refused goes again. A ledger of an older
-    version is brought up to date once the run may go on.
+    """The run's database, with this session's seed model: a path that the run database names opens no folder.
+    Where no seed model was trained yet, the language models are checked before one is, and before a new run
+    leaves anything on the disk. A folder that was made here for a seed model that is then refused goes again.
+    A run database of an older version is brought up to date once the run may go on.
 
     Raises:
         ConfigError: the run has other settings; or it was made with other versions or checks, by which its
             results could change, without `allow_changes`.
-        LedgerError: the run has another seed, or its folder or database cannot be used.
+        LedgerError: the run has another seed model, or its folder or database cannot be used.
         ModelError: a language model that can be checked will not do.
     """
     fresh, made = not exists(folder), not folder.exists()
@@ -81,14 +81,15 @@ def opened_run(
 def _require_same(
     history: History, seed: Seed, config: RunConfig, making: Making, allow_changes: bool
 ) -> str:
-    """Refuse what a run cannot go on with; in words what changes. A run without a scored seed starts over."""
+    """Refuse what a run cannot be resumed with; in words what changes. A run without a scored seed model
+    starts over."""
     if not history.seed_is_scored:
         return ""
     if history.seed.source != seed.source:
         raise LedgerError(
-            f"The run {history.folder} was made from another seed ({history.seed.path or 'unnamed'}), "
+            f"The run {history.folder} was made from another seed model ({history.seed.path or 'unnamed'}), "
             f"not from {seed.path or 'this one'} as it is now.",
-            "Give that seed, or choose another folder with --run.",
+            "Give that file, or choose another folder with --run.",
         )
     before, now = _compared(history.config), _compared(config)
     changed = [key for key in now if now[key] != before[key] and (key != "ties" or history.ties_matter)]
@@ -96,7 +97,7 @@ def _require_same(
         key = changed[0]
         raise ConfigError(
             f"The run {history.folder} was made with {key} = {before[key]!r}; "
-            f"it cannot go on with {now[key]!r}.",
+            f"it cannot be resumed with {now[key]!r}.",
             f"Take the old setting, or another folder with --run. Differing: {', '.join(changed)}.",
         )
     return _differences_in_words(history, making, allow_changes)
@@ -108,9 +109,9 @@ def _differences_in_words(history: History, making: Making, allow_changes: bool)
     graver = [one for one in found if one.matters]
     if graver and not allow_changes:
         raise ConfigError(
-            f"The run {history.folder} was made with {', '.join(one.was for one in graver)}; going on with "
+            f"The run {history.folder} was made with {', '.join(one.was for one in graver)}; resuming with "
             f"{', '.join(one.now for one in graver)} can change its results.",
-            "Put back what it was made with, or go on all the same with --allow-changes "
+            "Put back what it was made with, or resume all the same with --allow-changes "
             "(allow_changes=True from Python).",
         )
     return sentence(found) if found else ""
@@ -118,7 +119,7 @@ def _differences_in_words(history: History, making: Making, allow_changes: bool)
 
 def _write_settings(folder: Path, seed: Seed, config: RunConfig) -> None:
     path = folder / SETTINGS
-    command = shlex.join(["ge", "evolve", str(seed.path or "SEED"), "--config", str(path)])
+    command = shlex.join(["ge", "evolve", str(seed.path or "FILE"), "--config", str(path)])
     head = f"# The settings of the latest session: {command}\n\n"
     in_force = settings().keys() - unused_settings(config)
     hint = "Make room there, or choose another folder with --run."

@@ -1,4 +1,4 @@
-"""Where a run stands, read from its ledger."""
+"""Where a run stands, read from its database."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ge_engine.population import SEED_ID, Direction, Individual
 
 
 class RunState:
-    """The seed, the populations alive, the front of everything scored, the next generation.
+    """The seed model, the populations alive, the front of everything scored, the next generation.
 
-    `populations` are those of the islands. `unmerged` are admitted children that have not entered theirs
-    yet (schedule "steady").
+    `populations` are those of the islands. `unmerged` are children that passed the checks and have not
+    entered theirs yet (schedule "steady").
     """
 
     def __init__(
@@ -56,7 +56,9 @@ class RunState:
     def _load(self, identity: str) -> Individual:
         one = self.seed if identity == SEED_ID else self._ledger.individual(identity)
         if not isinstance(one, Individual):
-            raise LedgerError(f"The ledger names {identity} and does not hold it.", "See `ge log --check`.")
+            raise LedgerError(
+                f"The run database names {identity} and does not hold it.", "See `ge log --check`."
+            )
         return one
 
     def scored(self, born: Sequence[Individual]) -> list[Individual]:

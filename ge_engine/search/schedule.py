@@ -1,4 +1,4 @@
-"""When the next children are bred: generation after generation, or as soon as there is room for them."""
+"""When the next children are generated: generation after generation, or as soon as there is room for them."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from ge_engine.search.services import RunServices
 from ge_engine.search.slots import Slot
 
 STOCK = (3, 8)
-"""Children that a steady schedule keeps bred and unscored for each worker, at first and at most. It keeps
-more when workers ran dry while a batch was bred: the slower the language model, the more must be in stock,
-and the older is the population that children are bred from."""
+"""Children that a steady schedule keeps generated and unscored for each worker, at first and at most. It
+keeps more when workers ran dry while a batch was generated: the slower the language model, the more must be
+in stock, and the older is the population that children are generated from."""
 
 
 class Schedule(ABC):
-    """What both schedules share: to plan, breed and finish one generation."""
+    """What both schedules share: to plan, generate and finish one generation."""
 
     def __init__(
         self, config: RunConfig, state: RunState, selection: Selection, services: RunServices
@@ -51,7 +51,8 @@ class Schedule(ABC):
         self._lost = 0
 
     def run(self) -> str:
-        """Breed until something says stop, then what was made by hand; the reason. Work in flight goes on."""
+        """Generate until something says stop, then what was made by hand; the reason. Work in flight goes
+        on."""
         with _script(self._services.models.replays, self._ledger.seed) as self._script:
             reason = self._run()
             while self._adds(self._state.next) and not self._termination.interrupted:
@@ -59,7 +60,7 @@ class Schedule(ABC):
         return reason
 
     def add(self) -> None:
-        """Breed and train what was made by hand, without a language model: in the generation that was cut
+        """Take in and train what was made by hand, without a language model: in the generation that was cut
         off, else in one of its own."""
         number, scoring = self._state.next, self._services.scoring
         for one in self._state.unmerged:
@@ -80,7 +81,7 @@ class Schedule(ABC):
 
     @abstractmethod
     def _run(self) -> str:
-        """Breed until something says stop; the reason."""
+        """Generate until something says stop; the reason."""
 
     @abstractmethod
     def _trained(self, born: Sequence[Individual]) -> bool:
@@ -106,7 +107,7 @@ class Schedule(ABC):
         return self._script.size(number) - len(hand_made(self._script, number))
 
     def _breed(self, number: int, size: int) -> Generation | str:
-        """Breed a generation of at most `size` slots, and what was made by hand; the reason when it was
+        """Generate at most `size` children, and what was made by hand; the reason when it was
         stopped in the middle."""
         resumed = self._ledger.begun(number)
         self._ledger.start_generation(number, size, self._replayed(number))
@@ -122,7 +123,7 @@ class Schedule(ABC):
         if self._lost >= self._config.population:
             raise PluginError(
                 f"A plugin's fault has cost all of the last {self._lost} children: {fault}.",
-                f"{FIX} The same command goes on with the run.",
+                f"{FIX} Rerun the same command to resume the run.",
             )
 
     def _slots(self, number: int) -> tuple[list[Slot], dict[Slot, HandMade]]:
@@ -188,7 +189,7 @@ class Schedule(ABC):
 
 
 class Generational(Schedule):
-    """The paper's: breed all, score all, then select. Training overlaps with decoding in a generation."""
+    """The paper's: generate all, score all, then select. Training overlaps with decoding in a generation."""
 
     def _run(self) -> str:
         while not (reason := self._termination.before(self._state.next)):
@@ -221,11 +222,11 @@ class Generational(Schedule):
 
 
 class Steady(Schedule):
-    """Breeds a batch as soon as there is room, from the population as it stands, and never waits for all.
+    """Generates a batch as soon as there is room, from the population as it stands, and never waits for all.
 
-    A batch is a generation of the ledger. What had ended when it was bred is recorded with it, so that a
-    resumed run breeds the next from the same population, whatever has ended since. Where the replies come
-    from another steady run (`replay:RUN`), the order of completions does too.
+    A batch is a generation of the run database. What had ended when it was generated is recorded with it, so
+    that a resumed run generates the next from the same population, whatever has ended since. Where the
+    replies come from another steady run (`replay:RUN`), the order of completions does too.
     """
 
     def __init__(
@@ -299,7 +300,7 @@ class Steady(Schedule):
 
 @contextmanager
 def _script(replayed: Path | None, seed: Seed) -> Iterator[History | None]:
-    """The run whose replies are given again, where it is of the same seed."""
+    """The run whose replies are given again, where it is of the same seed model."""
     if replayed is None:
         yield None
         return

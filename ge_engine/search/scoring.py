@@ -66,7 +66,7 @@ class Scoring:
 
     def score(self, individual: str, genome: Genome, split: Split = "validation") -> None:
         """Submit unless the digest has its score or is on its way to it. A child's training goes on
-        from the first rung that the ledger does not hold."""
+        from the first rung that the run database does not hold."""
         if not self._open or self._ledger.score(genome.digest, ScoreKey(split)) is not None:
             return
         job = Job(individual, genome, self._random_seed, split)
@@ -86,7 +86,7 @@ class Scoring:
                 return
 
     def go_on(self, job: Job) -> None:
-        """Submit the rung after `job`'s unless the ledger holds it."""
+        """Submit the rung after `job`'s unless the run database holds it."""
         later = [epochs for epochs in self.rungs if epochs > job.epochs]
         following = replace(job, epochs=later[0] if later else 0)
         if self._open and self._ledger.score(job.genome.digest, ScoreKey(epochs=following.epochs)) is None:
@@ -112,9 +112,9 @@ class Scoring:
             self._evaluation.discard(genome)
 
     def rescore(self, individual: str, genome: Genome, seeds: int, epochs: int = 0) -> None:
-        """Submit a training with each of `seeds` further random seeds, without those in the ledger. `epochs`
-        are those of the evaluation, where it was opened for longer trainings than the run's (0: the run's
-        own)."""
+        """Submit a training with each of `seeds` further random seeds, without those in the run database.
+        `epochs` are those of the evaluation, where it was opened for longer trainings than the run's (0: the
+        run's own)."""
         for number in range(1, seeds + 1):
             keys = ScoreKey("validation", number, epochs), ScoreKey("test", number, epochs)
             if self._open and any(self._ledger.score(genome.digest, key) is None for key in keys):
@@ -167,7 +167,7 @@ class Scoring:
         self._announce("interrupted", running=len(self._running), waiting=len(waiting))
 
     def reopen(self) -> None:
-        """Take new work again: the finalists', after breeding was closed."""
+        """Take new work again: the finalists', after the last child was generated."""
         self._open = True
 
     def drain(self) -> None:
@@ -175,7 +175,7 @@ class Scoring:
         self._event_loop.until(lambda: not self._running and not self._probing)
 
     def _key(self, job: Job) -> ScoreKey:
-        """Where `job`'s score stands in the ledger; those of both splits stand there under two keys."""
+        """Where `job`'s score stands in the run database; those of both splits stand there under two keys."""
         return ScoreKey(job.split, job.rng_seed - self._random_seed, job.epochs)
 
     def _start(self, job: Job) -> None:

@@ -1,4 +1,4 @@
-"""The seed is probed and scored before any prompt: a run begins from a file that works."""
+"""The seed model is probed and scored before any prompt: a run begins from a file that works."""
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ def admitted_seed(
     evaluation: Evaluation,
     scoring: Scoring,
 ) -> tuple[Individual, Probe]:
-    """The seed with its scores, and what a worker saw of it.
+    """The seed model with its scores, and what a worker saw of it.
 
     Raises:
         SeedError: it does not run or has no score, with its own error and the evaluator's advice.
-        PluginError: the evaluator or an objective failed, and not the seed.
+        PluginError: the evaluator or an objective failed, and not the seed model.
     """
     seed = Individual(SEED_ID, 0, -1, (), (), genome)
     known = ledger.probe(genome.digest) if ledger.seed_is_scored and evaluation.runs_programs else None
     with blaming(registry, "ge_evaluators", evaluator.name):
         probe = evaluation.probe(genome).result()
     if probe.error:
-        raise SeedError(f"The seed does not run ({probe.stage}): {probe.error}", "Fix it; see also --entry.")
+        raise SeedError(
+            f"The seed model does not run ({probe.stage}): {probe.error}", "Fix it; see also --entry."
+        )
     ledger.record_children([ChildRecord(seed, probe.fingerprint, None)])
     ledger.add_probe(genome.digest, probe)
     scoring.score(SEED_ID, genome)
@@ -43,8 +45,8 @@ def admitted_seed(
     if not isinstance(outcome, Scored):
         reason = outcome.reason if outcome else "no score"
         if isinstance(outcome, Failed) and outcome.fault == "engine":
-            raise PluginError(f"The seed cannot be scored: {reason}.", FIX)
-        raise SeedError(f"The seed cannot be scored: {reason}", evaluator.advice)
+            raise PluginError(f"The seed model cannot be scored: {reason}.", FIX)
+        raise SeedError(f"The seed model cannot be scored: {reason}", evaluator.advice)
     if evaluation.runs_programs:
         probe = known or evaluation.probe(genome).result()
         ledger.add_probe(genome.digest, probe)

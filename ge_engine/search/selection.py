@@ -1,4 +1,4 @@
-"""Who breeds and who survives: NSGA-II for parents, SPEA-2 for elites, over the same population and ties."""
+"""Selection: NSGA-II for parents, SPEA-2 for elites, over the same population and ties."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Selection:
     def pool(
         self, number: int, island: int, size: int, seed: Individual, population: Sequence[Individual]
     ) -> MatingPool:
-        """The mating pool of `size` slots of an island (two parents each) and the elites whose change
+        """The mating pool for `size` children of an island (two parents each) and the elites whose change
         helped, both of its `population` alone."""
         if number == 0:
             return MatingPool(0, (seed,), ())
@@ -63,7 +63,7 @@ class Selection:
         return self._select(self._elites, population, self._config.migrants, number, island, "migrants")
 
     def _gained(self, one: Individual, seed: Individual) -> bool:
-        """Whether it is better than the seed model somewhere, by more than ties."""
+        """Whether it is better than the baseline somewhere, by more than ties."""
         mine, seeds = self._ties.seen(one.objectives), self._ties.seen(seed.objectives)
         return gains(mine, seeds, self._directions)
 

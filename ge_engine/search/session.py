@@ -81,7 +81,7 @@ class Session:
             yield evaluation, scoring
 
     def begin(self, evaluation: Evaluation, scoring: Scoring) -> tuple[RunState, Probe]:
-        """Admit the seed; where the run stands. Raises SeedError."""
+        """Probe and score the seed model; where the run stands. Raises SeedError."""
         genome = self.ledger.seed.genome
         evaluator = choose(self.registry.evaluators, self.config.evaluator, "evaluator")
         if evaluation.runs_programs and self.config.canary and not self.ledger.seed_is_scored:
@@ -102,7 +102,7 @@ class Session:
         return (state, reason) if reason and done and not left else None
 
     def reason_to_stop(self, state: RunState) -> str:
-        """Why nothing more is bred; "" to breed."""
+        """Why no more children are generated; "" to go on."""
         return self.termination.before(state.next)
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The barrier at which the children of a generation get their verdicts, in slot order.
+"""The barrier at which the children of a generation get their verdicts, in the order of their numbers.
 
 A verdict never depends on the order in which replies, probes and scores arrive. A child is checked at once
 against what was known when the generation began, so that its training can start; and at the barrier again,
@@ -42,7 +42,7 @@ class Probed:
 
     @property
     def function(self) -> str:
-        """The function under which the ledger knows it."""
+        """The function under which the run database knows it."""
         return self.fingerprint if self.rejected is None or self.twin else ""
 
 
@@ -71,7 +71,7 @@ class Settlement:
         return self._digests.get(digest) or self._services.ledger.seen(digest, self._generation)
 
     def objection(self, child: Probed) -> Rejected | None:
-        """Why the child cannot be admitted by what is known now."""
+        """Why the child cannot pass by what is known now."""
         probe = child.probe
         child.rejected = (
             probe
@@ -81,7 +81,7 @@ class Settlement:
         return child.rejected
 
     def score_can_wait(self, child: Probed) -> bool:
-        """Whether the score need not begin before `give_verdicts`: a child of an earlier slot computes the
+        """Whether the score need not begin before `give_verdicts`: an earlier child computes the
         same function, or an earlier session has recorded this one."""
         return (self._resumed and self._services.ledger.has_recorded(child.slot.id)) or any(
             one.fingerprint == child.fingerprint != "" and one.rejected is None and one.slot < child.slot
@@ -89,7 +89,7 @@ class Settlement:
         )
 
     async def verdict_on(self, slot: Slot, rewrite: Rewrite) -> Verdict | None:
-        """Probe, begin the training, wait for `give_verdicts`. Gives None for an admitted child."""
+        """Probe, begin the training, wait for `give_verdicts`. Gives None for a child that passes."""
         genome, scoring = rewrite.genome, self._services.scoring
         child = Probed(slot, rewrite, self.stored(genome) or await scoring.probe(slot.id, genome))
         if self.objection(child) is None and not self.score_can_wait(child):
@@ -100,8 +100,8 @@ class Settlement:
         return verdict
 
     def give_verdicts(self) -> tuple[dict[Slot, Probed], list[str]]:
-        """Give the verdicts of all that wait, in slot order, and let them go on. Returns those that
-        waited, and the digests whose scores belong to no individual."""
+        """Give the verdicts of all that wait, in the order of their numbers, and let them go on. Returns
+        those that waited, and the digests whose scores belong to no individual."""
         tried = {slot: self._waiting[slot] for slot in sorted(self._waiting)}
         refused: set[str] = set()
         for one in tried.values():

@@ -9,7 +9,7 @@ from ge_engine.population import individual_id
 
 @dataclass(frozen=True, slots=True, order=True)
 class Slot:
-    """Slot `number` of a generation; its child is bred for `island`."""
+    """Slot `number` of a generation; its child is generated for `island`."""
 
     number: int
     generation: int

@@ -53,14 +53,14 @@ class Interrupts:
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if number == signal.SIGHUP:
-            _leave_dead_terminal()
+            _leave_closed_terminal()
         if self.reason:
             raise KeyboardInterrupt
         self.reason = f"{INTERRUPTED} by {signal.Signals(number).name}"
         self.act()
 
 
-def _leave_dead_terminal() -> None:
+def _leave_closed_terminal() -> None:
     for descriptor in (0, 1, 2):
         try:
             os.write(descriptor, b"")
@@ -71,7 +71,8 @@ def _leave_dead_terminal() -> None:
 
 
 class StopConditions:
-    """Says why a run should end. Every condition but the clock's follows from settings and ledger alone.
+    """Says why a run should end. Every condition but the clock's follows from settings and run database
+    alone.
 
     Raises:
         ConfigError: `stop_when` cannot be read.
@@ -123,8 +124,8 @@ class StopConditions:
         if self.interrupted:
             return self.interruption
         if self._bred_before(generation) >= config.generations:
-            many = config.generations != 1
-            return f"all {config.generations} generations are done" if many else "the one generation is done"
+            noun = "generation" if config.generations == 1 else "generations"
+            return f"finished: {config.generations}/{config.generations} {noun}"
         if reason := self.now():
             return reason
         if config.max_evaluations and self.evaluations_left() <= 0:
@@ -136,7 +137,7 @@ class StopConditions:
         return ""
 
     def _bred_before(self, generation: int) -> int:
-        """How many of the run's generations are bred; what was made by hand counts as none of them."""
+        """How many of the run's generations are complete; what was made by hand counts as none of them."""
         if self._config.schedule == "steady":
             return drawn_before(self._history, generation) // self._config.population
         return generations_before(self._history, generation)
@@ -145,7 +146,8 @@ class StopConditions:
         return self._config.max_evaluations - self._history.evaluations()
 
     def slots(self, wanted: int, running: int = 0) -> int:
-        """How many slots may be bred: never more than evaluations are left, `running` ones counted."""
+        """How many children may be generated: never more than evaluations are left, `running` ones
+        counted."""
         return (
             max(1, min(wanted, self.evaluations_left() - running)) if self._config.max_evaluations else wanted
         )
@@ -156,7 +158,8 @@ class StopConditions:
 
     def _stalled(self, generation: int) -> bool:
         """Whether the children of `stall` generations before this one added no hypervolume. In the schedule
-        "steady", where the ledger's generations are small batches, those are as many batches as it takes."""
+        "steady", where the run database's generations are small batches, those are as many batches as it
+        takes."""
         wanted = self._history.slots_before(generation) - self._config.stall * self._config.population
         begun = generation
         while begun and self._history.slots_before(begun) > wanted:

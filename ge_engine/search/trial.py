@@ -1,4 +1,4 @@
-"""Plugins' parts are tried once on the seed before a language model is asked: a broken one buys no prompts.
+"""Plugins' parts are tried once on the seed model before a language model is asked: no prompts are lost.
 
 Only exceptions and broken contracts count. What a first generation does not use, such as operators of two
 parents, is not tried: see `Generation.broken`.
@@ -50,7 +50,7 @@ def try_parts(variations: Sequence[Variation], registry: Registry, probe: Probe)
 
 
 def _try_checks(variation: Variation, registry: Registry, probe: Probe) -> None:
-    """On the seed, rewritten as it is."""
+    """On the seed model, rewritten as it is."""
     genome = variation.seed.genome
     address = variation.addresses(genome, (genome,))[0]
     patch = parse_patch(genome, address, genome.blocks[address].code)
@@ -71,7 +71,7 @@ def _try_selectors(variation: Variation, registry: Registry) -> None:
 
 
 def _tried_operator(operator: Operator, variation: Variation, registry: Registry) -> Prompt | None:
-    """The first prompt that it draws from the seed; its form is tried, too."""
+    """The first prompt that it draws from the seed model; its form is tried, too."""
     seed = variation.seed
     pool = MatingPool(0, (seed,), ())
     context = variation.context(pool, _rng(variation), seed.genome, (seed,), _unread)

@@ -1,4 +1,4 @@
-"""What a child is bred from: its parents and operators, drawn by the rates of the settings."""
+"""What a child is generated from: its parents and operators, drawn by the rates of the settings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ Named = TypeVar("Named", Operator, Persona)
 
 @dataclass(frozen=True, slots=True)
 class MatingPool:
-    """What a generation is bred from. `helpful` are elites that gained on the seed somewhere.
+    """What the children of a generation are made from. `helpful` are elites that improved on the baseline
+    somewhere.
 
     `credit` is what the run knew when the generation began, `front` its Pareto front then; `prompt_tokens` is
     the room of a prompt.
@@ -59,7 +60,7 @@ class Variation:
     what is trained on.
 
     Raises:
-        ConfigError: no operator of kind "mutation": the first generation is bred by mutation.
+        ConfigError: no operator of kind "mutation": the first generation is made by mutation.
     """
 
     config: RunConfig
@@ -82,7 +83,7 @@ class Variation:
         }
         if not kinds["mutation"]:
             raise ConfigError(
-                "No operator of kind 'mutation' is chosen; the first generation is bred by mutation.",
+                "No operator of kind 'mutation' is chosen; the first generation is made by mutation.",
                 "Add one to operators, e.g. 'mutation'.",
             )
         object.__setattr__(self, "_kinds", kinds)

@@ -36,7 +36,7 @@ def list_blocks(
     blocked: Mapping[int, tuple[Blocked, ...]],
     reason: Callable[[str], str | None],
 ) -> Iterator[Block]:
-    """The blocks of segments in the order of the file. `placed` gives each with its index in the seed,
+    """The blocks of segments in the order of the file. `placed` gives each with its index in the seed model,
     `blocked` by such an index what cannot be evolved there, `reason` why an address cannot."""
     line = 1
     for at, segment in placed:

@@ -1,4 +1,4 @@
-"""What in a seed builds a model: module classes, factories, configurations; read, never run."""
+"""What in a file builds a model: module classes, factories, configurations; read, never run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Builder:
 
 
 class Builders:
-    """The builders of one seed. `tree` is that of the whole file."""
+    """The builders of one seed model. `tree` is that of the whole file."""
 
     def __init__(self, genome: Genome) -> None:
         tree = parse(normalised(genome.text))
@@ -217,7 +217,7 @@ class Builders:
         return ()
 
     def _imported_class(self, name: str) -> ast.ClassDef | None:
-        """A class that the seed imports from a file beside it."""
+        """A class that the seed model imports from a file beside it."""
         if self.folder is None:
             return None
         for statement in ast.walk(self.tree):
@@ -285,7 +285,7 @@ def _names_in(node: ast.ClassDef) -> set[str]:
 
 
 def _tree_of(folder: Path, statement: ast.ImportFrom) -> ast.Module | None:
-    """The tree of the file that an import from beside the seed reads."""
+    """The tree of the file that an import from beside the seed model reads."""
     for _ in range(max(0, statement.level - 1)):
         folder = folder.parent
     path = folder.joinpath(*(statement.module or "__init__").split(".")).with_suffix(".py")

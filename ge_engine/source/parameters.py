@@ -1,4 +1,4 @@
-"""What a function or a class of a seed is called with; read, never run."""
+"""What a function or a class of a seed model is called with; read, never run."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class SegmentedFile:
     """A file in segments. `index` finds a block's segment, `leads` the segment where the
     comments above it begin, `import_at` the (empty) segment before which imports are added; `names` are all
     that the file binds, "*" when there are some that cannot be told. `former` are the names of
-    segments, "" for opaque ones, where definitions alone are cut out: what ledgers once counted by."""
+    segments, "" for opaque ones, where definitions alone are cut out: what run databases once counted by."""
 
     bom: bytes
     encoding: str

@@ -1,6 +1,6 @@
 """A file cut into segments of text: one for each top-level definition or value, the rest opaque.
 
-A segment is parsed on demand and its facts are kept, so what a genome shares with its seed is never
+A segment is parsed on demand and its facts are kept, so what a genome shares with its seed model is never
 looked at twice. Joined, the segments give the file's text back by construction.
 """
 

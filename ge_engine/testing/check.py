@@ -22,8 +22,9 @@ ODD: dict[str, Edit] = {
 
 
 class CheckContract:
-    """Override `check`, and give `accepts` and `rejects`: edits of the seed in `testing.material.PLAIN`,
-    each as (old text, new text). What a check accepts and rejects is its documentation."""
+    """Override `check`, and give `accepts` and `rejects`: edits of the seed model in
+    `testing.material.PLAIN`, each as (old text, new text). What a check accepts and rejects is its
+    documentation."""
 
     accepts: Sequence[Edit] = HARMLESS
     rejects: Sequence[Edit] = ()
@@ -33,7 +34,8 @@ class CheckContract:
         raise NotImplementedError("give the fixture `check`")
 
     def candidate(self, edit: Edit, source: str = "plain", seen: str | None = None) -> Candidate:
-        """The seed called `source` with one edit; `seen` is the id of a twin that the run has already."""
+        """The seed model called `source` with one edit; `seen` is the id of a twin that the run has
+        already."""
         parent = genome_of(source)
         child, patch = changed(parent, *edit)
         return candidate(child, parent, patch, probe_of(child), lambda _: seen)

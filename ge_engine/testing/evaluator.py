@@ -73,11 +73,11 @@ class EvaluatorContract:
         return Seed.from_bytes(self.source, Path("seed.py")).genome
 
     def good(self) -> Genome:
-        """A child of the seed that works."""
+        """A child of the seed model that works."""
         return changed(self.seed(), *GOOD_EDIT)[0]
 
     def broken(self) -> Genome:
-        """A child of the seed that fails when it is run."""
+        """A child of the seed model that fails when it is run."""
         return changed(self.seed(), *BROKEN_EDIT)[0]
 
     def scored(self, evaluation: Evaluation, genome: Genome, key: str = "g0s0", **job: Any) -> Outcome:
@@ -91,7 +91,7 @@ class EvaluatorContract:
         assert isinstance(seen, Probe)
         assert (seen.stage, seen.error) == ("", "")
         assert seen.finite
-        assert seen.executed <= set(self.seed().blocks), "it saw blocks run that the seed does not have"
+        assert seen.executed <= set(self.seed().blocks), "it saw blocks run that the seed model does not have"
 
     def test_a_probe_says_the_same_each_time(self, evaluation: Evaluation) -> None:
         one, other = (done(evaluation.probe(self.seed())) for _ in range(2))

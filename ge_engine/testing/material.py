@@ -1,4 +1,4 @@
-"""What the contracts show to a plugin: seeds with every awkward thing in them, individuals, candidates."""
+"""What the contracts show to a plugin: awkward seed models, individuals, candidates."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class OperatorContract:
         raise NotImplementedError("give the fixture `operator`")
 
     def context(self, source: str = "plain", rng: int = 0) -> Context:
-        """Generation 1 on the seed `source`; the second parent and elite differ from it in a number."""
+        """Generation 1 on the seed model `source`; the second parent and elite differ from it in a number."""
         genome = genome_of(source)
         number = next(n for n in ("10", "2") if any(n in genome.blocks[a].code for a in genome.evolvable))
         other = changed(genome, number, number + "1")[0]
@@ -180,7 +180,7 @@ class OperatorContract:
         proposal.close()
 
     def test_two_proposals_at_once_do_not_mix(self, operator: Operator) -> None:
-        """The engine batches the prompts of many slots: state belongs into the generator."""
+        """The engine batches the prompts of many children: state belongs into the generator."""
         alone = [converse(operator, c, _echo(c)) for c in (self.context(rng=1), self.context(rng=2))]
         contexts = [self.context(rng=1), self.context(rng=2)]
         assert _interleaved(operator, contexts) == alone

@@ -1,4 +1,4 @@
-"""What one sees while a run goes on: a live panel on a terminal, plain lines elsewhere."""
+"""What one sees while a run is going on: a live panel on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ge_engine.views.outcomes import counted
 from ge_engine.views.progress import Progress
 
 NEAR_CHANCE = 0.1
-"""The share of the way from guessing to no mistake, below which a seed has hardly learnt."""
+"""The share of the way from guessing to no mistake, below which the baseline is near chance."""
 
 
 class View(Protocol):
@@ -36,7 +36,8 @@ class View(Protocol):
 
 @contextmanager
 def open_view(folder: Path, config: RunConfig, trains: bool = True) -> Iterator[View]:
-    """A live view on standard error while the block runs; `trains`: by the recipe, on the task."""
+    """A live view on standard error while the block runs; `trains`: with the training settings, on the
+    task."""
     heading = Heading(folder, config, trains)
     if not err.is_terminal:
         yield PlainView(heading)
@@ -83,9 +84,9 @@ def _recipe(config: RunConfig) -> str:
     optimizer = "the file's optimizer or SGD" if recipe.optimizer == "seed" else recipe.optimizer
     return (
         f"{counted(recipe.epochs, 'epoch')}, batch {recipe.batch_size}, {optimizer}, "
-        f"lr {recipe.lr:g}, {recipe.lr_schedule} schedule, decay {recipe.weight_decay:g}, "
+        f"lr {recipe.lr:g}, {recipe.lr_schedule} schedule, weight decay {recipe.weight_decay:g}, "
         f"{_augmentation(config)}, "
-        f"images of {f'{recipe.image_size} px' if recipe.image_size else 'their own size'}"
+        f"{f'images resized to {recipe.image_size} px' if recipe.image_size else 'no resizing'}"
     )
 
 
@@ -131,7 +132,7 @@ def line_of(name: str, data: Mapping[str, Any], notations: Notations = BEFORE) -
             return _outcome_line(data, notations)
         case "generation_finished":
             front = ", ".join(identity for identity, _ in data["front"])
-            counts = f"{data['admitted']} admitted, {data['scored']} scored"
+            counts = f"{data['admitted']} passed checks, {data['scored']} scored"
             return Text(f"generation {data['generation']}: {counts}; front: {front}", style="bold")
         case "migrated":
             moves = ", ".join(
@@ -141,7 +142,7 @@ def line_of(name: str, data: Mapping[str, Any], notations: Notations = BEFORE) -
         case "interrupted":
             running = counted(data["running"], "training")
             return Text(
-                f"interrupted: {running} in work may end, {data['waiting']} are left for later; "
+                f"interrupted: {running} may finish, {data['waiting']} are left for later; "
                 "interrupt again to end at once",
                 style="bold",
             )
@@ -173,7 +174,7 @@ def _about_data(data: Mapping[str, Any]) -> Iterator[Text]:
 
 
 def _remark(data: Mapping[str, Any], notations: Notations) -> Text:
-    """What to think of a seed that has hardly learnt: its children cannot be told apart."""
+    """What to think of a baseline near chance: its children cannot be told apart."""
     near = {
         name: chance
         for name, chance in data["chance"].items()
@@ -183,8 +184,8 @@ def _remark(data: Mapping[str, Any], notations: Notations) -> Text:
         return Text()
     guessed = ", ".join(notations.get(name, PLAIN).value(chance) for name, chance in near.items())
     return Text(
-        f"\n  the seed has hardly learnt (guesses reach {guessed}), so that its children can hardly be told "
-        "apart: train more with --epochs, or differently with --lr and --optimizer",
+        f"\n  the baseline is near chance ({guessed}), so that its children can hardly be told apart: "
+        "train more with --epochs, or differently with --lr and --optimizer",
         style="yellow",
     )
 
@@ -247,8 +248,8 @@ def status_rows(p: Progress) -> list[tuple[str, str]]:
     return [
         ("generation", f"{_place(p)} ({p.phase})"),
         ("replies", f"{p.answered} of {p.asked}"),
-        ("checks", f"{p.admitted} admitted" + (f"; rejected so far: {rejected}" if rejected else "")),
-        ("training", f"{p.training} waiting or in work, {p.trained} done"),
+        ("checks", f"{p.admitted} passed" + (f"; rejected so far: {rejected}" if rejected else "")),
+        ("training", f"{p.training} queued or running, {p.trained} done"),
         ("time", _time(p)),
     ]
 

@@ -59,7 +59,7 @@ class Progress:
     def _generation_started(self, data: Mapping[str, Any]) -> None:
         self.generation, self.size = data["generation"], data["size"]
         self.asked = self.answered = self.admitted = self.settled = self.trained = self.training = 0
-        self.phase = "breeding"
+        self.phase = "generating children"
 
     def _asked(self, data: Mapping[str, Any]) -> None:
         self.asked += data["count"]
@@ -105,7 +105,7 @@ class Progress:
 
     @property
     def share(self) -> float:
-        """How much of this session's breeding is done, 0 to 1."""
+        """How much of this session's children are generated and trained, 0 to 1."""
         if self.phase == "finished":
             return 1.0
         todo = self.generations - self.first

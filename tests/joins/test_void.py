@@ -1,4 +1,4 @@
-"""A score that was begun for a child and then belongs to nobody leaves the ledger."""
+"""A score that was begun for a child and then belongs to nobody leaves the run database."""
 
 from __future__ import annotations
 

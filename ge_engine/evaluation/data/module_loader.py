@@ -1,7 +1,7 @@
-"""Import a genome's source as the module that its seed is, from memory.
+"""Import a genome's source as the module that its seed model is, from memory.
 
 Nothing is written and no bytecode is cached, so two genomes can never meet in a stale `.pyc`. The
-module's name resolves to the genome for every importer: a package whose `__init__` imports the seed
+module's name resolves to the genome for every importer: a package whose `__init__` imports the seed model
 gets the genome too, and a registry decorator runs once.
 """
 
@@ -23,13 +23,13 @@ from types import CodeType, ModuleType
 from typing import Any
 
 SEED_FILE = "GE_SEED"
-"""The environment variable by which a program of the user's knows the seed's file."""
+"""The environment variable by which a program of the user's knows the seed model's file."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleAddress:
-    """Where a seed's module lives: the folder for `sys.path`, its dotted name, its pseudo-file, and the files
-    of `modules` that it imports, for a process that cannot list the folders they lie in."""
+    """Where a seed model's module lives: the folder for `sys.path`, its dotted name, its pseudo-file, and the
+    files of `modules` that it imports, for a process that cannot list the folders they lie in."""
 
     root: str
     name: str
@@ -41,8 +41,8 @@ def module_address(path: Path, digest: str, modules: Mapping[str, str] | None = 
     """The address of the module at `path`, inside its package when the folder has an `__init__.py` or is
     among the `modules`.
 
-    The pseudo-file stands beside the seed, so `__file__` leads to the seed's neighbours, and holds `digest`,
-    so that tracebacks and `inspect.getsource` never show another genome's text.
+    The pseudo-file stands beside the seed model, so `__file__` leads to the seed model's neighbours, and
+    holds `digest`, so that tracebacks and `inspect.getsource` never show another genome's text.
     """
     path = Path(
         os.path.abspath(path)
@@ -83,7 +83,7 @@ def import_source(source: bytes, address: ModuleAddress) -> ModuleType:
 
 
 def load(path: str | Path) -> ModuleType:
-    """The module in a candidate's file, as the seed in whose place it stands: with that one's name,
+    """The module in a candidate's file, as the seed model in whose place it stands: with that one's name,
     neighbours and package, so that relative imports, dataclasses and pickles work. For programs and functions
     that score.
 
@@ -96,8 +96,8 @@ def load(path: str | Path) -> ModuleType:
 
 
 def _place_on_path(root: str) -> int:
-    """The place of a seed's folder on `sys.path`: behind Python's own library, whose modules no file beside a
-    seed replaces; and behind its packages where the folder holds those of another Python."""
+    """The place of a seed model's folder on `sys.path`: behind Python's own library, whose modules no file
+    beside a seed replaces; and behind its packages where the folder holds those of another Python."""
     ends = ("site-packages", "dist-packages")
     before = [at for at, entry in enumerate(sys.path) if entry.endswith(ends) and not root.endswith(ends)]
     return min(before, default=len(sys.path))
@@ -223,8 +223,8 @@ WARM = ("torch._dynamo", "torch.utils.flop_counter")
 
 
 def preload(names: tuple[str, ...]) -> None:
-    """Import the libraries of a training, and those that the seed imports, before its time counts. What fails
-    here fails again, with its own error, in the candidate."""
+    """Import the libraries of a training, and those that the seed model imports, before its time counts. What
+    fails here fails again, with its own error, in the candidate."""
     for name in (*WARM, *names):
         try:
             importlib.import_module(name)

@@ -156,7 +156,7 @@ class ForkServer:
         return job
 
     def _greet(self, job: RunningJob) -> None:
-        """A worker begins, or is dead already and will be reaped."""
+        """A worker begins, or has ended already and will be reaped."""
         hello, job.hello = job.hello, None
         if hello is None:
             return

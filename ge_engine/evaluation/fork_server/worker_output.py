@@ -43,7 +43,7 @@ class WorkerOutput:
                 self._close(end)
 
     def ended(self, status: int, reason: str) -> WorkerExit:
-        """Read what a dead worker has left in its pipes, which hold less than 1 MiB, and close them."""
+        """Read what an ended worker has left in its pipes, which hold less than 1 MiB, and close them."""
         self.drain()
         gap = b"\n[...]\n" if len(self._tail) == LOG_BYTES else b""
         log = (self._head + gap + self._tail).decode("utf-8", "replace")

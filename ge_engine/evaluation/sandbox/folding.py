@@ -1,7 +1,7 @@
 """Fewer places for bubblewrap: a Python package of which most is shown becomes one place, less the rest.
 
-A seed inside of a large library imports thousands of its files, and bubblewrap takes a limited number of
-arguments. What is to be seen stays the same.
+A seed model inside of a large library imports thousands of its files, and bubblewrap takes a limited number
+of arguments. What is to be seen stays the same.
 """
 
 from __future__ import annotations

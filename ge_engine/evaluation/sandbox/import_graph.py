@@ -1,4 +1,4 @@
-"""Which files a seed imports, found by reading: its own module, its neighbours, and what those import."""
+"""Which files a seed model imports, found by reading: its module, its neighbours, what those import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Code of the user's own: where the modules lie that a seed imports and that are no installed packages."""
+"""Code of the user's own: modules that a seed model imports and that are no installed packages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from ge_engine.evaluation.sandbox.import_graph import module_file
 
 @dataclass(slots=True)
 class OwnCode:
-    """Code beside the seed, below `root`, or installed in place (PYTHONPATH, `.pth`, `pip install -e`)."""
+    """Code beside the seed model, below `root`, or installed in place (PYTHONPATH, `.pth`,
+    `pip install -e`)."""
 
     root: str
     seed: str
@@ -43,7 +44,8 @@ class OwnCode:
 
     @property
     def packaged(self) -> list[str]:
-        """What may have been installed in place: `places`, and the package that the seed is a module of."""
+        """What may have been installed in place: `places`, and the package that the seed model is a module
+        of."""
         package, _, module = self.seed.partition(".")
         return [*self.places, os.path.join(self.root, package)] if module else self.places
 
@@ -53,15 +55,16 @@ class OwnCode:
 
     @property
     def installed_package(self) -> list[str]:
-        """The folder of the installed package that the seed is a module of; none where it is of no such."""
+        """The folder of the installed package that the seed model is a module of; none where it is of no
+        such."""
         package, _, module = self.seed.partition(".")
         return (
             [os.path.realpath(os.path.join(self.root, package))] if module and self._among_packages() else []
         )
 
     def _among_packages(self) -> bool:
-        """Whether the seed is a file of a package that is installed, for this Python or for another, so that
-        what lies beside are other packages."""
+        """Whether the seed model is a file of a package that is installed, for this Python or for another, so
+        that what lies beside are other packages."""
         root = os.path.realpath(self.root)
         return root in packages.package_folders() or os.path.basename(root) in packages.FOLDER_NAMES
 
@@ -104,8 +107,8 @@ class OwnCode:
         return ""
 
     def _above(self, top: str) -> str:
-        """The working folder or the nearest above the seed, up to its repository's root, in which a module
-        `top` lies: packages there may have no `__init__.py`."""
+        """The working folder or the nearest above the seed model, up to its repository's root, in which a
+        module `top` lies: packages there may have no `__init__.py`."""
         above = list(Path(self.root).parents)
         roots = [at for at, folder in enumerate(above) if (folder / ".git").exists()]
         near = above[: roots[0] + 1] if roots and not (Path(self.root) / ".git").exists() else []

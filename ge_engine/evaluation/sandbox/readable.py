@@ -1,4 +1,4 @@
-"""What a candidate may read: the files that its seed imports, the packages that these need, and Python.
+"""What a candidate may read: files that its seed model imports, the packages these need, and Python.
 
 Landlock can only allow, so a folder of which something is to stay hidden is allowed by its entries.
 bubblewrap shows folders and covers what is to stay hidden.
@@ -28,7 +28,7 @@ ENGINE = Path(__file__).resolve().parents[2]
 class Readable:
     """`places` are files and folders without what is `hidden` in them; in those that are `listed` the names
     of all files are to be seen, as Python's import needs. `modules` are files by the dotted names under which
-    a seed imports them: where a folder is not to be listed, nobody finds them otherwise."""
+    a seed model imports them: where a folder is not to be listed, nobody finds them otherwise."""
 
     places: tuple[str, ...]
     hidden: tuple[str, ...]
@@ -45,9 +45,9 @@ class Readable:
 
 
 def readable_files(source: bytes, address: ModuleAddress, private: Iterable[Path], gpu: bool) -> Readable:
-    """What candidates of the seed `source` may read. Of `private` files and folders, such as the task's
-    images and the run's own, they read nothing but the modules that the seed imports. An installed package
-    that the seed is a module of is shown as those are that it needs.
+    """What candidates of the seed model `source` may read. Of `private` files and folders, such as the task's
+    images and the run's own, they read nothing but the modules that the seed model imports. An installed
+    package that the seed model is a module of is shown as those are that it needs.
 
     Raises:
         ConfigError: a private folder is itself one of those that candidates need.
@@ -112,7 +112,7 @@ def _covered(
     private: Sequence[Path], general: Sequence[str], own: Sequence[str], files: Sequence[str]
 ) -> Iterator[str]:
     """The private paths that lie in a place. Of code of the user's own, only code is shown in any case: what
-    holds a module that the seed imports is shown with that."""
+    holds a module that the seed model imports is shown with that."""
     for path in map(str, private):
         for place in general:
             if path == place:

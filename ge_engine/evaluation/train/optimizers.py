@@ -1,4 +1,4 @@
-"""The optimizer of a training: the seed's own, or one of ours."""
+"""The optimizer of a training: the seed model's own, or one of ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ OptimizerFactory = Callable[[nn.Module, float, float], torch.optim.Optimizer]
 
 
 def optimizer_of(module: ModuleType, name: str) -> OptimizerFactory:
-    """The recipe's optimizer: `module`'s own `get_optimizer` for "seed" where it has one, else SGD."""
+    """The optimizer of the training settings: `module`'s own `get_optimizer` for "seed" where it has one,
+    else SGD."""
     own = getattr(module, "get_optimizer", None)
     if name == "seed":
         return own if callable(own) else default_optimizer

@@ -23,8 +23,9 @@ class TrainingData:
 @dataclass(frozen=True, slots=True)
 class Rung:
     """The part of a training that one call does: from `checkpoint` (b"": from the start) until `epochs` are
-    trained (0: all of the recipe's). `keep` asks for a checkpoint at its end. A quickest step of more than
-    `step_seconds` ends it (0: never); it ends after `steps` steps without a meaningful score (0: never)."""
+    trained (0: all that the training settings say). `keep` asks for a checkpoint at its end. A quickest step
+    of more than `step_seconds` ends it (0: never); it ends after `steps` steps without a meaningful score (0:
+    never)."""
 
     epochs: int = 0
     checkpoint: bytes = b""

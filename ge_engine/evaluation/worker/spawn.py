@@ -48,7 +48,7 @@ def spawn(rank: int, frames: Sequence[tuple[bytes, Sequence[int]]]) -> tuple[int
         except OSError:
             ours.close()
             raise
-    with suppress(ConnectionError):  # one that is dead already is reaped, and told by its status
+    with suppress(ConnectionError):  # one that has ended already is reaped, and told by its status
         for body, descriptors in frames:
             send_frame(ours, body, descriptors)
     return pid, ours

@@ -109,7 +109,7 @@ function firstPlane({ objectives }) {
   return [objectives.length > 1 ? objectives[1].name : "", objectives[0].name];
 }
 
-const GENERATION = { name: "", label: "generation", title: "generation (0: bred from the seed)", ticks: "d", hover: "d", scale: "linear" };
+const GENERATION = { name: "", label: "generation", title: "generation (0: generated from the seed model)", ticks: "d", hover: "d", scale: "linear" };
 
 /** What an axis can show: the objectives, the other figures, and the generation, which is called "". */
 function measureOf({ objectives, besides }, name) {
@@ -148,10 +148,10 @@ function sparse(objective) {
   return objective.scale === "log" ? { dtick: "D2" } : {};
 }
 
-/** Title and format of the figures that training by the recipe gives. */
+/** Title and format of the figures that the built-in training gives. */
 const PANELS = { accuracy: ["training accuracy", ".0%"], loss: ["training loss", "~g"], lr: ["learning rate", "~g"] };
 
-/** The training curve of an individual beside the seed's, one panel for each figure of the curve;
+/** The training curve of an individual beside the baseline's, one panel for each figure of the curve;
  * `outcomes` are its scores by name, each with its format. */
 function curveSpec(curve, seedCurve, name, outcomes, colours) {
   const varies = (key) => ["loss", "accuracy"].includes(key) || new Set(curve[key]).size > 1;
@@ -166,7 +166,7 @@ function curveSpec(curve, seedCurve, name, outcomes, colours) {
       type: "scatter", mode: "lines+markers", x, y, name: label, legendgroup: label, showlegend: at === 0, line: { color: colour, width },
       marker: { size: 5 }, xaxis: "x" + n, yaxis: "y" + n, hovertemplate: `epoch %{x}: %{y:.4~g}<extra>${label}</extra>`,
     });
-    if (seedCurve[panel] && name !== "seed") line(seedCurve.epoch, seedCurve[panel], "seed", colours.other, 1.5);
+    if (seedCurve[panel] && name !== "seed") line(seedCurve.epoch, seedCurve[panel], "baseline", colours.other, 1.5);
     line(curve.epoch, curve[panel], name, colours.front, 2.5);
     if (Object.hasOwn(outcomes, panel)) {
       data.push({

@@ -56,7 +56,7 @@ function scoresOf({ index, chosen }) {
   const parent = rows.parents[chosen][0];
   const test = rows.test[String(chosen)];
   const withParent = parent !== undefined && parent !== 0;
-  const heads = ["", { number: "validation" }, { number: "to the seed" }];
+  const heads = ["", { number: "validation" }, { number: "to the baseline" }];
   if (withParent) heads.push({ number: "to " + rows.id[parent] });
   if (test) heads.push({ number: "test" });
   const lines = objectives.map((objective) => {
@@ -76,19 +76,19 @@ function scoresOf({ index, chosen }) {
   }
   const further = rows.further[String(chosen)];
   return make("div", { className: "scroll" }, make("table", { className: "stacked" }, ...table(heads, lines)),
-    further ? make("p", { className: "wrap" }, "With further seeds: " + further + ".") : "",
+    further ? make("p", { className: "wrap" }, "With further random seeds: " + further + ".") : "",
     make("p", { className: "caption" }, "± standard error; ✓ better, ✗ worse, ≈ within noise; pp: percentage points"));
 }
 
 function diffChooser(page, parts) {
   const { rows } = page.index;
   const sides = [...new Set([...rows.parents[page.chosen], 0])].filter((at) => at !== page.chosen && page.details.rows[at][2]);
-  if (!sides.length) return make("p", { className: "caption" }, "The seed is what the others are compared with.");
+  if (!sides.length) return make("p", { className: "caption" }, "The seed model is the baseline: the others are compared with it.");
   const shown = make("div", { ariaLive: "polite" });
   const show = (at) => shown.replaceChildren(...diffOf(page.details, page.details.rows[at][2], parts));
   const radios = sides.map((at, n) => make("label", {}, make("input", {
     type: "radio", name: "against", value: rows.id[at], checked: n === 0, on: { change: () => show(at) },
-  }), " " + (at === 0 ? "the seed" : (n ? "mate " : "parent ") + rows.id[at])));
+  }), " " + (at === 0 ? "the seed model" : (n ? "mate " : "parent ") + rows.id[at])));
   show(sides[0]);
   return make("div", { id: "diff" }, make("fieldset", {}, make("legend", {}, "Compared with"), ...radios), shown);
 }

@@ -46,7 +46,7 @@ function fillTop({ run, rows, objectives, figures }) {
   byId("verdict").textContent = run.verdict;
   byId("pareto-title").textContent = run.front;
   const settings = Object.entries(run.settings).filter(([, value]) => value !== "").map(([name, value]) => `${name} ${value}`);
-  byId("run-line").textContent = [`seed ${run.seed}`, ...settings].join(" · ");
+  byId("run-line").textContent = [`seed model ${run.seed}`, ...settings].join(" · ");
   const children = rows.id.length - 1;
   const scored = rows.state.filter((state, at) => state === "scored" && at).length;
   const tile = (title, value, small) => make("div", {}, make("dt", {}, title), make("dd", {}, value, make("small", {}, small)));
@@ -54,13 +54,13 @@ function fillTop({ run, rows, objectives, figures }) {
     const values = rows.scores[objective.name];
     const all = rows.front.map((at) => values[at]);
     const best = objective.direction === "max" ? Math.max(...all) : Math.min(...all);
-    return tile(`best ${objective.written}`, all.length ? written(objective, best) : "–", `seed ${measured(objective, values[0], rows.errors[objective.name][0])}`);
+    return tile(`best ${objective.written}`, all.length ? written(objective, best) : "–", `baseline ${measured(objective, values[0], rows.errors[objective.name][0])}`);
   });
   byId("figures-line").append(
     ...tiles,
     tile("on the front", String(rows.front.length), `of ${scored + (rows.state[0] === "scored" ? 1 : 0)} scored`),
     tile("children", children.toLocaleString("en"), `${children ? Math.round((100 * scored) / children) : 0} % scored, ${run.generations} generations`),
-    tile("tokens written", run.tokens[1].toLocaleString("en"), `${run.tokens[0].toLocaleString("en")} read`));
+    tile("output tokens", run.tokens[1].toLocaleString("en"), `${run.tokens[0].toLocaleString("en")} input`));
   byId("pareto-caption").textContent = figures.pareto.summary;
   if (run.stopped) byId("run-line").append(make("br"), run.stopped);
 }
