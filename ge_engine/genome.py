@@ -208,7 +208,7 @@ class Genome:
     def from_delta(cls, seed: Seed, delta: Mapping[str, Any]) -> Genome:
         """The genome that `delta()` described, now or in a run database of schema 4 and before, which gave
         for a block's name its number among the definitions of the file. Raises SeedError when it is of
-        another seed."""
+        another seed model."""
         try:
             replaced = {
                 _place(seed, key): _replacement(_block(seed, key), text)

@@ -94,7 +94,7 @@ SCORED = (
         ("UPDATE generations SET generation = 9 WHERE generation = 2", "generation 2: it is missing"),
         (
             "INSERT INTO scores VALUES ('beef', 'validation', 0, 0, '{}', NULL, 0, 0)",
-            "score of beef (validation): it belongs to no",
+            "score of beef (validation): no individual",
         ),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_flag_of_channels_that_is_no_number() -> None:
     for asked in ("grey", "-1", "0", "1.5", "²", ""):
         with pytest.raises(ConfigError, match="--channels wants auto, 1 or 3"):
             channels_of(asked)
-    with pytest.raises(ConfigError, match=r"recipe\.channels"):
+    with pytest.raises(ConfigError, match=r"training\.channels"):
         config_from_dict({"recipe": {"channels": -1}})
 
 

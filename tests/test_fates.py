@@ -17,10 +17,12 @@ from ge_engine.cli.app import app
 from ge_engine.cli.summary import print_summary
 from ge_engine.contracts import Job
 from ge_engine.ledger import History
-from ge_engine.outcome import STAGES, Outcome, Rejected
+from ge_engine.outcome import STAGES, Outcome, Rejected, counted_rejections, shown_stage
 from ge_engine.population import SEED_ID
 from ge_engine.report.counts import check_order, check_pipeline
 from ge_engine.report.data import read_run
+from ge_engine.views.live import line_of
+from ge_engine.views.outcomes import describe_outcome
 
 GIVEN = {
     (node.args[0].value, module_of(path).removeprefix("ge_engine."))
@@ -60,7 +62,7 @@ def test_a_child_that_breaks_a_constraint_counted_as_another_in_one_of_the_count
         order = check_order(registry.checks.values())
         lost = {step.name: step.lost for step in check_pipeline(read_run(history, order))}
     assert rejected["constraint"] > 1
-    assert {name: lost[name] for name in rejected} == rejected
+    assert {name: lost[shown_stage(name)] for name in rejected} == rejected
     assert list(lost).index("constraint") == list(lost).index("trained and scored") - 1
     failed = len(children) - rejected.total() - sum(one.scored for one in children)
     assert lost["trained and scored"] == failed
@@ -69,4 +71,18 @@ def test_a_child_that_breaks_a_constraint_counted_as_another_in_one_of_the_count
     assert f"{rejected['constraint']} rejected at constraint" in said
     assert (f"{failed} failed in training" in said) == bool(failed)
     logged = CliRunner().invoke(app, ["log", str(tmp_path)]).output
-    assert f"{rejected['constraint']} at constraint" in logged
+    assert f"{rejected['constraint']} rejected at constraint" in logged
+
+
+@pytest.mark.parametrize(
+    ("stage", "one", "several"),
+    [
+        ("extract", "unparseable reply", "unparseable replies"),
+        ("build", "rejected at build", "rejected at build"),
+    ],
+)
+def test_an_unparseable_reply_that_is_called_by_its_stored_stage(stage: str, one: str, several: str) -> None:
+    event = {"individual": "g0s0", "stage": stage, "reason": "why"}
+    assert str(describe_outcome(Rejected(stage, "why"), {})) == f"{one}: why"
+    assert f"g0s0     {one}: why" in str(line_of("rejected", event))
+    assert [counted_rejections(count, stage) for count in (1, 2)] == [f"1 {one}", f"2 {several}"]

@@ -19,6 +19,7 @@ from ge_engine.ledger import Ledger
 from ge_engine.ledger.history import History
 from ge_engine.ledger.statistics import operator_stats, statistics
 from ge_engine.notation import BEFORE, PLAIN
+from ge_engine.outcome import shown_stage
 from ge_engine.pareto import pareto_front
 from ge_engine.report import RunData, read_run
 from ge_engine.report.counts import (
@@ -74,11 +75,10 @@ def test_a_pipeline_that_loses_children(run: RunData) -> None:
 
 
 def test_a_pipeline_out_of_order(run: RunData, history: History) -> None:
-    stages = [step.name for step in check_pipeline(run) if step.name in CHECKS]
-    assert stages == [name for name in CHECKS if name in stages]
-    assert {
-        step.name: step.lost for step in check_pipeline(run) if step.name in CHECKS
-    } == history.rejections()
+    checks = [shown_stage(name) for name in CHECKS]
+    lost = {step.name: step.lost for step in check_pipeline(run) if step.name in checks}
+    assert list(lost) == [name for name in checks if name in lost]
+    assert lost == {shown_stage(name): count for name, count in history.rejections().items()}
 
 
 def test_a_check_of_a_plugin_that_is_gone(history: History) -> None:

@@ -14,8 +14,18 @@ from typer.testing import CliRunner
 
 from ge_engine.api import evolve
 from ge_engine.cli.app import app
-from ge_engine.cli.options import RENAMED, SHORTCUTS, chosen_settings
-from ge_engine.config import GROUPS, changeable, config_from_ledger, load_config, settings
+from ge_engine.cli.options import FORMER, RENAMED, SHORTCUTS, chosen_settings
+from ge_engine.config import (
+    GROUPS,
+    Recipe,
+    RunConfig,
+    changeable,
+    config_from_ledger,
+    load_config,
+    settings,
+    toml_of,
+    with_settings,
+)
 from ge_engine.errors import ConfigError
 from ge_engine.ledger.history import History
 
@@ -131,6 +141,54 @@ def test_an_old_flag_that_does_not_name_the_new_one(old: str, new: str) -> None:
     ended = CliRunner().invoke(app, ["evolve", "model.py", old, "3"])
     assert isinstance(ended.exception, ConfigError)
     assert ended.exception.message == f"The flag {old} is now called {new}."
+
+
+@pytest.mark.parametrize(
+    ("former", "current"),
+    [("[recipe]\nepochs = 3", "[training]\nepochs = 3"), ("dead_blocks = true", "unused_blocks = true")],
+)
+def test_a_former_name_in_a_file_that_is_not_taken(tmp_path: Path, former: str, current: str) -> None:
+    file = tmp_path / "run.toml"
+    configs = []
+    for text in (former, current):
+        file.write_text(text)
+        configs.append(load_config("demo", file, {}))
+    assert configs[0] == configs[1] != load_config("demo", None, {})
+
+
+def test_a_former_name_from_python_that_loses_what_the_current_one_says(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text("[recipe]\nepochs = 3\nlr = 0.3\n")
+    config = load_config("paper", file, {"recipe": {"lr": 0.2}, "recipe.ema": 0.5, "training.jitter": 0.4})
+    trained = config.recipe
+    assert (trained.epochs, trained.lr, trained.ema, trained.jitter) == (3, 0.2, 0.5, 0.4)
+    assert trained.batch_size == load_config("paper", None, {}).recipe.batch_size, "the preset's stay"
+    assert with_settings(config, {"recipe": {"epochs": 9}}).recipe.epochs == 9
+
+
+def test_a_run_whose_former_names_are_lost() -> None:
+    stored = {"dead_blocks": True, "recipe": {"epochs": 3}}
+    assert config_from_ledger(stored) == RunConfig(unused_blocks=True, recipe=Recipe(epochs=3))
+
+
+def test_new_settings_under_former_names() -> None:
+    written = toml_of(load_config("demo", None, {}))
+    assert "\n[training]\n" in written
+    assert "\nunused_blocks = false\n" in written
+    assert not re.search(r"recipe|\bdead\b|dead_", written)
+
+
+@pytest.mark.parametrize("former", ["--dead-blocks", "--no-dead-blocks"])
+def test_a_former_flag_that_is_shown_or_not_taken(former: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {}
+    monkeypatch.setattr("ge_engine.api.evolve", lambda *_, **settings: given.update(settings))
+    monkeypatch.setattr("ge_engine.cli.evolve.carry_out", lambda work, *_: work())
+    ended = CliRunner().invoke(app, ["evolve", "model.py", former])
+    assert ended.exit_code == 0, ended.output
+    assert given["unused_blocks"] is (former == "--dead-blocks")
+    shown = CliRunner().invoke(app, ["evolve", "--help"]).output
+    assert former.removeprefix("--") in FORMER
+    assert former not in shown
 
 
 def test_an_old_flag_of_a_command_that_never_had_it() -> None:

@@ -12,7 +12,7 @@ from ge_engine import loop
 from ge_engine.cli.app import app
 from ge_engine.ledger.history import History
 from ge_engine.ledger.statistics import DIMENSIONS, gained, repairs, statistics, trace
-from ge_engine.outcome import Rejected
+from ge_engine.outcome import Rejected, shown_stage
 from ge_engine.pareto import box, losses, normalised
 
 
@@ -70,7 +70,8 @@ def test_repairs_that_are_not_counted_or_not_shown(history: History, tmp_path: P
     assert sum(mended for _, mended in counts.values()) >= len(saved)
     shown = CliRunner().invoke(app, ["log", str(folder), "--stats"]).output
     assert all(
-        f"{mended} of {sent} replies rejected at {stage}" in shown for stage, (sent, mended) in counts.items()
+        f"{mended} of {sent} replies sent back ({shown_stage(stage)}) were saved" in shown
+        for stage, (sent, mended) in counts.items()
     )
 
 

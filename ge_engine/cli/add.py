@@ -23,7 +23,8 @@ def add(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Changed copies of the seed model.")],
     note: Annotated[str, typer.Option(metavar="TEXT", help="What is kept with them, for example why.")] = "",
     wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Wait for the scores while the run is going on.")
+        bool,
+        typer.Option("--wait/--no-wait", help="Wait for the scores while the run is going on."),
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per file.")] = False,
     evaluator: Annotated[str | None, o.plain("evaluator")] = None,

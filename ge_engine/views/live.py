@@ -244,7 +244,7 @@ class LiveView(_View):
 
 def status_rows(p: Progress) -> list[tuple[str, str]]:
     """How the run stands, as pairs of a label and a value."""
-    rejected = ", ".join(f"{count} {shown_stage(stage)}" for stage, count in p.rejected.most_common(4))
+    rejected = ", ".join(f"{shown_stage(stage)} {count}" for stage, count in p.rejected.most_common(4))
     return [
         ("generation", f"{_place(p)} ({p.phase})"),
         ("replies", f"{p.answered} of {p.asked}"),
