@@ -97,7 +97,7 @@ def load(path: str | Path) -> ModuleType:
 
 def _place_on_path(root: str) -> int:
     """The place of a seed model's folder on `sys.path`: behind Python's own library, whose modules no file
-    beside a seed replaces; and behind its packages where the folder holds those of another Python."""
+    beside a seed model replaces; and behind its packages where the folder holds those of another Python."""
     ends = ("site-packages", "dist-packages")
     before = [at for at, entry in enumerate(sys.path) if entry.endswith(ends) and not root.endswith(ends)]
     return min(before, default=len(sys.path))
