@@ -70,10 +70,10 @@ def test_a_misspelt_key_without_a_suggestion() -> None:
     ("toml", "meant"),
     [
         ("generatoins = 3", "generations"),
-        ("epochs = 3", "recipe.epochs"),
-        ("learning_rat = 3\n[training]\nepoch = 2", "recipe.epochs"),
+        ("epochs = 3", "training.epochs"),
+        ("learning_rat = 3\n[training]\nepoch = 2", "training.epochs"),
         ("[training]\npopulation = 3", "population"),
-        ("[training]\noptimiser = 'sgd'", "recipe.optimizer"),
+        ("[training]\noptimiser = 'sgd'", "training.optimizer"),
         ("[[island]]\npersona = 'x'", "island.personas"),
     ],
 )
@@ -115,11 +115,11 @@ FUNCTION = {"evaluator": "function", "evaluator_argument": "t.py:score"}
     ("scorer", "given", "named"),
     [
         (PROGRAM, {"recipe": {"lr": 0.1}}, "--lr does nothing where a program of yours scores"),
-        (PROGRAM, {"recipe.epochs": 4, "recipe.ema": 0.9}, "--epochs, --ema do nothing"),
-        (PROGRAM, {"recipe.epochs": 2}, "--epochs does nothing"),
+        (PROGRAM, {"training.epochs": 4, "recipe.ema": 0.9}, "--epochs, --ema do nothing"),
+        (PROGRAM, {"training.epochs": 2}, "--epochs does nothing"),
         (PROGRAM, {"task": "digits"}, "--task does nothing"),
         (FUNCTION, {"entry": "Net()", "threads": 2}, "--entry, --threads do nothing"),
-        (FUNCTION, {"recipe": {"norm_batches": 0}}, "recipe.norm_batches does nothing"),
+        (FUNCTION, {"recipe": {"norm_batches": 0}}, "training.norm_batches does nothing"),
         (TOLD, {"recipe": {"epochs": 3}}, ""),
         (FUNCTION, {"recipe": {"epochs": 3}, "timeout": 9.0, "workers": 2}, ""),
         (PROGRAM, {"generations": 3, "objectives": ["rmse:min"]}, ""),

@@ -94,6 +94,6 @@ def test_a_seed_of_a_large_library_that_does_not_start(mode: str, tmp_path: Path
 
 def test_more_places_than_bubblewrap_has_room_for() -> None:
     places = [f"/no/such/{number}" for number in range(3001)]
-    with pytest.raises(ConfigError, match=r"takes 9,000 arguments, and .* needs 9,0\d\d") as refused:
+    with pytest.raises(ConfigError, match=r"takes 9,000 arguments; .* needs 9,0\d\d") as refused:
         bubblewrap.around(places, [], "/", ["true"])
     assert "--sandbox landlock" in refused.value.hint

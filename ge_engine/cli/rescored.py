@@ -12,7 +12,10 @@ from ge_engine.population import SEED_ID
 from ge_engine.views.console import out, print_table, table_of
 from ge_engine.views.outcomes import counted
 
-HEAD = "trained again{} with further seeds: mean ± standard deviation; gain on the seed model, seed by seed"
+HEAD = (
+    "trained again{} with further random seeds: mean ± standard deviation; improvement over the baseline, "
+    "paired by random seed (in percentage points where figures are in %)"
+)
 
 
 def print_rescored(run: Run) -> None:

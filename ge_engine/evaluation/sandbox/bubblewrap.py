@@ -70,7 +70,7 @@ def around(
     words = ["bwrap", *_APART, *files, "--chdir", folder, "--", *command]
     if len(words) > _MOST_WORDS:
         raise ConfigError(
-            f"bubblewrap takes {_MOST_WORDS:,} arguments, and what the seed model imports needs {len(words):,}.",
+            f"bubblewrap takes {_MOST_WORDS:,} arguments; what the seed model imports needs {len(words):,}.",
             "Take --sandbox landlock, or move the seed model out of the folder of that much code.",
         )
     return words
