@@ -281,7 +281,7 @@ def test_a_baseline_that_still_learns_and_nobody_says_so(
     monkeypatch.setattr(doubles.InstantEvaluator, "takes_epochs", True)
     evolve(tmp_path)
     said = " ".join(ge("log", tmp_path)[1].split())
-    assert "learning curve still rises at its last epoch (accuracy in training 30.0% to 40.0%)" in said
+    assert "learning curve still rises at its last epoch (accuracy in training 30.0 to 40.0 %)" in said
     assert f"rescore {tmp_path} --epochs 8" in said
     assert open_run(tmp_path).as_data()["baseline_still_rising"]
     loop.rescore(tmp_path, 1, doubles.registry(), lambda *_: None, OWN, epochs=8)

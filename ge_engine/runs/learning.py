@@ -23,7 +23,8 @@ class StillRising:
     def sentence(self) -> str:
         return (
             f"The baseline's learning curve still rises at its last epoch (accuracy in training "
-            f"{self.before:.1%} to {self.last:.1%}): after more training, children may rank otherwise."
+            f"{100 * self.before:.1f} to {100 * self.last:.1f} %): after more training, children may rank "
+            "otherwise."
         )
 
 

@@ -152,7 +152,7 @@ def main() -> None:
             every = dict(zip(how["classes"], row.tolist(), strict=True))
             print(json.dumps({"image": str(path), "class": name, "probabilities": every}))
         else:
-            print(f"{path}: {name} ({best:.1%})")
+            print(f"{path}: {name} ({100 * best:.1f} %)")
 
 
 if __name__ == "__main__":

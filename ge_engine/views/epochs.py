@@ -38,11 +38,10 @@ class EpochsView:
 
     def _line(self, data: Mapping[str, Any]) -> str:
         epoch, epochs = data["epoch"], data["epochs"]
-        told = (
-            f"epoch {epoch} of {epochs}: loss {data['loss']:.3g}, accuracy {data['accuracy']:.1%} in training"
-        )
+        told = f"epoch {epoch} of {epochs}: loss {data['loss']:.3g}"
+        told += f", accuracy {100 * data['accuracy']:.1f} % in training"
         if "accuracy" in data["scored"]:
-            told += f", {data['scored']['accuracy']:.1%} in validation"
+            told += f", {100 * data['scored']['accuracy']:.1f} % in validation"
         return told + self._left(epoch, epochs)
 
     def _left(self, epoch: int, epochs: int) -> str:
