@@ -11,6 +11,8 @@ FORMAT = re.compile(r"(,?(\.\d{1,2})?[efg%])?")
 """Of Python's format specifications, those that are as short as a figure should be, and that D3 knows too."""
 ROUNDING = 1e-9
 """Of a figure, what a difference of two equal ones may be off."""
+SHOWN: Mapping[str, str] = {"intent": "mutation type"}
+"""Dimensions of a child that a person reads by another name than they are stored under."""
 SIZES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 
 
@@ -117,3 +119,8 @@ def written(
 def front_title(objectives: Iterable[str]) -> str:
     """What the best of a run are called: with one objective there is no Pareto front."""
     return "Pareto front" if len(list(objectives)) > 1 else "best"
+
+
+def shown_dimension(name: str) -> str:
+    """The name of a dimension as a person reads it."""
+    return SHOWN.get(name, name)

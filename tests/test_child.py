@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -251,3 +253,14 @@ def test_a_method_that_the_user_chose_and_that_is_not_drawn() -> None:
 
 def test_a_paper_preset_that_draws_other_blocks_than_all() -> None:
     assert load_config("paper", None, {}).long_class == 0
+
+
+def test_a_mate_whose_own_blocks_no_operator_is_told_of() -> None:
+    def addresses(genome: Genome, parents: Sequence[Genome]) -> tuple[str, ...]:
+        return ("Net.forward",) if (genome, *parents) == (TWO.genome, TWO.genome) else ()
+
+    made = replace(variation(), addresses=addresses)
+    both = made.context(pool(ONE, TWO), random.Random(0), ONE.genome, (ONE, TWO), lambda *_: Patch("", ""))
+    assert (both.addresses, both.mate_addresses) == ((), ("Net.forward",))
+    alone = made.context(pool(ONE), random.Random(0), ONE.genome, (ONE,), lambda *_: Patch("", ""))
+    assert alone.mate_addresses is None

@@ -191,7 +191,7 @@ def test_a_thought_from_an_elite_that_gained_within_ties(seed: Seed) -> None:
     measured = Scored({"accuracy": 0.902, "parameters": 400_000}, {}, {"accuracy": 0.01})
     smaller = replace(lucky, outcome=measured)
     prompts, _ = converse(EvolutionOfThought(), context(seed, smaller, elites=(smaller,)), REPLY, REPLY)
-    assert "0.9 to 0.902 (as good), parameters 518230 to 400000 (better)" in prompts[0].user
+    assert "0.9 to 0.902 (as good), parameters 518,230 to 400,000 (better)" in prompts[0].user
 
 
 def test_a_thought_that_is_carried_to_the_block_that_it_came_from(seed: Seed) -> None:
@@ -210,9 +210,9 @@ def test_a_thought_that_is_carried_to_the_block_that_it_came_from(seed: Seed) ->
 @pytest.mark.parametrize(
     ("accuracy", "parameters", "told"),
     [
-        (0.95, 500_000, "accuracy 0.9 to 0.95 (better), parameters 518230 to 500000 (better)"),
-        (0.95, 600_000, "accuracy 0.9 to 0.95 (better), parameters 518230 to 600000 (worse)"),
-        (0.8, 500_000, "accuracy 0.9 to 0.8 (worse), parameters 518230 to 500000 (better)"),
+        (0.95, 500_000, "accuracy 0.9 to 0.95 (better), parameters 518,230 to 500,000 (better)"),
+        (0.95, 600_000, "accuracy 0.9 to 0.95 (better), parameters 518,230 to 600,000 (worse)"),
+        (0.8, 500_000, "accuracy 0.9 to 0.8 (worse), parameters 518,230 to 500,000 (better)"),
     ],
 )
 def test_a_change_that_is_told_the_wrong_way_round(
@@ -241,7 +241,33 @@ def test_a_thought_of_another_model_that_is_told_as_this_ones(seed: Seed, own: b
     accuracy = "0.95" if own else "0.9"
     told = prompts[1].user
     assert f"{where}, DFSEB.__init__ was changed, and that helped: accuracy 0.9 to 0.95 (better)" in told
-    assert f"worse in none: accuracy above {accuracy}, parameters below 518230." in told
+    assert f"worse in none: accuracy above {accuracy}, parameters below 518,230." in told
+
+
+@pytest.mark.parametrize("room", [0, 10**6])
+def test_figures_of_several_changes_that_are_put_down_to_one(seed: Seed, room: int) -> None:
+    one = changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()")
+    patch = parse_patch(one, "ME.forward", one.blocks["ME.forward"].code.replace("(x)))", "(x))).relu()"))
+    assert isinstance(patch, Patch)
+    helped = scored("g0s0", apply(one, patch), 0.95, 400_000)
+    about = replace(context(seed, helped, elites=(helped,)), prompt_tokens=room)
+    (explain, transfer), _ = converse(EvolutionOfThought(), about, REPLY, REPLY)
+    shown = "DFSEB.__init__" if "nn.GELU()\n" in explain.user.partition("Together")[0] else "ME.forward"
+    (other,) = {"DFSEB.__init__", "ME.forward"} - {shown}
+    assert f"Together with it {other} was changed, and the figures are of all of it." in explain.user
+    assert f"{shown} and {other} were changed, and that helped" in transfer.user
+    line = {"ME.forward": "(x))).relu()", "DFSEB.__init__": "nn.GELU()"}[other]
+    assert (line in explain.user) == bool(room)
+
+
+def test_a_mate_whose_figures_owe_nothing_to_the_block(seed: Seed) -> None:
+    mate = scored("g0s1", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()"), 0.91, 510_000)
+    about = context(seed, scored("seed", seed.genome, 0.9, 518_230), mate)
+    idle = tuple(address for address in about.addresses if not address.startswith("DFSEB"))
+    prompts, result = converse(Mating(), replace(about, mate_addresses=idle))
+    assert (prompts, type(result)) == ([], Skipped)
+    prompts, _ = converse(Mating(), replace(about, mate_addresses=about.addresses), REPLY)
+    assert prompts[0].address == "DFSEB.__init__"
 
 
 def test_a_thought_without_the_measured_change(seed: Seed) -> None:
@@ -254,7 +280,7 @@ def test_a_thought_without_the_measured_change(seed: Seed) -> None:
         EvolutionOfThought(), context(seed, helped, elites=(gained, helped)), why, REPLY
     )
     explain, transfer = prompts
-    assert "accuracy 0.9 to 0.95 (better), parameters 518230 to 518230 (equal)" in explain.user
+    assert "accuracy 0.9 to 0.95 (better), parameters 518,230 to 518,230 (equal)" in explain.user
     assert "nn.GELU()" in explain.user
     assert "nn.SiLU()" in explain.user
     assert (explain.address, explain.grammar) == ("", None)

@@ -16,7 +16,7 @@ from rich.text import Text
 from ge_engine.api import Run, open_run
 from ge_engine.cli.learning import print_still_rising
 from ge_engine.cli.rescored import print_rescored
-from ge_engine.ledger.statistics import shown_dimension
+from ge_engine.notation import shown_dimension
 from ge_engine.outcome import counted_rejections, shown_stage
 from ge_engine.population import SEED_ID, Child
 from ge_engine.views.console import out, print_table, table_of

@@ -13,7 +13,7 @@ from ge_engine.contracts.deprecation import DeprecatedHook
 from ge_engine.contracts.prompt import Prompt, Reply
 from ge_engine.genome import Genome
 from ge_engine.noise import NO_TIES, Ties
-from ge_engine.notation import Notations
+from ge_engine.notation import PLAIN, Notations
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import AnyPatch
 from ge_engine.population import Direction, Individual
@@ -71,6 +71,10 @@ class RunFacts:
     task: str = ""
     instructions: str = ""
 
+    def figure(self, name: str, value: float) -> str:
+        """A figure of an objective as the run writes it, with its unit."""
+        return self.notations.get(name, PLAIN).measured(value)
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -115,10 +119,11 @@ class Context:
     """What an operator may look at.
 
     `genome` is what it patches: the first parent's, or the result of the step before it. `addresses` are the
-    blocks that this run may rewrite in it, `rng` is the only source of random numbers, `read` turns a reply
-    into a patch. `profile` lists the modules of the first parent's network, the network itself first; empty
-    where it was not profiled. `prompt_tokens` is the room of a prompt: the smallest among the language models
-    that may be asked.
+    blocks that this run may rewrite in it, `mate_addresses` those of the second parent where there is one:
+    what its network does not run has no part in its figures. `rng` is the only source of random numbers,
+    `read` turns a reply into a patch. `profile` lists the modules of the first parent's network, the network
+    itself first; empty where it was not profiled. `prompt_tokens` is the room of a prompt: the smallest among
+    the language models that may be asked.
     """
 
     genome: Genome
@@ -130,6 +135,7 @@ class Context:
     memory: Memory = field(default_factory=Memory)
     profile: tuple[ModuleProfile, ...] = ()
     prompt_tokens: int = 0
+    mate_addresses: tuple[str, ...] | None = None
 
     def choose(self, dimension: str, names: Sequence[str]) -> str:
         """One of the names of a dimension ("intent", "block"), as `memory.draw` chooses: of blocks, a method

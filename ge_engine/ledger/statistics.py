@@ -28,8 +28,6 @@ OF_STEP: Mapping[str, str] = {
 """Dimensions of a step that have one value, and the name of the field that holds it."""
 DIMENSIONS = ("operator", "intent", "persona", "grammar", "model", "block", "island")
 """Islands only of a run that has several."""
-SHOWN: Mapping[str, str] = {"intent": "mutation type"}
-"""Dimensions that a person reads by another name than they are stored under."""
 Factor = tuple[str, str]
 """Something that has a part in children: (dimension, value), such as ("persona", "expert")."""
 _CHILDREN = """
@@ -48,11 +46,6 @@ class _Child:
     admitted: bool
     scored: bool
     better: bool
-
-
-def shown_dimension(name: str) -> str:
-    """The name of a dimension as a person reads it."""
-    return SHOWN.get(name, name)
 
 
 def operator_stats(

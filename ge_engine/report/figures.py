@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from ge_engine.ledger.statistics import shown_dimension
+from ge_engine.notation import shown_dimension
 from ge_engine.report import counts
 from ge_engine.report.data import RunData
 from ge_engine.report.drawing import Drawing, short
