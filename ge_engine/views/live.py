@@ -260,6 +260,8 @@ def _place(p: Progress) -> str:
 
 def _time(p: Progress) -> str:
     gone, left = clock(time.monotonic() - p.started), p.seconds_left()
+    if p.phase != "finished" and p.only_finalists_left:
+        return f"{gone}, the finalists are left"
     return gone if left is None or p.phase == "finished" else f"{gone}, about {clock(left)} left"
 
 

@@ -112,6 +112,11 @@ class Progress:
         done = self.generation - self.first + (min(1.0, self.settled / self.size) if self.size else 0.0)
         return min(1.0, done / todo) if todo > 0 else 1.0
 
+    @property
+    def only_finalists_left(self) -> bool:
+        """Whether all generations are done. How long their finalists take has no pace yet."""
+        return self.generations > self.first and self.share == 1.0
+
     def seconds_left(self) -> float | None:
         """From the pace so far; None before there is one."""
         share = self.share
