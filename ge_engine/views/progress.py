@@ -118,7 +118,7 @@ class Progress:
         return self.generations > self.first and self.share == 1.0
 
     def seconds_left(self) -> float | None:
-        """From the pace so far; None before there is one."""
+        """From the pace so far; None where there is none."""
         share = self.share
         elapsed = time.monotonic() - self.started
-        return elapsed * (1 - share) / share if share > 0.02 else None
+        return elapsed * (1 - share) / share if 0.02 < share < 1.0 else None
