@@ -66,8 +66,8 @@ class Notation:
 
     @property
     def unit_of_gain(self) -> str:
-        """ "points" of shares, else the unit."""
-        return "points" if self.is_share else self.unit
+        """ "percentage points" of shares, else the unit."""
+        return "percentage points" if self.is_share else self.unit
 
     def change(self, old: float, new: float) -> str:
         """From `old` to `new`: of shares in percentage points, else in percent of `old`; "" of a figure that

@@ -151,7 +151,7 @@ def test_a_run_of_another_seed_or_other_settings(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"training\.epochs = \d+; it cannot be resumed with 77") as refused:
         run(tmp_path / "run", generations=1, recipe={"epochs": 77})
     assert refused.value.hint.endswith("Differing: training.epochs.")
-    with pytest.raises(ConfigError, match="population = 6; it cannot go on with 7"):
+    with pytest.raises(ConfigError, match="population = 6; it cannot be resumed with 7"):
         run(tmp_path / "run", generations=1, population=7)
 
 

@@ -63,9 +63,11 @@ def trained(folders: pytest.TempPathFactory, mode: str) -> dict[str, Outcome]:
         with shop(scratch, timeout=PATIENT, workers=6, sandbox=sandbox) as evaluation:
             outcomes = together(evaluation, {"before": genome(), **ended})
             outcomes |= together(evaluation, {"after": genome(forward="y = 1")})
+            left = os.listdir(scratch / "jobs")
         with shop(scratch, timeout=TIMEOUT, workers=6, sandbox=sandbox) as evaluation:
             outcomes |= together(evaluation, lasting)
-        outcomes["folders"] = Scored({"left": float(len(os.listdir(scratch / "jobs")))})
+            left += os.listdir(scratch / "jobs")
+        outcomes["folders"] = Scored({"left": float(len(left))})
         outcomes["naps"] = Scored({"left": float(sleepers())})
         for one in (server, datagrams):
             one.settimeout(0.1)

@@ -262,7 +262,7 @@ MIGRANT = "(SELECT id FROM moves WHERE generation = 3 AND source = 0)"
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        ("UPDATE individuals SET island = (island + 1) % 3 WHERE id = 'g2s3'", "g2s3: it stands on island"),
+        ("UPDATE individuals SET island = (island + 1) % 3 WHERE id = 'g2s3'", "g2s3: it is on island"),
         (
             "UPDATE moves SET generation = 2 WHERE generation = 3",
             "2: elites migrated, though it was",

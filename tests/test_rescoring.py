@@ -224,7 +224,7 @@ def test_longer_trainings_that_are_taken_for_the_runs_own(
     assert check(tmp_path) == []
     code, out, _ = ge("log", tmp_path)
     assert code == 0
-    assert "trained again for 12 epochs with further seeds" in out
+    assert "trained again for 12 epochs with further random seeds" in out
     records = [json.loads(line) for line in ge("log", tmp_path, "--json")[1].splitlines()]
     assert {tuple(one.get("rescored_longer", ())) for one in records} == {("12",), ()}
 

@@ -441,7 +441,7 @@ def test_an_old_ledger_that_cannot_be_gone_on_with(old: Path, pin: Pin) -> None:
     assert tables(old) == before, "version 0.1.0 can still go on with it"
     started = go_on(old, allow_changes=True)
     assert "ge-engine 0.1.0, versions that" in started["changes"]
-    assert "versions that its database does not hold" in started["changes"]
+    assert "versions that its run database does not hold" in started["changes"]
     assert check(old) == []
     with History(old) as history:
         assert [(part.number, part.making.versions["ge-engine"]) for part in parts_of(history)] == [

@@ -102,7 +102,7 @@ def test_a_system_kill_that_counts_against_the_candidate(evaluation: TrainEvalua
         time.sleep(0.02)
     for pid in running:
         os.kill(pid, signal.SIGKILL)
-    outcome = evaluation._read_training(trained.result(PATIENT), spec, probe)
+    outcome = evaluation._read_training(trained.result(PATIENT), spec, Job("waits", waits, 99), probe)
     assert isinstance(outcome, Failed)
     assert outcome.fault == "infrastructure"
     assert isinstance(outcome_of(evaluation, waits), Scored)
@@ -216,10 +216,11 @@ def test_figures_that_differ_from_run_to_run(evaluation: TrainEvaluation) -> Non
 def test_an_answer_on_the_wrong_split(evaluation: TrainEvaluation) -> None:
     echo = genome(forward="if not self.training:\n    return x.mean((2, 3)) @ torch.ones(3, 4) + len(x) * 0")
     for split, size in (("validation", 97), ("test", 50)):
-        spec = evaluation.job_spec("train", echo, split=split, timeout=15.0)
+        spec = evaluation.job_spec("train", echo, split=split, timeout=PATIENT)
         ending = executor_of(evaluation).submit(spec).result(PATIENT)
         assert len(ending.result) > size * 4 * 4
-        outcome = evaluation._read_training(ending, spec, evaluation.probe(echo).result(PATIENT))
+        job = Job("echo", echo, 0, split=split)
+        outcome = evaluation._read_training(ending, spec, job, evaluation.probe(echo).result(PATIENT))
         assert isinstance(outcome, Scored)
 
 

@@ -35,7 +35,9 @@ def add(
     no_plugin: o.BlockedPlugins = None,
     allow_changes: o.AllowChanges = False,
 ) -> None:
-    """Check and train children that you or a coding agent made, and put them into the run's population.
+    """Check, train and add children that you or an agent made.
+
+    They go into the run's population.
 
     A FILE is the seed model's file with other blocks, and what these need: definitions, constants, imports.
     While the run is going on, it takes them in when it begins its next generation. A program or function that

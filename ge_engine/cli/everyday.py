@@ -21,6 +21,8 @@ EVERYDAY: Mapping[str, tuple[str, ...]] = {
         *("folder", "arms", "repeats", "task", "llm", "llm_url", "generations", "population", "epochs"),
         *("max_evaluations", "preset", "config"),
     ),
+    "rescore": ("seeds", "epochs", "command", "evaluator", "workers"),
+    "train": ("output", "epochs", "data", "train_limit", "as_json"),
     "add": ("note", "wait", "as_json", "evaluator", "command", "workers"),
 }
 """Parameters by the name of their command, in the order in which they are shown."""

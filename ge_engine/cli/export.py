@@ -25,7 +25,7 @@ def export(
         bool, typer.Option(help="Put a comment on top that says where the file came from.")
     ] = True,
 ) -> None:
-    """Write an individual as a Python file, or as a folder with its trained weights.
+    """Write an individual as a Python file, or with its weights.
 
     Examples:
 

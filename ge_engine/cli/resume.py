@@ -27,7 +27,7 @@ def resume(
     as_json: AsJson = False,
     **flags: Any,
 ) -> None:
-    """Resume a run, with the seed model and the settings that its folder holds.
+    """Resume a run with what its folder holds: seed model and settings.
 
     A program or function that scores the run, and a language model with an address or a path, have to be
     given again: what a run's folder names is neither started nor reached by itself.

@@ -45,11 +45,11 @@ def train(
     plugin: o.PluginModules = None,
     no_plugin: o.BlockedPlugins = None,
 ) -> None:
-    """Train an individual in full and write it with its weights and a script that answers images.
+    """Train an individual in full and write it with its weights.
 
-    It trains as the run did, isolated as there, with checkpoints: after Ctrl-C or a kill the same command
-    goes on. DIR then holds model.py, model.safetensors, preprocessing.json and predict.py, which needs no
-    ge_engine.
+    A script beside them answers images. It trains as the run did, isolated as there, with checkpoints: after
+    Ctrl-C or a kill the same command resumes. DIR then holds model.py, model.safetensors, preprocessing.json
+    and predict.py, which needs no ge_engine.
 
     Examples:
 
@@ -73,7 +73,7 @@ def train(
             no_plugins=no_plugin or (),
         )
     except KeyboardInterrupt:
-        err.print("Interrupted. The same command goes on from the last checkpoint.")
+        err.print("Interrupted. Rerun the same command to resume from the last checkpoint.")
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(trained.as_data(), allow_nan=False))
