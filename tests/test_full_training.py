@@ -545,7 +545,7 @@ def test_a_run_that_something_else_scores_and_is_trained(copied: Path, tmp_path:
         setting(copied, **{name: value.replace("{mark}", mark) for name, value in stored.items()})
         code, _, err = ge("train", f"{copied}:seed", "-o", tmp_path / "new")
         assert code == 2, err
-        assert "ge train needs the built-in trainer" in err
+        assert "Training in full needs the built-in trainer" in err
         assert "Traceback" not in err
     assert not (tmp_path / "mark").exists()
     assert not (tmp_path / "new").exists()

@@ -114,7 +114,7 @@ def _config(
         export = shlex.join(["ge", "export", f"{folder}:{identity}", "-o", "model.py"])
         by = evaluator.described(stored.evaluator_argument)[0] if evaluator else f"{stored.evaluator!r}"
         raise ConfigError(
-            f"ge train needs the built-in trainer, and the run {folder} is scored by {by}.",
+            f"Training in full needs the built-in trainer, and the run {folder} is scored by {by}.",
             f"Write the model, and train it as that does: {export}.",
         )
     if asked.data not in PARTS:
