@@ -41,12 +41,13 @@ class EvolutionOfThought(Operator):
             return Skipped("there is no other block of that kind to carry the thought to")
         changed = context.rng.choice(list(targets))
         address = context.choose("block", targets[changed])
-        thought = yield _ask_why(context, source, changed)
+        others = _besides(run, source, changed)
+        thought = yield _ask_why(context, source, changed, others)
         prompt = Prompt(
             SYSTEM,
             paragraphs(
                 f"{_variant(context, source)}, "
-                + _listed([changed, *_besides(run, source, changed)])
+                + _listed([changed, *others])
                 + " changed, and that helped: "
                 + _change(source, run),
                 "Why it helped:",
@@ -65,8 +66,8 @@ class EvolutionOfThought(Operator):
         return context.read(prompt, reply)
 
 
-def _ask_why(context: Context, source: Individual, address: str) -> Prompt:
-    """What helped. The figures are of all that was changed, so all of it is told."""
+def _ask_why(context: Context, source: Individual, address: str, others: Sequence[str]) -> Prompt:
+    """What helped. The figures are of all that was changed, so the `others` are told as well."""
     before, run = context.run.seed.genome, context.run
     return Prompt(
         EXPLAIN_SYSTEM,
@@ -75,7 +76,7 @@ def _ask_why(context: Context, source: Individual, address: str) -> Prompt:
             fenced(before.blocks[address].code),
             "was changed into:",
             fenced(source.genome.blocks[address].code),
-            *_told_besides(context, source, _besides(run, source, address)),
+            *_told_besides(context, source, others),
             "Measured change: " + _change(source, run),
             "Say in two or three sentences which principle made the change help.",
         ),
@@ -85,8 +86,10 @@ def _ask_why(context: Context, source: Individual, address: str) -> Prompt:
 
 
 def _besides(run: RunFacts, source: Individual, address: str) -> list[str]:
-    """Blocks of the seed model that `source` has otherwise, but for the one at `address`."""
-    return [other for other in differing(run.seed.genome, source.genome) if other != address]
+    """Blocks that `source` has otherwise than the seed model, or in addition, but for that at `address`."""
+    seed, theirs = run.seed.genome, source.genome
+    new = [name for name in theirs.blocks if "." not in name and name not in seed.blocks]
+    return [other for other in (*differing(seed, theirs), *new) if other != address]
 
 
 def _told_besides(context: Context, source: Individual, others: Sequence[str]) -> Iterator[str]:
@@ -95,7 +98,8 @@ def _told_besides(context: Context, source: Individual, others: Sequence[str]) -
         yield f"Together with it {_listed(others)} changed, and the figures are of all of it."
         if has_room(context):
             before, after = context.run.seed.genome.blocks, source.genome.blocks
-            yield from (fenced(_lines_between(before[one].code, after[one].code), "diff") for one in others)
+            codes = ((before[one].code if one in before else "", after[one].code) for one in others)
+            yield from (fenced(_lines_between(*pair), "diff") for pair in codes)
 
 
 def _lines_between(before: str, after: str) -> str:

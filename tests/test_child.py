@@ -264,3 +264,5 @@ def test_a_mate_whose_own_blocks_no_operator_is_told_of() -> None:
     assert (both.addresses, both.mate_addresses) == ((), ("Net.forward",))
     alone = made.context(pool(ONE), random.Random(0), ONE.genome, (ONE,), lambda *_: Patch("", ""))
     assert alone.mate_addresses is None
+    cross = made.context(pool(ONE, TWO), random.Random(0), SEED.genome, (ONE, TWO), lambda *_: Patch("", ""))
+    assert cross.mate_addresses is None

@@ -260,6 +260,20 @@ def test_figures_of_several_changes_that_are_put_down_to_one(seed: Seed, room: i
     assert (line in explain.user) == bool(room)
 
 
+@pytest.mark.parametrize("room", [0, 10**6])
+def test_a_block_that_came_with_a_change_and_is_not_told(seed: Seed, room: int) -> None:
+    code = seed.genome.blocks["ME.forward"].code.replace("(x)))", "(x))) + gain(x)")
+    helper = "def gain(x):\n    return x.mean() * 0"
+    patch = parse_patch(seed.genome, "ME.forward", f"{helper}\n\n\n{code}")
+    assert isinstance(patch, Patch)
+    helped = scored("g0s0", apply(seed.genome, patch), 0.95, 400_000)
+    about = replace(context(seed, helped, elites=(helped,)), prompt_tokens=room)
+    (explain, transfer), _ = converse(EvolutionOfThought(), about, REPLY, REPLY)
+    assert "Together with it gain was changed, and the figures are of all of it." in explain.user
+    assert "ME.forward and gain were changed, and that helped" in transfer.user
+    assert ("+def gain(x):" in explain.user) == bool(room)
+
+
 def test_a_mate_whose_figures_owe_nothing_to_the_block(seed: Seed) -> None:
     mate = scored("g0s1", changed(seed, "DFSEB.__init__", "nn.SiLU()", "nn.GELU()"), 0.91, 510_000)
     about = context(seed, scored("seed", seed.genome, 0.9, 518_230), mate)

@@ -146,6 +146,11 @@ def test_importing_the_package_that_pulls_in_all_of_it() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_a_command_that_waits_for_what_draws_reports() -> None:
+    code = "import sys, ge_engine.cli.app; sys.exit('plotly' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_the_public_names_that_pull_in_torch() -> None:
     code = "import sys\nfrom ge_engine import evolve, diff, blocks\nsys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

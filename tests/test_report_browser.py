@@ -326,6 +326,7 @@ def test_five_thousand_children_that_do_not_open(visit: Callable[..., Any], tmp_
     path = written(tmp_path / "run")
     assert path.stat().st_size <= MOST_BYTES
     page = visit(path.as_uri())
+    assert page.evaluate("performance.getEntriesByName('first-plot').length") == 1
     page.click("#next")
     assert page.locator("#diff .diff").count() > 0
 

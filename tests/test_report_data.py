@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ge_engine.config import RunConfig
+from ge_engine.curves import LONGEST_NAME, MOST_NAMES, MOST_POINTS, read_curve, spaced
 from ge_engine.genome import Seed
 from ge_engine.ledger import Ledger
 from ge_engine.ledger.history import History
@@ -33,7 +34,7 @@ from ge_engine.report.counts import (
     reasons,
     success,
 )
-from ge_engine.report.data import LONGEST_NAME, MOST_NAMES, MOST_POINTS, Row, read_curve, spaced
+from ge_engine.report.data import Row
 from ge_engine.report.figures import success as success_figure
 from ge_engine.report.pareto import outside, pareto, scale_of, view_of
 

@@ -14,7 +14,23 @@ from ge_engine.cli.options import RENAMED
 from ge_engine.errors import ConfigError
 
 
-class Command(TyperCommand):
+class _Plain:
+    """Whose switches have no type. It stands before one of typer's classes."""
+
+    params: list[Any]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for parameter in self.params:
+            _without_type(parameter)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        _without_type(option)
+        return option
+
+
+class Command(_Plain, TyperCommand):
     """A command whose switches have no type, whose errors over a missing argument end in its first example,
     and which names the new flag where an old one is given.
 
@@ -27,13 +43,6 @@ class Command(TyperCommand):
         self._everyday = EVERYDAY.get(self.name or "", ())
         self._help_all: Any = None
         self.short_help = f"{re.split('[:;.]', self.help or '', maxsplit=1)[0]}."
-        for parameter in self.params:
-            _without_type(parameter)
-
-    def get_help_option(self, ctx: Any) -> Any:
-        option = super().get_help_option(ctx)
-        _without_type(option)
-        return option
 
     def get_params(self, ctx: Any) -> Any:
         """With `--help-all`, before `--help`."""
@@ -80,18 +89,8 @@ class Command(TyperCommand):
             raise ConfigError(f"The flag {old} is now called {new}.", f"Write {new}.") from None
 
 
-class Group(TyperGroup):
+class Group(_Plain, TyperGroup):
     """A group of commands whose switches have no type."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for parameter in self.params:
-            _without_type(parameter)
-
-    def get_help_option(self, ctx: Any) -> Any:
-        option = super().get_help_option(ctx)
-        _without_type(option)
-        return option
 
 
 def first_example(text: str) -> str:

@@ -119,11 +119,11 @@ class Context:
     """What an operator may look at.
 
     `genome` is what it patches: the first parent's, or the result of the step before it. `addresses` are the
-    blocks that this run may rewrite in it, `mate_addresses` those of the second parent where there is one:
-    what its network does not run has no part in its figures. `rng` is the only source of random numbers,
-    `read` turns a reply into a patch. `profile` lists the modules of the first parent's network, the network
-    itself first; empty where it was not profiled. `prompt_tokens` is the room of a prompt: the smallest among
-    the language models that may be asked.
+    blocks that this run may rewrite in it, `mate_addresses` those of the second parent where the first is to
+    be mated: what its network does not run has no part in its figures. `rng` is the only source of random
+    numbers, `read` turns a reply into a patch. `profile` lists the modules of the first parent's network, the
+    network itself first; empty where it was not profiled. `prompt_tokens` is the room of a prompt: the
+    smallest among the language models that may be asked.
     """
 
     genome: Genome

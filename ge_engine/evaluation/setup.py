@@ -131,8 +131,13 @@ def private_paths(config: RunConfig, scratch: Path) -> list[Path]:
     those of other runs beside it, and what was downloaded."""
     argument = config.task.partition(":")[2]
     data = Path(os.path.expanduser(argument)) if argument else scratch
-    runs = [file.parent for file in scratch.parent.parent.glob("*/ledger.sqlite")]
+    runs = runs_beside(scratch.parent)
     return [path for path in (scratch, data, *_linked(data), *cache_paths(), *runs) if path.exists()]
+
+
+def runs_beside(run: Path) -> list[Path]:
+    """The folders of runs beside one at `run`, that one among them."""
+    return [file.parent for file in run.parent.glob("*/ledger.sqlite")]
 
 
 def _linked(data: Path) -> list[Path]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
-from numbers import Real
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
+from ge_engine.curves import MOST_NAMES, Curve, read_curve
 from ge_engine.ledger.history import History
 from ge_engine.ledger.parts import parts_of
 from ge_engine.ledger.records import Call
@@ -23,9 +21,7 @@ from ge_engine.places import shown
 from ge_engine.population import SEED_ID, Child, Step, with_genome
 from ge_engine.report.texts import SourceTable
 
-MOST_POINTS, MOST_NAMES, LONGEST_NAME = 500, 16, 80
 """Of one curve on the page: a page of 5,000 children with the longest curves stays one that opens."""
-Curve = tuple[Mapping[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,44 +232,6 @@ def _signs(one: Child, other: Child | None, directions: Mapping[str, Direction])
 
 def _better(one: Child, parents: Iterable[Child], directions: Mapping[str, Direction]) -> bool:
     return one.scored and improves(one, [parent for parent in parents if parent.scored], directions)
-
-
-def read_curve(details: Mapping[str, Any]) -> Curve:
-    """The training curve of an outcome's details: {epoch, name: value, ...} each epoch.
-
-    An evaluator of a third party may give plain numbers, one per epoch, or nothing that is a curve. Of one
-    that is longer than a page can show, points at even distances stay, the last among them; of more names
-    than it can show, the first.
-    """
-    raw = details.get("curve")
-    every = raw if isinstance(raw, (list, tuple)) else ()
-    names: dict[str, None] = {}
-    points: list[Mapping[str, float]] = []
-    for epoch in spaced(len(every), MOST_POINTS):
-        point = every[epoch]
-        named = point if isinstance(point, Mapping) else {"value": point}
-        numbers: dict[str, float] = {}
-        for key, value in islice(named.items(), MOST_NAMES):
-            name = str(key)[:LONGEST_NAME]
-            if _is_figure(value) and (name in names or len(names) < MOST_NAMES):
-                names[name] = None
-                numbers[name] = float(value)
-        points.append({"epoch": float(epoch + 1), **numbers})
-    return tuple(points)
-
-
-def spaced(count: int, most: int) -> list[int]:
-    """At most `most` (two or more) places of 0..count-1 at even distances, with the first and the last."""
-    if count <= most:
-        return list(range(count))
-    return [place * (count - 1) // (most - 1) for place in range(most)]
-
-
-def _is_figure(value: object) -> TypeGuard[float]:
-    try:
-        return isinstance(value, Real) and math.isfinite(value)
-    except OverflowError:
-        return False
 
 
 def _parts(one: Child, sources: SourceTable) -> GenomeDelta | None:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ge_engine import __version__
+from ge_engine.curves import Curve
 from ge_engine.notation import front_title
 from ge_engine.outcome import shown_stage
 from ge_engine.report import counts
-from ge_engine.report.data import Curve, Exchange, GenomeDelta, RunData
+from ge_engine.report.data import Exchange, GenomeDelta, RunData
 from ge_engine.report.pareto import axes, notation_of, scale_of, view_of
 from ge_engine.report.theme import label
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ge_engine.curves import read_curve
 from ge_engine.outcome import Outcome, Scored
-from ge_engine.report.data import read_curve
 
 RISE = 0.01
 """Of the accuracy in training, from the epoch before the last to the last: a point and more is no end."""

@@ -15,6 +15,7 @@ from ge_engine.config import RunConfig, with_settings
 from ge_engine.contracts import Dataset
 from ge_engine.errors import ConfigError, TrainingError
 from ge_engine.evaluation.full_training import FullTraining, FullyTrained, with_validation
+from ge_engine.evaluation.setup import runs_beside
 from ge_engine.evaluation.task_training import open_task_training
 from ge_engine.evaluation.weights import Preprocessing
 from ge_engine.ledger.foreign import confirmed
@@ -67,7 +68,7 @@ def _trained(
     genome = require_genome(one)
     objectives = [blamed_objective(each, registry) for each in chosen_objectives(config, registry).values()]
     folder = history.folder
-    private = [folder, *(file.parent for file in folder.resolve().parent.glob("*/ledger.sqlite"))]
+    private = [folder.resolve(), *runs_beside(folder.resolve())]
     going_on = any((scratch / "checkpoints").glob("*"))
     with open_task_training(
         history.seed.genome,
@@ -76,7 +77,7 @@ def _trained(
         scratch,
         blamed_tasks(registry),
         PARTS[asked.data],
-        [path.resolve() for path in private],
+        private,
     ) as evaluation:
         heading = {"individual": one.id, "epochs": config.recipe.epochs, "data": evaluation.data}
         told("training", {**heading, "remarks": list(evaluation.remarks), "going_on": going_on})

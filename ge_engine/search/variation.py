@@ -159,10 +159,12 @@ class Variation:
             memory=Memory(draw, pool.credit.trials, pool.credit.prose, pool.credit.attempts),
             profile=self.profile(parents[0].genome),
             prompt_tokens=pool.prompt_tokens,
-            mate_addresses=self._of_mate(parents),
+            mate_addresses=self._of_mate(genome, parents),
         )
 
-    def _of_mate(self, parents: Sequence[Individual]) -> tuple[str, ...] | None:
-        """What may be rewritten in the second parent; None where there is none."""
-        mate = parents[1].genome if len(parents) > 1 else None
-        return self.addresses(mate, [mate]) if mate else None
+    def _of_mate(self, genome: Genome, parents: Sequence[Individual]) -> tuple[str, ...] | None:
+        """What may be rewritten in the second parent; None where there is none, and after the mating."""
+        if len(parents) < 2 or genome.digest != parents[0].genome.digest:
+            return None
+        mate = parents[1].genome
+        return self.addresses(mate, [mate])
