@@ -65,11 +65,15 @@ class Verdict:
 
 def verdict_of(history: History, front: Sequence[str]) -> Verdict:
     """The verdict on a run whose front has these ids. Figures of trainings with further random seeds count
-    most, then those of the test split, then validation's. Raises LedgerError where it is damaged."""
+    most, then those of the test split, then validation's; who lost something in validation when trained again
+    is not better. Raises LedgerError where it is damaged."""
     known, directions = _evidence(history), history.directions
     judged = _judged(front, known, directions)
     promising = _promising(front, known[VALIDATION], directions)
-    confirmed = [one for one in judged.values() if one.better and promising[one.id].better]
+    lost = _lost_again(history, directions)
+    confirmed = [
+        one for one in judged.values() if one.better and promising[one.id].better and one.id not in lost
+    ]
     better = _best_first(confirmed, directions)
     first = next(iter(directions))
     costly = [
@@ -93,6 +97,19 @@ def _promising(
 ) -> dict[str, Judged]:
     """By validation, each alone: who is worth a closer look, which is no claim yet."""
     return _judged(front, {VALIDATION: validation}, directions, 1)
+
+
+def _lost_again(history: History, directions: Mapping[str, Direction]) -> set[str]:
+    """Those that trainings with further random seeds show to be worse in validation than the baseline."""
+    means = {name: mean for name, (_, mean) in mean_scores(history, "validation").items()}
+    if SEED_ID not in means:
+        return set()
+    baseline = means[SEED_ID]
+    return {
+        name
+        for name, child in means.items()
+        if not all(as_good(child, baseline, one, direction) for one, direction in directions.items())
+    }
 
 
 def _validation(history: History) -> Evidence:
