@@ -40,6 +40,10 @@ class PluginError(GeError):
     """A plugin cannot be loaded, breaks its contract, or shares a name with another."""
 
 
+class EvaluationError(GeError):
+    """What scores the run fails on one child after the other."""
+
+
 class TrainingError(GeError):
     """An individual cannot be trained to the end."""
 

@@ -14,8 +14,17 @@ import doubles
 import pytest
 
 from ge_engine.blaming import blamed_objective, blamed_tasks
-from ge_engine.contracts import Candidate, Context, Evaluator, LanguageModelFactory, Objective, Prompt, Task
-from ge_engine.errors import PluginError
+from ge_engine.contracts import (
+    Candidate,
+    Context,
+    Evaluator,
+    Job,
+    LanguageModelFactory,
+    Objective,
+    Prompt,
+    Task,
+)
+from ge_engine.errors import EvaluationError, PluginError
 from ge_engine.ledger.history import History
 from ge_engine.loop import run
 from ge_engine.outcome import Failed, Outcome, Rejected
@@ -213,6 +222,74 @@ def test_an_evaluator_that_fails_on_the_seed_taken_for_a_fault_of_the_seed(
     with pytest.raises(PluginError, match="no data"):
         run(doubles.seed(), doubles.config(), REGISTRY, tmp_path / "run", lambda *_: None)
     assert not (tmp_path / "run").exists()
+
+
+class Outage(doubles.Instant):
+    """Scores the seed model, and nothing while it lasts."""
+
+    lasts = True
+
+    def __init__(self, failure: Callable[[int], Outcome]) -> None:
+        super().__init__()
+        self._failure = failure
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        scored = super().submit(job)
+        return doubles._done(self._failure(len(self.scored))) if self.lasts and job.key != "seed" else scored
+
+
+def lost_mount(_: int) -> Outcome:
+    return Failed("evaluate", "error", "FileNotFoundError: /data/train is not there")
+
+
+def each_otherwise(number: int) -> Outcome:
+    return Failed("train", "error", f"RuntimeError: shapes of layer {number} do not fit")
+
+
+def each_too_slow(_: int) -> Outcome:
+    return Failed("train", "timeout", "it took longer than 60 s")
+
+
+def own_disk(number: int) -> Outcome:
+    return Failed("train", "error", f"no space left for checkpoint {number}", "infrastructure")
+
+
+@pytest.mark.parametrize("schedule", ["generational", "steady"])
+@pytest.mark.parametrize(
+    ("failure", "why"), [(lost_mount, "/data/train is not there"), (own_disk, "no space")]
+)
+def test_prompts_that_are_bought_while_nothing_can_be_scored(
+    failure: Callable[[int], Outcome],
+    why: str,
+    schedule: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After as many children as a population has, not after all; and the run resumes once that is fixed."""
+    outage = Outage(failure)
+    monkeypatch.setattr(doubles, "Instant", lambda: outage)
+    settings = {"generations": 9, "population": 4, "llm": "scripted:good", "schedule": schedule}
+    with pytest.raises(EvaluationError, match=why) as caught:
+        run(doubles.seed(), doubles.config(**settings), REGISTRY, tmp_path, lambda *_: None)
+    assert "Rerun" in caught.value.hint
+    with History(tmp_path) as history:
+        lost = history.next_generation()
+        assert lost < 9
+    outage.lasts = False
+    assert run(doubles.seed(), doubles.config(**settings), REGISTRY, tmp_path, lambda *_: None).front
+    with History(tmp_path) as history:
+        assert sum(1 for _ in history.scored()) > 1
+
+
+@pytest.mark.parametrize("failure", [each_otherwise, each_too_slow])
+def test_children_whose_own_faults_end_the_run(
+    failure: Callable[[int], Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubles, "Instant", lambda: Outage(failure))
+    config = doubles.config(generations=3, population=4, llm="scripted:good")
+    run(doubles.seed(), config, REGISTRY, tmp_path, lambda *_: None)
+    with History(tmp_path) as history:
+        assert history.next_generation() == 3
 
 
 def test_an_objective_that_fails_on_the_seed_taken_for_a_fault_of_the_seed(

@@ -9,15 +9,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ge_engine.blaming import FIX
 from ge_engine.config import RunConfig
-from ge_engine.errors import PluginError
 from ge_engine.evaluation.cores import cores
 from ge_engine.genome import Seed
 from ge_engine.ledger import History
 from ge_engine.ledger.hand_made import HandMade, drawn_before, hand_made, left_by_hand
 from ge_engine.population import HAND, Individual, Migration
 from ge_engine.search.attempts import Attempts
+from ge_engine.search.breakdown import Breakdown
 from ge_engine.search.credit import credit_of
 from ge_engine.search.generation import Generation
 from ge_engine.search.halving import Halving, as_recorded
@@ -48,7 +47,7 @@ class Schedule(ABC):
         self._termination = services.termination
         self._halving = Halving(config, services.ledger, services.scoring, state.directions)
         self._script: History | None = None
-        self._lost = 0
+        self._breakdown = Breakdown(config.population)
 
     def run(self) -> str:
         """Generate until something says stop, then what was made by hand; the reason. Work in flight goes
@@ -114,17 +113,8 @@ class Schedule(ABC):
         generation = self._generation(number, *self._slots(number), resumed)
         if reason := generation.breed():
             return reason
-        self._require_plugins_that_work(number, generation.broken())
+        self._breakdown.bred(self._ledger.size(number), generation.broken())
         return generation
-
-    def _require_plugins_that_work(self, number: int, fault: str) -> None:
-        """Raises PluginError where plugins' faults cost as many children in a row as a population has."""
-        self._lost = self._lost + self._ledger.size(number) if fault else 0
-        if self._lost >= self._config.population:
-            raise PluginError(
-                f"A plugin's fault has cost all of the last {self._lost} children: {fault}.",
-                f"{FIX} Rerun the same command to resume the run.",
-            )
 
     def _slots(self, number: int) -> tuple[list[Slot], dict[Slot, HandMade]]:
         """The slots of a generation that was begun, apart from those whose child was made by hand."""
@@ -176,6 +166,8 @@ class Schedule(ABC):
             front=state.front_data,
             errors=state.front_errors,
         )
+        outcomes = [] if scored else [self._ledger.score(one.genome.digest) for one in merged]
+        self._breakdown.ended(self._ledger.size(number), scored, [one for one in outcomes if one is not None])
 
     def _ended(self, one: Individual) -> bool:
         return self._ledger.score(one.genome.digest) is not None
