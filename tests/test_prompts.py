@@ -34,6 +34,7 @@ from ge_engine.genome import Genome, Seed
 from ge_engine.notation import Notation
 from ge_engine.outcome import Rejected, Scored
 from ge_engine.patch import Patch, apply, parse_patch
+from ge_engine.population import Step
 from ge_engine.profile import ModuleProfile
 from ge_engine.testing.material import genome_of, individual
 from ge_plugins.intents import INTENTS
@@ -97,12 +98,29 @@ def changed(old: str, new: str, address: str) -> Genome:
     return genome
 
 
+def learned(one: Individual) -> Individual:
+    """With the curve of its training."""
+    assert isinstance(one.outcome, Scored)
+    curve = [
+        {"loss": 2.056637, "accuracy": 0.36, "lr": 0.09},
+        {"loss": 0.132574, "accuracy": 0.98, "lr": 0.0},
+    ]
+    return replace(one, outcome=replace(one.outcome, details={"curve": curve}))
+
+
 def context(room: int, **changes: Any) -> Context:
     """Generation 2: two parents, of which the second gained, a front of three, and two attempts."""
-    seed = individual("seed", PLAIN, 0.66, 33418)
+    seed = learned(individual("seed", PLAIN, 0.66, 33418))
     first = individual("g0s0", PLAIN, 0.64, 33418)
     second = individual("g0s1", changed("nn.ReLU()", "nn.SiLU()", "ConvBlock.__init__"), 0.68, 33418)
-    third = individual("g1s2", changed("128", "32", "Head.__init__"), 0.61, 26218)
+    third = replace(
+        individual("g1s2", changed("128", "32", "Head.__init__"), 0.61, 26218),
+        parents=("seed", "g0s0"),
+        steps=(
+            Step("mating", "", "combine", "Head", "block"),
+            Step("purposeful", "", "reduce", "Head.__init__", "block"),
+        ),
+    )
     run = RunFacts(
         generation=2,
         seed=seed,
@@ -371,6 +389,33 @@ def test_a_front_of_which_one_end_is_told() -> None:
     assert len(best) == 8
     assert best[0].endswith("parameters 1,000")
     assert best[-1].endswith("parameters 1,039")
+
+
+def test_a_module_that_says_nothing_in_the_list_of_modules() -> None:
+    """An activation has no parameters and changes no shape; pooling has none and changes one."""
+    quiet = ModuleProfile("stage1.act", "ReLU", "", (8, 16, 32, 32), (8, 16, 32, 32))
+    pool = ModuleProfile("stage1.pool", "MaxPool2d", "", (8, 16, 32, 32), (8, 16, 16, 16))
+    about = context(LARGE, profile=(*PROFILE, quiet, pool))
+    told = background(about, Prompt("s", "u", background=("profile",)))
+    assert "MaxPool2d" in told
+    assert "stage1.act" not in told
+    assert "... and " in told
+
+
+def test_a_training_of_which_nobody_hears_how_it_went() -> None:
+    told = background(context(LARGE), Prompt("s", "u", background=("figures",)))
+    assert (
+        "- the original, while it was trained: 2 epochs, loss 2.06 to 0.133, accuracy 0.36 to 0.98\n" in told
+    )
+    assert "parent 1, while" not in told, "its curve is not known"
+
+
+def test_a_front_that_does_not_say_what_made_it() -> None:
+    told = background(context(LARGE), Prompt("s", "u", background=("figures",)))
+    assert (
+        "- on the Pareto front, g1s2 by combine of Head, then reduce of Head.__init__, from the original and "
+        "g0s0: accuracy 61.00 %"
+    ) in told
 
 
 def test_a_front_of_one_objective_that_a_prompt_calls_paretos() -> None:

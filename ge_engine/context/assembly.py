@@ -46,6 +46,7 @@ LADDER: tuple[tuple[Section, int], ...] = (
     ("file", 1),
     ("attempts", 1),
     ("profile", 1),
+    ("figures", 2),
     ("file", 2),
     ("attempts", 2),
 )

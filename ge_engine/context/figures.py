@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ge_engine.contracts import Context, Direction, Individual, Prompt
+from ge_engine.curves import read_curve
 from ge_engine.notation import PLAIN, Notations, written
+from ge_engine.outcome import Scored
+from ge_engine.population import SEED_ID
 
 FRONT = 8
 """Individuals of the front that are told, spread over its length."""
@@ -13,23 +16,30 @@ CROSSED = (
     "The code below is a cross of both parents that has not been measured: what is said of the network, and "
     "bounds for it, are parent 1's."
 )
+LEARNED = ("loss", "accuracy")
+"""What is told of a training's curve, measured on the data that it was trained on."""
 BETTER: Mapping[Direction, str] = {"max": "higher is better", "min": "lower is better"}
 
 
 def figures(context: Context, _: Prompt) -> Sequence[str]:
-    """The seed model and the parents; with the front."""
+    """The seed model and the parents; with the front; and with what made each of that, and how the trainings
+    of seed model and parents went."""
     run = context.run
     wanted = ", ".join(f"{name} ({BETTER[direction]})" for name, direction in run.directions.items())
     head = [f"Measured: {wanted}."]
     head += [f"Constraints: {', '.join(run.constraints)}."] if run.constraints else []
-    short = [*head, *_lines([("the original", run.seed), *_parents(context)], run.notations)]
+    models = [("the original", run.seed), *_parents(context)]
+    short = _lines(models, run.notations)
     known = {run.seed.id, *(one.id for one in context.parents)}
     front = [one for one in run.front if one.scored and one.id not in known]
     place = "on the Pareto front" if len(run.directions) > 1 else "the best"
-    told = _lines([(place, one) for one in _spread(front, run.directions)], run.notations)
+    best = _spread(front, run.directions)
+    told = _lines([(place, one) for one in best], run.notations)
+    made = _lines([(place + _how(one), one) for one in best], run.notations)
+    learned = [f"- {name}, while it was trained: {said}" for name, one in models if (said := _learned(one))]
     tail = [CROSSED] if is_crossed(context) else []
-    forms = [[*short, *tail], [*short, *told, *tail]]
-    return ["\n".join(form) for form in forms[: 2 if told else 1]]
+    forms = [short, [*short, *told], [*short, *learned, *made]]
+    return tuple(dict.fromkeys("\n".join([*head, *form, *tail]) for form in forms))
 
 
 def is_crossed(context: Context) -> bool:
@@ -70,6 +80,28 @@ def _parents(context: Context) -> Iterable[tuple[str, Individual]]:
     for number, one in enumerate(context.parents, 1):
         if one.id != context.run.seed.id:
             yield f"parent {number}" if several else "parent", one
+
+
+def _learned(one: Individual) -> str:
+    """What its curve says of the first and the last epoch: "4 epochs, loss 2.06 to 0.133"; "" without one."""
+    curve = read_curve(one.outcome.details) if isinstance(one.outcome, Scored) else ()
+    if len(curve) < 2:
+        return ""
+    said = [
+        f"{name} {curve[0][name]:.3g} to {curve[-1][name]:.3g}"
+        for name in LEARNED
+        if name in curve[0] and name in curve[-1]
+    ]
+    return ", ".join([f"{len(curve)} epochs", *said]) if said else ""
+
+
+def _how(one: Individual) -> str:
+    """The last change that made it: ", g1s2 by reduce of Head, from g0s1"; "" where that is not known."""
+    if not one.steps:
+        return ""
+    parents = " and ".join("the original" if parent == SEED_ID else parent for parent in one.parents)
+    steps = ", then ".join(f"{step.intent} of {', '.join(step.addresses)}" for step in one.steps)
+    return f", {one.id} by {steps}, from {parents}"
 
 
 def _lines(named: Iterable[tuple[str, Individual]], notations: Notations) -> list[str]:

@@ -33,13 +33,15 @@ def _chosen(modules: Sequence[ModuleProfile], block: str) -> list[int]:
 
 
 def _widest(modules: Sequence[ModuleProfile]) -> list[int]:
-    """The places of at most `MOST` modules: of outer ones first, then of those with the most parameters."""
+    """The places of at most `MOST` modules that hold parameters or change a shape: of outer ones first, then
+    of those with the most parameters."""
 
     def rank(at: int) -> tuple[int, int, int]:
         module = modules[at]
         return min(2, module.path.count(".")) if module.path else -1, -module.parameters, at
 
-    return sorted(sorted(range(len(modules)), key=rank)[:MOST])
+    telling = [at for at, one in enumerate(modules) if not at or one.parameters or one.input != one.output]
+    return sorted(sorted(telling, key=rank)[:MOST])
 
 
 def _told(places: Iterable[int], modules: Sequence[ModuleProfile], words: frozenset[str]) -> str:
