@@ -246,6 +246,7 @@ def test_the_worked_example_of_a_function(tmp_path: Path, monkeypatch: pytest.Mo
         outcome = result(evaluation, Seed.load(EXAMPLES / "char_model.py").genome)
     assert isinstance(outcome, Scored), outcome
     assert outcome.objectives["accuracy"] > 0.4
+    assert 0 < outcome.errors["accuracy"] < 0.02
     assert "nats" in outcome.details["feedback"]
 
 

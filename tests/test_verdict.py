@@ -171,6 +171,23 @@ def test_a_child_that_is_as_good_on_test_images_and_lost_in_validation_when_trai
         assert Run(folder).verdict.sentence.startswith(found), slip
 
 
+def test_further_trainings_that_count_for_nothing_where_there_is_no_test_split(
+    tmp_path: Path, evaluation: ByName
+) -> None:
+    """Of a metric without errors: three points better in the run, and as good when trained again."""
+    evaluation.errors = {}
+    evaluation.told = {"seed": (0.8, 0.8, 1000), "g0s0": (0.83, 0.83, 1000)}
+    evolve(tmp_path / "same", rescore_seeds=2)
+    told = Run(tmp_path / "same").verdict.sentence
+    assert told == (
+        "1 child is better than the baseline; best: g0s0, accuracy 83.00 % (by validation, trained again "
+        "with 2 further random seeds; the errors of these figures are not known)."
+    )
+    evaluation.slipped = {"g0s0": -0.03}
+    evolve(tmp_path / "lost", rescore_seeds=2)
+    assert Run(tmp_path / "lost").verdict.sentence == "No child beats the baseline."
+
+
 def test_errors_of_means_that_are_not_those_by_hand(tmp_path: Path, evaluation: ByName) -> None:
     """0.77 and 0.74: a standard deviation of 0.0212, over the root of 2 it is 0.015."""
     evaluation.told, evaluation.moved = {"seed": (0.8, 0.8, 1000)}, -0.03

@@ -118,19 +118,19 @@ def _validation(history: History) -> Evidence:
 
 def _evidence(history: History) -> Mapping[str, Evidence]:
     """By the words for it, the best kind of figures first. Where no test figure differs from validation's,
-    nothing was tested."""
+    nothing was tested, and trainings with further random seeds count by validation."""
     validation = _validation(history)
     tests = {name: one for name, one in history.test_outcomes().items() if isinstance(one, Scored)}
-    found: dict[str, Evidence] = {VALIDATION: validation}
     both = [(one, validation[name]) for name, one in tests.items() if name in validation]
-    if any(tested.objectives != one.objectives for tested, one in both):
-        found = {TEST: tests} | found
-        again = mean_scores(history, "test")
-        if again:
-            seeds = min(count for count, _ in again.values())
-            basis = f"{TEST}, trained again with {seeds} further random seed{'s' if seeds > 1 else ''}"
-            found = {basis: {name: mean for name, (_, mean) in again.items()}} | found
-    return found
+    tested = any(one.objectives != other.objectives for one, other in both)
+    found: dict[str, Evidence] = {TEST: tests} if tested else {}
+    again = mean_scores(history, "test" if tested else "validation")
+    if again:
+        seeds = min(count for count, _ in again.values())
+        split = TEST if tested else VALIDATION
+        basis = f"{split}, trained again with {seeds} further random seed{'s' if seeds > 1 else ''}"
+        found = {basis: {name: mean for name, (_, mean) in again.items()}} | found
+    return found | {VALIDATION: validation}
 
 
 def _judged(

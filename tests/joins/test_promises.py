@@ -36,7 +36,7 @@ def sentences(document: str) -> Iterator[str]:
     """The sentences of a document in one line each, but headings, code, tables and what names its tests."""
     text = (ROOT / document).read_text("utf-8")
     text = re.sub(r"(?ms)^## What is not defended\n.*?(?=^[A-Z])", "", text)
-    text = re.sub(r"(?m)^(#|\|).*$", "", re.sub(r"(?s)```.*?```", "", text))
+    text = re.sub(r"(?m)^(#|\|).*$", "", re.sub(r"(?s)```.*?```|<!--.*?-->", "", text))
     for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:\*|-|\d\.) )", text):
         joined = re.sub(r"^(?:[*-]|\d\.) ", "", " ".join(paragraph.split()))
         parts = filter(None, re.split(r"(?<=[.!?])\s+(?=[A-Z*`])", joined))
