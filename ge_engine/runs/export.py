@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from ge_engine.atomic_file import write_whole
+from ge_engine.errors import ConfigError
 from ge_engine.ledger.history import History
 from ge_engine.ledger.parts import part_of
 from ge_engine.ledger.replicates import spreads
 from ge_engine.ledger.versions import ENGINE
 from ge_engine.notation import written
 from ge_engine.population import Child
+
+
+def write_new(path: Path, content: bytes, force: bool) -> Path:
+    """Write a file. Raises ConfigError: it exists, and nothing says that it may be overwritten."""
+    if path.exists() and not force:
+        raise ConfigError(
+            f"The file {path} exists.",
+            "Choose another name, or overwrite it with --force (force=True from Python).",
+        )
+    write_whole(path, content)
+    return path
 
 
 def rescored_line(history: History, identity: str) -> str:
@@ -17,15 +32,21 @@ def rescored_line(history: History, identity: str) -> str:
     return f"With further random seeds: {told}." if told else ""
 
 
-def with_header(source: bytes, one: Child, history: History) -> bytes:
-    """A comment after the byte order mark, the interpreter line and the encoding line, where they stand."""
-    newline, remark = history.seed.newline, rescored_line(history, one.id)
+def origin(one: Child, history: History) -> list[str]:
+    """Where an individual came from: the engine, its parents and what was done, its figures; a line each."""
+    remark = rescored_line(history, one.id)
     scores = written(one.objectives, history.notations, one.errors)
     how = "; ".join(f"{s.operator} ({s.intent}) of {s.address}" for s in one.steps)
-    lines = [f"# Evolved by {_engine_of(history, one)}: {history.folder.name}:{one.id}"]
-    lines += [f"# Parents: {', '.join(one.parents)}. {how}."] if one.parents else []
-    lines += [f"# Validation: {scores}."] if scores else []
-    lines += [f"# {remark}"] if remark else []
+    lines = [f"Evolved by {_engine_of(history, one)}: {history.folder.name}:{one.id}"]
+    lines += [f"Parents: {', '.join(one.parents)}. {how}."] if one.parents else []
+    lines += [f"Validation: {scores}."] if scores else []
+    return [*lines, remark] if remark else lines
+
+
+def with_header(source: bytes, one: Child, history: History) -> bytes:
+    """A comment after the byte order mark, the interpreter line and the encoding line, where they stand."""
+    newline = history.seed.newline
+    lines = [f"# {line}" for line in origin(one, history)]
     kept = source.splitlines(keepends=True)
     top = 0
     while top < min(2, len(kept)) and kept[top].removeprefix(b"\xef\xbb\xbf").startswith(

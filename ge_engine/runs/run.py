@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ge_engine.atomic_file import write_whole
 from ge_engine.changes import diff_genomes
 from ge_engine.config import Score
-from ge_engine.errors import ConfigError, GeError
+from ge_engine.errors import GeError
 from ge_engine.events import Observe
 from ge_engine.ledger.history import History
 from ge_engine.ledger.replicates import Replicates
@@ -21,7 +20,8 @@ from ge_engine.population import Child
 from ge_engine.registry import load_registry
 from ge_engine.runs.adding import add
 from ge_engine.runs.audit import check
-from ge_engine.runs.export import with_header
+from ge_engine.runs.export import origin, with_header, write_new
+from ge_engine.runs.git_patch import GitPatch
 from ge_engine.runs.references import find_individual, require_genome
 from ge_engine.runs.run_folder import RunFolder
 from ge_engine.runs.trained import Asked, TrainedModel
@@ -156,18 +156,27 @@ class Run(RunFolder):
         Raises:
             ConfigError: no such individual or no code, or a file that exists (`force` overwrites it).
         """
-        path = Path(output)
         with History(self.folder) as history:
             one = find_individual(history, identity)
             source = require_genome(one).source
             written = with_header(source, one, history) if header else source
-        if path.exists() and not force:
-            raise ConfigError(
-                f"The file {path} exists.",
-                "Choose another name, or overwrite it with --force (force=True from Python).",
-            )
-        write_whole(path, written)
-        return path
+        return write_new(Path(output), written, force)
+
+    def export_patch(
+        self, identity: str, output: str | Path, *, force: bool = False, header: bool = True
+    ) -> GitPatch:
+        """Write what changed from the seed model to an individual as a patch for `git apply`, below a
+        `header` that git skips.
+
+        Raises:
+            ConfigError: no such individual or no code, nothing that changed, or a file that exists (`force`
+                overwrites it).
+        """
+        with History(self.folder) as history:
+            one = find_individual(history, identity)
+            patch = GitPatch.of(history.seed, require_genome(one), origin(one, history) if header else ())
+        write_new(Path(output), patch.text, force)
+        return patch
 
     def export_trained(self, identity: str, output: str | Path) -> Path:
         """Write an individual with the weights that the run kept of it into a new folder, as `ge export
