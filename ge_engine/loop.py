@@ -26,6 +26,7 @@ from ge_engine.search.scoring import Scoring
 from ge_engine.search.selection import Selection
 from ge_engine.search.services import RunServices, checks_of, variations_of
 from ge_engine.search.session import Session, opened_session
+from ge_engine.search.starting import starting_models
 from ge_engine.search.survey import Surveys
 from ge_engine.search.trial import try_parts
 
@@ -47,7 +48,8 @@ def run(
         LedgerError: the run is locked, damaged or of another seed model, or the disk is full.
         ConfigError: a name that no plugin registers, or other settings than the run's; or other versions or
             checks, by which its results could change, without `allow_changes`.
-        SeedError: the seed model does not build, run or train, or no block may be rewritten.
+        SeedError: the seed model does not build, run or train, or no block may be rewritten; or another model
+            to begin with is no variant of it.
         ModelError: the language model cannot be opened or reached.
         PluginError: a plugin's part failed on the seed model, or on all children of a generation.
     """
@@ -55,6 +57,7 @@ def run(
         if ended := session.nothing_left():
             session.tell_start()
             return session.finish(*ended)
+        starts = () if session.ledger.begun(0) else starting_models(seed, config.start)
         with session.opened_scoring() as (evaluation, scoring):
             session.tell_start(evaluation.data, evaluation.remarks)
             state, probe = session.begin(evaluation, scoring)
@@ -65,7 +68,8 @@ def run(
                 chance=session.chance(probe),
             )
             with session.halted_when_interrupted(scoring):
-                stopped = _evolve(session, state, probe, evaluation, scoring)
+                services = _services(session, state, probe, evaluation, scoring)
+                stopped = _evolve(session, state, probe, replace(services, starts=starts))
                 _score_finalists(session, state, scoring)
         return session.finish(state, session.termination.interruption or stopped)
 
@@ -148,9 +152,8 @@ def add(
     return numbers
 
 
-def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluation, scoring: Scoring) -> str:
+def _evolve(session: Session, state: RunState, probe: Probe, services: RunServices) -> str:
     """Generate children until something says stop; the reason, told when work in flight has ended."""
-    services = _services(session, state, probe, evaluation, scoring)
     if reason := session.reason_to_stop(state):
         if not session.termination.interrupted:
             _schedule(session, state, services).add()
@@ -162,8 +165,8 @@ def _evolve(session: Session, state: RunState, probe: Probe, evaluation: Evaluat
         session.tell_instructions_left_out(models.name, room)
         reason = _schedule(session, state, replace(services, models=models, prompt_tokens=room)).run()
         session.announce("stopping", reason=reason)
-        scoring.close()
-        scoring.drain()
+        services.scoring.close()
+        services.scoring.drain()
     return reason
 
 

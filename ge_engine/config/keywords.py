@@ -74,6 +74,7 @@ class Settings(TypedDict, total=False):
     price_out: float
     generations: int
     population: int
+    start: str | Sequence[str]
     random_seed: int
     operators: str | Sequence[str]
     moves: str | Sequence[str]

@@ -204,6 +204,12 @@ class RunConfig:
         2, "Generations, the initial one included.", SEARCH, at_least(0), changeable=True
     )
     population: int = setting(8, "Children in each generation.", SEARCH, at_least(1))
+    start: tuple[str, ...] = setting(
+        (),
+        "Begin with these, too: a changed copy of FILE, a RUN's front, or RUN:ID (repeatable).",
+        SEARCH,
+        metavar="FILE|RUN",
+    )
     random_seed: int = setting(0, "Random seed of all random choices.", SEARCH)
     operators: tuple[str, ...] = setting(
         ("purposeful", "redesign", "mating", "eot"),

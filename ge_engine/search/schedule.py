@@ -95,6 +95,11 @@ class Schedule(ABC):
         replayed = not self._ledger.begun(number) and self._script_size(number) == 0
         return replayed or left_by_hand(self._ledger, number)
 
+    def _given(self, number: int) -> Sequence[HandMade]:
+        """What was made by hand for this generation: as in the run whose replies are given again, else what
+        the run begins with."""
+        return self._replayed(number) if self._script or number else self._services.starts
+
     def _replayed(self, number: int) -> list[HandMade]:
         """What was made by hand for this generation in the run whose replies are given again."""
         return list(hand_made(self._script, number).values()) if self._script else []
@@ -109,7 +114,7 @@ class Schedule(ABC):
         """Generate at most `size` children, and what was made by hand; the reason when it was
         stopped in the middle."""
         resumed = self._ledger.begun(number)
-        self._ledger.start_generation(number, size, self._replayed(number))
+        self._ledger.start_generation(number, size, self._given(number))
         generation = self._generation(number, *self._slots(number), resumed)
         if reason := generation.breed():
             return reason

@@ -14,6 +14,7 @@ from ge_engine.events import Announcer
 from ge_engine.genome import Genome
 from ge_engine.grammar.reasoning_prefix import thinking
 from ge_engine.ledger import Ledger
+from ge_engine.ledger.hand_made import HandMade
 from ge_engine.population import Direction, Individual
 from ge_engine.registry import Registry, choose
 from ge_engine.search.check_pipeline import CheckPipeline
@@ -32,7 +33,7 @@ PROFILES = 64
 @dataclass(frozen=True)
 class RunServices:
     """The same for every generation. `variations` are those of the islands, `prompt_tokens` the room of their
-    prompts."""
+    prompts, `starts` the variants of the seed model that the first generation begins with."""
 
     ledger: Ledger
     variations: Sequence[Variation]
@@ -44,6 +45,7 @@ class RunServices:
     event_loop: EventLoop
     announce: Announcer
     termination: StopConditions
+    starts: Sequence[HandMade] = ()
 
 
 @contextmanager
