@@ -61,11 +61,13 @@ def run(
         with session.opened_scoring() as (evaluation, scoring):
             session.tell_start(evaluation.data, evaluation.remarks)
             state, probe = session.begin(evaluation, scoring)
+            chance = session.chance(probe)
+            session.ledger.set_chance(chance)
             session.announce(
                 "seed_scored",
                 objectives=dict(state.seed.objectives),
                 errors=dict(state.seed.errors),
-                chance=session.chance(probe),
+                chance=chance,
             )
             with session.halted_when_interrupted(scoring):
                 services = _services(session, state, probe, evaluation, scoring)

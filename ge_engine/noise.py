@@ -25,6 +25,10 @@ TIE = 1.0
 """Standard errors of a difference within which two figures are as good as each other."""
 NEGLIGIBLE = 5e-4
 """A smaller share of an exact figure is no difference: it is written as 0.0 %."""
+COUNTED, LARGE = 0.01, 100
+"""A smaller share of what is counted, such as parameters, is no finding, where there are at least `LARGE`."""
+NEAR_CHANCE = 0.1
+"""The share of the way from guessing to no mistake, below which a figure is near chance."""
 
 
 class Measured(Protocol):
@@ -90,8 +94,26 @@ def _sign(a: Measured, b: Measured, name: str, direction: Direction, gain: float
     """1 for a gain and -1 for a loss of more than so many standard errors; an exact figure has none."""
     gained = advantage(a.objectives[name], b.objectives[name], direction)
     error = error_of_difference(a, b, name)
-    least = error * (gain if gained > 0 else loss) if error else NEGLIGIBLE * abs(b.objectives[name])
+    least = error * (gain if gained > 0 else loss) if error else _negligible(a, b, name)
     return 0 if abs(gained) <= least else 1 if gained > 0 else -1
+
+
+def _negligible(a: Measured, b: Measured, name: str) -> float:
+    """The difference of an exact figure that is none."""
+    old, new = b.objectives[name], a.objectives[name]
+    counts = abs(old) >= LARGE and float(old).is_integer() and float(new).is_integer()
+    return (COUNTED if counts else NEGLIGIBLE) * abs(old)
+
+
+def near_chance(one: Measured, chance: Mapping[str, float]) -> dict[str, float]:
+    """What guesses reach, of the objectives in which `one` is hardly better than that, or not beyond its
+    error. `chance` is of shares that are to be large."""
+    return {
+        name: guessed
+        for name, guessed in chance.items()
+        if one.objectives[name] - guessed
+        <= max(NEAR_CHANCE * (1 - guessed), margin() * one.errors.get(name, 0.0))
+    }
 
 
 def improves(child: Measured, parents: Iterable[Measured], directions: Mapping[str, Direction]) -> bool:

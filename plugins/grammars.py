@@ -68,7 +68,8 @@ class Diff(Grammar):
 
 
 class Moves(Grammar):
-    """Structural changes by name: widths, depth and topology, each known to run before it is offered."""
+    """Structural changes by name: widths, depth and topology, each built before it is offered where it can
+    be."""
 
     name = "moves"
 

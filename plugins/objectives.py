@@ -26,7 +26,8 @@ COSTS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Score(Objective):
-    """The mean over the images of what `each` gives for one; `error_of` is its standard error."""
+    """The mean over the images of what `each` gives for one; `error_of` is its standard error, `guessed` what
+    guesses among so many classes reach."""
 
     name: str
     direction: Direction
@@ -34,6 +35,10 @@ class Score(Objective):
     error_of: Callable[[Values], float | None]
     unit: str = ""
     format: str = ""
+    guessed: Callable[[int], float | None] = lambda _: None
+
+    def chance(self, classes: int) -> float | None:
+        return self.guessed(classes)
 
     def measure(self, measurement: Measurement) -> float:
         return float(self.each(measurement).mean())
@@ -84,7 +89,7 @@ def cross_entropy(measurement: Measurement) -> Values:
 @hookimpl
 def ge_objectives() -> Iterable[Objective]:
     """Scores from the answers, and costs: numbers, operations, seconds, bytes."""
-    yield Score("accuracy", "max", right, error_of_share, format=".2%")
+    yield Score("accuracy", "max", right, error_of_share, format=".2%", guessed=lambda classes: 1 / classes)
     yield Score("loss", "min", cross_entropy, error_of_mean, "nats", ".4g")
     for name, (unit, form) in COSTS.items():
         yield Cost(name, unit, form)

@@ -41,7 +41,14 @@ class Renamed(doubles.Instant):
         return doubles._done(Scored({NAMES[name]: value for name, value in scores.items()}))
 
 
-RECALL = doubles.Named("recall", "max", ".1%")
+class Recall(doubles.Named):
+    """A share of which it is known what guesses reach."""
+
+    def chance(self, classes: int) -> float:
+        return 1 / classes
+
+
+RECALL = Recall("recall", "max", ".1%")
 HEAT = doubles.Named("heat", "min", ".3g", "kelvin")
 
 
@@ -95,11 +102,14 @@ def test_a_format_that_cannot_be_written_and_begins_a_run(tmp_path: Path) -> Non
     assert not (tmp_path / "run").exists()
 
 
-def test_a_share_that_is_to_be_small_and_is_held_against_guesses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("direction", ["min", "max"])
+def test_a_share_that_is_held_against_guesses_of_which_nobody_knows(
+    direction: Direction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The error of a class, or the accuracy in the worst one: guesses reach something else than a class's
+    share."""
     monkeypatch.setattr(doubles, "Instant", Renamed)
-    events = evolve(tmp_path / "run", doubles.Named("recall", "min", ".1%"), HEAT)
+    events = evolve(tmp_path / "run", doubles.Named("recall", direction, ".1%"), HEAT)
     assert dict(events)["seed_scored"]["chance"] == {}
 
 

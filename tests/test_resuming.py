@@ -210,6 +210,19 @@ def test_runs_side_by_side_that_are_measured_in_boxes_of_their_own(tmp_path: Pat
     text = ge("compare", short, long)[1]
     assert f"{first['hypervolume']:.3f}" in text
     assert "generations" in text
+    assert "not scored alike" not in text
+    assert found["warning"] == ""
+
+
+def test_runs_of_other_data_that_share_a_front_without_a_word(tmp_path: Path, ge: Ge) -> None:
+    one, other = evolved(tmp_path / "one"), evolved(tmp_path / "other", task="cifar10")
+    told = "not scored alike (other task)"
+    assert told in " ".join(ge("compare", one, other)[1].split())
+    assert told in json.loads(ge("compare", one, other, "--json")[1])["warning"]
+    file = tmp_path / "both.html"
+    ge("compare", one, other, "--html", file)
+    note = json.loads(unpacked(Reader(file.read_text("utf-8")), "index"))["tables"][0]
+    assert told in note["rows"][0][0]
 
 
 def test_runs_side_by_side_that_seek_other_things(tmp_path: Path) -> None:

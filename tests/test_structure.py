@@ -6,6 +6,7 @@ import ast
 import math
 import random
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -328,6 +329,15 @@ def test_a_move_that_is_offered_and_not_read(seed: int) -> None:
             patch = Moves().decode(Reply(reply, "stop", 0, 0, 0.0, "", ""), target(seed=seed))
             assert isinstance(patch, Patch), (reply, patch)
             assert isinstance(apply(NET, patch), Genome)
+
+
+def test_a_move_that_nobody_built_and_that_is_said_to_run() -> None:
+    """Where a program of the user's own scores, sizes are not known, and neither is whether a move runs."""
+    assert "are known to run" in form.instructions(target(seed=1))
+    unsized = [replace(move, parameters=math.nan, flops=math.nan) for move in target(seed=1).survey()]
+    told = form.instructions(replace(target(seed=1), survey=lambda: unsized))
+    assert "were not tried" in told
+    assert "known to run" not in told
 
 
 def test_what_was_tried_or_misses_the_goal_that_is_offered_again() -> None:

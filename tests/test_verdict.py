@@ -131,13 +131,65 @@ def test_a_worse_model_that_is_presented_as_the_result(
         assert says in str(about(read_run(history, ()))["verdict"])
 
 
+@pytest.mark.parametrize(
+    ("child", "level", "says"),
+    [
+        ((0.33, 0.34, 100), 1 / 3, "No child can be told from the baseline, which is near chance (33.33 %)"),
+        ((0.33, 0.34, 100), 0.1, "1 child is better"),
+        (
+            (0.60, 0.61, 1000),
+            1 / 3,
+            "1 child is better than the baseline beyond noise; best: g0s0, accuracy +",
+        ),
+    ],
+)
+def test_a_smaller_model_that_is_as_good_as_guesses_and_called_better(
+    child: tuple[float, float, float],
+    level: float,
+    says: str,
+    tmp_path: Path,
+    evaluation: ByName,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of three classes 34 % are near chance, and of ten they are not; one that is better than guesses is."""
+    monkeypatch.setattr(doubles.Named, "chance", lambda self, _: level if self.name == "accuracy" else None)
+    evaluation.told = {"seed": (0.34, 0.34, 1000), "g0s0": child, "g0s1": (0.3, 0.3, 99)}
+    assert evolve(tmp_path).message.startswith(says)
+
+
+def test_a_count_that_differs_by_less_than_a_hundredth_and_is_a_finding(
+    tmp_path: Path, evaluation: ByName
+) -> None:
+    evaluation.told = {"seed": (0.8, 0.8, 1000), "g0s0": (0.8, 0.8, 991)}
+    assert evolve(tmp_path / "less").message.startswith("No child beats the baseline")
+    evaluation.told = {"seed": (0.8, 0.8, 1000), "g0s0": (0.8, 0.8, 989)}
+    assert evolve(tmp_path / "more").message.startswith("1 child is better")
+    evaluation.told = {"seed": (0.8, 0.8, 1000), "g0s0": (0.9, 0.9, 1009)}
+    assert evolve(tmp_path / "grown").message.startswith("1 child is better")
+
+
 def test_a_trade_off_that_is_called_better(
     tmp_path: Path, evaluation: ByName, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evaluation.told = TRADE
     evolve(tmp_path)
-    told = "not better than the baseline: accuracy +5.00 ± 1.41 percentage points, with 79 % more parameters"
+    told = (
+        "not better than the baseline: accuracy +5.00 ± 1.41 percentage points, with 79 % more parameters, "
+        "by validation)"
+    )
     assert told in summary(tmp_path, capsys)
+
+
+def test_a_refusal_that_does_not_say_by_which_figures(
+    tmp_path: Path, evaluation: ByName, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As good and smaller on the test split, and two points worse in validation: not better, and why."""
+    evaluation.told = {"seed": (0.8, 0.8, 1000), "g0s0": (0.78, 0.8, 400)}
+    evolve(tmp_path)
+    printed = summary(tmp_path, capsys)
+    assert printed.startswith("No child beats the baseline beyond noise")
+    assert "as good in accuracy within noise, with 60 % fewer parameters, by the test split" in printed
+    assert "; not so in validation)" in printed
 
 
 def test_a_gain_in_validation_that_trainings_with_further_seeds_do_not_show(
@@ -210,10 +262,15 @@ def test_noise_that_is_claimed_where_no_error_is_known(tmp_path: Path, evaluatio
 
 
 def test_a_test_split_that_is_claimed_where_nothing_else_was_scored(
-    tmp_path: Path, evaluation: ByName
+    tmp_path: Path, evaluation: ByName, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evaluation.told = {"seed": (0.8, 0.8, 1000), "g0s0": (0.85, 0.85, 1000)}
-    assert "(by validation)" in evolve(tmp_path).message
+    assert "(by validation)" in evolve(tmp_path / "same").message
+    told = "No figure of the test split differs from validation's"
+    assert told in summary(tmp_path / "same", capsys)
+    evaluation.told = {"seed": (0.8, 0.8, 1000), "g0s0": (0.85, 0.84, 1000)}
+    evolve(tmp_path / "other")
+    assert told not in summary(tmp_path / "other", capsys)
 
 
 # --- figures with their errors ----------------------------------------------------------------------

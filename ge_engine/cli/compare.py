@@ -42,6 +42,8 @@ def compare(
     if as_json:
         typer.echo(json.dumps(_as_data(found), allow_nan=False))
         return
+    if found.warning:
+        out.print(Text(f"{found.warning}\n", style="yellow"))
     _print_runs(found)
     _print_front(found)
     _print_differences(found)
@@ -88,6 +90,7 @@ def _short(value: Any) -> str:
 def _as_data(found: Comparison) -> dict[str, Any]:
     return {
         "directions": dict(found.directions),
+        "warning": found.warning,
         "runs": [
             {
                 "run": str(one.folder),

@@ -18,6 +18,11 @@ from ge_engine.pareto import Direction
 from ge_engine.population import SEED_ID, Child, Individual
 from ge_engine.views.console import command_line, out, print_table, table_of
 
+UNTESTED = (
+    "No figure of the test split differs from validation's: nothing was tested where what scores the run "
+    "leaves the split out of account."
+)
+
 
 def print_summary(run: Run) -> None:
     """A run's end: verdict, validation and test figures, what became of the children, a diff, what next."""
@@ -33,13 +38,15 @@ def print_summary(run: Run) -> None:
     out.print(Text(run.stopped_because))
     if best is not None:
         better = best.id in {one.id for one in verdict.better}
-        _print_best(run, best, verdict.front[best.id].in_words(run.notations), better)
+        judged = verdict.front[best.id]
+        figures = f"{judged.in_words(run.notations)}, by {judged.basis}"
+        but = "; not so in validation" if best.id in verdict.refuted else ""
+        _print_best(run, best, figures if better else f"not better than the baseline: {figures}{but}", better)
 
 
 def _print_best(run: Run, best: Individual, judged: str, better: bool) -> None:
     """What changed in the best child. How to export it as better.py only where it is better."""
-    told = f" ({'' if better else 'not better than the baseline: '}{judged})"
-    out.print(Text.assemble("\n", (f"what changed in {best.id}", "bold"), told))
+    out.print(Text.assemble("\n", (f"what changed in {best.id}", "bold"), f" ({judged})"))
     print_changes(run.diff(best.id))
     out.print()
     named = f"{run.folder}:{best.id}"
@@ -68,6 +75,8 @@ def _print_front(
     out.print()
     print_table(table)
     out.print(Text(LEGEND, style="dim"))
+    if test and not measured:
+        out.print(Text(UNTESTED, style="yellow"))
     out.print()
 
 

@@ -48,3 +48,8 @@ class Objective(ABC):
         """The standard error of the figure, in its unit, from this measurement alone; None: it is exact, or
         its error is not known. Nothing is called better by less than the error of the difference."""
         return None
+
+    def chance(self, classes: int) -> float | None:  # noqa: ARG002
+        """What guesses among so many classes reach; None: that is not known. Of a baseline that is hardly
+        better nothing is said to be as good."""
+        return None

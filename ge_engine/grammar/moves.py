@@ -3,7 +3,8 @@
     drop DFSEB(192), ME(192, 384); width 384 becomes 192
     width 48 becomes 64
 
-What is offered was built before: it runs, and does what the prompt's goal asks for.
+What is offered was built before, and does what the prompt's goal asks for, but where a program or function
+of the user's own scores: nothing can be built there without a training.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ OFFERED = 8
 OCTAVES = 0.35
 """Two moves whose sizes differ by less than this factor of two are alike; one of them is offered."""
 MOST_LINES = 3
+KNOWN = "These changes of the code are known to run."
+UNTRIED = (
+    "These changes of the code were not tried: one that changes the shape of what goes into or comes out of "
+    "the network, or of one part alone where another has to fit, does not run."
+)
 
 _LINE = re.compile(r"^[ \t>*`-]*(?:\d{1,2}[.)][ \t]+)?(.*?)(?::[ \t]+parameters [-+][\d.,]+ %.*)?[ \t`]*$")
 
@@ -59,13 +65,12 @@ def constraint(target: Target) -> Constraint | Rejected:
 
 def instructions(target: Target) -> str:
     """The moves that are offered, with what each does to the network."""
-    lines = [_told(move) for move in offered(target)]
-    if not lines:
+    moves = offered(target)
+    if not moves:
         return ""
-    return (
-        "These changes of the code are known to run. "
-        "Answer with one of them, word for word, up to the colon:\n\n" + "\n\n".join(lines)
-    )
+    built = not any(math.isnan(move.parameters) for move in moves)
+    head = f"{KNOWN if built else UNTRIED} Answer with one of them, word for word, up to the colon:"
+    return "\n\n".join([head, *map(_told, moves)])
 
 
 def form(target: Target) -> Form:

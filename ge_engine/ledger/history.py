@@ -99,6 +99,15 @@ class History(Reader):
         return {name: checked(one, f"notation of {name!r}") for name, one in found.items()}
 
     @property
+    def chance(self) -> dict[str, float]:
+        """What guesses reach, by objective, as far as that is known."""
+        if self._one("SELECT 1 FROM meta WHERE key = 'chance'") is None:
+            return {}
+        with reading("level of chance"):
+            stored = self._meta("chance")
+            return {name: float(stored[name]) for name in self.directions if name in stored}
+
+    @property
     def figure_notations(self) -> dict[str, Notation]:
         """How figures besides the objectives are written, as far as that is known."""
         with reading("notation of a figure"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ge_engine.ledger.history import History
 from ge_engine.ledger.replicates import mean_scores
-from ge_engine.noise import as_good, beyond_noise, clearly_better, error_of_difference
+from ge_engine.noise import as_good, beyond_noise, clearly_better, error_of_difference, near_chance
 from ge_engine.notation import Notation, Notations
 from ge_engine.outcome import Scored, counted_rejections
 from ge_engine.pareto import Direction, advantage
@@ -55,11 +55,12 @@ class Judged:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a run came to: `better` are the children that are better than the baseline beyond noise, by
-    validation and by the best figures that there are, the best first; `front` is everybody on the front.
-    `sentence` says it in plain words."""
+    validation and by the best figures that there are, the best first; `front` is everybody on the front, and
+    `refuted` are those who are better by the latter alone. `sentence` says it in plain words."""
 
     better: tuple[Judged, ...]
     front: Mapping[str, Judged]
+    refuted: frozenset[str]
     sentence: str
 
 
@@ -70,10 +71,9 @@ def verdict_of(history: History, front: Sequence[str]) -> Verdict:
     known, directions = _evidence(history), history.directions
     judged = _judged(front, known, directions)
     promising = _promising(front, known[VALIDATION], directions)
-    lost = _lost_again(history, directions)
-    confirmed = [
-        one for one in judged.values() if one.better and promising[one.id].better and one.id not in lost
-    ]
+    lost, near = _lost_again(history, directions), _near_chance(history, known)
+    refuted = {one.id for one in judged.values() if not promising[one.id].better or one.id in lost}
+    confirmed = [one for one in judged.values() if one.better and one.id not in refuted and _tells(one, near)]
     better = _best_first(confirmed, directions)
     first = next(iter(directions))
     costly = [
@@ -81,8 +81,9 @@ def verdict_of(history: History, front: Sequence[str]) -> Verdict:
         for one in judged.values()
         if min(one.signs[first], promising[one.id].signs[first]) > 0 > min(one.signs.values())
     ]
-    sentence = _sentence(better, _best_first(costly, directions), history, known)
-    return Verdict(tuple(better), judged, sentence)
+    sentence = _sentence(better, _best_first(costly, directions), history, known, near)
+    alone = frozenset(name for name in refuted if judged[name].better)
+    return Verdict(tuple(better), judged, alone, sentence)
 
 
 def promising_of(history: History, front: Sequence[str]) -> list[str]:
@@ -97,6 +98,18 @@ def _promising(
 ) -> dict[str, Judged]:
     """By validation, each alone: who is worth a closer look, which is no claim yet."""
     return _judged(front, {VALIDATION: validation}, directions, 1)
+
+
+def _near_chance(history: History, known: Mapping[str, Evidence]) -> Mapping[str, float]:
+    """The objectives in which the baseline is near chance, with what guesses reach there."""
+    seed = known[VALIDATION].get(SEED_ID)
+    return near_chance(seed, history.chance) if seed else {}
+
+
+def _tells(one: Judged, near: Mapping[str, float]) -> bool:
+    """Whether it says something to be as good as the baseline: not where that is near chance, unless it is
+    better just there."""
+    return not near or any(one.signs[name] > 0 for name in near)
 
 
 def _lost_again(history: History, directions: Mapping[str, Direction]) -> set[str]:
@@ -171,7 +184,11 @@ def _best_first(judged: Sequence[Judged], directions: Mapping[str, Direction]) -
 
 
 def _sentence(
-    better: Sequence[Judged], costly: Sequence[Judged], history: History, known: Mapping[str, Evidence]
+    better: Sequence[Judged],
+    costly: Sequence[Judged],
+    history: History,
+    known: Mapping[str, Evidence],
+    near: Mapping[str, float],
 ) -> str:
     """`costly` are better in the first objective and worse in another."""
     if SEED_ID not in known[VALIDATION]:
@@ -187,6 +204,12 @@ def _sentence(
         return f"No child was scored{rejected and f': {rejected}'}."
     seed, notations = figures[SEED_ID], history.notations
     noise = " beyond noise" if seed.errors else ""
+    if near and not better:
+        levels = ", ".join(notations[name].value(level) for name, level in near.items())
+        return (
+            f"No child can be told from the baseline, which is near chance ({levels}): train more with "
+            "--epochs, or differently with --lr and --optimizer."
+        )
     if not better:
         told = f"No child beats the baseline{noise}{_grain(basis, seed, notations)}."
         trade = f" A trade-off: {costly[0].id}, {costly[0].in_words(notations)}." if costly else ""

@@ -161,6 +161,10 @@ class Ledger(Memo):
         """The room of a prompt on each island in this session."""
         self._write("meta", {"key": "prompt_tokens", "value": to_json(list(tokens))})
 
+    def set_chance(self, chance: Mapping[str, float]) -> None:
+        """What guesses reach, by objective, as far as that is known."""
+        self._write("meta", {"key": "chance", "value": to_json(dict(chance))})
+
     def begin_part(self, making: Making) -> None:
         """What is written after this was made with `making`; where nothing changed, the part goes on."""
         before = parts_of(self)

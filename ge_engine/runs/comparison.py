@@ -17,6 +17,9 @@ from ge_engine.population import Individual
 from ge_engine.runs.run import Run
 from ge_engine.runs.run_folder import Summary
 
+SCORED_BY = ("task", "evaluator", "evaluator_argument")
+"""Settings that decide what a figure means."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -44,6 +47,17 @@ class Comparison:
     directions: Mapping[str, Direction]
     notations: Notations
     differences: Mapping[str, tuple[Any, ...]]
+
+    @property
+    def warning(self) -> str:
+        """Why figures of these runs do not compare; "" where nothing is known against it."""
+        apart = [name for name in SCORED_BY if name in self.differences]
+        if not apart:
+            return ""
+        return (
+            f"These runs are not scored alike (other {' and '.join(apart)}): their figures, and so the front "
+            "of all and the hypervolumes, do not compare."
+        )
 
 
 def compared(folders: Sequence[Path]) -> Comparison:

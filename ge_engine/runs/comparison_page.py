@@ -25,6 +25,8 @@ def write_comparison(found: Comparison, page: Path) -> Path:
 
 
 def _tables(found: Comparison) -> Iterator[Table]:
+    if found.warning:
+        yield Table("Not scored alike", ["why"], [[found.warning]])
     yield _runs(found)
     yield _front(found)
     if found.differences:

@@ -14,7 +14,7 @@ from ge_engine.contracts import Attempt
 from ge_engine.genome import Genome
 from ge_engine.ledger.history import History
 from ge_engine.ledger.records import from_json, steps_from_json
-from ge_engine.noise import beyond_noise, improves
+from ge_engine.noise import beyond_noise, error_of_difference, improves
 from ge_engine.outcome import STAGES, Failed, Outcome, Rejected, Scored, fate_of
 from ge_engine.population import SEED_ID, Child, Step
 from ge_engine.search.repair_feedback import UNTOLD, error_text, reason_text, words_of
@@ -141,7 +141,9 @@ class Attempts:
         if before is None or after is None:
             return frozenset()
         signs = beyond_noise(after, before, self._history.directions)
-        return frozenset(name for name, sign in signs.items() if not sign)
+        return frozenset(
+            name for name, sign in signs.items() if not sign and error_of_difference(after, before, name)
+        )
 
     def _figures(self, identity: str) -> Mapping[str, float]:
         score = self._scores.get(identity)

@@ -23,7 +23,7 @@ from ge_engine.search.canary import refuse_blind
 from ge_engine.search.event_loop import EventLoop
 from ge_engine.search.finalists import Result, all_scored_on_test, result_of
 from ge_engine.search.halving import rungs_of
-from ge_engine.search.resolution import notations_of, objectives_of, require_names
+from ge_engine.search.resolution import chosen_objectives, notations_of, objectives_of, require_names
 from ge_engine.search.run_folder import opened_run
 from ge_engine.search.run_state import RunState
 from ge_engine.search.scoring import Scoring
@@ -149,11 +149,14 @@ class Session:
             self.announce("remark", model=models, message=f"{message}; --context sets the room")
 
     def chance(self, probe: Probe) -> dict[str, float]:
-        """What guesses reach, by objective: of shares that are to be large, where the model has classes."""
+        """What guesses reach, by objective, where the model has classes and that is known."""
         if len(probe.output_shape) != 2:
             return {}
-        shares = (name for name, one in self.ledger.notations.items() if one.is_share)
-        return {name: 1 / probe.output_shape[-1] for name in shares if self.directions[name] == "max"}
+        found = {
+            name: one.chance(probe.output_shape[-1])
+            for name, one in chosen_objectives(self.config, self.registry).items()
+        }
+        return {name: level for name, level in found.items() if level is not None}
 
     def finish(self, state: RunState, stopped: str) -> Result:
         """Record and announce why the run stopped; what it found."""

@@ -17,16 +17,14 @@ from rich.text import Text
 
 from ge_engine.config import RunConfig
 from ge_engine.evaluation.sandbox.privileges import root_warning
+from ge_engine.noise import near_chance
 from ge_engine.notation import BEFORE, PLAIN, Notations, written
-from ge_engine.outcome import shown_rejection, shown_stage
+from ge_engine.outcome import Scored, shown_rejection, shown_stage
 from ge_engine.places import shown
 from ge_engine.population import SEED_ID
 from ge_engine.views.console import err, table_of
 from ge_engine.views.outcomes import counted
 from ge_engine.views.progress import Progress
-
-NEAR_CHANCE = 0.1
-"""The share of the way from guessing to no mistake, below which the baseline is near chance."""
 
 
 class View(Protocol):
@@ -175,11 +173,7 @@ def _about_data(data: Mapping[str, Any]) -> Iterator[Text]:
 
 def _remark(data: Mapping[str, Any], notations: Notations) -> Text:
     """What to think of a baseline near chance: its children cannot be told apart."""
-    near = {
-        name: chance
-        for name, chance in data["chance"].items()
-        if data["objectives"][name] <= chance + NEAR_CHANCE * (1 - chance)
-    }
+    near = near_chance(Scored(data["objectives"], errors=data["errors"]), data["chance"])
     if not near:
         return Text()
     guessed = ", ".join(notations.get(name, PLAIN).value(chance) for name, chance in near.items())
