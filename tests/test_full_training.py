@@ -588,6 +588,18 @@ def test_a_run_that_something_else_scores_and_is_trained(copied: Path, tmp_path:
     assert not (tmp_path / "new").exists()
 
 
+def test_weights_that_no_trainer_of_ours_made_and_a_hint_that_is_refused(copied: Path, ge: Ge) -> None:
+    shutil.rmtree(copied / "scratch")
+    setting(copied, **STORED["function"])
+    hints = []
+    for words in (("train", f"{copied}:seed"), ("export", f"{copied}:seed", "--weights")):
+        code, _, err = ge(*words, "-o", copied / "new")
+        assert code == 2, err
+        hints.append(" ".join(err.split("try: ")[1].split()))
+    assert hints[0] == hints[1]
+    assert "ge export" in hints[0]
+
+
 def test_a_folder_of_a_run_that_chooses_the_sandbox_or_a_path_of_a_training(
     copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
