@@ -64,7 +64,9 @@ def read_image_folder(
     """
     if not source.exists():
         raise ConfigError(
-            f"There is no folder or .zip {source}.", "Give --task folder:PATH with a directory or a .zip."
+            f"There is no folder or .zip {source}.",
+            "Give --task folder:PATH with a directory or a .zip, or call it from the folder in which the run "
+            "was started.",
         )
     opener = Zip if source.is_file() else Directory
     with opener(source) as files, warnings.catch_warnings():

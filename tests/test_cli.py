@@ -334,6 +334,26 @@ def test_a_file_that_does_not_run_and_lists_no_blocks(ge: Ge, tmp_path: Path) ->
     assert "unknown" in err
 
 
+OTHER_INPUT = {
+    "numbers": "nn.Sequential(nn.Flatten(), nn.Linear(20, 2))",
+    "tokens": "nn.Embedding(20, 2)",
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_INPUT)
+def test_blocks_of_a_model_without_images_that_do_not_name_static(ge: Ge, tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "other.py"
+    file.write_text(
+        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+        f"        super().__init__()\n        self.net = {OTHER_INPUT[kind]}\n\n"
+        "    def forward(self, x):\n        return self.net(x)\n"
+    )
+    code, out, err = ge("blocks", file)
+    assert code == 0
+    assert "Net.forward" in out
+    assert "With --static the blocks are listed without running the model." in " ".join(err.split())
+
+
 def test_plugins_and_doctor_that_name_no_origin(ge: Ge) -> None:
     code, out, _ = ge("plugins", "--names")
     assert code == 0

@@ -534,6 +534,43 @@ def test_a_file_that_predict_cannot_read_and_ends_in_a_traceback(tmp_path: Path)
 
 
 @pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A folder with a model that was not trained, for colours of 8x8."""
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    (folder / "model.py").write_text(
+        "from torch import nn\n\n\ndef net():\n    return nn.Sequential(nn.Flatten(), nn.Linear(192, 3))\n"
+    )
+    (folder / "model.safetensors").write_bytes(packed_weights(network))
+    how = Preprocessing("net()", 3, 8, 8, 8, (0.0,) * 3, (255.0,) * 3, ("a", "b", "c"))
+    (folder / "preprocessing.json").write_bytes(how.as_json())
+    shutil.copy(predict.__file__, folder / "predict.py")
+    return folder
+
+
+@pytest.mark.parametrize("flag", [(), ("--json",)])
+def test_an_image_that_cannot_be_read_and_takes_the_answers_of_the_others_with_it(
+    bundle: Path, tmp_path: Path, flag: tuple[str, ...]
+) -> None:
+    for name in ("first.png", "last.png"):
+        picture("RGB", 8, 8).save(tmp_path / name)
+    Image.new("I;16", (8, 8)).save(tmp_path / "deep.png")
+    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "empty.npy").touch()
+    names = ["first.png", "deep.png", "text.png", "empty.npy", "none.png", "last.png"]
+    words = [sys.executable, "-c", WITHOUT_ENGINE, bundle / "predict.py", *names, *flag]
+    ended = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, timeout=PATIENT)
+    assert ended.returncode == 1
+    told, refused = ended.stdout.splitlines(), ended.stderr.splitlines()
+    assert ["first.png" in told[0], "last.png" in told[1], len(told)] == [True, True, 2]
+    assert len(refused) == 4
+    for name, line in zip(names[1:5], refused, strict=True):
+        assert line.startswith(f"error: {name} ")
+        assert line.endswith(".")
+
+
+@pytest.fixture
 def copied(run: Path, tmp_path: Path) -> Path:
     """A run's folder as somebody else may give it."""
     return shutil.copytree(run, tmp_path / "copied")
@@ -549,6 +586,18 @@ def test_a_run_that_something_else_scores_and_is_trained(copied: Path, tmp_path:
         assert "Traceback" not in err
     assert not (tmp_path / "mark").exists()
     assert not (tmp_path / "new").exists()
+
+
+def test_weights_that_no_trainer_of_ours_made_and_a_hint_that_is_refused(copied: Path, ge: Ge) -> None:
+    shutil.rmtree(copied / "scratch")
+    setting(copied, **STORED["function"])
+    hints = []
+    for words in (("train", f"{copied}:seed"), ("export", f"{copied}:seed", "--weights")):
+        code, _, err = ge(*words, "-o", copied / "new")
+        assert code == 2, err
+        hints.append(" ".join(err.split("try: ")[1].split()))
+    assert hints[0] == hints[1]
+    assert "ge export" in hints[0]
 
 
 def test_a_folder_of_a_run_that_chooses_the_sandbox_or_a_path_of_a_training(

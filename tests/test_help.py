@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise, takewhile
 from typing import Any
 
 import pytest
@@ -63,6 +64,17 @@ def test_an_everyday_option_that_the_command_has_not_or_that_is_not_shown(
     assert shown == set(SHORTENED[words])
     assert "--help-all" in said
     assert said == helped(words, "-h", capsys, monkeypatch)
+
+
+@pytest.mark.parametrize("words", sorted(commands()))
+def test_a_help_whose_lines_end_in_the_middle_of_a_sentence(
+    words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = helped(words, "--help", capsys, monkeypatch).splitlines()
+    prose = [line.rstrip() for line in takewhile(lambda line: not line.startswith("╭"), lines)]
+    for line, following in pairwise(prose):
+        if line and following:
+            assert len(f"{line} {following.split()[0]} ") > COLUMNS, following
 
 
 def test_a_range_or_a_default_that_the_whole_help_hides(

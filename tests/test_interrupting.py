@@ -13,6 +13,7 @@ from typing import Any
 
 import doubles
 import pytest
+from conftest import Ge
 from typer.testing import CliRunner
 
 from ge_engine import loop
@@ -128,6 +129,27 @@ def test_an_interrupt_in_the_last_generation_that_reads_as_its_end(tmp_path: Pat
     assert told.of("stopping") == [{"reason": "interrupted by SIGINT"}]
     assert not result.tests
     assert set(evolve(tmp_path).tests) == {"seed", *(one.id for one in result.front)}
+
+
+def test_a_run_without_a_scored_baseline_whose_log_refers_to_itself(tmp_path: Path, ge: Ge) -> None:
+    folder = tmp_path / "cut"
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evolve(folder, stop)
+    command = f"ge resume {folder}"
+    for words in (("log", folder), ("log", folder, "--stats"), ("log", folder, "--front")):
+        code, out, err = ge(*words)
+        assert (code, err) == (0, "")
+        first, second = out.splitlines()
+        assert first == "The baseline has no score yet. Unless the run is going on, resume it:"
+        assert second.endswith(command)
+    code, _, err = ge("show", f"{folder}:seed")
+    assert code == 2
+    assert f"`{command}` resumes the run" in " ".join(err.split())
+    assert "ge log" not in err
 
 
 def test_a_rescoring_that_goes_on_after_an_interrupt(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def test_an_image_folder_that_is_missing_empty_or_of_one_class(tmp_path: Path) -
             attempt()
         said.append(refused.value)
     assert "There is no folder or .zip" in said[0].message
+    assert "call it from the folder in which the run was started" in said[0].hint
     assert "holds no images in folders of classes" in said[1].message
     assert "images of one class only, 'cats'" in said[2].message
     assert all(error.hint for error in said)

@@ -18,6 +18,8 @@ from ge_engine.contracts import Probe
 from ge_engine.errors import ConfigError, OtherInputError, SeedError
 from ge_engine.views.console import err, out, print_error, print_table, table_of
 
+WITHOUT_RUNNING = "With --static the blocks are listed without running the model."
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -97,10 +99,10 @@ def blocks(
 def _print_unknown(error: SeedError) -> None:
     """Why nothing is live or dead. A model of another kind is no mistake, and its list of blocks is right."""
     if isinstance(error, OtherInputError):
-        err.print(Text(f"live and dead are unknown. {error.hint}", style="dim"))
+        err.print(Text(f"live and dead are unknown. {error.hint} {WITHOUT_RUNNING}", style="dim"))
         return
     err.print("which blocks are executed is unknown, because one step of training fails:")
-    print_error(error)
+    print_error(SeedError(error.message, f"{error.hint} {WITHOUT_RUNNING}".lstrip()))
 
 
 def _row(block: Block, chosen: frozenset[str], executed: frozenset[str] | None) -> Row:

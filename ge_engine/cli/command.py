@@ -41,6 +41,7 @@ class Command(_Plain, TyperCommand):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._everyday = EVERYDAY.get(self.name or "", ())
+        self.help = _unwrapped(self.help or "")
         self._help_all: Any = None
         self.short_help = f"{re.split('[:;.]', self.help or '', maxsplit=1)[0]}."
 
@@ -91,6 +92,11 @@ class Command(_Plain, TyperCommand):
 
 class Group(_Plain, TyperGroup):
     """A group of commands whose switches have no type."""
+
+
+def _unwrapped(text: str) -> str:
+    """Each paragraph as one line, which a terminal breaks where its own width ends."""
+    return "\n\n".join(re.sub(r"\s*\n\s*", " ", part) for part in re.split(r"\n\s*\n", text))
 
 
 def first_example(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Iterator
 from itertools import groupby
@@ -19,7 +20,7 @@ from ge_engine.cli.rescored import print_rescored
 from ge_engine.notation import shown_dimension
 from ge_engine.outcome import counted_rejections, shown_stage
 from ge_engine.population import SEED_ID, Child
-from ge_engine.views.console import out, print_table, table_of
+from ge_engine.views.console import out, print_table, program, table_of
 from ge_engine.views.outcomes import describe
 
 POLL_SECONDS = 1.0
@@ -54,6 +55,8 @@ def log(
         notations = opened.notations
         for one in _arriving(opened):
             out.print(Text.assemble(f"{one.id:8} ", _how(one), "  ", describe(one, notations)))
+    elif not as_json and not opened.individuals:
+        _print_unscored(opened)
     elif stats:
         _print_stats(opened)
     elif as_json:
@@ -69,6 +72,12 @@ def log(
         out.print(Text(opened.verdict.sentence))
         print_still_rising(opened)
         _print_summary(opened)
+
+
+def _print_unscored(run: Run) -> None:
+    """What a run came to that has not even its baseline."""
+    out.print("The baseline has no score yet. Unless the run is going on, resume it:")
+    out.print(Text(shlex.join([program(), "resume", str(run.folder)]), style="cyan"), soft_wrap=True)
 
 
 def _check(run: Run) -> None:

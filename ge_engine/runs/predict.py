@@ -1,6 +1,10 @@
 """Tells the class of images by the trained model in this folder: python predict.py IMAGE...
 
-It needs torch, safetensors, numpy and Pillow, and the files beside it. It runs model.py.
+It needs torch, safetensors, numpy and Pillow, and the files beside it. It runs model.py. The exit code is 1
+where a file could not be read; the others are answered all the same.
+
+Images of more than 8 bits for each colour are refused: the training brought them to 0..255 by one scale for
+all its images, which one image does not tell.
 """
 
 from __future__ import annotations
@@ -8,8 +12,10 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import struct
 import sys
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +31,16 @@ BATCH = 64
 TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
 PLAIN = ("1", "L", "P", "RGB", "CMYK", "YCbCr", "LAB", "HSV", *TRANSPARENT)
 """Modes of images with at most 8 bits for each colour."""
+DAMAGED = (
+    *(Image.DecompressionBombError, OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError),
+    *(RuntimeError, OverflowError, EOFError, MemoryError, ZeroDivisionError, AttributeError),
+    *(struct.error, zlib.error),
+)
+"""What Pillow and numpy raise on files that are not what they say."""
+DEEP = (
+    "has more than 8 bits for each colour: save it with 8, by the scale that the training told of its "
+    "images, such as 0 to 65535 brought to 0 to 255"
+)
 
 
 class Unreadable(Exception):
@@ -65,14 +81,15 @@ def read_image(path: Path, how: Mapping[str, Any]) -> Tensor:
             return torch.from_numpy(_fitted_planes(np.load(path, allow_pickle=False), target, channels))
         with Image.open(path) as opened:
             if opened.mode not in PLAIN:
-                raise Unreadable(f"{path} has more than 8 bits for each colour: save it as a .npy of uint8")
+                raise Unreadable(f"{path} {DEEP}")
             if channels not in (1, 3):
                 raise Unreadable(f"{path} has colours, and the model wants {channels} channels, as a .npy")
             if opened.size != target:
                 opened.draft("RGB", (2 * target[0], 2 * target[1]))
             image = _fitted(_on_white(ImageOps.exif_transpose(opened)), target)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise Unreadable(f"{path} cannot be read: {error}") from error
+    except DAMAGED as error:
+        why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise Unreadable(f"{path} cannot be read: {why}") from error
     pixels = np.array(image.convert("L") if channels == 1 else image)
     return torch.from_numpy(pixels).view(target[1], target[0], channels)
 
@@ -133,8 +150,28 @@ def _fitted(image: Image.Image, target: tuple[int, int]) -> Image.Image:
     return large.crop((left, top, left + target[0], top + target[1]))
 
 
+def read_all(paths: Iterable[Path], how: Mapping[str, Any]) -> list[tuple[Path, Tensor]]:
+    """The images that can be read; each other one gets a line on stderr."""
+    found = []
+    for path in paths:
+        try:
+            found.append((path, read_image(path, how)))
+        except Unreadable as error:
+            print(f"error: {error}.", file=sys.stderr)
+    return found
+
+
+def line_of(path: Path, probabilities: Tensor, classes: Sequence[str], as_json: bool) -> str:
+    """What is printed of one image: its class, and how probable the model finds that."""
+    name, best = classes[int(probabilities.argmax())], float(probabilities.max())
+    if not as_json:
+        return f"{path}: {name} ({100 * best:.1f} %)"
+    every = dict(zip(classes, probabilities.tolist(), strict=True))
+    return json.dumps({"image": str(path), "class": name, "probabilities": every})
+
+
 def main() -> None:
-    """A line for each image: its class, and how probable the model finds that."""
+    """A line for each image that can be read; exit code 1 where one cannot."""
     parser = argparse.ArgumentParser(description="Tell the class of images by the trained model beside this.")
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     parser.add_argument("--json", action="store_true", help="all probabilities, one JSON object per image")
@@ -142,17 +179,13 @@ def main() -> None:
     sys.argv = sys.argv[:1]
     folder = Path(__file__).resolve().parent
     how = json.loads((folder / "preprocessing.json").read_text("utf-8"))
-    try:
-        pixels = torch.stack([read_image(path, how) for path in asked.images])
-    except Unreadable as error:
-        sys.exit(f"error: {error}.")
-    for path, row in zip(asked.images, predict(load_model(folder, how), pixels, how), strict=True):
-        name, best = how["classes"][int(row.argmax())], float(row.max())
-        if asked.json:
-            every = dict(zip(how["classes"], row.tolist(), strict=True))
-            print(json.dumps({"image": str(path), "class": name, "probabilities": every}))
-        else:
-            print(f"{path}: {name} ({100 * best:.1f} %)")
+    read = read_all(asked.images, how)
+    if read:
+        pixels = torch.stack([image for _, image in read])
+        for (path, _), row in zip(read, predict(load_model(folder, how), pixels, how), strict=True):
+            print(line_of(path, row, how["classes"], asked.json))
+    if len(read) < len(asked.images):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

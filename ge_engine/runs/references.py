@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import glob
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,11 +63,19 @@ def find_individual(history: History, identity: str) -> Child:
     """Raises ConfigError when the run has no such individual."""
     found = history.individual(identity)
     if found is None:
-        known = [one.id for one in history.individuals()]
-        close = difflib.get_close_matches(identity, known, n=3)
-        hint = f"Did you mean {', '.join(close)}?" if close else f"`{log_of(history.folder)}` lists them."
+        hint = _instead(history.folder, identity, [one.id for one in history.individuals()])
         raise ConfigError(f"The run {history.folder} has no individual {identity!r}.", hint)
     return found
+
+
+def _instead(folder: Path, identity: str, known: Sequence[str]) -> str:
+    """What to do about an individual that is not among the `known`."""
+    if not known:
+        return (
+            f"The baseline has no score yet: `{shlex.join(['ge', 'resume', str(folder)])}` resumes the run."
+        )
+    close = difflib.get_close_matches(identity, known, n=3)
+    return f"Did you mean {', '.join(close)}?" if close else f"`{log_of(folder)}` lists them."
 
 
 def log_of(folder: Path) -> str:

@@ -112,11 +112,10 @@ def _config(
     """
     if stored.evaluator != OwnSettings().evaluator:
         evaluator = registry.evaluators.get(stored.evaluator)
-        export = shlex.join(["ge", "export", f"{folder}:{identity}", "-o", "model.py"])
         by = evaluator.described(stored.evaluator_argument)[0] if evaluator else f"{stored.evaluator!r}"
         raise ConfigError(
             f"Training in full needs the built-in trainer, and the run {folder} is scored by {by}.",
-            f"Write the model, and train it as that does: {export}.",
+            export_instead(folder, identity),
         )
     if asked.data not in PARTS:
         raise ConfigError(f"--data wants {' or '.join(PARTS)} and got {asked.data!r}.")
@@ -131,6 +130,12 @@ def _config(
             "timeout": stored.timeout * share if asked.timeout is None else asked.timeout,
         },
     )
+
+
+def export_instead(folder: Path, identity: str) -> str:
+    """What to do with an individual of a run that the built-in trainer does not score."""
+    export = shlex.join(["ge", "export", f"{folder}:{identity}", "-o", "model.py"])
+    return f"Write the model, and train it as that does: {export}."
 
 
 def _about(folder: Path, one: Child, config: RunConfig, asked: Asked) -> dict[str, Any]:
