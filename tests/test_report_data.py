@@ -105,12 +105,14 @@ def test_a_group_that_counts_children_twice_or_not(run: RunData, group: str) -> 
 
 
 def test_a_report_whose_every_child_is_better(run: RunData) -> None:
-    """Better than its parents by the definition, written out, and mates count with both parents."""
+    """Better than its parents by the definition, written out, and mates count with both parents. A hundredth
+    of the parameters is no difference."""
     rows = {row.id: row for row in run.rows}
 
     def beats(a: Row, b: Row) -> bool:
-        mine = (-a.objectives["accuracy"], a.objectives["parameters"])
-        theirs = (-b.objectives["accuracy"], b.objectives["parameters"])
+        fewer, base = a.objectives["parameters"], b.objectives["parameters"]
+        mine = (-a.objectives["accuracy"], base if abs(fewer - base) <= 0.01 * base else fewer)
+        theirs = (-b.objectives["accuracy"], base)
         return mine != theirs and all(x <= y for x, y in zip(mine, theirs, strict=True))
 
     for row in run.children:
