@@ -250,6 +250,10 @@ def each_too_slow(_: int) -> Outcome:
     return Failed("train", "timeout", "it took longer than 60 s")
 
 
+def each_crashes(_: int) -> Outcome:
+    return Failed("train", "crash", "it died of SIGSEGV")
+
+
 def own_disk(number: int) -> Outcome:
     return Failed("train", "error", f"no space left for checkpoint {number}", "infrastructure")
 
@@ -281,7 +285,7 @@ def test_prompts_that_are_bought_while_nothing_can_be_scored(
         assert sum(1 for _ in history.scored()) > 1
 
 
-@pytest.mark.parametrize("failure", [each_otherwise, each_too_slow])
+@pytest.mark.parametrize("failure", [each_otherwise, each_too_slow, each_crashes])
 def test_children_whose_own_faults_end_the_run(
     failure: Callable[[int], Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,7 @@ def serving(server: PageServer) -> Iterator[PageServer]:
 
 
 def get(server: PageServer, path: str, host: str = "") -> tuple[int, str]:
-    connection = http.client.HTTPConnection(HOST, server.server_port, timeout=10)
+    connection = http.client.HTTPConnection(HOST, server.server_port, timeout=PATIENT)
     connection.request("GET", path, headers={"Host": host or f"{HOST}:{server.server_port}"})
     answer = connection.getresponse()
     return answer.status, answer.read().decode()
@@ -137,7 +137,7 @@ def test_a_command_that_control_c_does_not_end(tmp_path: Path) -> None:
         said = process.stdout.readline()
         port = re.search(r"http://127\.0\.0\.1:(\d+)/", said)
         assert port is not None, said
-        connection = http.client.HTTPConnection(HOST, int(port[1]), timeout=20)
+        connection = http.client.HTTPConnection(HOST, int(port[1]), timeout=PATIENT)
         connection.request("GET", "/")
         assert connection.getresponse().read().endswith(b"</html>\n")
         process.send_signal(signal.SIGINT)

@@ -9,8 +9,9 @@ from ge_engine.blaming import FIX
 from ge_engine.errors import EvaluationError, PluginError
 from ge_engine.outcome import Failed, Outcome
 
-BREAKDOWNS = ("error", "crash")
-"""Kinds of failures that are no candidate's own where one text stands under all of them."""
+ERROR = "error"
+"""The kind of failure that is no candidate's own where one text stands under all of them. Crashes have few
+texts."""
 _RESUME = "Rerun the same command to resume the run."
 
 
@@ -53,13 +54,13 @@ class Breakdown:
 
 
 def breakdown_of(outcomes: Sequence[Outcome]) -> str:
-    """The commonest reason where all have failed by no fault of the candidates, or all by an error or crash
-    of one and the same text; "" where one has not."""
+    """The commonest reason where all have failed by no fault of the candidates, or all by an error of one and
+    the same text; "" where one has not."""
     failed = [one for one in outcomes if isinstance(one, Failed)]
     if not failed or len(failed) < len(outcomes):
         return ""
     told = Counter(one.reason for one in failed)
-    alike = len(failed) > 1 and len(told) == 1 and failed[0].kind in BREAKDOWNS
+    alike = len(failed) > 1 and len(told) == 1 and failed[0].kind == ERROR
     if alike or all(one.fault != "candidate" for one in failed):
         return told.most_common(1)[0][0].rstrip(".")
     return ""
