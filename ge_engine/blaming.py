@@ -66,6 +66,10 @@ class _Objective(Objective):
         with blaming(self._registry, "ge_objectives", self.name):
             return self._inner.error(measurement)
 
+    def chance(self, classes: int) -> float | None:
+        with blaming(self._registry, "ge_objectives", self.name):
+            return self._inner.chance(classes)
+
 
 class _Task(Task):
     def __init__(self, inner: Task, registry: Registry) -> None:

@@ -9,6 +9,7 @@ from numbers import Real
 from typing import Any, TypeGuard
 
 MOST_POINTS, MOST_NAMES, LONGEST_NAME = 500, 16, 80
+"""Of one curve: a page of 5,000 children with the longest curves stays one that opens."""
 Curve = tuple[Mapping[str, float], ...]
 
 
@@ -34,6 +35,14 @@ def read_curve(details: Mapping[str, Any]) -> Curve:
                 numbers[name] = float(value)
         points.append({"epoch": float(epoch + 1), **numbers})
     return tuple(points)
+
+
+def ends_of(details: Mapping[str, Any]) -> tuple[int, Curve]:
+    """How many epochs the curve has, and the first and the last of them, () of a shorter one than two."""
+    raw = details.get("curve")
+    if not isinstance(raw, (list, tuple)) or len(raw) < 2:
+        return 0, ()
+    return len(raw), read_curve({"curve": [raw[0], raw[-1]]})
 
 
 def spaced(count: int, most: int) -> list[int]:

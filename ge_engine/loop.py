@@ -52,6 +52,7 @@ def run(
             to begin with is no variant of it.
         ModelError: the language model cannot be opened or reached.
         PluginError: a plugin's part failed on the seed model, or on all children of a generation.
+        EvaluationError: as many children in a row as a population has were not scored, by no fault of theirs.
     """
     with opened_session(seed, config, registry, folder, observe, allow_changes) as session:
         if ended := session.nothing_left():

@@ -305,6 +305,18 @@ def test_an_objective_that_fails_on_the_seed_taken_for_a_fault_of_the_seed(
         run(doubles.seed(), doubles.config(), REGISTRY, tmp_path / "run", lambda *_: None)
 
 
+@pytest.mark.parametrize("level", [lambda _: 1 / 0, lambda classes: classes.share])
+def test_a_level_of_chance_that_breaks_down_that_is_not_named(level: Any, tmp_path: Path) -> None:
+    class Broken(doubles.Named):
+        def chance(self, classes: int) -> float:
+            return level(classes)  # type: ignore[no-any-return]
+
+    registry = with_part("objectives", Broken("accuracy", "max", ".2%"))
+    with pytest.raises(PluginError, match="'accuracy' of plugin 'doubles'") as caught:
+        run(doubles.seed(), doubles.config(llm="scripted:good"), registry, tmp_path, lambda *_: None)
+    assert HERE.search(caught.value.message)
+
+
 def test_a_language_model_that_breaks_down_that_is_not_named(tmp_path: Path) -> None:
     config = doubles.config(generations=1, population=2, llm="scripted:any")
     with pytest.raises(PluginError, match="The language model scripted failed: KeyError"):

@@ -8,9 +8,11 @@ from typing import Any
 import doubles
 import pytest
 from conftest import Ge
-from test_adding import BOTH, DOUBLES, GOOD, Stop, by_hand, content, evolve, genome, write
+from test_adding import BOTH, DOUBLES, GOOD, REGISTRY, Stop, by_hand, content, evolve, genome, write
 
+from ge_engine import loop
 from ge_engine.errors import GeError
+from ge_engine.genome import Seed
 from ge_engine.ledger.history import History
 from ge_engine.population import SEED_ID
 from ge_engine.runs.audit import check
@@ -46,6 +48,10 @@ def test_an_earlier_runs_front_that_is_not_begun_with(tmp_path: Path) -> None:
     assert wanted
     evolve(tmp_path / "all", start=(str(tmp_path / "before"),), llm="scripted:good")
     assert digests(tmp_path / "all") == wanted
+    commented = Seed.from_bytes(b"# a remark\n" + doubles.SEED, Path("seed.py"))
+    config = doubles.config(start=(str(tmp_path / "before"),), llm="scripted:good")
+    loop.run(commented, config, REGISTRY, tmp_path / "commented", lambda *_: None)
+    assert digests(tmp_path / "commented") == wanted, "its own seed model, but for a comment, is no start"
     evolve(tmp_path / "one", start=(f"{tmp_path / 'before'}:{front[0]}",), llm="scripted:good")
     assert digests(tmp_path / "one") == wanted[:1]
 
@@ -89,6 +95,7 @@ def test_a_replay_that_begins_otherwise(tmp_path: Path) -> None:
         ("same.py", "the same as the seed model"),
         ("other.py", "not in the seed model"),
         ("run:g7s7", "no code of 'g7s7'"),
+        ("run:seed", "the same as the seed model"),
         ("empty", "finished no generation"),
     ],
 )

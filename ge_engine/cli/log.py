@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import time
 from collections.abc import Iterator
 from itertools import groupby
@@ -20,7 +19,7 @@ from ge_engine.cli.rescored import print_rescored
 from ge_engine.notation import shown_dimension
 from ge_engine.outcome import counted_rejections, shown_stage
 from ge_engine.population import SEED_ID, Child
-from ge_engine.views.console import out, print_table, program, table_of
+from ge_engine.views.console import command_line, out, print_table, table_of
 from ge_engine.views.outcomes import describe
 
 POLL_SECONDS = 1.0
@@ -77,7 +76,7 @@ def log(
 def _print_unscored(run: Run) -> None:
     """What a run came to that has not even its baseline."""
     out.print("The baseline has no score yet. Unless the run is going on, resume it:")
-    out.print(Text(shlex.join([program(), "resume", str(run.folder)]), style="cyan"), soft_wrap=True)
+    out.print(Text(command_line("resume", run.folder), style="cyan"), soft_wrap=True)
 
 
 def _check(run: Run) -> None:

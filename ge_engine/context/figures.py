@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ge_engine.contracts import Context, Direction, Individual, Prompt
-from ge_engine.curves import read_curve
+from ge_engine.curves import ends_of
 from ge_engine.notation import PLAIN, Notations, written
 from ge_engine.outcome import Scored
 from ge_engine.population import SEED_ID
@@ -29,13 +29,13 @@ def figures(context: Context, _: Prompt) -> Sequence[str]:
     head = [f"Measured: {wanted}."]
     head += [f"Constraints: {', '.join(run.constraints)}."] if run.constraints else []
     models = [("the original", run.seed), *_parents(context)]
-    short = _lines(models, run.notations)
+    short = [f"- {name}: {_figures(one, run.notations)}" for name, one in models if one.scored]
     known = {run.seed.id, *(one.id for one in context.parents)}
     front = [one for one in run.front if one.scored and one.id not in known]
     place = "on the Pareto front" if len(run.directions) > 1 else "the best"
-    best = _spread(front, run.directions)
-    told = _lines([(place, one) for one in best], run.notations)
-    made = _lines([(place + _how(one), one) for one in best], run.notations)
+    best = [(one, _figures(one, run.notations)) for one in _spread(front, run.directions)]
+    told = [f"- {place}: {shown}" for _, shown in best]
+    made = [f"- {place}{_how(one)}: {shown}" for one, shown in best]
     learned = [f"- {name}, while it was trained: {said}" for name, one in models if (said := _learned(one))]
     tail = [CROSSED] if is_crossed(context) else []
     forms = [short, [*short, *told], [*short, *learned, *made]]
@@ -84,15 +84,13 @@ def _parents(context: Context) -> Iterable[tuple[str, Individual]]:
 
 def _learned(one: Individual) -> str:
     """What its curve says of the first and the last epoch: "4 epochs, loss 2.06 to 0.133"; "" without one."""
-    curve = read_curve(one.outcome.details) if isinstance(one.outcome, Scored) else ()
-    if len(curve) < 2:
-        return ""
+    epochs, ends = ends_of(one.outcome.details) if isinstance(one.outcome, Scored) else (0, ())
     said = [
-        f"{name} {curve[0][name]:.3g} to {curve[-1][name]:.3g}"
+        f"{name} {ends[0][name]:.3g} to {ends[1][name]:.3g}"
         for name in LEARNED
-        if name in curve[0] and name in curve[-1]
+        if ends and all(name in end for end in ends)
     ]
-    return ", ".join([f"{len(curve)} epochs", *said]) if said else ""
+    return ", ".join([f"{epochs} epochs", *said]) if said else ""
 
 
 def _how(one: Individual) -> str:
@@ -104,10 +102,8 @@ def _how(one: Individual) -> str:
     return f", {one.id} by {steps}, from {parents}"
 
 
-def _lines(named: Iterable[tuple[str, Individual]], notations: Notations) -> list[str]:
-    return [
-        f"- {name}: {written(one.objectives, notations, one.errors)}" for name, one in named if one.scored
-    ]
+def _figures(one: Individual, notations: Notations) -> str:
+    return written(one.objectives, notations, one.errors)
 
 
 def _spread(front: Sequence[Individual], directions: Mapping[str, Direction]) -> Sequence[Individual]:

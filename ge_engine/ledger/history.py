@@ -61,6 +61,10 @@ def _config_of(text: str) -> RunConfig:
 class History(Reader):
     """What a run was and did. Raises LedgerError where the run database is damaged."""
 
+    def _has_meta(self, key: str) -> bool:
+        """Whether the run's version knew of it."""
+        return self._one("SELECT 1 FROM meta WHERE key = :key", key=key) is not None
+
     def _meta(self, key: str) -> Any:
         return from_json(self._meta_text(key))
 
@@ -92,7 +96,7 @@ class History(Reader):
     def notations(self) -> dict[str, Notation]:
         """How figures of each of the run's objectives are written."""
         with reading("notation of an objective"):
-            if self._one("SELECT 1 FROM meta WHERE key = 'notations'") is None:
+            if not self._has_meta("notations"):
                 return {name: BEFORE.get(name, PLAIN) for name in self.directions}
             stored = self._meta("notations")
             found = {name: Notation(**stored[name]) for name in self.directions}
@@ -101,7 +105,7 @@ class History(Reader):
     @property
     def chance(self) -> dict[str, float]:
         """What guesses reach, by objective, as far as that is known."""
-        if self._one("SELECT 1 FROM meta WHERE key = 'chance'") is None:
+        if not self._has_meta("chance"):
             return {}
         with reading("level of chance"):
             stored = self._meta("chance")
@@ -132,7 +136,7 @@ class History(Reader):
     @property
     def prompt_tokens(self) -> tuple[int, ...]:
         """The room of a prompt on each island; () of a run whose version told prompts nothing of the run."""
-        if self._one("SELECT 1 FROM meta WHERE key = 'prompt_tokens'") is None:
+        if not self._has_meta("prompt_tokens"):
             return ()
         with reading("room of prompts"):
             return tuple(map(int, self._meta("prompt_tokens")))

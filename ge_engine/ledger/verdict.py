@@ -72,8 +72,10 @@ def verdict_of(history: History, front: Sequence[str]) -> Verdict:
     judged = _judged(front, known, directions)
     promising = _promising(front, known[VALIDATION], directions)
     lost, near = _lost_again(history, directions), _near_chance(history, known)
-    refuted = {one.id for one in judged.values() if not promising[one.id].better or one.id in lost}
-    confirmed = [one for one in judged.values() if one.better and one.id not in refuted and _tells(one, near)]
+    doubtful = {one.id for one in judged.values() if not promising[one.id].better or one.id in lost}
+    confirmed = [
+        one for one in judged.values() if one.better and one.id not in doubtful and _tells(one, near)
+    ]
     better = _best_first(confirmed, directions)
     first = next(iter(directions))
     costly = [
@@ -82,8 +84,8 @@ def verdict_of(history: History, front: Sequence[str]) -> Verdict:
         if min(one.signs[first], promising[one.id].signs[first]) > 0 > min(one.signs.values())
     ]
     sentence = _sentence(better, _best_first(costly, directions), history, known, near)
-    alone = frozenset(name for name in refuted if judged[name].better)
-    return Verdict(tuple(better), judged, alone, sentence)
+    refuted = frozenset(name for name in doubtful if judged[name].better)
+    return Verdict(tuple(better), judged, refuted, sentence)
 
 
 def promising_of(history: History, front: Sequence[str]) -> list[str]:

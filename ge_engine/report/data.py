@@ -21,8 +21,6 @@ from ge_engine.places import shown
 from ge_engine.population import SEED_ID, Child, Step, with_genome
 from ge_engine.report.texts import SourceTable
 
-"""Of one curve on the page: a page of 5,000 children with the longest curves stays one that opens."""
-
 
 @dataclass(frozen=True, slots=True)
 class GenomeDelta:

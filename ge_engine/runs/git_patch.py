@@ -44,14 +44,14 @@ def git_patch(before: bytes, after: bytes, path: PurePosixPath, remark: str = ""
     body = b"".join(
         line if line.endswith(b"\n") else line + _NO_NEWLINE
         for line in difflib.diff_bytes(
-            difflib.unified_diff, _lines(before), _lines(after), _name("a", path), _name("b", path)
+            difflib.unified_diff, _lines(before), _lines(after), *(_ended(_name(side, path)) for side in "ab")
         )
     )
     if not body:
         return b""
     told = "".join(f"{line}\n" for line in remark.splitlines())
     head = b"diff --git %s %s\n" % (_name("a", path), _name("b", path))
-    return (f"{told}\n" if told else "").encode() + head + _with_tabs(body, path)
+    return (f"{told}\n" if told else "").encode() + head + body
 
 
 def place_in_repository(file: Path) -> tuple[Path, PurePosixPath]:
@@ -77,9 +77,6 @@ def _name(side: str, path: PurePosixPath) -> bytes:
     return f'"{quoted}"'.encode()
 
 
-def _with_tabs(body: bytes, path: PurePosixPath) -> bytes:
+def _ended(name: bytes) -> bytes:
     """A name with spaces ends with a tab in the two lines that would end there else."""
-    if " " not in str(path) or not PRINTABLE.fullmatch(str(path)):
-        return body
-    old, new, rest = body.split(b"\n", 2)
-    return b"\n".join([old.rstrip() + b"\t", new.rstrip() + b"\t", rest])
+    return name + b"\t" if b" " in name and not name.startswith(b'"') else name

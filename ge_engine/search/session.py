@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
+from ge_engine.blaming import blamed_objective
 from ge_engine.config import RunConfig
 from ge_engine.context import tokens
 from ge_engine.contracts import Evaluation, Probe
@@ -153,10 +155,10 @@ class Session:
         if len(probe.output_shape) != 2:
             return {}
         found = {
-            name: one.chance(probe.output_shape[-1])
+            name: blamed_objective(one, self.registry).chance(probe.output_shape[-1])
             for name, one in chosen_objectives(self.config, self.registry).items()
         }
-        return {name: level for name, level in found.items() if level is not None}
+        return {name: level for name, level in found.items() if level is not None and math.isfinite(level)}
 
     def finish(self, state: RunState, stopped: str) -> Result:
         """Record and announce why the run stopped; what it found."""

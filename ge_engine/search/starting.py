@@ -26,7 +26,6 @@ def starting_models(seed: Seed, names: Sequence[str]) -> tuple[HandMade, ...]:
     for name in names:
         for label, genome in _variants(seed, name):
             made.setdefault(genome.digest, HandMade(genome, f"a starting model: {label}"))
-    made.pop(seed.genome.digest, None)
     return tuple(made.values())
 
 
@@ -41,8 +40,7 @@ def _variants(seed: Seed, name: str) -> Iterator[tuple[str, Genome]]:
 
 
 def _of_run(seed: Seed, folder: Path, ids: Sequence[str]) -> Iterator[tuple[str, Genome]]:
-    """The individuals of a run, by default its front. Its seed model is one of them where it is another
-    than this run's."""
+    """The individuals `ids` of a run, by default its front but for what is this run's seed model."""
     with History(folder) as history:
         history.seed = confirmed(history.seed)
         wanted = ids or history.fronts(history.next_generation() - 1)
@@ -56,6 +54,7 @@ def _of_run(seed: Seed, folder: Path, ids: Sequence[str]) -> Iterator[tuple[str,
                 raise ConfigError(
                     f"The run {folder} has no code of {identity!r}.", "`ge log` lists its individuals."
                 )
-            if one.genome.source != seed.source:
-                label = f"{folder}:{identity}"
-                yield label, as_genome(seed, Seed.from_bytes(one.genome.source, Path(label)))
+            label = f"{folder}:{identity}"
+            variant = Seed.from_bytes(one.genome.source, Path(label))
+            if ids or variant.genome.digest != seed.genome.digest:
+                yield label, as_genome(seed, variant)
