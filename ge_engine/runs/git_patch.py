@@ -41,16 +41,17 @@ class GitPatch:
 def git_patch(before: bytes, after: bytes, path: PurePosixPath, remark: str = "") -> bytes:
     """A unified diff of one file at `path` of a repository, below a `remark` that git skips; b"" where the
     two are equal. Lines end at LF alone, as git's do."""
+    old, new = _name("a", path), _name("b", path)
     body = b"".join(
         line if line.endswith(b"\n") else line + _NO_NEWLINE
         for line in difflib.diff_bytes(
-            difflib.unified_diff, _lines(before), _lines(after), *(_ended(_name(side, path)) for side in "ab")
+            difflib.unified_diff, _lines(before), _lines(after), _ended(old), _ended(new)
         )
     )
     if not body:
         return b""
     told = "".join(f"{line}\n" for line in remark.splitlines())
-    head = b"diff --git %s %s\n" % (_name("a", path), _name("b", path))
+    head = b"diff --git %s %s\n" % (old, new)
     return (f"{told}\n" if told else "").encode() + head + body
 
 
