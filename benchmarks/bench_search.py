@@ -1,12 +1,14 @@
 """`make bench-search ARGS="--data cifar10-jpeg.zip"`: what a search finds on CIFAR-10, by real trainings.
 
     python -m benchmarks.bench_search --data ZIP-OR-FOLDER [--out runs/search] [--baseline CHECKOUT]
+        [--records FILE]
 
 Each arm evolves `examples/exquisitenet_v2.py` from the same random seeds: `baseline` by the program of
 another checkout (its `.venv/bin/python`, with `uniform`), `uniform` and `smollm2` by this one. A run is a
 folder OUT/ARM-SEED. One that is finished is not run again, one that was cut off goes on, so the benchmark can
 be done in parts: `--arms` and `--seeds` choose which, and what is printed at the end is of all runs of these
-that are there.
+that are there. `--records` keeps what finished runs found, a line of JSON each, so that the parts can be done
+on several machines: a run that has a record there is not run again.
 
 Printed: hypervolume over evaluations with its spread, the gain over the seed model, the rank-sum test against
 the first arm, and of each arm's median run the smallest child that is at least as accurate as the seed model
@@ -17,13 +19,14 @@ on validation and on the test split. Ends with 1 where a run has failed or, besi
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.searched import arms_of, finished, median_run, missed, smallest_as_good, table
+from benchmarks.searched import Search, arms_of, finished, median_run, missed, smallest_as_good, table
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = ROOT / "examples" / "exquisitenet_v2.py"
@@ -37,6 +40,7 @@ class Plan:
 
     data: Path
     out: Path
+    records: Path | None
     baseline: Path | None
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -64,34 +68,68 @@ class Plan:
         pairs = [str(word) for pair in options.items() for word in pair]
         return [python, "-m", "ge_engine.cli", "evolve", str(SEED), *pairs]
 
+    @property
+    def settings(self) -> dict[str, int]:
+        """What decides beside arm and random seed what a run finds."""
+        names = ("images", "epochs", "generations", "population")
+        return {name: getattr(self, name) for name in names}
+
     def left(self) -> list[tuple[str, int]]:
         """Arms and random seeds whose run is not finished: of all arms the first seed, then the second."""
+        known = self._recorded()
         return [
-            (arm, seed) for seed in self.seeds for arm in self.arms if not finished(self.folder(arm, seed))
+            (arm, seed)
+            for seed in self.seeds
+            for arm in self.arms
+            if self._name(arm, seed) not in known and not finished(self.folder(arm, seed))
         ]
 
-    def done(self) -> dict[str, list[Path]]:
-        """The finished runs by arm, of arms that have one."""
-        there = {
-            arm: [self.folder(arm, seed) for seed in self.seeds if finished(self.folder(arm, seed))]
-            for arm in self.arms
-        }
-        return {arm: folders for arm, folders in there.items() if folders}
+    def done(self) -> dict[str, list[Search]]:
+        """The finished runs by arm, of arms that have one; those without a record get one."""
+        found: dict[str, list[Search]] = {arm: [] for arm in self.arms}
+        known = self._recorded()
+        for arm in self.arms:
+            for seed in self.seeds:
+                name, folder = self._name(arm, seed), self.folder(arm, seed)
+                if name not in known and finished(folder):
+                    known[name] = Search.of(folder)
+                    self._record(known[name])
+                found[arm] += [known[name]] if name in known else []
+        return {arm: searches for arm, searches in found.items() if searches}
+
+    def _name(self, arm: str, seed: int) -> str:
+        return self.folder(arm, seed).name
+
+    def _recorded(self) -> dict[str, Search]:
+        """By name, those that were run with these settings."""
+        if not (self.records and self.records.exists()):
+            return {}
+        rows = [json.loads(line) for line in self.records.read_text("utf-8").splitlines()]
+        kept = [Search.from_json(row["search"]) for row in rows if row["settings"] == self.settings]
+        return {one.name: one for one in kept}
+
+    def _record(self, search: Search) -> None:
+        if self.records:
+            with self.records.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"settings": self.settings, "search": asdict(search)}) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     plan = planned(arguments)
-    failed = [f"{arm}-{seed}" for arm, seed in plan.left() if not ran(plan, arm, seed)]
-    runs = plan.done()
+    failed = []
+    for arm, seed in plan.left():
+        failed += [] if ran(plan, arm, seed) else [f"{arm}-{seed}"]
+        plan.done()
+    searches = plan.done()
     for name in failed:
         print(f"failed: {name}")
-    if not runs:
+    if not searches:
         return 1
-    arms = arms_of(runs)
+    arms = arms_of(searches)
     print("\n".join(table(arms)))
     found = {}
     for arm in arms:
-        run = runs[arm.name][median_run(arm)]
+        run = searches[arm.name][median_run(arm)]
         found[arm.name] = one = smallest_as_good(run)
         print(f"{arm.name}: median run {run.name}: {one.in_words() if one else 'no child is as accurate'}")
     short = missed(arms, found) if arms[0].name == "baseline" else []
@@ -113,6 +151,7 @@ def planned(arguments: Sequence[str] | None = None) -> Plan:
     parser = argparse.ArgumentParser(prog="bench_search", description="What a search finds, by trainings.")
     parser.add_argument("--data", type=Path, required=True, help="CIFAR-10 as JPEG: a zip, or a folder")
     parser.add_argument("--out", type=Path, default=Path("runs/search"), help="where the runs are kept")
+    parser.add_argument("--records", type=Path, help="a file that keeps what finished runs found")
     parser.add_argument("--baseline", type=Path, help="another checkout with a .venv of its own")
     parser.add_argument("--arms", nargs="+", choices=ARMS, help="default: all, baseline where it is given")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5], help="random seeds")
@@ -132,6 +171,7 @@ def planned(arguments: Sequence[str] | None = None) -> Plan:
     return Plan(
         given.data.resolve(),
         given.out.resolve(),
+        given.records and given.records.resolve(),
         given.baseline and given.baseline.resolve(),
         tuple(arm for arm in ARMS if arm in arms),
         tuple(dict.fromkeys(given.seeds)),

@@ -1,11 +1,13 @@
-"""What the searches of several arms found: figures of `bench_search`, read from the folders of their runs."""
+"""What the searches of several arms found: figures of `bench_search`."""
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ge_engine.ablation import Arm, compare
 from ge_engine.ledger import History
@@ -18,6 +20,33 @@ MARKS = 5
 """Columns of the table of hypervolumes: numbers of evaluations, spread over the longest run."""
 WANTED_GAIN, WANTED_P, WANTED_SIZE = 1.3, 0.05, 0.5
 """Times the gain of the arm that is compared with; the p-value; the share of the seed model's parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A finished run: the losses of all that was scored, in its order, and by split and individual the
+    accuracy, its standard error and the parameters."""
+
+    name: str
+    points: tuple[Point, ...]
+    validation: Mapping[str, tuple[float, float, float]]
+    test: Mapping[str, tuple[float, float, float]]
+
+    @classmethod
+    def of(cls, run: Path) -> Search:
+        """Read from the run's folder."""
+        with History(run) as history:
+            points = [losses(values, history.directions) for _, _, values in history.scored_points()]
+            validation = {identity: _figures(one) for identity, _, one in history.scored()}
+            tests = history.test_outcomes().items()
+        test = {name: _figures(one) for name, one in tests if isinstance(one, Scored)}
+        return cls(run.name, tuple(points), validation, test)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Search:
+        """From what `dataclasses.asdict` and JSON made of one."""
+        splits = ({name: tuple(one) for name, one in data[split].items()} for split in ("validation", "test"))
+        return cls(data["name"], tuple(map(tuple, data["points"])), *splits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +73,9 @@ def finished(run: Path) -> bool:
         return bool(history.stopped_because and history.test_outcomes())
 
 
-def arms_of(runs: Mapping[str, Sequence[Path]]) -> list[Arm]:
+def arms_of(searches: Mapping[str, Sequence[Search]]) -> list[Arm]:
     """Hypervolumes by arm, in one box around all of them; the first arm is the one compared with."""
-    points: dict[str, list[list[Point]]] = {}
-    for name, folders in runs.items():
-        points[name] = []
-        for folder in folders:
-            with History(folder) as history:
-                told = history.scored_points()
-                points[name].append([losses(values, history.directions) for _, _, values in told])
-    return compare(points)
+    return compare({name: [list(one.points) for one in several] for name, several in searches.items()})
 
 
 def gains(arm: Arm) -> list[float]:
@@ -67,26 +89,27 @@ def median_run(arm: Arm) -> int:
     return order[(len(order) - 1) // 2]
 
 
-def smallest_as_good(run: Path) -> Found | None:
+def smallest_as_good(search: Search) -> Found | None:
     """The smallest child with figures of both splits that lies below the seed model's in neither; None
     without one. A child that was not tested, for it was on no front, does not count."""
-    with History(run) as history:
-        validation = {identity: one for identity, _, one in history.scored()}
-        tests = {name: one for name, one in history.test_outcomes().items() if isinstance(one, Scored)}
-    if SEED_ID not in validation or SEED_ID not in tests:
+    validation, test = search.validation, search.test
+    if SEED_ID not in validation or SEED_ID not in test:
         return None
     found = []
-    for name in sorted((validation.keys() & tests.keys()) - {SEED_ID}):
-        sides = tuple(_gain(figures[name], figures[SEED_ID]) for figures in (validation, tests))
-        size = validation[name].objectives[SIZE] / validation[SEED_ID].objectives[SIZE]
+    for name in sorted((validation.keys() & test.keys()) - {SEED_ID}):
+        sides = tuple(_gain(figures[name], figures[SEED_ID]) for figures in (validation, test))
+        size = validation[name][-1] / validation[SEED_ID][-1]
         if min(gain for gain, _ in sides) >= 0:
             found.append(Found(name, size, *sides))
     return min(found, key=lambda one: one.size, default=None)
 
 
-def _gain(child: Scored, seed: Scored) -> tuple[float, float]:
-    errors = (child.errors.get(QUALITY, 0.0) ** 2 + seed.errors.get(QUALITY, 0.0) ** 2) ** 0.5
-    return child.objectives[QUALITY] - seed.objectives[QUALITY], errors
+def _figures(one: Scored) -> tuple[float, float, float]:
+    return one.objectives[QUALITY], one.errors.get(QUALITY, 0.0), one.objectives[SIZE]
+
+
+def _gain(child: tuple[float, float, float], seed: tuple[float, float, float]) -> tuple[float, float]:
+    return child[0] - seed[0], math.hypot(child[1], seed[1])
 
 
 def table(arms: Sequence[Arm]) -> list[str]:

@@ -18,6 +18,7 @@ from ge_engine.pareto import (
     non_dominated,
     pareto_front,
 )
+from ge_engine.tolerances import Tolerances
 
 CHANCE = 0.05
 """How often chance alone is taken for a difference, in either direction, over all that is compared."""
@@ -27,6 +28,7 @@ NEGLIGIBLE = 5e-4
 """A smaller share of an exact figure is no difference: it is written as 0.0 %."""
 COUNTED, LARGE = 0.01, 100
 """A smaller share of what is counted, such as parameters, is no finding, where there are at least `LARGE`."""
+NO_TOLERANCES: Tolerances = {}
 NEAR_CHANCE = 0.1
 """The share of the way from guessing to no mistake, below which a figure is near chance."""
 
@@ -67,34 +69,60 @@ def margin(comparisons: int = 1) -> float:
 
 
 def beyond_noise(
-    a: Measured, b: Measured, directions: Mapping[str, Direction], comparisons: int = 1
+    a: Measured,
+    b: Measured,
+    directions: Mapping[str, Direction],
+    comparisons: int = 1,
+    tolerances: Tolerances = NO_TOLERANCES,
 ) -> dict[str, int]:
-    """By objective: 1 where `a` is better than `b` by more than `margin` standard errors of the difference,
-    -1 where it is worse by more, 0 where chance explains it."""
+    """By objective: 1 where `a` is better than `b` by more than `margin` standard errors of the difference
+    and more than is tolerated, -1 where it is worse by more, 0 where that explains it."""
     least = margin(comparisons)
-    return {name: _sign(a, b, name, direction, least, least) for name, direction in directions.items()}
+    return {
+        name: _sign(a, b, name, direction, least, least, tolerances) for name, direction in directions.items()
+    }
 
 
 def clearly_better(
-    a: Measured, b: Measured, directions: Mapping[str, Direction], comparisons: int = 1
+    a: Measured,
+    b: Measured,
+    directions: Mapping[str, Direction],
+    comparisons: int = 1,
+    tolerances: Tolerances = NO_TOLERANCES,
 ) -> bool:
     """Whether `a` is better than `b` beyond noise in some objective, and worse in none by more than one
-    standard error: a loss that cannot be told from chance is not yet none."""
+    standard error: a loss that cannot be told from chance is not yet none. Less than is tolerated is
+    neither."""
     least = margin(comparisons)
-    signs = [_sign(a, b, name, direction, least, TIE) for name, direction in directions.items()]
+    signs = [_sign(a, b, name, how, least, TIE, tolerances) for name, how in directions.items()]
     return max(signs) > 0 and min(signs) >= 0
 
 
-def as_good(a: Measured, b: Measured, name: str, direction: Direction) -> bool:
-    """Whether `a` is not worse than `b` in one objective by more than one standard error."""
-    return _sign(a, b, name, direction, math.inf, TIE) >= 0
+def as_good(
+    a: Measured, b: Measured, name: str, direction: Direction, tolerances: Tolerances = NO_TOLERANCES
+) -> bool:
+    """Whether `a` is not worse than `b` in one objective by more than one standard error and more than is
+    tolerated."""
+    return _sign(a, b, name, direction, math.inf, TIE, tolerances) >= 0
 
 
-def _sign(a: Measured, b: Measured, name: str, direction: Direction, gain: float, loss: float) -> int:
-    """1 for a gain and -1 for a loss of more than so many standard errors; an exact figure has none."""
+def _sign(
+    a: Measured,
+    b: Measured,
+    name: str,
+    direction: Direction,
+    gain: float,
+    loss: float,
+    tolerances: Tolerances,
+) -> int:
+    """1 for a gain and -1 for a loss of more than so many standard errors, of which an exact figure has none,
+    and of more than is tolerated."""
     gained = advantage(a.objectives[name], b.objectives[name], direction)
     error = error_of_difference(a, b, name)
-    least = error * (gain if gained > 0 else loss) if error else _negligible(a, b, name)
+    noise = error * (gain if gained > 0 else loss) if error else 0.0
+    tolerance = tolerances.get(name)
+    own = 0.0 if error else _negligible(a, b, name)
+    least = max(noise, tolerance.around(b.objectives[name]) if tolerance else own)
     return 0 if abs(gained) <= least else 1 if gained > 0 else -1
 
 
@@ -116,12 +144,19 @@ def near_chance(one: Measured, chance: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def improves(child: Measured, parents: Iterable[Measured], directions: Mapping[str, Direction]) -> bool:
+def improves(
+    child: Measured,
+    parents: Iterable[Measured],
+    directions: Mapping[str, Direction],
+    tolerances: Tolerances = NO_TOLERANCES,
+) -> bool:
     """Whether a child is better than its parents beyond noise: than one of them, and none than it."""
     known = list(parents)
-    return any(clearly_better(child, parent, directions) for parent in known) and not any(
-        clearly_better(parent, child, directions) for parent in known
-    )
+
+    def beats(one: Measured, other: Measured) -> bool:
+        return clearly_better(one, other, directions, tolerances=tolerances)
+
+    return any(beats(child, parent) for parent in known) and not any(beats(parent, child) for parent in known)
 
 
 # --- what ties in selection -------------------------------------------------------------------------

@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "outcome", "curves", "places", "cache", "atomic_file", "notation"),
     ("config",),
     ("source", "genome", "entry", "entry_block", "patch", "variant", "changes"),
-    ("replies", "structure", "pareto", "noise", "population", "conditions", "profile"),
+    ("replies", "structure", "pareto", "noise", "population", "conditions", "tolerances", "profile"),
     ("contracts", "hookspecs", "registry", "blaming", "events", "tracking"),
     ("ledger", "grammar", "llm"),
     ("evaluation", "launch"),
@@ -77,6 +77,7 @@ def test_modules_that_import_each_other() -> None:
 
 SHOWN = {"api", "runs", "views", "errors", "config", "cli"}
 VALUES = {"changes", "contracts", "noise", "notation", "outcome", "pareto", "places", "population", "profile"}
+VALUES |= {"tolerances"}
 """Rooms of plain data, which the command line formats."""
 STARTING = {"ge_engine.llm"}
 """What sets the environment before torch is imported."""

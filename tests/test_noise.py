@@ -11,11 +11,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ge_engine.errors import ConfigError
 from ge_engine.noise import Ties, as_good, beyond_noise, clearly_better, front_of, improves, margin
 from ge_engine.outcome import Scored
 from ge_engine.pareto import Direction, dominates, pareto_front
 from ge_engine.population import Individual
 from ge_engine.search.selection import Selection
+from ge_engine.tolerances import Tolerance, parse_tolerances
 
 DIRECTIONS: dict[str, Direction] = {"accuracy": "max", "parameters": "min"}
 SHARES = st.integers(0, 24).map(lambda n: n / 24)
@@ -227,3 +229,67 @@ def test_scores_that_selection_rewrites() -> None:
     kept = selection(1.0, elites=3).elites(1, 0, [SEED, LUCKY, SMALL])
     assert all(individual in (SEED, LUCKY, SMALL) for individual in kept)
     assert not dominates(SMALL.objectives, SEED.objectives, DIRECTIONS)
+
+
+@pytest.mark.parametrize(
+    ("entry", "child", "signs"),
+    [
+        ("parameters=20%", (0.8, 810), (0, 0)),
+        ("parameters=20%", (0.8, 790), (0, 1)),
+        ("parameters=20%", (0.8, 1210), (0, -1)),
+        ("parameters=0", (0.8, 999), (0, 1)),
+        ("parameters = 15", (0.8, 985), (0, 0)),
+        ("parameters=15", (0.8, 984), (0, 1)),
+        ("accuracy=0.05", (0.84, 1000), (0, 0)),
+        ("accuracy=0.05", (0.86, 1000), (1, 0)),
+        ("accuracy=10%", (0.87, 1000), (0, 0)),
+        ("accuracy=0.001", (0.82, 1000), (0, 0)),
+    ],
+)
+def test_a_difference_too_small_for_the_user_that_counts(
+    entry: str, child: tuple[float, float], signs: tuple[int, int]
+) -> None:
+    """The noise of 0.0277 stays where the tolerance is smaller."""
+    seed, other = scored(0.8, 1000, 0.01), scored(*child, 0.01)
+    tolerances = parse_tolerances([entry], DIRECTIONS)
+    assert tuple(beyond_noise(other, seed, DIRECTIONS, tolerances=tolerances).values()) == signs
+    assert clearly_better(other, seed, DIRECTIONS, tolerances=tolerances) is (max(signs) > 0)
+    assert improves(other, [seed], DIRECTIONS, tolerances) is (max(signs) > 0)
+
+
+def test_a_loss_within_a_tolerance_that_spoils_a_gain() -> None:
+    seed, child = scored(0.8, 1000, 0.01), scored(0.78, 500, 0.01)
+    tolerances = parse_tolerances(["accuracy=0.02001"], DIRECTIONS)
+    assert not clearly_better(child, seed, DIRECTIONS)
+    assert clearly_better(child, seed, DIRECTIONS, tolerances=tolerances)
+    assert as_good(child, seed, "accuracy", "max", tolerances)
+
+
+@given(
+    old=st.floats(-1e6, 1e6),
+    gained=st.floats(-1e6, 1e6),
+    error=st.floats(1e-9, 1e3),
+    amount=st.floats(0, 1e3),
+)
+def test_a_tolerance_that_makes_more_of_a_difference(
+    old: float, gained: float, error: float, amount: float
+) -> None:
+    """A tolerance only ever takes signs away where figures have errors."""
+    seed, child = scored(old, 1000, error), scored(old + gained, 1000, error)
+    tolerances = {"accuracy": Tolerance(amount)}
+    strict = beyond_noise(child, seed, DIRECTIONS)["accuracy"]
+    kept = beyond_noise(child, seed, DIRECTIONS, tolerances=tolerances)["accuracy"]
+    assert kept == (strict if abs((old + gained) - old) > amount else 0)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        *("parameters", "parameters=", "=1%", "parameters=-1%", "parameters=one", "parameters=1%%"),
+        *("parameters=1.2.3", "parameters=nan", "parameters=1e999", "", "size=1%", "parameters=1 000"),
+    ],
+)
+def test_a_tolerance_that_is_misread(entry: str) -> None:
+    with pytest.raises(ConfigError, match="tolerance") as told:
+        parse_tolerances([entry], DIRECTIONS)
+    assert "accuracy, parameters" in str(told.value.hint)

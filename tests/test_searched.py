@@ -14,7 +14,17 @@ from benchmarks_here import FOLDER
 
 sys.path.insert(0, str(FOLDER.parent))
 from benchmarks.bench_search import planned
-from benchmarks.searched import Found, arms_of, finished, gains, median_run, missed, smallest_as_good, table
+from benchmarks.searched import (
+    Found,
+    Search,
+    arms_of,
+    finished,
+    gains,
+    median_run,
+    missed,
+    smallest_as_good,
+    table,
+)
 from ge_engine import loop
 from ge_engine.ablation import Arm
 from ge_engine.config import RunConfig
@@ -108,7 +118,26 @@ def test_a_finished_run_that_is_run_again(tmp_path: Path, monkeypatch: pytest.Mo
     done = search(asked.folder("uniform", 1))
     assert not finished(interrupted(asked.folder("smollm2", 1)))
     assert asked.left() == [("smollm2", 1), ("uniform", 2), ("smollm2", 2)]
-    assert asked.done() == {"uniform": [done]}
+    assert asked.done() == {"uniform": [Search.of(done)]}
+
+
+def test_a_part_of_another_machine_that_is_run_again_or_taken_for_other_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubles, "Instant", Told)
+    kept = ("--records", str(tmp_path / "kept.jsonl"), "--seeds", "1", "2")
+    first = plan(tmp_path, *kept)
+    found = Search.of(search(first.folder("uniform", 1)))
+    for _ in range(2):
+        assert first.done() == {"uniform": [found]}
+    assert len((tmp_path / "kept.jsonl").read_text().splitlines()) == 1
+    elsewhere = plan(tmp_path, *kept, "--out", str(tmp_path / "elsewhere"))
+    assert elsewhere.left() == [("smollm2", 1), ("uniform", 2), ("smollm2", 2)]
+    assert elsewhere.done() == {"uniform": [found]}
+    assert smallest_as_good(found) == smallest_as_good(elsewhere.done()["uniform"][0])
+    longer = plan(tmp_path, *kept, "--out", str(tmp_path / "longer"), "--epochs", "5")
+    assert longer.done() == {}
+    assert len(longer.left()) == 4
 
 
 # --- figures ----------------------------------------------------------------------------------------
@@ -118,7 +147,7 @@ def test_a_child_that_is_as_accurate_by_one_split_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doubles, "Instant", Told)
-    found = smallest_as_good(search(tmp_path / "run", ties=0.0))
+    found = smallest_as_good(Search.of(search(tmp_path / "run", ties=0.0)))
     assert found is not None
     assert (found.id, found.size) == ("g0s1", 0.4)
     assert found.validation == pytest.approx((0.02, 2**0.5 * ERROR))
@@ -126,7 +155,7 @@ def test_a_child_that_is_as_accurate_by_one_split_alone(
     assert found.in_words() == (
         "g0s1, 40.0 % of the parameters, +2.00 ± 1.41 on validation, +0.00 ± 1.41 on test"
     )
-    (arm,) = arms_of({"uniform": [tmp_path / "run"]})
+    (arm,) = arms_of({"uniform": [Search.of(tmp_path / "run")]})
     assert len(arm.traces[0]) > 4, "the seed and its children"
     assert gains(arm) == [arm.finals[0] - arm.traces[0][0]]
     assert gains(arm)[0] > 0

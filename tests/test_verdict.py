@@ -17,11 +17,12 @@ from ge_engine import Run, loop
 from ge_engine.cli.app import app
 from ge_engine.cli.summary import print_summary
 from ge_engine.contracts import Job
+from ge_engine.errors import ConfigError
 from ge_engine.ledger.history import History
 from ge_engine.ledger.replicates import mean_scores, replicates
 from ge_engine.notation import Notation
 from ge_engine.outcome import Outcome, Scored
-from ge_engine.report.data import read_run
+from ge_engine.report.data import RunData, read_run
 from ge_engine.report.payload import about, rows
 from ge_engine.runs.audit import check
 from ge_engine.views.live import line_of
@@ -79,6 +80,11 @@ def shown(*arguments: object) -> str:
     return " ".join(result.output.split())
 
 
+def read(folder: Path) -> RunData:
+    with History(folder) as history:
+        return read_run(history, ())
+
+
 def summary(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
     print_summary(Run(folder))
@@ -129,6 +135,38 @@ def test_a_worse_model_that_is_presented_as_the_result(
     assert says in shown("log", tmp_path)
     with History(tmp_path) as history:
         assert says in str(about(read_run(history, ()))["verdict"])
+
+
+def test_a_tolerance_that_one_view_of_a_run_holds_to_and_another_does_not(
+    tmp_path: Path, evaluation: ByName, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A child with 60 % fewer parameters is better, and is not for one who wants 70 %; a resumed run takes
+    the new word. The front stays."""
+    evaluation.told = SMALLER
+    first = evolve(tmp_path / "first")
+    for again, better in (("parameters=70%", False), ("parameters=50%", True)):
+        result = evolve(tmp_path / "first", tolerance=[again])
+        assert [one.id for one in result.front] == [one.id for one in first.front]
+        says = "1 child is better" if better else "No child beats the baseline"
+        assert summary(tmp_path / "first", capsys).startswith(says)
+        assert says in shown("log", tmp_path / "first")
+        child = next(row for row in read(tmp_path / "first").rows if row.id == "g0s0")
+        assert child.to_seed["parameters"] == int(better)
+        assert child.better is better
+        twin = tmp_path / f"twin of {better}"
+        evolve(twin, tolerance=[again])
+        table = shown("compare", tmp_path / "first", twin)
+        assert ("-60.0 % ≈" in table) is not better
+        assert says in table
+
+
+@pytest.mark.parametrize("entry", ["speed=1%", "parameters=little"])
+def test_a_tolerance_that_is_refused_after_the_seed_model_was_trained(
+    entry: str, tmp_path: Path, evaluation: ByName
+) -> None:
+    with pytest.raises(ConfigError, match="tolerance"):
+        evolve(tmp_path, tolerance=[entry])
+    assert not evaluation.scored
 
 
 @pytest.mark.parametrize(

@@ -84,14 +84,16 @@ def add(
 def _print(run: Run, files: list[Path], children: Sequence[Child | None]) -> None:
     """The baseline's figures, then a row per file: its figures beside them, or what became of it."""
     seed, notations, directions = run.seed, run.notations, run.directions
+    tolerances = run.tolerances
     figures = [column for name, how in notations.items() for column in (how.title(name), "")]
     table = table_of("", "file", right=figures, after="")
-    table.add_row(SEED_ID, "", *row(seed, seed, notations, directions), "")
+    table.add_row(SEED_ID, "", *row(seed, seed, notations, directions, tolerances), "")
     for file, child in zip(files, children, strict=True):
         if child is None:
             table.add_row("", str(file), *[""] * len(figures), "waits for the run's next generation")
         elif isinstance(child, Individual) and child.scored:
-            table.add_row(child.id, str(file), *row(child, seed, notations, directions), "")
+            cells = row(child, seed, notations, directions, tolerances)
+            table.add_row(child.id, str(file), *cells, "")
         else:
             table.add_row(child.id, str(file), *[""] * len(figures), describe(child, notations))
     print_table(table)

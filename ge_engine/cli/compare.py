@@ -63,11 +63,13 @@ def _print_runs(found: Comparison) -> None:
 
 
 def _print_front(found: Comparison) -> None:
-    seeds = {one.folder: one.seed for one in found.runs}
+    runs = {one.folder: one for one in found.runs}
     figures = [column for name, how in found.notations.items() for column in (how.title(name), "")]
     table = table_of(f"{front_title(found.directions)} of all", right=figures)
     for folder, one in found.front:
-        table.add_row(f"{folder}:{one.id}", *row(one, seeds[folder], found.notations, found.directions))
+        run = runs[folder]
+        cells = row(one, run.seed, found.notations, found.directions, run.tolerances)
+        table.add_row(f"{folder}:{one.id}", *cells)
     print_table(table)
     out.print(Text(f"{LEGEND} of the same run", style="dim"))
 

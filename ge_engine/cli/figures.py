@@ -9,6 +9,7 @@ from ge_engine.notation import Notation, Notations
 from ge_engine.outcome import Scored
 from ge_engine.pareto import Direction
 from ge_engine.population import Individual
+from ge_engine.tolerances import Tolerances
 
 WITHIN = "≈"
 """Stands beside a difference to the baseline that chance explains."""
@@ -16,7 +17,11 @@ LEGEND = f"± standard error; {WITHIN} within noise of the baseline"
 
 
 def row(
-    one: Individual, seed: Individual, notations: Notations, directions: Mapping[str, Direction]
+    one: Individual,
+    seed: Individual,
+    notations: Notations,
+    directions: Mapping[str, Direction],
+    tolerances: Tolerances,
 ) -> Iterator[str]:
     """For each objective the figure with its error, and how it compares with the baseline's."""
     for name, how in notations.items():
@@ -24,7 +29,7 @@ def row(
         if one.id == seed.id:
             yield ""
             continue
-        within = beyond_noise(one, seed, {name: directions[name]})[name] == 0
+        within = beyond_noise(one, seed, {name: directions[name]}, tolerances=tolerances)[name] == 0
         change = how.change(seed.objectives[name], one.objectives[name])
         yield f"{change} {WITHIN}" if within else change
 

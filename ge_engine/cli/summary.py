@@ -12,9 +12,8 @@ from ge_engine.cli.changes import print_changes
 from ge_engine.cli.figures import LEGEND, figure, row
 from ge_engine.cli.learning import print_still_rising
 from ge_engine.cli.rescored import print_rescored
-from ge_engine.notation import Notations, front_title
+from ge_engine.notation import front_title
 from ge_engine.outcome import Failed, Scored, counted_rejections, fate_of
-from ge_engine.pareto import Direction
 from ge_engine.population import SEED_ID, Child, Individual
 from ge_engine.views.console import command_line, out, print_table, table_of
 
@@ -31,7 +30,7 @@ def print_summary(run: Run) -> None:
     test = {identity: one for identity, one in run.tests.items() if isinstance(one, Scored)}
     out.print()
     out.print(Text(verdict.sentence, style="bold"))
-    _print_front(run.seed, found.front, test, run.directions, run.notations)
+    _print_front(run, found.front, test)
     print_rescored(run)
     _print_checks(run)
     print_still_rising(run)
@@ -56,19 +55,18 @@ def _print_best(run: Run, best: Individual, judged: str, better: bool) -> None:
 
 
 def _print_front(
-    seed: Individual,
+    run: Run,
     front: Sequence[Individual],
     test: Mapping[str, Scored],
-    directions: Mapping[str, Direction],
-    notations: Notations,
 ) -> None:
+    seed, notations, directions, tolerances = run.seed, run.notations, run.directions, run.tolerances
     rest = [one for one in front if one.id != SEED_ID]
     measured = [name for name in notations if _differs(name, front, test)]
     figures = [column for name, how in notations.items() for column in (how.title(name), "")]
     tested = [f"{notations[name].title(name)}, test" for name in measured]
     table = table_of(front_title(notations), right=(*figures, *tested), after="how")
     for one in [seed, *rest]:
-        cells = list(row(one, seed, notations, directions))
+        cells = list(row(one, seed, notations, directions, tolerances))
         cells += [figure(name, notations[name], test[one.id]) if one.id in test else "-" for name in measured]
         how_made = "baseline" if one is seed else ", ".join(f"{s.operator} of {s.address}" for s in one.steps)
         table.add_row(Text(one.id, style="bold green" if one in front else ""), *cells, how_made)

@@ -85,6 +85,7 @@ class Settings(TypedDict, total=False):
     migrate_every: int
     migrants: int
     ties: float
+    tolerance: str | Sequence[str]
     elites: int
     eot_elites: int
     p_mating: float

@@ -260,6 +260,16 @@ class RunConfig:
         more="Selection sees figures on a grid of that width, the seed model's in the middle of a cell. "
         "Objectives whose error is not known are compared as they are.",
     )
+    tolerance: tuple[str, ...] = setting(
+        (),
+        "Smaller differences do not count, e.g. parameters=1% (repeatable).",
+        SEARCH,
+        metavar="NAME=SHARE%",
+        more="In verdict, tables and report, besides those that chance explains; 1% is a share of the figure "
+        "that is compared with, a number without % is in the objective's unit. By itself 1 % of a count and "
+        "0.05 % of another exact figure do not count.",
+        changeable=True,
+    )
     elites: int = setting(8, "Individuals that survive a generation.", SEARCH, at_least(1), flag=False)
     eot_elites: int = setting(4, "Elites that Evolution of Thought learns from.", SEARCH, flag=False)
     p_mating: float = setting(0.35, "Probability of mating (crossover), per child.", SEARCH, flag=False)

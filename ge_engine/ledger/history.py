@@ -29,6 +29,7 @@ from ge_engine.noise import NO_TIES, Ties
 from ge_engine.notation import BEFORE, PLAIN, Notation
 from ge_engine.outcome import Outcome, Rejected, Scored
 from ge_engine.population import Child, Direction, Migration
+from ge_engine.tolerances import Tolerances, parse_tolerances
 
 OF_KEY = "s.split = :split AND s.seed = :seed AND s.epochs = :epochs"
 INDIVIDUAL = f"""
@@ -119,6 +120,11 @@ class History(Reader):
             stored = from_json(row["value"]) if row else {}
             found = {name: Notation(**how) for name, how in stored.items() if name not in self.directions}
         return {name: checked(one, f"notation of {name!r}") for name, one in found.items()}
+
+    @property
+    def tolerances(self) -> Tolerances:
+        """The differences that do not count, by objective."""
+        return parse_tolerances(self.config.tolerance, self.directions)
 
     @property
     def ties(self) -> Ties:

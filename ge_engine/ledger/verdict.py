@@ -12,6 +12,7 @@ from ge_engine.notation import Notation, Notations
 from ge_engine.outcome import Scored, counted_rejections
 from ge_engine.pareto import Direction, advantage
 from ge_engine.population import SEED_ID
+from ge_engine.tolerances import Tolerances
 
 VALIDATION, TEST = "validation", "the test split"
 Evidence = Mapping[str, Scored]
@@ -33,6 +34,7 @@ class Judged:
     signs: Mapping[str, int]
     better: bool
     directions: Mapping[str, Direction]
+    tolerances: Tolerances
 
     def in_words(self, notations: Notations) -> str:
         """ "as good in accuracy within noise, with 63 % fewer parameters"."""
@@ -40,7 +42,7 @@ class Judged:
         for name, notation in notations.items():
             old, new = self.baseline.objectives[name], self.child.objectives[name]
             error = error_of_difference(self.child, self.baseline, name)
-            level = as_good(self.child, self.baseline, name, self.directions[name])
+            level = as_good(self.child, self.baseline, name, self.directions[name], self.tolerances)
             if error and (self.signs[name] or not level):
                 gain = f"{name} {notation.gain(new - old, error)} {notation.unit_of_gain}"
                 noisy.append(gain.rstrip())
@@ -69,9 +71,9 @@ def verdict_of(history: History, front: Sequence[str]) -> Verdict:
     most, then those of the test split, then validation's; who lost something in validation when trained again
     is not better. Raises LedgerError where it is damaged."""
     known, directions = _evidence(history), history.directions
-    judged = _judged(front, known, directions)
-    promising = _promising(front, known[VALIDATION], directions)
-    lost, near = _lost_again(history, directions), _near_chance(history, known)
+    judged = _judged(history, front, known)
+    promising = _promising(history, front, known[VALIDATION])
+    lost, near = _lost_again(history), _near_chance(history, known)
     doubtful = {one.id for one in judged.values() if not promising[one.id].better or one.id in lost}
     confirmed = [
         one for one in judged.values() if one.better and one.id not in doubtful and _tells(one, near)
@@ -90,16 +92,14 @@ def verdict_of(history: History, front: Sequence[str]) -> Verdict:
 
 def promising_of(history: History, front: Sequence[str]) -> list[str]:
     """Those of the front that are better than the baseline beyond noise by validation, the best first."""
-    judged = _promising(front, _validation(history), history.directions)
+    judged = _promising(history, front, _validation(history))
     better = [one for one in judged.values() if one.better]
     return [one.id for one in _best_first(better, history.directions)]
 
 
-def _promising(
-    front: Iterable[str], validation: Evidence, directions: Mapping[str, Direction]
-) -> dict[str, Judged]:
+def _promising(history: History, front: Iterable[str], validation: Evidence) -> dict[str, Judged]:
     """By validation, each alone: who is worth a closer look, which is no claim yet."""
-    return _judged(front, {VALIDATION: validation}, directions, 1)
+    return _judged(history, front, {VALIDATION: validation}, 1)
 
 
 def _near_chance(history: History, known: Mapping[str, Evidence]) -> Mapping[str, float]:
@@ -114,16 +114,17 @@ def _tells(one: Judged, near: Mapping[str, float]) -> bool:
     return not near or any(one.signs[name] > 0 for name in near)
 
 
-def _lost_again(history: History, directions: Mapping[str, Direction]) -> set[str]:
+def _lost_again(history: History) -> set[str]:
     """Those that trainings with further random seeds show to be worse in validation than the baseline."""
     means = {name: mean for name, (_, mean) in mean_scores(history, "validation").items()}
     if SEED_ID not in means:
         return set()
-    baseline = means[SEED_ID]
+    baseline, tolerances = means[SEED_ID], history.tolerances
+    directions = history.directions.items()
     return {
         name
         for name, child in means.items()
-        if not all(as_good(child, baseline, one, direction) for one, direction in directions.items())
+        if not all(as_good(child, baseline, one, direction, tolerances) for one, direction in directions)
     }
 
 
@@ -149,22 +150,23 @@ def _evidence(history: History) -> Mapping[str, Evidence]:
 
 
 def _judged(
+    history: History,
     front: Iterable[str],
     known: Mapping[str, Evidence],
-    directions: Mapping[str, Direction],
     comparisons: int | None = None,
 ) -> dict[str, Judged]:
     """The children of the front, each by the best kind of figures that it and the seed model have. By default
     each is one of as many comparisons as children have such figures."""
+    directions, tolerances = history.directions, history.tolerances
     found = {}
     for name in front:
         for basis, figures in known.items():
             if name != SEED_ID and name in figures and SEED_ID in figures:
                 child, baseline = figures[name], figures[SEED_ID]
                 among = comparisons or len(figures) - 1
-                signs = beyond_noise(child, baseline, directions, among)
-                better = clearly_better(child, baseline, directions, among)
-                found[name] = Judged(name, child, baseline, basis, signs, better, directions)
+                signs = beyond_noise(child, baseline, directions, among, tolerances)
+                better = clearly_better(child, baseline, directions, among, tolerances)
+                found[name] = Judged(name, child, baseline, basis, signs, better, directions, tolerances)
                 break
     return found
 

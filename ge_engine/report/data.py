@@ -20,6 +20,7 @@ from ge_engine.pareto import Direction
 from ge_engine.places import shown
 from ge_engine.population import SEED_ID, Child, Step, with_genome
 from ge_engine.report.texts import SourceTable
+from ge_engine.tolerances import Tolerances
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ def _rows(
 ) -> Iterable[Row]:
     known = {one.id: one for one in children}
     best = {one.id for one in front_of(with_genome(children), directions, history.ties)}
-    tests = history.test_outcomes()
+    tests, tolerances = history.test_outcomes(), history.tolerances
     several = history.config.islands > 1
     notations = history.notations
     again = {identity: found.told(notations) for identity, found in spreads(history).items()}
@@ -200,10 +201,10 @@ def _rows(
             errors=one.errors,
             test=tested.objectives if isinstance(tested, Scored) else {},
             test_errors=tested.errors if isinstance(tested, Scored) else {},
-            to_seed=_signs(one, known.get(SEED_ID), directions),
-            to_parent=_signs(one, next(iter(parents), None), directions),
+            to_seed=_signs(one, known.get(SEED_ID), directions, tolerances),
+            to_parent=_signs(one, next(iter(parents), None), directions, tolerances),
             curve=read_curve(one.outcome.details) if isinstance(one.outcome, Scored) else (),
-            better=_better(one, parents, directions),
+            better=_better(one, parents, directions, tolerances),
             front=one.id in best,
             parts=_parts(one, sources),
             exchanges=tuple(_exchange(call, sources) for call in history.calls(one.id)),
@@ -224,12 +225,19 @@ def _explained(outcome: Outcome | None) -> tuple[str, str]:
             return "", ""
 
 
-def _signs(one: Child, other: Child | None, directions: Mapping[str, Direction]) -> Mapping[str, int]:
-    return beyond_noise(one, other, directions) if other and one.scored and other.scored else {}
+def _signs(
+    one: Child, other: Child | None, directions: Mapping[str, Direction], tolerances: Tolerances
+) -> Mapping[str, int]:
+    if not (other and one.scored and other.scored):
+        return {}
+    return beyond_noise(one, other, directions, tolerances=tolerances)
 
 
-def _better(one: Child, parents: Iterable[Child], directions: Mapping[str, Direction]) -> bool:
-    return one.scored and improves(one, [parent for parent in parents if parent.scored], directions)
+def _better(
+    one: Child, parents: Iterable[Child], directions: Mapping[str, Direction], tolerances: Tolerances
+) -> bool:
+    known = [parent for parent in parents if parent.scored]
+    return one.scored and improves(one, known, directions, tolerances)
 
 
 def _parts(one: Child, sources: SourceTable) -> GenomeDelta | None:

@@ -16,6 +16,7 @@ from ge_engine.pareto import Direction, Point, box, losses, non_dominated, norma
 from ge_engine.population import Individual
 from ge_engine.runs.run import Run
 from ge_engine.runs.run_folder import Summary
+from ge_engine.tolerances import Tolerances
 
 SCORED_BY = ("task", "evaluator", "evaluator_argument")
 """Settings that decide what a figure means."""
@@ -28,6 +29,7 @@ class Entry:
 
     folder: Path
     seed: Individual
+    tolerances: Tolerances
     best: Individual | None
     children: int
     scored: int
@@ -111,6 +113,7 @@ def _entry(run: Run, summary: Summary, points: int, volume: float) -> Entry:
     return Entry(
         folder=run.folder,
         seed=run.seed,
+        tolerances=run.tolerances,
         best=summary.best,
         children=len(run.individuals) - 1,
         scored=points - 1,

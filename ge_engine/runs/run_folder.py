@@ -26,6 +26,7 @@ from ge_engine.runs.making import making_of, parts_in_words
 from ge_engine.runs.records import flat, records, whole_record
 from ge_engine.runs.references import find_individual
 from ge_engine.search.termination import INTERRUPTED
+from ge_engine.tolerances import Tolerances
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -84,6 +85,12 @@ class RunFolder:
         """The objectives, "min" or "max"."""
         with History(self.folder) as history:
             return history.directions
+
+    @property
+    def tolerances(self) -> Tolerances:
+        """The differences that do not count, by objective."""
+        with History(self.folder) as history:
+            return history.tolerances
 
     @property
     def notations(self) -> dict[str, Notation]:
