@@ -144,3 +144,24 @@ def run_on(screen: PlainConsole, words: list[str], monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "argv", ["ge", *words])
     with contextlib.suppress(SystemExit):
         app.main()
+
+
+@pytest.mark.parametrize("width", [30, 50, 70, 76, 78, 79, 80, 81, 90, 120])
+def test_a_figure_that_a_terminal_breaks_or_cuts(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each figure and each name in one piece, whatever the width; other words may break, none is lost."""
+    shown = PlainConsole(file=io.StringIO(), force_terminal=True, color_system=None, width=width)
+    wide = io.StringIO()
+    monkeypatch.setattr(console, "out", shown)
+    monkeypatch.setattr(
+        console, "PlainConsole", lambda **kw: PlainConsole(file=wide, color_system=None, **kw)
+    )
+    heads = ("Pareto front", "accuracy", "", "parameters", "", "test", "how")
+    table = console.table_of(heads[0], right=heads[1:-1], after=heads[-1])
+    row = ("g0s2", "98.96 ± 0.76 %", "+1.74 ≈", "320,782", "-38.1 %", "96.94 ± 0.98 %", "purposeful of DFSEB")
+    table.add_row(*row)
+    console.print_table(table)
+    printed = shown.file.getvalue() + wide.getvalue()  # type: ignore[attr-defined]
+    for figure in row[:-1]:
+        assert figure in printed
+    assert "…" not in printed
+    assert sorted("".join(printed.split())) == sorted("".join("".join(one.split()) for one in (*row, *heads)))

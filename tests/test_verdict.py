@@ -129,6 +129,8 @@ def test_a_worse_model_that_is_presented_as_the_result(
     printed = summary(tmp_path, capsys)
     assert printed.startswith(says)
     assert ("-o better.py" in printed) is exported
+    assert f"report {tmp_path}" in printed
+    assert " train " not in printed, "something else than the built-in trainer scores the run"
     assert "what changed in g0s0" in printed
     assert says in result.message
     assert says in Run(tmp_path).verdict.sentence
@@ -137,25 +139,42 @@ def test_a_worse_model_that_is_presented_as_the_result(
         assert says in str(about(read_run(history, ()))["verdict"])
 
 
+@pytest.mark.parametrize(("told", "better"), [(SMALLER, True), (LUCKY, False)])
+def test_a_better_model_whose_full_training_is_not_told_of(
+    told: Told,
+    better: bool,
+    tmp_path: Path,
+    evaluation: ByName,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evaluation.told = told
+    evolve(tmp_path)
+    monkeypatch.setattr(Run, "config", property(lambda _: doubles.config(evaluator="train")))
+    assert (f"train {tmp_path}:g0s0 -o trained" in summary(tmp_path, capsys)) is better
+
+
 def test_a_tolerance_that_one_view_of_a_run_holds_to_and_another_does_not(
-    tmp_path: Path, evaluation: ByName, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, evaluation: ByName, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A child with 60 % fewer parameters is better, and is not for one who wants 70 %; a resumed run takes
     the new word. The front stays."""
+    monkeypatch.chdir(tmp_path)
+    run = Path("run")
     evaluation.told = SMALLER
-    first = evolve(tmp_path / "first")
+    first = evolve(run)
     for again, better in (("parameters=70%", False), ("parameters=50%", True)):
-        result = evolve(tmp_path / "first", tolerance=[again])
+        result = evolve(run, tolerance=[again])
         assert [one.id for one in result.front] == [one.id for one in first.front]
         says = "1 child is better" if better else "No child beats the baseline"
-        assert summary(tmp_path / "first", capsys).startswith(says)
-        assert says in shown("log", tmp_path / "first")
-        child = next(row for row in read(tmp_path / "first").rows if row.id == "g0s0")
+        assert summary(run, capsys).startswith(says)
+        assert says in shown("log", run)
+        child = next(row for row in read(run).rows if row.id == "g0s0")
         assert child.to_seed["parameters"] == int(better)
         assert child.better is better
-        twin = tmp_path / f"twin of {better}"
+        twin = Path(f"twin-{better}")
         evolve(twin, tolerance=[again])
-        table = shown("compare", tmp_path / "first", twin)
+        table = shown("compare", run, twin)
         assert ("-60.0 % ≈" in table) is not better
         assert says in table
 

@@ -12,6 +12,7 @@ from ge_engine.cli.changes import print_changes
 from ge_engine.cli.figures import LEGEND, figure, row
 from ge_engine.cli.learning import print_still_rising
 from ge_engine.cli.rescored import print_rescored
+from ge_engine.config import RunConfig
 from ge_engine.notation import front_title
 from ge_engine.outcome import Failed, Scored, counted_rejections, fate_of
 from ge_engine.population import SEED_ID, Child, Individual
@@ -44,13 +45,18 @@ def print_summary(run: Run) -> None:
 
 
 def _print_best(run: Run, best: Individual, judged: str, better: bool) -> None:
-    """What changed in the best child. How to export it as better.py only where it is better."""
+    """What changed in the best child, and what to do next. How to export it as better.py, and how to train it
+    in full, only where it is better."""
     out.print(Text.assemble("\n", (f"what changed in {best.id}", "bold"), f" ({judged})"))
     print_changes(run.diff(best.id))
     out.print()
     named = f"{run.folder}:{best.id}"
-    export = [("export", named, "-o", "better.py")] if better else []
-    for words in (("diff", named), ("show", named), *export):
+    steps = [("diff", named), ("show", named), ("report", str(run.folder))]
+    if better:
+        steps.append(("export", named, "-o", "better.py"))
+        if run.config.evaluator == RunConfig().evaluator:
+            steps.append(("train", named, "-o", "trained"))
+    for words in steps:
         out.print(Text(command_line(*words), style="cyan"))
 
 

@@ -13,7 +13,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -21,8 +23,6 @@ from rich.text import Text
 from ge_engine.errors import GeError
 
 PIPED_WIDTH = 120
-NARROW = 70
-"""Columns of a terminal below which tables are not fitted."""
 UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 """Categories of Unicode that command a terminal, turn the order of what it shows, or show nothing."""
 
@@ -79,23 +79,32 @@ def table_of(*left: str, right: Iterable[str] = (), after: str | None = None) ->
     """A table without lines: its columns stand to the left, then to the `right`, then one `after` them."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in left:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for name in right:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     if after is not None:
-        table.add_column(after)
+        table.add_column(after, overflow="fold")
     return table
 
 
 def print_table(table: Table) -> None:
-    """A table; where no terminal shows it, without the spaces that fill its last column. A narrow terminal
-    breaks its lines: fitted, it would lose whole columns."""
+    """A table; where no terminal shows it, without the spaces that fill its last column. A terminal that is
+    too narrow for its figures breaks its lines: fitted, it would lose digits or whole columns."""
     if out.is_terminal:
-        (PlainConsole(width=PIPED_WIDTH) if out.width < NARROW else out).print(table)
+        wide = PlainConsole(width=PIPED_WIDTH)
+        (out if _least_width(table, wide) <= out.width else wide).print(table)
         return
     with out.capture() as held:
         out.print(table)
     out.print(Text("\n".join(line.rstrip() for line in held.get().splitlines())))
+
+
+def _least_width(table: Table, console: Console) -> int:
+    """The columns of a terminal that show each figure in one line."""
+    for column in table.columns:
+        if column.no_wrap:
+            column.min_width = max(cell_len(str(cell)) for cell in (column.header, *column.cells))
+    return Measurement.get(console, console.options, table).minimum
 
 
 def print_error(error: GeError) -> None:
