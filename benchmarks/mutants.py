@@ -37,7 +37,8 @@ PRELOADED = ("torch", "accelerate", "hypothesis", "libcst", "numpy", "pytest")
 """What most tests import, and what imports nothing of the tree."""
 SERVE = "--serve"
 OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "--tb=no")
-SECONDS = 600
+SECONDS, PATIENCE = 600, 100
+"""How long the tests of a mutant may take, and how long each waits for what a mutant may have stopped."""
 FAULT = 70
 KILLED, SURVIVED, BROKEN = "killed", "SURVIVED", "TESTS DO NOT RUN"
 
@@ -141,6 +142,7 @@ class Tester:
         self.copy = copy
         path = os.pathsep.join(filter(None, (str(copy), os.environ.get("PYTHONPATH", ""))))
         environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment["GE_TEST_PATIENCE"] = str(PATIENCE)
         self._server = subprocess.Popen(
             [sys.executable, str(copy / "benchmarks" / "mutants.py"), SERVE],
             cwd=copy,

@@ -280,6 +280,23 @@ def test_a_block_that_may_not_be_changed() -> None:
     assert "cannot be evolved" in rejected.reason
 
 
+def test_a_value_outside_the_blocks_that_keeps_its_old_value_in_silence() -> None:
+    """Two names at once are no block."""
+    genome = genome_of(TEXT.replace("EPS = 1e-5\n", "EPS = 1e-5\nLOW, HIGH = 0, 6\n"))
+
+    def answered(line: str) -> JointPatch | Patch | Rejected:
+        return read_blocks(fenced(f"{line}\n\n{SE_WIDE}"), "stop", genome, genome.evolvable)
+
+    rejected = answered("LOW, HIGH = 0, 9")
+    assert isinstance(rejected, Rejected)
+    assert rejected.stage == "contract"
+    assert rejected.reason == "HIGH stands outside the blocks and keeps its value: use another name."
+    for line in ("LOW, HIGH = 0, 6", "FIRST, LAST = 0, 9"):
+        patch = answered(line)
+        assert not isinstance(patch, Rejected), patch
+        assert {one.partition(".")[0] for one in patch.addresses} == {"SE"}
+
+
 def test_an_answer_about_one_block_in_this_form() -> None:
     target, text = Target(GENOME, "Net.forward"), "```python\n" + FORWARD + "```"
     reply = Reply(text, "stop", 1, 1, 0.0, "test")

@@ -207,7 +207,11 @@ def test_longer_trainings_that_are_taken_for_the_runs_own(
 
     def watched(self: Noisy, job: Job) -> Future[Outcome]:
         seen.append((job.split, job.rng_seed - BASE, job.epochs))
+        monkeypatch.setattr(Noisy, "noise", (0.0, 0.2, 0.2, 0.2))
         return submit(self, job)
+
+    with History(tmp_path) as history:
+        own = replicates(history), spreads(history)
 
     monkeypatch.setattr(Noisy, "submit", watched)
     for _ in range(2):
@@ -217,6 +221,8 @@ def test_longer_trainings_that_are_taken_for_the_runs_own(
     assert scored_ids(tmp_path) == before
     with History(tmp_path) as history:
         assert longer_trainings(history) == [12]
+        assert (replicates(history), spreads(history)) == own
+        assert replicates(history, 12) != own[0]
         assert len(spreads(history, 12)) == finalists
         assert {len(by_seed) for by_seed in replicates(history, 12).values()} == {1}
         assert history.config.recipe.epochs == 4

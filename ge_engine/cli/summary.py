@@ -51,7 +51,7 @@ def _print_best(run: Run, best: Individual, judged: str, better: bool) -> None:
     print_changes(run.diff(best.id))
     out.print()
     named = f"{run.folder}:{best.id}"
-    steps = [("diff", named), ("show", named), ("report", str(run.folder))]
+    steps: list[tuple[str, ...]] = [("diff", named), ("show", named), ("report", str(run.folder))]
     if better:
         steps.append(("export", named, "-o", "better.py"))
         if run.config.evaluator == RunConfig().evaluator:
