@@ -118,6 +118,20 @@ def test_a_comment_at_every_place_that_doubles_with_each_rewrite(address: str, i
     rewritten_ten_times("\n".join([*lines, " " * indent + "# last-", ""]), address)
 
 
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("blank", ["", "    ", "        ", "            ", "\t"])
+@pytest.mark.parametrize("indent", [0, 2, 4, 8, 12])
+@pytest.mark.parametrize("address", ["A", "A.a"])
+def test_a_comment_before_a_line_of_blanks_that_closes_its_block(
+    address: str, indent: int, blank: str, last: bool
+) -> None:
+    """libcst gives a body what stands above a line of blanks as long as the body's indent."""
+    rest = "" if last else "    def b(self):\n        return 111\n"
+    start = "class A:\n    def a(self):\n        return 100\n"
+    text = f"{start}{' ' * indent}# c1-\n{blank}\n# c2-\n{blank}\n{rest}def end(x):\n    return 112\n"
+    rewritten_ten_times(text, address)
+
+
 @given(commented())
 @settings(deadline=None, max_examples=20)
 def test_a_comment_that_doubles_when_a_block_is_mated(text: str) -> None:

@@ -193,7 +193,7 @@ def test_a_difference_without_its_unit() -> None:
     child = Scored({"latency": 0.01, "accuracy": 0.7}, {}, {"latency": 0.0001, "accuracy": 0.01})
     directions: dict[str, Direction] = {"latency": "min", "accuracy": "max"}
     signs = {"latency": 1, "accuracy": 1}
-    judged = Judged("g0s0", child, seed, "validation", signs, True, directions)
+    judged = Judged("g0s0", child, seed, "validation", signs, True, directions, {})
     assert judged.in_words(notations) == "latency -0.01 ± 0.00014 s, accuracy +20.00 ± 1.41 percentage points"
     further = Replicates({"latency": Spread(0.0123, 0.0004, 3)}, {})
     assert further.told(notations) == "validation latency 0.0123 ± 0.0004 s"

@@ -46,8 +46,10 @@ def test_commands_after_a_run_that_name_another_folder(run: Path, capsys: pytest
     called = [shlex.split(line) for line in lines]
     best = Run(run).best
     assert best is not None
-    assert [words[1] for words in called[:2]] == ["diff", "show"]
-    assert {words[2] for words in called} == {f"{run}:{best.id}"}
+    assert [words[1] for words in called[:3]] == ["diff", "show", "report"]
+    named = {words[1]: words[2] for words in called}
+    assert named.pop("report") == str(run)
+    assert set(named.values()) == {f"{run}:{best.id}"}
 
 
 def test_hints_that_name_another_folder(run: Path, ge: Ge) -> None:

@@ -217,16 +217,18 @@ def block_indent(node: Definition, lines: Sequence[str]) -> str:
 
 def end_line(node: Definition, lines: Sequence[str]) -> int:
     """The last line of a definition with the comments that end its body: of the comments and blank lines
-    after its code, those up to the last comment that is indented as the body is, as libcst divides them.
+    after its code, the comments up to the last line, blank or not, that is indented as the body is, as libcst
+    divides them.
     """
-    end = last_line(node)
+    end = comment = last_line(node)
     indent = block_indent(node, lines)
     for at in range(end, len(lines) if indent else end):
         text = lines[at].strip(BLANKS)
         if text and not text.startswith("#"):
             break
-        if text and lines[at].startswith(indent):
-            end = at + 1
+        comment = at + 1 if text else comment
+        if lines[at].startswith(indent):
+            end = comment
     return end
 
 
