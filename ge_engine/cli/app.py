@@ -9,9 +9,12 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
+from functools import cache
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from ge_engine import __version__
 from ge_engine.cli.ablate import ablate
@@ -72,11 +75,17 @@ def root(
     """Options of `ge` itself."""
 
 
+@cache
+def _commands() -> Callable[..., object]:
+    """The command line, put together once: typer reads the signatures of all commands for it."""
+    return get_command(app)
+
+
 def main() -> None:
     """Run the command line; never show a traceback."""
     try:
         with colons_in_bash():
-            app(prog_name=PROGRAM)
+            _commands()(prog_name=PROGRAM)
     except GeError as error:
         print_error(error)
         sys.exit(2)

@@ -13,19 +13,25 @@ from ge_engine.source.syntax import SyntaxFault, normalised
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Block:
-    """A named definition. `code` is its source at column 0 with LF line ends, decorators included;
-    `lines` (first, last) count from 1 in the genome's file; `reason` says why it is not evolvable."""
+    """A named definition; `lines` (first, last) count from 1 in the genome's file. `read` and `why` say its
+    code and its reason, for which libcst prints the block: only those who ask pay for it."""
 
     address: str
     kind: Kind
     lines: tuple[int, int]
     digest: str
-    reason: str
     read: Callable[[], str]
+    why: Callable[[], str]
 
     @property
     def code(self) -> str:
+        """The source at column 0 with LF line ends, decorators included."""
         return self.read()
+
+    @property
+    def reason(self) -> str:
+        """Why it is not evolvable, "" where it is."""
+        return self.why()
 
     def __repr__(self) -> str:
         return f"Block({self.address!r}, {self.kind!r}, lines={self.lines}, reason={self.reason!r})"
@@ -78,8 +84,8 @@ def _segment_blocks(segment: Segment, line: int, reason: Callable[[str], str | N
             kind=span.kind,
             lines=(line + span.first - 1, line + span.last - 1),
             digest=span.digest,
-            reason=reason(address) or "",
             read=_reader(segment, span),
+            why=_why(reason, address),
         )
     for name, (first, last, digest) in segment.facts.conditional.items():
         address = f"{segment.name}.{name}"
@@ -93,6 +99,10 @@ def _of_block(fault: SyntaxFault) -> str:
 
 def _first_of_each(spans: Iterable[Span]) -> list[Span]:
     return list({span.name: span for span in reversed(list(spans))}.values())[::-1]
+
+
+def _why(reason: Callable[[str], str | None], address: str) -> Callable[[], str]:
+    return lambda: reason(address) or ""
 
 
 def _reader(segment: Segment, span: Span) -> Callable[[], str]:
@@ -113,6 +123,6 @@ def _hidden_block(hidden: Blocked, segment: Segment, line: int) -> Block:
         kind=hidden.kind,
         lines=(line + hidden.first - 1, line + hidden.last - 1),
         digest=hidden.digest,
-        reason=hidden.reason,
         read=lambda: normalised("".join(segment.lines[hidden.first - 1 : hidden.last])),
+        why=lambda: hidden.reason,
     )
