@@ -4,13 +4,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-reach bench-search gpu spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world clean
+.PHONY: demo test long hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-reach bench-search gpu spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --random-seed 1 --run runs/demo-$$(date +%Y%m%d-%H%M%S)
 
+TESTS := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(TESTS)
+
+# What takes many seconds and is not in every run; PART=K/N takes a part, as .ci/run does by the commit.
+long: $(STAMP)
+	$(TESTS) -m long $(if $(PART),--part $(PART))
 
 # The report in a real browser; installs Chromium and Playwright where they are missing.
 browser: $(STAMP)
@@ -20,7 +26,7 @@ browser: $(STAMP)
 
 # The tests of isolation where a candidate's process is spawned, not forked, as on macOS.
 spawn: $(STAMP)
-	GE_TEST_START_METHOD=spawn $(BIN)/python -m pytest -n auto --dist loadfile tests/test_spawning.py tests/test_worker.py tests/test_hostile.py tests/test_processes.py tests/test_sandbox.py tests/test_confining.py
+	GE_TEST_START_METHOD=spawn $(TESTS) -m "not gpu" tests/test_spawning.py tests/test_worker.py tests/test_hostile.py tests/test_processes.py tests/test_sandbox.py tests/test_confining.py
 
 # Attacks by modes of confinement as a table, as this user and as nobody, forked and spawned.
 hostile: $(STAMP)

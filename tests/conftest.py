@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 
 import ge_engine.llm  # noqa: F401  (sets how threads wait, before torch is imported)
@@ -21,6 +22,40 @@ Ge = Callable[..., tuple[int, str, str]]
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 """No example fails because the machine is busy."""
+
+
+FIRST = ("test_hostile", "test_end_to_end", "test_full_training", "test_cli", "test_docs", "test_contracts")
+"""The files that take longest: they begin first, lest one worker still has one when the others are done."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--part", metavar="K/N", help="of the tests marked long, part K of N: 0/N, 1/N, ...")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files of many tests first, for `--no-loadscope-reorder`; of long tests the part that is asked for."""
+    sizes = Counter(item.path for item in items)
+
+    def order(item: pytest.Item) -> tuple[int, int, str]:
+        name = item.path.stem
+        return FIRST.index(name) if name in FIRST else len(FIRST), -sizes[item.path], str(item.path)
+
+    items.sort(key=order)
+    if part := config.getoption("--part"):
+        number, count = map(int, part.split("/"))
+        named = sorted({found for item in items if (found := _part_of(item))})
+        chosen = set(named[number % count :: count])
+        left_out = [item for item in items if (found := _part_of(item)) and found not in chosen]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _part_of(item: pytest.Item) -> str:
+    """What a long test stands or falls with: its file, and what its mark names or its own name."""
+    mark = item.get_closest_marker("long")
+    if mark is None:
+        return ""
+    return f"{item.path.stem}: {mark.args[0] if mark.args else getattr(item, 'originalname', item.name)}"
 
 
 @pytest.fixture(scope="session")

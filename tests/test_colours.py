@@ -106,12 +106,14 @@ def probed(task: Task, channels: int, folder: Path, asked: int = 0) -> Probe:
         return evaluation.probe(seed).result()
 
 
+@pytest.mark.long
 def test_a_grey_model_on_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """LeNet as everybody has it: no flag."""
     assert not probed(Digits(), 1, tmp_path).stage
     assert "with 1 channel, as the seed model takes them" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_model_for_colours_on_one_grey_channel(tmp_path: Path) -> None:
     """MNIST, whose images have one channel."""
     assert not probed(Given(dataset(noise(1, 64))), 3, tmp_path).stage

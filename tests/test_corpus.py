@@ -8,7 +8,7 @@ import pytest
 from benchmarks_here import benchmark
 
 ROOT = Path(__file__).resolve().parent.parent
-SAMPLE = 14
+SAMPLE, EVERYDAY = 14, 5
 
 
 corpus = benchmark("corpus")
@@ -20,7 +20,11 @@ def test_the_sample_is_drawn_from_several_hundred_files() -> None:
     assert len(FILES) == SAMPLE
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path",
+    [*FILES[:EVERYDAY], *(pytest.param(one, marks=pytest.mark.long) for one in FILES[EVERYDAY:])],
+    ids=lambda p: p.name,
+)
 def test_a_real_file_comes_back_byte_for_byte_with_every_block_rewritten_as_itself(path: Path) -> None:
     report = corpus.check_file(path)
     assert report.faults == []

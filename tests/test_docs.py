@@ -67,6 +67,8 @@ def steps_of(page: Path) -> list[Step]:
 
 PLANS = {name: steps_of(page) for name, page in zip(NAMES, PAGES, strict=True)}
 QUICK = [name for name, steps in PLANS.items() if any(not step.slow and not step.name for step in steps)]
+LONG = ("docs/tutorial.md", "docs/reference/python.md")
+"""Pages whose commands take long though none is slow, and are much like those of README."""
 SLOW = [name for name, steps in PLANS.items() if any(step.slow for step in steps)]
 
 
@@ -99,7 +101,9 @@ def carry_out(steps: list[Step], folder: Path, url: str) -> None:
         assert "Traceback" not in ended.stderr, ended.stderr
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=pytest.mark.long(one)) if one in LONG else one for one in QUICK]
+)
 def test_a_command_that_does_not_run(name: str, folder: Path) -> None:
     carry_out([step for step in PLANS[name] if not step.slow], folder, SERVER)
 

@@ -89,6 +89,7 @@ def test_an_exported_child_that_is_no_model(run: tuple[Path, str], tmp_path: Pat
     assert int(done.stdout) == objectives["parameters"]
 
 
+@pytest.mark.long
 def test_a_replay_that_ends_elsewhere(run: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = run
     again = tmp_path / "again"

@@ -248,6 +248,7 @@ def test_a_setting_of_a_training_that_ends_in_a_traceback_or_leaves_a_folder(
         assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.long
 def test_a_candidate_that_does_not_train_and_ends_in_a_traceback(
     copied: Path, tmp_path: Path, ge: Ge
 ) -> None:
@@ -278,6 +279,7 @@ def test_a_run_that_does_not_say_what_it_trains_on(run: Path) -> None:
     assert line.plain.splitlines()[1:] == [f"  data: {STARTED[0]['data']}", "  Heed this."]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("recipe", "said"), [({}, True), ({"mirror": False}, False), ({"augment": False}, False)]
 )

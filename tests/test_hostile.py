@@ -20,7 +20,7 @@ from ge_engine.outcome import Failed, Outcome, Scored
 from tests.evaluation import data, genome, shop
 from tests.hostile import ALL, files
 from tests.hostile.candidates import Hostile
-from tests.hostile.modes import MODES, confined_by
+from tests.hostile.modes import MODES, confined_by, mode_param
 from tests.patience import PATIENT
 
 TIMEOUT = 9.0
@@ -142,7 +142,9 @@ def sleepers() -> int:
     return count
 
 
-@pytest.mark.parametrize(("mode", "one"), CASES, ids=[f"{mode}: {one.name}" for mode, one in CASES])
+@pytest.mark.parametrize(
+    ("mode", "one"), [mode_param(mode, one, name=f"{mode}: {one.name}") for mode, one in CASES]
+)
 def test_a_network_that_does_not_come_to_its_outcome(mode: str, one: Hostile, seen: Seen) -> None:
     outcome = seen(mode)[one.name]
     kind, _, part = one.expect.partition(":")
@@ -160,17 +162,17 @@ def test_two_hostile_networks_of_one_name() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", map(mode_param, MODES))
 def test_a_folder_that_outlives_its_candidate(mode: str, seen: Seen) -> None:
     assert seen(mode)["folders"] == Scored({"left": 0.0})
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", map(mode_param, MODES))
 def test_a_process_that_outlives_its_candidate(mode: str, seen: Seen) -> None:
     assert seen(mode)["naps"] == Scored({"left": 0.0})
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", map(mode_param, MODES))
 def test_a_score_that_hostile_neighbours_changed(mode: str, seen: Seen) -> None:
     before, after = seen(mode)["before"], seen(mode)["after"]
     assert isinstance(before, Scored)
@@ -179,7 +181,7 @@ def test_a_score_that_hostile_neighbours_changed(mode: str, seen: Seen) -> None:
     assert before.objectives["accuracy"] > 0.6
 
 
-@pytest.mark.parametrize("mode", [mode for mode in MODES if mode in ("bwrap", "landlock")])
+@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES if mode in ("bwrap", "landlock")])
 def test_an_accuracy_that_the_candidate_computed(mode: str, seen: Seen) -> None:
     liar = seen(mode)["rewrites the trainer's loss and accuracy"]
     assert isinstance(liar, Scored)

@@ -165,6 +165,7 @@ def ran(folder: Path, text: str, script: str) -> set[str]:
         return set(evaluation.probe(seed.genome).result().executed)
 
 
+@pytest.mark.long
 def test_a_run_that_goes_on_and_has_forgotten_what_runs(tmp_path: Path) -> None:
     run(tmp_path, HEEDS)
     run(tmp_path, HEEDS, generations=2)

@@ -208,6 +208,7 @@ def answering(folder: Path, answer: str, done: threading.Event) -> None:
                 reply.write_text(answer, "utf-8")
 
 
+@pytest.mark.long
 def test_a_reply_that_drops_the_last_stage_and_makes_no_child(tmp_path: Path) -> None:
     text = EXQUISITE.read_text("utf-8")
     smaller = text.replace(

@@ -108,6 +108,7 @@ def test_keys_of_schema_3_that_are_taken_for_others(schema_3: Path) -> None:
         assert not any("goes on" in str(outcome) for outcome in history.scores(STAGE).values())
 
 
+@pytest.mark.long
 def test_a_run_of_schema_3_that_cannot_be_gone_on_with(schema_3: Path) -> None:
     evolve(
         schema_3 / "plain_cnn.py",

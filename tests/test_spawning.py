@@ -60,6 +60,7 @@ def test_a_spawned_candidate_that_scores_otherwise_than_a_forked_one(
     assert one.details["curve"] == two.details["curve"]
 
 
+@pytest.mark.long
 def test_two_spawned_processes_that_score_otherwise_than_two_forked_ones(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"processes_per_candidate": 2, "workers": 1, "timeout": 60.0}
     outcomes = []
@@ -82,6 +83,7 @@ def test_a_candidate_whose_time_counts_while_its_process_starts(spawned: TrainEv
     assert isinstance(ended(spawned, genome(forward="y = 1"), BEGUN), WorkerReport)
 
 
+@pytest.mark.long
 def test_two_forked_candidates_that_begin_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine that starves them both: the time of each counts from where it begins, and neither finds
     what the other is to say so on."""

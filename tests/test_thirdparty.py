@@ -45,6 +45,7 @@ def test_a_third_party_that_is_not_listed(environment: dict[str, str]) -> None:
         assert part in listed
 
 
+@pytest.mark.long
 def test_a_third_partys_operator_that_takes_no_part(environment: dict[str, str], tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = ["--operators", "swap-activation", "--llm", "uniform", "--generations", 1, "--population", 3]

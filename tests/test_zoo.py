@@ -24,6 +24,7 @@ def test_the_zoo_has_twenty_models_of_torchvision_and_five_of_transformers() -> 
     assert all(model.path.is_file() for model in zoo.MODELS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "entry", "refused"),
     [
