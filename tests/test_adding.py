@@ -28,6 +28,7 @@ from ge_engine.runs import adding
 from ge_engine.runs.audit import check
 from ge_engine.search.rescoring import OwnSettings
 from ge_engine.variant import as_genome
+from tests.sampled import everyday
 
 HERE = Path(__file__).resolve().parent
 PLAIN = doubles.registry()
@@ -360,7 +361,7 @@ def test_a_run_by_other_means_that_takes_a_child_in_before_it_may(tmp_path: Path
     assert by_hand(folder) == []
 
 
-@BOTH
+@pytest.mark.parametrize("schedule", everyday(["generational", "steady"], "steady"))
 def test_a_child_that_is_killed_with_the_run_that_took_it_in(tmp_path: Path, schedule: str) -> None:
     """SIGKILL at its training; who adds it waits for the run, and then trains it."""
     folder = tmp_path / "run"

@@ -12,6 +12,7 @@ import pytest
 
 from ge_engine.views.console import program
 from ge_engine.views.outcomes import counted
+from tests.sampled import everyday
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = ROOT / "examples" / "plain_cnn.py"
@@ -236,6 +237,7 @@ def test_a_difference_without_exit_code_one(ge: Ge, finished: Path) -> None:
             assert child["steps"][0]["address"].partition(".")[0] in out
 
 
+@pytest.mark.long
 def test_a_stat_without_the_parameters_of_classes(ge: Ge, tmp_path: Path) -> None:
     wider = tmp_path / "wider.py"
     wider.write_text(
@@ -304,6 +306,7 @@ def test_blocks_that_leave_out_a_reason(ge: Ge, tmp_path: Path) -> None:
     assert rows["twice"]["reason"]
 
 
+@pytest.mark.long
 def test_a_dead_block_that_is_shown_as_live(ge: Ge, tmp_path: Path) -> None:
     file = tmp_path / "seed.py"
     file.write_text(PLAIN.read_text() + "\n\ndef never(x):\n    return x\n")
@@ -313,6 +316,7 @@ def test_a_dead_block_that_is_shown_as_live(ge: Ge, tmp_path: Path) -> None:
     assert set(live.values()) == {True}
 
 
+@pytest.mark.long
 def test_a_profile_without_the_figures_of_a_module_or_a_block(ge: Ge, tmp_path: Path) -> None:
     code, out, _ = ge("blocks", PLAIN, "--profile")
     assert code == 0
@@ -351,7 +355,7 @@ OTHER_INPUT = {
 }
 
 
-@pytest.mark.parametrize("kind", OTHER_INPUT)
+@pytest.mark.parametrize("kind", everyday(OTHER_INPUT, "tokens"))
 def test_blocks_of_a_model_without_images_that_do_not_name_static(ge: Ge, tmp_path: Path, kind: str) -> None:
     file = tmp_path / "other.py"
     file.write_text(
@@ -384,6 +388,7 @@ def test_a_help_text_without_examples(ge: Ge) -> None:
         assert "ge " + command in ge(command, "--help")[1]
 
 
+@pytest.mark.long
 def test_a_seed_for_other_images_is_told_what_the_task_gives(tmp_path: Path, ge: Ge) -> None:
     other = tmp_path / "other.py"
     other.write_text(

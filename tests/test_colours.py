@@ -119,6 +119,7 @@ def test_a_model_for_colours_on_one_grey_channel(tmp_path: Path) -> None:
     assert not probed(Given(dataset(noise(1, 64))), 3, tmp_path).stage
 
 
+@pytest.mark.long
 def test_a_grey_model_on_colours_without_being_asked(tmp_path: Path) -> None:
     """Nobody takes colours away in silence; with --channels 1 they are asked to go."""
     task = Given(dataset(noise(3, 64)))

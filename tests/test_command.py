@@ -250,6 +250,7 @@ def test_the_worked_example_of_a_function(tmp_path: Path, monkeypatch: pytest.Mo
     assert "nats" in outcome.details["feedback"]
 
 
+@pytest.mark.long
 def test_the_worked_example_of_a_program(tmp_path: Path) -> None:
     command = f"python {EXAMPLES / 'own_script.py'} --model {{path}} --seed {{seed}}"
     with opened(tmp_path, "command", command, timeout=60) as evaluation:

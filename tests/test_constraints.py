@@ -43,6 +43,7 @@ def test_a_program_that_no_constraint_binds(tmp_path: Path) -> None:
         parse_constraints(["flops<3"], ["accuracy"], early=())
 
 
+@pytest.mark.long
 def test_a_genome_trained_against_the_constraint(tmp_path: Path) -> None:
     limit = f"parameters<={NET_PARAMETERS}"
     with shop(tmp_path, constraints=(limit, "accuracy<=1"), workers=1) as evaluation:

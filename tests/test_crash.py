@@ -24,6 +24,7 @@ def test_a_killed_run_that_ends_differently(tmp_path: Path) -> None:
         assert result.killed[table] == rows, table
 
 
+@pytest.mark.long
 def test_a_killed_training_in_stages_that_ends_differently(tmp_path: Path) -> None:
     stages = {"halving": True, "rescore_seeds": 2, "recipe": {"epochs": 4}}
     result = crashing.campaign(tmp_path, moments=6, children=80, seed=2, **stages)

@@ -103,6 +103,7 @@ def meet(tmp_path: Path, candidates: int, processes: int) -> list[str]:
 
 
 @pytest.mark.usefixtures("four_gpus")
+@pytest.mark.long
 def test_two_candidates_on_one_gpu_while_another_is_free(tmp_path: Path) -> None:
     assert meet(tmp_path, candidates=4, processes=1) == ["90", "91", "92", "93"]
 

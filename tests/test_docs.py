@@ -67,8 +67,8 @@ def steps_of(page: Path) -> list[Step]:
 
 PLANS = {name: steps_of(page) for name, page in zip(NAMES, PAGES, strict=True)}
 QUICK = [name for name, steps in PLANS.items() if any(not step.slow and not step.name for step in steps)]
-LONG = ("docs/tutorial.md", "docs/reference/python.md")
-"""Pages whose commands take long though none is slow, and are much like those of README."""
+LONG = ("docs/tutorial.md", "docs/reference/python.md", "docs/how-to/operator.md", "docs/how-to/gpu.md")
+"""Pages whose commands take long though none is slow, and are much like those of README and of tests."""
 SLOW = [name for name, steps in PLANS.items() if any(step.slow for step in steps)]
 
 

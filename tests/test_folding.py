@@ -85,6 +85,7 @@ def test_a_library_of_more_files_than_bubblewrap_takes_arguments(tmp_path: Path)
 
 
 @pytest.mark.parametrize("mode", ["bwrap"] * (not bubblewrap.why_not()))
+@pytest.mark.long
 def test_a_seed_of_a_large_library_that_does_not_start(mode: str, tmp_path: Path) -> None:
     seed = Seed.load(library(tmp_path, 3100) / "net.py").genome
     with shop(tmp_path / "scratch", seed, sandbox=mode, workers=1, timeout=120.0) as evaluation:

@@ -21,6 +21,7 @@ from ge_engine.evaluation.seed_check import ChannelsError, require_usable
 from ge_engine.genome import Seed
 from ge_engine.outcome import Scored
 from tests.evaluation import outcome_of, shop, source
+from tests.sampled import everyday
 
 LAYERS = "from torch import nn\n\ndef act():\n    return nn.ReLU()\n"
 NEIGHBOURS = {
@@ -63,7 +64,7 @@ def laid(folder: Path, name: str, head: str, files: dict[str, str]) -> Path:
     return folder / name
 
 
-@pytest.mark.parametrize("kind", NEIGHBOURS)
+@pytest.mark.parametrize("kind", everyday(NEIGHBOURS, *list(NEIGHBOURS)[:2]))
 def test_a_file_that_runs_for_its_user_and_not_here(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_file_that_runs_for_its_user_and_not_here(
         assert isinstance(outcome_of(evaluation, genome), Scored)
 
 
+@pytest.mark.long
 def test_imports_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seed = laid(
         tmp_path / "repo",
@@ -87,6 +89,7 @@ def test_imports_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.Mon
         assert isinstance(outcome_of(evaluation, genome), Scored)
 
 
+@pytest.mark.long
 def test_a_link_into_a_store_of_files(tmp_path: Path) -> None:
     """As Hugging Face's cache: snapshots of links into blobs without names."""
     blobs = tmp_path / "blobs"
@@ -206,6 +209,7 @@ def test_a_hint_that_names_an_argument_which_the_model_has_not(tmp_path: Path, g
     assert "num_classes" not in said
 
 
+@pytest.mark.long
 def test_an_error_over_the_right_list_of_a_model_for_text(tmp_path: Path, ge: Ge) -> None:
     net = tmp_path / "net.py"
     net.write_text(
@@ -270,6 +274,7 @@ def test_a_missing_module_of_the_users_own_that_is_to_be_installed() -> None:
     )
 
 
+@pytest.mark.long
 def test_a_model_that_lies_partly_elsewhere_and_does_not_say_so(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -134,6 +134,7 @@ def test_a_folder_that_answers_otherwise_than_the_training_or_needs_the_engine(
     assert {one.name for one in folder.iterdir()} == names
 
 
+@pytest.mark.long
 def test_a_killed_training_that_ends_otherwise_than_one_in_one_go(run: Path, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     events: list[tuple[str, Mapping[str, Any]]] = []
@@ -155,6 +156,7 @@ class Cut(Exception):
     pass
 
 
+@pytest.mark.long
 def test_a_checkpoint_that_a_training_does_not_go_on_from(tmp_path: Path) -> None:
     epochs: list[int] = []
 
@@ -179,6 +181,7 @@ def test_a_checkpoint_that_a_training_does_not_go_on_from(tmp_path: Path) -> Non
     assert cut.score.details["curve"] == whole.score.details["curve"]
 
 
+@pytest.mark.long
 def test_a_training_of_another_kind_that_takes_over_a_folder(run: Path, tmp_path: Path, ge: Ge) -> None:
     cut = tmp_path / "cut"
     words = [sys.executable, "-c", KILLED, str(run), str(cut)]
@@ -214,6 +217,7 @@ def test_a_folder_of_somebody_else_that_is_written_into(run: Path, tmp_path: Pat
     assert not any((tmp_path / "elsewhere").iterdir())
 
 
+@pytest.mark.long
 def test_a_training_on_both_parts_that_tells_figures_of_what_it_saw(
     run: Path, tmp_path: Path, ge: Ge
 ) -> None:
@@ -412,6 +416,7 @@ def test_weights_that_fill_the_disk_or_cost_a_score(
     assert [file.name for file in (tmp_path / "weights").glob("*.safetensors")] == ["a.safetensors"]
 
 
+@pytest.mark.long
 def test_a_candidate_whose_weights_cannot_be_had_that_loses_its_score(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

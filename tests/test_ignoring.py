@@ -20,6 +20,7 @@ from ge_engine.ledger import History
 from ge_engine.outcome import Scored
 from ge_engine.registry import load_registry
 from ge_engine.search.rescoring import OwnSettings, settings_with_own
+from tests.sampled import everyday
 
 SEED = """\
 import torch
@@ -103,6 +104,7 @@ def test_a_program_that_reads_the_text_and_can_never_run(tmp_path: Path) -> None
     run(tmp_path, counts, canary=False)
 
 
+@pytest.mark.long
 def test_a_program_that_heeds_the_file_and_is_refused(tmp_path: Path) -> None:
     run(tmp_path, HEEDS)
 
@@ -127,7 +129,7 @@ BLOCKS = {
 }
 
 
-@pytest.mark.parametrize("kind", BLOCKS)
+@pytest.mark.parametrize("kind", everyday(BLOCKS, *list(BLOCKS)[:2]))
 def test_blocks_that_a_program_never_runs_and_that_are_rewritten(tmp_path: Path, kind: str) -> None:
     head, wanted = BLOCKS[kind]
     assert ran(tmp_path, head + SEED, HEEDS) == wanted
@@ -178,6 +180,7 @@ def test_a_run_that_goes_on_and_has_forgotten_what_runs(tmp_path: Path) -> None:
     assert "Net.unused" not in rewritten
 
 
+@pytest.mark.long
 def test_children_with_the_seeds_figures_that_nobody_counts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

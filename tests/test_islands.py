@@ -136,6 +136,7 @@ def test_islands_that_depend_on_the_order_of_events(
         assert mine == [str(row) for row in plain[table]], table
 
 
+@pytest.mark.long
 def test_a_killed_run_of_islands_that_ends_differently(tmp_path: Path) -> None:
     result = crashing.campaign(tmp_path, moments=5, children=100, seed=3, islands=3, migrate_every=1)
     assert result.kills == 5

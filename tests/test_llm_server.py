@@ -117,6 +117,7 @@ def test_nothing_passes_the_deadline(trouble: str) -> None:
     assert all(reply.finish == "error" and reply.error for reply in replies)
 
 
+@pytest.mark.long
 def test_a_hanging_request_does_not_hold_the_others() -> None:
     replies = ask(Script("trickle", "good"), count=8, limits=replace(PATIENT, deadline=8, attempt=8))
     assert [reply.finish for reply in replies].count("stop") == 7

@@ -151,7 +151,12 @@ def hear_hangups() -> None:
 
 @pytest.mark.parametrize("apart", ["", " apart"], ids=["one group", "a session of its own"])
 @pytest.mark.parametrize(
-    "number", [signal.SIGKILL, signal.SIGHUP, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+    "number",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+    ],
 )
 def test_programs_that_run_on_when_the_engine_is_gone(
     tmp_path: Path, sleeping: list[str], number: signal.Signals, apart: str

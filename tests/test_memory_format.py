@@ -16,6 +16,7 @@ from ge_engine.evaluation.train.optimizers import decay_groups
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Scored
 from tests.evaluation import CLASSES, SIZE, data, outcome_of, probe_here, shop, source
+from tests.sampled import everyday
 
 LENET = f"""\
 import torch
@@ -46,7 +47,7 @@ def lenet(line: str) -> Genome:
     return Seed.from_bytes(LENET.replace("LINE", line).encode(), Path("lenet.py")).genome
 
 
-@pytest.mark.parametrize("kind", WANT_CHANNELS_FIRST)
+@pytest.mark.parametrize("kind", everyday(WANT_CHANNELS_FIRST, "view"))
 def test_a_network_that_views_its_map_as_rows_and_fails_in_training(kind: str, tmp_path: Path) -> None:
     seed = lenet(WANT_CHANNELS_FIRST[kind])
     with shop(tmp_path, seed, max_slowdown=50.0) as evaluation:
@@ -62,7 +63,7 @@ def one_channel() -> Dataset:
     return replace(whole, train=grey(whole.train), validation=grey(whole.validation), test=grey(whole.test))
 
 
-@pytest.mark.parametrize("kind", ["view", "view in training alone", "strides"])
+@pytest.mark.parametrize("kind", everyday(["view", "view in training alone", "strides"], "strides"))
 def test_a_network_that_views_its_map_as_rows_and_fails_on_grey_images(kind: str, tmp_path: Path) -> None:
     grey = lenet(WANT_CHANNELS_FIRST[kind]).text.replace("Conv2d(3", "Conv2d(1")
     seed = Seed.from_bytes(grey.encode(), Path("lenet.py")).genome

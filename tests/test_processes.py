@@ -88,6 +88,7 @@ def test_two_processes_that_are_one(together: TrainEvaluation) -> None:
     assert "2 processes, 16 images" in ending(together, seen).reason
 
 
+@pytest.mark.long
 def test_a_training_in_stages_that_ends_otherwise_than_in_one(tmp_path: Path) -> None:
     recipe = {"epochs": 3, "batch_size": 32}
     with shop(tmp_path, halving=True, **{**TOGETHER, "recipe": recipe}) as evaluation:

@@ -177,6 +177,7 @@ def test_both_splits_at_once_that_score_otherwise_than_each(tmp_path: Path) -> N
     assert one.objectives != other.objectives
 
 
+@pytest.mark.long
 def test_a_slow_candidate_that_trains_to_the_end(tmp_path: Path) -> None:
     slow = genome(forward="for _ in range(200 * training):\n    self.body(x)")
     with shop(tmp_path, max_slowdown=12.0, timeout=300.0, recipe={"epochs": 5}) as opened:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from servers import Script, misbehaving
 
 from ge_engine.ledger.history import History
@@ -102,6 +103,7 @@ class ConvBlock(nn.Module):
 ```"""
 
 
+@pytest.mark.long
 def test_a_file_that_a_child_sends_to_the_model_by_its_error(tmp_path: Path) -> None:
     script = Script(*PROBE, "say")
     script.text = READING

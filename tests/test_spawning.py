@@ -73,6 +73,7 @@ def test_two_spawned_processes_that_score_otherwise_than_two_forked_ones(tmp_pat
     assert outcomes[0].details["curve"] == outcomes[1].details["curve"]
 
 
+@pytest.mark.long
 def test_a_candidate_whose_time_counts_while_its_process_starts(spawned: TrainEvaluation) -> None:
     started = time.monotonic()
     top, late = "import time\nend = time.monotonic() + 30", "while self.training and time.monotonic() < end:"

@@ -127,6 +127,7 @@ def test_without_a_thought_nothing_is_wrapped() -> None:
         load_config("demo", None, {"think": -1})
 
 
+@pytest.mark.long
 def test_the_embedded_model_thinks_within_the_limit_and_answers(smollm2: LocalModel) -> None:
     form, requests, targets = thoughtful(Edits(), 30), [], []
     for number in range(3):

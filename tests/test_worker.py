@@ -178,6 +178,7 @@ def test_a_full_disk_that_is_believed_of_a_candidate_while_there_is_room(evaluat
     assert "No space left" in probe.error
 
 
+@pytest.mark.long
 def test_a_candidate_that_takes_its_neighbours_along(tmp_path: Path) -> None:
     """No candidate can kill the process that started it; here this one does whenever the `killer` runs."""
     note = tmp_path / "parent"
@@ -279,6 +280,7 @@ class Net(nn.Module):
 }
 
 
+@pytest.mark.long
 def test_a_package_with_a_registry_and_a_dataclass_loaded_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,8 +26,8 @@ MODES = (
     "filter alone",
     "none",
 )
-EVERYDAY = (MODES[0], "none")
-"""The strongest that this machine has, and none: in every run of the tests. The others are long ones."""
+EVERYDAY = MODES[0]
+"""The strongest that this machine has: in every run of the tests. The others are long ones."""
 _SETTLE_APART = """\
 from ge_engine.evaluation.sandbox import limits, namespaces
 raise SystemExit(not limits.succeeds(namespaces.settle_apart))
@@ -55,7 +55,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 def mode_param(mode: str, *more: object, name: str = "") -> ParameterSet:
     """`mode` as a parameter of a test, with `more` beside it; marked as long where it is not `EVERYDAY`."""
-    marks = () if mode in EVERYDAY else (pytest.mark.long(mode),)
+    marks = () if mode == EVERYDAY else (pytest.mark.long(mode),)
     return pytest.param(mode, *more, id=name or mode, marks=marks)
 
 

@@ -143,7 +143,11 @@ def test_a_setting_of_the_recipe_that_no_case_switches() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "wanted"),
-    [(name, value, wanted) for name, case in CASES.items() for value, wanted in case.wanted],
+    [
+        pytest.param(name, value, wanted, marks=[pytest.mark.long] if number else [])
+        for name, case in CASES.items()
+        for number, (value, wanted) in enumerate(case.wanted)
+    ],
 )
 def test_a_setting_of_the_recipe_that_changes_nothing(name: str, value: Any, wanted: Any) -> None:
     case = CASES[name]
