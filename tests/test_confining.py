@@ -80,7 +80,7 @@ if held:
 """
 
 
-@pytest.mark.parametrize("mode", map(mode_param, MODES))
+@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES])
 def test_a_capability_that_a_candidate_keeps(mode: str, tmp_path: Path) -> None:
     """Effective, permitted, inheritable, ambient or in its bounds, the engine run by root or not."""
     with confined_by(mode) as sandbox, shop(tmp_path, sandbox=sandbox, timeout=60.0) as evaluation:
@@ -88,7 +88,7 @@ def test_a_capability_that_a_candidate_keeps(mode: str, tmp_path: Path) -> None:
     assert not probe.error
 
 
-@pytest.mark.parametrize("mode", map(mode_param, MODES))
+@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES])
 def test_processes_that_train_together_and_are_confined_too_much(mode: str, tmp_path: Path) -> None:
     """Without namespaces as well, where only the first process may read about itself in /proc."""
     settings: dict[str, Any] = {"processes_per_candidate": 2, "workers": 1, "timeout": 60.0}

@@ -162,17 +162,17 @@ def test_two_hostile_networks_of_one_name() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("mode", map(mode_param, MODES))
+@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES])
 def test_a_folder_that_outlives_its_candidate(mode: str, seen: Seen) -> None:
     assert seen(mode)["folders"] == Scored({"left": 0.0})
 
 
-@pytest.mark.parametrize("mode", map(mode_param, MODES))
+@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES])
 def test_a_process_that_outlives_its_candidate(mode: str, seen: Seen) -> None:
     assert seen(mode)["naps"] == Scored({"left": 0.0})
 
 
-@pytest.mark.parametrize("mode", map(mode_param, MODES))
+@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES])
 def test_a_score_that_hostile_neighbours_changed(mode: str, seen: Seen) -> None:
     before, after = seen(mode)["before"], seen(mode)["after"]
     assert isinstance(before, Scored)

@@ -216,7 +216,7 @@ def test_a_seed_among_the_packages_of_another_python(tmp_path: Path) -> None:
     assert "torch" not in found.modules
 
 
-@pytest.mark.parametrize("mode", map(mode_param, MODES))
+@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES])
 def test_a_library_that_looks_for_its_parts_and_no_longer_trains(mode: str, tmp_path: Path) -> None:
     site = lay(tmp_path / "env" / "site-packages", {**LIBRARY, "zoo/net.py": net_with(ZOO)})
     seed = Seed.load(site / "zoo" / "net.py").genome
