@@ -3,13 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TESTS := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test long hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-reach bench-search gpu spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --random-seed 1 --run runs/demo-$$(date +%Y%m%d-%H%M%S)
-
-TESTS := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test: $(STAMP)
 	$(TESTS)

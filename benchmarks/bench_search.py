@@ -69,10 +69,11 @@ class Plan:
         return [python, "-m", "ge_engine.cli", "evolve", str(SEED), *pairs]
 
     @property
-    def settings(self) -> dict[str, int]:
-        """What decides beside arm and random seed what a run finds."""
+    def settings(self) -> dict[str, str | int]:
+        """What decides beside arm and random seed what a run finds; of the data the name, for a path is a
+        machine's."""
         names = ("images", "epochs", "generations", "population")
-        return {name: getattr(self, name) for name in names}
+        return {"data": self.data.name, **{name: getattr(self, name) for name in names}}
 
     def left(self) -> list[tuple[str, int]]:
         """Arms and random seeds whose run is not finished: of all arms the first seed, then the second."""
@@ -85,17 +86,25 @@ class Plan:
         ]
 
     def done(self) -> dict[str, list[Search]]:
-        """The finished runs by arm, of arms that have one; those without a record get one."""
-        found: dict[str, list[Search]] = {arm: [] for arm in self.arms}
-        known = self._recorded()
-        for arm in self.arms:
-            for seed in self.seeds:
-                name, folder = self._name(arm, seed), self.folder(arm, seed)
-                if name not in known and finished(folder):
-                    known[name] = Search.of(folder)
-                    self._record(known[name])
-                found[arm] += [known[name]] if name in known else []
+        """The finished runs by arm, of arms that have one: from their records, else from their folders."""
+        known = self._recorded() | {one.name: one for one in self._unrecorded()}
+        names = {arm: [self._name(arm, seed) for seed in self.seeds] for arm in self.arms}
+        found = {arm: [known[name] for name in several if name in known] for arm, several in names.items()}
         return {arm: searches for arm, searches in found.items() if searches}
+
+    def record(self) -> None:
+        """Keep what finished runs found that have no record yet, where records are kept."""
+        if self.records:
+            lines = [
+                json.dumps({"settings": self.settings, "search": asdict(one)}) for one in self._unrecorded()
+            ]
+            with self.records.open("a", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines)
+
+    def _unrecorded(self) -> list[Search]:
+        known = self._recorded()
+        folders = [self.folder(arm, seed) for arm in self.arms for seed in self.seeds]
+        return [Search.of(one) for one in folders if one.name not in known and finished(one)]
 
     def _name(self, arm: str, seed: int) -> str:
         return self.folder(arm, seed).name
@@ -108,18 +117,14 @@ class Plan:
         kept = [Search.from_json(row["search"]) for row in rows if row["settings"] == self.settings]
         return {one.name: one for one in kept}
 
-    def _record(self, search: Search) -> None:
-        if self.records:
-            with self.records.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"settings": self.settings, "search": asdict(search)}) + "\n")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     plan = planned(arguments)
     failed = []
+    plan.record()
     for arm, seed in plan.left():
         failed += [] if ran(plan, arm, seed) else [f"{arm}-{seed}"]
-        plan.done()
+        plan.record()
     searches = plan.done()
     for name in failed:
         print(f"failed: {name}")

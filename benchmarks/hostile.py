@@ -75,18 +75,8 @@ def suite(prefix: list[str], method: str) -> tuple[str, int]:
         os.chmod(home, 0o777)
         environment = {**os.environ, "GE_TEST_START_METHOD": method, "HOME": home, "TMPDIR": home}
         environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
-        command = [
-            *prefix,
-            sys.executable,
-            "-m",
-            "pytest",
-            "tests/test_hostile.py",
-            "-m",
-            "",
-            "-v",
-            "--tb=short",
-        ]
-        command += ["-p", "no:cacheprovider", "-p", "no:xdist"]
+        command = [*prefix, sys.executable, "-m", "pytest", "tests/test_hostile.py", "-v", "--tb=short"]
+        command += ["-m", "", "-p", "no:cacheprovider", "-p", "no:xdist"]
         done = subprocess.run(
             command,
             cwd=ROOT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -41,13 +42,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return FIRST.index(name) if name in FIRST else len(FIRST), -sizes[item.path], str(item.path)
 
     items.sort(key=order)
-    if part := config.getoption("--part"):
-        number, count = map(int, part.split("/"))
-        named = sorted({found for item in items if (found := _part_of(item))})
-        chosen = set(named[number % count :: count])
-        left_out = [item for item in items if (found := _part_of(item)) and found not in chosen]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    if not (asked := config.getoption("--part")):
+        return
+    found = re.fullmatch(r"([0-9]+)/([0-9]+)", asked)
+    number, count = map(int, found.groups()) if found else (0, 0)
+    if number >= count:
+        raise pytest.UsageError(f"--part wants 0/N to N-1/N, such as 1/4, and got {asked!r}")
+    parts = [_part_of(item) for item in items]
+    chosen = {"", *sorted({*parts} - {""})[number::count]}
+    config.hook.pytest_deselected(
+        items=[i for i, part in zip(items, parts, strict=True) if part not in chosen]
+    )
+    items[:] = [i for i, part in zip(items, parts, strict=True) if part in chosen]
 
 
 def _part_of(item: pytest.Item) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
-from _pytest.mark.structures import ParameterSet
 
 
-def everyday(cases: Iterable[str], *chosen: str) -> list[str | ParameterSet]:
-    """`cases` in their order; those that are not `chosen` are marked as long.
+def everyday(cases: Iterable[Any], *chosen: Any) -> list[Any]:
+    """`cases` in their order; those that are not `chosen` are marked as long, each a part of its own.
 
     Raises:
         ValueError: what is chosen is none of the cases.
     """
     listed = list(cases)
-    if unknown := set(chosen) - set(listed):
+    if unknown := [one for one in chosen if one not in listed]:
         raise ValueError(f"none of the cases: {unknown}")
-    return [one if one in chosen else pytest.param(one, marks=pytest.mark.long) for one in listed]
+    return [one if one in chosen else pytest.param(one, marks=pytest.mark.long(str(one))) for one in listed]

@@ -76,8 +76,18 @@ def test_modules_that_import_each_other() -> None:
 
 
 SHOWN = {"api", "runs", "views", "errors", "config", "cli"}
-VALUES = {"changes", "contracts", "noise", "notation", "outcome", "pareto", "places", "population", "profile"}
-VALUES |= {"tolerances"}
+VALUES = {
+    "changes",
+    "contracts",
+    "noise",
+    "notation",
+    "outcome",
+    "pareto",
+    "places",
+    "population",
+    "profile",
+    "tolerances",
+}
 """Rooms of plain data, which the command line formats."""
 STARTING = {"ge_engine.llm"}
 """What sets the environment before torch is imported."""

@@ -21,8 +21,9 @@ from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.sandbox.process_tree import descendants
 from ge_engine.outcome import Scored
 from tests.evaluation import genome, outcome_of, shop
-from tests.hostile.modes import MODES, confined_by, mode_param
+from tests.hostile.modes import MODES, confined_by
 from tests.patience import PATIENT
+from tests.sampled import everyday
 from tests.test_command import opened, result
 
 IN_FORCE = confinement.in_force()
@@ -80,7 +81,7 @@ if held:
 """
 
 
-@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES])
+@pytest.mark.parametrize("mode", everyday(MODES, MODES[0]))
 def test_a_capability_that_a_candidate_keeps(mode: str, tmp_path: Path) -> None:
     """Effective, permitted, inheritable, ambient or in its bounds, the engine run by root or not."""
     with confined_by(mode) as sandbox, shop(tmp_path, sandbox=sandbox, timeout=60.0) as evaluation:
@@ -88,7 +89,7 @@ def test_a_capability_that_a_candidate_keeps(mode: str, tmp_path: Path) -> None:
     assert not probe.error
 
 
-@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES])
+@pytest.mark.parametrize("mode", everyday(MODES, MODES[0]))
 def test_processes_that_train_together_and_are_confined_too_much(mode: str, tmp_path: Path) -> None:
     """Without namespaces as well, where only the first process may read about itself in /proc."""
     settings: dict[str, Any] = {"processes_per_candidate": 2, "workers": 1, "timeout": 60.0}
@@ -97,7 +98,7 @@ def test_processes_that_train_together_and_are_confined_too_much(mode: str, tmp_
     assert isinstance(outcome, Scored), outcome
 
 
-@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES if mode != "none"])
+@pytest.mark.parametrize("mode", everyday([mode for mode in MODES if mode != "none"], MODES[0]))
 def test_a_candidate_that_is_not_alone(mode: str, tmp_path: Path) -> None:
     """In a namespace it is the second process, and knows no parent."""
     tell = "raise ValueError(f'{os.getpid()} {os.getppid()}')"

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from benchmarks_here import benchmark
 
+from tests.sampled import everyday
+
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE, EVERYDAY = 14, 5
 
@@ -22,7 +24,7 @@ def test_the_sample_is_drawn_from_several_hundred_files() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [*FILES[:EVERYDAY], *(pytest.param(one, marks=pytest.mark.long) for one in FILES[EVERYDAY:])],
+    everyday(FILES, *FILES[:EVERYDAY]),
     ids=lambda p: p.name,
 )
 def test_a_real_file_comes_back_byte_for_byte_with_every_block_rewritten_as_itself(path: Path) -> None:

@@ -23,6 +23,7 @@ import pytest
 from servers import served
 
 from tests.patience import PATIENT
+from tests.sampled import everyday
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -101,9 +102,7 @@ def carry_out(steps: list[Step], folder: Path, url: str) -> None:
         assert "Traceback" not in ended.stderr, ended.stderr
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(one, marks=pytest.mark.long(one)) if one in LONG else one for one in QUICK]
-)
+@pytest.mark.parametrize("name", everyday(QUICK, *(one for one in QUICK if one not in LONG)))
 def test_a_command_that_does_not_run(name: str, folder: Path) -> None:
     carry_out([step for step in PLANS[name] if not step.slow], folder, SERVER)
 

@@ -264,6 +264,7 @@ VALUES = {
     "a format that is a number": "UPDATE meta SET value = replace(value, '\".2%\"', '1') WHERE key = 'notations'",
     "an objective without a notation": "UPDATE meta SET value = '{}' WHERE key = 'notations'",
     "no individuals": "DELETE FROM individuals",
+    "a tolerance of what is no objective": "UPDATE meta SET value = json_set(value, '$.tolerance', json('[\"speed=1%\"]')) WHERE key = 'config'",
     "curves that are odd": f"UPDATE scores SET outcome = json_set(outcome, '$.details.curve', json('[1,\"x\",null,{{\"a\":[1]}},{{\"b\":1e400}}]')) {ANY}",
 }  # fmt: skip
 READERS = (

@@ -20,12 +20,14 @@ from ge_engine.outcome import Failed, Outcome, Scored
 from tests.evaluation import data, genome, shop
 from tests.hostile import ALL, files
 from tests.hostile.candidates import Hostile
-from tests.hostile.modes import MODES, confined_by, mode_param
+from tests.hostile.modes import MODES, confined_by
 from tests.patience import PATIENT
+from tests.sampled import everyday
 
 TIMEOUT = 9.0
 NAP = "86399"
 RUNNABLE = [one for one in ALL if landlock_version() >= one.landlock]
+HIDING = [mode for mode in MODES if mode in ("bwrap", "landlock")]
 CASES = [(mode, one) for mode in MODES for one in RUNNABLE if mode in one.modes]
 
 
@@ -143,7 +145,12 @@ def sleepers() -> int:
 
 
 @pytest.mark.parametrize(
-    ("mode", "one"), [mode_param(mode, one, name=f"{mode}: {one.name}") for mode, one in CASES]
+    ("mode", "one"),
+    [
+        pytest.param(mode, one, marks=[] if mode == MODES[0] else pytest.mark.long(mode))
+        for mode, one in CASES
+    ],
+    ids=[f"{mode}: {one.name}" for mode, one in CASES],
 )
 def test_a_network_that_does_not_come_to_its_outcome(mode: str, one: Hostile, seen: Seen) -> None:
     outcome = seen(mode)[one.name]
@@ -162,17 +169,17 @@ def test_two_hostile_networks_of_one_name() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES])
+@pytest.mark.parametrize("mode", everyday(MODES, MODES[0]))
 def test_a_folder_that_outlives_its_candidate(mode: str, seen: Seen) -> None:
     assert seen(mode)["folders"] == Scored({"left": 0.0})
 
 
-@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES])
+@pytest.mark.parametrize("mode", everyday(MODES, MODES[0]))
 def test_a_process_that_outlives_its_candidate(mode: str, seen: Seen) -> None:
     assert seen(mode)["naps"] == Scored({"left": 0.0})
 
 
-@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES])
+@pytest.mark.parametrize("mode", everyday(MODES, MODES[0]))
 def test_a_score_that_hostile_neighbours_changed(mode: str, seen: Seen) -> None:
     before, after = seen(mode)["before"], seen(mode)["after"]
     assert isinstance(before, Scored)
@@ -181,7 +188,7 @@ def test_a_score_that_hostile_neighbours_changed(mode: str, seen: Seen) -> None:
     assert before.objectives["accuracy"] > 0.6
 
 
-@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES if mode in ("bwrap", "landlock")])
+@pytest.mark.parametrize("mode", everyday(HIDING, *HIDING[:1]))
 def test_an_accuracy_that_the_candidate_computed(mode: str, seen: Seen) -> None:
     liar = seen(mode)["rewrites the trainer's loss and accuracy"]
     assert isinstance(liar, Scored)

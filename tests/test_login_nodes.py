@@ -18,6 +18,7 @@ import pytest
 
 from ge_engine.evaluation.sandbox.started_processes import StartedProcesses, identity
 from tests.patience import PATIENT
+from tests.sampled import everyday
 from tests.test_command import SCRIPT
 
 SLEEPS = """\
@@ -152,11 +153,7 @@ def hear_hangups() -> None:
 @pytest.mark.parametrize("apart", ["", " apart"], ids=["one group", "a session of its own"])
 @pytest.mark.parametrize(
     "number",
-    [
-        signal.SIGKILL,
-        pytest.param(signal.SIGHUP, marks=pytest.mark.long),
-        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
-    ],
+    everyday([signal.SIGKILL, signal.SIGHUP, signal.SIGTERM], signal.SIGKILL),
 )
 def test_programs_that_run_on_when_the_engine_is_gone(
     tmp_path: Path, sleeping: list[str], number: signal.Signals, apart: str

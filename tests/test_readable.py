@@ -23,7 +23,8 @@ from ge_engine.genome import Seed
 from ge_engine.outcome import Failed, Scored
 from tests.evaluation import NET, data, outcome_of, shop
 from tests.hostile.files import ANSWERS
-from tests.hostile.modes import MODES, confined_by, mode_param
+from tests.hostile.modes import MODES, confined_by
+from tests.sampled import everyday
 
 PROJECT = {
     "seed.py": """\
@@ -216,7 +217,7 @@ def test_a_seed_among_the_packages_of_another_python(tmp_path: Path) -> None:
     assert "torch" not in found.modules
 
 
-@pytest.mark.parametrize("mode", [mode_param(mode) for mode in MODES])
+@pytest.mark.parametrize("mode", everyday(MODES, MODES[0]))
 def test_a_library_that_looks_for_its_parts_and_no_longer_trains(mode: str, tmp_path: Path) -> None:
     site = lay(tmp_path / "env" / "site-packages", {**LIBRARY, "zoo/net.py": net_with(ZOO)})
     seed = Seed.load(site / "zoo" / "net.py").genome
@@ -324,9 +325,10 @@ def stolen():
 """
 
 
-@pytest.mark.parametrize(
-    "mode", [mode_param(mode) for mode in MODES if mode.startswith(("bwrap", "landlock"))]
-)
+FENCED = [mode for mode in MODES if mode.startswith(("bwrap", "landlock"))]
+
+
+@pytest.mark.parametrize("mode", everyday(FENCED, *FENCED[:1]))
 def test_a_seed_with_neighbours_and_packages_that_no_longer_trains(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

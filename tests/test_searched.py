@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,12 +130,15 @@ def test_a_part_of_another_machine_that_is_run_again_or_taken_for_other_settings
     first = plan(tmp_path, *kept)
     found = Search.of(search(first.folder("uniform", 1)))
     for _ in range(2):
+        first.record()
         assert first.done() == {"uniform": [found]}
     assert len((tmp_path / "kept.jsonl").read_text().splitlines()) == 1
     elsewhere = plan(tmp_path, *kept, "--out", str(tmp_path / "elsewhere"))
     assert elsewhere.left() == [("smollm2", 1), ("uniform", 2), ("smollm2", 2)]
     assert elsewhere.done() == {"uniform": [found]}
     assert smallest_as_good(found) == smallest_as_good(elsewhere.done()["uniform"][0])
+    other = plan(tmp_path, *kept, "--out", str(tmp_path / "other"))
+    assert replace(other, data=tmp_path / "other data").done() == {}
     longer = plan(tmp_path, *kept, "--out", str(tmp_path / "longer"), "--epochs", "5")
     assert longer.done() == {}
     assert len(longer.left()) == 4

@@ -184,8 +184,21 @@ def test_a_tolerance_that_is_refused_after_the_seed_model_was_trained(
     entry: str, tmp_path: Path, evaluation: ByName
 ) -> None:
     with pytest.raises(ConfigError, match="tolerance"):
-        evolve(tmp_path, tolerance=[entry])
+        evolve(tmp_path / "run", tolerance=[entry])
     assert not evaluation.scored
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("setting", [{"tolerance": ["speed=1%"]}, {"stop_when": "speed>1"}])
+def test_a_run_that_keeps_a_setting_with_which_it_was_refused(
+    setting: dict[str, Any], tmp_path: Path, evaluation: ByName
+) -> None:
+    evaluation.told = SMALLER
+    evolve(tmp_path)
+    before = Run(tmp_path).config, Run(tmp_path).verdict
+    with pytest.raises(ConfigError, match="speed"):
+        evolve(tmp_path, **setting)
+    assert (Run(tmp_path).config, Run(tmp_path).verdict) == before
 
 
 @pytest.mark.parametrize(

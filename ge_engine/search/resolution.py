@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from itertools import chain
 
+from ge_engine.conditions import parse_condition
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Measurement, Objective
 from ge_engine.errors import ConfigError, PluginError
@@ -14,6 +15,7 @@ from ge_engine.outcome import MEASURED_BESIDES
 from ge_engine.population import Direction
 from ge_engine.registry import Registry, choose
 from ge_engine.search.models import factory_of, shares_of
+from ge_engine.tolerances import parse_tolerances
 
 RESERVED = ("errors", "feedback")
 """What a program's or a function's answer holds besides figures."""
@@ -48,6 +50,17 @@ def require_names(config: RunConfig, registry: Registry) -> None:
         )
     if evaluator.takes_task:
         choose(registry.tasks, config.task.partition(":")[0], "task")
+
+
+def require_conditions(config: RunConfig) -> None:
+    """Read what the settings say of objectives, before a run is made or changed for them.
+
+    Raises:
+        ConfigError: `stop_when` or `tolerance` cannot be read, or names no objective.
+    """
+    parse_tolerances(config.tolerance, config.objective_names)
+    if config.stop_when:
+        parse_condition(config.stop_when, config.objective_names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,13 @@ from ge_engine.search.canary import refuse_blind
 from ge_engine.search.event_loop import EventLoop
 from ge_engine.search.finalists import Result, all_scored_on_test, result_of
 from ge_engine.search.halving import rungs_of
-from ge_engine.search.resolution import chosen_objectives, notations_of, objectives_of, require_names
+from ge_engine.search.resolution import (
+    chosen_objectives,
+    notations_of,
+    objectives_of,
+    require_conditions,
+    require_names,
+)
 from ge_engine.search.run_folder import opened_run
 from ge_engine.search.run_state import RunState
 from ge_engine.search.scoring import Scoring
@@ -41,6 +47,7 @@ def opened_session(
 ) -> Iterator[Session]:
     """A session of the run in `folder`. Raises as `loop.run`."""
     require_names(config, registry)
+    require_conditions(config)
     directions, notations = objectives_of(config, registry), notations_of(config, registry)
     with (
         tracked(config.trackers, folder, observe) as told,

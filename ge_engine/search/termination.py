@@ -16,7 +16,6 @@ from ge_engine.ledger.hand_made import drawn_before, generations_before
 from ge_engine.ledger.history import History
 from ge_engine.pareto import Direction, box, losses, normalised
 from ge_engine.search.budget import Budget
-from ge_engine.tolerances import parse_tolerances
 
 PROGRESS = 1e-9
 
@@ -76,7 +75,7 @@ class StopConditions:
     alone.
 
     Raises:
-        ConfigError: `stop_when` or `tolerance` cannot be read.
+        ConfigError: `stop_when` cannot be read.
     """
 
     def __init__(
@@ -93,7 +92,6 @@ class StopConditions:
         self.budget = Budget(config, history)
         self._began = time.monotonic()
         self._target: Condition | None = None
-        parse_tolerances(config.tolerance, config.objective_names)
         if config.stop_when:
             self._target = parse_condition(config.stop_when, config.objective_names)
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from _pytest.mark.structures import ParameterSet
 
 from ge_engine.evaluation.fork_server import launcher
 from ge_engine.evaluation.protocol.messages import SessionSpec
@@ -26,8 +25,6 @@ MODES = (
     "filter alone",
     "none",
 )
-EVERYDAY = MODES[0]
-"""The strongest that this machine has: in every run of the tests. The others are long ones."""
 _SETTLE_APART = """\
 from ge_engine.evaluation.sandbox import limits, namespaces
 raise SystemExit(not limits.succeeds(namespaces.settle_apart))
@@ -51,12 +48,6 @@ rules = {**seccomp.OTHERS, "clone": seccomp.WITHIN["clone"]}
 assert seccomp.hold(seccomp.of_program(rules, seccomp.NAMESPACES))
 os.execv(sys.argv[1], sys.argv[1:])
 """
-
-
-def mode_param(mode: str, *more: object, name: str = "") -> ParameterSet:
-    """`mode` as a parameter of a test, with `more` beside it; marked as long where it is not `EVERYDAY`."""
-    marks = () if mode == EVERYDAY else (pytest.mark.long(mode),)
-    return pytest.param(mode, *more, id=name or mode, marks=marks)
 
 
 @contextmanager
