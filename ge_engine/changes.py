@@ -9,10 +9,11 @@ import difflib
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from ge_engine.genome import Block, Genome, Segment
+from ge_engine.source.addresses import address_in
 from ge_engine.source.line_diff import WordKind, equal_runs, with_ends, word_pieces
 from ge_engine.source.syntax import normalised
 
@@ -51,13 +52,38 @@ class Blame:
     line: int
     text: str
     index: int
+    file: str = ""
 
 
 def diff_genomes(a: Genome, b: Genome) -> tuple[Change, ...]:
-    """Block-level changes from `a` to `b`, which may be of different seed models, in the order of `b`.
+    """Block-level changes from `a` to `b`, which may be of different seed models, in the order of `b`. Of
+    several files, those of one name are compared.
 
     A class that differs in its methods only is reported by method, otherwise as a whole.
     """
+    if a.files.keys() == b.files.keys():
+        pairs = [(name, one, b.files[name]) for name, one in a.files.items()]
+    else:
+        pairs = _paired(a, b)
+    return tuple(_named(change, name) for name, one, other in pairs for change in _diff_files(one, other))
+
+
+def _paired(a: Genome, b: Genome) -> list[tuple[str, Genome, Genome]]:
+    """The files of two seed models by name: those of both; else the two that build the models."""
+    both = [(name, one, b.files[name]) for name, one in a.files.items() if name in b.files]
+    return both or [("", a.main, b.main)]
+
+
+def _named(change: Change, file: str) -> Change:
+    """A change within a file as one of a seed model of several."""
+    if not file:
+        return change
+    old = address_in(file, change.old_address)
+    return replace(change, address=address_in(file, change.address), old_address=old)
+
+
+def _diff_files(a: Genome, b: Genome) -> tuple[Change, ...]:
+    """As `diff_genomes`, of one file each."""
     changes = [*_scope(a, b, _top_level(a), _top_level(b)), *_outside(a, b)]
     order = {address: at for at, address in enumerate(b.blocks)}
     return tuple(sorted(changes, key=lambda c: (order.get(c.address, len(order)), c.address)))
@@ -103,8 +129,18 @@ def blame(genomes: Sequence[Genome], parents: Sequence[Sequence[int]] | None = N
 
     `genomes` run from the seed model to the individual, parents before children; `parents` are the places of
     each one's parents among them, the first parent first (without it, each is the only parent of the next). A
-    line that the first parent does not have is the second one's where that has it. Lines count from 1.
+    line that the first parent does not have is the second one's where that has it. Lines count from 1, in
+    `file` where there are several.
     """
+    return [
+        replace(one, file=name)
+        for name in genomes[-1].files
+        for one in _blame([genome.files[name] for genome in genomes], parents)
+    ]
+
+
+def _blame(genomes: Sequence[Genome], parents: Sequence[Sequence[int]] | None) -> list[Blame]:
+    """As `blame`, of one file."""
     texts = [_lines(genome) for genome in genomes]
     lineage = parents or [() if index == 0 else (index - 1,) for index in range(len(texts))]
     origins: list[list[int]] = []

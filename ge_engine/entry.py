@@ -34,6 +34,7 @@ def resolve_entry(genome: Genome, facts: Facts, override: str = "") -> str:
         SeedError: `override` is no expression of names in the seed model, or no rule leads to one builder;
             the candidates are listed with their signatures.
     """
+    genome = genome.main
     builders = Builders(genome)
     if override.strip():
         return _overridden(builders, genome, facts, override.strip())
@@ -55,7 +56,7 @@ def resolve_entry(genome: Genome, facts: Facts, override: str = "") -> str:
 
 def signature_of(genome: Genome, entry: str) -> str:
     """What the entry calls with its parameters, "Net(out=5, width=16)"; the entry where that is not known."""
-    called = Builders(genome).builder(entry.partition("(")[0].strip())
+    called = Builders(genome.main).builder(entry.partition("(")[0].strip())
     return str(called) if called else entry
 
 

@@ -7,19 +7,25 @@ import ast
 from ge_engine.config import RunConfig
 from ge_engine.errors import SeedError
 from ge_engine.genome import Genome, Seed
+from ge_engine.joint_genome import joined
 
 BUILDER = "build_model"
 _EXAMPLE = 'Give --entry "Net(widths=[16, 32])", a call with what it passes.'
 
 
 def with_entry_block(seed: Seed, entry: str) -> Seed:
-    """`seed` with a last definition that returns the expression `entry`. What that passes is evolved, diffed
-    and exported like other code of the file, which stays as it is.
+    """`seed` with a last definition, in the file that builds the model, that returns the expression `entry`.
+    What that passes is evolved, diffed and exported like other code of the file, which stays as it is.
 
     Raises:
         SeedError: `entry` is no call, or the file has the function's name already.
     """
-    call = _written(entry)
+    (name, main), *others = seed.files.items()
+    return joined({name: _with_builder(main, _written(entry)), **dict(others)})
+
+
+def _with_builder(seed: Seed, call: str) -> Seed:
+    """One file with a last function that returns `call`."""
     if BUILDER in seed.genome.bound:
         raise SeedError(
             f"The seed model has a {BUILDER} of its own, so that --entry-block cannot add one.",
@@ -33,7 +39,7 @@ def with_entry_block(seed: Seed, entry: str) -> Seed:
 def entry_of(genome: Genome, config: RunConfig) -> str:
     """The user's expression that builds the model, "" for none: a call of the function that
     `with_entry_block` has added where there is one."""
-    return f"{BUILDER}()" if config.entry_block and genome.segment(BUILDER) else config.entry
+    return f"{BUILDER}()" if config.entry_block and genome.main.segment(BUILDER) else config.entry
 
 
 def _written(entry: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ge_engine.errors import SeedError
 from ge_engine.source import segmenter
+from ge_engine.source.addresses import BETWEEN, address_in, split_address
 from ge_engine.source.bindings import UNTOLD, imported, merge
 from ge_engine.source.blocks import Block, conditional_reason, list_blocks, method_reason, own_reason
 from ge_engine.source.facts import Kind, Signature, Span
@@ -36,10 +37,38 @@ class Seed:
         self.texts = [segment.text for segment in cut.segments]
         self.genome = Genome(self, {}, {}, ())
 
+    @property
+    def files(self) -> Mapping[str, Seed]:
+        """The files by the names that addresses carry, the one that builds the model first; the only file of
+        a seed model has the name ""."""
+        return {"": self}
+
+    @property
+    def sources(self) -> tuple[tuple[str, bytes], ...]:
+        """Name and content of each file: what another seed model has as well if it is this one."""
+        return tuple((name, one.source) for name, one in self.files.items())
+
     @cached_property
     def digests(self) -> list[str]:
         """The digests of the seed model's segments."""
         return [segment.digest for segment in self.cut.segments]
+
+    def restored(self, delta: Mapping[str, Any]) -> Genome:
+        """The genome that `Genome.delta` described, now or in a run database of schema 4 and before, which
+        gave for a block's name its number among the definitions of the file. Raises SeedError when it is of
+        another seed model."""
+        try:
+            replaced = {
+                _place(self, key): _replacement(_block(self, key), text)
+                for key, text in delta["replaced"].items()
+            }
+            helpers = {
+                _place(self, key): tuple(_helper(name, text) for name, text in group)
+                for key, group in delta["helpers"].items()
+            }
+            return Genome(self, replaced, helpers, tuple(map(_text, delta["imports"])))
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise foreign_record() from error
 
     @classmethod
     def load(cls, path: str | Path) -> Seed:
@@ -85,6 +114,24 @@ class Genome:
         self.replaced = replaced
         self.helpers = helpers
         self.imports = imports
+
+    @property
+    def files(self) -> Mapping[str, Genome]:
+        """The genome of each file by the name that addresses carry, the one that builds the model first; the
+        only file has the name ""."""
+        return {"": self}
+
+    @property
+    def main(self) -> Genome:
+        """The file that builds the model."""
+        return next(iter(self.files.values()))
+
+    def at(self, address: str) -> tuple[Genome, str]:
+        """The file that a block stands in, and its address there. A file that is not there has no blocks, nor
+        has it this one: then the first, and the whole address."""
+        name, local = split_address(address)
+        one = self.files.get(name)
+        return (self.main, address) if one is None else (one, local)
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
@@ -206,22 +253,8 @@ class Genome:
 
     @classmethod
     def from_delta(cls, seed: Seed, delta: Mapping[str, Any]) -> Genome:
-        """The genome that `delta()` described, now or in a run database of schema 4 and before, which gave
-        for a block's name its number among the definitions of the file. Raises SeedError when it is of
-        another seed model."""
-        try:
-            replaced = {
-                _place(seed, key): _replacement(_block(seed, key), text)
-                for key, text in delta["replaced"].items()
-            }
-            helpers = {
-                _place(seed, key): tuple(_helper(name, text) for name, text in group)
-                for key, group in delta["helpers"].items()
-            }
-            return cls(seed, replaced, helpers, tuple(map(_text, delta["imports"])))
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            message = "The record of a genome does not fit this seed model."
-            raise SeedError(message, "Was the seed model changed?") from error
+        """The genome that `delta()` described. Raises SeedError when it is of another seed model."""
+        return seed.restored(delta)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickled, (self.seed, self.delta())
@@ -273,22 +306,30 @@ def differing(a: Genome, b: Genome) -> tuple[str, ...]:
     it is that method's address; otherwise the class's own, so that methods that belong together are
     exchanged together.
     """
-    found = []
+    return tuple(
+        address_in(file, address)
+        for file, one in a.files.items()
+        if file in b.files
+        for address in _differing(one, b.files[file])
+    )
+
+
+def _differing(a: Genome, b: Genome) -> Iterator[str]:
+    """`differing` within one file."""
     for name in _top_level(a):
         one, other = a.segment(name), b.segment(name)
         if one is None or other is None or one is other or a.reason(name) or b.reason(name):
             continue
         if one.facts.digest == other.facts.digest:
             continue
-        found.append(_finest(a, b, one, other))
-    return tuple(found)
+        yield _finest(a, b, one, other)
 
 
 def select_addresses(genome: Genome, patterns: Sequence[str]) -> tuple[str, ...]:
     """The evolvable addresses that `patterns` choose, in the order of the file.
 
-    A pattern is an address or a glob ("Net.*", "*Block"); with "!" in front it excludes. Later
-    patterns win. When the first pattern excludes, or there is none, all are chosen at the start.
+    A pattern is an address or a glob ("Net.*", "*Block", "heads/*.py::*"), without a file one of every file;
+    with "!" in front it excludes. Later patterns win. When the first pattern excludes, or there is none, all are chosen at the start.
 
     Raises:
         SeedError: a pattern matches no block, or only blocks that are not evolvable, or none is left.
@@ -303,7 +344,7 @@ def select_addresses(genome: Genome, patterns: Sequence[str]) -> tuple[str, ...]
 
 
 def _matching(genome: Genome, pattern: str) -> set[str]:
-    known = {a for a in genome.blocks if a == pattern or fnmatch.fnmatchcase(a, pattern)}
+    known = {address for address in genome.blocks if _matches(address, pattern)}
     if not known:
         raise SeedError(
             f"The block pattern {pattern!r} matches nothing.", f"Blocks are: {', '.join(genome.blocks)}."
@@ -313,6 +354,11 @@ def _matching(genome: Genome, pattern: str) -> set[str]:
         first = min(known)
         raise SeedError(f"The block {first!r} cannot be evolved: {genome.blocks[first].reason}.")
     return matches
+
+
+def _matches(address: str, pattern: str) -> bool:
+    named = address if BETWEEN in pattern else split_address(address)[1]
+    return named == pattern or fnmatch.fnmatchcase(named, pattern)
 
 
 def _finest(a: Genome, b: Genome, one: Segment, other: Segment) -> str:
@@ -359,6 +405,12 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
     return value
+
+
+def foreign_record() -> SeedError:
+    """Of a genome's record that does not fit."""
+    message = "The record of a genome does not fit this seed model."
+    return SeedError(message, "Was the seed model changed?")
 
 
 def _nothing_to_evolve(name: str, genome: Genome) -> tuple[str, str]:

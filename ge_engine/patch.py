@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import libcst as cst
 
 from ge_engine.genome import Genome, Segment, Span
+from ge_engine.joint_genome import JointGenome
 from ge_engine.outcome import Rejected
 from ge_engine.source import style
+from ge_engine.source.addresses import split_address
 from ge_engine.source.addressing import Location, find_statement, locate
 from ge_engine.source.bindings import bound_names, imported
 from ge_engine.source.contract import check_contract
@@ -18,7 +20,7 @@ from ge_engine.source.dependencies import Dependencies, find_dependencies
 from ge_engine.source.digests import digest
 from ge_engine.source.facts import decorator_names
 from ge_engine.source.names import free_names
-from ge_engine.source.patches import AnyPatch, JointPatch, Patch, of_block
+from ge_engine.source.patches import AnyPatch, JointPatch, Patch, by_file, in_file, of_block
 from ge_engine.source.renaming import print_helpers, renamed
 from ge_engine.source.segments import needed_helpers
 from ge_engine.source.splicing import rewritten
@@ -46,6 +48,14 @@ def parse_patch(genome: Genome, address: str, code: str) -> Patch | Rejected:
     the block stay those of the file, and the patch's notes tell of others; those after it go to its end.
     Never raises; stages are "compile" and "contract".
     """
+    file, _ = split_address(address)
+    one, local = genome.at(address)
+    patch = _parsed(one, local, code)
+    return patch if isinstance(patch, Rejected) else in_file(patch, file)
+
+
+def _parsed(genome: Genome, address: str, code: str) -> Patch | Rejected:
+    """As `parse_patch`, of a block of the only file."""
     location = locate(genome, address)
     if isinstance(location, Rejected):
         return location
@@ -75,6 +85,20 @@ def apply(genome: Genome, patch: AnyPatch) -> Genome | Rejected:
     """
     if (overlap := _overlap(patch.addresses)) is not None:
         return Rejected("contract", f"{overlap}: rewrite each part of the file once.")
+    if not isinstance(genome, JointGenome):
+        return _applied(genome, patch)
+    made: dict[str, Genome] = {}
+    for file, local in by_file(patch).items():
+        one = genome.files.get(file)
+        changed = Rejected("contract", "there is no such file.") if one is None else _applied(one, local)
+        if isinstance(changed, Rejected):
+            return changed if file in changed.reason else of_block(file, changed)
+        made[file] = changed
+    return genome.with_files(made)
+
+
+def _applied(genome: Genome, patch: AnyPatch) -> Genome | Rejected:
+    """As `apply`, of patches of the only file."""
     child = genome
     for part in _in_file_order(genome, patch.patches):
         made = _spliced(child, part)
@@ -90,6 +114,13 @@ def transplant(donor: Genome, address: str) -> Patch:
     Raises:
         KeyError: the donor has no evolvable block of this address.
     """
+    file, _ = split_address(address)
+    one, local = donor.at(address)
+    return in_file(_transplanted(one, local), file)
+
+
+def _transplanted(donor: Genome, address: str) -> Patch:
+    """As `transplant`, of a block of the only file."""
     location = locate(donor, address)
     if isinstance(location, Rejected):
         raise KeyError(address)
@@ -104,8 +135,15 @@ def transplant(donor: Genome, address: str) -> Patch:
 def undefined_names(genome: Genome, patch: AnyPatch) -> tuple[str, ...]:
     """Names that the patch reads and that nothing in `genome`, to which it was applied, defines.
 
-    Empty when the file has a star import, for then it cannot be told.
+    Of a file with a star import there are none, for there it cannot be told.
     """
+    parts = by_file(patch).items()
+    found = [_undefined(genome.files[file], local) for file, local in parts if file in genome.files]
+    return tuple(sorted({name for names in found for name in names}))
+
+
+def _undefined(genome: Genome, patch: AnyPatch) -> tuple[str, ...]:
+    """As `undefined_names`, of patches of the only file."""
     codes = (*(part.code for part in patch.patches), *patch.helpers)
     free = frozenset[str]().union(*map(free_names, codes))
     return () if "*" in genome.bound else tuple(sorted(free - genome.bound.keys()))

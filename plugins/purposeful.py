@@ -65,7 +65,7 @@ def reaching(context: Context, addresses: tuple[str, ...], goal: Goal) -> tuple[
     whole = 1.0
 
     def share(address: str) -> float:
-        held = profiles.get(address.partition(".")[0])
+        held = profiles.get(context.genome.blocks[address].owner)
         return held.parameter_share if held else whole
 
     return tuple(address for address in addresses if share(address) >= wanted)

@@ -77,13 +77,15 @@ class Redesign(Mutation):
 
 def structured(genome: Genome, addresses: tuple[str, ...]) -> list[str]:
     """The top-level blocks among `addresses` that offer structural moves."""
-    classes = module_classes(genome)
+
+    def offers(block: Block) -> int:
+        return len(moves_of(block.code, module_classes(genome.at(block.address)[0])))
 
     def fewest(block: Block) -> int:
         return 1 if block.kind == "values" else FEWEST_MOVES
 
-    blocks = {address: genome.blocks[address] for address in addresses if "." not in address}
-    return [a for a, block in blocks.items() if len(moves_of(block.code, classes)) >= fewest(block)]
+    blocks = [block for address in addresses if (block := genome.blocks[address]).kind != "method"]
+    return [block.address for block in blocks if offers(block) >= fewest(block)]
 
 
 def by_share(context: Context, addresses: list[str]) -> str:

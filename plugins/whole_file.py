@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ge_engine.contracts import BACKGROUND, Context, Prompt, Proposal, fenced
+from ge_engine.genome import Genome
 from ge_plugins.intents import Intent
 from ge_plugins.wording import SYSTEM, paragraphs
 
@@ -24,13 +25,21 @@ def has_room(context: Context) -> bool:
     return context.prompt_tokens >= max(ROOM, len(context.genome.text) // CHARACTERS)
 
 
+def _files(genome: Genome) -> list[str]:
+    """The file; of several each under its name."""
+    if len(genome.files) == 1:
+        return [fenced(genome.text)]
+    return [f"The file {name}:\n" + fenced(one.text) for name, one in genome.files.items()]
+
+
 def of_file(context: Context, intent: Intent) -> Proposal:
     """The blocks of the file that have to change for the mutation type, as one change."""
     addresses = context.addresses
-    blocks = [a for a in addresses if "." not in a or a.partition(".")[0] not in addresses]
+    known = context.genome.blocks
+    blocks = [a for a in addresses if known[a].owner == a or known[a].owner not in addresses]
     text = paragraphs(
         intent.text,
-        fenced(context.genome.text),
+        *_files(context.genome),
         "Change whichever of these have to change together: " + ", ".join(blocks) + ".",
         RULES,
     )

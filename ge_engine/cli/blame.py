@@ -37,9 +37,10 @@ def blame(
             typer.echo(json.dumps(_record(line), allow_nan=False))
         return
     notations = run.notations
-    for _, group in groupby(lines, key=lambda line: line.individual.id):
+    for _, group in groupby(lines, key=lambda line: (line.file, line.individual.id)):
         first, *rest = group
-        out.print(Text(_heading(first.individual, first.parent, notations), style="bold"))
+        where = f"{first.file}: " if first.file else ""
+        out.print(Text(where + _heading(first.individual, first.parent, notations), style="bold"))
         for line in (first, *rest):
             out.print(Text.assemble((f"{line.line:6} ", "dim"), line.text))
 
@@ -75,6 +76,7 @@ def _changes(one: Child, parent: Child) -> dict[str, tuple[float, float]]:
 def _record(line: Origin) -> dict[str, Any]:
     one = line.individual
     return {
+        **({"file": line.file} if line.file else {}),
         "line": line.line,
         "text": line.text,
         "individual": one.id,

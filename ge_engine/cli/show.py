@@ -64,8 +64,9 @@ def show(
     for call in run.calls(one.id):
         _print_call(call)
     if code and one.genome is not None:
-        _print_heading("code")
-        out.print(Text(one.genome.source.decode("utf-8", "replace")))
+        for name, file in one.genome.files.items():
+            _print_heading(f"code {name}".rstrip())
+            out.print(Text(file.source.decode("utf-8", "replace")))
 
 
 def _print_islands(run: Run, one: Child) -> None:

@@ -7,6 +7,7 @@ from itertools import zip_longest
 
 from ge_engine.context.figures import comparison
 from ge_engine.contracts import Attempt, Context, Prompt, fenced
+from ge_engine.source.addresses import owner_of
 
 SHORT, LONG = 6, 12
 """Attempts of the short form, and of the others."""
@@ -42,7 +43,7 @@ def _first_lines(change: str) -> str:
 def blocks_of(prompt: Prompt) -> list[str]:
     """The top-level blocks that the reply may rewrite."""
     addresses = (prompt.address, *prompt.addresses)
-    return list(dict.fromkeys(address.partition(".")[0] for address in addresses if address))
+    return list(dict.fromkeys(owner_of(address) for address in addresses if address))
 
 
 def _together(groups: Sequence[Sequence[Attempt]]) -> list[Attempt]:

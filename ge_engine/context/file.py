@@ -19,16 +19,29 @@ BEGIN, END = "# ----- the code to change: -----", "# ----- end of it -----"
 
 def file(context: Context, prompt: Prompt) -> Sequence[str]:
     """Signatures of what calls the block and what it calls; its class and these; the whole file with the
-    block marked."""
-    genome, address = context.genome, prompt.address
+    block marked; the other files of the model, where it has some."""
+    genome, address = context.genome.at(prompt.address)
     block = genome.blocks.get(address)
     whole = "The whole file:\n" + fenced(_marked(genome, block))
+    forms = (*_within(genome, block), whole)
+    others = _others(context.genome, genome)
+    return (*forms, "\n\n".join([whole, *others])) if others else forms
+
+
+def _others(genome: Genome, shown: Genome) -> list[str]:
+    """The files of the model besides the one that is shown."""
+    others = ((name, one) for name, one in genome.files.items() if one is not shown)
+    return [f"The file {name}, which belongs to it:\n" + fenced(normalised(one.text)) for name, one in others]
+
+
+def _within(genome: Genome, block: Block | None) -> Sequence[str]:
+    """The shorter forms."""
     if block is None:
-        return (whole,)
+        return ()
     signatures = _signatures(genome, block)
     near = "Around it in the file:\n" + fenced("\n".join(signatures)) if signatures else ""
     around = _around(genome, block, near)
-    return tuple(text for text in (near or around, around, whole) if text)
+    return tuple(text for text in (near or around, around) if text)
 
 
 def _around(genome: Genome, block: Block, near: str) -> str:

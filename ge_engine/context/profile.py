@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from ge_engine.contracts import Context, ModuleProfile, Prompt
 from ge_engine.profile import maps_to_one, share
 from ge_engine.search.repair_feedback import ELSEWHERE, is_known, words_of
+from ge_engine.source.addresses import owner_of
 
 INSTANCES, LARGEST, MOST = 4, 4, 60
 """Modules that are told: instances of the block, others with the most parameters; of the whole table."""
@@ -19,7 +20,7 @@ def profile(context: Context, prompt: Prompt) -> Sequence[str]:
     if not modules:
         return ()
     words = words_of(context.genome.text)
-    short = _told(_chosen(modules, prompt.address.partition(".")[0]), modules, words)
+    short = _told(_chosen(modules, owner_of(prompt.address)), modules, words)
     whole = _told(_widest(modules), modules, words)
     return (short, whole) if len(whole) > len(short) else (short,)
 

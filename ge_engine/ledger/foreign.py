@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from ge_engine.errors import LedgerError
 from ge_engine.genome import Seed
+from ge_engine.joint_genome import is_file_name, joined
 
 LONGEST_CELL = 64 * 2**20
 """Bytes of one cell. The longest that a run writes is a prompt or a training's curve."""
@@ -59,21 +61,38 @@ def require_plain(db: sqlite3.Connection, path: Path) -> None:
             )
 
 
-def stored_seed(path: Path, row: object) -> Seed:
-    """The seed model in a run database's row (source, path). Raises LedgerError where it is none, SeedError
-    where it cannot be read."""
+def stored_seed(path: Path, row: object, files: Sequence[tuple[object, ...]] = ()) -> Seed:
+    """The seed model in a run database's row (source, path); of several `files`, rows (name, source, path).
+    Raises LedgerError where it is none, SeedError where it cannot be read."""
+    if not files:
+        return _stored_file(path, row)
+    found: dict[str, Seed] = {}
+    for name, *rest in files:
+        if not isinstance(name, str) or not is_file_name(name) or name in found:
+            raise _no_seed(path)
+        found[name] = _stored_file(path, tuple(rest))
+    if next(iter(found.values())).source != _stored_file(path, row).source:
+        raise _no_seed(path)
+    return joined(found)
+
+
+def _stored_file(path: Path, row: object) -> Seed:
     match row:
         case (bytes() as source, str() as name) if "\0" not in name:
             return Seed.from_bytes(source, Path(name) if name else None)
-    raise LedgerError(f"The run database {path} holds no seed model.", "It is damaged; start a new run.")
+    raise _no_seed(path)
+
+
+def _no_seed(path: Path) -> LedgerError:
+    return LedgerError(f"The run database {path} holds no seed model.", "It is damaged; start a new run.")
 
 
 def confirmed(seed: Seed) -> Seed:
     """The seed model as it may run: with its path where the file there is the seed model, so that nothing but
-    the folder of a file that is known opens to it; else without."""
-    if seed.path is None or _holds(seed.path, seed.source):
+    the folder of a file that is known opens to it; else without. Of several files, all or none have paths."""
+    if all(one.path is None or _holds(one.path, one.source) for one in seed.files.values()):
         return seed
-    return Seed.from_bytes(seed.source)
+    return joined({name: Seed.from_bytes(one.source) for name, one in seed.files.items()})
 
 
 def _holds(path: Path, source: bytes) -> bool:

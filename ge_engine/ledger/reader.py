@@ -26,7 +26,8 @@ class Reader:
             self.schema = self._version()
             require_plain(self._db, self.path)
         row = self._one("SELECT source, path FROM seed")
-        self.seed = stored_seed(self.path, row and tuple(row))
+        files = self.query("SELECT name, source, path FROM files ORDER BY rank")
+        self.seed = stored_seed(self.path, row and tuple(row), files)
 
     def _connect(self) -> sqlite3.Connection:
         return connect_to_read(self.path)

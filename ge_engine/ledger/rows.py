@@ -60,8 +60,17 @@ def child_to_row(child: ChildRecord) -> dict[str, object]:
 
 
 def seed_to_row(seed: Seed) -> Columns:
-    """The one row of table `seed`."""
+    """The one row of table `seed`: the file that builds the model."""
     return {"source": seed.source, "path": str(seed.path or "")}
+
+
+def files_to_rows(seed: Seed) -> list[Columns]:
+    """The rows of table `files`: all of them, where there are several."""
+    if len(seed.files) == 1:
+        return []
+    return [
+        {"rank": at, "name": name, **seed_to_row(one)} for at, (name, one) in enumerate(seed.files.items())
+    ]
 
 
 def making_to_row(making: Making) -> dict[str, object]:

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import cache
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """1: islands were not known. 2 (version 0.1.0): nor with what a part of a run was made. 3: a score's key was
 one text ("validation/seed 1"), and whether a training was promoted stood in its details. 4: scores had no
 errors, and nothing tied; no child was made by hand; a rewritten block was recorded by its number among the
-definitions of its file, and reads as such (`Genome.from_delta`). A reader takes all of them as they are; a
-writer brings them up to date."""
+definitions of its file, and reads as such (`Seed.restored`). 5: a seed model had one file. A reader takes all
+of them as they are; a writer brings them up to date."""
 
 SCHEMA = """
 CREATE TABLE seed (source BLOB NOT NULL, path TEXT NOT NULL);
+CREATE TABLE files (
+  rank INTEGER PRIMARY KEY, name TEXT NOT NULL, source BLOB NOT NULL, path TEXT NOT NULL);
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE calls (
   key TEXT PRIMARY KEY, individual TEXT NOT NULL, generation INTEGER NOT NULL, system TEXT NOT NULL,
@@ -83,7 +85,7 @@ CHANGED: Mapping[int, Mapping[str, Mapping[str, str]]] = {
     },
 }
 """By version and table: columns of the next version, made of its own."""
-ADDED: Mapping[int, tuple[str, ...]] = {1: ("moves",), 2: ("parts",), 4: ("hand_made",)}
+ADDED: Mapping[int, tuple[str, ...]] = {1: ("moves",), 2: ("parts",), 4: ("hand_made",), 5: ("files",)}
 """By version: tables that only the next one has."""
 
 

@@ -22,7 +22,15 @@ from ge_engine.ledger.hand_made import HandMade, place_waiting, put_waiting
 from ge_engine.ledger.memo import Memo
 from ge_engine.ledger.parts import FIRST_WITH_PARTS, parts_of
 from ge_engine.ledger.records import Call, outcome_to_json, probe_to_json, to_json
-from ge_engine.ledger.rows import ChildRecord, Columns, call_to_row, child_to_row, making_to_row, seed_to_row
+from ge_engine.ledger.rows import (
+    ChildRecord,
+    Columns,
+    call_to_row,
+    child_to_row,
+    files_to_rows,
+    making_to_row,
+    seed_to_row,
+)
 from ge_engine.ledger.runlock import RunLock
 from ge_engine.ledger.schema import SCHEMA_VERSION, STATEMENTS, TABLES, insert, upgrade
 from ge_engine.ledger.score_key import ScoreKey
@@ -139,7 +147,7 @@ class Ledger(Memo):
         """
         if self.seed_is_scored:
             raise LedgerError(f"The run {self.folder} has begun.", "Choose another folder with --run.")
-        kept = {"hand_made"} if seed.source == self.seed.source else set[str]()
+        kept = {"hand_made"} if seed.sources == self.seed.sources else set[str]()
         with self._synchronous() as db:
             for table in TABLES:
                 if table not in kept:
@@ -265,6 +273,8 @@ def _put(db: sqlite3.Connection, table: str, row: Columns) -> None:
 
 def _begin(db: sqlite3.Connection, seed: Seed, config: RunConfig) -> None:
     _put(db, "seed", seed_to_row(seed))
+    for row in files_to_rows(seed):
+        _put(db, "files", row)
     _put(db, "meta", {"key": "config", "value": to_json(config_to_dict(config))})
 
 

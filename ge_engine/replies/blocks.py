@@ -13,10 +13,11 @@ from ge_engine.patch import AnyPatch, JointPatch, Patch, parse_patch
 from ge_engine.replies.block_match import Found
 from ge_engine.replies.extraction import extract_file
 from ge_engine.replies.file_match import FileMatcher, without
+from ge_engine.source.addresses import files_of, split_address
 from ge_engine.source.addressing import contents
 from ge_engine.source.bindings import scope_names
 from ge_engine.source.digests import digest
-from ge_engine.source.patches import of_block
+from ge_engine.source.patches import in_file, of_block
 from ge_engine.source.segments import Segment, statement_digests
 from ge_engine.source.syntax import SyntaxFault, name_of, normalised, parse
 
@@ -25,18 +26,58 @@ _HEAD = re.compile(r"^(?:class|def|async def)[ \t]+(\w+)", re.MULTILINE)
 
 
 def read_blocks(text: str, finish: str, genome: Genome, addresses: Sequence[str]) -> AnyPatch | Rejected:
-    """What a reply makes of the blocks `addresses`, given as whole definitions, as the whole file or as an
-    edit of it; `finish` is "stop" or "length". Never raises; stages "extract", "compile" and "contract".
+    """What a reply makes of the blocks `addresses`, given as whole definitions, as whole files or as an edit of
+    one; `finish` is "stop" or "length". Never raises; stages "extract", "compile" and "contract".
+
+    Of several files, a definition rewrites the block of that name, whichever file it stands in.
     """
+    if len(genome.files) == 1:
+        return _read_file(text, finish, genome, addresses, frozenset())
+    patches, nothing = list[Patch](), list[Rejected]()
+    for file in files_of(addresses):
+        one = genome.files[file]
+        local = [split_address(address)[1] for address in addresses if split_address(address)[0] == file]
+        elsewhere = _names_elsewhere(genome, file)
+        patch = _read_file(text, finish, one, local, elsewhere)
+        if isinstance(patch, Rejected):
+            if patch.stage != "extract":
+                return of_block(file, patch)
+            nothing.append(patch)
+        else:
+            patches += in_file(JointPatch(patch.patches), file).patches
+    if not patches:
+        return nothing[0]
+    return JointPatch(tuple(patches)) if len(patches) > 1 else patches[0]
+
+
+def _names_elsewhere(genome: Genome, file: str) -> frozenset[str]:
+    """The names of the blocks of the other files that this one has no block of."""
+    names = {address for other, one in genome.files.items() if other != file for address in one.blocks}
+    return frozenset(names - genome.files[file].blocks.keys())
+
+
+def _read_file(
+    text: str, finish: str, genome: Genome, addresses: Sequence[str], elsewhere: frozenset[str]
+) -> AnyPatch | Rejected:
+    """As `read_blocks`, of one file. Definitions of the names `elsewhere` are meant for another one."""
     found = extract_file(text, finish, genome)
     if isinstance(found, Rejected):
         return found
-    patch = parse_blocks(genome, addresses, found.code)
+    patch = parse_blocks(genome, addresses, _left(found.code, elsewhere))
     if isinstance(patch, Rejected):
         return patch
     first, *others = patch.patches
     first = replace(first, notes=(*found.notes, *first.notes))
     return JointPatch((first, *others)) if others else first
+
+
+def _left(code: str, elsewhere: frozenset[str]) -> str:
+    """The code without what it defines of other files."""
+    tree = parse(normalised(code)) if elsewhere else None
+    if not isinstance(tree, ast.Module):
+        return code
+    found = Found(normalised(code), tree)
+    return without(found, (node for node in tree.body if name_of(node) in elsewhere))
 
 
 def parse_blocks(genome: Genome, addresses: Sequence[str], code: str) -> AnyPatch | Rejected:

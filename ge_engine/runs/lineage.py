@@ -16,12 +16,13 @@ from ge_engine.runs.references import find_individual, require_genome
 @dataclass(frozen=True, slots=True)
 class Origin:
     """A line that the seed model does not have, the individual that brought it in, and that one's first
-    parent. Lines count from 1."""
+    parent. Lines count from 1, in `file` where the seed model has several."""
 
     line: int
     text: str
     individual: Child
     parent: Child
+    file: str = ""
 
 
 def origins(history: History, one: Child) -> list[Origin]:
@@ -36,7 +37,10 @@ def origins(history: History, one: Child) -> list[Origin]:
         [require_genome(member) for member in family],
         [[place[name] for name in member.parents] for member in family],
     )
-    return [Origin(x.line, x.text, family[x.index], family[place[family[x.index].parents[0]]]) for x in lines]
+    return [
+        Origin(x.line, x.text, family[x.index], family[place[family[x.index].parents[0]]], x.file)
+        for x in lines
+    ]
 
 
 def ancestors(history: History, identity: str) -> Iterator[tuple[int, Child]]:

@@ -10,6 +10,7 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import Probe
 from ge_engine.errors import SeedError
 from ge_engine.genome import Genome, select_addresses
+from ge_engine.source.addresses import owner_of
 
 HELD = 256
 """Genomes whose executed blocks are held, so that each draw does not read them anew."""
@@ -71,4 +72,4 @@ def drawable(genome: Genome, addresses: Sequence[str], long_class: int) -> Seque
     """The addresses less the methods of each class among them that has at most `long_class` lines: it is
     rewritten as a whole."""
     lengths = {a: genome.blocks[a].code.count("\n") + 1 for a in addresses if a in genome.blocks}
-    return [a for a in addresses if "." not in a or lengths.get(a.partition(".")[0], math.inf) > long_class]
+    return [a for a in addresses if owner_of(a) == a or lengths.get(owner_of(a), math.inf) > long_class]

@@ -18,6 +18,7 @@ from ge_engine.noise import beyond_noise, error_of_difference, improves
 from ge_engine.outcome import STAGES, Failed, Outcome, Rejected, Scored, fate_of
 from ge_engine.population import SEED_ID, Child, Step
 from ge_engine.search.repair_feedback import UNTOLD, error_text, reason_text, words_of
+from ge_engine.source.addresses import owner_of
 
 EACH = 4
 """Attempts that are told: of those better than their parent, of others with a score, of those without."""
@@ -76,13 +77,13 @@ class Attempts:
             made, known = steps_from_json(steps), from_json(parents)
             if made and known:
                 addresses = {address for step in made for address in step.addresses}
-                for name in {address.partition(".")[0] for address in addresses}:
+                for name in {owner_of(address) for address in addresses}:
                     self._rank(self._tried[name], identity, known[0], number, slot)
 
     def on(self, address: str) -> tuple[Attempt, ...]:
         """Of a block, its class and that class's methods, in turn: one better than its parent, another
         with a score, a failure. The largest change of a figure comes first, and the latest failure."""
-        name = address.partition(".")[0]
+        name = owner_of(address)
         if name not in self._told:
             self._told[name] = tuple(self._attempts(self._tried[name])) if name in self._tried else ()
         return self._told[name]

@@ -34,6 +34,7 @@ from ge_engine.search.event_loop import completion
 from ge_engine.search.first_prompts import FirstPrompts
 from ge_engine.search.proposing import Question
 from ge_engine.search.services import RunServices
+from ge_engine.search.targets import target_of
 
 Topic = tuple[str, str, str]
 """Digest, address and form of answer."""
@@ -121,8 +122,16 @@ class Prompting:
         tried = self._services.ledger.tried(*topic, self._generation) | self._answers[topic]
         surveys = self._services.surveys
         survey = partial(surveys.of, one.genome, prompt.address)
-        held = prompt.material, prompt.goal, survey, surveys.sources, prompt.addresses
-        return Target(one.genome, prompt.address, tried, one.seed, *held)
+        return target_of(
+            one.genome,
+            prompt,
+            tried=tried,
+            seed=one.seed,
+            material=prompt.material,
+            goal=prompt.goal,
+            survey=survey,
+            sources=surveys.sources,
+        )
 
     def _request(self, one: Question) -> Request | Rejected:
         grammar, target = one.grammar, one.target

@@ -30,6 +30,7 @@ from ge_engine.search.calling import asked, framed
 from ge_engine.search.check_pipeline import Verdict
 from ge_engine.search.first_prompts import FirstPrompts
 from ge_engine.search.slots import Slot
+from ge_engine.search.targets import of_target, target_of
 from ge_engine.search.variation import MatingPool, Variation
 
 PROMPTS = 16
@@ -216,9 +217,9 @@ class Proposing:
         name, target = self._variation.form_of(prompt), self._targets.get(prompt)
         if name is None or name not in self._variation.grammars:
             return Rejected("extract", "the prompt asked for prose: there is no code to read")
-        target = target or Target(self.context.genome, prompt.address, addresses=prompt.addresses)
+        target = target or target_of(self.context.genome, prompt)
         try:
-            return self._variation.grammars[name].decode(reply, target)
+            return of_target(prompt, self._variation.grammars[name].decode(reply, target))
         except Exception as error:
             return self._fault("grammar", name, error)
 

@@ -85,7 +85,7 @@ def _require_same(
     starts over."""
     if not history.seed_is_scored:
         return ""
-    if history.seed.source != seed.source:
+    if history.seed.sources != seed.sources:
         raise LedgerError(
             f"The run {history.folder} was made from another seed model ({history.seed.path or 'unnamed'}), "
             f"not from {seed.path or 'this one'} as it is now.",

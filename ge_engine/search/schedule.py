@@ -302,7 +302,7 @@ def _script(replayed: Path | None, seed: Seed) -> Iterator[History | None]:
         yield None
         return
     with History(replayed) as history:
-        yield history if history.seed.source == seed.source else None
+        yield history if history.seed.sources == seed.sources else None
 
 
 SCHEDULES: Mapping[str, type[Schedule]] = {"generational": Generational, "steady": Steady}

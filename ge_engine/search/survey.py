@@ -43,8 +43,9 @@ class Surveys:
 
     def _survey(self, genome: Genome, address: str) -> tuple[SizedMove, ...]:
         code = genome.blocks[address].code
+        classes = module_classes(genome.at(address)[0])
         rng = random.Random(f"{genome.digest}/{address}/survey")
-        moves = sampled(moves_of(code, module_classes(genome), self.sources), rng, SINGLES)
+        moves = sampled(moves_of(code, classes, self.sources), rng, SINGLES)
         singles = [(move,) for move in moves]
         if self._measure is None:
             return tuple(_sized(together_, math.nan, math.nan) for together_ in singles)

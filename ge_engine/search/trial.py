@@ -18,7 +18,6 @@ from ge_engine.contracts import (
     Probe,
     Prompt,
     Reply,
-    Target,
     inheriting,
 )
 from ge_engine.outcome import Rejected
@@ -26,6 +25,7 @@ from ge_engine.patch import parse_patch
 from ge_engine.registry import Registry
 from ge_engine.search.calling import asked, checked, framed
 from ge_engine.search.check_pipeline import nobody
+from ge_engine.search.targets import target_of
 from ge_engine.search.variation import MatingPool, Variation
 
 NOTHING = Reply("", "stop", 0, 0, 0.0, "trial")
@@ -91,13 +91,7 @@ def _try_form(prompt: Prompt, variation: Variation, registry: Registry) -> None:
     grammar = variation.grammars.get(variation.form_of(prompt) or "")
     if grammar is None:
         return
-    target = Target(
-        variation.seed.genome,
-        prompt.address,
-        material=prompt.material,
-        goal=prompt.goal,
-        addresses=prompt.addresses,
-    )
+    target = target_of(variation.seed.genome, prompt, material=prompt.material, goal=prompt.goal)
     with blaming(registry, "ge_grammars", grammar.name):
         grammar.instructions(target)
         constraint = grammar.constraint(target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from ge_engine.source.addresses import owner_of
 from ge_engine.source.facts import Kind, Span
 from ge_engine.source.segmenter import Blocked
 from ge_engine.source.segments import Segment
@@ -27,6 +28,11 @@ class Block:
     def code(self) -> str:
         """The source at column 0 with LF line ends, decorators included."""
         return self.read()
+
+    @property
+    def owner(self) -> str:
+        """The address of the top-level block that holds it: a method's class, else its own."""
+        return owner_of(self.address)
 
     @property
     def reason(self) -> str:

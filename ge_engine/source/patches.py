@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from ge_engine.outcome import Rejected
+from ge_engine.source.addresses import address_in, split_address
 
 SEPARATOR = ", "
 """Between the addresses of several blocks."""
@@ -66,6 +68,23 @@ class JointPatch:
 
 
 AnyPatch = Patch | JointPatch
+SomePatch = TypeVar("SomePatch", Patch, JointPatch)
+
+
+def in_file(patch: SomePatch, file: str) -> SomePatch:
+    """A patch of blocks of one file as a patch of a seed model of several."""
+    if isinstance(patch, Patch):
+        return replace(patch, address=address_in(file, patch.address))
+    return replace(patch, patches=tuple(in_file(one, file) for one in patch.patches))
+
+
+def by_file(patch: AnyPatch) -> dict[str, JointPatch]:
+    """The patches of each file, with addresses within it, in the order in which the files first occur."""
+    found: dict[str, list[Patch]] = {}
+    for one in patch.patches:
+        file, local = split_address(one.address)
+        found.setdefault(file, []).append(replace(one, address=local))
+    return {file: JointPatch(tuple(patches)) for file, patches in found.items()}
 
 
 def of_block(address: str, rejected: Rejected) -> Rejected:
