@@ -43,6 +43,7 @@ from ge_engine.runs.references import load_side, require_genome, sides_of
 from ge_engine.runs.resuming import resumed_run
 from ge_engine.runs.settings_file import write_settings
 from ge_engine.scaffold import write_plugin
+from ge_engine.seed_files import load_seed
 from ge_engine.views.display import open_display
 
 __all__ = [
@@ -201,7 +202,7 @@ def settings_file(
             overwrites it).
     """
     made = load_config(preset, Path(config) if config else None, settings)
-    return write_settings(Seed.load(seed), made, Path(output), force=force)
+    return write_settings(_seed_of(seed, replace(made, entry_block=False)), made, Path(output), force=force)
 
 
 def new_folder(seed: str | Path) -> Path:
@@ -364,7 +365,7 @@ def _observed(
 
 
 def _seed_of(path: str | Path, made: RunConfig) -> Seed:
-    seed = Seed.load(path)
+    seed = load_seed(path, made.entry, made.also, package=made.package)
     return with_entry_block(seed, made.entry) if made.entry_block else seed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from ge_engine.config import RunConfig
 from ge_engine.errors import SeedError
@@ -10,6 +11,7 @@ from ge_engine.genome import Genome, Seed
 from ge_engine.joint_genome import joined
 
 BUILDER = "build_model"
+_IN_MODULE = re.compile(r"\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?!=)(.+)", re.DOTALL)
 _EXAMPLE = 'Give --entry "Net(widths=[16, 32])", a call with what it passes.'
 
 
@@ -21,7 +23,8 @@ def with_entry_block(seed: Seed, entry: str) -> Seed:
         SeedError: `entry` is no call, or the file has the function's name already.
     """
     (name, main), *others = seed.files.items()
-    return joined({name: _with_builder(main, _written(entry)), **dict(others)})
+    _, expression = split_entry(entry)
+    return joined({name: _with_builder(main, _written(expression)), **dict(others)})
 
 
 def _with_builder(seed: Seed, call: str) -> Seed:
@@ -36,10 +39,21 @@ def _with_builder(seed: Seed, call: str) -> Seed:
     return Seed.from_bytes(seed.source + text.encode(seed.cut.encoding), seed.path)
 
 
+def split_entry(entry: str) -> tuple[str, str]:
+    """The module that an entry names before a colon, "" for none, and the expression that builds the model:
+    "pkg.net:Net(3)" -> "pkg.net" and "Net(3)"."""
+    found = _IN_MODULE.fullmatch(entry)
+    return (found[1], found[2].strip()) if found else ("", entry)
+
+
 def entry_of(genome: Genome, config: RunConfig) -> str:
     """The user's expression that builds the model, "" for none: a call of the function that
     `with_entry_block` has added where there is one."""
-    return f"{BUILDER}()" if config.entry_block and genome.main.segment(BUILDER) else config.entry
+    return (
+        f"{BUILDER}()"
+        if config.entry_block and genome.main.segment(BUILDER)
+        else split_entry(config.entry)[1]
+    )
 
 
 def _written(entry: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ge_engine.errors import SeedError
+from ge_engine.errors import NothingToEvolveError, SeedError
 from ge_engine.source import segmenter
 from ge_engine.source.addresses import BETWEEN, address_in, split_address
 from ge_engine.source.bindings import UNTOLD, imported, merge
@@ -96,7 +96,7 @@ class Seed:
         seed = cls(data, path, segmenter.segment_file(data, name))
         genome = seed.genome
         if not any(genome.blocks[address].kind != "values" for address in genome.evolvable):
-            raise SeedError(*_nothing_to_evolve(name, genome))
+            raise NothingToEvolveError(*_nothing_to_evolve(name, genome))
         return seed
 
 

@@ -32,7 +32,8 @@ class JointSeed(Seed):
         return self._files
 
     def restored(self, delta: Mapping[str, Any]) -> Genome:
-        """The genome that `JointGenome.delta` described. Raises SeedError when it is of another seed model."""
+        """The genome that `JointGenome.delta` described. Raises SeedError when it is of
+        another seed model."""
         changed = delta.get("files") if isinstance(delta, Mapping) else None
         if not isinstance(changed, Mapping) or not changed.keys() <= self.files.keys():
             raise foreign_record()

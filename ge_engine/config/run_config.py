@@ -43,7 +43,14 @@ class RunConfig:
 
     task: str = setting("digits", "digits, folder:PATH, cifar10, ...", MODEL, metavar="NAME[:ARG]")
     skip_broken: bool = setting(False, "Leave damaged images out instead of stopping.", MODEL)
-    entry: str = setting("", 'What builds the model, e.g. "Net(depth=3)".', MODEL)
+    entry: str = setting(
+        "",
+        'What builds the model, e.g. "Net(depth=3)".',
+        MODEL,
+        more="In a folder with its module, as pkg.net:Net.",
+    )
+    also: tuple[str, ...] = setting((), "Evolve this file, too; globs (repeatable).", MODEL, metavar="FILE")
+    package: bool = setting(False, "Evolve what the file imports of its package, too.", MODEL)
     entry_block: bool = setting(False, "Evolve what --entry passes, too, as a function of the file.", MODEL)
     blocks: tuple[str, ...] = setting(
         (), "Only these blocks; globs, ! excludes (repeatable).", MODEL, metavar="PATTERN"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,11 +60,13 @@ def set_up(
 def _session(
     seed: Genome, config: RunConfig, data: Dataset, scratch: Path, private: Sequence[Path]
 ) -> SessionSpec:
-    path = Path(os.path.abspath(seed.seed.path)) if seed.seed.path else scratch / "seed" / "seed.py"
+    paths = _paths(seed, scratch)
+    path = next(iter(paths.values()))
     address = module_address(path, seed.digest, namespace_of(path, seed.source))
     placement = placement_of(config)
     kept = [*private_paths(config, scratch), *private]
-    readable = readable_files(seed.source, address, kept, bool(placement.devices))
+    sources = [one.source for one in seed.files.values()]
+    readable = readable_files(sources[0], address, kept, bool(placement.devices))
     channels, height = int(data.train.images.shape[1]), int(data.train.images.shape[2])
     size = config.recipe.image_size or height
     mean, std = channel_statistics(data.train.images)
@@ -83,7 +85,7 @@ def _session(
         device="cuda" if placement.devices else "cpu",
         sandbox=chosen_sandbox(config.sandbox),
         readable=readable.paths(),
-        preload=imports_to_preload(seed.source, Path(address.root)),
+        preload=imports_to_preload(sources, Path(address.root)),
         scratch=str(scratch),
         processes=placement.processes,
         start_method=chosen_start_method(config.start_method),
@@ -91,7 +93,17 @@ def _session(
         hidden=readable.hidden,
         listed=readable.listed,
         modules=readable.modules,
+        files={name: str(path) for name, path in paths.items()},
     )
+
+
+def _paths(seed: Genome, scratch: Path) -> dict[str, Path]:
+    """Where the seed model's files lie, the one that builds the model first; a place of their own for those of
+    which it is not known."""
+    return {
+        name: Path(os.path.abspath(one.path)) if one.path else scratch / "seed" / (name or "seed.py")
+        for name, one in seed.seed.files.items()
+    }
 
 
 def preprocessing_of(session: SessionSpec, data: Dataset) -> Preprocessing:
@@ -215,10 +227,11 @@ def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[f
     return tuple(mean.tolist()), tuple(spread.tolist())
 
 
-def imports_to_preload(source: bytes, root: Path) -> tuple[str, ...]:
-    """Modules that the seed model imports from outside its own folder, for the fork server to import once."""
+def imports_to_preload(sources: Iterable[bytes], root: Path) -> tuple[str, ...]:
+    """Modules that a seed model's files import from outside its own folder, for the fork server to import
+    once."""
     names: dict[str, None] = {}
-    for node in ast.walk(ast.parse(source)):
+    for node in (node for source in sources for node in ast.walk(ast.parse(source))):
         if isinstance(node, ast.Import):
             names |= dict.fromkeys(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

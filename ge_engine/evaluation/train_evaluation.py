@@ -183,9 +183,9 @@ class TrainEvaluation(Evaluation):
         """Build each network in one isolated worker and run a batch through it, without training."""
         if not genomes:
             return finished(())
-        variants = tuple(genome.source.decode("latin-1") for genome in genomes)
+        variants = tuple(map(_sources, genomes))
         seconds = min(SIZING_SECONDS, SIZING_PATIENCE * self.timeout)
-        spec = self.job_spec("size", genomes[0], source="", variants=variants, timeout=seconds)
+        spec = self.job_spec("size", genomes[0], sources={}, variants=variants, timeout=seconds)
         return then(
             self.executor.submit(spec),
             lambda ended: sizes_in(report_of(ended, spec, Kills()), len(variants)),
@@ -243,7 +243,7 @@ class TrainEvaluation(Evaluation):
         spec = JobSpec(
             id=secrets.token_hex(8),
             kind=kind,
-            source=genome.source.decode("latin-1"),
+            sources=_sources(genome),
             digest=genome.digest,
             rng_seed=0,
             split="validation",
@@ -282,3 +282,8 @@ class TrainEvaluation(Evaluation):
         return (
             f"{report.error}; the seed model's takes {seed}, and {self.max_slowdown:g} times that is allowed"
         )
+
+
+def _sources(genome: Genome) -> dict[str, str]:
+    """The bytes of each file as a text."""
+    return {name: one.source.decode("latin-1") for name, one in genome.files.items()}

@@ -26,8 +26,8 @@ _HEAD = re.compile(r"^(?:class|def|async def)[ \t]+(\w+)", re.MULTILINE)
 
 
 def read_blocks(text: str, finish: str, genome: Genome, addresses: Sequence[str]) -> AnyPatch | Rejected:
-    """What a reply makes of the blocks `addresses`, given as whole definitions, as whole files or as an edit of
-    one; `finish` is "stop" or "length". Never raises; stages "extract", "compile" and "contract".
+    """What a reply makes of the blocks `addresses`, given as whole definitions, as whole files or as an edit
+    of one; `finish` is "stop" or "length". Never raises; stages "extract", "compile" and "contract".
 
     Of several files, a definition rewrites the block of that name, whichever file it stands in.
     """

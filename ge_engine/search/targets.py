@@ -8,7 +8,7 @@ from typing import Any
 from ge_engine.contracts import Prompt, Target
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
-from ge_engine.patch import AnyPatch, Patch
+from ge_engine.patch import AnyPatch, JointPatch, Patch
 from ge_engine.source.addresses import files_of, split_address
 from ge_engine.source.patches import in_file
 
@@ -29,7 +29,8 @@ def of_target(prompt: Prompt, patch: AnyPatch | Rejected) -> AnyPatch | Rejected
     files = files_of(_addresses(prompt))
     if isinstance(patch, Rejected) or len(files) != 1:
         return patch
-    return in_file(patch, files[0]) if isinstance(patch, Patch) else in_file(patch, files[0])
+    moved = tuple(in_file(one, files[0]) for one in patch.patches)
+    return moved[0] if isinstance(patch, Patch) else JointPatch(moved)
 
 
 def _addresses(prompt: Prompt) -> tuple[str, ...]:

@@ -36,6 +36,11 @@ class ModuleAddress:
     file: str
     modules: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_package(self) -> bool:
+        """Whether it is a package by this name, whose file is an `__init__.py`."""
+        return os.path.basename(self.file).startswith("__init__.") and not self.name.endswith("__init__")
+
 
 def module_address(path: Path, digest: str, modules: Mapping[str, str] | None = None) -> ModuleAddress:
     """The address of the module at `path`, inside its package when the folder has an `__init__.py` or is
@@ -72,14 +77,19 @@ def namespace_of(path: Path, source: bytes) -> dict[str, str]:
 
 def import_source(source: bytes, address: ModuleAddress) -> ModuleType:
     """Execute `source` as the module at `address`; whatever the source raises comes out unchanged."""
-    stale = sys.modules.pop(address.name, None)
-    if stale is not None:
-        importlib.invalidate_caches()
-    sys.meta_path.insert(0, _genome_finder(source, address))
+    supply(source, address)
     sys.meta_path.insert(_after_own_modules(), _file_finder(address.modules))
     if address.root not in sys.path:
         sys.path.insert(_place_on_path(address.root), address.root)
     return importlib.import_module(address.name)
+
+
+def supply(source: bytes, address: ModuleAddress) -> None:
+    """From now on whoever imports the module at `address` gets `source`."""
+    stale = sys.modules.pop(address.name, None)
+    if stale is not None:
+        importlib.invalidate_caches()
+    sys.meta_path.insert(0, _genome_finder(source, address))
 
 
 def load(path: str | Path) -> ModuleType:
@@ -141,8 +151,12 @@ def _genome_finder(source: bytes, address: ModuleAddress) -> _Finder:
     loader = _GenomeLoader(source, address)
 
     def spec_of(name: str) -> importlib.machinery.ModuleSpec | None:
-        known = name == address.name
-        return importlib.machinery.ModuleSpec(name, loader, origin=address.file) if known else None
+        if name != address.name:
+            return None
+        spec = importlib.machinery.ModuleSpec(name, loader, origin=address.file)
+        if address.is_package:
+            spec.submodule_search_locations = [os.path.dirname(address.file)]
+        return spec
 
     return _Finder(spec_of)
 
@@ -203,19 +217,25 @@ def see_only(paths: Iterable[str]) -> None:
     ]
 
 
-def error_line(error: BaseException, file: str) -> str:
-    """One sentence for a candidate's exception: type, message, and the deepest line in `file`."""
+def error_line(error: BaseException, files: Mapping[str, str]) -> str:
+    """One sentence for a candidate's exception: type, message, and the deepest line in `files`, pseudo-files
+    with the names of those of several."""
     message = " ".join(str(error).split())[:500]
     text = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    if isinstance(error, SyntaxError) and error.filename == file:
-        return f"{text} (line {error.lineno})"
+    if isinstance(error, SyntaxError) and (named := files.get(error.filename or "")) is not None:
+        return f"{text} (line {error.lineno}{_of(named)})"
     place = ""
     trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == file:
-            place = f" (line {trace.tb_lineno}, in {trace.tb_frame.f_code.co_qualname})"
+        code = trace.tb_frame.f_code
+        if code.co_filename in files:
+            place = f" (line {trace.tb_lineno}, in {code.co_qualname}{_of(files[code.co_filename])})"
         trace = trace.tb_next
     return text + place
+
+
+def _of(file: str) -> str:
+    return f" of {file}" if file else ""
 
 
 WARM = ("torch._dynamo", "torch.utils.flop_counter")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from types import TracebackType
@@ -15,6 +15,7 @@ from torch.utils.hooks import RemovableHandle
 
 from ge_engine.evaluation.measure.parameters import numbers_in, registered_parameters, walk
 from ge_engine.profile import MOST_MODULES, ModuleProfile
+from ge_engine.source.addresses import address_in
 
 
 @dataclass(slots=True)
@@ -50,15 +51,15 @@ class ModuleWatch:
         for hook in self._hooks:
             hook.remove()
 
-    def rows(self, model: nn.Module, file_module: str, images: int) -> list[ModuleProfile]:
-        """Each module of `model` once, in the order of its tree. `file_module` names the Python module whose
-        classes are blocks; `images` went through the pass."""
+    def rows(self, model: nn.Module, files: Mapping[str, str], images: int) -> list[ModuleProfile]:
+        """Each module of `model` once, in the order of its tree. `files` are names of files by those of their
+        modules, whose classes are blocks; `images` went through the pass."""
         owned: set[int] = set()
         listed = islice(walk(model), MOST_MODULES)
-        return [self._row(path, module, file_module, owned, images) for path, module in listed]
+        return [self._row(path, module, files, owned, images) for path, module in listed]
 
     def _row(
-        self, path: str, module: nn.Module, file_module: str, owned: set[int], images: int
+        self, path: str, module: nn.Module, files: Mapping[str, str], owned: set[int], images: int
     ) -> ModuleProfile:
         own = [p for p in vars(module)["_parameters"].values() if p is not None and id(p) not in owned]
         owned.update(map(id, own))
@@ -66,7 +67,7 @@ class ModuleWatch:
         return ModuleProfile(
             path=path,
             kind=kind.__qualname__,
-            block=kind.__qualname__ if kind.__module__ == file_module else "",
+            block=address_in(files[kind.__module__], kind.__qualname__) if kind.__module__ in files else "",
             input=seen.input,
             output=seen.output,
             own=numbers_in(own),

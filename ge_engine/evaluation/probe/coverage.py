@@ -5,22 +5,23 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from types import CodeType, FrameType, ModuleType
+from types import CodeType, FrameType
 from typing import Any
 
 from torch import nn
 
 from ge_engine.evaluation.measure.parameters import walk
+from ge_engine.source.addresses import address_in
 from ge_engine.source.syntax import DEFINITIONS, is_main_guard
 from ge_engine.source.values import module_values, unread
 
 
 @contextmanager
-def covered_functions(file: str, addresses: set[str]) -> Iterator[None]:
-    """While open, collect the addresses of functions and methods of the module at `file` that run, and
-    of their classes (also of a dataclass, whose `__init__` has no text of its own)."""
+def covered_functions(files: Mapping[str, str], addresses: set[str]) -> Iterator[None]:
+    """While open, collect the addresses of functions and methods that run in modules at `files`, which are
+    told by the names that addresses carry, and of their classes (also of a dataclass, whose `__init__` has no text of its own)."""
     seen: set[CodeType] = set()
 
     def note(frame: FrameType, event: str, argument: Any) -> None:  # noqa: ARG001
@@ -28,7 +29,7 @@ def covered_functions(file: str, addresses: set[str]) -> Iterator[None]:
         if (
             code in seen
             or not code.co_flags & inspect.CO_OPTIMIZED
-            or frame.f_globals.get("__file__") != file
+            or (file := files.get(frame.f_globals.get("__file__", ""))) is None
         ):
             return
         seen.add(code)
@@ -36,7 +37,7 @@ def covered_functions(file: str, addresses: set[str]) -> Iterator[None]:
         if code.co_filename.startswith("<") and code.co_argcount:
             name = type(frame.f_locals.get(code.co_varnames[0])).__qualname__
         parts = name.split(".")
-        addresses.update(".".join(parts[: end + 1]) for end in range(len(parts)))
+        addresses.update(address_in(file, ".".join(parts[: end + 1])) for end in range(len(parts)))
 
     before = sys.gettrace()
     sys.settrace(note)
@@ -61,10 +62,12 @@ def _runs(statement: ast.stmt, executed: Collection[str]) -> bool:
     return not is_main_guard(statement)
 
 
-def classes_of(model: nn.Module, module: ModuleType) -> set[str]:
+def classes_of(model: nn.Module, files: Mapping[str, str]) -> set[str]:
+    """The addresses of classes that modules of the network are of, or derive from. `files` are names of files
+    by those of their modules."""
     return {
-        kind.__qualname__
+        address_in(files[kind.__module__], kind.__qualname__)
         for _, part in walk(model)
         for kind in type(part).__mro__
-        if kind.__module__ == module.__name__
+        if kind.__module__ in files
     }

@@ -43,21 +43,23 @@ def probe(
     recipe: Mapping[str, Any],
     memory: int,
     findings: ProbeFindings,
+    files: Mapping[str, str],
     measure: Callable[[nn.Module], None] = lambda _: None,
 ) -> None:
     """Fill `findings`, and have the network measured. An exception of the candidate comes out;
-    `findings.stage` tells where it was."""
+    `findings.stage` tells where it was. `files` are names of the candidate's files by those of their
+    modules."""
     findings.stage = "import"
     module = load()
     findings.stage = "meta"
     rehearsed = refuse_giants(lambda: build(module), memory)
     try:
-        model = _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
+        model = _probe_module(module, build, optimizer_of(module), shape, recipe, findings, files)
     except (RuntimeError, NotImplementedError) as error:
         if not (rehearsed and "meta" in str(error)):
             raise
         module = load()  # the rehearsal left a meta tensor in a cache of the module: start afresh without it
-        model = _probe_module(module, build, optimizer_of(module), shape, recipe, findings)
+        model = _probe_module(module, build, optimizer_of(module), shape, recipe, findings, files)
     measure(model)
     images = torch.zeros(shape.batch, shape.channels, shape.size, shape.size)
     findings.facts["channels_last"] = float(runs_channels_last(model, images, shape.classes))
@@ -87,6 +89,7 @@ def _probe_module(
     shape: TaskShape,
     recipe: Mapping[str, Any],
     findings: ProbeFindings,
+    files: Mapping[str, str],
 ) -> nn.Module:
     findings.stage = "build"
     torch.manual_seed(PROBE_SEED)
@@ -99,14 +102,14 @@ def _probe_module(
             "derive it from torch.nn.Module"
         )
     step = ProbeStep(model, make_optimizer, shape, recipe)
-    order = _first_step(step, module.__name__, findings)
-    findings.executed |= classes_of(model, module)
+    order = _first_step(step, files, findings)
+    findings.executed |= classes_of(model, files)
     if findings.finite and findings.output_shape == (shape.batch, shape.classes):
         fingerprint(step, order, findings)
     return model
 
 
-def _first_step(step: ProbeStep, file_module: str, findings: ProbeFindings) -> list[nn.Parameter]:
+def _first_step(step: ProbeStep, files: Mapping[str, str], findings: ProbeFindings) -> list[nn.Parameter]:
     """Forward, backward, optimizer, one step. Returns the parameters in order of first use."""
     model, (images, targets) = step.model, step.batch()
     findings.stage = "forward"
@@ -116,7 +119,7 @@ def _first_step(step: ProbeStep, file_module: str, findings: ProbeFindings) -> l
     modules = ModuleWatch(lambda: watch.flops)
     with modules, watch.over(images):
         logits = step.forward(images)
-    findings.modules = modules.rows(model, file_module, len(images))
+    findings.modules = modules.rows(model, files, len(images))
     findings.output_shape = tuple(logits.shape)
     findings.finite = bool(torch.isfinite(logits).all())
     findings.graph, flops = watch.graph, watch.flops / len(images)

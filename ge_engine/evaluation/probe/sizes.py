@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ge_engine.evaluation.data.module_loader import ModuleAddress, import_source
+from ge_engine.evaluation.data.candidate_files import CandidateFile, import_files
 from ge_engine.evaluation.measure.inference import logits_of
 from ge_engine.evaluation.measure.parameters import numbers_in, registered_parameters
 from ge_engine.evaluation.probe.findings import TaskShape
@@ -21,32 +21,27 @@ IMAGES = 2
 
 
 def sizes_of(
-    sources: Sequence[bytes],
-    address: ModuleAddress,
+    variants: Iterable[Sequence[CandidateFile]],
     build: Callable[[ModuleType], nn.Module],
     shape: TaskShape,
     memory: int,
     seconds: float,
 ) -> list[tuple[int, float] | None]:
-    """(parameters, FLOPs per image) of each source's network; None for one that does not build, that does not
+    """(parameters, FLOPs per image) of each variant's network; None for one that does not build, that does not
     answer with one row of logits per image, or that `seconds` of the
     processor's time do not reach: a busy machine leaves out no more than an idle one."""
     until = time.process_time() + seconds
-    return [
-        _size(source, address, build, shape, memory) if time.process_time() < until else None
-        for source in sources
-    ]
+    return [_size(files, build, shape, memory) if time.process_time() < until else None for files in variants]
 
 
 def _size(
-    source: bytes,
-    address: ModuleAddress,
+    files: Sequence[CandidateFile],
     build: Callable[[ModuleType], nn.Module],
     shape: TaskShape,
     memory: int,
 ) -> tuple[int, float] | None:
     try:
-        module = import_source(source, address)
+        module = import_files(files)
         refuse_giants(lambda: build(module), memory)
         model = build(module).eval()
         flops = FlopCounterMode(display=False)

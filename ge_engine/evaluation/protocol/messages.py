@@ -42,9 +42,10 @@ class SessionSpec:
     `arrays` are "train", "labels", "validation" and "test", whose files are sent in this order. `readable`
     are the paths that a candidate may read under the sandbox; `places`, `hidden`, `listed` and `modules` are
     those of `readable.Readable`. `processes` train one candidate together, each with `memory` bytes and
-    `threads`. `start_method` is how workers begin: "fork" or "spawn".
+    `threads`. `start_method` is how workers begin: "fork" or "spawn". `files` are the paths of the seed
+    model's files by name, the one at `seed_path` first.
 
-    Only on this machine hold: `seed_path`, `scratch`, `readable`, `places`, `hidden`, `listed` and `modules`
+    Only on this machine hold: `seed_path`, `files`, `scratch`, `readable`, `places`, `hidden`, `listed` and `modules`
     (paths), `sandbox`, `device`, `processes` and `start_method` (what was found here).
     """
 
@@ -71,6 +72,7 @@ class SessionSpec:
     hidden: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
     modules: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def confined(self) -> bool:
@@ -81,8 +83,8 @@ class SessionSpec:
 @dataclass(frozen=True, slots=True)
 class JobSpec:
     """One job: `kind` is "probe", "train", "again" (a probe that also measures answers to real images,
-    untrained), or "size" (building the `variants`, sources like `source`). `source` is latin-1 text of the
-    genome's bytes; `token` (hex) marks the report of this job, and comes to the worker through a pipe, not in
+    untrained), or "size" (building the `variants`, each like `sources`). `sources` are latin-1 texts of the
+    bytes of the genome's files by name, in the session's order; `token` (hex) marks the report of this job, and comes to the worker through a pipe, not in
     here; `sent` is the engine's monotonic clock when it was submitted. `devices` is the CUDA_VISIBLE_DEVICES
     of a training, "" for none of its own.
 
@@ -96,7 +98,7 @@ class JobSpec:
 
     id: str
     kind: str
-    source: str
+    sources: Mapping[str, str]
     digest: str
     rng_seed: int
     split: str
@@ -111,7 +113,7 @@ class JobSpec:
     weights: int = 0
     step_seconds: float = 0.0
     steps: int = 0
-    variants: tuple[str, ...] = ()
+    variants: tuple[Mapping[str, str], ...] = ()
     channels_last: float = 0.0
 
 

@@ -11,8 +11,7 @@ import dataclasses
 import errno
 import random
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import ModuleType
 
 import torch
@@ -20,7 +19,8 @@ from torch import Tensor, nn
 
 from ge_engine.config import Recipe
 from ge_engine.evaluation.data.batches import PREDICT_BATCH, Images
-from ge_engine.evaluation.data.module_loader import ModuleAddress, error_line, import_source, module_address
+from ge_engine.evaluation.data.candidate_files import CandidateFile, candidate_files, import_files
+from ge_engine.evaluation.data.module_loader import error_line
 from ge_engine.evaluation.measure.inference import costs_of
 from ge_engine.evaluation.measure.witness import Witness
 from ge_engine.evaluation.probe.coverage import covered_functions, values_read
@@ -37,6 +37,7 @@ from ge_engine.evaluation.train.step_timer import TooSlow
 from ge_engine.evaluation.train.trainer import train
 from ge_engine.evaluation.train.weights import packed_weights
 from ge_engine.profile import rows_of
+from ge_engine.source.addresses import address_in, split_address
 
 SIZING_SHARE = 0.2
 """The processor's time after which a sizing job builds no further variant, as a part of its timeout."""
@@ -52,41 +53,53 @@ def run(
 ) -> WorkerReport:
     """The report of the job `spec`: what was found or trained, or the candidate's own error. Of several
     processes that train together, only that of `rank` 0 measures and answers."""
-    address = module_address(Path(session.seed_path), spec.digest, session.modules)
-    if spec.kind == "probe":
-        return _report_probe(spec, session, address, lambda _: {})
-    if spec.kind == "again":
-        return _report_probe(spec, session, address, lambda model: _costs(model, session, data["validation"]))
     if spec.kind == "size":
-        return _report_sizes(spec, session, address)
+        return _report_sizes(spec, session)
+    files = _files(spec.sources, spec, session)
+    if spec.kind == "probe":
+        return _report_probe(spec, session, files, lambda _: {})
+    if spec.kind == "again":
+        return _report_probe(spec, session, files, lambda model: _costs(model, session, data["validation"]))
     rung = Rung(spec.epochs, checkpoint, spec.keep, spec.step_seconds, spec.steps)
-    return _report_training(spec, session, data, address, rung, rank)
+    return _report_training(spec, session, data, files, rung, rank)
+
+
+def pseudo_files(spec: JobSpec, session: SessionSpec) -> dict[str, str]:
+    """What the code of the job's candidate calls its files, with the names that addresses carry."""
+    nothing = dict.fromkeys(session.files, "")
+    return {one.address.file: one.name for one in _files(nothing, spec, session)}
+
+
+def _files(sources: Mapping[str, str], spec: JobSpec, session: SessionSpec) -> tuple[CandidateFile, ...]:
+    held = {name: text.encode("latin-1") for name, text in sources.items()}
+    return candidate_files(held, session.files, spec.digest, session.modules)
 
 
 def _report_probe(
     spec: JobSpec,
     session: SessionSpec,
-    address: ModuleAddress,
+    files: Sequence[CandidateFile],
     measure: Callable[[nn.Module], Mapping[str, float]],
 ) -> WorkerReport:
     findings = ProbeFindings()
-    kind, source = "", spec.source.encode("latin-1")
+    kind, named = "", pseudo_files(spec, session)
     started = _now()
     try:
-        with covered_functions(address.file, findings.executed):
+        with covered_functions(named, findings.executed):
             probe(
-                lambda: import_source(source, address),
+                lambda: import_files(files),
                 lambda module: _build(module, session.entry),
                 lambda module: optimizer_of(module, session.recipe["optimizer"]),
                 _shape(session),
                 session.recipe,
                 session.memory,
                 findings,
+                {address.name: one.name for one in files for address in one.modules},
                 lambda model: findings.facts.update(measure(model)),
             )
-        findings.executed |= values_read(source, findings.executed)
+        findings.executed |= {value for one in files for value in _values_read(one, findings.executed)}
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
-        kind, findings.error = _kind(error), error_line(error, address.file)
+        kind, findings.error = _kind(error), error_line(error, named)
     findings.facts["probe_seconds"] = _now() - started
     plain = {
         f.name: sorted(v) if isinstance(v := getattr(findings, f.name), (set, list)) else v
@@ -97,10 +110,15 @@ def _report_probe(
     return WorkerReport(findings.stage, kind, findings.error, facts=findings.facts, probe=plain)
 
 
-def _report_sizes(spec: JobSpec, session: SessionSpec, address: ModuleAddress) -> WorkerReport:
+def _values_read(file: CandidateFile, executed: Collection[str]) -> set[str]:
+    """The addresses of the values that code of one file reads."""
+    own = {local for name, local in map(split_address, executed) if name == file.name}
+    return {address_in(file.name, value) for value in values_read(file.source, own)}
+
+
+def _report_sizes(spec: JobSpec, session: SessionSpec) -> WorkerReport:
     sizes = sizes_of(
-        [variant.encode("latin-1") for variant in spec.variants],
-        address,
+        (_files(variant, spec, session) for variant in spec.variants),
         lambda module: _build(module, session.entry),
         _shape(session),
         session.memory,
@@ -122,7 +140,7 @@ def _report_training(
     spec: JobSpec,
     session: SessionSpec,
     data: Mapping[str, Tensor],
-    address: ModuleAddress,
+    files: Sequence[CandidateFile],
     rung: Rung,
     rank: int,
 ) -> WorkerReport:
@@ -130,7 +148,7 @@ def _report_training(
     facts: dict[str, float] = {}
     try:
         random.seed(spec.rng_seed)
-        module = import_source(spec.source.encode("latin-1"), address)
+        module = import_files(files)
         stage = "train"
         result = train(
             lambda: _build(module, session.entry),
@@ -157,7 +175,7 @@ def _report_training(
             weights=_weights(result.model, spec.weights),
         )
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
-        return _failed(error, stage, address.file)
+        return _failed(error, stage, pseudo_files(spec, session))
 
 
 def _weights(network: nn.Module, room: int) -> bytes:
@@ -172,11 +190,11 @@ def _weights(network: nn.Module, room: int) -> bytes:
     return weights if len(weights) <= room else b""
 
 
-def _failed(error: BaseException, stage: str, file: str) -> WorkerReport:
+def _failed(error: BaseException, stage: str, files: Mapping[str, str]) -> WorkerReport:
     for kind, own in (("not finite", NotFinite), ("diverged", Diverged), ("too slow", TooSlow)):
         if isinstance(error, own):
             return WorkerReport(stage="train", kind=kind, error=str(error))
-    return WorkerReport(stage=stage, kind=_kind(error), error=error_line(error, file))
+    return WorkerReport(stage=stage, kind=_kind(error), error=error_line(error, files))
 
 
 def _kind(error: BaseException) -> str:

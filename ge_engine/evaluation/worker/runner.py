@@ -15,10 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ge_engine.evaluation.data.module_loader import module_address
 from ge_engine.evaluation.protocol.messages import BEGUN, TOKEN_BYTES, JobSpec, SessionSpec, pack_report
 from ge_engine.evaluation.sandbox import confinement
-from ge_engine.evaluation.worker.jobs import run
+from ge_engine.evaluation.worker.jobs import pseudo_files, run
 from ge_engine.evaluation.worker.process_group import StartPeers, join_group
 from ge_engine.evaluation.worker.sealing import seal
 
@@ -50,7 +49,7 @@ def work(
     begun()
     if not group.rank:
         _write(result, BEGUN)
-    seal(module_address(Path(session.seed_path), spec.digest).file)
+    seal(pseudo_files(spec, session))
     report = run(spec, session, data, checkpoint, group.rank)
     if group.rank:
         group.leave(report)
@@ -78,7 +77,7 @@ def train_along(
     confine = partial(confinement.close, session, False)
     folder = _folder(spec, session)
     group = join_group(start_peers, session.processes, session.threads, folder, spec.timeout, confine)
-    seal(module_address(Path(session.seed_path), spec.digest).file)
+    seal(pseudo_files(spec, session))
     group.leave(run(spec, session, data, checkpoint, group.rank))
 
 

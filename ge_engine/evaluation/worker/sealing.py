@@ -12,7 +12,7 @@ import sys
 import sysconfig
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -30,20 +30,20 @@ class LooksAround(Exception):
     """A candidate asked for the frames or the objects of what runs it."""
 
 
-def seal(file: str) -> None:
+def seal(files: Collection[str]) -> None:
     """From now on in this process: an import of the engine gives a copy that nothing here uses, and code in
-    `file` (a candidate's), or outside Python's and its packages' folders, gets no frames."""
+    `files` (a candidate's), or outside Python's and its packages' folders, gets no frames."""
     own = [name for name in sys.modules if name.partition(".")[0] in OWN]
     kept = [sys.modules.pop(name) for name in own]
     sys.modules["__main__"] = ModuleType("__main__")
-    sys.addaudithook(_Guard(file, kept).hear)
+    sys.addaudithook(_Guard(frozenset(files), kept).hear)
 
 
 class _Guard:
     """Judges who asks. An audit hook cannot be taken away."""
 
-    def __init__(self, file: str, kept: Sequence[ModuleType]) -> None:
-        self._file = file
+    def __init__(self, files: frozenset[str], kept: Sequence[ModuleType]) -> None:
+        self._files = files
         self._kept = kept  # to take them apart would cost a fork copies of their pages
         self._thread = threading.local()
 
@@ -68,7 +68,7 @@ class _Guard:
         if frame is None:
             return True
         file = frame.f_code.co_filename
-        return file != self._file and file.startswith(_TRUSTED)
+        return file not in self._files and file.startswith(_TRUSTED)
 
 
 def _folders() -> tuple[str, ...]:

@@ -1,0 +1,81 @@
+"""The files of a candidate, each as the module that its original is: whoever imports one gets the candidate's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+from ge_engine.evaluation.data.module_loader import ModuleAddress, import_source, module_address, supply
+
+INSTALLED = ("site-packages", "dist-packages")
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateFile:
+    """One file: its name in addresses ("" for the only one), its source, and the modules that it is, of which
+    the first is usual."""
+
+    name: str
+    source: bytes
+    modules: tuple[ModuleAddress, ...]
+
+    @property
+    def address(self) -> ModuleAddress:
+        return self.modules[0]
+
+
+def candidate_files(
+    sources: Mapping[str, bytes], paths: Mapping[str, str], digest: str, modules: Mapping[str, str]
+) -> tuple[CandidateFile, ...]:
+    """The files by name, at the paths of their originals, the one that builds the model first. `modules` are
+    files by the dotted names under which the seed model imports them."""
+    (main, source), *others = sources.items()
+    address = module_address(Path(paths[main]), digest, modules)
+    first = CandidateFile(main, source, (address,))
+    rest = (
+        CandidateFile(name, text, _addresses(Path(paths[name]), digest, address)) for name, text in others
+    )
+    return (first, *rest)
+
+
+def import_files(files: Sequence[CandidateFile]) -> ModuleType:
+    """The module that builds the model, executed; whatever a file raises comes out unchanged."""
+    first, *others = files
+    if others:
+        _forget(files)
+    for one in others:
+        for address in one.modules:
+            supply(one.source, address)
+    return import_source(first.source, first.address)
+
+
+def _addresses(path: Path, digest: str, main: ModuleAddress) -> tuple[ModuleAddress, ...]:
+    """The modules that a file is: by the names under which it is imported; else by its place."""
+    path = Path(os.path.abspath(path))
+    names = [name for name, file in main.modules.items() if os.path.abspath(file) == str(path)]
+    if not names and path.is_relative_to(main.root):
+        parts = path.relative_to(main.root).with_suffix("").parts
+        names = [".".join(parts[:-1] if parts[-1] == "__init__" else parts)]
+    alone = module_address(path, digest, main.modules)
+    return tuple(replace(alone, root=main.root, name=name) for name in names) or (alone,)
+
+
+def _forget(files: Sequence[CandidateFile]) -> None:
+    """Drop what an earlier candidate of this process has left: its modules, and modules of the user's own that
+    may hold something of them."""
+    root = files[0].address.root
+    names = {address.name for one in files for address in one.modules}
+    if os.path.basename(root) not in INSTALLED:
+        tops = {name.partition(".")[0] for name in names if "." in name}
+        names |= {name for name in sys.modules if name.partition(".")[0] in tops}
+        names |= {name for name in files[0].address.modules}
+    for name in names:
+        old = sys.modules.pop(name, None)
+        above, _, last = name.rpartition(".")
+        package = sys.modules.get(above)
+        if old is not None and getattr(package, last, None) is old:
+            delattr(package, last)

@@ -1,0 +1,122 @@
+"""Which files a seed model has: the one that builds the model, those named with it, those of its package."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from ge_engine.entry_block import split_entry
+from ge_engine.errors import NothingToEvolveError, SeedError
+from ge_engine.evaluation.data.module_loader import module_address, namespace_of
+from ge_engine.evaluation.sandbox.import_graph import follow_imports, module_file
+from ge_engine.evaluation.sandbox.own_code import OwnCode
+from ge_engine.genome import Seed
+from ge_engine.joint_genome import is_file_name, joined
+
+
+def load_seed(path: str | Path, entry: str = "", also: Sequence[str] = (), *, package: bool = False) -> Seed:
+    """Read the files of a seed model. `path` is the file that builds it, or a folder in which `entry` names
+    the module that does ("pkg.net:Net"). `also` are further files, as globs; `package` adds those of the same
+    package that it imports, as a folder does. Of globs and of a package, files without a class or function are
+    left out.
+
+    Raises:
+        SeedError: a file is not there, cannot be read, or is no Python; a pattern matches nothing.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        main = Seed.load(_named_by(entry, folder))
+        return _together(main, _also(main, also, package))
+    file = _file_in(folder, entry)
+    main = Seed.load(file)
+    return _together(main, _also(main, also, package=True))
+
+
+def companions(main: Seed) -> list[Path]:
+    """The files of the same package that a file imports, and that these import; of one that is in no package,
+    those below its folder."""
+    assert main.path is not None
+    path = Path(os.path.abspath(main.path))
+    address = module_address(path, "0" * 16, namespace_of(path, main.source))
+    own = OwnCode(address.root, address.name)
+    found = follow_imports(main.source, address.name, own.file_of).files
+    package = address.name.rpartition(".")[0]
+    home = path.parent if package else Path(address.root)
+    files = {
+        Path(file) for file in found.values() if file.endswith(".py") and Path(file).is_relative_to(home)
+    }
+    return sorted(files - {path})
+
+
+def _also(main: Seed, patterns: Iterable[str], package: bool) -> Iterator[Seed]:
+    for pattern in patterns:
+        yield from _matching(pattern)
+    if package:
+        yield from _worth(companions(main))
+
+
+def _matching(pattern: str) -> Iterator[Seed]:
+    if os.path.isfile(pattern):
+        yield Seed.load(pattern)
+        return
+    files = [Path(file) for file in sorted(glob.glob(pattern, recursive=True)) if file.endswith(".py")]
+    if not files:
+        raise SeedError(
+            f"No Python file matches {pattern!r} (--also).",
+            "Give a file, or a glob such as 'pkg/heads/*.py'.",
+        )
+    yield from _worth(files)
+
+
+def _worth(files: Iterable[Path]) -> Iterator[Seed]:
+    """Those that have something to evolve."""
+    for file in files:
+        try:
+            yield Seed.load(file)
+        except NothingToEvolveError:
+            continue
+
+
+def _together(main: Seed, others: Iterable[Seed]) -> Seed:
+    """One seed model, whose files are named by their paths below the folder that holds them all."""
+    assert main.path is not None
+    held = {Path(os.path.abspath(main.path)): main}
+    for one in others:
+        assert one.path is not None
+        held.setdefault(Path(os.path.abspath(one.path)), one)
+    above = Path(os.path.commonpath([path.parent for path in held]))
+    named = {path.relative_to(above).as_posix(): one for path, one in held.items()}
+    if odd := next((name for name in named if len(named) > 1 and not is_file_name(name)), None):
+        raise SeedError(f"The file {odd!r} cannot be part of a seed model of several files.", "Rename it.")
+    return joined(named)
+
+
+def _named_by(entry: str, file: Path) -> Path:
+    """The file; refused where the entry names another module."""
+    module, _ = split_entry(entry)
+    if module and file.is_file() and module.rpartition(".")[2] != file.stem:
+        raise SeedError(
+            f"The entry names the module {module}, and the seed model is {file}.",
+            "Give the file that builds the model, or the folder of its package.",
+        )
+    return file
+
+
+def _file_in(folder: Path, entry: str) -> Path:
+    """The file of the module that the entry names in a folder, whose own name the module's may begin with."""
+    module, _ = split_entry(entry)
+    if not module:
+        raise SeedError(
+            f"{folder} is a folder, and nothing says which of its files builds the model.",
+            f"Name it in --entry, as {folder.name}.net:Net for the class Net of {folder / 'net.py'}; or give "
+            "the file, and --package.",
+        )
+    parts = module.split(".")
+    names = [parts, parts[1:]] if parts[0] == Path(os.path.abspath(folder)).name else [parts]
+    files = [file for name in names if name and (file := module_file(str(folder), ".".join(name)))]
+    found = next((Path(file) for file in files if file.endswith(".py")), None)
+    if found is None:
+        raise SeedError(f"There is no module {module} in {folder}.", "Name one of its modules in --entry.")
+    return found
