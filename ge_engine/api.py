@@ -76,6 +76,7 @@ __all__ = [
     "plugins",
     "probe",
     "resume",
+    "seed_model",
     "settings_file",
     "shown",
     "too_few",
@@ -99,7 +100,7 @@ def evolve(
     """Evolve a model file, as `ge evolve` does, and return the run.
 
     Args:
-        seed: the PyTorch file of the seed model.
+        seed: the PyTorch file of the seed model, or the folder of its package, with the module in `entry`.
         run: the run's folder; an existing run is resumed. Without one, a new folder under runs/.
         preset: the settings to begin with, "demo" or "paper".
         config: a TOML file, whose settings win over the preset's.
@@ -116,7 +117,7 @@ def evolve(
         ConfigError, SeedError, PluginError, LedgerError, ModelError: a mistake that the message explains.
     """
     refuse_while_loading()
-    made = load_config(preset, Path(config) if config else None, settings)
+    made = _of_seed(seed, load_config(preset, Path(config) if config else None, settings))
     registry = load_registry(plugins, no_plugins)
     folder = Path(run) if run else new_folder(seed)
     if folder.is_file():
@@ -201,7 +202,7 @@ def settings_file(
         SeedError: no model file. ConfigError: a setting that is wrong, or a file that exists (`force`
             overwrites it).
     """
-    made = load_config(preset, Path(config) if config else None, settings)
+    made = _of_seed(seed, load_config(preset, Path(config) if config else None, settings))
     return write_settings(_seed_of(seed, replace(made, entry_block=False)), made, Path(output), force=force)
 
 
@@ -308,7 +309,7 @@ def ablate(
     Raises:
         ConfigError, SeedError, PluginError, LedgerError, ModelError: a mistake that the message explains.
     """
-    made = load_config(preset, Path(config) if config else None, settings)
+    made = _of_seed(seed, load_config(preset, Path(config) if config else None, settings))
     registry = load_registry(plugins, no_plugins)
     parsed = _seed_of(seed, made)
     return run_arms(parsed, made, registry, Path(folder), arms, repeats, observe, allow_changes=allow_changes)
@@ -362,6 +363,20 @@ def _observed(
         return
     with open_display(folder, config, by_training) as view:
         yield view.observe
+
+
+def seed_model(path: str | Path, *, entry: str = "", also: Sequence[str] = (), package: bool = False) -> Seed:
+    """A seed model to look at, of the files that `ge evolve` would take: for `blocks`, `probe` and `diff`.
+
+    Raises:
+        SeedError: a file is not there or cannot be read, or a folder without the module in `entry`.
+    """
+    return load_seed(path, entry, also, package=package)
+
+
+def _of_seed(path: str | Path, made: RunConfig) -> RunConfig:
+    """The settings, which say of a folder that all of the package is evolved."""
+    return replace(made, package=True) if Path(path).is_dir() else made
 
 
 def _seed_of(path: str | Path, made: RunConfig) -> Seed:

@@ -36,10 +36,6 @@ class OtherInputError(SeedError):
     """The seed model seems to take another kind of input than the task gives: tokens, not images."""
 
 
-class NothingToEvolveError(SeedError):
-    """A file holds no class and no function that can be rewritten."""
-
-
 class PluginError(GeError):
     """A plugin cannot be loaded, breaks its contract, or shares a name with another."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ge_engine.errors import NothingToEvolveError, SeedError
+from ge_engine.errors import SeedError
 from ge_engine.source import segmenter
 from ge_engine.source.addresses import BETWEEN, address_in, split_address
 from ge_engine.source.bindings import UNTOLD, imported, merge
@@ -77,27 +77,24 @@ class Seed:
         Raises:
             SeedError: it cannot be read, is not Python, or has no block that can be evolved.
         """
-        path = Path(path)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise SeedError(
-                f"The seed model {path} cannot be read: {error.strerror}.", "Give the path of a Python file."
-            ) from error
-        return cls.from_bytes(data, path)
+        return cls.from_bytes(read_seed_file(Path(path)), Path(path))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Seed.from_bytes, (self.source, self.path)
+        return Seed.parsed, (self.source, self.path)
 
     @classmethod
     def from_bytes(cls, data: bytes, path: Path | None = None) -> Seed:
         """Cut `data` into blocks. Raises SeedError with the line that stands in the way."""
-        name = str(path) if path else "seed"
-        seed = cls(data, path, segmenter.segment_file(data, name))
+        seed = cls.parsed(data, path)
         genome = seed.genome
         if not any(genome.blocks[address].kind != "values" for address in genome.evolvable):
-            raise NothingToEvolveError(*_nothing_to_evolve(name, genome))
+            raise SeedError(*_nothing_to_evolve(_called(path), genome))
         return seed
+
+    @classmethod
+    def parsed(cls, data: bytes, path: Path | None = None) -> Seed:
+        """As `from_bytes`, of a file that need not hold anything to evolve."""
+        return cls(data, path, segmenter.segment_file(data, _called(path)))
 
 
 class Genome:
@@ -299,6 +296,16 @@ class Genome:
             yield at, self.replaced.get(at, segment)
 
 
+def read_seed_file(path: Path) -> bytes:
+    """The bytes of a file. Raises SeedError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SeedError(
+            f"The seed model {path} cannot be read: {error.strerror}.", "Give the path of a Python file."
+        ) from error
+
+
 def differing(a: Genome, b: Genome) -> tuple[str, ...]:
     """Addresses of blocks, evolvable in both genomes, whose syntax trees differ.
 
@@ -329,7 +336,8 @@ def select_addresses(genome: Genome, patterns: Sequence[str]) -> tuple[str, ...]
     """The evolvable addresses that `patterns` choose, in the order of the file.
 
     A pattern is an address or a glob ("Net.*", "*Block", "heads/*.py::*"), without a file one of every file;
-    with "!" in front it excludes. Later patterns win. When the first pattern excludes, or there is none, all are chosen at the start.
+    with "!" in front it excludes. Later patterns win. When the first pattern excludes, or there is none, all
+    are chosen at the start.
 
     Raises:
         SeedError: a pattern matches no block, or only blocks that are not evolvable, or none is left.
@@ -411,6 +419,10 @@ def foreign_record() -> SeedError:
     """Of a genome's record that does not fit."""
     message = "The record of a genome does not fit this seed model."
     return SeedError(message, "Was the seed model changed?")
+
+
+def _called(path: Path | None) -> str:
+    return str(path) if path else "seed"
 
 
 def _nothing_to_evolve(name: str, genome: Genome) -> tuple[str, str]:

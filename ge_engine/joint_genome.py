@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-from ge_engine.errors import SeedError
 from ge_engine.genome import Block, Genome, Seed, Segment, foreign_record
 from ge_engine.source.addresses import BETWEEN, address_in, split_address
 from ge_engine.source.bindings import merge
+from ge_engine.source.segmenter import UNREAD
+from ge_engine.source.syntax import normalised
+from ge_engine.source.values import names_elsewhere
 
 
 class JointSeed(Seed):
@@ -21,10 +24,10 @@ class JointSeed(Seed):
     such as the path, is that of the first, which builds the model."""
 
     def __init__(self, files: Mapping[str, Seed]) -> None:
-        self._files = MappingProxyType(dict(files))
+        self._files = MappingProxyType(_read_by_others(files))
         main = next(iter(files.values()))
         super().__init__(main.source, main.path, main.cut)
-        self.genome = JointGenome(self, {name: seed.genome for name, seed in files.items()})
+        self.genome = JointGenome(self, {name: seed.genome for name, seed in self._files.items()})
 
     @property
     def files(self) -> Mapping[str, Seed]:
@@ -90,7 +93,7 @@ class JointGenome(Genome):
     def _blocks(self) -> Iterator[Block]:
         for name, one in self.files.items():
             for address, block in one.blocks.items():
-                yield replace(block, address=address_in(name, address))
+                yield dataclasses.replace(block, address=address_in(name, address))
 
     @cached_property
     def bound(self) -> Mapping[str, str]:
@@ -137,6 +140,24 @@ class JointGenome(Genome):
         return {"files": {name: self.files[name].delta() for name in changed}}
 
 
+def _read_by_others(files: Mapping[str, Seed]) -> dict[str, Seed]:
+    """The files, of whose values those can be evolved as well that only another one reads."""
+    read = {name: names_elsewhere(ast.parse(normalised(one.genome.text)).body) for name, one in files.items()}
+    found = {}
+    for name, one in files.items():
+        elsewhere = set[str]().union(*(names for other, names in read.items() if other != name))
+        reasons = {
+            address: reason
+            for address, reason in one.cut.reasons.items()
+            if reason != UNREAD or address not in elsewhere
+        }
+        same = len(reasons) == len(one.cut.reasons)
+        found[name] = (
+            one if same else Seed(one.source, one.path, dataclasses.replace(one.cut, reasons=reasons))
+        )
+    return found
+
+
 def is_file_name(name: str) -> bool:
     """Whether a text may name a file in addresses: a path of Python below a folder, as "heads/conv.py"."""
     parts = PurePosixPath(name).parts
@@ -149,8 +170,8 @@ def joined(files: Mapping[str, Seed]) -> Seed:
     """The seed model of these files; of one file, that file's.
 
     Raises:
-        SeedError: there is none.
+        ValueError: there is none.
     """
     if not files:
-        raise SeedError("There is no file to evolve.", "Name the file that builds the model.")
+        raise ValueError("a seed model has at least one file")
     return next(iter(files.values())) if len(files) == 1 else JointSeed(files)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ge_engine.entry_block import split_entry
-from ge_engine.errors import NothingToEvolveError, SeedError
+from ge_engine.errors import SeedError
 from ge_engine.evaluation.data.module_loader import module_address, namespace_of
 from ge_engine.evaluation.sandbox.import_graph import follow_imports, module_file
 from ge_engine.evaluation.sandbox.own_code import OwnCode
-from ge_engine.genome import Seed
+from ge_engine.genome import Seed, read_seed_file
 from ge_engine.joint_genome import is_file_name, joined
 
 
 def load_seed(path: str | Path, entry: str = "", also: Sequence[str] = (), *, package: bool = False) -> Seed:
     """Read the files of a seed model. `path` is the file that builds it, or a folder in which `entry` names
     the module that does ("pkg.net:Net"). `also` are further files, as globs; `package` adds those of the same
-    package that it imports, as a folder does. Of globs and of a package, files without a class or function are
-    left out.
+    package that it imports, as a folder does. Files without anything to evolve are left out.
 
     Raises:
         SeedError: a file is not there, cannot be read, or is no Python; a pattern matches nothing.
@@ -50,47 +49,41 @@ def companions(main: Seed) -> list[Path]:
     return sorted(files - {path})
 
 
-def _also(main: Seed, patterns: Iterable[str], package: bool) -> Iterator[Seed]:
-    for pattern in patterns:
-        yield from _matching(pattern)
-    if package:
-        yield from _worth(companions(main))
+def _also(main: Seed, patterns: Iterable[str], package: bool) -> list[Path]:
+    """The further files."""
+    named = [file for pattern in patterns for file in _matching(pattern)]
+    return [*named, *(companions(main) if package else ())]
 
 
-def _matching(pattern: str) -> Iterator[Seed]:
+def _matching(pattern: str) -> list[Path]:
     if os.path.isfile(pattern):
-        yield Seed.load(pattern)
-        return
+        return [Path(pattern)]
     files = [Path(file) for file in sorted(glob.glob(pattern, recursive=True)) if file.endswith(".py")]
     if not files:
-        raise SeedError(
-            f"No Python file matches {pattern!r} (--also).",
-            "Give a file, or a glob such as 'pkg/heads/*.py'.",
-        )
-    yield from _worth(files)
+        hint = "Give a file, or a glob such as 'pkg/heads/*.py'."
+        raise SeedError(f"No Python file matches {pattern!r} (--also).", hint)
+    return files
 
 
-def _worth(files: Iterable[Path]) -> Iterator[Seed]:
-    """Those that have something to evolve."""
-    for file in files:
-        try:
-            yield Seed.load(file)
-        except NothingToEvolveError:
-            continue
-
-
-def _together(main: Seed, others: Iterable[Seed]) -> Seed:
+def _together(main: Seed, others: Iterable[Path]) -> Seed:
     """One seed model, whose files are named by their paths below the folder that holds them all."""
     assert main.path is not None
     held = {Path(os.path.abspath(main.path)): main}
-    for one in others:
-        assert one.path is not None
-        held.setdefault(Path(os.path.abspath(one.path)), one)
+    for path in map(Path, map(os.path.abspath, others)):
+        if path not in held:
+            held[path] = Seed.parsed(read_seed_file(path), path)
     above = Path(os.path.commonpath([path.parent for path in held]))
     named = {path.relative_to(above).as_posix(): one for path, one in held.items()}
     if odd := next((name for name in named if len(named) > 1 and not is_file_name(name)), None):
         raise SeedError(f"The file {odd!r} cannot be part of a seed model of several files.", "Rename it.")
-    return joined(named)
+    return _worth(joined(named))
+
+
+def _worth(seed: Seed) -> Seed:
+    """The seed model less the files that have nothing to evolve."""
+    first, *others = seed.files
+    held = [first, *(name for name in others if seed.genome.files[name].evolvable)]
+    return seed if len(held) == len(seed.files) else joined({name: seed.files[name] for name in held})
 
 
 def _named_by(entry: str, file: Path) -> Path:

@@ -10,10 +10,11 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ge_engine.errors import SeedError
-from ge_engine.genome import Genome, Seed, Segment, differing
+from ge_engine.genome import Genome, Seed, Segment, differing, read_seed_file
+from ge_engine.joint_genome import JointGenome, joined
 from ge_engine.outcome import Rejected
 from ge_engine.patch import checked, new_helpers, new_imports
 from ge_engine.source.addressing import find_statement
@@ -27,7 +28,8 @@ IMPORTS = (ast.Import, ast.ImportFrom)
 
 
 def variant_of(seed: Seed, path: str | Path) -> Genome:
-    """The genome of a changed copy of the seed model's file.
+    """The genome of a changed copy of the seed model's file; of several, of a folder that holds those that
+    changed, or of one that has the name of one of them.
 
     Blocks whose syntax trees differ are rewritten, and keep their names, parameters and members; definitions,
     constants and imports that the seed model lacks come along where something uses them. Imports that the
@@ -37,16 +39,49 @@ def variant_of(seed: Seed, path: str | Path) -> Genome:
         SeedError: it cannot be read, is not Python, means the same as the seed model, or changes what no
             block holds or what may not be rewritten, with the line.
     """
-    return as_genome(seed, Seed.load(path))
+    return as_genome(seed, _read(seed, Path(path)))
 
 
 def as_genome(seed: Seed, variant: Seed) -> Genome:
     """As `variant_of`, of a copy that was read."""
-    made = _Cut(seed, variant).genome()
+    made = _made(seed, variant)
     if not differing(seed.genome, made):
-        how = "is" if variant.source == seed.source else "but for comments, docstrings and layout is"
+        how = "is" if variant.sources == seed.sources else "but for comments, docstrings and layout is"
         raise SeedError(f"{variant.path} {how} the same as the seed model.", "Change what a block does.")
     return made
+
+
+def _made(seed: Seed, variant: Seed) -> Genome:
+    if seed.files.keys() != variant.files.keys():
+        message = f"{variant.path} has other files than the seed model: {', '.join(seed.files)}."
+        raise SeedError(message, "A child has the seed model's files.")
+    if not isinstance(seed.genome, JointGenome):
+        return _Cut(seed, variant).genome()
+    pairs = ((name, one, variant.files[name]) for name, one in seed.files.items())
+    changed = {name: _Cut(one, other).genome() for name, one, other in pairs if one.source != other.source}
+    return seed.genome.with_files(changed)
+
+
+def _read(seed: Seed, path: Path) -> Seed:
+    """The copy: a file; of a seed model of several files one that has the name of one of them, or a folder
+    that holds some at their places. Files that it does not hold are the seed model's."""
+    if len(seed.files) == 1:
+        return Seed.load(path)
+    if path.is_dir():
+        there = {name: path / name for name in seed.files if (path / name).is_file()}
+    else:
+        there = {name: path for name in seed.files if PurePosixPath(name).name == path.name}
+    if not there or (len(there) > 1 and not path.is_dir()):
+        raise SeedError(
+            f"{path} is not told to be one of the seed model's files: {', '.join(seed.files)}.",
+            "Give a folder that holds what you changed at these places.",
+        )
+    return joined(
+        {
+            name: Seed.parsed(read_seed_file(there[name]), there[name]) if name in there else one
+            for name, one in seed.files.items()
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +99,7 @@ class _Cut:
 
     def genome(self) -> Genome:
         expected = [(self._key(one), one) for one in _statements(self.seed)]
-        met, last = 0, max(self.seed.cut.index.values())
+        met, last = 0, max(self.seed.cut.index.values(), default=0)
         for statement in _statements(self.variant):
             key = self._key(statement)
             if met < len(expected) and key == expected[met][0]:

@@ -43,6 +43,12 @@ def blocks(
     ] = None,
     task: Annotated[str | None, typer.Option(metavar="NAME[:ARG]", help="The data to run it on.")] = None,
     entry: Annotated[str | None, typer.Option(help="What builds the model.")] = None,
+    also: Annotated[
+        list[str] | None, typer.Option("--also", metavar="FILE", help="This file, too; globs (repeatable).")
+    ] = None,
+    package: Annotated[
+        bool, typer.Option("--package", help="What the file imports of its package, too.")
+    ] = False,
     static: Annotated[
         bool, typer.Option("--static", help="Do not run the file; which blocks are executed is not told.")
     ] = False,
@@ -68,16 +74,19 @@ def blocks(
       ge blocks examples/exquisitenet_v2.py --blocks 'DFSEB*' --blocks '!*.__init__'
 
       ge blocks examples/exquisitenet_v2.py --profile
+
+      ge blocks net.py --package
     """
     if profile and static:
         raise ConfigError("--profile needs what --static leaves out: a run of the model.", "Leave one out.")
-    everything = api.blocks(seed_file)
-    chosen = frozenset(api.blocks(seed_file, patterns or "*"))
+    seed = api.seed_model(seed_file, entry=entry or "", also=also or (), package=package)
+    everything = api.blocks(seed)
+    chosen = frozenset(api.blocks(seed, patterns or "*"))
     seen: Probe | None = None
     if not static:
         settings: Any = {"task": task, "entry": entry}
         try:
-            seen = api.probe(seed_file, plugins=plugin or (), no_plugins=no_plugin or (), **settings)
+            seen = api.probe(seed, plugins=plugin or (), no_plugins=no_plugin or (), **settings)
         except SeedError as error:
             if profile:
                 raise

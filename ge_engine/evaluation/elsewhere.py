@@ -25,8 +25,8 @@ def sentence(found: Mapping[str, list[str]]) -> str:
     """What `running_elsewhere` found, and what to do to have it rewritten."""
     files = ", ".join(f"{file} ({', '.join(classes)})" for file, classes in found.items())
     return (
-        f"The model also runs code of {files}, which stays as it is. To evolve that as well, give --package, or "
-        "the file as --also FILE."
+        f"The model also runs code of {files}, which stays as it is. To evolve that as well, give --package, "
+        "or the file as --also FILE."
     )
 
 

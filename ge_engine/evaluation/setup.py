@@ -98,8 +98,8 @@ def _session(
 
 
 def _paths(seed: Genome, scratch: Path) -> dict[str, Path]:
-    """Where the seed model's files lie, the one that builds the model first; a place of their own for those of
-    which it is not known."""
+    """Where the seed model's files lie, the one that builds the model first; a place of their own for those
+    of which it is not known."""
     return {
         name: Path(os.path.abspath(one.path)) if one.path else scratch / "seed" / (name or "seed.py")
         for name, one in seed.seed.files.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ge_engine.errors import LedgerError
@@ -64,22 +64,23 @@ def require_plain(db: sqlite3.Connection, path: Path) -> None:
 def stored_seed(path: Path, row: object, files: Sequence[tuple[object, ...]] = ()) -> Seed:
     """The seed model in a run database's row (source, path); of several `files`, rows (name, source, path).
     Raises LedgerError where it is none, SeedError where it cannot be read."""
+    main = _stored_file(path, row, Seed.from_bytes)
     if not files:
-        return _stored_file(path, row)
+        return main
     found: dict[str, Seed] = {}
     for name, *rest in files:
         if not isinstance(name, str) or not is_file_name(name) or name in found:
             raise _no_seed(path)
-        found[name] = _stored_file(path, tuple(rest))
-    if next(iter(found.values())).source != _stored_file(path, row).source:
+        found[name] = _stored_file(path, tuple(rest), Seed.parsed)
+    if next(iter(found.values())).source != main.source:
         raise _no_seed(path)
     return joined(found)
 
 
-def _stored_file(path: Path, row: object) -> Seed:
+def _stored_file(path: Path, row: object, read: Callable[[bytes, Path | None], Seed]) -> Seed:
     match row:
         case (bytes() as source, str() as name) if "\0" not in name:
-            return Seed.from_bytes(source, Path(name) if name else None)
+            return read(source, Path(name) if name else None)
     raise _no_seed(path)
 
 
@@ -92,7 +93,7 @@ def confirmed(seed: Seed) -> Seed:
     the folder of a file that is known opens to it; else without. Of several files, all or none have paths."""
     if all(one.path is None or _holds(one.path, one.source) for one in seed.files.values()):
         return seed
-    return joined({name: Seed.from_bytes(one.source) for name, one in seed.files.items()})
+    return joined({name: Seed.parsed(one.source) for name, one in seed.files.items()})
 
 
 def _holds(path: Path, source: bytes) -> bool:

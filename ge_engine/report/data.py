@@ -20,6 +20,7 @@ from ge_engine.pareto import Direction
 from ge_engine.places import shown
 from ge_engine.population import SEED_ID, Child, Step, with_genome
 from ge_engine.report.texts import SourceTable
+from ge_engine.source.addresses import address_in
 from ge_engine.tolerances import Tolerances
 
 
@@ -134,7 +135,11 @@ def read_run(history: History, checks: Iterable[str]) -> RunData:
     """
     directions = history.directions
     sources = SourceTable()
-    segments = tuple((s.name, sources.code(s.code)) for s in history.seed.cut.segments)
+    segments = tuple(
+        (address_in(file, s.name) if s.name else file, sources.code(s.code))
+        for file, seed in history.seed.files.items()
+        for s in seed.cut.segments
+    )
     generations = history.generations()
     rows = tuple(_rows(history, list(history.individuals()), directions, sources))
     return RunData(
@@ -243,11 +248,17 @@ def _better(
 def _parts(one: Child, sources: SourceTable) -> GenomeDelta | None:
     if one.genome is None:
         return None
-    replaced = ((at, sources.code(s.text)) for at, s in sorted(one.genome.replaced.items()))
-    helpers = (
-        (at, s.name, sources.code(s.text)) for at, group in sorted(one.genome.helpers.items()) for s in group
-    )
-    return GenomeDelta(tuple(replaced), tuple(helpers), one.genome.imports)
+    replaced, helpers, imports, before = [], [], list[str](), 0
+    for file, genome in one.genome.files.items():
+        replaced += [(before + at, sources.code(s.text)) for at, s in sorted(genome.replaced.items())]
+        helpers += [
+            (before + at, address_in(file, s.name), sources.code(s.text))
+            for at, group in sorted(genome.helpers.items())
+            for s in group
+        ]
+        imports += [f"{file}: {line}" if file else line for line in genome.imports]
+        before += len(genome.seed.cut.segments)
+    return GenomeDelta(tuple(replaced), tuple(helpers), tuple(imports))
 
 
 def _exchange(call: Call, sources: SourceTable) -> Exchange:

@@ -25,7 +25,7 @@ def write_bundle(
         ConfigError: a file cannot be written, or the individual has no code.
     """
     files = {
-        MODEL: with_header(require_genome(one).source, one, history),
+        MODEL: with_header(require_genome(one).source, one, history, history.seed.newline),
         WEIGHTS: weights,
         PREPROCESSING: preprocessing.as_json(),
         PREDICT: SCRIPT.read_bytes(),

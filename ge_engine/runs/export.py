@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ge_engine.atomic_file import write_whole
@@ -12,17 +13,22 @@ from ge_engine.ledger.replicates import spreads
 from ge_engine.ledger.versions import ENGINE
 from ge_engine.notation import written
 from ge_engine.population import Child
+from ge_engine.runs.references import require_genome
 
 
 def write_new(path: Path, content: bytes, force: bool) -> Path:
     """Write a file. Raises ConfigError: it exists, and nothing says that it may be overwritten."""
     if path.exists() and not force:
-        raise ConfigError(
-            f"The file {path} exists.",
-            "Choose another name, or overwrite it with --force (force=True from Python).",
-        )
+        raise _exists(path)
     write_whole(path, content)
     return path
+
+
+def _exists(path: Path) -> ConfigError:
+    return ConfigError(
+        f"The file {path} exists.",
+        "Choose another name, or overwrite it with --force (force=True from Python).",
+    )
 
 
 def rescored_line(history: History, identity: str) -> str:
@@ -43,9 +49,35 @@ def origin(one: Child, history: History) -> list[str]:
     return [*lines, remark] if remark else lines
 
 
-def with_header(source: bytes, one: Child, history: History) -> bytes:
+def exported(one: Child, history: History, header: bool) -> dict[str, bytes]:
+    """The files of an individual by name, "" for the only one; those that it changed with a head, where asked
+    for."""
+    seeds = history.seed.files
+    return {
+        name: with_header(file.source, one, history, seeds[name].newline)
+        if header and (not name or file.source != seeds[name].source)
+        else file.source
+        for name, file in require_genome(one).files.items()
+    }
+
+
+def write_files(folder: Path, files: Mapping[str, bytes], force: bool) -> Path:
+    """Write files at their places below a folder, all or none. Raises ConfigError: one exists, and nothing
+    says that it may be overwritten; or the folder is a file."""
+    if folder.is_file() or folder.suffix == ".py":
+        raise ConfigError(
+            f"The individual has several files: {', '.join(files)}.", "Name a folder to write them into."
+        )
+    if not force and (there := next((folder / name for name in files if (folder / name).exists()), None)):
+        raise _exists(there)
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / name, content)
+    return folder
+
+
+def with_header(source: bytes, one: Child, history: History, newline: str) -> bytes:
     """A comment after the byte order mark, the interpreter line and the encoding line, where they stand."""
-    newline = history.seed.newline
     lines = [f"# {line}" for line in origin(one, history)]
     kept = source.splitlines(keepends=True)
     top = 0

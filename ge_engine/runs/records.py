@@ -76,8 +76,16 @@ def whole_record(history: History, one: Child, front: Sequence[Individual]) -> d
             {"from": move.source, "to": move.target} for _, move in history.moves() if move.id == one.id
         ],
         "calls": [_call(call) for call in history.calls(one.id)],
-        "code": one.genome.source.decode("utf-8", "replace") if one.genome else None,
+        "code": _codes(one),
     }
+
+
+def _codes(one: Child) -> str | dict[str, str] | None:
+    """The individual's file as a text; of several, the texts by name."""
+    if one.genome is None:
+        return None
+    texts = {name: file.source.decode("utf-8", "replace") for name, file in one.genome.files.items()}
+    return texts if len(texts) > 1 else texts[""]
 
 
 def _call(call: Call) -> dict[str, Any]:

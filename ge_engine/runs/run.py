@@ -20,7 +20,7 @@ from ge_engine.population import Child
 from ge_engine.registry import load_registry
 from ge_engine.runs.adding import add
 from ge_engine.runs.audit import check
-from ge_engine.runs.export import origin, with_header, write_new
+from ge_engine.runs.export import exported, origin, write_files, write_new
 from ge_engine.runs.git_patch import GitPatch
 from ge_engine.runs.references import find_individual, require_genome
 from ge_engine.runs.run_folder import RunFolder
@@ -151,16 +151,18 @@ class Run(RunFolder):
         return Changes(diff_genomes(*sides))
 
     def export(self, identity: str, output: str | Path, *, force: bool = False, header: bool = True) -> Path:
-        """Write an individual as an ordinary Python file, with a `header` that says where it came from.
+        """Write an individual as an ordinary Python file, with a `header` that says where it came from; one of
+        several files as a folder of them.
 
         Raises:
             ConfigError: no such individual or no code, or a file that exists (`force` overwrites it).
         """
         with History(self.folder) as history:
             one = find_individual(history, identity)
-            source = require_genome(one).source
-            written = with_header(source, one, history) if header else source
-        return write_new(Path(output), written, force)
+            files = exported(one, history, header)
+        if len(files) == 1:
+            return write_new(Path(output), files[""], force)
+        return write_files(Path(output), files, force)
 
     def export_patch(
         self, identity: str, output: str | Path, *, force: bool = False, header: bool = True

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ge_engine.contracts import Evaluation, Job
 from ge_engine.errors import SeedError
 from ge_engine.genome import Genome, Seed
+from ge_engine.joint_genome import joined
 from ge_engine.outcome import Scored
-from ge_engine.source.segmenter import segment_file
 
 _SOURCE = b'raise ImportError("a file of ge_engine that must not score; --no-canary leaves it out")\n'
 
@@ -17,10 +17,9 @@ def refuse_blind(evaluation: Evaluation, seed: Genome) -> None:
     Raises:
         SeedError: it has a score, so whatever a child's file holds, its figures say nothing of it.
     """
-    cut = segment_file(_SOURCE, "canary")
-    outcome = evaluation.submit(
-        Job("canary", Seed(_SOURCE, seed.seed.path, cut).genome, 0, epochs=1)
-    ).result()
+    (main, file), *others = seed.seed.files.items()
+    canary = joined({main: Seed.parsed(_SOURCE, file.path), **dict(others)})
+    outcome = evaluation.submit(Job("canary", canary.genome, 0, epochs=1)).result()
     if isinstance(outcome, Scored):
         figures = ", ".join(f"{name} {value:g}" for name, value in outcome.objectives.items())
         raise SeedError(

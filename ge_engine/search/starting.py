@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome, Seed
+from ge_engine.joint_genome import joined
 from ge_engine.ledger import History, exists
 from ge_engine.ledger.foreign import confirmed
 from ge_engine.ledger.hand_made import HandMade
@@ -55,6 +56,8 @@ def _of_run(seed: Seed, folder: Path, ids: Sequence[str]) -> Iterator[tuple[str,
                     f"The run {folder} has no code of {identity!r}.", "`ge log` lists its individuals."
                 )
             label = f"{folder}:{identity}"
-            variant = Seed.from_bytes(one.genome.source, Path(label))
+            variant = joined(
+                {name: Seed.parsed(file.source, Path(label)) for name, file in one.genome.files.items()}
+            )
             if ids or variant.genome.digest != seed.genome.digest:
                 yield label, as_genome(seed, variant)

@@ -36,6 +36,8 @@ from ge_engine.source.syntax import (
 from ge_engine.source.values import module_values, unread
 
 BOM = b"\xef\xbb\xbf"
+UNREAD = "no code of the file reads it"
+"""Why a value cannot be evolved; in a seed model of several files, another one may read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def segment_file(data: bytes, name: str) -> SegmentedFile:
     import_at = next(at for at, p in enumerate(pieces) if p.owner == "import")
     blocked = _blocked(tree, pieces, lines, starts, reasons)
     former = tuple(piece.name for piece in _pieces(tree, lines, starts, set(reasons), ()))
-    reasons |= dict.fromkeys(unread(tree, values), "no code of the file reads it")
+    reasons |= dict.fromkeys(unread(tree, values), UNREAD)
     return SegmentedFile(
         bom,
         encoding,

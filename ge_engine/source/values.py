@@ -38,6 +38,15 @@ def unread(tree: ast.Module, names: Iterable[str]) -> set[str]:
     return set(names).difference(node.id for node in loads)
 
 
+def names_elsewhere(statements: Iterable[ast.stmt]) -> set[str]:
+    """Names by which statements may read what other modules hold: `config.WIDTH`, `from config import WIDTH`,
+    and any name where there is a star import."""
+    nodes = [node for statement in statements for node in ast.walk(statement)]
+    aliases = {alias.name for n in nodes if isinstance(n, ast.ImportFrom) for alias in n.names}
+    loads = {n.id for n in nodes if isinstance(n, ast.Name)} if "*" in aliases else set[str]()
+    return aliases | loads | {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+
+
 def value_name(statement: ast.stmt) -> str:
     """The name that a statement gives a literal, "" where that is none, or nothing that a model may choose:
     `__all__`, or what the task, the training or the machine decides."""

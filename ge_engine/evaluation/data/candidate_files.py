@@ -1,4 +1,4 @@
-"""The files of a candidate, each as the module that its original is: whoever imports one gets the candidate's."""
+"""The files of a candidate, each as the module that its original is: whoever imports one gets that."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def _addresses(path: Path, digest: str, main: ModuleAddress) -> tuple[ModuleAddr
 
 
 def _forget(files: Sequence[CandidateFile]) -> None:
-    """Drop what an earlier candidate of this process has left: its modules, and modules of the user's own that
-    may hold something of them."""
+    """Drop what an earlier candidate of this process has left: its modules, and modules of the user's own
+    that may hold something of them."""
     root = files[0].address.root
     names = {address.name for one in files for address in one.modules}
     if os.path.basename(root) not in INSTALLED:
         tops = {name.partition(".")[0] for name in names if "." in name}
         names |= {name for name in sys.modules if name.partition(".")[0] in tops}
-        names |= {name for name in files[0].address.modules}
+        names |= set(files[0].address.modules)
     for name in names:
         old = sys.modules.pop(name, None)
         above, _, last = name.rpartition(".")

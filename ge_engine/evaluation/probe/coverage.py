@@ -15,13 +15,14 @@ from torch import nn
 from ge_engine.evaluation.measure.parameters import walk
 from ge_engine.source.addresses import address_in
 from ge_engine.source.syntax import DEFINITIONS, is_main_guard
-from ge_engine.source.values import module_values, unread
+from ge_engine.source.values import module_values, names_elsewhere, unread
 
 
 @contextmanager
 def covered_functions(files: Mapping[str, str], addresses: set[str]) -> Iterator[None]:
     """While open, collect the addresses of functions and methods that run in modules at `files`, which are
-    told by the names that addresses carry, and of their classes (also of a dataclass, whose `__init__` has no text of its own)."""
+    told by the names that addresses carry, and of their classes (also of a dataclass, whose `__init__` has no
+    text of its own)."""
     seen: set[CodeType] = set()
 
     def note(frame: FrameType, event: str, argument: Any) -> None:  # noqa: ARG001
@@ -52,8 +53,22 @@ def values_read(source: bytes, executed: Collection[str]) -> set[str]:
     that are `executed`."""
     tree = ast.parse(source)
     values = set(module_values(tree))
-    ran = ast.Module([statement for statement in tree.body if _runs(statement, executed)], [])
-    return values - unread(ran, values)
+    return values - unread(ast.Module(_ran(tree, executed), []), values)
+
+
+def values_of(source: bytes) -> set[str]:
+    """The names of a module's values."""
+    return set(module_values(ast.parse(source)))
+
+
+def values_read_by(source: bytes, executed: Collection[str]) -> set[str]:
+    """Names of values of other modules that a module's statements may read, or those of its functions and
+    classes that are `executed`."""
+    return names_elsewhere(_ran(ast.parse(source), executed))
+
+
+def _ran(tree: ast.Module, executed: Collection[str]) -> list[ast.stmt]:
+    return [statement for statement in tree.body if _runs(statement, executed)]
 
 
 def _runs(statement: ast.stmt, executed: Collection[str]) -> bool:

@@ -27,9 +27,9 @@ def sizes_of(
     memory: int,
     seconds: float,
 ) -> list[tuple[int, float] | None]:
-    """(parameters, FLOPs per image) of each variant's network; None for one that does not build, that does not
-    answer with one row of logits per image, or that `seconds` of the
-    processor's time do not reach: a busy machine leaves out no more than an idle one."""
+    """(parameters, FLOPs per image) of each variant's network; None for one that does not build, that does
+    not answer with one row of logits per image, or that `seconds` of the processor's time do not reach: a
+    busy machine leaves out no more than an idle one."""
     until = time.process_time() + seconds
     return [_size(files, build, shape, memory) if time.process_time() < until else None for files in variants]
 

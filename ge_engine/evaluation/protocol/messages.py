@@ -45,8 +45,8 @@ class SessionSpec:
     `threads`. `start_method` is how workers begin: "fork" or "spawn". `files` are the paths of the seed
     model's files by name, the one at `seed_path` first.
 
-    Only on this machine hold: `seed_path`, `files`, `scratch`, `readable`, `places`, `hidden`, `listed` and `modules`
-    (paths), `sandbox`, `device`, `processes` and `start_method` (what was found here).
+    Only on this machine hold: `seed_path`, `files`, `scratch`, `readable`, `places`, `hidden`, `listed` and
+    `modules` (paths), `sandbox`, `device`, `processes` and `start_method` (what was found here).
     """
 
     seed_path: str
@@ -84,9 +84,9 @@ class SessionSpec:
 class JobSpec:
     """One job: `kind` is "probe", "train", "again" (a probe that also measures answers to real images,
     untrained), or "size" (building the `variants`, each like `sources`). `sources` are latin-1 texts of the
-    bytes of the genome's files by name, in the session's order; `token` (hex) marks the report of this job, and comes to the worker through a pipe, not in
-    here; `sent` is the engine's monotonic clock when it was submitted. `devices` is the CUDA_VISIBLE_DEVICES
-    of a training, "" for none of its own.
+    bytes of the genome's files by name, in the session's order; `token` (hex) marks the report of this job,
+    and comes to the worker through a pipe, not in here; `sent` is the engine's monotonic clock when it was
+    submitted. `devices` is the CUDA_VISIBLE_DEVICES of a training, "" for none of its own.
 
     `split` is "validation", "test" or "both" (validation, then test). `epochs`, `keep`, `step_seconds` and
     `steps` are those of `train.rung.Rung`; `checkpoint` is the path of the file to continue from, "" for
