@@ -138,7 +138,7 @@ def probe_here(text: str, entry: str = "Net()", findings: ProbeFindings | None =
     """Probe `text` in this process: for networks that are odd, not hostile."""
     address = module_address(Path("net.py"), hashlib.sha256(text.encode()).hexdigest())
     findings = findings or ProbeFindings()
-    with covered_functions(address.file, findings.executed):
+    with covered_functions({address.file: ""}, findings.executed):
         probe(
             lambda: import_source(text.encode(), address),
             lambda module: eval(entry, vars(module)),
@@ -147,5 +147,6 @@ def probe_here(text: str, entry: str = "Net()", findings: ProbeFindings | None =
             {"lr": 0.1, "weight_decay": 1e-4},
             2 * 2**30,
             findings,
+            {address.name: ""},
         )
     return findings

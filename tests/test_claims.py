@@ -48,7 +48,7 @@ SEEN = {
 
 
 def order(kind: str = "train", **fields: Any) -> JobSpec:
-    return JobSpec("x", kind, "", "d", 0, "validation", 9.0, TOKEN.hex(), **fields)
+    return JobSpec("x", kind, {"": ""}, "d", 0, "validation", 9.0, TOKEN.hex(), **fields)
 
 
 def packed(text: bytes, logits: bytes = b"", checkpoint: bytes = b"") -> bytes:

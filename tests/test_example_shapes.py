@@ -12,7 +12,7 @@ import pytest
 from evaluation import CLASSES, SIZE, probe_here
 
 from ge_engine.contracts import Size
-from ge_engine.evaluation.data.module_loader import module_address
+from ge_engine.evaluation.data.candidate_files import candidate_files
 from ge_engine.evaluation.probe.findings import TaskShape
 from ge_engine.evaluation.probe.sizes import sizes_of
 from ge_engine.genome import Genome, Seed
@@ -31,9 +31,9 @@ ALL = pytest.mark.parametrize("name", NETWORKS)
 
 def measured(name: str, genomes: Sequence[Genome], seconds: float = 1e9) -> Future[tuple[Size | None, ...]]:
     """Sizes of variants of an example, built here: it is no stranger's."""
+    file = EXAMPLES / f"{name}.py"
     found = sizes_of(
-        [genome.source for genome in genomes],
-        module_address(EXAMPLES / f"{name}.py", "sized"),
+        [candidate_files({"": genome.source}, {"": str(file)}, "sized", {}) for genome in genomes],
         lambda module: eval(NETWORKS[name][1], vars(module)),
         TaskShape(3, SIZE, CLASSES),
         2**31,

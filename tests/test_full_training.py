@@ -430,7 +430,7 @@ def test_a_candidate_whose_weights_cannot_be_had_that_loses_its_score(
 
 def test_weights_in_a_report_that_nobody_asked_for() -> None:
     token = bytes(16)
-    spec = JobSpec("a", "train", "", "d", 0, "validation", 5.0, token.hex(), weights=3)
+    spec = JobSpec("a", "train", {"": ""}, "d", 0, "validation", 5.0, token.hex(), weights=3)
     facts = dict.fromkeys(
         ("registered", "latency", "peak_memory", "size_on_disk", "train_seconds", "steps", "start_seconds"),
         1.0,

@@ -24,7 +24,7 @@ from ge_engine.evaluation.protocol.messages import (
 from ge_engine.outcome import Failed
 
 TOKEN = bytes(range(16))
-ORDER = JobSpec("a", "train", "", "d", 0, "validation", 5.0, TOKEN.hex())
+ORDER = JobSpec("a", "train", {"": ""}, "d", 0, "validation", 5.0, TOKEN.hex())
 SEEN: dict[str, Any] = {
     "output_shape": [2, 10],
     "finite": True,

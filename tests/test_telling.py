@@ -111,7 +111,7 @@ REAL: dict[str, Callable[[], object]] = {
 def test_a_message_that_a_repair_needs_and_the_model_does_not_get(case: str) -> None:
     with pytest.raises(Exception) as raised:
         REAL[case]()
-    told = error_text(error_line(raised.value, "seed.py"), WORDS | {"y"})
+    told = error_text(error_line(raised.value, {"seed.py": ""}), WORDS | {"y"})
     assert UNTOLD not in told
     assert told.startswith(f"{type(raised.value).__name__}: ")
     figures = re.findall(r"\d+", str(raised.value)[:90])

@@ -44,11 +44,9 @@ def blocks(
     task: Annotated[str | None, typer.Option(metavar="NAME[:ARG]", help="The data to run it on.")] = None,
     entry: Annotated[str | None, typer.Option(help="What builds the model.")] = None,
     also: Annotated[
-        list[str] | None, typer.Option("--also", metavar="FILE", help="This file, too; globs (repeatable).")
+        list[str] | None, typer.Option("--also", metavar="FILE", help="This file, too (repeatable).")
     ] = None,
-    package: Annotated[
-        bool, typer.Option("--package", help="What the file imports of its package, too.")
-    ] = False,
+    package: Annotated[bool, typer.Option("--package", help="Its package's files, too.")] = False,
     static: Annotated[
         bool, typer.Option("--static", help="Do not run the file; which blocks are executed is not told.")
     ] = False,
@@ -69,13 +67,9 @@ def blocks(
 
     Examples:
 
-      ge blocks model.py
+      ge blocks model.py --blocks 'Net*' --blocks '!*.__init__'
 
-      ge blocks examples/exquisitenet_v2.py --blocks 'DFSEB*' --blocks '!*.__init__'
-
-      ge blocks examples/exquisitenet_v2.py --profile
-
-      ge blocks net.py --package
+      ge blocks net.py --package --profile
     """
     if profile and static:
         raise ConfigError("--profile needs what --static leaves out: a run of the model.", "Leave one out.")

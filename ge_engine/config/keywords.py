@@ -43,6 +43,8 @@ class Settings(TypedDict, total=False):
     task: str
     skip_broken: bool
     entry: str
+    also: str | Sequence[str]
+    package: bool
     entry_block: bool
     blocks: str | Sequence[str]
     unused_blocks: bool

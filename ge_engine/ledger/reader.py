@@ -9,7 +9,7 @@ from typing import Any, Self
 from ge_engine.errors import LedgerError
 from ge_engine.ledger.database import FILE, connect_to_read, reporting, version_of
 from ge_engine.ledger.foreign import Patience, require_plain, stored_seed
-from ge_engine.ledger.schema import SCHEMA_VERSION
+from ge_engine.ledger.schema import FIRST_WITH_FILES, SCHEMA_VERSION
 
 
 class Reader:
@@ -26,8 +26,13 @@ class Reader:
             self.schema = self._version()
             require_plain(self._db, self.path)
         row = self._one("SELECT source, path FROM seed")
-        files = self.query("SELECT name, source, path FROM files ORDER BY rank")
-        self.seed = stored_seed(self.path, row and tuple(row), files)
+        self.seed = stored_seed(self.path, row and tuple(row), self._files())
+
+    def _files(self) -> list[Any]:
+        """Name, source and path of each file of the seed model, where it has several."""
+        if self.schema < FIRST_WITH_FILES:
+            return []
+        return self.query("SELECT name, source, path FROM files ORDER BY rank")
 
     def _connect(self) -> sqlite3.Connection:
         return connect_to_read(self.path)

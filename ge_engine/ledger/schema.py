@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import cache
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION, FIRST_WITH_FILES = 6, 6
 """1: islands were not known. 2 (version 0.1.0): nor with what a part of a run was made. 3: a score's key was
 one text ("validation/seed 1"), and whether a training was promoted stood in its details. 4: scores had no
 errors, and nothing tied; no child was made by hand; a rewritten block was recorded by its number among the

@@ -151,8 +151,8 @@ class Run(RunFolder):
         return Changes(diff_genomes(*sides))
 
     def export(self, identity: str, output: str | Path, *, force: bool = False, header: bool = True) -> Path:
-        """Write an individual as an ordinary Python file, with a `header` that says where it came from; one of
-        several files as a folder of them.
+        """Write an individual as an ordinary Python file, with a `header` that says where it came from; one
+        of several files as a folder of them.
 
         Raises:
             ConfigError: no such individual or no code, or a file that exists (`force` overwrites it).

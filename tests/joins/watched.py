@@ -128,7 +128,7 @@ def trained(
             for (name, block), array in zip(session.arrays.items(), arrays, strict=True)
         }
         code, key = seed.source.decode(), secrets.token_hex(4)
-        spec = JobSpec(key, "train", code, seed.digest, rng_seed, split, 60.0, "00")
+        spec = JobSpec(key, "train", {"": code}, seed.digest, rng_seed, split, 60.0, "00")
         seen.report = run(spec, session, named)
     assert not seen.report.stage, seen.report.error
     return seen
