@@ -60,6 +60,6 @@ def _write_patch(folder: Path, identity: str, output: Path, force: bool, header:
     out.print(f"wrote {output}; apply it with")
     command = ["git", "-C", str(patch.root), "apply", str(output.absolute())]
     out.print(Text(shlex.join(command), style="cyan"), soft_wrap=True)
-    if not patch.fresh:
-        told = f"{patch.path} is not there as the run read it: the patch may not apply."
+    for path in patch.stale:
+        told = f"{path} is not there as the run read it: the patch may not apply."
         err.print(Text(told, style="yellow"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,25 +18,34 @@ _NO_NEWLINE = b"\n\\ No newline at end of file\n"
 
 @dataclass(frozen=True, slots=True)
 class GitPatch:
-    """A patch for the file `path` below the folder `root`, a repository's where the file stands in one.
-    `fresh` says that the file there is the one that the run began with."""
+    """A patch for files below the folder `root`, a repository's where they stand in one. `stale` are those
+    that are no longer as the run began with them."""
 
     text: bytes
     root: Path
-    path: PurePosixPath
-    fresh: bool
+    stale: tuple[PurePosixPath, ...]
 
     @classmethod
     def of(cls, seed: Seed, genome: Genome, remarks: Iterable[str]) -> GitPatch:
         """Raises ConfigError: the individual is the seed model."""
-        file = seed.path or Path("model.py")
-        root, path = place_in_repository(file)
-        text = git_patch(seed.source, genome.source, path, "\n".join(remarks))
-        if not text:
+        files = {name: (one.path or Path(name or "model.py")).absolute() for name, one in seed.files.items()}
+        root = root_of(files.values())
+        below = {name: PurePosixPath(file.relative_to(root).as_posix()) for name, file in files.items()}
+        changed = {
+            name: text
+            for name, one in seed.files.items()
+            if (text := git_patch(one.source, genome.files[name].source, below[name]))
+        }
+        if not changed:
             raise ConfigError(
                 "This individual is the seed model: there is nothing to patch.", "Name another, as RUN:ID."
             )
-        return cls(text, root, path, file.is_file() and file.read_bytes() == seed.source)
+        stale = (below[name] for name in changed if not _holds(files[name], seed.files[name].source))
+        return cls(_remark("\n".join(remarks)) + b"".join(changed.values()), root, tuple(stale))
+
+
+def _holds(file: Path, source: bytes) -> bool:
+    return file.is_file() and file.read_bytes() == source
 
 
 def git_patch(before: bytes, after: bytes, path: PurePosixPath, remark: str = "") -> bytes:
@@ -50,17 +60,20 @@ def git_patch(before: bytes, after: bytes, path: PurePosixPath, remark: str = ""
     )
     if not body:
         return b""
-    told = "".join(f"{line}\n" for line in remark.splitlines())
-    head = b"diff --git %s %s\n" % (old, new)
-    return (f"{told}\n" if told else "").encode() + head + body
+    return _remark(remark) + b"diff --git %s %s\n" % (old, new) + body
 
 
-def place_in_repository(file: Path) -> tuple[Path, PurePosixPath]:
-    """The root of the Git repository that `file` stands in, and its path there; without one, its folder and
-    its name."""
-    file = file.absolute()
-    root = next((folder for folder in file.parents if (folder / ".git").exists()), file.parent)
-    return root, PurePosixPath(file.relative_to(root).as_posix())
+def _remark(text: str) -> bytes:
+    """What git skips, and a blank line; b"" for nothing."""
+    told = "".join(f"{line}\n" for line in text.splitlines())
+    return (f"{told}\n" if told else "").encode()
+
+
+def root_of(files: Iterable[Path]) -> Path:
+    """The root of the Git repository that all of the `files`, absolute paths, stand in; without one, the
+    folder that holds them all."""
+    home = Path(os.path.commonpath([file.parent for file in files]))
+    return next((folder for folder in (home, *home.parents) if (folder / ".git").exists()), home)
 
 
 def _lines(text: bytes) -> list[bytes]:
