@@ -209,7 +209,7 @@ def test_a_line_that_is_blamed_in_another_file() -> None:
     assert told == [
         ("config.py", 2, "WIDTH = 16", 1),
         ("heads/linear.py", 6, "from torch.nn.functional import gelu", 2),
-        ("heads/linear.py", 18, "        return self.out(gelu(self.hidden(x)))", 2),
+        ("heads/linear.py", 19, "        return self.out(gelu(self.hidden(x)))", 2),
     ]
 
 

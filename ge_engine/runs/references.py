@@ -17,6 +17,7 @@ from ge_engine.ledger.foreign import confirmed
 from ge_engine.notation import Notations
 from ge_engine.outcome import Scored
 from ge_engine.population import SEED_ID, Child
+from ge_engine.seed_files import load_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,11 @@ def require_genome(individual: Child) -> Genome:
 
 
 def load_side(reference: str) -> Side:
-    """A file, or an individual of a run. Raises SeedError, LedgerError or ConfigError."""
+    """A file, a folder of files, or an individual of a run. Raises SeedError, LedgerError or ConfigError."""
     if not is_individual(reference):
-        return Side(reference, Seed.load(Path(reference)).genome, load_config("demo", None, {}))
+        path = Path(reference)
+        seed = load_folder(path) if path.is_dir() else Seed.load(path)
+        return Side(reference, seed.genome, load_config("demo", None, {}))
     folder, identity = split_reference(reference)
     with History(folder) as history:
         history.seed = confirmed(history.seed)
