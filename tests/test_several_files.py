@@ -293,3 +293,17 @@ def test_a_block_of_a_file_that_is_rewritten_in_another_of_the_same_name(tmp_pat
     child = rewritten(genome, **{"heads/linear.py::Head.forward": HEAD})
     assert {name for name in EVOLVED if sources(child)[name] != FILES[name]} == {"heads/linear.py"}
     assert patch_of(genome, "config.py::WIDTH", "WIDTH = 3").address == "config.py::WIDTH"
+
+
+def test_a_definition_of_another_file_that_is_brought_along_as_a_helper() -> None:
+    """Both blocks are rewritten, and one uses the other, which its file gets by a star import."""
+    net = "from parts import *\n\n\nclass Net:\n    def build(self):\n        return Conv(1)\n"
+    parts = "class Conv:\n    def size(self):\n        return 1\n"
+    seed = joined({"net.py": Seed.from_bytes(net.encode()), "parts.py": Seed.from_bytes(parts.encode())})
+    reply = fenced(parts.replace("return 1", "return 2"), net.partition("\n\n\n")[2].replace("(1)", "(2)"))
+    patch = read_blocks(reply, "stop", seed.genome, seed.genome.evolvable)
+    assert isinstance(patch, JointPatch), patch
+    assert sources(child_of(*patch.patches, genome=seed.genome)) == {
+        "net.py": net.replace("(1)", "(2)").encode(),
+        "parts.py": parts.replace("return 1", "return 2").encode(),
+    }

@@ -208,3 +208,18 @@ def test_a_package_that_does_not_run_without_the_engine(tmp_path: Path) -> None:
     program = "import pkg, torch; net = pkg.Network(); net(torch.zeros(2, 3, 8, 8)); print(sum(p.numel() for p in net.parameters()))"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout.strip() == str(parameters()), done.stderr
+
+
+def test_a_later_variant_that_is_another_module(tmp_path: Path) -> None:
+    """The name under which the model was built decides what a cycle of imports gives."""
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nimport parts\n\n\nSIZE = 4\n\n\nclass Net(nn.Linear):\n"
+        "    def __init__(self):\n        super().__init__(3, parts.size())\n\n"
+        "    def forward(self, x):\n        return super().forward(x.mean((2, 3)))[:, :4]\n"
+    )
+    (tmp_path / "parts.py").write_text("def size():\n    import net\n    return net.SIZE\n")
+    flat = load_seed(tmp_path / "net.py", also=[str(tmp_path / "parts.py")]).genome
+    wide = rewritten(flat, **{"net.py::SIZE": "SIZE = 9"})
+    with shop(tmp_path / "scratch", flat, timeout=60.0) as opened:
+        sizes = opened.sizes([flat, wide, flat]).result(PATIENT)
+    assert [one and one.parameters for one in sizes] == [16, 36, 16]

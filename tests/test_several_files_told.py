@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["evolve", "pkg/net.py", *ALSO, *SHORT, *DOUBLES, "--run", "run"]
     here = str(Path(__file__).resolve().parent)
     done = subprocess.run(
-        [os.sys.executable, "-m", "ge_engine.cli", *words],  # type: ignore[attr-defined]
-        cwd=folder, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": here},
+        [sys.executable, "-m", "ge_engine.cli", *words],
+        cwd=folder, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder

@@ -21,9 +21,12 @@ from ge_engine.views.console import err, out
 
 
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="A file or RUN:ID.", autocompletion=individuals)],
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="A file, a folder or RUN:ID.", autocompletion=individuals)
+    ],
     b: Annotated[
-        str | None, typer.Argument(metavar="[B]", help="A file or RUN:ID.", autocompletion=individuals)
+        str | None,
+        typer.Argument(metavar="[B]", help="A file, a folder or RUN:ID.", autocompletion=individuals),
     ] = None,
     stat: Annotated[bool, typer.Option("--stat", help="Only count lines, block by block.")] = False,
     word: Annotated[bool, typer.Option("--word", help="Mark changed words within the whole block.")] = False,
