@@ -209,7 +209,7 @@ def settings_file(
 
 def new_folder(seed: str | Path) -> Path:
     """The folder of a new run that is given none."""
-    return Path("runs") / f"{Path(seed).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return Path("runs") / f"{Path(seed).absolute().stem}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def blocks(seed: Side, patterns: str | Iterable[str] = ()) -> Blocks:

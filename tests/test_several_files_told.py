@@ -22,6 +22,7 @@ from test_adding import DOUBLES
 from test_report_page import Reader, unpacked
 
 from ge_engine import loop
+from ge_engine.api import new_folder
 from ge_engine.errors import LedgerError, SeedError
 from ge_engine.ledger import History, Ledger
 from ge_engine.ledger.foreign import confirmed
@@ -164,6 +165,16 @@ def test_a_run_whose_files_are_only_there_in_part(there: Path) -> None:
     assert [one.path for one in alone.files.values()] == [None] * 4
 
 
+def test_files_that_were_moved_apart_and_run_as_one_seed_model(there: Path) -> None:
+    """One was named by its absolute path, and the folder was copied: the copy would import its own."""
+    elsewhere = package(there / "elsewhere") / "blocks.py"
+    database = sqlite3.connect(there / "run" / "ledger.sqlite", isolation_level=None)
+    database.execute("UPDATE files SET path = ? WHERE name = 'blocks.py'", (str(elsewhere),))
+    database.close()
+    with History(there / "run") as history:
+        assert [one.path for one in confirmed(history.seed).files.values()] == [None] * 4
+
+
 @pytest.mark.parametrize(
     ("statement", "told"),
     [
@@ -284,6 +295,12 @@ def test_a_git_patch_of_the_file_that_builds_the_model_alone(there: Path, ge: Ge
     assert [name for name in EVOLVED if f"pkg/{name} is not there as the run read it" in err] == changed[
         child
     ]
+
+
+def test_a_run_of_the_working_folder_that_has_no_name(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(there / "pkg")
+    assert new_folder(".").name.startswith("pkg-")
+    assert new_folder("net.py").name.startswith("net-")
 
 
 def test_a_report_that_shows_a_block_of_another_file(there: Path, ge: Ge) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ge_engine.errors import LedgerError
@@ -90,10 +90,20 @@ def _no_seed(path: Path) -> LedgerError:
 
 def confirmed(seed: Seed) -> Seed:
     """The seed model as it may run: with its path where the file there is the seed model, so that nothing but
-    the folder of a file that is known opens to it; else without. Of several files, all or none have paths."""
-    if all(one.path is None or _holds(one.path, one.source) for one in seed.files.values()):
+    the folder of a file that is known opens to it; else without. Of several files, all or none have paths,
+    and all of these lie below one folder, as they did."""
+    there = all(one.path is None or _holds(one.path, one.source) for one in seed.files.values())
+    if there and len(set(_folders(seed))) == 1:
         return seed
     return joined({name: Seed.parsed(one.source) for name, one in seed.files.items()})
+
+
+def _folders(seed: Seed) -> Iterator[str]:
+    """For each file the folder below which its name leads to it: of files that were moved apart it is not the
+    same."""
+    for name, one in seed.files.items():
+        path = os.path.abspath(one.path) if one.path and name else ""
+        yield path.removesuffix(name)
 
 
 def _holds(path: Path, source: bytes) -> bool:
