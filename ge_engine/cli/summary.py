@@ -45,8 +45,8 @@ def print_summary(run: Run) -> None:
 
 
 def _print_best(run: Run, best: Individual, judged: str, better: bool) -> None:
-    """What changed in the best child, and what to do next. How to export it, and how to train it in full, only
-    where it is better."""
+    """What changed in the best child, and what to do next. How to export it, and how to train it in full,
+    only where it is better."""
     out.print(Text.assemble("\n", (f"what changed in {best.id}", "bold"), f" ({judged})"))
     print_changes(run.diff(best.id))
     out.print()
