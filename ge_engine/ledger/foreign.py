@@ -71,13 +71,13 @@ def stored_seed(path: Path, row: object) -> Seed:
 def confirmed(seed: Seed) -> Seed:
     """The seed model as it may run: with its path where the file there is the seed model, so that nothing but
     the folder of a file that is known opens to it; else without."""
-    if seed.path is None or _holds(seed.path, seed.source):
+    if seed.path is None or holds(seed.path, seed.source):
         return seed
     return Seed.from_bytes(seed.source)
 
 
-def _holds(path: Path, source: bytes) -> bool:
-    """Whether a plain file holds `source`; one that is no file is not opened."""
+def holds(path: Path, source: bytes) -> bool:
+    """Whether a plain file holds `source`, and nothing else; one that is no file is not opened."""
     try:
         there = os.stat(path)
         return stat.S_ISREG(there.st_mode) and there.st_size == len(source) and path.read_bytes() == source
