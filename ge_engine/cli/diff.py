@@ -37,8 +37,8 @@ def diff(
 ) -> None:
     """Compare two files or individuals block by block: exit code 0 when equal, 1 when they differ.
 
-    A lone RUN:ID is compared with its seed model. REVISION:FILE is what git show takes. --stat builds both models in an isolated process to count
-    the parameters of their classes; what cannot be built is left out.
+    A lone RUN:ID is compared with its seed model. REVISION:FILE is what git show takes. --stat builds both
+    models in an isolated process to count the parameters of their classes; what cannot be built is left out.
 
     Examples:
 

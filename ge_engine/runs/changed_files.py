@@ -56,6 +56,7 @@ def places_below(file: Path, folder: Path) -> Iterator[PurePosixPath]:
     """Where `file`, a real path, may stand below `folder`: at its own place, where that is below the folder;
     in another copy of its project, or when it was moved, at an end of its path, the longest first."""
     own = file.relative_to(folder).parts if file.is_relative_to(folder) else file.parts[1:]
+    own = own or (UNNAMED.name,)
     yield from (PurePosixPath(*own[at:]) for at in range(len(own)))
 
 

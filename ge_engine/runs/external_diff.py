@@ -1,4 +1,4 @@
-"""What git gives an external diff driver, and the change as blocks or, where it is of none, as plain lines."""
+"""What git gives an external diff driver: the change as blocks or, where it is of none, as plain lines."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class GivenDiff:
         """Raises ConfigError: they are not what git gives."""
         if len(words) not in FORMS:
             raise ConfigError(
-                f"git gives an external diff {FORMS[1]} words, and this are {len(words)}.",
+                f"git gives an external diff {FORMS[1]} words, and these are {len(words)}.",
                 "Let git call it: git config diff.ge.command 'ge git-diff --'.",
             )
         path, *rest = words

@@ -84,7 +84,7 @@ class Repository:
         Raises:
             GitError: there is none, or it is another.
         """
-        folder = next(one for one in file.parents if os.path.isdir(one))
+        folder = next(one for one in (*file.parents, Path(file.anchor)) if os.path.isdir(one))
         found = _printed_path(_ask_outside(folder, "rev-parse", "--show-toplevel"))
         if found is None:
             raise GitError(f"{file} stands in no working tree of git.")

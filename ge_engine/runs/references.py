@@ -132,9 +132,10 @@ def _in_a_run(reference: str) -> tuple[Path, str]:
     folder, _, identity = reference.rpartition(":")
     if folder and identity and exists(Path(folder)):
         return Path(folder), identity
-    run = f"an individual of a run, for there is none in {folder}" if folder else "an individual of a run"
+    run = f", for there is none in {folder}" if folder else ""
     raise ConfigError(
-        f"{reference!r} is no file, nor {run}, nor a file of a revision in git: {why_no_revision(reference)}.",
+        f"{reference!r} is no file, nor an individual of a run{run}, nor a file of a revision in git: "
+        f"{why_no_revision(reference)}.",
         "Write FILE, RUN:ID such as runs/demo:g1s3, or REVISION:FILE such as HEAD:model.py.",
     )
 
