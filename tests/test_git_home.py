@@ -419,7 +419,7 @@ def test_line_ends_that_git_converts(
     assert git(home.root, "diff", "wider") == b""
 
 
-def test_line_ends_that_git_would_convert_and_has_not(loose: Home, ge: Ge) -> None:
+def test_line_ends_that_git_would_convert_and_has_not(loose: Home) -> None:
     """CRLF was committed before core.autocrlf was set."""
     crlf = doubles.SEED.replace(b"\n", b"\r\n")
     begin(loose.root)

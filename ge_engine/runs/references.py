@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import glob
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ class Side:
 
 def is_individual(reference: str) -> bool:
     """True for `RUN:ID`; an existing file wins over that reading."""
-    return ":" in reference and not Path(reference).is_file()
+    return ":" in reference and not os.path.isfile(reference)
 
 
 def split_reference(reference: str) -> tuple[Path, str]:
