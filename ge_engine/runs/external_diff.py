@@ -11,6 +11,7 @@ from ge_engine.errors import ConfigError, SeedError
 from ge_engine.genome import Seed
 from ge_engine.runs.git import REGULAR
 from ge_engine.runs.git_patch import git_patch
+from ge_engine.views.console import visible
 
 NOTHING = "/dev/null"
 PYTHON = (".py", ".pyi")
@@ -92,7 +93,8 @@ class GivenDiff:
             return ()
 
     def lines(self) -> list[str]:
-        """The change as a plain unified diff below the names; [] where the content is the same."""
+        """The change as a plain unified diff below the names, in which carriage returns are seen; [] where the
+        content is the same."""
         if self.old is None or self.new is None:
             return []
         before, after = self.old.read(), self.new.read()
@@ -104,5 +106,5 @@ class GivenDiff:
         )
         if b"\0" in before or b"\0" in after:
             return [f"Binary files {names[0]} and {names[1]} differ"]
-        body = git_patch(before, after, PurePosixPath("file")).decode("utf-8", "replace").split("\n")[3:-1]
-        return [f"--- {names[0]}", f"+++ {names[1]}", *body]
+        body = visible(git_patch(before, after, PurePosixPath("file")).decode("utf-8", "replace"))
+        return [f"--- {names[0]}", f"+++ {names[1]}", *body.split("\n")[3:-1]]
