@@ -195,8 +195,12 @@ def test_a_file_or_a_run_that_a_revision_hides(repository: Path, ge: Ge) -> None
     assert ge("diff", "HEAD:model.py", "model.py")[0] == 1, "the file has changed"
     (repository / "HEAD:model.py").unlink()
     assert ge("diff", "HEAD:model.py", "model.py")[0] == 0, "the run has no such individual"
+    (repository / made.child).write_bytes(doubles.SEED)
+    git(repository, "add", made.child)
+    git(repository, "commit", "-q", "-m", "a file that is called as an individual")
+    git(repository, "cat-file", "-e", f"HEAD:{made.child}")
+    (repository / made.child).unlink()
     (repository / "model.py").write_bytes(made.wanted)
-    git(repository, "branch", "other")
     code, said, err = ge("diff", f"HEAD:{made.child}", "model.py")
     assert code == 0, err
     assert f"HEAD:{made.child}  accuracy" in said, "with its figures"

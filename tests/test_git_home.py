@@ -183,7 +183,8 @@ def test_a_run_that_writes_outside_the_folder(
     victim = tmp_path / "victim.py"
     victim.write_bytes(doubles.SEED)
     (home.root / "link").symlink_to(tmp_path)
-    (home.root / "victim-link.py").symlink_to(victim)
+    for name in ("victim.py", "victim-link.py"):
+        (home.root / name).symlink_to(victim)
     set_path(home.run, path.replace("{outside}", str(victim)))
     code, _, err = ge("export", home.individual, "--into", home.root, *force)
     assert victim.read_bytes() == doubles.SEED

@@ -93,8 +93,8 @@ class GivenDiff:
             return ()
 
     def lines(self) -> list[str]:
-        """The change as a plain unified diff below the names, in which carriage returns are seen; [] where the
-        content is the same."""
+        """The change as a plain unified diff below the names, which shows carriage returns; [] where there is
+        none."""
         if self.old is None or self.new is None:
             return []
         before, after = self.old.read(), self.new.read()
