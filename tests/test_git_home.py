@@ -484,6 +484,7 @@ def test_a_commit_that_is_not_refused(home: Home, tmp_path: Path, ge: Ge) -> Non
     code, _, err = ge("export", home.individual, "--commit")
     assert code == 2
     assert "There is no repository of git" in err
+    assert "--patch" in err
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ class Repository:
         folder = next(one for one in (*file.parents, Path(file.anchor)) if os.path.isdir(one))
         found = _printed_path(_ask_outside(folder, "rev-parse", "--show-toplevel"))
         if found is None:
-            raise GitError(f"{file} stands in no working tree of git.")
+            raise GitError(f"{file} stands in no working tree of git.", "Write the change with --patch.")
         root = Path(os.path.realpath(found))
         around = _printed_path(_ask_outside(root, "rev-parse", "--show-superproject-working-tree"))
         if not any(standing.is_relative_to(one) for one in (root, *([around] if around else []))):
@@ -146,7 +146,9 @@ def _ask_outside(folder: Path, *words: str) -> bytes:
     try:
         return ask_git(folder, *words, environment=_surroundings())
     except GitError as error:
-        raise GitError(f"There is no repository of git in {folder}: {error.message}.") from error
+        raise GitError(
+            f"There is no repository of git in {folder}: {error.message}.", "Write the change with --patch."
+        ) from error
 
 
 def _printed_path(printed: bytes) -> Path | None:
