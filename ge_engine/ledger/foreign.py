@@ -91,13 +91,13 @@ def _no_seed(path: Path) -> LedgerError:
 def confirmed(seed: Seed) -> Seed:
     """The seed model as it may run: with its path where the file there is the seed model, so that nothing but
     the folder of a file that is known opens to it; else without. Of several files, all or none have paths."""
-    if all(one.path is None or _holds(one.path, one.source) for one in seed.files.values()):
+    if all(one.path is None or holds(one.path, one.source) for one in seed.files.values()):
         return seed
     return joined({name: Seed.parsed(one.source) for name, one in seed.files.items()})
 
 
-def _holds(path: Path, source: bytes) -> bool:
-    """Whether a plain file holds `source`; one that is no file is not opened."""
+def holds(path: Path, source: bytes) -> bool:
+    """Whether a plain file holds `source`, and nothing else; one that is no file is not opened."""
     try:
         there = os.stat(path)
         return stat.S_ISREG(there.st_mode) and there.st_size == len(source) and path.read_bytes() == source

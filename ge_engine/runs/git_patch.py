@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ge_engine.errors import ConfigError
-from ge_engine.genome import Genome, Seed
+from ge_engine.ledger.foreign import holds
+from ge_engine.runs.changed_files import ChangedFile, place_in_repository
 
 PRINTABLE = re.compile(r"[ !#-\[\]-~]*")
 _NO_NEWLINE = b"\n\\ No newline at end of file\n"
@@ -17,25 +18,21 @@ _NO_NEWLINE = b"\n\\ No newline at end of file\n"
 
 @dataclass(frozen=True, slots=True)
 class GitPatch:
-    """A patch for the file `path` below the folder `root`, a repository's where the file stands in one.
-    `fresh` says that the file there is the one that the run began with."""
+    """A patch for the files `paths` below the folder `root`, a repository's where the first stands in one.
+    `stale` are those that are not there as the run read them."""
 
     text: bytes
     root: Path
-    path: PurePosixPath
-    fresh: bool
+    paths: tuple[PurePosixPath, ...]
+    stale: tuple[PurePosixPath, ...]
 
     @classmethod
-    def of(cls, seed: Seed, genome: Genome, remarks: Iterable[str]) -> GitPatch:
-        """Raises ConfigError: the individual is the seed model."""
-        file = seed.path or Path("model.py")
-        root, path = place_in_repository(file)
-        text = git_patch(seed.source, genome.source, path, "\n".join(remarks))
-        if not text:
-            raise ConfigError(
-                "This individual is the seed model: there is nothing to patch.", "Name another, as RUN:ID."
-            )
-        return cls(text, root, path, file.is_file() and file.read_bytes() == seed.source)
+    def of(cls, changed: Sequence[ChangedFile], remarks: Iterable[str]) -> GitPatch:
+        root, paths = place_in_repository([one.real_path for one in changed])
+        placed = list(zip(changed, paths, strict=True))
+        body = b"".join(git_patch(one.before, one.after, path) for one, path in placed)
+        stale = tuple(path for one, path in placed if not holds(one.real_path, one.before))
+        return cls(_remark("\n".join(remarks)) + body, root, paths, stale)
 
 
 def git_patch(before: bytes, after: bytes, path: PurePosixPath, remark: str = "") -> bytes:
@@ -50,17 +47,13 @@ def git_patch(before: bytes, after: bytes, path: PurePosixPath, remark: str = ""
     )
     if not body:
         return b""
-    told = "".join(f"{line}\n" for line in remark.splitlines())
-    head = b"diff --git %s %s\n" % (old, new)
-    return (f"{told}\n" if told else "").encode() + head + body
+    return _remark(remark) + b"diff --git %s %s\n" % (old, new) + body
 
 
-def place_in_repository(file: Path) -> tuple[Path, PurePosixPath]:
-    """The root of the Git repository that `file` stands in, and its path there; without one, its folder and
-    its name."""
-    file = file.absolute()
-    root = next((folder for folder in file.parents if (folder / ".git").exists()), file.parent)
-    return root, PurePosixPath(file.relative_to(root).as_posix())
+def _remark(text: str) -> bytes:
+    """What git skips before a patch."""
+    told = "".join(f"{line}\n" for line in text.splitlines())
+    return f"{told}\n".encode() if told else b""
 
 
 def _lines(text: bytes) -> list[bytes]:
@@ -73,7 +66,7 @@ def _name(side: str, path: PurePosixPath) -> bytes:
     if PRINTABLE.fullmatch(name):
         return name.encode()
     quoted = "".join(
-        chr(byte) if PRINTABLE.fullmatch(chr(byte)) else f"\\{byte:03o}" for byte in name.encode()
+        chr(byte) if PRINTABLE.fullmatch(chr(byte)) else f"\\{byte:03o}" for byte in os.fsencode(name)
     )
     return f'"{quoted}"'.encode()
 
