@@ -28,7 +28,7 @@ from ge_engine.entry_block import with_entry_block
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.evaluation.probe_once import probe_genome
 from ge_engine.events import Observe
-from ge_engine.genome import Block, Genome, Seed, select_addresses
+from ge_engine.genome import Block, Genome, Seed
 from ge_engine.installation import findings
 from ge_engine.ledger.history import History
 from ge_engine.ledger.records import Call
@@ -44,6 +44,7 @@ from ge_engine.runs.resuming import resumed_run
 from ge_engine.runs.settings_file import write_settings
 from ge_engine.scaffold import write_plugin
 from ge_engine.seed_files import load_seed
+from ge_engine.source.selection import select_addresses
 from ge_engine.views.display import open_display
 
 __all__ = [

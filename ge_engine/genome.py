@@ -6,9 +6,8 @@ patches brought along. Nothing but compiling costs more on a larger file.
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -16,13 +15,22 @@ from typing import Any
 
 from ge_engine.errors import SeedError
 from ge_engine.source import segmenter
-from ge_engine.source.addresses import BETWEEN, address_in, split_address
-from ge_engine.source.bindings import UNTOLD, imported, merge
-from ge_engine.source.blocks import Block, conditional_reason, list_blocks, method_reason, own_reason
+from ge_engine.source.addresses import address_in, split_address
+from ge_engine.source.assembly import Assembly
+from ge_engine.source.bindings import UNTOLD, merge
+from ge_engine.source.blocks import (
+    Block,
+    conditional_reason,
+    list_blocks,
+    method_reason,
+    nothing_to_evolve,
+    own_reason,
+)
 from ge_engine.source.facts import Kind, Signature, Span
-from ge_engine.source.segments import Segment, defines, needed_helpers
+from ge_engine.source.records import read_record
+from ge_engine.source.segments import Segment
 
-__all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "differing", "select_addresses"]
+__all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "differing"]
 
 
 class Seed:
@@ -57,18 +65,7 @@ class Seed:
         """The genome that `Genome.delta` described, now or in a run database of schema 4 and before, which
         gave for a block's name its number among the definitions of the file. Raises SeedError when it is of
         another seed model."""
-        try:
-            replaced = {
-                _place(self, key): _replacement(_block(self, key), text)
-                for key, text in delta["replaced"].items()
-            }
-            helpers = {
-                _place(self, key): tuple(_helper(name, text) for name, text in group)
-                for key, group in delta["helpers"].items()
-            }
-            return Genome(self, replaced, helpers, tuple(map(_text, delta["imports"])))
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            raise foreign_record() from error
+        return Genome(self, *read_record(self.cut, delta))
 
     @classmethod
     def load(cls, path: str | Path) -> Seed:
@@ -86,15 +83,15 @@ class Seed:
     def from_bytes(cls, data: bytes, path: Path | None = None) -> Seed:
         """Cut `data` into blocks. Raises SeedError with the line that stands in the way."""
         seed = cls.parsed(data, path)
-        genome = seed.genome
-        if not any(genome.blocks[address].kind != "values" for address in genome.evolvable):
-            raise SeedError(*_nothing_to_evolve(_called(path), genome))
+        blocks = seed.genome.blocks.values()
+        if all(block.kind == "values" or block.reason for block in blocks):
+            raise SeedError(*nothing_to_evolve(str(path or "seed"), blocks))
         return seed
 
     @classmethod
     def parsed(cls, data: bytes, path: Path | None = None) -> Seed:
         """As `from_bytes`, of a file that need not hold anything to evolve."""
-        return cls(data, path, segmenter.segment_file(data, _called(path)))
+        return cls(data, path, segmenter.segment_file(data, str(path or "seed")))
 
 
 class Genome:
@@ -130,14 +127,18 @@ class Genome:
         one = self.files.get(name)
         return (self.main, address) if one is None else (one, local)
 
+    @property
+    def _parts(self) -> Assembly:
+        return Assembly(self.seed.cut, self.replaced, self.helpers, self.imports)
+
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
         """All segments in the order of the file, helpers and imports included."""
-        return tuple(segment for _, segment in self._placed())
+        return tuple(segment for _, segment in self._parts.placed())
 
     @cached_property
     def text(self) -> str:
-        return "".join(self._joined(self.seed.texts, lambda segment: segment.text))
+        return "".join(self._parts.joined(self.seed.texts, lambda segment: segment.text))
 
     @cached_property
     def source(self) -> bytes:
@@ -147,13 +148,13 @@ class Genome:
     @cached_property
     def digest(self) -> str:
         """Equal for two genomes of one seed whose syntax trees are equal, docstrings apart."""
-        parts = "".join(self._joined(self.seed.digests, lambda segment: segment.digest))
+        parts = "".join(self._parts.joined(self.seed.digests, lambda segment: segment.digest))
         return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
 
     @cached_property
     def blocks(self) -> Mapping[str, Block]:
         """Every definition by its address, in the order of the file."""
-        found = list_blocks(self._placed(), self.seed.cut.blocked, self.reason)
+        found = list_blocks(self._parts.placed(), self.seed.cut.blocked, self.reason)
         return MappingProxyType({block.address: block for block in found})
 
     @cached_property
@@ -217,26 +218,15 @@ class Genome:
         merged = tuple(sorted({*self.imports, *imports}))
         if not segments:
             return Genome(self.seed, self.replaced, self.helpers, merged)
-        place, group, at = self._spot(before)
+        place, group, at = self._parts.spot(before)
         helpers = {**self.helpers, place: (*group[:at], *segments, *group[at:])}
         return Genome(self.seed, self.replaced, helpers, merged)
 
     def tidied(self) -> Genome:
         """This genome without replacements that equal the seed model, and without helpers and imports that
         patches once brought and nothing uses any more."""
-        cut = self.seed.cut
-        replaced = {at: s for at, s in self.replaced.items() if s.text != cut.segments[at].text}
-        if not any(self.helpers.values()) and not self.imports:
-            return Genome(self.seed, replaced, {}, ())
-        stem = [replaced.get(at, s) for at, s in enumerate(cut.segments) if s.text and not s.text.isspace()]
-        loads = frozenset[str]().union(*(s.facts.loads for s in stem))
-        used = {s.name: s for s in needed_helpers(loads, self._helpers_by_name.values())}
-        loads = loads.union(*(s.facts.loads for s in used.values()))
-        helpers = {at: tuple(s for s in g if s.name in used) for at, g in self.helpers.items()}
-        imports = tuple(
-            line for line in self.imports if loads & {name.partition(".")[0] for name in imported(line)}
-        )
-        return Genome(self.seed, replaced, {at: g for at, g in helpers.items() if g}, imports)
+        parts = self._parts.tidied()
+        return Genome(self.seed, parts.replaced, parts.helpers, parts.imports)
 
     def delta(self) -> dict[str, Any]:
         """What differs from the seed model, as plain data for JSON: by name of the seed model's blocks the
@@ -254,46 +244,7 @@ class Genome:
         return seed.restored(delta)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickled, (self.seed, self.delta())
-
-    def _spot(self, before: str) -> tuple[int, tuple[Segment, ...], int]:
-        place = self.seed.cut.index.get(before)
-        if place is not None:
-            group = self.helpers.get(place, ())
-            return place, group, len(group)
-        for place, group in self.helpers.items():
-            for at, segment in enumerate(group):
-                if segment.name == before:
-                    return place, group, at
-        raise KeyError(before)
-
-    def _joined(self, known: Sequence[str], read: Callable[[Segment], str]) -> list[str]:
-        """What `read` gives for each segment, in order; `known` is that for the seed model's own, so that
-        only what differs from the seed model is looked at."""
-        cut = self.seed.cut
-        found = list(known)
-        for at, segment in self.replaced.items():
-            found[at] = read(segment)
-        if self.imports:
-            found[cut.import_at] = read(Segment(cut.import_text(self.imports))) + found[cut.import_at]
-        spacer = read(Segment(cut.newline * 3))
-        for at, group in self.helpers.items():
-            lead = cut.leads[at]
-            found[lead] = "".join(f"{read(helper)}{spacer}" for helper in group) + found[lead]
-        return found
-
-    def _placed(self) -> Iterator[tuple[int, Segment]]:
-        """Segments with the seed model's index, -1 for those that the seed model does not have."""
-        cut = self.seed.cut
-        spacer = Segment(cut.newline * 3)
-        before = {cut.leads[at]: group for at, group in self.helpers.items()}
-        for at, segment in enumerate(cut.segments):
-            for helper in before.get(at, ()):
-                yield -1, helper
-                yield -1, spacer
-            if at == cut.import_at and self.imports:
-                yield -1, Segment(cut.import_text(self.imports))
-            yield at, self.replaced.get(at, segment)
+        return self.seed.restored, (self.delta(),)
 
 
 def read_seed_file(path: Path) -> bytes:
@@ -332,43 +283,6 @@ def _differing(a: Genome, b: Genome) -> Iterator[str]:
         yield _finest(a, b, one, other)
 
 
-def select_addresses(genome: Genome, patterns: Sequence[str]) -> tuple[str, ...]:
-    """The evolvable addresses that `patterns` choose, in the order of the file.
-
-    A pattern is an address or a glob ("Net.*", "*Block", "heads/*.py::*"), without a file one of every file;
-    with "!" in front it excludes. Later patterns win. When the first pattern excludes, or there is none, all
-    are chosen at the start.
-
-    Raises:
-        SeedError: a pattern matches no block, or only blocks that are not evolvable, or none is left.
-    """
-    chosen = set(genome.evolvable) if not patterns or patterns[0].startswith("!") else set()
-    for pattern in patterns:
-        matches = _matching(genome, pattern.removeprefix("!"))
-        chosen = chosen - matches if pattern.startswith("!") else chosen | matches
-    if not chosen:
-        raise SeedError("The block patterns leave no block to evolve.", "See `ge blocks` for the addresses.")
-    return tuple(address for address in genome.evolvable if address in chosen)
-
-
-def _matching(genome: Genome, pattern: str) -> set[str]:
-    known = {address for address in genome.blocks if _matches(address, pattern)}
-    if not known:
-        raise SeedError(
-            f"The block pattern {pattern!r} matches nothing.", f"Blocks are: {', '.join(genome.blocks)}."
-        )
-    matches = known & set(genome.evolvable)
-    if not matches:
-        first = min(known)
-        raise SeedError(f"The block {first!r} cannot be evolved: {genome.blocks[first].reason}.")
-    return matches
-
-
-def _matches(address: str, pattern: str) -> bool:
-    named = address if BETWEEN in pattern else split_address(address)[1]
-    return named == pattern or fnmatch.fnmatchcase(named, pattern)
-
-
 def _finest(a: Genome, b: Genome, one: Segment, other: Segment) -> str:
     if not one.facts.skeleton or one.facts.skeleton != other.facts.skeleton:
         return one.name
@@ -381,59 +295,3 @@ def _finest(a: Genome, b: Genome, one: Segment, other: Segment) -> str:
 
 def _top_level(genome: Genome) -> Iterator[str]:
     return (segment.name for segment in genome.segments if segment.name)
-
-
-def _unpickled(seed: Seed, delta: Mapping[str, Any]) -> Genome:
-    return Genome.from_delta(seed, delta)
-
-
-def _block(seed: Seed, key: str) -> str:
-    """The name of the block that a key of a record stands for."""
-    return seed.cut.former[int(key)] if key.isdecimal() else key
-
-
-def _place(seed: Seed, key: str) -> int:
-    return seed.cut.index[_block(seed, key)]
-
-
-def _replacement(name: str, text: Any) -> Segment:
-    """The segment of a record; ValueError when it is not of the block `name`."""
-    if not defines(_text(text), name):
-        raise ValueError(name)
-    return Segment(text, name)
-
-
-def _helper(name: Any, text: Any) -> Segment:
-    if not _text(name).isidentifier():
-        raise ValueError(name)
-    return Segment(_text(text), name)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
-
-
-def foreign_record() -> SeedError:
-    """Of a genome's record that does not fit."""
-    message = "The record of a genome does not fit this seed model."
-    return SeedError(message, "Was the seed model changed?")
-
-
-def _called(path: Path | None) -> str:
-    return str(path) if path else "seed"
-
-
-def _nothing_to_evolve(name: str, genome: Genome) -> tuple[str, str]:
-    if all(block.kind == "values" for block in genome.blocks.values()):
-        return (
-            f"There is no class and no function in {name}.",
-            "A seed model is defined in a class or a function: put what stands at the top of the file into "
-            "one, such as def build(): return nn.Sequential(...).",
-        )
-    first = next(block for block in genome.blocks.values() if block.kind != "values")
-    return (
-        f"No block of {name} can be evolved: {first.address} (line {first.lines[0]}): {first.reason}.",
-        "See `ge blocks` for the reason of each block.",
-    )

@@ -11,9 +11,10 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-from ge_engine.genome import Block, Genome, Seed, Segment, foreign_record
+from ge_engine.genome import Block, Genome, Seed, Segment
 from ge_engine.source.addresses import BETWEEN, address_in, split_address
 from ge_engine.source.bindings import merge
+from ge_engine.source.records import foreign_record
 from ge_engine.source.segmenter import UNREAD
 from ge_engine.source.syntax import normalised
 from ge_engine.source.values import names_elsewhere

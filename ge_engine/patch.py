@@ -12,12 +12,12 @@ from ge_engine.genome import Genome, Segment, Span
 from ge_engine.joint_genome import JointGenome
 from ge_engine.outcome import Rejected
 from ge_engine.source import style
+from ge_engine.source.additions import checked, new_helpers, new_imports
 from ge_engine.source.addresses import split_address
 from ge_engine.source.addressing import Location, find_statement, locate
-from ge_engine.source.bindings import bound_names, imported
+from ge_engine.source.bindings import imported
 from ge_engine.source.contract import check_contract
 from ge_engine.source.dependencies import Dependencies, find_dependencies
-from ge_engine.source.digests import digest
 from ge_engine.source.facts import decorator_names
 from ge_engine.source.names import free_names
 from ge_engine.source.patches import AnyPatch, JointPatch, Patch, by_file, in_file, of_block
@@ -28,7 +28,6 @@ from ge_engine.source.syntax import (
     Assignment,
     Definition,
     SyntaxFault,
-    compiles,
     end_line,
     first_line,
     last_line,
@@ -275,48 +274,3 @@ def _restored(
     if bases and isinstance(old, cst.ClassDef) and (old.bases or old.keywords):
         node = node.with_changes(bases=old.bases, keywords=old.keywords, lpar=old.lpar, rpar=old.rpar)
     return node
-
-
-def new_helpers(genome: Genome, codes: Sequence[str]) -> list[Segment] | Rejected:
-    """Segments for the helpers that the genome does not have yet."""
-    made: dict[str, Segment] = {}
-    for code in codes:
-        tree = parse(code)
-        if isinstance(tree, SyntaxFault):
-            return Rejected("compile", f"{tree}.")
-        bound = bound_names(tree.body)
-        if len(tree.body) != 1 or len(bound) != 1:
-            return Rejected("contract", "a helper must be one definition.")
-        name = next(iter(bound))
-        if genome.bound.get(name) == digest(tree.body[0]):
-            continue
-        if name in genome.bound or name in made:
-            return Rejected("contract", f"the helper {name} already means something else in this file.")
-        made[name] = Segment(normalised(code).strip("\n").replace("\n", genome.seed.newline), name)
-    return list(made.values())
-
-
-def new_imports(genome: Genome, lines: Sequence[str]) -> list[str] | Rejected:
-    """The import statements that bind something which the genome does not bind yet."""
-    new = []
-    for line in lines:
-        tree = parse(line)
-        body = tree.body if isinstance(tree, ast.Module) else []
-        if len(body) != 1 or "\n" in line or not isinstance(body[0], (ast.Import, ast.ImportFrom)):
-            return Rejected("contract", f"{line!r} is not one import statement.")
-        meanings = bound_names(body)
-        taken = [n for n, m in meanings.items() if genome.bound.get(n, m) != m]
-        if taken:
-            return Rejected("contract", f"{taken[0]} already means something else in this file.")
-        if not meanings.keys() <= genome.bound.keys():
-            new.append(line)
-    return new
-
-
-def checked(genome: Genome) -> Genome | Rejected:
-    try:
-        genome.source  # noqa: B018
-    except UnicodeEncodeError as error:
-        return Rejected("compile", f"the file's encoding has no character {error.object[error.start]!r}.")
-    fault = compiles(genome.text)
-    return Rejected("compile", f"{fault}.") if fault else genome

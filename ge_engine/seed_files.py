@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from ge_engine.entry_block import split_entry
 from ge_engine.errors import SeedError
+from ge_engine.evaluation.data.candidate_files import module_at
 from ge_engine.evaluation.data.module_loader import module_address, namespace_of
 from ge_engine.evaluation.sandbox.import_graph import follow_imports, module_file
 from ge_engine.evaluation.sandbox.own_code import OwnCode
@@ -19,25 +20,27 @@ from ge_engine.joint_genome import is_file_name, joined
 def load_seed(path: str | Path, entry: str = "", also: Sequence[str] = (), *, package: bool = False) -> Seed:
     """Read the files of a seed model. `path` is the file that builds it, or a folder in which `entry` names
     the module that does ("pkg.net:Net"). `also` are further files, as globs; `package` adds those of the same
-    package that it imports, as a folder does. Files without anything to evolve are left out.
+    package that it imports, as a folder does. Of these, files without anything to evolve are left out.
 
     Raises:
-        SeedError: a file is not there, cannot be read, or is no Python; a pattern matches nothing.
+        SeedError: a file is not there, cannot be read, or is no Python; a pattern matches nothing; a file
+            that was named has nothing to evolve; two are one file or one module.
     """
     folder = Path(path)
-    if not folder.is_dir():
-        main = Seed.load(_named_by(entry, folder))
-        return _together(main, _also(main, also, package))
-    file = _file_in(folder, entry)
-    main = Seed.load(file)
-    return _together(main, _also(main, also, package=True))
+    inside = folder.is_dir()
+    main = Seed.load(_file_in(folder, entry) if inside else _named_by(entry, folder))
+    found = {pattern: _matching(pattern) for pattern in also}
+    others = [file for files in found.values() for file in files]
+    others += companions(main) if package or inside else ()
+    named = {_absolute(Path(pattern)) for pattern, files in found.items() if files == [Path(pattern)]}
+    return _together(main, others, named)
 
 
 def companions(main: Seed) -> list[Path]:
     """The files of the same package that a file imports, and that these import; of one that is in no package,
     those below its folder."""
     assert main.path is not None
-    path = Path(os.path.abspath(main.path))
+    path = _absolute(main.path)
     address = module_address(path, "0" * 16, namespace_of(path, main.source))
     own = OwnCode(address.root, address.name)
     found = follow_imports(main.source, address.name, own.file_of).files
@@ -47,12 +50,6 @@ def companions(main: Seed) -> list[Path]:
         Path(file) for file in found.values() if file.endswith(".py") and Path(file).is_relative_to(home)
     }
     return sorted(files - {path})
-
-
-def _also(main: Seed, patterns: Iterable[str], package: bool) -> list[Path]:
-    """The further files."""
-    named = [file for pattern in patterns for file in _matching(pattern)]
-    return [*named, *(companions(main) if package else ())]
 
 
 def _matching(pattern: str) -> list[Path]:
@@ -65,31 +62,73 @@ def _matching(pattern: str) -> list[Path]:
     return files
 
 
-def _together(main: Seed, others: Iterable[Path]) -> Seed:
-    """One seed model, whose files are named by their paths below the folder that holds them all."""
+def _together(main: Seed, others: Iterable[Path], named: Collection[Path]) -> Seed:
+    """One seed model, whose files are named by their paths below the folder that holds them all. Those that
+    have nothing to evolve are left out, unless they were `named`."""
     assert main.path is not None
-    held = {Path(os.path.abspath(main.path)): main}
-    for path in map(Path, map(os.path.abspath, others)):
+    held = {_absolute(main.path): main}
+    for path in map(_absolute, others):
         if path not in held:
             held[path] = Seed.parsed(read_seed_file(path), path)
-    above = Path(os.path.commonpath([path.parent for path in held]))
-    named = {path.relative_to(above).as_posix(): one for path, one in held.items()}
-    if odd := next((name for name in named if len(named) > 1 and not is_file_name(name)), None):
-        raise SeedError(f"The file {odd!r} cannot be part of a seed model of several files.", "Rename it.")
-    return _worth(joined(named))
+    if len(held) == 1:
+        return main
+    _refuse_twins(list(held))
+    names = names_below(list(held))
+    genomes = joined({names[path]: one for path, one in held.items()}).genome.files
+    idle = [path for path in list(held)[1:] if not genomes[names[path]].evolvable]
+    if useless := next((path for path in idle if path in named), None):
+        raise SeedError(
+            f"Nothing in {useless} can be evolved (--also).",
+            f"Leave it out. `ge blocks {useless} --static` tells why of each of its blocks.",
+        )
+    return joined({names[path]: one for path, one in held.items() if path not in idle})
 
 
-def _worth(seed: Seed) -> Seed:
-    """The seed model less the files that have nothing to evolve."""
-    first, *others = seed.files
-    held = [first, *(name for name in others if seed.genome.files[name].evolvable)]
-    return seed if len(held) == len(seed.files) else joined({name: seed.files[name] for name in held})
+def names_below(paths: Sequence[Path]) -> dict[Path, str]:
+    """The names of files in addresses: their places below the folder that holds them all.
+
+    Raises:
+        SeedError: there is no such folder, or a name could not stand in an address.
+    """
+    above = Path(os.path.commonpath([path.parent for path in paths]))
+    if above == above.parent:
+        message = f"{paths[0]} and {paths[-1]} have no folder in common."
+        raise SeedError(message, "Put the files of the seed model below one folder.")
+    names = {path: path.relative_to(above).as_posix() for path in paths}
+    if odd := next((name for name in names.values() if not is_file_name(name)), None):
+        raise SeedError(
+            f"The file {odd!r} cannot be one of several files of a seed model.",
+            "Rename it: its name ends in .py, and has no colon, no backslash and no line end.",
+        )
+    return names
+
+
+def _refuse_twins(paths: Sequence[Path]) -> None:
+    """Refuse files of which one would be loaded in the other's place."""
+    root = module_address(paths[0], "0" * 16).root
+    modules: dict[str, Path] = {}
+    real: dict[str, Path] = {}
+    for path in paths:
+        module = module_at(path, root) or module_address(path, "0" * 16).name
+        if (other := real.setdefault(os.path.realpath(path), path)) != path:
+            raise SeedError(f"{other} and {path} are the same file.", "Name it once.")
+        if (other := modules.setdefault(module, path)) != path:
+            raise SeedError(
+                f"{other} and {path} would both be imported as {module}.",
+                "Rename one, or put them into packages (folders with an __init__.py).",
+            )
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))
 
 
 def _named_by(entry: str, file: Path) -> Path:
     """The file; refused where the entry names another module."""
     module, _ = split_entry(entry)
-    if module and file.is_file() and module.rpartition(".")[2] != file.stem:
+    place = _absolute(file).with_suffix("").parts
+    place = place[:-1] if place[-1] == "__init__" else place
+    if module and file.is_file() and tuple(module.split(".")) != place[-len(module.split(".")) :]:
         raise SeedError(
             f"The entry names the module {module}, and the seed model is {file}.",
             "Give the file that builds the model, or the folder of its package.",
@@ -107,9 +146,22 @@ def _file_in(folder: Path, entry: str) -> Path:
             "the file, and --package.",
         )
     parts = module.split(".")
-    names = [parts, parts[1:]] if parts[0] == Path(os.path.abspath(folder)).name else [parts]
+    own = parts[0] == _absolute(folder).name
+    if own and len(parts) == 1 and (folder / "__init__.py").is_file():
+        return _defining(folder / "__init__.py", module)
+    names = [parts, parts[1:]] if own else [parts]
     files = [file for name in names if name and (file := module_file(str(folder), ".".join(name)))]
     found = next((Path(file) for file in files if file.endswith(".py")), None)
     if found is None:
         raise SeedError(f"There is no module {module} in {folder}.", "Name one of its modules in --entry.")
     return found
+
+
+def _defining(file: Path, package: str) -> Path:
+    """The file of a package; refused where it defines nothing."""
+    if not Seed.parsed(read_seed_file(file), file).genome.evolvable:
+        raise SeedError(
+            f"The entry names the package {package}, and {file} defines no model.",
+            f"Name the module that defines it, as {package}.net:Net.",
+        )
+    return file

@@ -16,7 +16,7 @@ from ge_engine.errors import SeedError
 from ge_engine.genome import Genome, Seed, Segment, differing, read_seed_file
 from ge_engine.joint_genome import JointGenome, joined
 from ge_engine.outcome import Rejected
-from ge_engine.patch import checked, new_helpers, new_imports
+from ge_engine.source.additions import checked, new_helpers, new_imports
 from ge_engine.source.addressing import find_statement
 from ge_engine.source.bindings import import_statements, scope_names
 from ge_engine.source.contract import check_contract

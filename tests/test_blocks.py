@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from transform_seed import FORWARD, SE_WIDE, TEXT, genome_of, patch_of, rewrite
 
 from ge_engine.errors import SeedError
-from ge_engine.genome import Genome, Seed, differing, select_addresses
+from ge_engine.genome import Genome, Seed, differing
 from ge_engine.patch import Patch, apply, parse_patch, transplant
+from ge_engine.source.selection import select_addresses
 from ge_engine.source.syntax import SyntaxFault, newline_of, parse, split_lines
 
 FORMS = {

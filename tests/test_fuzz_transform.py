@@ -21,10 +21,11 @@ from transform_seed import FORWARD, SE_WIDE, TEXT, genome_of
 from ge_engine.changes import blame, diff_genomes, to_json, unified, words
 from ge_engine.entry import resolve_entry
 from ge_engine.errors import SeedError
-from ge_engine.genome import Genome, Seed, differing, select_addresses
+from ge_engine.genome import Genome, Seed, differing
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply, parse_patch, transplant, undefined_names
 from ge_engine.replies.extraction import Extraction, extract
+from ge_engine.source.selection import select_addresses
 from ge_engine.variant import as_genome
 
 EXAMPLES = int(os.environ.get("GE_FUZZ_EXAMPLES", "30"))

@@ -26,7 +26,7 @@ TOLD_SINCE = frozenset(("test", "models", "tokens", "llm_seconds", "asked_at"))
 """What `ge log --json` did not tell when the run databases here were made."""
 
 
-@pytest.fixture(params=["version_0_1_0", "schema_3", "schema_4"])
+@pytest.fixture(params=["version_0_1_0", "schema_3", "schema_4", "schema_5"])
 def old(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return Path(shutil.copytree(LEDGERS / request.param, tmp_path / request.param))
 
@@ -58,7 +58,7 @@ def rows(table: str) -> list[list[str]]:
     ]
 
 
-@pytest.mark.parametrize("name", ["schema_3", "schema_4"])
+@pytest.mark.parametrize("name", ["schema_3", "schema_4", "schema_5"])
 def test_an_old_run_that_is_told_otherwise_than_by_the_version_that_made_it(
     name: str, tmp_path: Path
 ) -> None:
@@ -85,6 +85,14 @@ def test_rows_that_migration_loses_or_changes(old: Path) -> None:
         assert {key: ledger.scores(key) for key in outcomes} == outcomes
     assert {**read, "parts": migrated["parts"]} == migrated
     assert check(old) == []
+
+
+def test_a_seed_model_of_one_file_that_becomes_one_of_several(old: Path) -> None:
+    for _ in ("as it is", "brought up to date"):
+        with History(old) as history:
+            assert list(history.seed.files) == [""]
+            assert all("::" not in step.address for one in history.individuals() for step in one.steps)
+        Ledger.open(old).close()
 
 
 def test_a_migrated_ledger_that_is_not_as_a_new_one(old: Path) -> None:

@@ -29,11 +29,11 @@ def frame_in(file: str) -> FrameType:
     [(CANDIDATE, False), ("<string>", False), ("/tmp/other.py", False), (json.__file__, True)],
 )
 def test_a_frame_that_a_candidate_gets(file: str, trusted: bool) -> None:
-    assert _Guard(CANDIDATE, [])._trusts(frame_in(file)) is trusted
+    assert _Guard(frozenset({CANDIDATE}), [])._trusts(frame_in(file)) is trusted
 
 
 def test_a_candidate_beside_the_libraries_that_is_trusted_for_its_place() -> None:
-    assert not _Guard(json.__file__, [])._trusts(frame_in(json.__file__))
+    assert not _Guard(frozenset({json.__file__}), [])._trusts(frame_in(json.__file__))
 
 
 def test_a_step_besides_the_trainers_that_goes_unseen() -> None:

@@ -17,6 +17,7 @@ from ge_engine.contracts import Dataset, Split
 from ge_engine.entry import resolve_entry
 from ge_engine.entry_block import entry_of
 from ge_engine.errors import ConfigError
+from ge_engine.evaluation.data.candidate_files import module_at
 from ge_engine.evaluation.data.channels import in_channels
 from ge_engine.evaluation.data.module_loader import module_address, namespace_of
 from ge_engine.evaluation.devices import placement_of
@@ -66,7 +67,9 @@ def _session(
     placement = placement_of(config)
     kept = [*private_paths(config, scratch), *private]
     sources = [one.source for one in seed.files.values()]
-    readable = readable_files(sources[0], address, kept, bool(placement.devices))
+    modules = [module_at(place, address.root) or place.stem for place in paths.values()]
+    others = list(zip(sources, modules, strict=True))[1:]
+    readable = readable_files(sources[0], address, kept, bool(placement.devices), others)
     channels, height = int(data.train.images.shape[1]), int(data.train.images.shape[2])
     size = config.recipe.image_size or height
     mean, std = channel_statistics(data.train.images)

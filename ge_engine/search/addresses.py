@@ -9,8 +9,9 @@ from functools import lru_cache
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Probe
 from ge_engine.errors import SeedError
-from ge_engine.genome import Genome, select_addresses
+from ge_engine.genome import Genome
 from ge_engine.source.addresses import owner_of
+from ge_engine.source.selection import select_addresses
 
 HELD = 256
 """Genomes whose executed blocks are held, so that each draw does not read them anew."""

@@ -132,3 +132,18 @@ def _hidden_block(hidden: Blocked, segment: Segment, line: int) -> Block:
         read=lambda: normalised("".join(segment.lines[hidden.first - 1 : hidden.last])),
         why=lambda: hidden.reason,
     )
+
+
+def nothing_to_evolve(name: str, blocks: Iterable[Block]) -> tuple[str, str]:
+    """Why a file is no seed model, none of whose blocks but values can be evolved; and what to do."""
+    first = next((block for block in blocks if block.kind != "values"), None)
+    if first is None:
+        return (
+            f"There is no class and no function in {name}.",
+            "A seed model is defined in a class or a function: put what stands at the top of the file into "
+            "one, such as def build(): return nn.Sequential(...).",
+        )
+    return (
+        f"No block of {name} can be evolved: {first.address} (line {first.lines[0]}): {first.reason}.",
+        "See `ge blocks` for the reason of each block.",
+    )

@@ -57,11 +57,19 @@ def _addresses(path: Path, digest: str, main: ModuleAddress) -> tuple[ModuleAddr
     """The modules that a file is: by the names under which it is imported; else by its place."""
     path = Path(os.path.abspath(path))
     names = [name for name, file in main.modules.items() if os.path.abspath(file) == str(path)]
-    if not names and path.is_relative_to(main.root):
-        parts = path.relative_to(main.root).with_suffix("").parts
-        names = [".".join(parts[:-1] if parts[-1] == "__init__" else parts)]
+    if not names and (place := module_at(path, main.root)) and place not in sys.stdlib_module_names:
+        names = [place]
     alone = module_address(path, digest, main.modules)
     return tuple(replace(alone, root=main.root, name=name) for name in names) or (alone,)
+
+
+def module_at(path: Path, root: str) -> str:
+    """The dotted name of the module that the file at an absolute path is for one who imports from the folder
+    `root`; "" for a file elsewhere."""
+    if not path.is_relative_to(root):
+        return ""
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def _forget(files: Sequence[CandidateFile]) -> None:

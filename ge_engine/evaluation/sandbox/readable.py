@@ -44,8 +44,15 @@ class Readable:
         )
 
 
-def readable_files(source: bytes, address: ModuleAddress, private: Iterable[Path], gpu: bool) -> Readable:
-    """What candidates of the seed model `source` may read. Of `private` files and folders, such as the task's
+def readable_files(
+    source: bytes,
+    address: ModuleAddress,
+    private: Iterable[Path],
+    gpu: bool,
+    others: Iterable[tuple[bytes, str]] = (),
+) -> Readable:
+    """What candidates of the seed model `source` may read; `others` are source and module of its other files,
+    whoever imports them. Of `private` files and folders, such as the task's
     images and the run's own, they read nothing but the modules that the seed model imports. An installed
     package that the seed model is a module of is shown as those are that it needs.
 
@@ -54,6 +61,10 @@ def readable_files(source: bytes, address: ModuleAddress, private: Iterable[Path
     """
     own = OwnCode(address.root, address.name)
     found = follow_imports(source, address.name, own.file_of)
+    for text, name in others:
+        more = follow_imports(text, name, own.file_of)
+        found.files.update(more.files)
+        found.outside |= more.outside
     modules = {**own.modules(), **found.files}
     installed = _installed_places(found.outside, packages.in_place(own.packaged))
     home = own.installed_package

@@ -128,7 +128,7 @@ def _ran_in(file: str, executed: Collection[str]) -> set[str]:
 
 def _report_sizes(spec: JobSpec, session: SessionSpec) -> WorkerReport:
     sizes = sizes_of(
-        (_files(variant, spec, session) for variant in spec.variants),
+        [_files(variant, spec, session) for variant in spec.variants],
         lambda module: _build(module, session.entry),
         _shape(session),
         session.memory,
