@@ -1,4 +1,4 @@
-"""Whom a watched training tells. The networks of `watched` import this alone: what they import is followed."""
+"""Whom a watched training tells. Its network imports this alone: the imports of a seed model are followed."""
 
 from __future__ import annotations
 
