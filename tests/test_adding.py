@@ -188,7 +188,7 @@ def test_a_child_that_is_left_at_the_end_of_a_run(tmp_path: Path) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("event", ["reply", "admitted", "outcome", "survivors"])
+@pytest.mark.parametrize("event", everyday(["reply", "admitted", "outcome", "survivors"], "reply", "outcome"))
 def test_a_killed_run_that_scores_a_child_by_hand_twice_or_elsewhere(
     tmp_path: Path, schedule: str, event: str
 ) -> None:
