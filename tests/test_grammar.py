@@ -252,7 +252,7 @@ def test_an_example_with_one_change_that_the_block_grammar_refuses(
 ) -> None:
     """Not a draw: the file's own text, in which one place is another."""
     code = genome.blocks[address].code
-    for seed in range(30):
+    for seed in range(60):
         target = Target(genome, address, seed=seed)
         constraint = Block().constraint(target)
         if isinstance(constraint, Rejected):
@@ -272,7 +272,7 @@ def test_an_example_with_one_change_that_the_block_grammar_refuses(
 def test_an_example_with_one_change_that_the_edits_grammar_refuses(
     genome: Genome, address: str, request: pytest.FixtureRequest
 ) -> None:
-    for seed in range(30):
+    for seed in range(60):
         target = Target(genome, address, seed=seed)
         plan = edits.plan(target)
         if isinstance(plan, Rejected) or len(plan.lines) != 1:
