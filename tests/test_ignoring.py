@@ -139,7 +139,7 @@ def test_blocks_that_a_program_never_runs_and_that_are_rewritten(tmp_path: Path,
     "line",
     [
         "import os; os._exit(0)",
-        "torch.compile(net, backend='eager')(torch.zeros(1, 4))",
+        pytest.param("torch.compile(net, backend='eager')(torch.zeros(1, 4))", marks=pytest.mark.long),
         "torch.jit.script(net)",
     ],
     ids=["no end", "compiled", "scripted"],
