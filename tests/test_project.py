@@ -15,6 +15,7 @@ import pytest
 from test_project_tree import state_of
 
 from ge_engine import evolve
+from ge_engine.cli.options import chosen_settings
 from ge_engine.config import config_from_dict, load_config
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError, SeedError
@@ -49,13 +50,13 @@ def project(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def opened(project: Path, command: str, **settings: object) -> Iterator[CommandEvaluation]:
-    values: dict[str, object] = {"objectives": ["parameters"], "timeout": 60.0, "project": str(project)}
+def opened(place: Path, command: str, /, **settings: object) -> Iterator[CommandEvaluation]:
+    values: dict[str, object] = {"objectives": ["parameters"], "timeout": 60.0, "project": str(place)}
     values |= {"evaluator": "command", "evaluator_argument": command, **settings}
     config = config_from_dict(values)
     objectives = list(chosen_objectives(config, load_registry()).values())
-    seed = Seed.load(project / "nets" / "small.py").genome
-    scratch = project.parent / "run" / "scratch"
+    seed = Seed.load(place / "nets" / "small.py").genome
+    scratch = place.parent / "run" / "scratch"
     with EVALUATORS["command"].open(seed, config, objectives, scratch) as evaluation:
         assert isinstance(evaluation, CommandEvaluation)
         yield evaluation
@@ -307,6 +308,15 @@ def test_what_is_for_a_program_and_is_taken_without_one(settings: dict[str, obje
         with pytest.raises(ConfigError, match=flag) as refused:
             load_config("demo", None, {**settings, "evaluator": evaluator})
         assert "--command" in refused.value.hint
+
+
+def test_a_project_in_a_file_of_settings_that_is_another_than_by_flags(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text("project = '.'\nmetrics = ['a=(x)']\nmetrics_file = 'r.json'\ntimeout = 300")
+    program = {"evaluator": "command", "evaluator_argument": "python train.py"}
+    flags = {"project": ".", "metrics": ["a=(x)"], "metrics_file": "r.json", "timeout": "5m"}
+    by_flags = load_config("demo", None, chosen_settings({**flags, "command": "python train.py"}))
+    assert load_config("demo", file, program) == by_flags
 
 
 def test_a_folder_of_somebody_else_that_names_the_project_of_a_program(tmp_path: Path) -> None:
