@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Evaluation, Evaluator, Objective, Task
 from ge_engine.errors import ConfigError
-from ge_engine.evaluation.command import in_folder, open_command, program_places
+from ge_engine.evaluation.command import open_command, program_places
 from ge_engine.evaluation.task_training import open_task_training
 from ge_engine.genome import Genome
 from ge_engine.hookspecs import hookimpl
@@ -81,7 +82,7 @@ class CommandEvaluator(Evaluator):
                 'Write {path} there: --command "python train.py --model {path}". For a program that imports '
                 "it from its own repository, give that: --project DIR.",
             )
-        where = in_folder(config.project, words[0])
+        where = os.path.join(config.project, words[0]) if os.sep in words[0] else words[0]
         if not words[0].startswith("{") and shutil.which(where, path=program_places()) is None:
             raise ConfigError(
                 f"There is no program {words[0]!r}.", "Check its spelling, or give its path; see --command."

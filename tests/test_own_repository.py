@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.patience import PATIENT
+from tests.sampled import everyday
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "charlm"
 TRAIN = "python train.py --config config.toml --seed 7"
@@ -22,13 +23,40 @@ FLAGS = (
 )
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """The example under version control, with a shorter training."""
+MODEL = """\
+from dataclasses import dataclass
+
+
+@dataclass
+class GPTConfig:
+    n_layer: int = 2
+    n_embd: int = 32
+    dropout: float = 0.0
+
+
+def built(config):
+    return config.n_layer * config.n_embd**2
+"""
+SCRIPT = """\
+from model import GPTConfig, built
+
+config = GPTConfig()
+print(f"parameters: {built(config):,}")
+print(f"step 1: val_loss=9\\nstep 2: val_loss={config.n_layer / (1 + config.n_embd):.4f}")
+open("ckpt.pt", "w").write("weights")
+"""
+
+
+@pytest.fixture(params=everyday(["without torch", "the example"], "without torch"))
+def repository(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """The example under version control, with a shorter training, or with one that takes no time."""
     folder = tmp_path / "charlm"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("__pycache__", "out"))
     config = folder / "config.toml"
     config.write_text(re.sub(r"(steps|eval_every) = \d+", r"\1 = 5", config.read_text()))
+    if request.param == "without torch":
+        (folder / "model.py").write_text(MODEL)
+        (folder / "train.py").write_text(SCRIPT)
     git(folder, "init", "-q")
     git(folder, "add", "-A")
     git(folder, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first")
@@ -53,7 +81,7 @@ def test_a_repository_that_cannot_be_evolved_as_it_is_or_whose_patch_trains_to_o
     search = ("--llm", "uniform", "--generations", "1", "--population", "1", "--rescore-seeds", "0")
     ge(
         *(repository, "evolve", "model.py", "--project", ".", "--command", TRAIN, *FLAGS, *search),
-        *("--no-canary", "--blocks", "MLP", "--timeout", "5m", "--run", "runs/first"),
+        *("--no-canary", "--blocks", "GPTConfig", "--timeout", "5m", "--run", "runs/first"),
     )
     assert git(repository, "status", "--porcelain") == "?? runs/\n"
     listed = [json.loads(line) for line in ge(repository, "log", "runs/first", "--json").splitlines()]
