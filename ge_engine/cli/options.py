@@ -59,7 +59,7 @@ ConfigFile = Annotated[
 ]
 Command = Annotated[
     str | None,
-    _option(MODEL, 'Score with a program: "python train.py --model {path}".', "--command", metavar="CMD"),
+    _option(MODEL, "Score by a program: python train.py {path}.", "--command", metavar="CMD"),
 ]
 
 SHORTCUTS: Mapping[str, Any] = {

@@ -63,7 +63,7 @@ class RunConfig:
     )
     project: str = setting(
         "",
-        "Repository of the --command: each candidate gets a tree of it.",
+        "Repository that the --command runs in; each candidate gets a tree of it.",
         MODEL,
         metavar="DIR",
         more="The program runs in that tree, as it is, with the candidate at the seed model's place; "
