@@ -18,8 +18,8 @@ from tests.sampled import everyday
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "charlm"
 TRAIN = "python train.py --config config.toml --seed 7"
 FLAGS = (
-    *("--objective", "val_loss:min", "--metric", "val_loss=val_loss=([0-9.]+)"),
-    *("--objective", "parameters", "--metric", "parameters=parameters: ([0-9,]+)"),
+    *("--objective", "val_loss:min", "--metric", r"val_loss=val_loss=(\S+)"),
+    *("--objective", "parameters", "--metric", r"parameters=parameters: (\S+)"),
 )
 
 

@@ -125,7 +125,8 @@ def _checked(name: str, pattern: str) -> str:
 
 
 def _example(name: str) -> str:
-    return f"--metric {shlex.quote(f'{name}={name}: ([0-9.]+)')}"
+    spec = rf"{name}={name}: (\S+)"
+    return f"--metric {shlex.quote(spec)}"
 
 
 def _number(name: str, pattern: str, text: str | None) -> float:
