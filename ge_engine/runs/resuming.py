@@ -18,7 +18,7 @@ from ge_engine.registry import Registry
 from ge_engine.search.rescoring import OwnSettings, settings_with_own
 
 OF_SERVERS = ("llm_key_env", "llm_extra")
-OF_PROGRAMS = ("workdir", "pass_env")
+OF_PROGRAMS = ("project", "workdir", "pass_env")
 
 
 def resumed_run(folder: Path, given: Mapping[str, Any], registry: Registry) -> tuple[Seed, RunConfig]:
@@ -32,7 +32,7 @@ def resumed_run(folder: Path, given: Mapping[str, Any], registry: Registry) -> t
     with History(folder) as history:
         seed, stored = confirmed(history.seed), history.config
     evaluator, argument = given.get("evaluator", OwnSettings().evaluator), given.get("evaluator_argument", "")
-    own = OwnSettings.of(evaluator, argument, "auto", None)
+    own = OwnSettings.of(evaluator, argument, "auto", None, given.get("project", stored.project))
     config = _with_own_models(settings_with_own(folder, stored, own, registry), given)
     if missing := list(_not_given(stored, given)):
         raise ConfigError(

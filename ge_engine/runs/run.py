@@ -51,6 +51,7 @@ class Run(RunFolder):
         evaluator_argument: str = "",
         sandbox: str = "auto",
         *,
+        project: str = "",
         epochs: int = 0,
         workers: int | None = None,
         plugins: Iterable[str] = (),
@@ -58,9 +59,9 @@ class Run(RunFolder):
         allow_changes: bool = False,
     ) -> dict[str, Replicates]:
         """Train the finalists of an ended run with further random seeds, as `ge rescore` does. The evaluator
-        has to be that of the run: what the folder names is not started by itself. `epochs`, where they are
-        given, are more than the run's: whether its short trainings misled. `workers` trainings run at once;
-        None: as many as in the run. Returns what is then known of trainings of that length.
+        and the project have to be those of the run: what the folder names is not started by itself. `epochs`,
+        where they are given, are more than the run's: whether its short trainings misled. `workers` trainings
+        run at once; None: as many as in the run. Returns what is then known of trainings of that length.
 
         Raises:
             ConfigError: the run goes on, or was cut off, or has another evaluator; no more epochs than the
@@ -68,7 +69,7 @@ class Run(RunFolder):
                 (`allow_changes` resumes all the same).
             KeyboardInterrupt: interrupted; what was trained by then is kept, and the same call goes on.
         """
-        own = OwnSettings.of(evaluator, evaluator_argument, sandbox, workers)
+        own = OwnSettings.of(evaluator, evaluator_argument, sandbox, workers, project)
         told = observe or (lambda *_: None)
         registry = load_registry(plugins, no_plugins)
         rescore_run(self.folder, seeds, registry, told, own, epochs=epochs, allow_changes=allow_changes)
@@ -82,6 +83,7 @@ class Run(RunFolder):
         wait: bool = True,
         evaluator: str | Score = TRAIN,
         evaluator_argument: str = "",
+        project: str = "",
         sandbox: str = "auto",
         workers: int | None = None,
         plugins: Iterable[str] = (),
@@ -101,7 +103,7 @@ class Run(RunFolder):
             ConfigError: a file that the run has already; else as `rescore`.
             KeyboardInterrupt: interrupted; what was added stays in the run, and goes on with it.
         """
-        own = OwnSettings.of(evaluator, evaluator_argument, sandbox, workers)
+        own = OwnSettings.of(evaluator, evaluator_argument, sandbox, workers, project)
         told, registry = observe or (lambda *_: None), load_registry(plugins, no_plugins)
         paths = [Path(file) for file in files]
         return add(self.folder, paths, note, wait, registry, told, own, allow_changes=allow_changes)
