@@ -14,7 +14,7 @@ from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import SeedError
 from ge_engine.evaluation.command import open_command
-from ge_engine.evaluation.tracing import traced_source
+from ge_engine.evaluation.tracing import traced_sources
 from ge_engine.genome import Seed
 from ge_engine.ledger import History
 from ge_engine.outcome import Scored
@@ -151,9 +151,22 @@ def test_blocks_that_are_left_out_though_nobody_saw_what_ran(tmp_path: Path, lin
 
 def test_a_line_that_moves_in_the_seed(tmp_path: Path) -> None:
     seed = Seed.from_bytes(SEED.encode())
-    lines = traced_source(seed.genome, tmp_path / "told").splitlines()
+    lines = traced_sources(seed.genome, tmp_path / "told")[""].splitlines()
     assert lines[1:] == SEED.encode().splitlines()[1:]
     assert lines[0].endswith(b"; import torch")
+
+
+def test_a_value_that_is_left_out_though_the_program_runs_on_it(tmp_path: Path) -> None:
+    text = SEED.replace("import torch", "import torch\nUSED = 3\nIDLE = 4", 1)
+    text = text.replace("    def forward(self, x):\n", "    def forward(self, x):\n        x = x * USED\n", 1)
+    assert "x * USED" in text
+    text = (
+        text.replace("    def unused(self", "    spare = None\n\n    def unused(self", 1)
+        + "\n\ndef idle():\n    return IDLE\n"
+    )
+    found = ran(tmp_path, text, HEEDS)
+    assert "USED" in found
+    assert "IDLE" not in found
 
 
 def ran(folder: Path, text: str, script: str) -> set[str]:

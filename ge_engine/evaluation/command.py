@@ -36,7 +36,7 @@ from ge_engine.evaluation.sandbox.program import behind_filter
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.sandbox.started_processes import StartedProcesses
 from ge_engine.evaluation.setup import chosen_sandbox
-from ge_engine.evaluation.tracing import blocks_that_ran, traced_source
+from ge_engine.evaluation.tracing import blocks_that_ran, traced_sources
 from ge_engine.evaluation.workplace import Workplace, workplace_of
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored
@@ -69,7 +69,8 @@ def open_command(
     """
     scratch = scratch.resolve()
     figures = FigureReader.of(objectives, config.metrics, config.metrics_file)
-    place = workplace_of(config, seed.seed.path, scratch, figures.file)
+    paths = {name: one.path for name, one in seed.seed.files.items()}
+    place = workplace_of(config, paths, scratch, figures.file)
     evaluation = CommandEvaluation(seed, config, arguments, figures, place, scratch)
     try:
         yield evaluation
@@ -141,7 +142,7 @@ class CommandEvaluation(Evaluation):
         try:
             if job.genome.digest == self._seed.digest and job.split == "validation":
                 return self._traced(job, folder)
-            self._place.lay(folder, job.genome.source)
+            self._place.lay(folder, _sources(job.genome))
             return self._finished(folder, self._filled(job, folder), job.genome.digest)
         except OSError as error:
             return Failed("command", "error", f"it cannot be started: {error}", "infrastructure")
@@ -152,11 +153,11 @@ class CommandEvaluation(Evaluation):
         """Score the seed model by a file that tells what of it runs, or as it is where that one fails."""
         told = folder / "blocks that ran"
         command = self._filled(job, folder)
-        self._place.lay(folder, traced_source(job.genome, told))
+        self._place.lay(folder, traced_sources(job.genome, told))
         outcome = self._finished(folder, command, job.genome.digest)
         self._ran = blocks_that_ran(told, job.genome)
         if isinstance(outcome, Failed) and outcome.kind != "timeout":
-            self._place.lay(folder, job.genome.source)
+            self._place.lay(folder, _sources(job.genome))
             outcome = self._finished(folder, command, job.genome.digest)
         return outcome
 
@@ -272,6 +273,10 @@ def exception_first(errors: str) -> str:
         return said
     first = raised[-1][: REASON_CHARACTERS // 2]
     return f"{first} ... {said[len(first) - REASON_CHARACTERS :]}"
+
+
+def _sources(genome: Genome) -> dict[str, bytes]:
+    return {name: one.source for name, one in genome.files.items()}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

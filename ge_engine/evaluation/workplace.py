@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -26,8 +26,8 @@ class Workplace(ABC):
         """The candidate's file."""
 
     @abstractmethod
-    def lay(self, folder: Path, source: bytes) -> None:
-        """Put a candidate there, and nothing of one before."""
+    def lay(self, folder: Path, sources: Mapping[str, bytes]) -> None:
+        """Put a candidate's files there, by name, and nothing of one before."""
 
     @abstractmethod
     def workdir(self, folder: Path) -> str:
@@ -65,7 +65,8 @@ class OwnFile(Workplace):
     def file(self, folder: Path) -> Path:
         return folder / self.seed.name
 
-    def lay(self, folder: Path, source: bytes) -> None:
+    def lay(self, folder: Path, sources: Mapping[str, bytes]) -> None:
+        (source,) = sources.values()
         self.file(folder).write_bytes(source)
 
     def workdir(self, folder: Path) -> str:
@@ -86,11 +87,12 @@ class OwnFile(Workplace):
 
 @dataclass(frozen=True, slots=True)
 class InProject(Workplace):
-    """The program runs in a tree of `project` (a path without links), the candidate's file at `place` of it.
-    `written` is where the program leaves its figures, `kept` a folder that no tree is to hold."""
+    """The program runs in a tree of `project` (a path without links), the candidate's files at `placed` of it
+    by name, the one that builds the model first. `written` is where the program leaves its figures, `kept` a
+    folder that no tree is to hold."""
 
     project: Path
-    place: PurePosixPath
+    placed: Mapping[str, PurePosixPath]
     asked: str
     written: tuple[PurePosixPath, ...]
     kept: Path
@@ -101,9 +103,14 @@ class InProject(Workplace):
     def file(self, folder: Path) -> Path:
         return self._tree(folder) / self.place
 
-    def lay(self, folder: Path, source: bytes) -> None:
+    @property
+    def place(self) -> PurePosixPath:
+        return next(iter(self.placed.values()))
+
+    def lay(self, folder: Path, sources: Mapping[str, bytes]) -> None:
         remove_tree(self._tree(folder))
-        lay_tree(self.project, self._tree(folder), {self.place: source}, self.written, (self.kept,))
+        evolved = {self.placed[name]: source for name, source in sources.items()}
+        lay_tree(self.project, self._tree(folder), evolved, self.written, (self.kept,))
 
     def workdir(self, folder: Path) -> str:
         return os.path.normpath(self._tree(folder) / self.asked.replace(OWN_FOLDER, str(folder)))
@@ -134,29 +141,36 @@ class InProject(Workplace):
 
 
 def workplace_of(
-    config: RunConfig, seed: Path | None, scratch: Path, written: PurePosixPath | None
+    config: RunConfig, seed: Mapping[str, Path | None], scratch: Path, written: PurePosixPath | None
 ) -> Workplace:
-    """Where the programs of a run find its candidates. `scratch` is where their folders are made, `written`
-    the file that they leave their figures in.
+    """Where the programs of a run find its candidates. `seed` are the paths of the seed model's files by
+    name, the one that builds the model first; `scratch` is where their folders are made, `written` the file
+    that they leave their figures in.
 
     Raises:
-        ConfigError: there is no folder `workdir`, or no project in which the seed model has a place.
+        ConfigError: there is no folder `workdir`, or no project in which the seed model has a place; several
+            files without a project.
     """
+    if not config.project and len(seed) > 1:
+        raise ConfigError(
+            "A seed model of several files is scored by a program in a tree of their project.",
+            "Give the folder that holds them, from which the program imports them: --project DIR.",
+        )
     if not config.project:
         if OWN_FOLDER not in config.workdir and not os.path.isdir(config.workdir):
             raise ConfigError(
                 f"There is no folder {config.workdir!r} to run the program in.", "See --workdir."
             )
-        return OwnFile(seed or Path("seed.py"), config.workdir)
+        return OwnFile(next(iter(seed.values())) or Path("seed.py"), config.workdir)
     project = Path(os.path.realpath(os.path.expanduser(config.project)))
     if not project.is_dir():
         raise ConfigError(
             f"There is no folder {config.project!r} to take as the project.",
             "Give the folder of the program's repository: --project DIR.",
         )
-    place = _place_in(project, seed, config.project)
+    placed = {name: _place_in(project, path, config.project) for name, path in seed.items()}
     _require_workdir(config, project)
-    return InProject(project, place, config.workdir, (written,) if written else (), scratch)
+    return InProject(project, placed, config.workdir, (written,) if written else (), scratch)
 
 
 def _place_in(project: Path, seed: Path | None, named: str) -> PurePosixPath:
