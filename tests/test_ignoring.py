@@ -158,13 +158,8 @@ def test_a_line_that_moves_in_the_seed(tmp_path: Path) -> None:
 
 def test_a_value_that_is_left_out_though_the_program_runs_on_it(tmp_path: Path) -> None:
     text = SEED.replace("import torch", "import torch\nUSED = 3\nIDLE = 4", 1)
-    text = text.replace("    def forward(self, x):\n", "    def forward(self, x):\n        x = x * USED\n", 1)
-    assert "x * USED" in text
-    text = (
-        text.replace("    def unused(self", "    spare = None\n\n    def unused(self", 1)
-        + "\n\ndef idle():\n    return IDLE\n"
-    )
-    found = ran(tmp_path, text, HEEDS)
+    text = text.replace("return self.head(x)", "return self.head(x * USED)")
+    found = ran(tmp_path, f"{text}\n\ndef idle():\n    return IDLE\n", HEEDS)
     assert "USED" in found
     assert "IDLE" not in found
 

@@ -25,9 +25,11 @@ from ge_engine.evaluation.sandbox import bubblewrap
 from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.patch import JointPatch, Patch, apply, parse_patch
 from ge_engine.registry import load_registry
 from ge_engine.search.rescoring import OwnSettings, settings_with_own
 from ge_engine.search.resolution import chosen_objectives
+from ge_engine.seed_files import load_seed
 from tests.patience import PATIENT
 from tests.test_command import EVALUATORS
 
@@ -74,6 +76,47 @@ def outcome_in(project: Path, command: str = "python train.py", **settings: obje
         outcome = evaluation.submit(Job("x", genome(), 7)).result(PATIENT)
     assert state_of(project) == before
     return outcome
+
+
+def test_a_file_of_several_that_is_the_original_or_counts_as_unused(project: Path) -> None:
+    (project / "nets" / "sizes.py").write_text(
+        "WIDTHS = [4, 4]\nIDLE = 3\n\n\ndef spare():\n    return IDLE\n"
+    )
+    main = MODEL.replace("[4, 4]", "sizes.WIDTHS + wide.more()")
+    (project / "nets" / "small.py").write_text(f"from . import sizes, wide\n\n\n{main}")
+    (project / "nets" / "wide.py").write_text("def more():\n    return []\n\n\ndef spare():\n    return 1\n")
+    seed = load_seed(project / "nets" / "small.py", package=True).genome
+    assert seed.files.keys() == {"small.py", "sizes.py", "wide.py"}
+    values = {"objectives": ["parameters"], "timeout": 60.0, "project": str(project), "evaluator": "command"}
+    config = config_from_dict({**values, "evaluator_argument": "python train.py"})
+    objectives = list(chosen_objectives(config, load_registry()).values())
+    wide = parse_patch(seed, "wide.py::more", "def more():\n    return [3]\n")
+    widths = parse_patch(seed, "sizes.py::WIDTHS", "WIDTHS = [5, 5]\n")
+    assert isinstance(wide, Patch)
+    assert isinstance(widths, Patch)
+    child = apply(seed, JointPatch((wide, widths)))
+    assert isinstance(child, Genome)
+    with EVALUATORS["command"].open(seed, config, objectives, project.parent / "scratch") as evaluation:
+        scores = [
+            evaluation.submit(Job(str(at), one, 0)).result(PATIENT) for at, one in enumerate((seed, child))
+        ]
+        executed = evaluation.probe(seed).result(PATIENT).executed
+    assert [one.objectives["parameters"] for one in scores if isinstance(one, Scored)] == [8, 13]
+    assert {"small.py::Net.parameters", "sizes.py::WIDTHS", "wide.py::more"} <= executed
+    assert not executed & {"sizes.py::IDLE", "sizes.py::spare", "wide.py::spare"}
+
+
+def test_several_files_that_no_project_places(project: Path) -> None:
+    (project / "nets" / "wide.py").write_text("def more():\n    return []\n")
+    seed = load_seed(project / "nets" / "small.py", also=[str(project / "nets" / "wide.py")])
+    config = config_from_dict({"evaluator": "command", "evaluator_argument": "true {path}"})
+    opening = EVALUATORS["command"].open(seed.genome, config, [], project.parent / "scratch")
+    with (
+        pytest.raises(ConfigError, match="several files is scored by a program in a tree") as raised,
+        opening,
+    ):
+        pass
+    assert "--project DIR" in raised.value.hint
 
 
 SCRIPTS = {

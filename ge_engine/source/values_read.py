@@ -1,4 +1,4 @@
-"""Which values of a model's files are read by what runs: `WIDTH = 64` is, where a class that runs names it."""
+"""Which values of files what runs reads: `WIDTH = 64`, where a class that runs names it."""
 
 from __future__ import annotations
 
