@@ -1,7 +1,7 @@
 """Tells the class of images by the trained model in this folder: python predict.py IMAGE...
 
-It needs torch, safetensors, numpy and Pillow, and the files beside it. It runs model.py. The exit code is 1
-where a file could not be read; the others are answered all the same.
+It needs torch, safetensors, numpy and Pillow, and the files beside it. It runs model.py, or the modules in
+src. The exit code is 1 where a file could not be read; the others are answered all the same.
 
 Images of more than 8 bits for each colour are refused: the training brought them to 0..255 by one scale for
 all its images, which one image does not tell.
@@ -10,6 +10,7 @@ all its images, which one image does not tell.
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import json
 import struct
@@ -17,6 +18,7 @@ import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -48,12 +50,9 @@ class Unreadable(Exception):
 
 
 def load_model(folder: Path, how: Mapping[str, Any]) -> nn.Module:
-    """The network that model.py builds, with its trained weights, ready to answer."""
-    spec = importlib.util.spec_from_file_location("model", folder / "model.py")
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(folder / "model.py")
-    module = sys.modules["model"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """The network that model.py or the modules in src build, with its trained weights, ready to answer."""
+    name = how.get("module", "")
+    module = _imported(folder / "src", name) if name else _executed(folder / "model.py")
     model: nn.Module = eval(how["entry"], vars(module))
     weights = load_file(folder / "model.safetensors")
     with torch.no_grad():
@@ -66,6 +65,26 @@ def load_model(folder: Path, how: Mapping[str, Any]) -> nn.Module:
         for name, tensor in own.items():
             tensor.copy_(weights[name])
     return model.eval()
+
+
+def _executed(file: Path) -> ModuleType:
+    """A file as the module "model"."""
+    spec = importlib.util.spec_from_file_location("model", file)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(file)
+    module = sys.modules["model"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _imported(folder: Path, name: str) -> ModuleType:
+    """The module of this name in a folder, which comes before all others on Python's path."""
+    folder = folder.resolve()
+    sys.path.insert(0, str(folder))
+    module = importlib.import_module(name)
+    if not Path(module.__file__ or "").is_relative_to(folder):
+        raise ImportError(f"{name} is not that in {folder}, but {module.__file__}")
+    return module
 
 
 def read_image(path: Path, how: Mapping[str, Any]) -> Tensor:

@@ -17,7 +17,7 @@ from ge_engine.errors import ConfigError, TrainingError
 from ge_engine.evaluation.full_training import FullTraining, FullyTrained, with_validation
 from ge_engine.evaluation.setup import runs_beside
 from ge_engine.evaluation.task_training import open_task_training
-from ge_engine.evaluation.weights import Preprocessing
+from ge_engine.evaluation.weights import KeptWeights
 from ge_engine.ledger.foreign import confirmed
 from ge_engine.ledger.history import History
 from ge_engine.outcome import Failed, Scored
@@ -26,7 +26,7 @@ from ge_engine.registry import Registry
 from ge_engine.runs.bundle import write_bundle
 from ge_engine.runs.references import find_individual, require_genome
 from ge_engine.runs.trained import Asked, TrainedModel
-from ge_engine.runs.training_folder import opened_for_training
+from ge_engine.runs.training_folder import is_begun, opened_for_training, require_same_code
 from ge_engine.search.rescoring import OwnSettings, settings_with_own
 from ge_engine.search.resolution import chosen_objectives
 
@@ -47,9 +47,9 @@ def train(
         genome = require_genome(one)
         config = _config(folder, identity, stored, asked, registry, own)
         with opened_for_training(output, _about(folder, one, config, asked)) as scratch:
-            trained, preprocessing = _trained(history, one, config, asked, registry, told, scratch)
+            trained, kept = _trained(history, one, config, asked, registry, told, scratch)
             result = _result(output, one, asked, trained.score)
-            write_bundle(output, one, history, trained.weights, preprocessing)
+            write_bundle(output, one, history, trained.weights, kept.preprocessing, kept.code)
             record = {**result.as_data(), "digest": genome.digest, "recipe": asdict(config.recipe)}
             record |= {"curve": trained.score.details["curve"]}
             write_whole(output / RESULT, (json.dumps(record, indent=1) + "\n").encode())
@@ -64,12 +64,13 @@ def _trained(
     registry: Registry,
     told: Told,
     scratch: Path,
-) -> tuple[FullyTrained, Preprocessing]:
+) -> tuple[FullyTrained, KeptWeights]:
+    """What was trained, and what tells how it answers."""
     genome = require_genome(one)
     objectives = [blamed_objective(each, registry) for each in chosen_objectives(config, registry).values()]
     folder = history.folder
     private = [folder.resolve(), *runs_beside(folder.resolve())]
-    going_on = any((scratch / "checkpoints").glob("*"))
+    going_on = is_begun(scratch)
     with open_task_training(
         history.seed.genome,
         config,
@@ -79,19 +80,19 @@ def _trained(
         PARTS[asked.data],
         private,
     ) as evaluation:
+        require_same_code(scratch, evaluation.weights.code)
         heading = {"individual": one.id, "epochs": config.recipe.epochs, "data": evaluation.data}
         told("training", {**heading, "remarks": list(evaluation.remarks), "going_on": going_on})
         ended = FullTraining(
             evaluation, genome, config.random_seed, config.recipe.epochs, _without_seen(told, asked)
         ).run()
-        preprocessing = evaluation.weights.preprocessing
     if isinstance(ended, Failed):
         raise TrainingError(
             f"The training of {folder}:{one.id} failed ({ended.kind}): {ended.reason.rstrip('.')}.",
             "The same command goes on from its last checkpoint. --timeout gives it more time, --epochs less "
             "to do.",
         )
-    return ended, preprocessing
+    return ended, evaluation.weights
 
 
 def _without_seen(told: Told, asked: Asked) -> Told:
