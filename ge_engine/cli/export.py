@@ -49,7 +49,7 @@ def export(
         return
     if weights:
         Run(folder).export_trained(identity, output)
-        out.print(f"wrote {output}: model.py, its weights, and predict.py")
+        out.print(f"wrote {output}: the model, its weights, and predict.py")
         return
     Run(folder).export(identity, output, force=force, header=header)
     out.print(f"wrote {output}")

@@ -82,8 +82,9 @@ def _imported(folder: Path, name: str) -> ModuleType:
     folder = folder.resolve()
     sys.path.insert(0, str(folder))
     module = importlib.import_module(name)
-    if not Path(module.__file__ or "").is_relative_to(folder):
-        raise ImportError(f"{name} is not that in {folder}, but {module.__file__}")
+    file = getattr(module, "__file__", None) or ""
+    if not Path(file).is_relative_to(folder):
+        raise ImportError(f"{name} is not that in {folder}, but {file or 'a part of Python'}")
     return module
 
 
