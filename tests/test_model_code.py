@@ -21,6 +21,7 @@ from ge_engine.api import evolve, open_run
 from ge_engine.config import config_from_dict
 from ge_engine.errors import ConfigError, LedgerError
 from ge_engine.evaluation.model_code import ALONE, CODE, ModelCode, is_below, model_code
+from ge_engine.evaluation.sandbox import packages
 from ge_engine.evaluation.sandbox.import_graph import follow_imports
 from ge_engine.evaluation.setup import set_up
 from ge_engine.evaluation.weights import kept_code
@@ -165,6 +166,14 @@ def test_kept_weights_of_a_package_that_need_its_files(
     assert written(tmp_path / "new" / "src" / "zoo") == MODULES
 
 
+def test_files_that_are_gone_and_a_training_that_blames_the_model(run: Path, tmp_path: Path, ge: Ge) -> None:
+    with gone(run.parent / "mine"):
+        code, _, err = ge("train", f"{run}:seed", "-o", tmp_path / "new")
+    assert code == 2
+    assert "net.py is not there as the run read it" in " ".join(err.split())
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.long
 def test_a_file_beside_its_neighbours_that_does_not_answer_without_them(
     tmp_path: Path, images: tuple[list[Path], list[str]], ge: Ge
@@ -296,6 +305,42 @@ def test_a_file_alone_that_gets_a_folder_of_modules(tmp_path: Path) -> None:
     lay(tmp_path / "mine", {"net.py": "import torch\nimport json\n" + BUILDS % "7", "other.py": "x = 1\n"})
     code, _ = code_of(tmp_path, "net.py")
     assert code == ALONE
+
+
+def test_an_installed_package_that_is_copied_or_that_answers_in_place_of_its_evolved_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    files = {
+        "aviary/__init__.py": "from .net import Net\n",
+        "aviary/net.py": "from .blocks import told\n" + BUILDS % "told",
+        "aviary/blocks.py": "told = 7\n",
+    }
+    installed = lay(tmp_path / "mine" / "site-packages", files)
+    monkeypatch.syspath_prepend(str(installed))
+    request.addfinalizer(packages.package_folders.cache_clear)
+    packages.package_folders.cache_clear()
+    code, _ = code_of(tmp_path, "site-packages/aviary/net.py")
+    assert code == ModelCode("aviary.net", {"": ("aviary/net.py",)}, {})
+    lay(tmp_path / "src", {"aviary/net.py": files["aviary/net.py"] + "        self.told = -told\n"})
+    asked = (
+        f"import sys, pathlib; sys.path.append({str(installed)!r}); from ge_engine.runs import predict; "
+        f"print(predict._imported(pathlib.Path('src'), 'aviary.net').Net().told); "
+        "print(sys.modules['aviary'].Net().told)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert (ended.stdout, ended.stderr) == ("-7\n-7\n", "")
+
+
+def test_a_package_installed_in_place_that_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(tmp_path / "mine", {"net.py": "import aviary.a\n" + BUILDS % "7"})
+    lay(tmp_path / "place", {"aviary/__init__.py": "", "aviary/a.py": "", "aviary/computed.py": ""})
+    monkeypatch.syspath_prepend(str(tmp_path / "place"))
+    code, _ = code_of(tmp_path, "net.py")
+    assert set(code.neighbours) == {"aviary/__init__.py", "aviary/a.py", "aviary/computed.py"}
 
 
 def test_a_neighbour_that_is_gone_and_ends_a_run(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from ge_engine.evaluation.data.candidate_files import CandidateFile, candidate_files
 from ge_engine.evaluation.protocol import claims
 from ge_engine.evaluation.protocol.messages import SessionSpec
+from ge_engine.evaluation.sandbox import packages
 from ge_engine.evaluation.sandbox.readable import BASE
 
 CODE = "code.json"
@@ -68,11 +69,12 @@ def model_code(session: SessionSpec) -> ModelCode:
     """The code that the session's networks are built from, with the neighbours as they are now. One that
     cannot be read is left out: its import fails with its own error."""
     evolved = candidate_files(dict.fromkeys(session.files, b""), session.files, "", session.modules)
-    neighbours = dict(_neighbours(session, evolved))
-    if len(evolved) == 1 and not neighbours:
+    neighbours = dict(_neighbours(session))
+    module = evolved[0].address.name
+    if len(evolved) == 1 and not neighbours and "." not in module:
         return ALONE
     places = {one.name: tuple(_places(one, session.files[one.name])) for one in evolved}
-    return ModelCode(evolved[0].address.name, places, neighbours)
+    return ModelCode(module, places, neighbours)
 
 
 def _places(one: CandidateFile, file: str) -> Iterator[str]:
@@ -80,20 +82,26 @@ def _places(one: CandidateFile, file: str) -> Iterator[str]:
     return filter(is_below, (_place(address.name, file) for address in one.modules))
 
 
-def _neighbours(session: SessionSpec, evolved: tuple[CandidateFile, ...]) -> Iterator[tuple[str, bytes]]:
+def _neighbours(session: SessionSpec) -> Iterator[tuple[str, bytes]]:
     """Path and content of each module of the user's own that is not evolved; a package without `__init__.py`
     gets an empty one, lest an installed package of its name comes before it."""
-    home = evolved[0].address.name.partition(".")[0]
     own = {os.path.abspath(path) for path in session.files.values()}
     for name, file in session.modules.items():
-        top = name.partition(".")[0]
         open_package = os.path.isdir(file)
         place = _place(name, os.path.join(file, "__init__.py") if open_package else file)
-        if os.path.abspath(file) in own or (top in BASE and top != home) or not is_below(place):
+        if os.path.abspath(file) in own or _is_needed_anyway(name, file) or not is_below(place):
             continue
         content = b"" if open_package else _read(file)
         if content is not None:
             yield place, content
+
+
+def _is_needed_anyway(name: str, file: str) -> bool:
+    """Whether a module is of a package that has to be installed where the model is used: it is so here, or
+    the script beside the model takes it."""
+    places = packages.package_folders()
+    real = os.path.realpath(file)
+    return name.partition(".")[0] in BASE or any(real.startswith(place + os.sep) for place in places)
 
 
 def _place(name: str, file: str) -> str:

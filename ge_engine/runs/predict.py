@@ -17,6 +17,8 @@ import struct
 import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -67,6 +69,18 @@ def load_model(folder: Path, how: Mapping[str, Any]) -> nn.Module:
     return model.eval()
 
 
+class _Modules(MetaPathFinder):
+    """Finds modules in a folder one by one, also those of packages that are installed, and have more."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:  # noqa: ARG002
+        *above, _ = fullname.split(".")
+        found = PathFinder.find_spec(fullname, [str(self._folder.joinpath(*above))])
+        return found if found is not None and found.loader is not None else None
+
+
 def _executed(file: Path) -> ModuleType:
     """A file as the module "model"."""
     spec = importlib.util.spec_from_file_location("model", file)
@@ -78,9 +92,10 @@ def _executed(file: Path) -> ModuleType:
 
 
 def _imported(folder: Path, name: str) -> ModuleType:
-    """The module of this name in a folder, which comes before all others on Python's path."""
+    """The module of this name in a folder, whose modules come before all others of their names."""
     folder = folder.resolve()
     sys.path.insert(0, str(folder))
+    sys.meta_path.insert(sys.meta_path.index(PathFinder), _Modules(folder))
     module = importlib.import_module(name)
     file = getattr(module, "__file__", None) or ""
     if not Path(file).is_relative_to(folder):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ge_engine.atomic_file import write_whole
 from ge_engine.blaming import blamed_objective, blamed_tasks
 from ge_engine.config import RunConfig, with_settings
 from ge_engine.contracts import Dataset
-from ge_engine.errors import ConfigError, TrainingError
+from ge_engine.errors import ConfigError, SeedError, TrainingError
 from ge_engine.evaluation.full_training import FullTraining, FullyTrained, with_validation
 from ge_engine.evaluation.setup import runs_beside
 from ge_engine.evaluation.task_training import open_task_training
@@ -40,9 +41,8 @@ def train(
     folder: Path, identity: str, output: Path, asked: Asked, registry: Registry, told: Told, own: OwnSettings
 ) -> TrainedModel:
     """As `Run.train`."""
-    with History(folder) as history:
+    with History(folder) as history, _missing_files_named(history):
         stored = history.config
-        history.seed = confirmed(history.seed)
         one = find_individual(history, identity)
         genome = require_genome(one)
         config = _config(folder, identity, stored, asked, registry, own)
@@ -54,6 +54,23 @@ def train(
             record |= {"curve": trained.score.details["curve"]}
             write_whole(output / RESULT, (json.dumps(record, indent=1) + "\n").encode())
     return result
+
+
+@contextmanager
+def _missing_files_named(history: History) -> Iterator[None]:
+    """Confirm the seed model; where its files are not there and it does not run without, that is said."""
+    stored = history.seed
+    history.seed = confirmed(stored)
+    try:
+        yield
+    except SeedError as error:
+        if stored.path is None or history.seed.path is not None:
+            raise
+        raise SeedError(
+            error.message,
+            f"{stored.path} is not there as the run read it, nor are the modules that it imports found: put "
+            "them back.",
+        ) from error
 
 
 def _trained(
