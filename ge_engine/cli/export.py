@@ -62,7 +62,7 @@ def export(
         _write_patch(folder, identity, output, force, header)
     elif weights:
         Run(folder).export_trained(identity, output)
-        out.print(f"wrote {output}: model.py, its weights, and predict.py")
+        out.print(f"wrote {output}: the model, its weights, and predict.py")
     else:
         Run(folder).export(identity, output, force=force, header=header)
         out.print(f"wrote {output}")

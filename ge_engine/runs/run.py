@@ -124,7 +124,8 @@ class Run(RunFolder):
         no_plugins: Iterable[str] = (),
     ) -> TrainedModel:
         """Train an individual in full into a new folder `output`, as `ge train` does, with the run's trainer
-        and settings: model.py, its weights, and predict.py, which needs no engine.
+        and settings: model.py (of several modules the folder src), its weights, and predict.py, which needs
+        no engine.
 
         Args:
             identity: of the individual, "g1s3" or "seed".

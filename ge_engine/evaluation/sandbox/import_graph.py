@@ -26,14 +26,14 @@ def follow_imports(source: bytes, name: str, file_of: Callable[[str], str | None
     "" where there is none, and None where it is not to be.
 
     Imports with a name that is computed are not seen. A file that cannot be read or parsed ends its branch:
-    it fails with its own error when it is imported.
+    it fails with its own error when it is imported. No module has a path for its name.
     """
     found = Imports()
     seen = {name}
     pending = [*_parents(name), *imported_names(source, name, package=False)]
     while pending:
         one = pending.pop()
-        if one in seen:
+        if one in seen or os.sep in one:
             continue
         seen.add(one)
         file = file_of(one)
