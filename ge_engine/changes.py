@@ -10,6 +10,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from ge_engine.genome import Block, Genome, Segment
@@ -69,9 +70,21 @@ def diff_genomes(a: Genome, b: Genome) -> tuple[Change, ...]:
 
 
 def _paired(a: Genome, b: Genome) -> list[tuple[str, Genome, Genome]]:
-    """The files of two seed models by name: those of both; else the two that build the models."""
+    """The files of two seed models by name: those of both; of a lone file and several that of them which is
+    called as it; else the two that build the models."""
     both = [(name, one, b.files[name]) for name, one in a.files.items() if name in b.files]
+    if len(a.files) == 1 and (name := _called_as(a, b)):
+        return [(name, a, b.files[name])]
+    if len(b.files) == 1 and (name := _called_as(b, a)):
+        return [(name, a.files[name], b)]
     return both or [("", a.main, b.main)]
+
+
+def _called_as(lone: Genome, several: Genome) -> str:
+    """The file of several that has the name of a lone one; "" where none has, or more than one."""
+    own = lone.seed.path.name if lone.seed.path else ""
+    found = [name for name in several.files if PurePosixPath(name).name == own]
+    return found[0] if len(found) == 1 else ""
 
 
 def _named(change: Change, file: str) -> Change:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Collection, Iterable, Sequence
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ge_engine.entry_block import split_entry
@@ -36,6 +37,19 @@ def load_seed(path: str | Path, entry: str = "", also: Sequence[str] = (), *, pa
     return _together(main, others, named)
 
 
+def load_folder(folder: Path) -> Seed:
+    """All Python files of a folder as a seed model to look at, by their places in it.
+
+    Raises:
+        SeedError: there is none, or one that cannot be read or is no Python.
+    """
+    files = sorted(folder.rglob("*.py"))
+    if not files:
+        raise SeedError(f"There is no Python file in the folder {folder}.", "Give a file, or RUN:ID.")
+    names = names_in(folder, files)
+    return joined({names[file]: Seed.parsed(read_seed_file(file), file) for file in files})
+
+
 def companions(main: Seed) -> list[Path]:
     """The files of the same package that a file imports, and that these import; of one that is in no package,
     those below its folder."""
@@ -49,7 +63,7 @@ def companions(main: Seed) -> list[Path]:
     files = {
         Path(file) for file in found.values() if file.endswith(".py") and Path(file).is_relative_to(home)
     }
-    return sorted(files - {path})
+    return sorted(_as_given(file, main.path) for file in files - {path})
 
 
 def _matching(pattern: str) -> list[Path]:
@@ -67,19 +81,19 @@ def _together(main: Seed, others: Iterable[Path], named: Collection[Path]) -> Se
     have nothing to evolve are left out, unless they were `named`."""
     assert main.path is not None
     held = {_absolute(main.path): main}
-    for path in map(_absolute, others):
-        if path not in held:
-            held[path] = Seed.parsed(read_seed_file(path), path)
+    for path in others:
+        if (there := _absolute(path)) not in held:
+            held[there] = Seed.parsed(read_seed_file(path), path)
     if len(held) == 1:
         return main
-    _refuse_twins(list(held))
+    _refuse_twins({there: one.path or there for there, one in held.items()})
     names = names_below(list(held))
     genomes = joined({names[path]: one for path, one in held.items()}).genome.files
     idle = [path for path in list(held)[1:] if not genomes[names[path]].evolvable]
     if useless := next((path for path in idle if path in named), None):
         raise SeedError(
-            f"Nothing in {useless} can be evolved (--also).",
-            f"Leave it out. `ge blocks {useless} --static` tells why of each of its blocks.",
+            f"Nothing in {held[useless].path} can be evolved (--also).",
+            "Leave it out: a file is imported by the others also where it is not one of the seed model's.",
         )
     return joined({names[path]: one for path, one in held.items() if path not in idle})
 
@@ -94,7 +108,12 @@ def names_below(paths: Sequence[Path]) -> dict[Path, str]:
     if above == above.parent:
         message = f"{paths[0]} and {paths[-1]} have no folder in common."
         raise SeedError(message, "Put the files of the seed model below one folder.")
-    names = {path: path.relative_to(above).as_posix() for path in paths}
+    return names_in(above, paths)
+
+
+def names_in(folder: Path, paths: Sequence[Path]) -> dict[Path, str]:
+    """As `names_below`, of files below a folder that is known."""
+    names = {path: path.relative_to(folder).as_posix() for path in paths}
     if odd := next((name for name in names.values() if not is_file_name(name)), None):
         raise SeedError(
             f"The file {odd!r} cannot be one of several files of a seed model.",
@@ -103,20 +122,33 @@ def names_below(paths: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def _refuse_twins(paths: Sequence[Path]) -> None:
-    """Refuse files of which one would be loaded in the other's place."""
-    root = module_address(paths[0], "0" * 16).root
+def _refuse_twins(paths: Mapping[Path, Path]) -> None:
+    """Refuse files of which one would be loaded in another's place. `paths` are absolute ones, each with what
+    it is called, the file that builds the model first."""
+    main, *_ = paths
+    root = module_address(main, "0" * 16).root
     modules: dict[str, Path] = {}
     real: dict[str, Path] = {}
-    for path in paths:
+    for path, name in paths.items():
         module = module_at(path, root) or module_address(path, "0" * 16).name
-        if (other := real.setdefault(os.path.realpath(path), path)) != path:
-            raise SeedError(f"{other} and {path} are the same file.", "Name it once.")
-        if (other := modules.setdefault(module, path)) != path:
+        if (other := real.setdefault(os.path.realpath(path), name)) != name:
+            raise SeedError(f"{other} and {name} are the same file.", "Name it once.")
+        if (other := modules.setdefault(module, name)) != name:
             raise SeedError(
-                f"{other} and {path} would both be imported as {module}.",
+                f"{other} and {name} would both be imported as {module}.",
                 "Rename one, or put them into packages (folders with an __init__.py).",
             )
+        if path != main and module in sys.stdlib_module_names:
+            raise SeedError(
+                f"{name} has the name of a module of Python's own library, {module}.",
+                "Rename it, or put it into a package (a folder with an __init__.py).",
+            )
+
+
+def _as_given(path: Path, main: Path) -> Path:
+    """An absolute path as the path of the file that builds the model is told: from the working folder where
+    that is."""
+    return path if main.is_absolute() else Path(os.path.relpath(path))
 
 
 def _absolute(path: Path) -> Path:

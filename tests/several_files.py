@@ -69,7 +69,7 @@ class Conv(nn.Module):
 class Norm(nn.Module):
 	def __init__(self, channels):
 		super().__init__()
-		self.norm = nn.BatchNorm2d(channels)
+		self.norm = nn.BatchNorm2d(channels, eps=0.001)
 
 	def forward(self, x):
 		return self.norm(x)
@@ -109,6 +109,7 @@ __all__ = ["Head"]
 class Head(nn.Module):
     def __init__(self, channels, classes):
         super().__init__()
+        self.depth = 2
         self.hidden = nn.Linear(channels, HIDDEN)  # gr\xfc\xdfe
         self.out = nn.Linear(HIDDEN, classes)
 

@@ -19,6 +19,7 @@ from ge_engine.notation import Notations
 from ge_engine.outcome import Scored
 from ge_engine.population import SEED_ID, Child
 from ge_engine.runs.revisions import revision_of, why_no_revision
+from ge_engine.seed_files import load_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,11 @@ def require_genome(individual: Child) -> Genome:
 
 
 def load_side(reference: str) -> Side:
-    """A file, an individual of a run, or a file of a revision as `git show` takes it (`HEAD:model.py`): files
-    come first, then runs. Raises SeedError, LedgerError or ConfigError."""
+    """A file, a folder of files, an individual of a run, or a file of a revision as `git show` takes it
+    (`HEAD:model.py`): files come first, then runs. Raises SeedError, LedgerError or ConfigError."""
     if not is_individual(reference):
-        return _load_file(Seed.load(Path(reference)), reference)
+        path = Path(reference)
+        return _load_file(load_folder(path) if path.is_dir() else Seed.load(path), reference)
     if not _is_in_a_run(reference) and (source := revision_of(reference)) is not None:
         return _load_file(_unplaced(source, reference), reference)
     folder, identity = _in_a_run(reference)

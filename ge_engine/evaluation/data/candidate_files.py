@@ -57,7 +57,7 @@ def _addresses(path: Path, digest: str, main: ModuleAddress) -> tuple[ModuleAddr
     """The modules that a file is: by the names under which it is imported; else by its place."""
     path = Path(os.path.abspath(path))
     names = [name for name, file in main.modules.items() if os.path.abspath(file) == str(path)]
-    if not names and (place := module_at(path, main.root)) and place not in sys.stdlib_module_names:
+    if not names and (place := module_at(path, main.root)):
         names = [place]
     alone = module_address(path, digest, main.modules)
     return tuple(replace(alone, root=main.root, name=name) for name in names) or (alone,)
