@@ -51,7 +51,9 @@ def test_files_that_imported_files_import_are_forgotten(tmp_path: Path) -> None:
     assert packed(tmp_path, {"net.py": f"from .third import Conv\n{BLOCK}"}) == ["blocks.py", "third.py"]
 
 
-@pytest.mark.parametrize("imports", ["from . import Conv", "import pack", "from pack import *"])
+@pytest.mark.parametrize(
+    "imports", ["from . import Conv, blocks", "from . import Conv", "import pack", "from pack import *"]
+)
 def test_a_block_that_is_taken_from_an_init_is_not_found(imports: str, tmp_path: Path) -> None:
     found = packed(tmp_path, {"net.py": f"{imports}\n{BLOCK}"})
     assert found == ["__init__.py", "blocks.py", "other.py", "third.py"]
