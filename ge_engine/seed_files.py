@@ -59,26 +59,14 @@ def companions(main: Seed) -> list[Path]:
     own = OwnCode(address.root, address.name)
     package = address.name.rpartition(".")[0]
     home = path.parent if package else Path(address.root)
-<<<<<<< HEAD
-    files = {
-        Path(file) for file in found.values() if file.endswith(".py") and Path(file).is_relative_to(home)
-    }
-    return sorted(_as_given(file, main.path) for file in files - {path})
-=======
 
     def at_home(name: str) -> str | None:
         file = own.file_of(name)
         return file if file and Path(file).is_relative_to(home) else None
 
     found = named_imports(main.source, address.name, at_home)
-    return sorted({Path(file) for file in found.values() if file.endswith(".py")} - {path})
-
-
-def _also(main: Seed, patterns: Iterable[str], package: bool) -> list[Path]:
-    """The further files."""
-    named = [file for pattern in patterns for file in _matching(pattern)]
-    return [*named, *(companions(main) if package else ())]
->>>>>>> zoo
+    files = {Path(file) for file in found.values() if file.endswith(".py")}
+    return sorted(_as_given(file, main.path) for file in files - {path})
 
 
 def _matching(pattern: str) -> list[Path]:
