@@ -9,9 +9,9 @@ from pathlib import Path
 from ge_engine.errors import ConfigError
 
 
-def write_whole(path: Path, data: bytes, hint: str = "Choose another --output.") -> None:
+def write_whole(path: Path, data: bytes, hint: str = "Choose another --output.", mode: int = 0o644) -> None:
     """Write `data` so that a reader sees the old file or the new one, never half of it; `hint` is the next
-    step where that fails.
+    step where that fails, `mode` the file's permissions.
 
     Raises:
         ConfigError: the folder does not exist or cannot be written.
@@ -22,7 +22,7 @@ def write_whole(path: Path, data: bytes, hint: str = "Choose another --output.")
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-                os.chmod(file.name, 0o644)
+                os.chmod(file.name, mode)
                 os.replace(file.name, path)
             except BaseException:
                 os.unlink(file.name)

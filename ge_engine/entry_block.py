@@ -46,6 +46,13 @@ def split_entry(entry: str) -> tuple[str, str]:
     return (found[1], found[2].strip()) if found else ("", entry)
 
 
+def without_entry_block(seed: Seed) -> bytes:
+    """The file that `with_entry_block` was given; with a line end at its end, which it may have lacked."""
+    head = f"{seed.newline * 2}def {BUILDER}():".encode(seed.cut.encoding)
+    before, found, _ = seed.source.rpartition(head)
+    return before if found else seed.source
+
+
 def entry_of(genome: Genome, config: RunConfig) -> str:
     """The user's expression that builds the model, "" for none: a call of the function that
     `with_entry_block` has added where there is one."""

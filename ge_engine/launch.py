@@ -1,4 +1,4 @@
-"""Train one model file over several processes.
+"""Train one model file, or a model of several, over several processes.
 
 On GPUs: `accelerate launch -m ge_engine.launch model.py`. On a CPU: `python -m torch.distributed.run
 --standalone --nproc-per-node 2 -m ge_engine.launch model.py`.
@@ -25,21 +25,26 @@ from ge_engine.config import load_config
 from ge_engine.contracts import Dataset
 from ge_engine.entry import resolve_entry
 from ge_engine.entry_block import entry_of
+from ge_engine.evaluation.data.candidate_files import CandidateFile, candidate_files, import_files
 from ge_engine.evaluation.data.channels import in_channels
-from ge_engine.evaluation.data.module_loader import import_source, module_address, namespace_of
+from ge_engine.evaluation.data.module_loader import module_address, namespace_of
+from ge_engine.evaluation.sandbox.own_code import own_modules
 from ge_engine.evaluation.setup import as_images, limited, task_facts, task_name
 from ge_engine.evaluation.train.layout import layout, runs_channels_last
 from ge_engine.evaluation.train.optimizers import optimizer_of
 from ge_engine.evaluation.train.rung import TrainingData, TrainResult
 from ge_engine.evaluation.train.trainer import train
-from ge_engine.genome import Seed
+from ge_engine.genome import Genome
 from ge_engine.registry import choose, load_registry
+from ge_engine.seed_files import load_seed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Raises GeError as the command line does: unknown task, seed model without an entry, ..."""
     parser = argparse.ArgumentParser(prog="ge_engine.launch", description=__doc__)
-    parser.add_argument("file", type=Path)
+    parser.add_argument("file", type=Path, help="the file that builds the model, or its package's folder")
+    parser.add_argument("--also", action="append", default=[], metavar="FILE", help="this file, too; globs")
+    parser.add_argument("--package", action="store_true", help="what the file imports of its package, too")
     parser.add_argument("--task", default="digits")
     parser.add_argument("--preset", default="demo")
     parser.add_argument("--config", type=Path)
@@ -50,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--random-seed", type=int, default=0)
     asked = parser.parse_args(arguments)
     flags = {"task": asked.task, "training.epochs": asked.epochs, "training.batch_size": asked.batch_size}
+    flags |= {"also": asked.also or None, "package": asked.package or None}
     config = load_config(
         asked.preset, asked.config, {**flags, "entry": asked.entry, "random_seed": asked.random_seed}
     )
@@ -65,13 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def train_file(file: Path, config: Any, data: Dataset, split: str) -> Mapping[str, Any]:
-    """Train the model of `file` by `config` and score it on `split`."""
-    seed = Seed.load(file).genome
+    """Train the model of `file` by `config`, which names its further files, and score it on `split`."""
+    seed = load_seed(file, config.entry, config.also, package=config.package).genome
     data = in_channels(data, config.recipe.channels)
     size = config.recipe.image_size or int(data.train.images.shape[2])
     entry = resolve_entry(seed, task_facts(data, size), entry_of(seed, config))
     sys.argv = [str(file)]
-    module = import_source(seed.source, module_address(file, seed.digest, namespace_of(file, seed.source)))
+    module = import_files(_files_of(seed))
     part = limited(data.train, config.recipe.train_limit, config.random_seed)
     held_out = data.test if split == "test" else data.validation
     training_data = TrainingData(
@@ -101,6 +107,16 @@ def train_file(file: Path, config: Any, data: Dataset, split: str) -> Mapping[st
         "processes": PartialState().num_processes,
         "curve": trained.curve,
     }
+
+
+def _files_of(seed: Genome) -> Sequence[CandidateFile]:
+    """Its files as the modules that they are."""
+    paths = {name: str(one.path) for name, one in seed.seed.files.items()}
+    main = Path(next(iter(paths.values())))
+    sources = {name: one.source for name, one in seed.files.items()}
+    address = module_address(main, seed.digest, namespace_of(main, seed.source))
+    modules = own_modules(seed.source, address.root, address.name) if len(sources) > 1 else address.modules
+    return candidate_files(sources, paths, seed.digest, modules)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from ge_engine.errors import ConfigError
 from ge_engine.events import Observe
 from ge_engine.genome import Seed
 from ge_engine.ledger import History
-from ge_engine.ledger.foreign import confirmed
+from ge_engine.ledger.foreign import to_run
 from ge_engine.ledger.hand_made import HandMade
 from ge_engine.registry import Registry
 from ge_engine.search.addresses import Addresses
@@ -97,7 +97,7 @@ def rescore(
         KeyboardInterrupt: a signal asked for an end; what was trained by then is in the run database.
     """
     with History(folder) as history:
-        seed, stored, ended = confirmed(history.seed), history.config, history.stopped_because
+        seed, stored, ended = to_run(history.seed), history.config, history.stopped_because
     if not ended:
         raise ConfigError(f"The run {folder} has not ended.", "Resume it with `ge resume`.")
     settings = settings_with_own(folder, stored, own or OwnSettings(), registry)
@@ -139,7 +139,7 @@ def add(
         KeyboardInterrupt: a signal asked for an end; what was added is in the run database.
     """
     with History(folder) as history:
-        seed, stored, tested = confirmed(history.seed), history.config, bool(history.test_outcomes())
+        seed, stored, tested = to_run(history.seed), history.config, bool(history.test_outcomes())
     config = settings_with_own(folder, stored, own, registry)
     with opened_session(seed, config, registry, folder, observe, allow_changes) as session:
         numbers = session.ledger.leave(made)

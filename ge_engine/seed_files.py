@@ -12,7 +12,7 @@ from ge_engine.entry_block import split_entry
 from ge_engine.errors import SeedError
 from ge_engine.evaluation.data.candidate_files import module_at
 from ge_engine.evaluation.data.module_loader import module_address, namespace_of
-from ge_engine.evaluation.sandbox.import_graph import follow_imports, module_file
+from ge_engine.evaluation.sandbox.import_graph import module_file, named_imports
 from ge_engine.evaluation.sandbox.own_code import OwnCode
 from ge_engine.genome import Seed, read_seed_file
 from ge_engine.joint_genome import is_file_name, joined
@@ -57,12 +57,15 @@ def companions(main: Seed) -> list[Path]:
     path = _absolute(main.path)
     address = module_address(path, "0" * 16, namespace_of(path, main.source))
     own = OwnCode(address.root, address.name)
-    found = follow_imports(main.source, address.name, own.file_of).files
     package = address.name.rpartition(".")[0]
     home = path.parent if package else Path(address.root)
-    files = {
-        Path(file) for file in found.values() if file.endswith(".py") and Path(file).is_relative_to(home)
-    }
+
+    def at_home(name: str) -> str | None:
+        file = own.file_of(name)
+        return file if file and Path(file).is_relative_to(home) else None
+
+    found = named_imports(main.source, address.name, at_home)
+    files = {Path(file) for file in found.values() if file.endswith(".py")}
     return sorted(_as_given(file, main.path) for file in files - {path})
 
 

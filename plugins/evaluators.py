@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -47,7 +48,7 @@ class TrainEvaluator(Evaluator):
 
 
 class CommandEvaluator(Evaluator):
-    """Any program, `evaluator_argument` with {path}, e.g. "python train.py --model {path}"."""
+    """Any program, `evaluator_argument`: "python train.py --model {path}", or any words in a `project`."""
 
     name = "command"
     takes_epochs = True
@@ -75,12 +76,14 @@ class CommandEvaluator(Evaluator):
             raise ConfigError(
                 f"The command {config.evaluator_argument!r} cannot be read: {error}."
             ) from error
-        if not any("{path}" in word for word in words):
+        if not words or not (config.project or any("{path}" in word for word in words)):
             raise ConfigError(
                 f"The command {config.evaluator_argument!r} does not say where the model's file goes.",
-                'Write {path} there: --command "python train.py --model {path}".',
+                'Write {path} there: --command "python train.py --model {path}". For a program that imports '
+                "it from its own repository, give that: --project DIR.",
             )
-        if not words[0].startswith("{") and shutil.which(words[0], path=program_places()) is None:
+        where = os.path.join(config.project, words[0]) if os.sep in words[0] else words[0]
+        if not words[0].startswith("{") and shutil.which(where, path=program_places()) is None:
             raise ConfigError(
                 f"There is no program {words[0]!r}.", "Check its spelling, or give its path; see --command."
             )

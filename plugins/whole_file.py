@@ -13,6 +13,7 @@ CHARACTERS = 2
 """Of code, a token has at least this number."""
 TOLD = tuple(section for section in BACKGROUND if section != "file")
 """Of the run; the file is part of the request."""
+SEVERAL = "Begin the code of each file with a comment that is its name, as # heads/conv.py."
 RULES = (
     "Rules: each class and function keeps its name and the parameters that it has; new parameters have "
     "defaults. The network is built with the same arguments, and its input and output keep their shapes; "
@@ -41,6 +42,7 @@ def of_file(context: Context, intent: Intent) -> Proposal:
         intent.text,
         *_files(context.genome),
         "Change whichever of these have to change together: " + ", ".join(blocks) + ".",
+        *([SEVERAL] if len(context.genome.files) > 1 else []),
         RULES,
     )
     prompt = Prompt(

@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import ge_engine.llm  # noqa: F401  (sets how threads wait, before torch is imported)
 
@@ -15,8 +16,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ge_engine.llm.embedded import embedded_model
-from ge_engine.llm.local import LocalModel, load_local
+if TYPE_CHECKING:
+    from ge_engine.llm.local import LocalModel
 
 Ge = Callable[..., tuple[int, str, str]]
 
@@ -67,6 +68,9 @@ def _part_of(item: pytest.Item) -> str:
 @pytest.fixture(scope="session")
 def smollm2() -> LocalModel:
     """The embedded language model, loaded once for all tests."""
+    from ge_engine.llm.embedded import embedded_model
+    from ge_engine.llm.local import load_local
+
     return load_local(str(embedded_model()), "smollm2")
 
 

@@ -106,7 +106,7 @@ def campaign(folder: Path, moments: int, children: int, seed: int, **changes: An
 
 
 def _start(folder: Path, children: int, changes: Mapping[str, Any], *fuse: int) -> subprocess.Popen[bytes]:
-    path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, __file__, str(folder), str(children), json.dumps(changes), *map(str, fuse)],
         env={**os.environ, "PYTHONPATH": path},

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,7 +99,9 @@ def config(**settings: Any) -> RunConfig:
     return config_from_dict({**base, **settings})
 
 
+@cache
 def seed() -> Seed:
+    """One for all tests: nothing changes it, and reading it takes as long as a small run."""
     return Seed.from_bytes(SEED, Path("seed.py"))
 
 

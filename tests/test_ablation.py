@@ -7,7 +7,6 @@ from pathlib import Path
 
 import doubles
 import pytest
-from scipy import stats
 
 from ge_engine.ablation import ARMS, ablate, compare, rank_sum, smallest_p_value
 from ge_engine.cli.ablate import print_arms, tell
@@ -60,6 +59,8 @@ def test_arms_with_unequal_budgets_or_without_their_difference(tmp_path: Path) -
     ],
 )
 def test_a_rank_test_that_another_library_disagrees_with(first: list[float], second: list[float]) -> None:
+    from scipy import stats
+
     expected = stats.mannwhitneyu(first, second, alternative="two-sided", method="exact").pvalue
     assert rank_sum(first, second) == pytest.approx(expected)
     assert rank_sum(first, second) >= smallest_p_value(len(first), len(second)) - 1e-12

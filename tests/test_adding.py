@@ -188,7 +188,7 @@ def test_a_child_that_is_left_at_the_end_of_a_run(tmp_path: Path) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("event", ["reply", "admitted", "outcome", "survivors"])
+@pytest.mark.parametrize("event", everyday(["reply", "admitted", "outcome", "survivors"], "reply", "outcome"))
 def test_a_killed_run_that_scores_a_child_by_hand_twice_or_elsewhere(
     tmp_path: Path, schedule: str, event: str
 ) -> None:
@@ -366,7 +366,7 @@ def test_a_child_that_is_killed_with_the_run_that_took_it_in(tmp_path: Path, sch
     """SIGKILL at its training; who adds it waits for the run, and then trains it."""
     folder = tmp_path / "run"
     command = [sys.executable, str(HERE / "killed_with.py"), str(folder), schedule, str(GOOD[0])]
-    path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False)
     assert done.returncode == -signal.SIGKILL
     assert not [one for one in by_hand(folder) if one.scored]

@@ -21,9 +21,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("replies", "structure", "pareto", "noise", "population", "conditions", "tolerances", "profile"),
     ("contracts", "hookspecs", "registry", "blaming", "events", "tracking"),
     ("ledger", "grammar", "llm"),
-    ("evaluation", "launch"),
+    ("evaluation",),
     ("search", "loop", "ablation", "context", "seed_files"),
-    ("report", "scaffold", "installation"),
+    ("report", "scaffold", "installation", "launch"),
     ("views", "runs", "api"),
     ("cli", "testing"),
 )

@@ -15,7 +15,8 @@ import pytest
 from ge_engine.config import RunConfig, config_from_dict, evaluator_settings, load_config
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
-from ge_engine.evaluation.command import CommandEvaluation, read_scores
+from ge_engine.evaluation.command import CommandEvaluation
+from ge_engine.evaluation.figures import read_scores
 from ge_engine.evaluation.sandbox import bubblewrap
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Failed, Outcome, Scored

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from ge_engine.evaluation.sandbox import bubblewrap, confinement, seccomp
 from ge_engine.evaluation.sandbox.environment import clean_environment
 from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.sandbox.process_tree import descendants
+from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.outcome import Scored
 from tests.evaluation import genome, outcome_of, shop
 from tests.hostile.modes import MODES, confined_by
@@ -26,7 +29,8 @@ from tests.patience import PATIENT
 from tests.sampled import everyday
 from tests.test_command import opened, result
 
-IN_FORCE = confinement.in_force()
+in_force = cache(confinement.in_force)
+"""Tried once, and only where a test asks."""
 SETTLED = """\
 import os, sys, time
 from ge_engine.evaluation.sandbox import namespaces
@@ -81,30 +85,41 @@ if held:
 """
 
 
-@pytest.mark.parametrize("mode", everyday(MODES, MODES[0]))
-def test_a_capability_that_a_candidate_keeps(mode: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def confined(mode: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainEvaluation]:
+    """An evaluation whose candidates are confined by `mode` and train in two processes."""
+    settings: dict[str, Any] = {"processes_per_candidate": 2, "workers": 1, "timeout": 60.0}
+    scratch = tmp_path_factory.mktemp("confined")
+    with confined_by(mode) as sandbox, shop(scratch, sandbox=sandbox, **settings) as evaluation:
+        yield evaluation
+
+
+EACH_MODE = pytest.mark.parametrize("mode", everyday(MODES, MODES[0]), scope="module")
+EACH_SANDBOX = pytest.mark.parametrize(
+    "mode", everyday([mode for mode in MODES if mode != "none"], MODES[0]), scope="module"
+)
+
+
+@EACH_MODE
+def test_a_capability_that_a_candidate_keeps(confined: TrainEvaluation) -> None:
     """Effective, permitted, inheritable, ambient or in its bounds, the engine run by root or not."""
-    with confined_by(mode) as sandbox, shop(tmp_path, sandbox=sandbox, timeout=60.0) as evaluation:
-        probe = evaluation.probe(genome(top=CAPABILITIES)).result()
+    probe = confined.probe(genome(top=CAPABILITIES)).result()
     assert not probe.error
 
 
-@pytest.mark.parametrize("mode", everyday(MODES, MODES[0]))
-def test_processes_that_train_together_and_are_confined_too_much(mode: str, tmp_path: Path) -> None:
+@EACH_MODE
+def test_processes_that_train_together_and_are_confined_too_much(confined: TrainEvaluation) -> None:
     """Without namespaces as well, where only the first process may read about itself in /proc."""
-    settings: dict[str, Any] = {"processes_per_candidate": 2, "workers": 1, "timeout": 60.0}
-    with confined_by(mode) as sandbox, shop(tmp_path, sandbox=sandbox, **settings) as evaluation:
-        outcome = outcome_of(evaluation, genome())
+    outcome = outcome_of(confined, genome())
     assert isinstance(outcome, Scored), outcome
 
 
-@pytest.mark.parametrize("mode", everyday([mode for mode in MODES if mode != "none"], MODES[0]))
-def test_a_candidate_that_is_not_alone(mode: str, tmp_path: Path) -> None:
+@EACH_SANDBOX
+def test_a_candidate_that_is_not_alone(mode: str, confined: TrainEvaluation) -> None:
     """In a namespace it is the second process, and knows no parent."""
     tell = "raise ValueError(f'{os.getpid()} {os.getppid()}')"
-    with confined_by(mode) as sandbox, shop(tmp_path, sandbox=sandbox, workers=1) as evaluation:
-        reason = str(evaluation.probe(genome(top="import os", forward=tell)).result(PATIENT).error)
-    if mode == "landlock" and "processes" in IN_FORCE:
+    reason = str(confined.probe(genome(top="import os", forward=tell)).result(PATIENT).error)
+    if mode == "landlock" and "processes" in in_force():
         assert "2 0" in reason
     elif mode != "bwrap":
         assert "2 0" not in reason
@@ -119,8 +134,8 @@ def test_an_end_that_is_told_as_another() -> None:
     with settled("exit") as outer:
         said = outer.communicate(timeout=PATIENT)[0].split()
     assert outer.returncode == 7
-    assert said[0] == str("processes" in IN_FORCE)
-    assert (said[1] == "1") == (said[2] == "0") == ("processes" in IN_FORCE)
+    assert said[0] == str("processes" in in_force())
+    assert (said[1] == "1") == (said[2] == "0") == ("processes" in in_force())
 
 
 def test_a_process_that_outlives_the_one_that_waits_for_it() -> None:
@@ -208,4 +223,4 @@ def test_an_agent_in_the_environment_of_a_worker(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_filter_that_is_not_there_where_it_is_said_to_be() -> None:
-    assert ("filter" in IN_FORCE) == bool(seccomp.of_candidate(seccomp.WITHIN))
+    assert ("filter" in in_force()) == bool(seccomp.of_candidate(seccomp.WITHIN))

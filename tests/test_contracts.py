@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,8 @@ class TestEmbeddedModel(LanguageModelContract):
 
     @pytest.fixture
     def model(self, smollm2: LocalModel) -> LanguageModel:
-        """A model of its own over the session's weights, so that closing it closes no other test's."""
-        return LocalModel("smollm2", smollm2.model, smollm2.tokenizer, rows=4)
+        """A handle of its own on the session's model, so that closing it closes no other test's."""
+        return copy(smollm2)
 
 
 class TestDigits(TaskContract):

@@ -14,12 +14,15 @@ import pytest
 from doubles import STUCK
 
 from tests.patience import PATIENT
+from tests.sampled import everyday
 
 
-def test_a_killed_run_that_ends_differently(tmp_path: Path) -> None:
-    result = crashing.campaign(tmp_path, moments=10, children=200, seed=1)
-    assert result.kills == 10
-    assert len(result.whole["individuals"]) == 201
+@pytest.mark.parametrize("moments", everyday([5, 10], 5))
+def test_a_killed_run_that_ends_differently(moments: int, tmp_path: Path) -> None:
+    children = 20 * moments
+    result = crashing.campaign(tmp_path, moments=moments, children=children, seed=1)
+    assert result.kills == moments
+    assert len(result.whole["individuals"]) == 1 + children
     for table, rows in result.whole.items():
         assert result.killed[table] == rows, table
 

@@ -10,8 +10,9 @@ from typing import Any
 import doubles
 import pytest
 from conftest import Ge
+from homes import git, set_path
 
-from ge_engine import api, loop
+from ge_engine import Run, api, loop
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.entry_block import entry_of, with_entry_block
@@ -19,6 +20,7 @@ from ge_engine.errors import SeedError
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Scored
 from ge_engine.patch import Patch, apply, parse_patch
+from ge_engine.runs.references import require_genome
 from tests.evaluation import shop
 from tests.patience import PATIENT
 from tests.test_resuming import GIVEN, children, evolved
@@ -113,6 +115,28 @@ def test_a_child_of_the_entry_that_is_not_diffed_or_exported(tmp_path: Path, ge:
     code, blamed, _ = ge("blame", f"{run}:g0s0", "--json")
     assert code == 0
     assert [json.loads(row)["text"].strip() for row in blamed.splitlines()] == [line.strip()]
+
+
+def test_a_child_of_the_entry_whose_patch_does_not_fit_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ge: Ge
+) -> None:
+    """The run read the file without the block, and the child's file has it."""
+    run = evolved(tmp_path / "run", generations=1, operators=("mutation",), **BUILT)
+    wanted = require_genome(Run(run).individual("g0s0")).source
+    project = tmp_path / "project"
+    project.mkdir()
+    file = project / "seed.py"
+    file.write_bytes(doubles.SEED)
+    set_path(run, str(file))
+    monkeypatch.chdir(project)
+    code, _, error = ge("export", f"{run}:g0s0", "--patch", "-o", tmp_path / "better.patch")
+    assert code == 0, error
+    git(project, "apply", str(tmp_path / "better.patch"))
+    assert file.read_bytes() == wanted
+    file.write_bytes(doubles.SEED)
+    code, _, error = ge("export", f"{run}:g0s0", "--into", project)
+    assert code == 0, error
+    assert file.read_bytes() == wanted
 
 
 def test_a_run_with_an_entry_block_that_cannot_go_on(tmp_path: Path, ge: Ge) -> None:

@@ -19,6 +19,7 @@ from ge_engine.genome import Genome, Seed
 from ge_engine.patch import Patch, apply, parse_patch
 from ge_engine.search.survey import Surveys
 from ge_engine.structure.moves import module_classes, moves_of
+from tests.sampled import everyday
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 NETWORKS = {
@@ -67,7 +68,7 @@ def test_an_example_that_does_not_go_through_a_training_step(name: str) -> None:
     assert findings.facts["parameters"] < 1e6
 
 
-@ALL
+@pytest.mark.parametrize("name", everyday(NETWORKS, "vit"))
 def test_an_example_whose_widths_depth_or_stages_cannot_change(name: str) -> None:
     seed = Seed.load(EXAMPLES / f"{name}.py").genome
     found = Surveys(partial(measured, name)).of(seed, NETWORKS[name][0])

@@ -24,23 +24,26 @@ from ge_engine.report.data import read_run
 from ge_engine.views.live import line_of
 from ge_engine.views.outcomes import describe_outcome
 
-GIVEN = {
-    (node.args[0].value, module_of(path).removeprefix("ge_engine."))
-    for path in FILES
-    for node in ast.walk(ast.parse(path.read_text("utf-8")))
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Rejected"
-    if node.args and isinstance(node.args[0], ast.Constant) and "testing" not in path.parts
-}
-"""The stages that the engine's code gives by name, with the module that does."""
+
+def stages_given() -> set[tuple[str, str]]:
+    """The stages that the engine's code gives by name, with the module that does."""
+    return {
+        (str(node.args[0].value), module_of(path).removeprefix("ge_engine."))
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Rejected"
+        if node.args and isinstance(node.args[0], ast.Constant) and "testing" not in path.parts
+    }
 
 
 def test_a_stage_that_the_table_leaves_out_or_gives_to_another_module() -> None:
     told = {stage.name: stage.modules for stage in STAGES}
-    for name, module in sorted(GIVEN):
+    given = stages_given()
+    for name, module in sorted(given):
         assert any(f"{module}.".startswith(f"{one}.") for one in told[name]), (name, module)
     for name, modules in told.items():
         for one in modules:
-            assert any(name == given and f"{where}.".startswith(f"{one}.") for given, where in GIVEN), name
+            assert any(name == stage and f"{where}.".startswith(f"{one}.") for stage, where in given), name
 
 
 def test_a_child_that_breaks_a_constraint_counted_as_another_in_one_of_the_counts(

@@ -276,6 +276,8 @@ READERS = (
     ["diff", "{run}:{one}"],
     ["blame", "{run}:{one}"],
     ["export", "{run}:{one}", "-o", "{run}/out.py", "--force"],
+    ["export", "{run}:{one}", "--commit"],
+    ["export", "{run}:{one}", "--into", "{run}", "--force"],
     ["report", "{run}"],
 )
 

@@ -64,7 +64,9 @@ def laid(folder: Path, name: str, head: str, files: dict[str, str]) -> Path:
     return folder / name
 
 
-@pytest.mark.parametrize("kind", everyday(NEIGHBOURS, *list(NEIGHBOURS)[:2]))
+@pytest.mark.parametrize(
+    "kind", everyday(NEIGHBOURS, "a package without __init__ at the root of a repository")
+)
 def test_a_file_that_runs_for_its_user_and_not_here(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

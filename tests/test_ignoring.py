@@ -14,7 +14,7 @@ from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import SeedError
 from ge_engine.evaluation.command import open_command
-from ge_engine.evaluation.tracing import traced_source
+from ge_engine.evaluation.tracing import traced_sources
 from ge_engine.genome import Seed
 from ge_engine.ledger import History
 from ge_engine.outcome import Scored
@@ -139,7 +139,7 @@ def test_blocks_that_a_program_never_runs_and_that_are_rewritten(tmp_path: Path,
     "line",
     [
         "import os; os._exit(0)",
-        "torch.compile(net, backend='eager')(torch.zeros(1, 4))",
+        pytest.param("torch.compile(net, backend='eager')(torch.zeros(1, 4))", marks=pytest.mark.long),
         "torch.jit.script(net)",
     ],
     ids=["no end", "compiled", "scripted"],
@@ -151,9 +151,17 @@ def test_blocks_that_are_left_out_though_nobody_saw_what_ran(tmp_path: Path, lin
 
 def test_a_line_that_moves_in_the_seed(tmp_path: Path) -> None:
     seed = Seed.from_bytes(SEED.encode())
-    lines = traced_source(seed.genome, tmp_path / "told").splitlines()
+    lines = traced_sources(seed.genome, tmp_path / "told")[""].splitlines()
     assert lines[1:] == SEED.encode().splitlines()[1:]
     assert lines[0].endswith(b"; import torch")
+
+
+def test_a_value_that_is_left_out_though_the_program_runs_on_it(tmp_path: Path) -> None:
+    text = SEED.replace("import torch", "import torch\nUSED = 3\nIDLE = 4", 1)
+    text = text.replace("return self.head(x)", "return self.head(x * USED)")
+    found = ran(tmp_path, f"{text}\n\ndef idle():\n    return IDLE\n", HEEDS)
+    assert "USED" in found
+    assert "IDLE" not in found
 
 
 def ran(folder: Path, text: str, script: str) -> set[str]:

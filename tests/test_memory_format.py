@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ge_engine.contracts import Dataset, Split
 from ge_engine.evaluation.data.memory_layout import placed
 from ge_engine.evaluation.train.layout import laid_out, runs_channels_last
 from ge_engine.evaluation.train.optimizers import decay_groups
+from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Scored
 from tests.evaluation import CLASSES, SIZE, data, outcome_of, probe_here, shop, source
@@ -47,12 +49,20 @@ def lenet(line: str) -> Genome:
     return Seed.from_bytes(LENET.replace("LINE", line).encode(), Path("lenet.py")).genome
 
 
+@pytest.fixture(scope="module")
+def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainEvaluation]:
+    seed = lenet("x = x.flatten(1)")
+    with shop(tmp_path_factory.mktemp("scratch"), seed, max_slowdown=50.0) as opened:
+        yield opened
+
+
 @pytest.mark.parametrize("kind", everyday(WANT_CHANNELS_FIRST, "view"))
-def test_a_network_that_views_its_map_as_rows_and_fails_in_training(kind: str, tmp_path: Path) -> None:
-    seed = lenet(WANT_CHANNELS_FIRST[kind])
-    with shop(tmp_path, seed, max_slowdown=50.0) as evaluation:
-        assert isinstance(outcome_of(evaluation, seed), Scored)
-        assert evaluation.probe(seed).result().facts["channels_last"] == 0
+def test_a_network_that_views_its_map_as_rows_and_fails_in_training(
+    kind: str, evaluation: TrainEvaluation
+) -> None:
+    network = lenet(WANT_CHANNELS_FIRST[kind])
+    assert isinstance(outcome_of(evaluation, network), Scored)
+    assert evaluation.probe(network).result().facts["channels_last"] == 0
 
 
 def one_channel() -> Dataset:
@@ -90,13 +100,12 @@ def test_strides_that_say_another_layout_than_asked_for(layout: torch.memory_for
         assert strides == (last if layout is torch.channels_last else (20 * channels, 20, 5, 1))
 
 
-def test_a_network_that_could_be_fast_and_is_not(tmp_path: Path) -> None:
+def test_a_network_that_could_be_fast_and_is_not(evaluation: TrainEvaluation) -> None:
     assert probe_here(source()).facts["channels_last"] == 1
-    seed = lenet("assert self.training is False or not x.is_contiguous() or len(x) == 8; x = x.flatten(1)")
-    with shop(tmp_path, seed) as evaluation:
-        assert isinstance(outcome_of(evaluation, seed), Scored), (
-            "its training, of 32 images, was not channels last"
-        )
+    network = lenet("assert self.training is False or not x.is_contiguous() or len(x) == 8; x = x.flatten(1)")
+    assert isinstance(outcome_of(evaluation, network), Scored), (
+        "its training, of 32 images, was not channels last"
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ def test_a_misspelt_plugin_that_is_to_be_uninstalled(tmp_path: Path, monkeypatch
     assert "Fix it, or leave out --plugin broken_plugin" in refused.value.hint
 
 
+@cache
 def commands() -> dict[str, Any]:
     """Every command by its words, groups included."""
     found: dict[str, Any] = {}

@@ -217,7 +217,8 @@ def test_a_seed_among_the_packages_of_another_python(tmp_path: Path) -> None:
     assert "torch" not in found.modules
 
 
-@pytest.mark.parametrize("mode", everyday(MODES, MODES[0]))
+@pytest.mark.long
+@pytest.mark.parametrize("mode", MODES)
 def test_a_library_that_looks_for_its_parts_and_no_longer_trains(mode: str, tmp_path: Path) -> None:
     site = lay(tmp_path / "env" / "site-packages", {**LIBRARY, "zoo/net.py": net_with(ZOO)})
     seed = Seed.load(site / "zoo" / "net.py").genome

@@ -109,11 +109,12 @@ def test_an_address_that_is_asked_on_an_island_though_another_model_was_given(
 def test_a_program_that_is_run_elsewhere_after_a_pause(tmp_path: Path) -> None:
     run = evolved(tmp_path / "run", generations=1)
     own = {"evaluator": "instant", "evaluator_argument": "python train.py {path}"}
-    stored(run, **own, workdir="my project", pass_env=["DATA"], llm=["uniform"])
-    with pytest.raises(ConfigError, match="--workdir 'my project' --pass-env DATA"):
+    stored(run, **own, project="repo", workdir="my project", pass_env=["DATA"], llm=["uniform"])
+    with pytest.raises(ConfigError, match="--project repo --workdir 'my project' --pass-env DATA"):
         resumed_run(run, own, doubles.registry())
-    _, config = resumed_run(run, {**own, "workdir": ".", "pass_env": ()}, doubles.registry())
-    assert (config.workdir, config.pass_env) == (".", ())
+    given = {"project": "here", "workdir": ".", "pass_env": ()}
+    _, config = resumed_run(run, {**own, **given}, doubles.registry())
+    assert (config.project, config.workdir, config.pass_env) == ("here", ".", ())
 
 
 def test_a_folder_that_decides_what_is_run(tmp_path: Path, ge: Ge) -> None:

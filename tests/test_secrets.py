@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import Ge
 from servers import Script, misbehaving
 
 from ge_engine.ledger.history import History
@@ -40,16 +41,20 @@ class Block(nn.Module):
 ```"""
 
 
-def evolve(url: str, folder: Path, *more: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Of a seed that imports os itself, so that its children may."""
+def words(url: str, folder: Path, *more: str) -> list[str]:
+    """Of a run from a seed that imports os itself, so that its children may."""
     seed = folder.parent / "seed.py"
     seed.write_text(
         PLAIN.read_text("utf-8").replace("import torch\n", "import os\n\nimport torch\n", 1), "utf-8"
     )
-    command = [sys.executable, "-m", "ge_engine.cli", "evolve", str(seed), "--run", str(folder)]
-    command += ["--llm", "openai:m", "--llm-url", url, "--blocks", "ConvBlock", "--generations", "1"]
-    command += ["--population", "2", "--epochs", "1", "--train-limit", "64", "--grammar", "block"]
-    command += ["--operators", "mutation", *more]
+    given = ["evolve", str(seed), "--run", str(folder)]
+    given += ["--llm", "openai:m", "--llm-url", url, "--blocks", "ConvBlock", "--generations", "1"]
+    given += ["--population", "2", "--epochs", "1", "--train-limit", "64", "--grammar", "block"]
+    return [*given, "--operators", "mutation", *more]
+
+
+def evolve(url: str, folder: Path, *more: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ge_engine.cli", *words(url, folder, *more)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     return subprocess.run(
         command, env=clean | environ, capture_output=True, text=True, check=False, timeout=PATIENT
@@ -76,17 +81,23 @@ def test_a_key_that_a_run_leaves_behind(tmp_path: Path) -> None:
     assert files_with(KEY, tmp_path / "run") == []
 
 
-def test_a_wrong_key_that_the_message_repeats(tmp_path: Path) -> None:
+def test_a_wrong_key_that_the_message_repeats(
+    tmp_path: Path, ge: Ge, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "key"
     file.write_text(KEY + "\n")
+    for name in [name for name in os.environ if name.startswith("OPENAI_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OPENAI_API_KEY_FILE", str(file))
     script = Script("status 401")
     with misbehaving(script) as url:
-        done = evolve(url, tmp_path / "run", OPENAI_API_KEY_FILE=str(file))
+        code, said, errors = ge(*words(url, tmp_path / "run"))
+    assert script.keys
     assert all(KEY in key for key in script.keys)
-    assert done.returncode == 2
-    assert "401" in done.stderr
-    assert "***" in done.stderr
-    assert KEY not in done.stdout + done.stderr
+    assert code == 2
+    assert "401" in errors
+    assert "***" in errors
+    assert KEY not in said + errors
     assert files_with(KEY, tmp_path / "run") == []
 
 

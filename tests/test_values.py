@@ -16,7 +16,6 @@ from ge_engine.changes import blame, diff_genomes
 from ge_engine.context.file import BEGIN, file
 from ge_engine.contracts import Prompt, Reply, Target
 from ge_engine.errors import SeedError
-from ge_engine.evaluation.probe.coverage import values_read
 from ge_engine.genome import Genome, Seed, differing
 from ge_engine.grammar import edits
 from ge_engine.ledger import History
@@ -24,6 +23,7 @@ from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch, apply, parse_patch, transplant
 from ge_engine.replies.blocks import read_blocks
 from ge_engine.replies.extraction import extract
+from ge_engine.source.values_read import values_read
 from ge_engine.structure.moves import moves_of
 from ge_engine.variant import as_genome
 from ge_plugins.grammars import Moves
@@ -188,10 +188,10 @@ def test_a_ledger_that_counts_definitions_and_is_read_by_the_new_cut() -> None:
 
 
 def test_a_value_that_is_read_and_counts_as_dead() -> None:
-    assert values_read(TEXT.encode(), {"Net", "head"}) == {"CFG", "WIDTH", "SIZES"}
-    assert values_read(TEXT.encode(), {"head"}) == {"WIDTH"}
+    assert values_read({"": TEXT.encode()}, {"Net", "head"}) == {"CFG", "WIDTH", "SIZES"}
+    assert values_read({"": TEXT.encode()}, {"head"}) == {"WIDTH"}
     guarded = TEXT + '\n\nif __name__ == "__main__":\n    print(NOBODY)\n'
-    assert values_read(guarded.encode(), set()) == set()
+    assert values_read({"": guarded.encode()}, set()) == set()
 
 
 def test_a_value_without_moves_or_lines_to_rewrite() -> None:

@@ -28,6 +28,7 @@ from ge_engine.cli.diff import diff
 from ge_engine.cli.doctor import doctor
 from ge_engine.cli.evolve import evolve
 from ge_engine.cli.export import export
+from ge_engine.cli.git_diff import git_diff
 from ge_engine.cli.init import init
 from ge_engine.cli.log import log
 from ge_engine.cli.options import current_flag
@@ -52,7 +53,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": current_flag},
 )
 COMMANDS = (
-    *(evolve, resume, init, add, rescore, train, blocks, diff, blame, log, show, report, export),
+    *(evolve, resume, init, add, rescore, train, blocks, diff, git_diff, blame, log, show, report, export),
     *(compare, ablate, plugins, doctor),
 )
 for command in COMMANDS:

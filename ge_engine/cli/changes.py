@@ -23,7 +23,12 @@ def print_changes(changes: Iterable[Change], body: Printer | None = None) -> Non
 
 def print_lines(change: Change) -> None:
     for line in unified(change)[2:]:
-        out.print(Text(line, style=LINE_STYLES.get(line[:1], "")))
+        print_diff_line(line)
+
+
+def print_diff_line(line: str) -> None:
+    """A line of a unified diff."""
+    out.print(Text(line, style=LINE_STYLES.get(line[:1], "")))
 
 
 def print_words(change: Change) -> None:

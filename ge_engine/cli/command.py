@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ge_engine.cli.everyday import EVERYDAY
-from ge_engine.cli.options import RENAMED
+from ge_engine.cli.options import RENAMED, UNSET
 from ge_engine.errors import ConfigError
 
 
@@ -115,7 +115,7 @@ def _print_whole_help(ctx: Any, _: Any, asked: bool) -> None:
 
 def _in_short(option: Any) -> Any:
     """An option with its first name, and without ranges, forms of its value, defaults of other presets, and
-    one of 0, which stands for something else."""
+    one of 0, which stands for something else, or of none."""
     short = copy.copy(option)
     others = [name for name in option.opts if not name.startswith("--")]
     short.opts = [*[name for name in option.opts if name.startswith("--")][:1], *others]
@@ -124,7 +124,7 @@ def _in_short(option: Any) -> Any:
     short.help = f"{text}." if more else text
     if isinstance(option.show_default, str):
         default = option.show_default.partition(";")[0]
-        short.show_default = False if default == "0" else default
+        short.show_default = False if default in ("0", UNSET) else default
     short.rich_help_panel = None
     return short
 

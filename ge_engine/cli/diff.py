@@ -22,11 +22,16 @@ from ge_engine.views.console import err, out
 
 def diff(
     a: Annotated[
-        str, typer.Argument(metavar="A", help="A file, a folder or RUN:ID.", autocompletion=individuals)
+        str,
+        typer.Argument(
+            metavar="A", help="A file, folder, RUN:ID or REVISION:FILE.", autocompletion=individuals
+        ),
     ],
     b: Annotated[
         str | None,
-        typer.Argument(metavar="[B]", help="A file, a folder or RUN:ID.", autocompletion=individuals),
+        typer.Argument(
+            metavar="[B]", help="A file, folder, RUN:ID or REVISION:FILE.", autocompletion=individuals
+        ),
     ] = None,
     stat: Annotated[bool, typer.Option("--stat", help="Only count lines, block by block.")] = False,
     word: Annotated[bool, typer.Option("--word", help="Mark changed words within the whole block.")] = False,
@@ -37,14 +42,16 @@ def diff(
 ) -> None:
     """Compare two files or individuals block by block: exit code 0 when equal, 1 when they differ.
 
-    A lone RUN:ID is compared with its seed model. --stat builds both models in an isolated process to count
-    the parameters of their classes; what cannot be built is left out.
+    A lone RUN:ID is compared with its seed model. REVISION:FILE is what git show takes. --stat builds both
+    models in an isolated process to count the parameters of their classes; what cannot be built is left out.
 
     Examples:
 
       ge diff runs/demo:g1s3
 
       ge diff old.py new.py --stat
+
+      ge diff HEAD~1:model.py model.py
     """
     before, after = sides_of(a, b)
     changes = api.diff(before.genome, after.genome)

@@ -6,11 +6,21 @@ from collections.abc import Mapping
 
 EVERYDAY: Mapping[str, tuple[str, ...]] = {
     "evolve": (
-        *("task", "objectives", "command", "llm", "llm_url", "generations", "population", "epochs"),
+        *(
+            "task",
+            "objectives",
+            "command",
+            "project",
+            "llm",
+            "llm_url",
+            "generations",
+            "population",
+            "epochs",
+        ),
         *("max_seconds", "workers", "preset", "config", "run"),
     ),
     "resume": (
-        *("generations", "max_seconds", "llm", "llm_url", "command", "evaluator", "workers"),
+        *("generations", "max_seconds", "llm", "llm_url", "command", "project", "evaluator", "workers"),
         *("allow_changes", "as_json"),
     ),
     "init": (
@@ -21,8 +31,8 @@ EVERYDAY: Mapping[str, tuple[str, ...]] = {
         *("folder", "arms", "repeats", "task", "llm", "llm_url", "generations", "population", "epochs"),
         *("max_evaluations", "preset", "config"),
     ),
-    "rescore": ("seeds", "epochs", "command", "evaluator", "workers"),
+    "rescore": ("seeds", "epochs", "command", "project", "evaluator", "workers"),
     "train": ("output", "epochs", "data", "train_limit", "as_json"),
-    "add": ("note", "wait", "as_json", "evaluator", "command", "workers"),
+    "add": ("note", "wait", "as_json", "evaluator", "command", "project", "workers"),
 }
 """Parameters by the name of their command, in the order in which they are shown."""

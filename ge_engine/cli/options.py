@@ -59,7 +59,7 @@ ConfigFile = Annotated[
 ]
 Command = Annotated[
     str | None,
-    _option(MODEL, 'Score with a program: "python train.py --model {path}".', "--command", metavar="CMD"),
+    _option(MODEL, "Score by a program: python train.py {path}.", "--command", metavar="CMD"),
 ]
 
 SHORTCUTS: Mapping[str, Any] = {
@@ -85,8 +85,8 @@ RENAMED = {
     "--tracker": "--trackers",
 }
 """Flags of version 0.1.0."""
-ALIASES: Mapping[str, Sequence[str]] = {"objectives": ("--objective",)}
-"""Other names of a setting's flag: one objective at a time is the usual way."""
+ALIASES: Mapping[str, Sequence[str]] = {"objectives": ("--objective",), "metrics": ("--metric",)}
+"""Other names of a setting's flag: one at a time is the usual way."""
 FORMER: Mapping[str, str] = {"dead-blocks": "unused-blocks", "no-dead-blocks": "no-unused-blocks"}
 """Former names of flags, which are taken and not shown."""
 
@@ -107,7 +107,21 @@ def channels_of(asked: str) -> int:
     return int(asked)
 
 
-READERS: Mapping[str, Callable[[str], Any]] = {"training.channels": channels_of}
+def seconds_of(asked: str) -> float:
+    """The setting of `--timeout`. Raises ConfigError on anything but seconds, and minutes and hours as 5m and
+    2h."""
+    number, unit = (asked[:-1], asked[-1:]) if asked[-1:] in UNITS else (asked, "s")
+    try:
+        return float(number) * UNITS[unit]
+    except ValueError:
+        raise ConfigError(
+            f"--timeout wants seconds, or minutes as 5m or hours as 2h, and got {asked!r}.",
+            "For example --timeout 5m.",
+        ) from None
+
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+READERS: Mapping[str, Callable[[str], Any]] = {"training.channels": channels_of, "timeout": seconds_of}
 """Settings whose flag takes other words than TOML does."""
 
 

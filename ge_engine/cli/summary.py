@@ -45,15 +45,15 @@ def print_summary(run: Run) -> None:
 
 
 def _print_best(run: Run, best: Individual, judged: str, better: bool) -> None:
-    """What changed in the best child, and what to do next. How to export it as better.py, and how to train it
-    in full, only where it is better."""
+    """What changed in the best child, and what to do next. How to export it, and how to train it in full,
+    only where it is better."""
     out.print(Text.assemble("\n", (f"what changed in {best.id}", "bold"), f" ({judged})"))
     print_changes(run.diff(best.id))
     out.print()
     named = f"{run.folder}:{best.id}"
     steps: list[tuple[str, ...]] = [("diff", named), ("show", named), ("report", str(run.folder))]
     if better:
-        steps.append(("export", named, "-o", "better.py"))
+        steps.append(("export", named, "-o", "better" if len(best.genome.files) > 1 else "better.py"))
         if run.config.evaluator == RunConfig().evaluator:
             steps.append(("train", named, "-o", "trained"))
     for words in steps:

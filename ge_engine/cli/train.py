@@ -48,8 +48,8 @@ def train(
     """Train an individual in full and write it with its weights.
 
     A script beside them answers images. It trains as the run did, isolated as there, with checkpoints: after
-    Ctrl-C or a kill the same command resumes. DIR then holds model.py, model.safetensors, preprocessing.json
-    and predict.py, which needs no ge_engine.
+    Ctrl-C or a kill the same command resumes. DIR then holds model.py (of several modules src),
+    model.safetensors, preprocessing.json and predict.py, which needs no ge_engine.
 
     Examples:
 

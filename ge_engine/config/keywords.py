@@ -51,6 +51,9 @@ class Settings(TypedDict, total=False):
     long_class: int
     evaluator: str | Score
     evaluator_argument: str
+    project: str
+    metrics: str | Sequence[str]
+    metrics_file: str
     workdir: str
     pass_env: str | Sequence[str]
     canary: bool

@@ -13,7 +13,7 @@ from ge_engine.config.recipe import LEARNING_RATES, Recipe
 from ge_engine.config.run_config import CHECKS, Island, RunConfig
 from ge_engine.config.scoring_function import evaluator_settings
 from ge_engine.config.setting import Field, fields_of, typed
-from ge_engine.config.unused import refuse_unused
+from ge_engine.config.unused import refuse_unused, refuse_without_program
 from ge_engine.errors import ConfigError
 from ge_engine.places import shown
 
@@ -106,8 +106,8 @@ def load_config(preset: str, file: Path | None, flags: Mapping[str, Any]) -> Run
     are a mapping "training", or "training.epochs" and so on. A value of None means not given.
 
     Raises:
-        ConfigError: unknown preset or key, unreadable file, value of a wrong type or range, or settings of
-            the built-in trainer where something else scores.
+        ConfigError: unknown preset or key, unreadable file, value of a wrong type or range, settings of the
+            built-in trainer where something else scores, or of a program where none does.
     """
     if preset not in PRESETS:
         raise ConfigError(f"There is no preset {preset!r}.", f"Presets are: {', '.join(sorted(PRESETS))}.")
@@ -116,7 +116,9 @@ def load_config(preset: str, file: Path | None, flags: Mapping[str, Any]) -> Run
         merged = _merge(merged, _current(_read_toml(file)))
     given = _nested(flags)
     made = config_from_dict(_resolved(_merge(merged, given)))
-    refuse_unused(made, config_from_dict(PRESETS[preset]), _names(given), settings())
+    before = config_from_dict(PRESETS[preset])
+    refuse_unused(made, before, _names(given), settings())
+    refuse_without_program(made, before, settings())
     return made
 
 

@@ -68,6 +68,30 @@ class RunConfig:
         MODEL,
         flag=False,
     )
+    project: str = setting(
+        "",
+        "Repository that the --command runs in; each candidate gets a tree of it.",
+        MODEL,
+        metavar="DIR",
+        more="The program runs in that tree, as it is, with the candidate at the seed model's place; "
+        "`workdir` is a folder of it. What it writes there is deleted with it.",
+        changeable=True,
+    )
+    metrics: tuple[str, ...] = setting(
+        (),
+        "How a figure is found in what the --command prints (repeatable).",
+        MODEL,
+        metavar="NAME=REGEX",
+        more="The last match counts, of its one group, in stdout or else in stderr. Without it figures stand "
+        "in the last line, as JSON.",
+    )
+    metrics_file: str = setting(
+        "",
+        "JSON file of figures that the --command leaves.",
+        MODEL,
+        metavar="FILE",
+        more="A path in the project's tree; without `project`, in {folder}.",
+    )
     workdir: str = setting(
         ".",
         "Folder that the program runs in; {folder} is one of its own.",
@@ -319,7 +343,9 @@ class RunConfig:
         more="They lie in the run's folder, as safetensors.",
         changeable=True,
     )
-    timeout: float = setting(120.0, "Seconds a candidate may take.", TRAINING, positive("seconds"))
+    timeout: float = setting(
+        120.0, "Seconds a candidate may take, or 5m, 2h.", TRAINING, positive("seconds"), metavar="SECONDS"
+    )
     sandbox: str = setting(
         "auto",
         "auto, bwrap, landlock or none.",

@@ -17,6 +17,8 @@ OF_TRAINER = (
     *("start_method", "keep_weights"),
 )
 
+OF_PROGRAM = ("project", "metrics", "metrics_file")
+
 
 def unused_settings(config: RunConfig) -> frozenset[str]:
     """Full names of the settings that do nothing in a run of this `config`. A function is told the epochs,
@@ -26,6 +28,17 @@ def unused_settings(config: RunConfig) -> frozenset[str]:
     names = {*fields_of(Recipe, "training."), *OF_TRAINER}
     told = config.evaluator == "function" or "{epochs}" in config.evaluator_argument
     return frozenset(names - {EPOCHS} if told else names)
+
+
+def refuse_without_program(config: RunConfig, before: RunConfig, known: Mapping[str, Field]) -> None:
+    """Raises ConfigError that names what was set and is for a program, where none scores the candidates."""
+    found = [known[name] for name in OF_PROGRAM if getattr(config, name) != getattr(before, name)]
+    if found and config.evaluator != "command":
+        raise ConfigError(
+            f"{', '.join(one.flag for one in found)} {'is' if len(found) == 1 else 'are'} for a program that "
+            "scores the candidates, and none does.",
+            'Give it: --command "python train.py".',
+        )
 
 
 def refuse_unused(

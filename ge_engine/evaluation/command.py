@@ -1,15 +1,14 @@
-"""Score genomes by any program: its last line is JSON, and exit status, time and stderr become outcomes.
+"""Score genomes by any program: its figures, exit status, time and stderr become outcomes.
 
 `python` is the one that runs this engine. The program gets no secrets, a session of its own, limits and a
-scratch folder. What it reads and where it connects is up to it, unless `sandbox` is "bwrap": then the
-system is read-only to it, all but that folder, and there is no network.
+scratch folder, with a tree of its project in it where there is one. What it reads and where it connects is up
+to it, unless `sandbox` is "bwrap": then the system is read-only to it, all but that folder, and there is no
+network.
 """
 
 from __future__ import annotations
 
 import errno
-import json
-import math
 import os
 import re
 import shutil
@@ -17,19 +16,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Evaluation, Job, Probe
-from ge_engine.errors import ConfigError
 from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.evaluation.cores import cores
 from ge_engine.evaluation.data.module_loader import SEED_FILE
 from ge_engine.evaluation.exit_status import Kills
+from ge_engine.evaluation.figures import LAST_LINE_BYTES, FigureReader, tail
 from ge_engine.evaluation.futures import finished
 from ge_engine.evaluation.sandbox.bubblewrap import around, below, socket_folders, sockets
 from ge_engine.evaluation.sandbox.environment import clean_environment
@@ -38,11 +36,11 @@ from ge_engine.evaluation.sandbox.program import behind_filter
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.sandbox.started_processes import StartedProcesses
 from ge_engine.evaluation.setup import chosen_sandbox
-from ge_engine.evaluation.tracing import blocks_that_ran, traced_source
+from ge_engine.evaluation.tracing import blocks_that_ran, traced_sources
+from ge_engine.evaluation.workplace import Workplace, workplace_of
 from ge_engine.genome import Genome
-from ge_engine.outcome import LONGEST_FEEDBACK, Failed, Outcome, Scored, figures_in, storable
+from ge_engine.outcome import Failed, Outcome, Scored
 
-TAIL_BYTES = 64 * 2**10
 REASON_CHARACTERS = 400
 GRACE_SECONDS = 2.0
 """Time in which a program that is to end may end what it has started."""
@@ -53,6 +51,11 @@ def program_places() -> str:
     return os.pathsep.join((os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)))
 
 
+def in_folder(folder: str, program: str) -> str:
+    """A program as it is found by one that runs in `folder`: by its name alone on PATH."""
+    return os.path.join(folder, program) if os.sep in program else program
+
+
 @contextmanager
 def open_command(
     seed: Genome, config: RunConfig, arguments: Sequence[str], objectives: Sequence[str], scratch: Path
@@ -61,11 +64,14 @@ def open_command(
     "{folder}" in them are filled in. All that still runs at the end is killed.
 
     Raises:
-        ConfigError: there is no folder `workdir`.
+        ConfigError: there is no folder `workdir`, or no `project` in which the seed model has a place; or the
+            figures are to be read in a way that cannot be.
     """
-    if "{folder}" not in config.workdir and not os.path.isdir(config.workdir):
-        raise ConfigError(f"There is no folder {config.workdir!r} to run the program in.", "See --workdir.")
-    evaluation = CommandEvaluation(seed, config, arguments, objectives, scratch.resolve())
+    scratch = scratch.resolve()
+    figures = FigureReader.of(objectives, config.metrics, config.metrics_file)
+    paths = {name: one.path for name, one in seed.seed.files.items()}
+    place = workplace_of(config, paths, scratch, figures.file)
+    evaluation = CommandEvaluation(seed, config, arguments, figures, place, scratch)
     try:
         yield evaluation
     finally:
@@ -82,13 +88,14 @@ class CommandEvaluation(Evaluation):
         seed: Genome,
         config: RunConfig,
         arguments: Sequence[str],
-        objectives: Sequence[str],
+        figures: FigureReader,
+        place: Workplace,
         scratch: Path,
     ) -> None:
         self._arguments = tuple(arguments)
         self.has_test_split = any("{split}" in one for one in self._arguments)
-        self._objectives = tuple(objectives)
-        self._constraint = parse_constraints(config.constraints, self._objectives, early=())
+        self._figures, self._place = figures, place
+        self._constraint = parse_constraints(config.constraints, tuple(figures.objectives), early=())
         self._timeout = config.timeout
         self._epochs = config.recipe.epochs
         self._memory = int(config.memory_gib * 2**30)
@@ -100,8 +107,7 @@ class CommandEvaluation(Evaluation):
         self._folder.mkdir(parents=True, exist_ok=True)
         self._seed = seed
         self._ran: frozenset[str] = frozenset()
-        self._file = Path(seed.seed.path or "seed.py")
-        self._workdir, self._passed = config.workdir, config.pass_env
+        self._passed = config.pass_env
         self._pool = ThreadPoolExecutor(config.workers or cores(), thread_name_prefix="ge-command")
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -134,32 +140,31 @@ class CommandEvaluation(Evaluation):
             folder = self._folder / str(self._count)
         folder.mkdir()
         try:
-            path = folder / self._file.name
             if job.genome.digest == self._seed.digest and job.split == "validation":
-                return self._traced(job, folder, path)
-            path.write_bytes(job.genome.source)
-            return self._finished(folder, self._filled(job, path), job.genome.digest)
+                return self._traced(job, folder)
+            self._place.lay(folder, _sources(job.genome))
+            return self._finished(folder, self._filled(job, folder), job.genome.digest)
         except OSError as error:
             return Failed("command", "error", f"it cannot be started: {error}", "infrastructure")
         finally:
             remove_tree(folder)
 
-    def _traced(self, job: Job, folder: Path, path: Path) -> Outcome:
+    def _traced(self, job: Job, folder: Path) -> Outcome:
         """Score the seed model by a file that tells what of it runs, or as it is where that one fails."""
         told = folder / "blocks that ran"
-        command = self._filled(job, path)
-        path.write_bytes(traced_source(job.genome, told))
+        command = self._filled(job, folder)
+        self._place.lay(folder, traced_sources(job.genome, told))
         outcome = self._finished(folder, command, job.genome.digest)
         self._ran = blocks_that_ran(told, job.genome)
         if isinstance(outcome, Failed) and outcome.kind != "timeout":
-            path.write_bytes(job.genome.source)
+            self._place.lay(folder, _sources(job.genome))
             outcome = self._finished(folder, command, job.genome.digest)
         return outcome
 
-    def _filled(self, job: Job, path: Path) -> list[str]:
+    def _filled(self, job: Job, folder: Path) -> list[str]:
         split = "test" if job.split == "test" else "validation"
-        values = {"{path}": str(path), "{split}": split, "{seed}": str(job.rng_seed)}
-        values |= {"{epochs}": str(job.epochs or self._epochs), "{folder}": str(path.parent)}
+        values = {"{path}": str(self._place.file(folder)), "{split}": split, "{seed}": str(job.rng_seed)}
+        values |= {"{epochs}": str(job.epochs or self._epochs), "{folder}": str(folder)}
         filled = []
         for argument in self._arguments:
             for name, value in values.items():
@@ -167,23 +172,28 @@ class CommandEvaluation(Evaluation):
             filled.append(argument)
         return filled
 
-    def _finished(self, folder: Path, command: Sequence[str], digest: str) -> Outcome:
+    def _environment(self, folder: Path) -> tuple[dict[str, str], list[str]]:
+        """The program's variables, and the folders that it finds modules in."""
         environment = clean_environment()
-        own = [os.path.dirname(os.path.abspath(self._file)), os.getcwd()]
-        places = [*own, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+        inherited = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+        places = self._place.places(folder, list(inherited))
         environment |= {"PYTHONPATH": os.pathsep.join(one for one in places if not hides_library(one))}
         environment |= {"TMPDIR": str(folder), "HOME": str(folder), "PATH": program_places()}
-        environment |= {SEED_FILE: os.path.abspath(self._file)}
+        environment |= {SEED_FILE: self._place.seed_file(folder)}
         environment |= {name: os.environ[name] for name in self._passed if name in os.environ}
-        workdir = os.path.abspath(self._workdir.replace("{folder}", str(folder)))
-        if shutil.which(command[0], path=environment["PATH"]) is None:
+        return environment, [*places, *self._place.readable]
+
+    def _finished(self, folder: Path, command: Sequence[str], digest: str) -> Outcome:
+        workdir = self._place.workdir(folder)
+        environment, places = self._environment(folder)
+        if shutil.which(in_folder(workdir, command[0]), path=environment["PATH"]) is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
         out, err = folder / "stdout", folder / "stderr"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
                 confined(command, folder, self._memory, places, workdir)
                 if self._confined
-                else started(command, self._memory),
+                else started(self._place.guarded(command, folder), self._memory),
                 cwd=workdir,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
@@ -208,52 +218,19 @@ class CommandEvaluation(Evaluation):
             status = 128 - status  # how bubblewrap tells of a signal
         if status == -signal.SIGKILL:
             return self._kills.judge("command", digest)
-        return self._outcome(status, _tail(out), _tail(err))
+        return self._outcome(status, out, err, folder)
 
-    def _outcome(self, status: int | None, output: str, errors: str) -> Outcome:
-        said = exception_first(errors)
+    def _outcome(self, status: int | None, out: Path, err: Path, folder: Path) -> Outcome:
+        said = exception_first(tail(err, LAST_LINE_BYTES))
         if status is None:
             return Failed("command", "timeout", f"still running after {self._timeout:g} s")
         if status < 0:
             return Failed("command", "crash", f"killed by signal {-status}: {said}")
         if status > 0:
             return Failed("command", "crash", f"exit status {status}: {said}")
-        outcome = read_scores(output, self._objectives)
+        outcome = self._figures.read(out, err, self._place.results(folder))
         broken = self._constraint.broken_after(outcome.objectives) if isinstance(outcome, Scored) else None
         return broken or outcome
-
-
-def read_scores(output: str, objectives: Sequence[str]) -> Outcome:
-    """The outcome in the last line of a program's output: a JSON object with a number for each objective,
-    "errors" (the standard errors of some, by name) where it knows them, and "feedback" (text) if it has
-    something to say to the next prompt. Other finite numbers are kept as figures besides. A number that no
-    float can hold, of however many digits, is as infinite as one that says so."""
-    lines = output.strip().splitlines()
-    try:
-        said: Any = json.loads(lines[-1], parse_int=float) if lines else None
-    except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, Mapping):
-        shown = lines[-1][:100] if lines else ""
-        return Failed("command", "error", f"its last line is no JSON object: {shown!r}")
-    scores = {}
-    for name in objectives:
-        value = said.get(name)
-        if not isinstance(value, float):
-            return Failed(
-                "command", "error", f"its last line has no number for {name!r}: {lines[-1][:100]!r}"
-            )
-        if not math.isfinite(value):
-            return Failed("command", "not finite", f"{name} is {value}")
-        scores[name] = value
-    feedback, errors = said.get("feedback"), said.get("errors") or {}
-    if not isinstance(errors, Mapping):
-        return Failed("command", "error", f'"errors" is no JSON object of numbers by name: {errors!r:.100}')
-    details: dict[str, Any] = (
-        {"feedback": storable(feedback[:LONGEST_FEEDBACK])} if isinstance(feedback, str) else {}
-    )
-    besides = figures_in(said, objectives)
-    return Scored(scores, details | ({"figures": besides} if besides else {}), errors)
 
 
 def started(command: Sequence[str], memory: int) -> list[str]:
@@ -298,6 +275,10 @@ def exception_first(errors: str) -> str:
     return f"{first} ... {said[len(first) - REASON_CHARACTERS :]}"
 
 
+def _sources(genome: Genome) -> dict[str, bytes]:
+    return {name: one.source for name, one in genome.files.items()}
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a program with all that it started, and its group where it does not."""
     process.terminate()
@@ -306,9 +287,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _tail(file: Path) -> str:
-    with file.open("rb") as held:
-        held.seek(max(0, file.stat().st_size - TAIL_BYTES))
-        return held.read().decode("utf-8", "replace")

@@ -1,8 +1,8 @@
-"""Which blocks of a file a program of the user's runs, told by the file itself.
+"""Which blocks of files a program of the user's runs, told by the files themselves.
 
-One statement before its first one has Python call back when a function of the file begins (`sys.monitoring`
-from 3.12 on, else `sys.settrace`), wherever the program copies or executes it, and in each process that it
-starts.
+One statement before a file's first one has Python call back when a function of the file begins
+(`sys.monitoring` from 3.12 on, else `sys.settrace`), wherever the program copies or executes it, and in each
+process that it starts.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import ast
 from pathlib import Path
 
 from ge_engine.genome import Genome
+from ge_engine.source.addresses import address_in
+from ge_engine.source.values_read import values_read
 
 _ENDED, _UNKNOWN = "<ended>", "<unknown>"
 _CONSTRUCTED = ("__init__", "__call__", "forward")
@@ -26,6 +28,7 @@ _CODE = (
 _STATEMENT = """\
 import atexit, os, sys, threading
 own, seen = sys._getframe(1).f_code.co_filename, set()
+files = sys.__dict__.setdefault("_traced_files", {{}})
 def write(line):
     with open({into}, "a", encoding="utf-8") as file:
         file.write(line + "\\n")
@@ -33,8 +36,11 @@ def started(code):
     if code.co_filename == own and code.co_flags & 1 and code not in seen:
         seen.add(code)
         write(getattr(code, "co_qualname", "{unknown}"))
+def note(code):
+    if code.co_filename in files:
+        files[code.co_filename](code)
 def called(frame, event, argument):
-    started(frame.f_code)
+    note(frame.f_code)
     if len(seen) == {functions}:
         sys.settrace(None)
 def ended():
@@ -48,24 +54,55 @@ def begin(monitoring):
     else:
         monitoring.use_tool_id(4, "ge_engine")
         starts = monitoring.events.PY_START
-        monitoring.register_callback(4, starts, lambda code, _: started(code) or monitoring.DISABLE)
+        monitoring.register_callback(4, starts, lambda code, _: note(code) or monitoring.DISABLE)
         monitoring.set_events(4, starts)
 atexit.register(ended)
 monitoring = getattr(sys, "monitoring", None)
-if monitoring.get_tool(4) if monitoring else sys.gettrace():
-    write("{unknown}")
-else:
+first, files[own] = not files, started
+if first and (monitoring.get_tool(4) if monitoring else sys.gettrace()):
+    files[""] = None
+elif first:
     begin(monitoring)
+if "" in files:
+    write("{unknown}")
 """
 
 
-def traced_source(genome: Genome, into: Path) -> bytes:
-    """The genome's file, which writes into the file `into` what of it runs. Its lines stay where they are,
-    but for one more where it begins by a definition."""
+def traced_sources(genome: Genome, into: Path) -> dict[str, bytes]:
+    """The genome's files by name, each of which writes into a file what of it runs. Their lines stay where
+    they are, but for one more where a file begins by a definition."""
+    alone = len(genome.files) == 1
+    return {
+        name: _traced(one, _told(into, at), _functions(one) if alone else -1)
+        for at, (name, one) in enumerate(genome.files.items())
+    }
+
+
+def blocks_that_ran(into: Path, genome: Genome) -> frozenset[str]:
+    """The blocks that a program has run, by what the files wrote; all of a file that wrote nothing, did not
+    come to its end, or was compiled, so that nobody was called back. A class without a function that makes or
+    calls it counts as run, a value where code that runs reads it."""
+    ran = {
+        address_in(name, address)
+        for at, (name, one) in enumerate(genome.files.items())
+        for address in _that_ran(_told(into, at), one)
+    }
+    values = values_read({name: one.source for name, one in genome.files.items()}, ran)
+    return frozenset(ran | (values & genome.blocks.keys()))
+
+
+def _told(into: Path, at: int) -> Path:
+    return into.with_name(f"{into.name} {at}")
+
+
+def _functions(genome: Genome) -> int:
+    return sum(isinstance(node, _CODE) for node in ast.walk(ast.parse(genome.source)))
+
+
+def _traced(genome: Genome, into: Path, functions: int) -> bytes:
     tree = ast.parse(genome.source)
     first = next(one for one in tree.body if not _comes_first(one))
     place = min([first.lineno, *(one.lineno for one in getattr(first, "decorator_list", ()))]) - 1
-    functions = sum(isinstance(node, _CODE) for node in ast.walk(tree))
     code = _STATEMENT.format(into=ascii(str(into)), functions=functions, ended=_ENDED, unknown=_UNKNOWN)
     lines = genome.source.splitlines(keepends=True)
     bom = genome.seed.cut.bom if place == 0 else b""
@@ -74,10 +111,7 @@ def traced_source(genome: Genome, into: Path) -> bytes:
     return b"".join(lines)
 
 
-def blocks_that_ran(into: Path, genome: Genome) -> frozenset[str]:
-    """The blocks that a program has run, by what the file wrote; all where it wrote nothing, did not come to
-    its end, or was compiled, so that nobody was called back. A class without a function that makes or calls
-    it counts as run."""
+def _that_ran(into: Path, genome: Genome) -> frozenset[str]:
     blocks = frozenset(genome.blocks)
     try:
         names = set(into.read_text("utf-8").split("\n"))

@@ -32,6 +32,7 @@ from ge_engine.evaluation.exit_status import Kills, WorkerLost, failed_probe, pr
 from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.futures import finished, then
 from ge_engine.evaluation.machine_health import MachineHealth, machine_health
+from ge_engine.evaluation.model_code import model_code
 from ge_engine.evaluation.probe.findings import TaskShape
 from ge_engine.evaluation.protocol.messages import REPORT_LIMIT, JobSpec, WorkerReport
 from ge_engine.evaluation.sandbox import limits
@@ -79,7 +80,11 @@ def open_training(
             Scorer(tuple(objectives), labels, len(data.names), feasibility),
             Checkpoints(scratch / "checkpoints"),
             KeptWeights(
-                scratch / FOLDER, config.keep_weights, config.random_seed, preprocessing_of(session, data)
+                scratch / FOLDER,
+                config.keep_weights,
+                config.random_seed,
+                preprocessing_of(session, data),
+                model_code(session),
             ),
             machine_health(scratch, session.device),
             timeout=config.timeout,

@@ -13,6 +13,7 @@ from typing import Any
 from ge_engine.atomic_file import write_whole
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError, LedgerError
+from ge_engine.evaluation.model_code import ALONE, CODE, ModelCode
 from ge_engine.evaluation.protocol import claims
 
 SUFFIX = ".safetensors"
@@ -35,7 +36,8 @@ class Preprocessing:
 
     `entry` is the expression that builds the network. Images of `height` x `width` pixels in `channels`
     channels, uint8, are normalised by `mean` and `std` of each channel (on the scale 0..255), then brought to
-    `size` pixels a side. `classes` are the names of the answers in their order.
+    `size` pixels a side. `classes` are the names of the answers in their order. `module` is the dotted name
+    of the module that builds the network, "" for that of a file alone.
     """
 
     entry: str
@@ -46,21 +48,23 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     classes: tuple[str, ...]
+    module: str = ""
 
     def as_json(self) -> bytes:
-        return (json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n").encode()
+        held = {name: value for name, value in asdict(self).items() if value or name != "module"}
+        return (json.dumps(held, indent=1, ensure_ascii=False) + "\n").encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Preprocessing:
         """Raises ValueError or TypeError: it is none."""
         held = claims.parsed(data)
-        if held.keys() != cls.__dataclass_fields__.keys():
+        if held.keys() | {"module"} != cls.__dataclass_fields__.keys():
             raise ValueError("other fields than those of a preprocessing")
         values: dict[str, Any] = {
             name: claims.count(held[name]) for name in ("channels", "height", "width", "size")
         }
         values |= {name: tuple(map(claims.number, _listed(held[name]))) for name in ("mean", "std")}
-        values |= {"entry": claims.text(held["entry"])}
+        values |= {"entry": claims.text(held["entry"]), "module": claims.text(held.get("module", ""))}
         return cls(classes=tuple(map(claims.text, _listed(held["classes"]))), **values)
 
 
@@ -97,11 +101,12 @@ class KeptWeights:
         keep: str,
         random_seed: int,
         preprocessing: Preprocessing,
+        code: ModelCode = ALONE,
         limit: int = FOLDER_LIMIT,
     ) -> None:
         self._folder, self._keep, self._limit = folder, keep, limit
         self._random_seed = random_seed
-        self.preprocessing = preprocessing
+        self.preprocessing, self.code = preprocessing, code
 
     def wants(self, job: Job) -> bool:
         """Whether the weights that `job` ends with are kept: of the run's own random seed alone."""
@@ -123,6 +128,7 @@ class KeptWeights:
         if others + len(data) > self._limit:
             raise BadWeights(f"those in {self._folder} take {others / 2**30:.1f} GiB already")
         write_whole(self._folder / PREPROCESSING, self.preprocessing.as_json(), "")
+        write_whole(self._folder / CODE, self.code.as_json(), "")
         write_whole(path, data, "")
 
 
@@ -145,10 +151,30 @@ def kept_weights(scratch: Path, digest: str) -> tuple[bytes, Preprocessing] | No
     except FileNotFoundError:
         return None
     except (OSError, BadWeights, ValueError, TypeError) as error:
-        raise LedgerError(
-            f"The weights in {folder} cannot be read: {str(error).rstrip('.')}.",
-            "Train them anew with `ge train`.",
-        ) from error
+        raise _unreadable("weights", folder, error) from error
+
+
+def kept_code(scratch: Path) -> ModelCode:
+    """The code around the evolved files that a run kept with weights; that of a file alone where it kept
+    none, as earlier versions did. It is read as data, too.
+
+    Raises:
+        LedgerError: the file is damaged.
+    """
+    folder = scratch / FOLDER
+    try:
+        return ModelCode.from_json(_plain_file(folder / CODE))
+    except FileNotFoundError:
+        return ALONE
+    except (OSError, ValueError, TypeError) as error:
+        raise _unreadable("modules", folder, error) from error
+
+
+def _unreadable(what: str, folder: Path, error: Exception) -> LedgerError:
+    return LedgerError(
+        f"The {what} in {folder} cannot be read: {str(error).rstrip('.')}.",
+        "Train the individual anew with `ge train`.",
+    )
 
 
 def _plain_file(path: Path) -> bytes:

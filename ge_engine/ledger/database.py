@@ -102,7 +102,7 @@ def version_of(db: sqlite3.Connection) -> int:
 def exists(folder: Path) -> bool:
     """Whether a run was begun in `folder`; a start that was killed half-way counts as none."""
     path = folder / FILE
-    if not path.is_file():
+    if not os.path.isfile(path):
         return False
     with reporting(path):
         db = connect_to_read(path)

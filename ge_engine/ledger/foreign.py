@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ge_engine.errors import LedgerError
+from ge_engine.errors import LedgerError, SeedError
 from ge_engine.genome import Seed
 from ge_engine.joint_genome import is_file_name, joined
 
@@ -92,10 +92,25 @@ def confirmed(seed: Seed) -> Seed:
     """The seed model as it may run: with its path where the file there is the seed model, so that nothing but
     the folder of a file that is known opens to it; else without. Of several files, all or none have paths,
     and all of these lie below one folder, as they did."""
-    there = all(one.path is None or _holds(one.path, one.source) for one in seed.files.values())
+    there = all(one.path is None or holds(one.path, one.source) for one in seed.files.values())
     if there and len(set(_folders(seed))) == 1:
         return seed
     return joined({name: Seed.parsed(one.source) for name, one in seed.files.items()})
+
+
+def to_run(seed: Seed) -> Seed:
+    """As `confirmed`, of a seed model that is to be built again: of several files, without their places one
+    does not find another. Raises SeedError where they are not there as the run read them."""
+    found = confirmed(seed)
+    if len(seed.files) == 1 or found is seed:
+        return found
+    gone = next(
+        (one.path for one in seed.files.values() if not (one.path and holds(one.path, one.source))), None
+    )
+    raise SeedError(
+        f"The seed model's files are not all there as the run read them: {gone or seed.path}.",
+        "Put them back where they were, or begin a new run.",
+    )
 
 
 def _folders(seed: Seed) -> Iterator[str]:
@@ -106,8 +121,8 @@ def _folders(seed: Seed) -> Iterator[str]:
         yield path.removesuffix(name)
 
 
-def _holds(path: Path, source: bytes) -> bool:
-    """Whether a plain file holds `source`; one that is no file is not opened."""
+def holds(path: Path, source: bytes) -> bool:
+    """Whether a plain file holds `source`, and nothing else; one that is no file is not opened."""
     try:
         there = os.stat(path)
         return stat.S_ISREG(there.st_mode) and there.st_size == len(source) and path.read_bytes() == source

@@ -11,6 +11,7 @@ from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 from ge_engine.patch import AnyPatch, JointPatch, Patch, parse_patch
 from ge_engine.replies.block_match import Found
+from ge_engine.replies.by_file import by_file
 from ge_engine.replies.extraction import extract_file
 from ge_engine.replies.file_match import FileMatcher, without
 from ge_engine.source.addresses import files_of, split_address
@@ -29,25 +30,49 @@ def read_blocks(text: str, finish: str, genome: Genome, addresses: Sequence[str]
     """What a reply makes of the blocks `addresses`, given as whole definitions, as whole files or as an edit
     of one; `finish` is "stop" or "length". Never raises; stages "extract", "compile" and "contract".
 
-    Of several files, a definition rewrites the block of that name, whichever file it stands in.
+    Of several files, a definition belongs to the file whose name stands above it (see `by_file`); where some
+    stand below none, each to the file that has a block of that name.
     """
     if len(genome.files) == 1:
         return _read_file(text, finish, genome, addresses, frozenset())
+    marked = by_file(text, list(genome.files))
+    if not marked and (twice := _in_several(genome, text)) is not None:
+        return twice
     patches, nothing = list[Patch](), list[Rejected]()
     for file in files_of(addresses):
+        if marked and file not in marked:
+            continue
         one = genome.files[file]
         local = [split_address(address)[1] for address in addresses if split_address(address)[0] == file]
-        elsewhere = _names_elsewhere(genome, file)
-        patch = _read_file(text, finish, one, local, elsewhere)
-        if isinstance(patch, Rejected):
-            if patch.stage != "extract":
-                return of_block(file, patch)
-            nothing.append(patch)
+        if marked:
+            patch = _read_file(f"```python\n{marked[file]}```\n", finish, one, local, frozenset())
         else:
+            patch = _read_file(text, finish, one, local, _names_elsewhere(genome, file))
+        if not isinstance(patch, Rejected):
             patches += in_file(JointPatch(patch.patches), file).patches
+        elif patch.stage != "extract" or (marked and not _repeats(one, marked[file])):
+            return of_block(file, patch)
+        else:
+            nothing.append(patch)
     if not patches:
-        return nothing[0]
+        return nothing[0] if nothing else Rejected("extract", "it rewrites no file that may be changed.")
     return JointPatch(tuple(patches)) if len(patches) > 1 else patches[0]
+
+
+def _repeats(genome: Genome, code: str) -> bool:
+    """Whether the code has nothing but what its file has already."""
+    tree = parse(normalised(code))
+    return isinstance(tree, ast.Module) and not FileMatcher(genome).changed(tree)
+
+
+def _in_several(genome: Genome, text: str) -> Rejected | None:
+    """A rejection where the reply defines what two files have a block of, and does not say which it means."""
+    for name in dict.fromkeys(_HEAD.findall(text)):
+        files = [file for file, one in genome.files.items() if name in one.blocks]
+        if len(files) > 1:
+            both = f"{' and '.join(files)} have a block {name}"
+            return Rejected("extract", f"{both}: begin each file's code with a comment of its name.")
+    return None
 
 
 def _names_elsewhere(genome: Genome, file: str) -> frozenset[str]:

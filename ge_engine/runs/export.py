@@ -14,6 +14,10 @@ from ge_engine.ledger.versions import ENGINE
 from ge_engine.notation import written
 from ge_engine.population import Child
 from ge_engine.runs.references import require_genome
+from ge_engine.views.console import one_line
+
+LONGEST = 1000
+"""Characters of a line that says where an individual came from, at most."""
 
 
 def write_new(path: Path, content: bytes, force: bool) -> Path:
@@ -39,14 +43,15 @@ def rescored_line(history: History, identity: str) -> str:
 
 
 def origin(one: Child, history: History) -> list[str]:
-    """Where an individual came from: the engine, its parents and what was done, its figures; a line each."""
+    """Where an individual came from: the engine, its parents and what was done, its figures; a line each,
+    whatever a run database that somebody else made holds."""
     remark = rescored_line(history, one.id)
     scores = written(one.objectives, history.notations, one.errors)
     how = "; ".join(f"{s.operator} ({s.intent}) of {s.address}" for s in one.steps)
-    lines = [f"Evolved by {_engine_of(history, one)}: {history.folder.name}:{one.id}"]
+    lines = [f"Evolved by {engine_of(history, one)}: {history.folder.name}:{one.id}"]
     lines += [f"Parents: {', '.join(one.parents)}. {how}."] if one.parents else []
     lines += [f"Validation: {scores}."] if scores else []
-    return [*lines, remark] if remark else lines
+    return [one_line(line, LONGEST) for line in [*lines, *([remark] if remark else [])]]
 
 
 def exported(one: Child, history: History, header: bool) -> dict[str, bytes]:
@@ -91,7 +96,7 @@ def with_header(source: bytes, one: Child, history: History, newline: str) -> by
     return before + "".join(line + newline for line in lines).encode() + b"".join(kept[top:])
 
 
-def _engine_of(history: History, one: Child) -> str:
+def engine_of(history: History, one: Child) -> str:
     """The engine with the version that generated the individual, which need not be this one."""
     part = part_of(history, one.id)
     return f"ge_engine {part.making.versions.get(ENGINE, '')}".rstrip() if part else "ge_engine"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ge_engine.errors import ConfigError
-from ge_engine.genome import Genome, Seed
+from ge_engine.ledger.foreign import holds
+from ge_engine.runs.changed_files import ChangedFile, place_in_repository
 
 PRINTABLE = re.compile(r"[ !#-\[\]-~]*")
 _NO_NEWLINE = b"\n\\ No newline at end of file\n"
@@ -18,34 +18,21 @@ _NO_NEWLINE = b"\n\\ No newline at end of file\n"
 
 @dataclass(frozen=True, slots=True)
 class GitPatch:
-    """A patch for files below the folder `root`, a repository's where they stand in one. `stale` are those
-    that are no longer as the run began with them."""
+    """A patch for the files `paths` below the folder `root`, a repository's where the first stands in one.
+    `stale` are those that are not there as the run read them."""
 
     text: bytes
     root: Path
+    paths: tuple[PurePosixPath, ...]
     stale: tuple[PurePosixPath, ...]
 
     @classmethod
-    def of(cls, seed: Seed, genome: Genome, remarks: Iterable[str]) -> GitPatch:
-        """Raises ConfigError: the individual is the seed model."""
-        files = {name: (one.path or Path(name or "model.py")).absolute() for name, one in seed.files.items()}
-        root = root_of(files.values())
-        below = {name: PurePosixPath(file.relative_to(root).as_posix()) for name, file in files.items()}
-        changed = {
-            name: text
-            for name, one in seed.files.items()
-            if (text := git_patch(one.source, genome.files[name].source, below[name]))
-        }
-        if not changed:
-            raise ConfigError(
-                "This individual is the seed model: there is nothing to patch.", "Name another, as RUN:ID."
-            )
-        stale = (below[name] for name in changed if not _holds(files[name], seed.files[name].source))
-        return cls(_remark("\n".join(remarks)) + b"".join(changed.values()), root, tuple(stale))
-
-
-def _holds(file: Path, source: bytes) -> bool:
-    return file.is_file() and file.read_bytes() == source
+    def of(cls, changed: Sequence[ChangedFile], remarks: Iterable[str]) -> GitPatch:
+        root, paths = place_in_repository([one.real_path for one in changed])
+        placed = list(zip(changed, paths, strict=True))
+        body = b"".join(git_patch(one.before, one.after, path) for one, path in placed)
+        stale = tuple(path for one, path in placed if not holds(one.real_path, one.before))
+        return cls(_remark("\n".join(remarks)) + body, root, paths, stale)
 
 
 def git_patch(before: bytes, after: bytes, path: PurePosixPath, remark: str = "") -> bytes:
@@ -64,16 +51,9 @@ def git_patch(before: bytes, after: bytes, path: PurePosixPath, remark: str = ""
 
 
 def _remark(text: str) -> bytes:
-    """What git skips, and a blank line; b"" for nothing."""
+    """What git skips before a patch."""
     told = "".join(f"{line}\n" for line in text.splitlines())
-    return (f"{told}\n" if told else "").encode()
-
-
-def root_of(files: Iterable[Path]) -> Path:
-    """The root of the Git repository that all of the `files`, absolute paths, stand in; without one, the
-    folder that holds them all."""
-    home = Path(os.path.commonpath([file.parent for file in files]))
-    return next((folder for folder in (home, *home.parents) if (folder / ".git").exists()), home)
+    return f"{told}\n".encode() if told else b""
 
 
 def _lines(text: bytes) -> list[bytes]:
@@ -86,7 +66,7 @@ def _name(side: str, path: PurePosixPath) -> bytes:
     if PRINTABLE.fullmatch(name):
         return name.encode()
     quoted = "".join(
-        chr(byte) if PRINTABLE.fullmatch(chr(byte)) else f"\\{byte:03o}" for byte in name.encode()
+        chr(byte) if PRINTABLE.fullmatch(chr(byte)) else f"\\{byte:03o}" for byte in os.fsencode(name)
     )
     return f'"{quoted}"'.encode()
 

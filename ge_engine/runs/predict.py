@@ -1,7 +1,7 @@
 """Tells the class of images by the trained model in this folder: python predict.py IMAGE...
 
-It needs torch, safetensors, numpy and Pillow, and the files beside it. It runs model.py. The exit code is 1
-where a file could not be read; the others are answered all the same.
+It needs torch, safetensors, numpy and Pillow, and the files beside it. It runs model.py, or the modules in
+src. The exit code is 1 where a file could not be read; the others are answered all the same.
 
 Images of more than 8 bits for each colour are refused: the training brought them to 0..255 by one scale for
 all its images, which one image does not tell.
@@ -10,13 +10,17 @@ all its images, which one image does not tell.
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import json
 import struct
 import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -48,12 +52,9 @@ class Unreadable(Exception):
 
 
 def load_model(folder: Path, how: Mapping[str, Any]) -> nn.Module:
-    """The network that model.py builds, with its trained weights, ready to answer."""
-    spec = importlib.util.spec_from_file_location("model", folder / "model.py")
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(folder / "model.py")
-    module = sys.modules["model"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """The network that model.py or the modules in src build, with its trained weights, ready to answer."""
+    name = how.get("module", "")
+    module = _imported(folder / "src", name) if name else _executed(folder / "model.py")
     model: nn.Module = eval(how["entry"], vars(module))
     weights = load_file(folder / "model.safetensors")
     with torch.no_grad():
@@ -66,6 +67,40 @@ def load_model(folder: Path, how: Mapping[str, Any]) -> nn.Module:
         for name, tensor in own.items():
             tensor.copy_(weights[name])
     return model.eval()
+
+
+class _Modules(MetaPathFinder):
+    """Finds modules in a folder one by one, also those of packages that are installed, and have more."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:  # noqa: ARG002
+        *above, _ = fullname.split(".")
+        found = PathFinder.find_spec(fullname, [str(self._folder.joinpath(*above))])
+        return found if found is not None and found.loader is not None else None
+
+
+def _executed(file: Path) -> ModuleType:
+    """A file as the module "model"."""
+    spec = importlib.util.spec_from_file_location("model", file)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(file)
+    module = sys.modules["model"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _imported(folder: Path, name: str) -> ModuleType:
+    """The module of this name in a folder, whose modules come before all others of their names."""
+    folder = folder.resolve()
+    sys.path.insert(0, str(folder))
+    sys.meta_path.insert(sys.meta_path.index(PathFinder), _Modules(folder))
+    module = importlib.import_module(name)
+    file = getattr(module, "__file__", None) or ""
+    if not Path(file).is_relative_to(folder):
+        raise ImportError(f"{name} is not that in {folder}, but {file or 'a part of Python'}")
+    return module
 
 
 def read_image(path: Path, how: Mapping[str, Any]) -> Tensor:

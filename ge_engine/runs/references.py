@@ -1,9 +1,10 @@
-"""What the user points at: a Python file, a run, or an individual of a run (`RUN:ID`)."""
+"""What the user points at: a Python file, an individual of a run (`RUN:ID`), a file of a revision in git."""
 
 from __future__ import annotations
 
 import difflib
 import glob
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from ge_engine.ledger.foreign import confirmed
 from ge_engine.notation import Notations
 from ge_engine.outcome import Scored
 from ge_engine.population import SEED_ID, Child
+from ge_engine.runs.revisions import revision_of, why_no_revision
 from ge_engine.seed_files import load_folder
 
 
@@ -34,7 +36,7 @@ class Side:
 
 def is_individual(reference: str) -> bool:
     """True for `RUN:ID`; an existing file wins over that reading."""
-    return ":" in reference and not Path(reference).is_file()
+    return ":" in reference and not os.path.isfile(reference)
 
 
 def split_reference(reference: str) -> tuple[Path, str]:
@@ -95,15 +97,50 @@ def require_genome(individual: Child) -> Genome:
 
 
 def load_side(reference: str) -> Side:
-    """A file, a folder of files, or an individual of a run. Raises SeedError, LedgerError or ConfigError."""
+    """A file, a folder of files, an individual of a run, or a file of a revision as `git show` takes it
+    (`HEAD:model.py`): files come first, then runs. Raises SeedError, LedgerError or ConfigError."""
     if not is_individual(reference):
         path = Path(reference)
-        seed = load_folder(path) if path.is_dir() else Seed.load(path)
-        return Side(reference, seed.genome, load_config("demo", None, {}))
-    folder, identity = split_reference(reference)
+        return _load_file(load_folder(path) if path.is_dir() else Seed.load(path), reference)
+    if not _is_in_a_run(reference) and (source := revision_of(reference)) is not None:
+        return _load_file(_unplaced(source, reference), reference)
+    folder, identity = _in_a_run(reference)
     with History(folder) as history:
         history.seed = confirmed(history.seed)
         return _side(history, reference, find_individual(history, identity))
+
+
+def _load_file(seed: Seed, label: str) -> Side:
+    return Side(label, seed.genome, load_config("demo", None, {}))
+
+
+def _unplaced(source: bytes, name: str) -> Seed:
+    """The seed model of a revision, which stands in no folder."""
+    seed = Seed.from_bytes(source, Path(name))
+    return Seed(source, None, seed.cut)
+
+
+def _is_in_a_run(reference: str) -> bool:
+    """Whether there is a run, and it has the individual."""
+    folder, _, identity = reference.rpartition(":")
+    if not folder or not exists(Path(folder)):
+        return False
+    with History(Path(folder)) as history:
+        return identity in history.identities()
+
+
+def _in_a_run(reference: str) -> tuple[Path, str]:
+    """The run's folder and the id of `RUN:ID`. Raises ConfigError where there is no such run: then
+    `reference` is nothing else either."""
+    folder, _, identity = reference.rpartition(":")
+    if folder and identity and exists(Path(folder)):
+        return Path(folder), identity
+    run = f", for there is none in {folder}" if folder else ""
+    raise ConfigError(
+        f"{reference!r} is no file, nor an individual of a run{run}, nor a file of a revision in git: "
+        f"{why_no_revision(reference)}.",
+        "Write FILE, RUN:ID such as runs/demo:g1s3, or REVISION:FILE such as HEAD:model.py.",
+    )
 
 
 def _side(history: History, label: str, one: Child) -> Side:
@@ -115,14 +152,14 @@ def sides_of(a: str, b: str | None) -> tuple[Side, Side]:
     """Two sides to compare; a lone `RUN:ID` has the seed model of its run as the other."""
     if b is not None:
         return load_side(a), load_side(b)
-    if is_individual(a):
+    if is_individual(a) and (_is_in_a_run(a) or revision_of(a) is None):
         return _load_with_seed(a)
     raise ConfigError(f"There is nothing to compare {a} with.", "Name a second file, or RUN:ID alone.")
 
 
 def _load_with_seed(reference: str) -> tuple[Side, Side]:
     """The seed model of the run and the individual, for a lone `RUN:ID`."""
-    folder, identity = split_reference(reference)
+    folder, identity = _in_a_run(reference)
     with History(folder) as history:
         history.seed = confirmed(history.seed)
         seed = find_individual(history, SEED_ID)

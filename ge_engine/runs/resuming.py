@@ -11,14 +11,14 @@ from typing import Any
 from ge_engine.config import RunConfig, settings, with_settings
 from ge_engine.errors import ConfigError
 from ge_engine.genome import Seed
-from ge_engine.ledger.foreign import confirmed
+from ge_engine.ledger.foreign import to_run
 from ge_engine.ledger.history import History
 from ge_engine.places import split_place
 from ge_engine.registry import Registry
 from ge_engine.search.rescoring import OwnSettings, settings_with_own
 
 OF_SERVERS = ("llm_key_env", "llm_extra")
-OF_PROGRAMS = ("workdir", "pass_env")
+OF_PROGRAMS = ("project", "workdir", "pass_env")
 
 
 def resumed_run(folder: Path, given: Mapping[str, Any], registry: Registry) -> tuple[Seed, RunConfig]:
@@ -30,9 +30,9 @@ def resumed_run(folder: Path, given: Mapping[str, Any], registry: Registry) -> t
             that is only in the run's folder, which may be somebody else's.
     """
     with History(folder) as history:
-        seed, stored = confirmed(history.seed), history.config
+        seed, stored = to_run(history.seed), history.config
     evaluator, argument = given.get("evaluator", OwnSettings().evaluator), given.get("evaluator_argument", "")
-    own = OwnSettings.of(evaluator, argument, "auto", None)
+    own = OwnSettings.of(evaluator, argument, "auto", None, given.get("project", stored.project))
     config = _with_own_models(settings_with_own(folder, stored, own, registry), given)
     if missing := list(_not_given(stored, given)):
         raise ConfigError(

@@ -20,8 +20,12 @@ from ge_engine.population import Child
 from ge_engine.registry import load_registry
 from ge_engine.runs.adding import add
 from ge_engine.runs.audit import check
+from ge_engine.runs.changed_files import changed_files
+from ge_engine.runs.commit_message import commit_message
 from ge_engine.runs.export import exported, origin, write_files, write_new
+from ge_engine.runs.git_commit import Commit, branch_of, commit_changes
 from ge_engine.runs.git_patch import GitPatch
+from ge_engine.runs.into_folder import Written, write_into
 from ge_engine.runs.references import find_individual, require_genome
 from ge_engine.runs.run_folder import RunFolder
 from ge_engine.runs.trained import Asked, TrainedModel
@@ -47,6 +51,7 @@ class Run(RunFolder):
         evaluator_argument: str = "",
         sandbox: str = "auto",
         *,
+        project: str = "",
         epochs: int = 0,
         workers: int | None = None,
         plugins: Iterable[str] = (),
@@ -54,9 +59,9 @@ class Run(RunFolder):
         allow_changes: bool = False,
     ) -> dict[str, Replicates]:
         """Train the finalists of an ended run with further random seeds, as `ge rescore` does. The evaluator
-        has to be that of the run: what the folder names is not started by itself. `epochs`, where they are
-        given, are more than the run's: whether its short trainings misled. `workers` trainings run at once;
-        None: as many as in the run. Returns what is then known of trainings of that length.
+        and the project have to be those of the run: what the folder names is not started by itself. `epochs`,
+        where they are given, are more than the run's: whether its short trainings misled. `workers` trainings
+        run at once; None: as many as in the run. Returns what is then known of trainings of that length.
 
         Raises:
             ConfigError: the run goes on, or was cut off, or has another evaluator; no more epochs than the
@@ -64,7 +69,7 @@ class Run(RunFolder):
                 (`allow_changes` resumes all the same).
             KeyboardInterrupt: interrupted; what was trained by then is kept, and the same call goes on.
         """
-        own = OwnSettings.of(evaluator, evaluator_argument, sandbox, workers)
+        own = OwnSettings.of(evaluator, evaluator_argument, sandbox, workers, project)
         told = observe or (lambda *_: None)
         registry = load_registry(plugins, no_plugins)
         rescore_run(self.folder, seeds, registry, told, own, epochs=epochs, allow_changes=allow_changes)
@@ -78,6 +83,7 @@ class Run(RunFolder):
         wait: bool = True,
         evaluator: str | Score = TRAIN,
         evaluator_argument: str = "",
+        project: str = "",
         sandbox: str = "auto",
         workers: int | None = None,
         plugins: Iterable[str] = (),
@@ -97,7 +103,7 @@ class Run(RunFolder):
             ConfigError: a file that the run has already; else as `rescore`.
             KeyboardInterrupt: interrupted; what was added stays in the run, and goes on with it.
         """
-        own = OwnSettings.of(evaluator, evaluator_argument, sandbox, workers)
+        own = OwnSettings.of(evaluator, evaluator_argument, sandbox, workers, project)
         told, registry = observe or (lambda *_: None), load_registry(plugins, no_plugins)
         paths = [Path(file) for file in files]
         return add(self.folder, paths, note, wait, registry, told, own, allow_changes=allow_changes)
@@ -118,7 +124,8 @@ class Run(RunFolder):
         no_plugins: Iterable[str] = (),
     ) -> TrainedModel:
         """Train an individual in full into a new folder `output`, as `ge train` does, with the run's trainer
-        and settings: model.py, its weights, and predict.py, which needs no engine.
+        and settings: model.py (of several modules the folder src), its weights, and predict.py, which needs
+        no engine.
 
         Args:
             identity: of the individual, "g1s3" or "seed".
@@ -176,9 +183,38 @@ class Run(RunFolder):
         """
         with History(self.folder) as history:
             one = find_individual(history, identity)
-            patch = GitPatch.of(history.seed, require_genome(one), origin(one, history) if header else ())
+            changed = changed_files(history, require_genome(one))
+            patch = GitPatch.of(changed, origin(one, history) if header else ())
         write_new(Path(output), patch.text, force)
         return patch
+
+    def export_into(self, identity: str, folder: str | Path, *, force: bool = False) -> list[Written]:
+        """Write an individual's file to its place below `folder`, a repository or a project, as `ge export
+        --into` does: byte for byte, with the permissions of the file there. Nothing is lost: `force`
+        overwrites a file that is not what the run read, and keeps a copy where no commit has it.
+
+        Raises:
+            ConfigError: no such individual or no code, nothing that changed, no such folder, or a file there
+                that has uncommitted changes or, without `force`, is not what the run read.
+        """
+        with History(self.folder) as history:
+            changed = changed_files(history, require_genome(find_individual(history, identity)))
+        return write_into(changed, Path(folder), force)
+
+    def export_commit(self, identity: str, *, branch: str = "") -> Commit:
+        """Commit what changed from the seed model to an individual on a new `branch` of the repository of its
+        file, as `ge export --commit` does; by default ge/RUN-ID. Working tree, index and current branch stay
+        as they are, and no hook for commits runs.
+
+        Raises:
+            ConfigError: no such individual or no code, nothing that changed, no repository, a file that HEAD
+                has otherwise than the run read it, no identity, or a branch that exists.
+        """
+        with History(self.folder) as history:
+            one = find_individual(history, identity)
+            changed = changed_files(history, require_genome(one))
+            message = commit_message(history, one, changed)
+        return commit_changes(changed, message, branch or branch_of(self.folder, one.id), Path.cwd())
 
     def export_trained(self, identity: str, output: str | Path) -> Path:
         """Write an individual with the weights that the run kept of it into a new folder, as `ge export

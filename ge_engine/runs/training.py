@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from ge_engine.atomic_file import write_whole
 from ge_engine.blaming import blamed_objective, blamed_tasks
 from ge_engine.config import RunConfig, with_settings
 from ge_engine.contracts import Dataset
-from ge_engine.errors import ConfigError, TrainingError
+from ge_engine.errors import ConfigError, SeedError, TrainingError
 from ge_engine.evaluation.full_training import FullTraining, FullyTrained, with_validation
 from ge_engine.evaluation.setup import runs_beside
 from ge_engine.evaluation.task_training import open_task_training
-from ge_engine.evaluation.weights import Preprocessing
+from ge_engine.evaluation.weights import KeptWeights
 from ge_engine.ledger.foreign import confirmed
 from ge_engine.ledger.history import History
 from ge_engine.outcome import Failed, Scored
@@ -26,7 +27,7 @@ from ge_engine.registry import Registry
 from ge_engine.runs.bundle import write_bundle
 from ge_engine.runs.references import find_individual, require_genome
 from ge_engine.runs.trained import Asked, TrainedModel
-from ge_engine.runs.training_folder import opened_for_training
+from ge_engine.runs.training_folder import is_begun, opened_for_training, require_same_code
 from ge_engine.search.rescoring import OwnSettings, settings_with_own
 from ge_engine.search.resolution import chosen_objectives
 
@@ -40,20 +41,36 @@ def train(
     folder: Path, identity: str, output: Path, asked: Asked, registry: Registry, told: Told, own: OwnSettings
 ) -> TrainedModel:
     """As `Run.train`."""
-    with History(folder) as history:
+    with History(folder) as history, _missing_files_named(history):
         stored = history.config
-        history.seed = confirmed(history.seed)
         one = find_individual(history, identity)
         genome = require_genome(one)
         config = _config(folder, identity, stored, asked, registry, own)
         with opened_for_training(output, _about(folder, one, config, asked)) as scratch:
-            trained, preprocessing = _trained(history, one, config, asked, registry, told, scratch)
+            trained, kept = _trained(history, one, config, asked, registry, told, scratch)
             result = _result(output, one, asked, trained.score)
-            write_bundle(output, one, history, trained.weights, preprocessing)
+            write_bundle(output, one, history, trained.weights, kept.preprocessing, kept.code)
             record = {**result.as_data(), "digest": genome.digest, "recipe": asdict(config.recipe)}
             record |= {"curve": trained.score.details["curve"]}
             write_whole(output / RESULT, (json.dumps(record, indent=1) + "\n").encode())
     return result
+
+
+@contextmanager
+def _missing_files_named(history: History) -> Iterator[None]:
+    """Confirm the seed model; where its files are not there and it does not run without, that is said."""
+    stored = history.seed
+    history.seed = confirmed(stored)
+    try:
+        yield
+    except SeedError as error:
+        if stored.path is None or history.seed.path is not None:
+            raise
+        raise SeedError(
+            error.message,
+            f"{stored.path} is not there as the run read it, nor are the modules that it imports found: put "
+            "them back.",
+        ) from error
 
 
 def _trained(
@@ -64,12 +81,13 @@ def _trained(
     registry: Registry,
     told: Told,
     scratch: Path,
-) -> tuple[FullyTrained, Preprocessing]:
+) -> tuple[FullyTrained, KeptWeights]:
+    """What was trained, and what tells how it answers."""
     genome = require_genome(one)
     objectives = [blamed_objective(each, registry) for each in chosen_objectives(config, registry).values()]
     folder = history.folder
     private = [folder.resolve(), *runs_beside(folder.resolve())]
-    going_on = any((scratch / "checkpoints").glob("*"))
+    going_on = is_begun(scratch)
     with open_task_training(
         history.seed.genome,
         config,
@@ -79,19 +97,19 @@ def _trained(
         PARTS[asked.data],
         private,
     ) as evaluation:
+        require_same_code(scratch, evaluation.weights.code)
         heading = {"individual": one.id, "epochs": config.recipe.epochs, "data": evaluation.data}
         told("training", {**heading, "remarks": list(evaluation.remarks), "going_on": going_on})
         ended = FullTraining(
             evaluation, genome, config.random_seed, config.recipe.epochs, _without_seen(told, asked)
         ).run()
-        preprocessing = evaluation.weights.preprocessing
     if isinstance(ended, Failed):
         raise TrainingError(
             f"The training of {folder}:{one.id} failed ({ended.kind}): {ended.reason.rstrip('.')}.",
             "The same command goes on from its last checkpoint. --timeout gives it more time, --epochs less "
             "to do.",
         )
-    return ended, preprocessing
+    return ended, evaluation.weights
 
 
 def _without_seen(told: Told, asked: Asked) -> Told:

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from ge_engine.atomic_file import write_whole
 from ge_engine.errors import ConfigError, GeError
+from ge_engine.evaluation.model_code import CODE, ModelCode
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.runs.bundle import new_folder
 
@@ -44,7 +45,7 @@ def opened_for_training(folder: Path, about: Mapping[str, Any]) -> Iterator[Path
         try:
             yield state / SCRATCH
         except GeError:
-            if not any((state / SCRATCH).glob("checkpoints/*")):
+            if not is_begun(state / SCRATCH):
                 _forget(folder, made)
             raise
     remove_tree(state)
@@ -81,6 +82,26 @@ def _require_same(folder: Path, about: Mapping[str, Any]) -> None:
             f"The folder {folder} holds {what}.",
             "Give the settings that it was begun with, choose another --output, or delete it.",
         )
+
+
+def is_begun(scratch: Path) -> bool:
+    """Whether there is a checkpoint to go on from."""
+    return any((scratch / "checkpoints").glob("*"))
+
+
+def require_same_code(scratch: Path, code: ModelCode) -> None:
+    """Note the code around the evolved files. Raises ConfigError where a training that goes on from a
+    checkpoint was begun with another."""
+    noted = scratch / CODE
+    try:
+        if is_begun(scratch) and noted.exists() and noted.read_bytes() != code.as_json():
+            raise ConfigError(
+                "The modules that the model's file imports have changed since this training was begun.",
+                "Put them back as they were, choose another --output, or delete the folder.",
+            )
+    except OSError as error:
+        raise ConfigError(f"{noted} cannot be read: {error.strerror}.", "Delete the folder.") from error
+    write_whole(noted, code.as_json())
 
 
 @contextmanager

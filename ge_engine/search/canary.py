@@ -11,8 +11,19 @@ from ge_engine.outcome import Scored
 _SOURCE = b'raise ImportError("a file of ge_engine that must not score; --no-canary leaves it out")\n'
 
 
-def refuse_blind(evaluation: Evaluation, seed: Genome) -> None:
-    """Score a file whose import raises in place of `seed`, for as few epochs as can be.
+_BY_PATH = (
+    "Let it load the model from that path, not from a module of its own, and fail where that fails. One that "
+    "only reads the text goes with --no-canary."
+)
+_IN_PROJECT = (
+    "The program has to import the seed model's file from its place in the --project, and to fail where "
+    "that fails: does it import that file, and no copy or installed package?"
+)
+
+
+def refuse_blind(evaluation: Evaluation, seed: Genome, project: str = "") -> None:
+    """Score a file whose import raises in place of `seed`, for as few epochs as can be. `project` is that of
+    the program, where it has one.
 
     Raises:
         SeedError: it has a score, so whatever a child's file holds, its figures say nothing of it.
@@ -25,6 +36,5 @@ def refuse_blind(evaluation: Evaluation, seed: Genome) -> None:
         raise SeedError(
             f"A file that cannot be imported was scored ({figures}): what scores the run does not use the "
             "file that it is given.",
-            "Let it load the model from that path, not from a module of its own, and fail where that fails. "
-            "One that only reads the text goes with --no-canary.",
+            _IN_PROJECT if project else _BY_PATH,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,34 +15,42 @@ from ge_engine.registry import Registry
 @dataclass(frozen=True, slots=True)
 class OwnSettings:
     """What a session decides for itself, and never the run's folder, which may be somebody else's: the
-    evaluator with its argument, the sandbox, and trainings at once (None: as the run had them)."""
+    evaluator with its argument, its project, the sandbox, and trainings at once (None: as the run had
+    them)."""
 
     evaluator: str = field(default_factory=lambda: RunConfig().evaluator)
     evaluator_argument: str = ""
     sandbox: str = "auto"
     workers: int | None = None
+    project: str = ""
 
     @classmethod
-    def of(cls, evaluator: str | Score, argument: str, sandbox: str, workers: int | None) -> OwnSettings:
+    def of(
+        cls, evaluator: str | Score, argument: str, sandbox: str, workers: int | None, project: str = ""
+    ) -> OwnSettings:
         """With an evaluator that may be a function, or name one. Raises ConfigError as
         `evaluator_settings`."""
         named = {"evaluator_argument": argument, **evaluator_settings(evaluator)}
-        return cls(sandbox=sandbox, workers=workers, **named)
+        return cls(sandbox=sandbox, workers=workers, project=project, **named)
 
 
 def settings_with_own(folder: Path, stored: RunConfig, own: OwnSettings, registry: Registry) -> RunConfig:
     """The settings of a run for further trainings, with the session's own.
 
     Raises:
-        ConfigError: the run is scored by another evaluator than the session's.
+        ConfigError: the run is scored by another evaluator than the session's, or in a project and the
+            session not, or the other way round.
     """
     if (stored.evaluator, stored.evaluator_argument) != (own.evaluator, own.evaluator_argument):
         raise _unasked(folder, stored, registry)
+    if bool(stored.project) != bool(own.project):
+        raise _other_project(folder, stored)
     return replace(
         stored,
         workers=stored.workers if own.workers is None else own.workers,
         sandbox=own.sandbox,
         trackers=(),
+        project=own.project,
         workdir=".",
         pass_env=(),
     )
@@ -66,6 +75,16 @@ def settings_for(config: RunConfig, epochs: int, registry: Registry) -> RunConfi
         )
     recipe = replace(config.recipe, epochs=epochs)
     return replace(config, recipe=recipe, timeout=config.timeout * epochs / own)
+
+
+def _other_project(folder: Path, stored: RunConfig) -> ConfigError:
+    if not stored.project:
+        return ConfigError(f"The program of the run {folder} runs in no project.", "Leave --project out.")
+    return ConfigError(
+        f"The program of the run {folder} runs in a tree of the project {stored.project!r}, which is not "
+        "read unless you say so.",
+        f"If you know it, give it yourself: --project {shlex.quote(stored.project)}",
+    )
 
 
 def _unasked(folder: Path, stored: RunConfig, registry: Registry) -> ConfigError:

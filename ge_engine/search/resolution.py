@@ -10,15 +10,13 @@ from ge_engine.conditions import parse_condition
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Measurement, Objective
 from ge_engine.errors import ConfigError, PluginError
+from ge_engine.evaluation.figures import RESERVED, FigureReader
 from ge_engine.notation import Notation
 from ge_engine.outcome import MEASURED_BESIDES
 from ge_engine.population import Direction
 from ge_engine.registry import Registry, choose
 from ge_engine.search.models import factory_of, shares_of
 from ge_engine.tolerances import parse_tolerances
-
-RESERVED = ("errors", "feedback")
-"""What a program's or a function's answer holds besides figures."""
 
 
 def require_names(config: RunConfig, registry: Registry) -> None:
@@ -56,8 +54,10 @@ def require_conditions(config: RunConfig) -> None:
     """Read what the settings say of objectives, before a run is made or changed for them.
 
     Raises:
-        ConfigError: `stop_when` or `tolerance` cannot be read, or names no objective.
+        ConfigError: `stop_when` or `tolerance` cannot be read, or names no objective; or what is said of how
+            a program's figures are read.
     """
+    FigureReader.of(config.objective_names, config.metrics, config.metrics_file)
     parse_tolerances(config.tolerance, config.objective_names)
     if config.stop_when:
         parse_condition(config.stop_when, config.objective_names)

@@ -94,7 +94,7 @@ class Session:
         genome = self.ledger.seed.genome
         evaluator = choose(self.registry.evaluators, self.config.evaluator, "evaluator")
         if evaluation.runs_programs and self.config.canary and not self.ledger.seed_is_scored:
-            refuse_blind(evaluation, genome)
+            refuse_blind(evaluation, genome, self.config.project)
         seed, probe = admitted_seed(genome, evaluator, self.registry, self.ledger, evaluation, scoring)
         return self._state(seed), probe
 

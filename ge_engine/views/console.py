@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ge_engine.errors import GeError
+from ge_engine.outcome import storable
 
 PIPED_WIDTH = 120
 UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
@@ -44,6 +45,12 @@ def visible(text: str) -> str:
     Line ends and tabs stay what they are.
     """
     return re.sub(r"[^\x20-\x7e\n\t]", lambda match: _seen(match[0]), text)
+
+
+def one_line(text: str, longest: int) -> str:
+    """`text` as one visible line of at most `longest` characters, for what is no terminal."""
+    line = visible(" ".join(storable(text).split()))
+    return line if len(line) <= longest else f"{line[: longest - 3]}..."
 
 
 def _seen(character: str) -> str:

@@ -68,13 +68,18 @@ def constants(config: RunConfig, trains: bool = True) -> str:
     """The settings that make a run comparable, in one paragraph."""
     low, high = config.temperature
     least, most = config.reply_tokens
-    scoring = _recipe(config) if trains else f"scored by {config.evaluator_argument or config.evaluator}"
+    scoring = _recipe(config) if trains else f"scored by {_scorer(config)}"
     return (
         f"{counted(config.generations, 'generation')} of {config.population}, p_mating {config.p_mating:g}, "
         f"p_mutation {config.p_mutation:g}, p_eot {config.p_eot:g}, {config.eot_elites} EoT elites, "
         f"{config.elites} elites, {_islands(config)}"
         f"temperature {low:g} to {high:g}, {least} to {most} tokens per reply, {scoring}"
     )
+
+
+def _scorer(config: RunConfig) -> str:
+    place = f" in a tree of {config.project}" if config.project else ""
+    return f"{config.evaluator_argument or config.evaluator}{place}"
 
 
 def _recipe(config: RunConfig) -> str:

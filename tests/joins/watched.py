@@ -26,12 +26,13 @@ from ge_engine.evaluation.protocol.messages import JobSpec, WorkerReport
 from ge_engine.evaluation.setup import set_up
 from ge_engine.evaluation.worker.jobs import run
 from ge_engine.genome import Seed
+from tests.joins.current import SEEN
 
 CLASSES, SIZE = 4, 16
 SOURCE = """\
 import torch
 from torch import nn
-from tests.joins.watched import SEEN
+from tests.joins.current import SEEN
 
 
 class Net(nn.Module):
@@ -98,19 +99,6 @@ class Seen:
 
 def _matrices(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     return [p for group in optimizer.param_groups for p in group["params"] if p.dim() == 2]
-
-
-class _Current:
-    """What the network of the source writes to: whichever `Seen` is being filled."""
-
-    def __init__(self) -> None:
-        self.seen = Seen()
-
-    def forward(self, *what: Any) -> None:
-        self.seen.forward(*what)
-
-
-SEEN = _Current()
 
 
 def trained(

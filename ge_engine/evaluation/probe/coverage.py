@@ -1,11 +1,10 @@
-"""Which functions, classes and values of a module are used, and which of its classes a network is made of."""
+"""Which functions and classes of modules are used, and which of the classes a network is made of."""
 
 from __future__ import annotations
 
-import ast
 import inspect
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
@@ -14,8 +13,6 @@ from torch import nn
 
 from ge_engine.evaluation.measure.parameters import walk
 from ge_engine.source.addresses import address_in
-from ge_engine.source.syntax import DEFINITIONS, is_main_guard
-from ge_engine.source.values import module_values, names_elsewhere, unread
 
 
 @contextmanager
@@ -46,35 +43,6 @@ def covered_functions(files: Mapping[str, str], addresses: set[str]) -> Iterator
         yield
     finally:
         sys.settrace(before)
-
-
-def values_read(source: bytes, executed: Collection[str]) -> set[str]:
-    """The values of a module (`WIDTH = 64`) that its statements read, or those of its functions and classes
-    that are `executed`."""
-    tree = ast.parse(source)
-    values = set(module_values(tree))
-    return values - unread(ast.Module(_ran(tree, executed), []), values)
-
-
-def values_of(source: bytes) -> set[str]:
-    """The names of a module's values."""
-    return set(module_values(ast.parse(source)))
-
-
-def values_read_by(source: bytes, executed: Collection[str]) -> set[str]:
-    """Names of values of other modules that a module's statements may read, or those of its functions and
-    classes that are `executed`."""
-    return names_elsewhere(_ran(ast.parse(source), executed))
-
-
-def _ran(tree: ast.Module, executed: Collection[str]) -> list[ast.stmt]:
-    return [statement for statement in tree.body if _runs(statement, executed)]
-
-
-def _runs(statement: ast.stmt, executed: Collection[str]) -> bool:
-    if isinstance(statement, DEFINITIONS):
-        return statement.name in executed
-    return not is_main_guard(statement)
 
 
 def classes_of(model: nn.Module, files: Mapping[str, str]) -> set[str]:

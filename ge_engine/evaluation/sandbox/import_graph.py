@@ -26,14 +26,14 @@ def follow_imports(source: bytes, name: str, file_of: Callable[[str], str | None
     "" where there is none, and None where it is not to be.
 
     Imports with a name that is computed are not seen. A file that cannot be read or parsed ends its branch:
-    it fails with its own error when it is imported.
+    it fails with its own error when it is imported. No module has a path for its name.
     """
     found = Imports()
     seen = {name}
     pending = [*_parents(name), *imported_names(source, name, package=False)]
     while pending:
         one = pending.pop()
-        if one in seen:
+        if one in seen or os.sep in one:
             continue
         seen.add(one)
         file = file_of(one)
@@ -46,6 +46,32 @@ def follow_imports(source: bytes, name: str, file_of: Callable[[str], str | None
             if file.endswith(".py"):
                 pending += imported_names(_read(file), one, package=_is_package(file))
     return found
+
+
+def named_imports(source: bytes, name: str, file_of: Callable[[str], str | None]) -> dict[str, str]:
+    """The files of modules that the module `name` imports by their names, and so on, by dotted name.
+
+    A package above one of them is not among them, though Python runs its `__init__`, which may import all
+    there is: it is where something is taken from it that is no module.
+    """
+    found: dict[str, str] = {}
+    pending = _named(imported_names(source, name, package=False), file_of)
+    while pending:
+        one, file = pending.popitem()
+        if one == name or one in found:
+            continue
+        found[one] = file
+        if file.endswith(".py"):
+            pending |= _named(imported_names(_read(file), one, package=_is_package(file)), file_of)
+    return found
+
+
+def _named(names: set[str], file_of: Callable[[str], str | None]) -> dict[str, str]:
+    """The files of those of the names that are modules, less packages of which only modules are taken."""
+    files = {one: file for one in names if (file := file_of(one))}
+    taken = {one.rpartition(".")[0] for one in names - files.keys()}
+    passed = {one.rpartition(".")[0] for one in files} - taken
+    return {one: file for one, file in files.items() if one not in passed}
 
 
 def imported_names(source: bytes, name: str, *, package: bool) -> set[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ge_engine.evaluation.sandbox import packages
-from ge_engine.evaluation.sandbox.import_graph import module_file
+from ge_engine.evaluation.sandbox.import_graph import follow_imports, module_file
 
 
 @dataclass(slots=True)
@@ -116,6 +116,14 @@ class OwnCode:
             if module_file(folder, top):
                 return folder
         return ""
+
+
+def own_modules(source: bytes, root: str, name: str) -> dict[str, str]:
+    """The files of the user's own modules that the module `name` below `root` imports, and so on, by dotted
+    name; of packages installed in place, all modules."""
+    own = OwnCode(root, name)
+    found = follow_imports(source, name, own.file_of).files
+    return {**own.modules(), **found}
 
 
 def _module_in(place: str, within: str) -> str:

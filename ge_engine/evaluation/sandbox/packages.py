@@ -198,14 +198,20 @@ def _leads_to_packages(file: str) -> bool:
 
 def _requirements(held: metadata.Distribution, extra: str) -> Iterator[tuple[str, str]]:
     for text in held.requires or ():
-        try:
-            wanted = Requirement(text)
-        except InvalidRequirement:
-            continue
-        if wanted.marker is None or wanted.marker.evaluate({"extra": extra}):
+        wanted = _requirement(text)
+        if wanted is not None and (wanted.marker is None or wanted.marker.evaluate({"extra": extra})):
             yield wanted.name, ""
             for further in wanted.extras:
                 yield wanted.name, further
+
+
+@cache
+def _requirement(text: str) -> Requirement | None:
+    """Read once: a distribution is asked again for each of its extras, and in each evaluation."""
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None
 
 
 def _providers(name: str) -> list[str]:

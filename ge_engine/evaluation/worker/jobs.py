@@ -11,7 +11,7 @@ import dataclasses
 import errno
 import random
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 
 import torch
@@ -23,7 +23,7 @@ from ge_engine.evaluation.data.candidate_files import CandidateFile, candidate_f
 from ge_engine.evaluation.data.module_loader import error_line
 from ge_engine.evaluation.measure.inference import costs_of
 from ge_engine.evaluation.measure.witness import Witness
-from ge_engine.evaluation.probe.coverage import covered_functions, values_of, values_read, values_read_by
+from ge_engine.evaluation.probe.coverage import covered_functions
 from ge_engine.evaluation.probe.findings import ProbeFindings, TaskShape
 from ge_engine.evaluation.probe.probe import probe
 from ge_engine.evaluation.probe.sizes import sizes_of
@@ -37,7 +37,7 @@ from ge_engine.evaluation.train.step_timer import TooSlow
 from ge_engine.evaluation.train.trainer import train
 from ge_engine.evaluation.train.weights import packed_weights
 from ge_engine.profile import rows_of
-from ge_engine.source.addresses import address_in, split_address
+from ge_engine.source.values_read import values_read
 
 SIZING_SHARE = 0.2
 """The processor's time after which a sizing job builds no further variant, as a part of its timeout."""
@@ -97,7 +97,7 @@ def _report_probe(
                 {address.name: one.name for one in files for address in one.modules},
                 lambda model: findings.facts.update(measure(model)),
             )
-        findings.executed |= _values_read(files, findings.executed)
+        findings.executed |= values_read({one.name: one.source for one in files}, findings.executed)
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
         kind, findings.error = _kind(error), error_line(error, named)
     findings.facts["probe_seconds"] = _now() - started
@@ -108,22 +108,6 @@ def _report_probe(
     }
     plain["modules"] = rows_of(findings.modules)
     return WorkerReport(findings.stage, kind, findings.error, facts=findings.facts, probe=plain)
-
-
-def _values_read(files: Sequence[CandidateFile], executed: Collection[str]) -> set[str]:
-    """The addresses of the values that code of the files reads, of their own and of one another."""
-    ran = {one.name: _ran_in(one.name, executed) for one in files}
-    elsewhere = {one.name: values_read_by(one.source, ran[one.name]) for one in files}
-    found = set[str]()
-    for one in files:
-        by_others = set[str]().union(*(names for name, names in elsewhere.items() if name != one.name))
-        values = values_read(one.source, ran[one.name]) | (values_of(one.source) & by_others)
-        found |= {address_in(one.name, value) for value in values}
-    return found
-
-
-def _ran_in(file: str, executed: Collection[str]) -> set[str]:
-    return {local for name, local in map(split_address, executed) if name == file}
 
 
 def _report_sizes(spec: JobSpec, session: SessionSpec) -> WorkerReport:

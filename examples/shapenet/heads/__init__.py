@@ -1,0 +1,3 @@
+"""Heads."""
+
+from .pooled import PooledHead as PooledHead
