@@ -186,8 +186,11 @@ SEVERAL = (
         "ops/misc",
         "models/_utils",
     ),
-    of_torchvision(
-        "vision_transformer", "VisionTransformer(32, 8, 2, 2, 32, 64, num_classes=10)", "ops/misc"
+    replace(
+        of_torchvision(
+            "vision_transformer", "VisionTransformer(32, 8, 2, 2, 32, 64, num_classes=10)", "ops/misc"
+        ),
+        blocks=("*::Encoder*", "*misc.py::*"),
     ),
     of_transformers("vit", "ViT", f"{_VIT}, intermediate_size=64", "MLP", "modeling_layers", "activations"),
     of_transformers("dinov2", "Dinov2", _VIT, "MLP", "modeling_layers", "activations"),

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from ge_engine.evaluation.data.candidate_files import candidate_files, import_files
+from ge_engine.genome import Seed
+from tests.evaluation import genome, shop
+from tests.patience import PATIENT
 
 REGISTRY = """
 class Registry:
@@ -162,3 +165,20 @@ def test_an_object_that_answers_for_its_attributes_ends_the_import(tmp_path: Pat
     for digest in ("1" * 16, "2" * 16):
         files = candidate_files({"net.py": file.read_bytes()}, {"net.py": str(file)}, digest, {})
         assert import_files(files).net() == 1
+
+
+def test_sizes_of_a_registered_model_are_known_of_the_first_variant_alone(tmp_path: Path) -> None:
+    lay(tmp_path, {"nets/__init__.py": "from .net import Net\n", "nets/registry.py": REGISTRY})
+    text = b"from .registry import register\n" + genome().source.replace(
+        b"class Net", b"@register('n')\nclass Net"
+    )
+    (tmp_path / "nets" / "net.py").write_bytes(text)
+    path = tmp_path / "nets" / "net.py"
+    wide = text.replace(b"Body(8)", b"Body(16)").replace(b"nn.Linear(8,", b"nn.Linear(16,")
+    variants = [Seed.from_bytes(one, path).genome for one in (text, wide, text)]
+    with shop(tmp_path / "scratch", variants[0]) as evaluation:
+        first, second, third = evaluation.sizes(variants).result(PATIENT)
+    assert first is not None
+    assert second is not None
+    assert third == first
+    assert second.parameters > first.parameters
