@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from ge_engine.entry import resolve_entry
 from ge_engine.errors import SeedError
 from ge_engine.genome import Seed
 from ge_engine.ledger import History
+from ge_engine.ledger.database import FILE
 from ge_engine.outcome import Failed, Rejected, Scored
 from ge_engine.population import SEED_ID, Individual
 from ge_engine.source.addresses import split_address
@@ -66,6 +67,7 @@ def evolve(model: Model, entry: str, folder: Path) -> str:
     command += [*(OF_SEVERAL if model.several else OF_ONE).split(), "--run", str(folder)]
     command += [part for file in model.also for part in ("--also", str(installed(file)))]
     command += ["--package"] if model.package else []
+    command += [part for pattern in model.blocks for part in ("--blocks", pattern)]
     command += ["--entry", entry] if entry else []
     command += ["--image-size", str(model.size)] if model.size else []
     try:
@@ -97,6 +99,12 @@ def found_entry(model: Model) -> str:
         return ""
 
 
+def files_in(folder: Path) -> tuple[str, ...]:
+    """The names of the files of a run's seed model, as addresses carry them."""
+    with History(folder) as history:
+        return tuple(history.seed.files)
+
+
 def children_in(folder: Path) -> tuple[list[Individual], bool]:
     """The children of a run, and whether its generation is complete."""
     with History(folder) as history:
@@ -123,12 +131,12 @@ def changed_files(child: Individual) -> list[str]:
     return list(dict.fromkeys(split_address(address)[0] for address in addresses))
 
 
-def by_file(children: Sequence[Individual]) -> str:
-    """How many children change each file, and how many of these were scored."""
+def by_file(names: Iterable[str], children: Sequence[Individual]) -> str:
+    """How many children change each of the files, and how many of these were scored."""
     changed = Counter(file for child in children for file in changed_files(child))
     kept = [child for child in children if isinstance(child.outcome, Scored)]
     scored = Counter(file for child in kept for file in changed_files(child))
-    return ", ".join(f"{file} {count} ({scored[file]} scored)" for file, count in changed.items())
+    return ", ".join(f"{file} {changed[file]} ({scored[file]} scored)" for file in names)
 
 
 def lack(children: Sequence[Individual]) -> str:
@@ -155,7 +163,9 @@ def tried(model: Model, scratch: Path) -> Row:
     began = time.monotonic()
     entry, refused, fault = started(model, scratch / "run")
     children: list[Individual] = []
-    if (scratch / "run").is_dir():
+    files: tuple[str, ...] = ()
+    if (scratch / "run" / FILE).is_file():
+        files = files_in(scratch / "run")
         children, complete = children_in(scratch / "run")
         fault = fault or ("" if complete else "error: the generation is not complete")
     if not fault and model.several:
@@ -168,7 +178,7 @@ def tried(model: Model, scratch: Path) -> Row:
         given=model.several or bool(refused),
         outcomes=", ".join(f"{count} {end}" for end, count in Counter(end for end, _ in ends).items()),
         reasons=tuple(reason for _, reason in ends if reason),
-        files=by_file(children) if model.several else "",
+        files=by_file(files, children) if model.several else "",
         seconds=time.monotonic() - began,
         fault=reason_in(fault) if fault else "",
     )

@@ -10,8 +10,8 @@ from pathlib import Path
 @dataclass(frozen=True, slots=True)
 class Model:
     """A model of an installed package: its file there, the entry to give where none is found, the least size
-    of images in pixels (0: the task's own), the files that are evolved with it, and whether those are found
-    by its imports."""
+    of images in pixels (0: the task's own), the files that are evolved with it, whether those are found by
+    its imports, and the blocks that are evolved (none: all)."""
 
     name: str
     file: str
@@ -19,6 +19,7 @@ class Model:
     size: int = 0
     also: tuple[str, ...] = ()
     package: bool = False
+    blocks: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -60,12 +61,15 @@ def of_torchvision(name: str, entry: str, *also: str) -> Model:
     return Model(f"files:{name}", f"torchvision/models/{name}.py", entry, also=files)
 
 
-def of_transformers(name: str, prefix: str, settings: str, *also: str) -> Model:
-    """A model of transformers that is evolved with its configuration and with other files."""
-    one = transformers(name, prefix, settings)
+def of_transformers(name: str, prefix: str, settings: str, layer: str, *also: str) -> Model:
+    """A model of transformers that is evolved with its configuration and with other files. Of its own blocks,
+    which are many, those of the class `layer` are."""
     files = (f"models/{name}/configuration_{name}", *also)
     return replace(
-        one, name=f"files:{name} (transformers)", also=tuple(f"transformers/{f}.py" for f in files)
+        transformers(name, prefix, settings),
+        name=f"files:{name} (transformers)",
+        also=tuple(f"transformers/{file}.py" for file in files),
+        blocks=(f"*::{prefix}{layer}*", *(f"*{Path(file).name}.py::*" for file in files)),
     )
 
 
@@ -182,19 +186,27 @@ SEVERAL = (
         "ops/misc",
         "models/_utils",
     ),
-    of_torchvision(
-        "vision_transformer", "VisionTransformer(32, 8, 2, 2, 32, 64, num_classes=10)", "ops/misc"
+    replace(
+        of_torchvision(
+            "vision_transformer", "VisionTransformer(32, 8, 2, 2, 32, 64, num_classes=10)", "ops/misc"
+        ),
+        blocks=("*::Encoder*", "*misc.py::*"),
     ),
-    of_transformers("vit", "ViT", f"{_VIT}, intermediate_size=64", "modeling_layers", "activations"),
-    of_transformers("dinov2", "Dinov2", _VIT, "modeling_layers", "activations"),
-    of_transformers("resnet", "ResNet", "embedding_size=16, hidden_sizes=[16, 32], depths=[1, 1]"),
-    of_transformers("poolformer", "PoolFormer", "hidden_sizes=[16, 32, 48, 64], depths=[1, 1, 1, 1]"),
+    of_transformers("vit", "ViT", f"{_VIT}, intermediate_size=64", "MLP", "modeling_layers", "activations"),
+    of_transformers("dinov2", "Dinov2", _VIT, "MLP", "modeling_layers", "activations"),
+    of_transformers(
+        "resnet", "ResNet", "embedding_size=16, hidden_sizes=[16, 32], depths=[1, 1]", "BottleNeckLayer"
+    ),
+    of_transformers(
+        "poolformer", "PoolFormer", "hidden_sizes=[16, 32, 48, 64], depths=[1, 1, 1, 1]", "Output"
+    ),
     replace(
         transformers(
             "regnet", "RegNet", "embedding_size=16, hidden_sizes=[16, 32], depths=[1, 1], groups_width=8"
         ),
         name="files:regnet (transformers)",
         package=True,
+        blocks=("*::RegNet*Layer*", "configuration_regnet.py::*"),
     ),
 )
 """Models of several files, small enough for a minute of a processor each."""

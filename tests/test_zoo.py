@@ -125,7 +125,8 @@ def test_a_child_of_two_steps_in_a_file_counts_twice() -> None:
         child(SCORED, "net.py::Net", "net.py::Net.forward, blocks.py::Conv"),
         child(REJECTED, "blocks.py::Conv"),
     ]
-    assert zoo.by_file(children) == "net.py 1 (1 scored), blocks.py 2 (1 scored)"
+    told = "net.py 1 (1 scored), blocks.py 2 (1 scored), norms.py 0 (0 scored)"
+    assert zoo.by_file(["net.py", "blocks.py", "norms.py"], children) == told
 
 
 def test_a_package_of_several_files_is_not_evolved_by_the_zoo(
@@ -143,7 +144,21 @@ def test_a_package_of_several_files_is_not_evolved_by_the_zoo(
     assert (row.fault, row.entry, row.given) == ("", "Net(width=6)", True)
     assert sum(int(part.split()[0]) for part in row.outcomes.split(", ")) == 8
     assert "scored" in row.outcomes
-    assert "net.py " in row.files
-    assert "parts/blocks.py " in row.files
+    assert [part.split()[0] for part in row.files.split(", ")] == ["net.py", "parts/blocks.py"]
+    assert " 0 (" not in row.files
     print(*zoo.lines(row, with_reasons=False), sep="\n")
     assert f"    {row.files}\n    Net(width=6)" in capsys.readouterr().out
+
+
+def test_a_command_that_fails_before_its_run_begins_ends_the_zoo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "brokenzoo").mkdir()
+    (tmp_path / "brokenzoo" / "__init__.py").write_text("")
+    (tmp_path / "brokenzoo" / "net.py").write_text("class Net(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    model = zoo.Model("files:broken", "brokenzoo/net.py", "Net()", package=True)
+    row = zoo.tried(model, tmp_path)
+    assert row.fault
+    assert (row.outcomes, row.files) == ("", "")
+    assert row.fault in next(zoo.lines(row, with_reasons=True))

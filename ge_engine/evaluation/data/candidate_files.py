@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ge_engine.evaluation.data.module_loader import ModuleAddress, import_source, module_address, supply
+from ge_engine.evaluation.data.registries import withdraw
 
 INSTALLED = ("site-packages", "dist-packages")
 
@@ -45,6 +46,7 @@ def candidate_files(
 def import_files(files: Sequence[CandidateFile]) -> ModuleType:
     """The module that builds the model, executed; whatever a file raises comes out unchanged."""
     first, *others = files
+    withdraw({address.name for one in files for address in one.modules}, first.address.modules)
     if others:
         _forget(files)
     for one in others:
