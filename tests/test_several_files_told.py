@@ -165,8 +165,12 @@ def test_a_run_whose_files_are_only_there_in_part(there: Path) -> None:
     assert [one.path for one in alone.files.values()] == [None] * 4
 
 
-@pytest.mark.parametrize("words", [("resume", "run", *DOUBLES), ("rescore", "run", "--epochs", "2", *DOUBLES)])
-def test_a_run_without_its_files_that_is_told_of_a_parent_package(there: Path, ge: Ge, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "words", [("resume", "run", *DOUBLES), ("rescore", "run", "--epochs", "2", *DOUBLES)]
+)
+def test_a_run_without_its_files_that_is_told_of_a_parent_package(
+    there: Path, ge: Ge, words: tuple[str, ...]
+) -> None:
     (there / "pkg" / "config.py").unlink()
     code, _, told = ge(*words)
     assert code == 2
