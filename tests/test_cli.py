@@ -75,7 +75,7 @@ def test_a_bad_seed_that_ends_in_a_traceback(ge: Ge, tmp_path: Path, kind: str, 
 @pytest.mark.parametrize("command", ["evolve", "blocks"])
 def test_a_missing_seed_that_ends_in_a_traceback(ge: Ge, tmp_path: Path, command: str) -> None:
     assert_one_message(ge(command, tmp_path / "none.py"), "none.py", "No such file")
-    assert_one_message(ge(command, tmp_path), "directory")
+    assert_one_message(ge(command, tmp_path), "is a folder", "--package")
 
 
 NET = """

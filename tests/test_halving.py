@@ -20,7 +20,7 @@ from ge_engine import loop
 from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
-from ge_engine.evaluation.command import CommandEvaluation
+from ge_engine.evaluation.command import open_command
 from ge_engine.ledger import Ledger
 from ge_engine.ledger.history import History
 from ge_engine.ledger.score_key import VALIDATION, ScoreKey
@@ -228,12 +228,12 @@ def test_a_command_without_epochs_that_is_halved(tmp_path: Path) -> None:
 
 def test_a_command_that_gets_the_whole_budget_at_each_stage(tmp_path: Path) -> None:
     config = config_from_dict({"recipe": {"epochs": 6}})
-    command = CommandEvaluation(genome(), config, ["x", "{path}", "{epochs}", "{split}"], ["a"], tmp_path)
-    filled = [
-        command._filled(Job("x", genome(), 0, split, epochs), Path("m.py"))[2:]  # type: ignore[arg-type]
-        for split, epochs in (("validation", 2), ("validation", 0), ("test", 0), ("both", 0))
-    ]
-    command.close()
+    words = ["x", "{path}", "{epochs}", "{split}"]
+    with open_command(genome(), config, words, ["a"], tmp_path) as command:
+        filled = [
+            command._filled(Job("x", genome(), 0, split, epochs), tmp_path)[2:]  # type: ignore[arg-type]
+            for split, epochs in (("validation", 2), ("validation", 0), ("test", 0), ("both", 0))
+        ]
     assert filled == [["2", "validation"], ["6", "validation"], ["6", "test"], ["6", "validation"]]
 
 

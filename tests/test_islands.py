@@ -338,6 +338,7 @@ def as_schema_1(folder: Path) -> None:
         "ALTER TABLE plain RENAME TO scores",
         "DROP TABLE parts",
         "DROP TABLE hand_made",
+        "DROP TABLE files",
         "PRAGMA user_version = 1",
     ):
         database.execute(statement)
