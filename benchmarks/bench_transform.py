@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ge_engine.genome import Block, Genome, Seed
+from ge_engine.joint_genome import joined
 from ge_engine.outcome import Rejected
 from ge_engine.patch import apply, parse_patch
 from ge_engine.replies.extraction import extract
@@ -49,7 +50,7 @@ def reply_for(block: Block, number: int) -> str:
 
 def transform(genome: Genome, address: str, text: str) -> str:
     """The whole way of one reply; returns the child's digest."""
-    extraction = extract(text, "stop", genome, address)
+    extraction = extract(text, "stop", *genome.at(address))
     if isinstance(extraction, Rejected):
         raise ValueError(f"{address}: {extraction.reason}")
     patch = parse_patch(genome, address, extraction.code)
@@ -70,8 +71,14 @@ def measure(genome: Genome, addresses: tuple[str, ...]) -> tuple[list[float], li
         replies = [reply_for(genome.blocks[address], number) for number in range(ROUNDS + 1)]
         transform(genome, address, replies.pop())
         costs.append(min(milliseconds(transform, genome, address, text) for text in replies))
-        compiling.append(min(milliseconds(compile, genome.text, "file", "exec") for _ in replies))
+        text = genome.at(address)[0].text
+        compiling.append(min(milliseconds(compile, text, "file", "exec") for _ in replies))
     return costs, compiling
+
+
+def ten_of(seed: Seed) -> Genome:
+    """A seed model of ten files, each with the content of `seed`."""
+    return joined({f"part{at}.py": Seed.parsed(seed.source) for at in range(10)}).genome
 
 
 def milliseconds(work: Callable[..., object], *arguments: object) -> float:
@@ -107,6 +114,8 @@ def main() -> int:
     costs, compiling = measure(longer.genome, seed.genome.evolvable)
     show(f"the same blocks in {len(longer.source.splitlines())} lines", costs)
     show(ALL_BUT, [cost - whole for cost, whole in zip(costs, compiling, strict=True)])
+    costs, _ = measure(ten_of(seed), tuple(f"part0.py::{address}" for address in seed.genome.evolvable))
+    show("the same blocks, one file of ten", costs)
     large = largest_file()
     if large is not None:
         started = time.perf_counter()
