@@ -55,10 +55,12 @@ def torchvision(name: str, file: str, arguments: str = "", size: int = 0) -> Mod
     return Model(name, f"torchvision/models/{file}.py", given, size)
 
 
-def of_torchvision(name: str, entry: str, *also: str) -> Model:
-    """A model that is evolved with files that it imports, told by their places in the package."""
-    files = tuple(f"torchvision/{one}.py" for one in also)
-    return Model(f"files:{name}", f"torchvision/models/{name}.py", entry, also=files)
+def of_torchvision(name: str, entry: str, *also: str, mine: str = "") -> Model:
+    """A model that is evolved with files that it imports, told by their places in the package. Of its own
+    blocks, where they are many, those at the addresses `mine` are."""
+    blocks = (f"*{name}.py::{mine}", *(f"*{Path(file).name}.py::*" for file in also)) if mine else ()
+    files = tuple(f"torchvision/{file}.py" for file in also)
+    return Model(f"files:{name}", f"torchvision/models/{name}.py", entry, also=files, blocks=blocks)
 
 
 def of_transformers(name: str, prefix: str, settings: str, layer: str, *also: str) -> Model:
@@ -167,18 +169,21 @@ SEVERAL = (
         "ConvNeXt([CNBlockConfig(16, 32, 1), CNBlockConfig(32, None, 1)], 0.1, num_classes=10)",
         "ops/misc",
         "ops/stochastic_depth",
+        mine="CNBlock*",
     ),
     of_torchvision(
         "swin_transformer",
         "SwinTransformer([4, 4], 16, [1, 1], [1, 2], [2, 2], num_classes=10)",
         "ops/misc",
         "ops/stochastic_depth",
+        mine="SwinTransformerBlock*",
     ),
     of_torchvision(
         "maxvit",
         "MaxVit((32, 32), 16, 4, [16, 32], [1, 1], 8, 0.1, num_classes=10)",
         "ops/misc",
         "ops/stochastic_depth",
+        mine="MBConv*",
     ),
     of_torchvision(
         "regnet",
@@ -186,11 +191,11 @@ SEVERAL = (
         "ops/misc",
         "models/_utils",
     ),
-    replace(
-        of_torchvision(
-            "vision_transformer", "VisionTransformer(32, 8, 2, 2, 32, 64, num_classes=10)", "ops/misc"
-        ),
-        blocks=("*::Encoder*", "*misc.py::*"),
+    of_torchvision(
+        "vision_transformer",
+        "VisionTransformer(32, 8, 2, 2, 32, 64, num_classes=10)",
+        "ops/misc",
+        mine="EncoderBlock*",
     ),
     of_transformers("vit", "ViT", f"{_VIT}, intermediate_size=64", "MLP", "modeling_layers", "activations"),
     of_transformers("dinov2", "Dinov2", _VIT, "MLP", "modeling_layers", "activations"),
