@@ -34,6 +34,10 @@ ARMS: Mapping[str, str] = {"baseline": "uniform", "uniform": "uniform", "smollm2
 """The language model of each arm. The first that was run is the one compared with."""
 
 
+PATIENCE = 3600
+"""Seconds that a training may take: a busy machine costs no child."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is run: for each arm and random seed a search of `generations` x `population` children."""
@@ -63,6 +67,7 @@ class Plan:
             "--generations": self.generations,
             "--population": self.population,
             "--random-seed": seed,
+            "--timeout": PATIENCE,
             "--run": self.folder(arm, seed),
         }
         pairs = [str(word) for pair in options.items() for word in pair]
