@@ -24,6 +24,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from benchmarks.searched import Search, arms_of, finished, median_run, missed, smallest_as_good, table
@@ -66,7 +67,7 @@ class Plan:
             "--epochs": self.epochs,
             "--generations": self.generations,
             "--population": self.population,
-            "--random-seed": seed,
+            random_seed_flag(python): seed,
             "--timeout": PATIENCE,
             "--run": self.folder(arm, seed),
         }
@@ -154,6 +155,14 @@ def ran(plan: Plan, arm: str, seed: int) -> bool:
     where = plan.baseline if arm == "baseline" else ROOT
     code = subprocess.run(plan.command(arm, seed), cwd=where, check=False).returncode
     return code == 0 and finished(plan.folder(arm, seed))
+
+
+@cache
+def random_seed_flag(python: str) -> str:
+    """The flag of the random seed in the checkout of this Python: `--seed` in version 0.1.0."""
+    command = [python, "-m", "ge_engine.cli", "evolve", "--help-all"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return "--random-seed" if "--random-seed" in said else "--seed"
 
 
 def planned(arguments: Sequence[str] | None = None) -> Plan:
