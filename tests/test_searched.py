@@ -96,12 +96,13 @@ def test_a_mistake_that_is_found_after_an_hour(
 
 
 def other_checkout(folder: Path, seed_flag: str) -> Path:
-    """A checkout whose program has this flag for the random seed."""
+    """A checkout whose program, run there, has this flag for the random seed."""
     python = folder / "other" / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text(f"#!/bin/sh\necho '--epochs {seed_flag} --timeout'\n")
+    checkout = folder / "other"
+    python.write_text(f'#!/bin/sh\n[ "$PWD" = {checkout} ] && echo {seed_flag} || echo --random-seed\n')
     python.chmod(0o755)
-    return folder / "other"
+    return checkout
 
 
 def test_a_flag_that_an_older_checkout_does_not_have(tmp_path: Path) -> None:
