@@ -24,6 +24,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from benchmarks.searched import Search, arms_of, finished, median_run, missed, smallest_as_good, table
@@ -32,6 +33,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SEED = ROOT / "examples" / "exquisitenet_v2.py"
 ARMS: Mapping[str, str] = {"baseline": "uniform", "uniform": "uniform", "smollm2": "smollm2"}
 """The language model of each arm. The first that was run is the one compared with."""
+
+
+PATIENCE = 3600
+"""Seconds that a training may take: a busy machine costs no child."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,14 @@ class Plan:
     def folder(self, arm: str, seed: int) -> Path:
         return self.out / f"{arm}-{seed}"
 
+    def checkout(self, arm: str) -> Path:
+        """Where an arm's program is run, whose own modules Python finds first."""
+        return self.baseline if arm == "baseline" and self.baseline else ROOT
+
     def command(self, arm: str, seed: int) -> list[str]:
         """The search as a command line, of its checkout's own Python."""
-        python = str(self.baseline / ".venv" / "bin" / "python") if arm == "baseline" else sys.executable
+        own = sys.executable
+        python = str(self.checkout(arm) / ".venv" / "bin" / "python") if arm == "baseline" else own
         options = {
             "--task": f"folder:{self.data}",
             "--llm": ARMS[arm],
@@ -62,7 +72,8 @@ class Plan:
             "--epochs": self.epochs,
             "--generations": self.generations,
             "--population": self.population,
-            "--random-seed": seed,
+            random_seed_flag(python, self.checkout(arm)): seed,
+            "--timeout": PATIENCE,
             "--run": self.folder(arm, seed),
         }
         pairs = [str(word) for pair in options.items() for word in pair]
@@ -146,9 +157,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def ran(plan: Plan, arm: str, seed: int) -> bool:
     """Run one search to its end; whether it got there."""
     print(f"--- {arm}, random seed {seed}", flush=True)
-    where = plan.baseline if arm == "baseline" else ROOT
-    code = subprocess.run(plan.command(arm, seed), cwd=where, check=False).returncode
+    code = subprocess.run(plan.command(arm, seed), cwd=plan.checkout(arm), check=False).returncode
     return code == 0 and finished(plan.folder(arm, seed))
+
+
+@cache
+def random_seed_flag(python: str, checkout: Path) -> str:
+    """The flag of the random seed in a checkout with this Python: `--seed` in version 0.1.0."""
+    command = [python, "-m", "ge_engine.cli", "evolve", "--help-all"]
+    said = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False).stdout
+    return "--random-seed" if "--random-seed" in said else "--seed"
 
 
 def planned(arguments: Sequence[str] | None = None) -> Plan:

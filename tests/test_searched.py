@@ -95,10 +95,26 @@ def test_a_mistake_that_is_found_after_an_hour(
     assert says in capsys.readouterr().err
 
 
+def other_checkout(folder: Path, seed_flag: str) -> Path:
+    """A checkout whose program, run there, has this flag for the random seed."""
+    python = folder / "other" / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    checkout = folder / "other"
+    python.write_text(f'#!/bin/sh\n[ "$PWD" = {checkout} ] && echo {seed_flag} || echo --random-seed\n')
+    python.chmod(0o755)
+    return checkout
+
+
+def test_a_flag_that_an_older_checkout_does_not_have(tmp_path: Path) -> None:
+    asked = plan(tmp_path, "--baseline", str(other_checkout(tmp_path, "--seed")))
+    words = asked.command("baseline", 3)
+    assert words[words.index("--seed") + 1] == "3"
+    assert "--random-seed" not in words
+    assert "--random-seed" in asked.command("uniform", 3)
+
+
 def test_arms_that_are_not_trained_alike(tmp_path: Path) -> None:
-    checkout = tmp_path / "other"
-    (checkout / ".venv" / "bin").mkdir(parents=True)
-    (checkout / ".venv" / "bin" / "python").touch()
+    checkout = other_checkout(tmp_path, "--random-seed")
     asked = plan(tmp_path, "--baseline", str(checkout), "--images", "70", "--seeds", "3", "4")
     assert asked.arms == ("baseline", "uniform", "smollm2")
     words = {arm: asked.command(arm, 3) for arm in asked.arms}
