@@ -188,7 +188,7 @@ def tried(model: Model, scratch: Path) -> Row:
 def lines(row: Row, with_reasons: bool) -> Iterator[str]:
     """A row of the table; an entry that had to be given, and reasons, stand below it."""
     how = "given" if row.given else "found"
-    yield f"{row.name:<28}{how:<8}{row.fault or row.outcomes:<62}{row.seconds:>5.0f} s"
+    yield f"{row.name:<33}{how:<8}{row.fault or row.outcomes:<62}{row.seconds:>5.0f} s"
     if row.fault and row.outcomes:
         yield f"    {row.outcomes}"
     if row.files:
