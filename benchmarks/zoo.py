@@ -36,8 +36,8 @@ from ge_plugins.tasks import DIGIT_SIZE
 
 TIMEOUT_SECONDS = 900
 SETTINGS = "--llm uniform --generations 1 --epochs 1 --lr 0.01 --workers 1"
-OF_ONE = "--population 2 --train-limit 64"
-OF_SEVERAL = "--population 8 --train-limit 32 --rescore-seeds 0"
+OF_ONE = "--train-limit 64"
+OF_SEVERAL = "--train-limit 32 --rescore-seeds 0"
 CLASSES, CHANNELS = 10, 3
 REFUSAL_SHOWN = 90
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
@@ -66,6 +66,7 @@ def evolve(model: Model, entry: str, folder: Path) -> str:
     command = [sys.executable, "-m", "ge_engine.cli", "evolve", str(model.path), *SETTINGS.split()]
     command += [*(OF_SEVERAL if model.several else OF_ONE).split(), "--run", str(folder)]
     command += [part for file in model.also for part in ("--also", str(installed(file)))]
+    command += ["--population", str(model.children)]
     command += ["--package"] if model.package else []
     command += [part for pattern in model.blocks for part in ("--blocks", pattern)]
     command += ["--entry", entry] if entry else []
@@ -187,7 +188,7 @@ def tried(model: Model, scratch: Path) -> Row:
 def lines(row: Row, with_reasons: bool) -> Iterator[str]:
     """A row of the table; an entry that had to be given, and reasons, stand below it."""
     how = "given" if row.given else "found"
-    yield f"{row.name:<28}{how:<8}{row.fault or row.outcomes:<62}{row.seconds:>5.0f} s"
+    yield f"{row.name:<33}{how:<8}{row.fault or row.outcomes:<62}{row.seconds:>5.0f} s"
     if row.fault and row.outcomes:
         yield f"    {row.outcomes}"
     if row.files:

@@ -11,7 +11,7 @@ from pathlib import Path
 class Model:
     """A model of an installed package: its file there, the entry to give where none is found, the least size
     of images in pixels (0: the task's own), the files that are evolved with it, whether those are found by
-    its imports, and the blocks that are evolved (none: all)."""
+    its imports, the blocks that are evolved (none: all), and how many children are made."""
 
     name: str
     file: str
@@ -20,6 +20,7 @@ class Model:
     also: tuple[str, ...] = ()
     package: bool = False
     blocks: tuple[str, ...] = ()
+    children: int = 2
 
     @property
     def path(self) -> Path:
@@ -60,7 +61,9 @@ def of_torchvision(name: str, entry: str, *also: str, mine: str = "") -> Model:
     blocks, where they are many, those at the addresses `mine` are."""
     blocks = (f"*{name}.py::{mine}", *(f"*{Path(file).name}.py::*" for file in also)) if mine else ()
     files = tuple(f"torchvision/{file}.py" for file in also)
-    return Model(f"files:{name}", f"torchvision/models/{name}.py", entry, also=files, blocks=blocks)
+    return Model(
+        f"files:{name}", f"torchvision/models/{name}.py", entry, also=files, blocks=blocks, children=8
+    )
 
 
 def of_transformers(name: str, prefix: str, settings: str, layer: str, *also: str) -> Model:
@@ -71,6 +74,7 @@ def of_transformers(name: str, prefix: str, settings: str, layer: str, *also: st
         transformers(name, prefix, settings),
         name=f"files:{name} (transformers)",
         also=tuple(f"transformers/{file}.py" for file in files),
+        children=4,
         blocks=(f"*::{prefix}{layer}*", *(f"*{Path(file).name}.py::*" for file in files)),
     )
 
@@ -197,6 +201,16 @@ SEVERAL = (
         "ops/misc",
         mine="EncoderBlock*",
     ),
+    of_torchvision(
+        "quantization/resnet",
+        "QuantizableResNet(QuantizableBasicBlock, [1, 1, 1, 1], num_classes=10)",
+        "models/resnet",
+    ),
+    of_torchvision(
+        "quantization/shufflenetv2",
+        "QuantizableShuffleNetV2([1, 1, 1], [8, 16, 24, 32, 64], num_classes=10)",
+        "models/shufflenetv2",
+    ),
     of_transformers("vit", "ViT", f"{_VIT}, intermediate_size=64", "MLP", "modeling_layers", "activations"),
     of_transformers("dinov2", "Dinov2", _VIT, "MLP", "modeling_layers", "activations"),
     of_transformers(
@@ -211,6 +225,7 @@ SEVERAL = (
         ),
         name="files:regnet (transformers)",
         package=True,
+        children=4,
         blocks=("*::RegNet*Layer*", "configuration_regnet.py::*"),
     ),
 )

@@ -139,7 +139,9 @@ def test_a_package_of_several_files_is_not_evolved_by_the_zoo(
     (package / "parts" / "blocks.py").write_text(BLOCKS)
     (package / "net.py").write_text(NET)
     monkeypatch.syspath_prepend(tmp_path)
-    model = zoo.Model("files:small", "smallzoo/net.py", "Net(width=6)", also=("smallzoo/parts/blocks.py",))
+    model = zoo.Model(
+        "files:small", "smallzoo/net.py", "Net(width=6)", also=("smallzoo/parts/blocks.py",), children=8
+    )
     row = zoo.tried(model, tmp_path)
     assert (row.fault, row.entry, row.given) == ("", "Net(width=6)", True)
     assert sum(int(part.split()[0]) for part in row.outcomes.split(", ")) == 8
