@@ -293,6 +293,13 @@ def test_a_module_that_python_does_not_find_in_the_folder(layout: str, tmp_path:
     assert (ended.stdout, ended.stderr) == ("7\n", "")
 
 
+@pytest.fixture(autouse=True)
+def modules_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file whose module's name is taken in this process is a module of another name."""
+    for name in ("net", "this", "blocks", "other"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
 def code_of(folder: Path, main: str, also: tuple[str, ...] = ()) -> tuple[ModelCode, dict[str, bytes]]:
     """The code of a seed model in "mine", and its evolved files."""
     seed = load_seed(folder / "mine" / main, also=[str(folder / "mine" / one) for one in also])
