@@ -289,4 +289,5 @@ def test_a_model_that_lies_partly_elsewhere_and_does_not_say_so(
     with shop(tmp_path / "scratch", Seed.load(tmp_path / "net.py").genome):
         said = capfd.readouterr().err
     assert "The model also runs code of layers.py (Squeeze), which stays as it is." in said
-    assert "--command" in said
+    assert "--package" in said
+    assert "--also FILE" in said
