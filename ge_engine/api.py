@@ -118,7 +118,7 @@ def evolve(
         ConfigError, SeedError, PluginError, LedgerError, ModelError: a mistake that the message explains.
     """
     refuse_while_loading()
-    made = _of_seed(seed, load_config(preset, Path(config) if config else None, settings))
+    made = _of_folder(seed, load_config(preset, Path(config) if config else None, settings))
     registry = load_registry(plugins, no_plugins)
     folder = Path(run) if run else new_folder(seed)
     if folder.is_file():
@@ -203,7 +203,7 @@ def settings_file(
         SeedError: no model file. ConfigError: a setting that is wrong, or a file that exists (`force`
             overwrites it).
     """
-    made = _of_seed(seed, load_config(preset, Path(config) if config else None, settings))
+    made = _of_folder(seed, load_config(preset, Path(config) if config else None, settings))
     return write_settings(_seed_of(seed, replace(made, entry_block=False)), made, Path(output), force=force)
 
 
@@ -310,7 +310,7 @@ def ablate(
     Raises:
         ConfigError, SeedError, PluginError, LedgerError, ModelError: a mistake that the message explains.
     """
-    made = _of_seed(seed, load_config(preset, Path(config) if config else None, settings))
+    made = _of_folder(seed, load_config(preset, Path(config) if config else None, settings))
     registry = load_registry(plugins, no_plugins)
     parsed = _seed_of(seed, made)
     return run_arms(parsed, made, registry, Path(folder), arms, repeats, observe, allow_changes=allow_changes)
@@ -375,7 +375,7 @@ def seed_model(path: str | Path, *, entry: str = "", also: Sequence[str] = (), p
     return load_seed(path, entry, also, package=package)
 
 
-def _of_seed(path: str | Path, made: RunConfig) -> RunConfig:
+def _of_folder(path: str | Path, made: RunConfig) -> RunConfig:
     """The settings, which say of a folder that all of the package is evolved."""
     return replace(made, package=True) if Path(path).is_dir() else made
 

@@ -62,10 +62,7 @@ def diff_genomes(a: Genome, b: Genome) -> tuple[Change, ...]:
 
     A class that differs in its methods only is reported by method, otherwise as a whole.
     """
-    if a.files.keys() == b.files.keys():
-        pairs = [(name, one, b.files[name]) for name, one in a.files.items()]
-    else:
-        pairs = _paired(a, b)
+    pairs = _paired(a, b)
     return tuple(_named(change, name) for name, one, other in pairs for change in _diff_files(one, other))
 
 

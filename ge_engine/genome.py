@@ -120,9 +120,13 @@ class Genome:
         """The file that builds the model."""
         return next(iter(self.files.values()))
 
+    @property
+    def sources(self) -> dict[str, bytes]:
+        """The content of each file by its name."""
+        return {name: one.source for name, one in self.files.items()}
+
     def at(self, address: str) -> tuple[Genome, str]:
-        """The file that a block stands in, and its address there. A file that is not there has no blocks, nor
-        has it this one: then the first, and the whole address."""
+        """The file that a block stands in, and its address there; where there is none, the first and all."""
         name, local = split_address(address)
         one = self.files.get(name)
         return (self.main, address) if one is None else (one, local)

@@ -7,12 +7,11 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
 from ge_engine.genome import Block, Genome, Seed, Segment
-from ge_engine.source.addresses import BETWEEN, address_in, split_address
+from ge_engine.source.addresses import address_in, is_below, split_address
 from ge_engine.source.bindings import merge
 from ge_engine.source.records import foreign_record
 from ge_engine.source.segmenter import UNREAD
@@ -161,10 +160,7 @@ def _read_by_others(files: Mapping[str, Seed]) -> dict[str, Seed]:
 
 def is_file_name(name: str) -> bool:
     """Whether a text may name a file in addresses: a path of Python below a folder, as "heads/conv.py"."""
-    parts = PurePosixPath(name).parts
-    plain = name.isprintable() and "\\" not in name and BETWEEN not in name and ":" not in name
-    below = not name.startswith("/") and ".." not in parts and str(PurePosixPath(name)) == name
-    return plain and below and name.endswith(".py")
+    return is_below(name) and name.endswith(".py")
 
 
 def joined(files: Mapping[str, Seed]) -> Seed:

@@ -20,7 +20,7 @@ from test_full_training import images, share_right
 from ge_engine.api import evolve, open_run
 from ge_engine.config import config_from_dict
 from ge_engine.errors import ConfigError, LedgerError
-from ge_engine.evaluation.model_code import ALONE, CODE, ModelCode, is_below, model_code
+from ge_engine.evaluation.model_code import ALONE, CODE, ModelCode, model_code
 from ge_engine.evaluation.sandbox import packages
 from ge_engine.evaluation.sandbox.import_graph import follow_imports
 from ge_engine.evaluation.setup import set_up
@@ -30,6 +30,7 @@ from ge_engine.runs import predict
 from ge_engine.runs.bundle import write_tree
 from ge_engine.runs.training_folder import require_same_code
 from ge_engine.seed_files import load_seed
+from ge_engine.source.addresses import is_below
 from tests.evaluation import data
 from tests.patience import PATIENT
 

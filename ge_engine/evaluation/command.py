@@ -142,7 +142,7 @@ class CommandEvaluation(Evaluation):
         try:
             if job.genome.digest == self._seed.digest and job.split == "validation":
                 return self._traced(job, folder)
-            self._place.lay(folder, _sources(job.genome))
+            self._place.lay(folder, job.genome.sources)
             return self._finished(folder, self._filled(job, folder), job.genome.digest)
         except OSError as error:
             return Failed("command", "error", f"it cannot be started: {error}", "infrastructure")
@@ -157,7 +157,7 @@ class CommandEvaluation(Evaluation):
         outcome = self._finished(folder, command, job.genome.digest)
         self._ran = blocks_that_ran(told, job.genome)
         if isinstance(outcome, Failed) and outcome.kind != "timeout":
-            self._place.lay(folder, _sources(job.genome))
+            self._place.lay(folder, job.genome.sources)
             outcome = self._finished(folder, command, job.genome.digest)
         return outcome
 
@@ -273,10 +273,6 @@ def exception_first(errors: str) -> str:
         return said
     first = raised[-1][: REASON_CHARACTERS // 2]
     return f"{first} ... {said[len(first) - REASON_CHARACTERS :]}"
-
-
-def _sources(genome: Genome) -> dict[str, bytes]:
-    return {name: one.source for name, one in genome.files.items()}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

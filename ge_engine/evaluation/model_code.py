@@ -14,6 +14,7 @@ from ge_engine.evaluation.protocol import claims
 from ge_engine.evaluation.protocol.messages import SessionSpec
 from ge_engine.evaluation.sandbox import packages
 from ge_engine.evaluation.sandbox.readable import BASE
+from ge_engine.source.addresses import is_below
 
 CODE = "code.json"
 """What a run keeps it as, beside the weights."""
@@ -118,12 +119,6 @@ def _read(file: str) -> bytes | None:
             return held.read()
     except OSError:
         return None
-
-
-def is_below(path: str) -> bool:
-    """Whether a relative path with "/" leads to a place below the folder that it begins in."""
-    odd = not path.isprintable() or "\\" in path or ":" in path
-    return not odd and not any(part in ("", ".", "..") for part in path.split("/"))
 
 
 def _below(path: Any) -> str:

@@ -87,7 +87,7 @@ def blocks_that_ran(into: Path, genome: Genome) -> frozenset[str]:
         for at, (name, one) in enumerate(genome.files.items())
         for address in _that_ran(_told(into, at), one)
     }
-    values = values_read({name: one.source for name, one in genome.files.items()}, ran)
+    values = values_read(genome.sources, ran)
     return frozenset(ran | (values & genome.blocks.keys()))
 
 

@@ -291,4 +291,4 @@ class TrainEvaluation(Evaluation):
 
 def _sources(genome: Genome) -> dict[str, str]:
     """The bytes of each file as a text."""
-    return {name: one.source.decode("latin-1") for name, one in genome.files.items()}
+    return {name: source.decode("latin-1") for name, source in genome.sources.items()}

@@ -14,7 +14,7 @@ from ge_engine.replies.block_match import Found
 from ge_engine.replies.by_file import by_file
 from ge_engine.replies.extraction import extract_file
 from ge_engine.replies.file_match import FileMatcher, without
-from ge_engine.source.addresses import files_of, split_address
+from ge_engine.source.addresses import files_of, within
 from ge_engine.source.addressing import contents
 from ge_engine.source.bindings import scope_names
 from ge_engine.source.digests import digest
@@ -43,7 +43,7 @@ def read_blocks(text: str, finish: str, genome: Genome, addresses: Sequence[str]
         if marked and file not in marked:
             continue
         one = genome.files[file]
-        local = [split_address(address)[1] for address in addresses if split_address(address)[0] == file]
+        local = within(file, addresses)
         if marked:
             patch = _read_file(f"```python\n{marked[file]}```\n", finish, one, local, frozenset())
         else:

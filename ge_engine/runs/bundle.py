@@ -8,12 +8,13 @@ from pathlib import Path
 
 from ge_engine.atomic_file import write_whole
 from ge_engine.errors import ConfigError
-from ge_engine.evaluation.model_code import ModelCode, is_below
+from ge_engine.evaluation.model_code import ModelCode
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.weights import PREPROCESSING, Preprocessing
 from ge_engine.ledger.history import History
 from ge_engine.population import Child
 from ge_engine.runs.export import exported
+from ge_engine.source.addresses import is_below
 
 MODEL, WEIGHTS, PREDICT = "model.py", "model.safetensors", "predict.py"
 MODULES = "src"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 BETWEEN = "::"
 """Between the file and the block, where a seed model has several files."""
@@ -28,6 +28,17 @@ def owner_of(address: str) -> str:
 def method_name(address: str) -> str:
     """The name of a method within its class, "" for any other block."""
     return split_address(address)[1].partition(".")[2]
+
+
+def within(file: str, addresses: Iterable[str]) -> list[str]:
+    """Those of the addresses that lie in a file, as they are within it."""
+    return [local for name, local in map(split_address, addresses) if name == file]
+
+
+def is_below(path: str) -> bool:
+    """Whether a relative path with "/" leads to a place below the folder that it begins in."""
+    odd = not path.isprintable() or "\\" in path or ":" in path
+    return not odd and not any(part in ("", ".", "..") for part in path.split("/"))
 
 
 def files_of(addresses: Sequence[str]) -> tuple[str, ...]:

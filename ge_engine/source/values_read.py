@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Mapping
 
-from ge_engine.source.addresses import address_in, split_address
+from ge_engine.source.addresses import address_in, within
 from ge_engine.source.syntax import DEFINITIONS, is_main_guard
 from ge_engine.source.values import module_values, names_elsewhere, unread
 
@@ -14,7 +14,7 @@ def values_read(sources: Mapping[str, bytes], executed: Collection[str]) -> set[
     """The addresses of the values in files by name ("" for the only one) that their statements read, or those
     of functions and classes that are `executed`, in their own file or in another one."""
     trees = {name: ast.parse(source) for name, source in sources.items()}
-    ran = {name: _ran(tree, _within(name, executed)) for name, tree in trees.items()}
+    ran = {name: _ran(tree, within(name, executed)) for name, tree in trees.items()}
     elsewhere = {name: names_elsewhere(statements) for name, statements in ran.items()}
     found = set[str]()
     for name, tree in trees.items():
@@ -23,10 +23,6 @@ def values_read(sources: Mapping[str, bytes], executed: Collection[str]) -> set[
         own = values - unread(ast.Module(ran[name], []), values)
         found |= {address_in(name, value) for value in own | (values & by_others)}
     return found
-
-
-def _within(file: str, executed: Collection[str]) -> set[str]:
-    return {local for name, local in map(split_address, executed) if name == file}
 
 
 def _ran(tree: ast.Module, executed: Collection[str]) -> list[ast.stmt]:

@@ -9,10 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from ge_engine.evaluation.data.module_loader import ModuleAddress, import_source, module_address, supply
+from ge_engine.evaluation.data.module_loader import (
+    FOLDER_NAMES,
+    ModuleAddress,
+    import_source,
+    module_address,
+    supply,
+)
 from ge_engine.evaluation.data.registries import withdraw
-
-INSTALLED = ("site-packages", "dist-packages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def _forget(files: Sequence[CandidateFile]) -> None:
     that may hold something of them."""
     root = files[0].address.root
     names = {address.name for one in files for address in one.modules}
-    if os.path.basename(root) not in INSTALLED:
+    if os.path.basename(root) not in FOLDER_NAMES:
         tops = {name.partition(".")[0] for name in names if "." in name}
         names |= {name for name in sys.modules if name.partition(".")[0] in tops}
         names |= set(files[0].address.modules)

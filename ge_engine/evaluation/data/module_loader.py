@@ -22,6 +22,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+FOLDER_NAMES = ("site-packages", "dist-packages")
+"""Folders of installed packages."""
 SEED_FILE = "GE_SEED"
 """The environment variable by which a program of the user's knows the seed model's file."""
 
@@ -108,8 +110,8 @@ def load(path: str | Path) -> ModuleType:
 def _place_on_path(root: str) -> int:
     """The place of a seed model's folder on `sys.path`: behind Python's own library, whose modules no file
     beside a seed model replaces; and behind its packages where the folder holds those of another Python."""
-    ends = ("site-packages", "dist-packages")
-    before = [at for at, entry in enumerate(sys.path) if entry.endswith(ends) and not root.endswith(ends)]
+    installed = [at for at, entry in enumerate(sys.path) if entry.endswith(FOLDER_NAMES)]
+    before = [] if root.endswith(FOLDER_NAMES) else installed
     return min(before, default=len(sys.path))
 
 

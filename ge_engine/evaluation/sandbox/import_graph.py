@@ -6,7 +6,7 @@ import ast
 import importlib.machinery
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 _LIBRARY = frozenset(sys.stdlib_module_names) | frozenset(sys.builtin_module_names)
@@ -21,16 +21,25 @@ class Imports:
     outside: set[str] = field(default_factory=set)
 
 
-def follow_imports(source: bytes, name: str, file_of: Callable[[str], str | None]) -> Imports:
-    """What the module `name` imports, and so on. `file_of` tells the file of a module that is to be followed,
-    "" where there is none, and None where it is not to be.
+def follow_imports(
+    source: bytes,
+    name: str,
+    file_of: Callable[[str], str | None],
+    others: Iterable[tuple[bytes, str]] = (),
+) -> Imports:
+    """What the module `name` imports, and so on, and what `others` do, given by source and name. `file_of`
+    tells the file of a module that is to be followed, "" where there is none, and None where it is not to be.
 
     Imports with a name that is computed are not seen. A file that cannot be read or parsed ends its branch:
     it fails with its own error when it is imported. No module has a path for its name.
     """
     found = Imports()
     seen = {name}
-    pending = [*_parents(name), *imported_names(source, name, package=False)]
+    pending = [
+        one
+        for text, own in ((source, name), *others)
+        for one in (*_parents(own), *imported_names(text, own, package=False))
+    ]
     while pending:
         one = pending.pop()
         if one in seen or os.sep in one:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ge_engine.evaluation.data.module_loader import FOLDER_NAMES
 from ge_engine.evaluation.sandbox import packages
 from ge_engine.evaluation.sandbox.import_graph import follow_imports, module_file
 
@@ -66,7 +67,7 @@ class OwnCode:
         """Whether the seed model is a file of a package that is installed, for this Python or for another, so
         that what lies beside are other packages."""
         root = os.path.realpath(self.root)
-        return root in packages.package_folders() or os.path.basename(root) in packages.FOLDER_NAMES
+        return root in packages.package_folders() or os.path.basename(root) in FOLDER_NAMES
 
     def _find(self, top: str) -> str:
         """The folder that holds `top`, "" for what is installed, in place or elsewhere."""

@@ -20,6 +20,8 @@ from urllib.request import url2pathname
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from ge_engine.evaluation.data.module_loader import FOLDER_NAMES
+
 _SOURCES = """
 py pyi pyc so dylib typed toml yaml yml cfg ini c cc cpp cu cuh h hpp
 """
@@ -32,8 +34,6 @@ wav webp xls xlsx xz zip zst
 """
 DATA = frozenset(f".{word}" for word in _BUNDLED.split())
 """What an installed package may bundle as a data set."""
-FOLDER_NAMES = ("site-packages", "dist-packages")
-"""Names of the folders that packages are installed into."""
 _TESTS = frozenset(["tests", "test", "testing_data", "test_data", "testdata"])
 
 

@@ -60,11 +60,7 @@ def readable_files(
         ConfigError: a private folder is itself one of those that candidates need.
     """
     own = OwnCode(address.root, address.name)
-    found = follow_imports(source, address.name, own.file_of)
-    for text, name in others:
-        more = follow_imports(text, name, own.file_of)
-        found.files.update(more.files)
-        found.outside |= more.outside
+    found = follow_imports(source, address.name, own.file_of, others)
     modules = {**own.modules(), **found.files}
     installed = _installed_places(found.outside, packages.in_place(own.packaged))
     home = own.installed_package

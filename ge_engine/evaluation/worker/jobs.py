@@ -57,17 +57,20 @@ def run(
         return _report_sizes(spec, session)
     files = _files(spec.sources, spec, session)
     if spec.kind == "probe":
-        return _report_probe(spec, session, files, lambda _: {})
+        return _report_probe(session, files, lambda _: {})
     if spec.kind == "again":
-        return _report_probe(spec, session, files, lambda model: _costs(model, session, data["validation"]))
+        return _report_probe(session, files, lambda model: _costs(model, session, data["validation"]))
     rung = Rung(spec.epochs, checkpoint, spec.keep, spec.step_seconds, spec.steps)
     return _report_training(spec, session, data, files, rung, rank)
 
 
 def pseudo_files(spec: JobSpec, session: SessionSpec) -> dict[str, str]:
     """What the code of the job's candidate calls its files, with the names that addresses carry."""
-    nothing = dict.fromkeys(session.files, "")
-    return {one.address.file: one.name for one in _files(nothing, spec, session)}
+    return _named(_files(dict.fromkeys(session.files, ""), spec, session))
+
+
+def _named(files: Sequence[CandidateFile]) -> dict[str, str]:
+    return {one.address.file: one.name for one in files}
 
 
 def _files(sources: Mapping[str, str], spec: JobSpec, session: SessionSpec) -> tuple[CandidateFile, ...]:
@@ -76,13 +79,12 @@ def _files(sources: Mapping[str, str], spec: JobSpec, session: SessionSpec) -> t
 
 
 def _report_probe(
-    spec: JobSpec,
     session: SessionSpec,
     files: Sequence[CandidateFile],
     measure: Callable[[nn.Module], Mapping[str, float]],
 ) -> WorkerReport:
     findings = ProbeFindings()
-    kind, named = "", pseudo_files(spec, session)
+    kind, named = "", _named(files)
     started = _now()
     try:
         with covered_functions(named, findings.executed):
@@ -169,7 +171,7 @@ def _report_training(
             weights=_weights(result.model, spec.weights),
         )
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
-        return _failed(error, stage, pseudo_files(spec, session))
+        return _failed(error, stage, _named(files))
 
 
 def _weights(network: nn.Module, room: int) -> bytes:
