@@ -287,6 +287,17 @@ def test_an_export_of_other_files_than_the_individuals(there: Path, ge: Ge) -> N
     assert (code, "several files" in told) == (2, True)
 
 
+@pytest.mark.parametrize("output", ["taken/better", "half", "taken/deeper/better"])
+def test_a_folder_that_cannot_be_made_or_an_export_in_part(there: Path, ge: Ge, output: str) -> None:
+    (there / "taken").touch()
+    (there / "half").mkdir()
+    (there / "half" / "heads").touch()
+    code, _, told = ge("export", f"run:{child_of(there / 'run', 'net.py')}", "-o", output)
+    assert code == 2
+    assert "cannot be made" in told
+    assert [one.name for one in (there / "half").iterdir()] == ["heads"]
+
+
 def test_a_git_patch_of_the_file_that_builds_the_model_alone(there: Path, ge: Ge) -> None:
     subprocess.run(["git", "init", "-q"], cwd=there, check=True)
     changed = changed_in(there / "run")

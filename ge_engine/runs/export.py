@@ -67,16 +67,22 @@ def exported(one: Child, history: History, header: bool) -> dict[str, bytes]:
 
 
 def write_files(folder: Path, files: Mapping[str, bytes], force: bool) -> Path:
-    """Write files at their places below a folder, all or none. Raises ConfigError: one exists, and nothing
-    says that it may be overwritten; or the folder is a file."""
+    """Write files at their places below a folder, once all of their folders are there. Raises ConfigError:
+    one exists, and nothing says that it may be overwritten; or a folder is a file or cannot be made."""
     if folder.is_file() or folder.suffix == ".py":
         raise ConfigError(
             f"The individual has several files: {', '.join(files)}.", "Name a folder to write them into."
         )
     if not force and (there := next((folder / name for name in files if (folder / name).exists()), None)):
         raise _exists(there)
+    for place in {(folder / name).parent for name in files}:
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"The folder {place} cannot be made: {error.strerror}.", "Choose another --output."
+            ) from error
     for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_whole(folder / name, content)
     return folder
 
