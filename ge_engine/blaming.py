@@ -6,7 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Change, Dataset, Measurement, MoveSource, Objective, Task
+from ge_engine.contracts import (
+    AgentOrder,
+    AgentPool,
+    Change,
+    Dataset,
+    Executor,
+    Measurement,
+    MoveSource,
+    Objective,
+    PoolState,
+    Task,
+)
 from ge_engine.errors import GeError, PluginError, with_place
 from ge_engine.registry import Registry
 
@@ -35,6 +46,11 @@ def blamed_objective(objective: Objective, registry: Registry) -> Objective:
 def blamed_tasks(registry: Registry) -> Mapping[str, Task]:
     """All tasks; one that cannot load its data for a fault of its own raises PluginError."""
     return {name: _Task(task, registry) for name, task in registry.tasks.items()}
+
+
+def blamed_executor(executor: Executor, registry: Registry) -> Executor:
+    """The executor; a fault of its own, or of its pool, raises PluginError."""
+    return _Executor(executor, registry)
 
 
 def blamed_moves(registry: Registry, names: Iterable[str]) -> tuple[MoveSource, ...]:
@@ -79,3 +95,34 @@ class _Task(Task):
     def load(self, argument: str, config: RunConfig) -> Dataset:
         with blaming(self._registry, "ge_tasks", self.name):
             return self._inner.load(argument, config)
+
+
+class _Executor(Executor):
+    def __init__(self, inner: Executor, registry: Registry) -> None:
+        self.name, self.here = inner.name, inner.here
+        self._inner, self._registry = inner, registry
+
+    def check(self, argument: str) -> None:
+        with blaming(self._registry, "ge_executors", self.name):
+            self._inner.check(argument)
+
+    def host(self, argument: str) -> str:
+        with blaming(self._registry, "ge_executors", self.name):
+            return self._inner.host(argument)
+
+    def open(self, argument: str, order: AgentOrder) -> AgentPool:
+        with blaming(self._registry, "ge_executors", self.name):
+            return _Pool(self.name, self._inner.open(argument, order), self._registry)
+
+
+class _Pool(AgentPool):
+    def __init__(self, name: str, inner: AgentPool, registry: Registry) -> None:
+        self._name, self._inner, self._registry = name, inner, registry
+
+    def keep(self, avoid: Sequence[str]) -> PoolState:
+        with blaming(self._registry, "ge_executors", self._name):
+            return self._inner.keep(avoid)
+
+    def close(self) -> None:
+        with blaming(self._registry, "ge_executors", self._name):
+            self._inner.close()

@@ -14,6 +14,7 @@ import pluggy
 from ge_engine.contracts import (
     Check,
     Evaluator,
+    Executor,
     Grammar,
     LanguageModelFactory,
     MoveSource,
@@ -58,6 +59,11 @@ def ge_objectives() -> Iterable[Objective]:  # type: ignore[empty-body]
 @hookspec
 def ge_evaluators() -> Iterable[Evaluator]:  # type: ignore[empty-body]
     """Ways to probe and score a genome."""
+
+
+@hookspec
+def ge_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
+    """Where trainings run, chosen by `--executor NAME[:ARGUMENT]`."""
 
 
 @hookspec

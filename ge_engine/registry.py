@@ -19,6 +19,7 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import (
     Check,
     Evaluator,
+    Executor,
     Grammar,
     LanguageModelFactory,
     MoveSource,
@@ -59,6 +60,7 @@ class Registry:
     checks: Mapping[str, Check]
     objectives: Mapping[str, Objective]
     evaluators: Mapping[str, Evaluator]
+    executors: Mapping[str, Executor]
     tasks: Mapping[str, Task]
     language_models: Mapping[str, LanguageModelFactory]
     grammars: Mapping[str, Grammar]
@@ -112,6 +114,7 @@ def in_use(registry: Registry, config: RunConfig) -> frozenset[tuple[str, str]]:
         "ge_checks": config.checks,
         "ge_objectives": list(config.objective_names),
         "ge_evaluators": (config.evaluator,),
+        "ge_executors": (config.executor.partition(":")[0],),
         "ge_tasks": (config.task.partition(":")[0],),
         "ge_language_models": [name.partition(":")[0] for name in config.models],
         "ge_grammars": (config.grammar,) if config.grammar else registry.grammars,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Evaluation, Evaluator, Objective, Task
+from ge_engine.contracts import Evaluation, Evaluator, Executor, Objective, Task
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.command import open_command, program_places
 from ge_engine.evaluation.task_training import open_task_training
@@ -29,6 +29,12 @@ class TrainEvaluator(Evaluator):
     takes_task = True
     advice = "Fix it, or change --timeout or the training settings."
 
+    def __init__(self, executor: Executor | None = None) -> None:
+        self._executor = executor
+
+    def on(self, executor: Executor) -> Evaluator:
+        return self if executor.here else TrainEvaluator(executor)
+
     def described(self, argument: str) -> tuple[str, str]:  # noqa: ARG002
         return "training", "Leave --command and --evaluator out."
 
@@ -43,7 +49,9 @@ class TrainEvaluator(Evaluator):
     ) -> Iterator[Evaluation]:
         """Load the task's data and start the processes. Raises SeedError or ConfigError."""
         known = tasks if tasks is not None else load_registry().tasks
-        with open_task_training(seed, config, objectives, scratch, known) as evaluation:
+        with open_task_training(
+            seed, config, objectives, scratch, known, executor=self._executor
+        ) as evaluation:
             yield evaluation
 
 

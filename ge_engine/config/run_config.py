@@ -370,6 +370,13 @@ class RunConfig:
         at_least(0, "one for each core"),
         changeable=True,
     )
+    executor: str = setting(
+        "local",
+        "Where trainings run: local, nodes, ...; see ge plugins.",
+        TRAINING,
+        metavar="NAME[:ARG]",
+        changeable=True,
+    )
     threads: int = setting(
         1,
         "Cores that one training uses.",

@@ -7,6 +7,7 @@ sets `name`, writes the abstract methods, and overrides of the rest what it does
 from ge_engine.contracts.check import Candidate, Check
 from ge_engine.contracts.deprecation import DeprecatedHook, inheriting
 from ge_engine.contracts.evaluation import Evaluation, Evaluator, Job, Probe
+from ge_engine.contracts.executor import AgentOrder, AgentPool, Executor, PoolState
 from ge_engine.contracts.goal import Goal, Size, SizedMove
 from ge_engine.contracts.grammar import Constraint, Grammar, Target
 from ge_engine.contracts.language_model import LanguageModel, LanguageModelFactory, Request
@@ -32,6 +33,8 @@ from ge_engine.structure.change import Change, MoveSource
 
 __all__ = [
     "BACKGROUND",
+    "AgentOrder",
+    "AgentPool",
     "Attempt",
     "Candidate",
     "Change",
@@ -44,6 +47,7 @@ __all__ = [
     "Edit",
     "Evaluation",
     "Evaluator",
+    "Executor",
     "Goal",
     "Grammar",
     "Individual",
@@ -58,6 +62,7 @@ __all__ = [
     "Operator",
     "OperatorStats",
     "Persona",
+    "PoolState",
     "Probe",
     "Prompt",
     "Proposal",

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Literal
 
 from ge_engine.config import RunConfig
+from ge_engine.contracts.executor import Executor
 from ge_engine.contracts.goal import Size
 from ge_engine.contracts.objective import Objective
 from ge_engine.contracts.task import Task
+from ge_engine.errors import ConfigError
 from ge_engine.genome import Genome
 from ge_engine.outcome import Outcome
 from ge_engine.profile import ModuleProfile
@@ -117,6 +119,16 @@ class Evaluator(ABC):
     def described(self, argument: str) -> tuple[str, str]:  # noqa: ARG002
         """What scores a run whose evaluator has this `argument`, and what a session gives to ask for it."""
         return f"the evaluator {self.name!r}", f"If you know it: --evaluator {shlex.quote(self.name)}"
+
+    def on(self, executor: Executor) -> Evaluator:
+        """This evaluator, whose work is done where `executor` says. Raises ConfigError: it is done here
+        alone."""
+        if executor.here:
+            return self
+        raise ConfigError(
+            f"The evaluator {self.name!r} works on this machine alone, and {executor.name!r} is for others.",
+            "Leave --executor out.",
+        )
 
     @abstractmethod
     def open(

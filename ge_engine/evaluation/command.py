@@ -29,13 +29,13 @@ from ge_engine.evaluation.data.module_loader import SEED_FILE
 from ge_engine.evaluation.exit_status import Kills
 from ge_engine.evaluation.figures import LAST_LINE_BYTES, FigureReader, tail
 from ge_engine.evaluation.futures import finished
+from ge_engine.evaluation.on_machine import chosen_sandbox
 from ge_engine.evaluation.sandbox.bubblewrap import around, below, socket_folders, sockets
 from ge_engine.evaluation.sandbox.environment import clean_environment
 from ge_engine.evaluation.sandbox.limits import LINUX
 from ge_engine.evaluation.sandbox.program import behind_filter
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.sandbox.started_processes import StartedProcesses
-from ge_engine.evaluation.setup import chosen_sandbox
 from ge_engine.evaluation.tracing import blocks_that_ran, traced_sources
 from ge_engine.evaluation.workplace import Workplace, workplace_of
 from ge_engine.genome import Genome

@@ -15,15 +15,18 @@ class WorkerExit:
     """How a worker ended. `status` is its exit status, or minus the signal's number; `reason` is "",
     "timeout", "disk", "processes", "threads", "fork: ...", "spawn: ...", "result" (it wrote too much) or
     "fork server" (its parent died, twice); `result` the bytes on its result channel, `log` the beginning and
-    the end of what it printed."""
+    the end of what it printed. `host` is the machine that it ran on, "" for the engine's own; `faulty` says
+    that this machine has found itself at fault, as with a full disk."""
 
     status: int
     reason: str
     result: bytes
     log: str
+    host: str = ""
+    faulty: bool = False
 
 
-class Executor(Protocol):
+class JobExecutor(Protocol):
     """Runs jobs somewhere: local processes (`ForkServerExecutor`), or another machine.
 
     The executor holds the timeout: it ends a job that runs longer than `spec.timeout` seconds, counted from
@@ -51,7 +54,7 @@ class Executor(Protocol):
         ...
 
 
-ExecutorFactory = Callable[[SessionSpec, Sequence[memoryview], int, Sequence[str], int], Executor]
+ExecutorFactory = Callable[[SessionSpec, Sequence[memoryview], int, Sequence[str], int], JobExecutor]
 """Opens an executor for a session: the session, the bytes of its `arrays` in order, how many trainings run at
 once, the GPUs that they share (values of CUDA_VISIBLE_DEVICES), and the most bytes of a result without its
 checkpoint and weights (`JobSpec.room` and `JobSpec.weights` say that)."""

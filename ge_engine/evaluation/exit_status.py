@@ -31,6 +31,9 @@ _LIMITS_EXCEEDED = {
     "fork server": "the process that started it died, twice; the second time it ran alone",
 }
 
+CANDIDATES_REASONS = frozenset(["timeout", *_LIMITS_EXCEEDED])
+"""The reasons of `WorkerExit` that are a candidate's doing."""
+
 
 class WorkerLost(Exception):
     """A worker ended by a fault that is not the candidate's; `failed` says how."""
@@ -99,7 +102,7 @@ def report_of(
         fault: Fault = "infrastructure" if report.kind == "infrastructure" else "engine"
         return Failed(stage, "crash", report.error, "candidate" if begun else fault)
     if report.kind == "infrastructure":
-        shown = surroundings is not None and surroundings.at_fault(report.error)
+        shown = ended.faulty or (surroundings is not None and surroundings.at_fault(report.error))
         return Failed(report.stage, "error", report.error, "infrastructure" if shown else "candidate")
     return report
 

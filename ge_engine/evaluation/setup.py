@@ -17,17 +17,11 @@ from ge_engine.contracts import Dataset, Split
 from ge_engine.entry import resolve_entry
 from ge_engine.entry_block import entry_of
 from ge_engine.errors import ConfigError
-from ge_engine.evaluation.data.candidate_files import module_at
 from ge_engine.evaluation.data.channels import in_channels
-from ge_engine.evaluation.data.module_loader import module_address, namespace_of
-from ge_engine.evaluation.devices import placement_of
+from ge_engine.evaluation.on_machine import fields_of, on_this_machine, seed_address
 from ge_engine.evaluation.protocol.messages import ArraySpec, SessionSpec
-from ge_engine.evaluation.sandbox import bubblewrap
-from ge_engine.evaluation.sandbox.landlock import landlock_version
-from ge_engine.evaluation.sandbox.readable import readable_files
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.weights import Preprocessing
-from ge_engine.evaluation.worker.spawn import chosen_start_method
 from ge_engine.genome import Genome
 
 if TYPE_CHECKING:
@@ -62,19 +56,15 @@ def _session(
     seed: Genome, config: RunConfig, data: Dataset, scratch: Path, private: Sequence[Path]
 ) -> SessionSpec:
     paths = _paths(seed, scratch)
-    path = next(iter(paths.values()))
-    address = module_address(path, seed.digest, namespace_of(path, seed.source))
-    placement = placement_of(config)
-    kept = [*private_paths(config, scratch), *private]
     sources = [one.source for one in seed.files.values()]
-    modules = [module_at(place, address.root) or place.stem for place in paths.values()]
-    others = list(zip(sources, modules, strict=True))[1:]
-    readable = readable_files(sources[0], address, kept, bool(placement.devices), others)
+    kept = [*private_paths(config, scratch), *private]
+    here = on_this_machine([*paths.values()], sources, seed.digest, config, scratch, kept)
+    root = Path(seed_address([*paths.values()], sources, seed.digest).root)
     channels, height = int(data.train.images.shape[1]), int(data.train.images.shape[2])
     size = config.recipe.image_size or height
     mean, std = channel_statistics(data.train.images)
     return SessionSpec(
-        seed_path=str(path),
+        seed_path=str(next(iter(paths.values()))),
         entry=resolve_entry(seed, task_facts(data, size), entry_of(seed, config)),
         channels=channels,
         size=size,
@@ -85,18 +75,9 @@ def _session(
         recipe=asdict(config.recipe),
         threads=config.threads,
         memory=int(config.memory_gib * 2**30),
-        device="cuda" if placement.devices else "cpu",
-        sandbox=chosen_sandbox(config.sandbox),
-        readable=readable.paths(),
-        preload=imports_to_preload(sources, Path(address.root)),
-        scratch=str(scratch),
-        processes=placement.processes,
-        start_method=chosen_start_method(config.start_method),
-        places=readable.places,
-        hidden=readable.hidden,
-        listed=readable.listed,
-        modules=readable.modules,
+        preload=imports_to_preload(sources, root),
         files={name: str(path) for name, path in paths.items()},
+        **fields_of(here),
     )
 
 
@@ -159,32 +140,6 @@ def _linked(data: Path) -> list[Path]:
     """Where the folders of classes and parts lie that are links."""
     near = [*data.glob("*"), *data.glob("*/*")] if data.is_dir() else []
     return [path.resolve() for path in near if path.is_symlink() and path.is_dir()]
-
-
-def chosen_sandbox(asked: str) -> str:
-    """The name of the sandbox in force, "bwrap", "landlock", "network" (closed, files open) or "none".
-
-    Raises:
-        ConfigError: what is asked for is not available here.
-    """
-    if asked in ("auto", "bwrap"):
-        missing = bubblewrap.why_not()
-        if not missing:
-            return "bwrap"
-        if asked == "bwrap":
-            raise ConfigError(
-                f"Candidates cannot be confined by bubblewrap: {missing}.",
-                "Install the package bubblewrap and allow user namespaces, or take --sandbox auto.",
-            )
-    available = landlock_version() > 0
-    if asked == "landlock" and not available:
-        raise ConfigError(
-            "This kernel has no Landlock to confine candidates with.",
-            "Use Linux 5.13 or later, or --sandbox auto.",
-        )
-    if asked == "none":
-        return "none"
-    return "landlock" if available else "network"
 
 
 def task_facts(data: Dataset, size: int) -> dict[str, int | float]:

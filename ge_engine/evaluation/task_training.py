@@ -8,8 +8,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Dataset, Objective, Task
+from ge_engine.contracts import Dataset, Executor, Objective, Task
 from ge_engine.evaluation.data.channels import in_channels, is_grey
+from ge_engine.evaluation.fork_server.client import ForkServerExecutor
+from ge_engine.evaluation.nodes.opening import jobs_on
 from ge_engine.evaluation.seed_check import ChannelsError
 from ge_engine.evaluation.setup import task_name
 from ge_engine.evaluation.train_evaluation import TrainEvaluation, open_training
@@ -26,10 +28,11 @@ def open_task_training(
     tasks: Mapping[str, Task],
     prepared: Callable[[Dataset], Dataset] = lambda data: data,
     private: Sequence[Path] = (),
+    executor: Executor | None = None,
 ) -> Iterator[TrainEvaluation]:
     """An evaluation of genomes of `seed` on the data of the task, `prepared`. A seed model that takes another
     number of channels than grey images have gets them so, where no number is asked for. No candidate reads
-    what is `private`.
+    what is `private`. It trains where `executor` says, on this machine without one.
 
     Raises:
         SeedError: the seed model does not build, run or train.
@@ -37,11 +40,12 @@ def open_task_training(
     """
     name, argument = task_name(config.task)
     data = prepared(choose(tasks, name, "task").load(argument, config))
+    jobs = jobs_on(executor, seed, config, scratch, private) if executor else ForkServerExecutor
     with ExitStack() as opened:
 
         def training(images: Dataset) -> TrainEvaluation:
             return opened.enter_context(
-                open_training(seed, config, objectives, scratch, images, private=private)
+                open_training(seed, config, objectives, scratch, images, jobs, private)
             )
 
         try:

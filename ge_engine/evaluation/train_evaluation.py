@@ -27,7 +27,7 @@ from ge_engine.evaluation.costs import figures, within
 from ge_engine.evaluation.description import data_line, described, remarks_on
 from ge_engine.evaluation.devices import placement_of
 from ge_engine.evaluation.elsewhere import running_elsewhere, sentence
-from ge_engine.evaluation.executor import Executor, ExecutorFactory, WorkerExit
+from ge_engine.evaluation.executor import ExecutorFactory, JobExecutor, WorkerExit
 from ge_engine.evaluation.exit_status import Kills, WorkerLost, failed_probe, probe_of, report_of, sizes_in
 from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.futures import finished, then
@@ -115,7 +115,7 @@ class TrainEvaluation(Evaluation):
     of a probe."""
 
     measures_sizes = True
-    executor: Executor
+    executor: JobExecutor
     scorer: Scorer
     checkpoints: Checkpoints
     weights: KeptWeights

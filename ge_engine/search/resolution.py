@@ -46,6 +46,10 @@ def require_names(config: RunConfig, registry: Registry) -> None:
             f"The evaluator {config.evaluator!r} does not train in stages, which halving needs.",
             "Leave --halving out, or give the evaluator `takes_epochs` and heed `Job.epochs`.",
         )
+    name, _, argument = config.executor.partition(":")
+    executor = choose(registry.executors, name, "executor")
+    evaluator.on(executor)
+    executor.check(argument)
     if evaluator.takes_task:
         choose(registry.tasks, config.task.partition(":")[0], "task")
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from ge_engine.blaming import blamed_objective, blamed_tasks, blaming
+from ge_engine.blaming import blamed_executor, blamed_objective, blamed_tasks, blaming
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Evaluation, ModuleProfile, Probe, inheriting
 from ge_engine.events import Announcer
@@ -53,7 +53,9 @@ def opened_evaluation(
     seed: Genome, config: RunConfig, registry: Registry, ledger: Ledger
 ) -> Iterator[Evaluation]:
     """The evaluator of the settings, opened for genomes of `seed`. Raises as `open`, or PluginError."""
+    executor = choose(registry.executors, config.executor.partition(":")[0], "executor")
     evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
+    evaluator = evaluator.on(blamed_executor(executor, registry))
     objectives = [blamed_objective(one, registry) for one in chosen_objectives(config, registry).values()]
     scratch = ledger.folder / "scratch"
     scratch.mkdir(exist_ok=True)

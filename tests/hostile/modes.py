@@ -57,7 +57,7 @@ def confined_by(mode: str) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launcher, "_command", _without_namespaces if alone else _with_little_room)
         if name == "filter":
-            patch.setattr("ge_engine.evaluation.setup.chosen_sandbox", lambda asked: "network")
+            patch.setattr("ge_engine.evaluation.on_machine.chosen_sandbox", lambda asked: "network")
         yield "auto" if name == "filter" else name
 
 

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from ge_engine import installation, loop
 from ge_engine.cli.app import app
-from ge_engine.evaluation.setup import chosen_sandbox
+from ge_engine.evaluation.on_machine import chosen_sandbox
 from ge_engine.ledger.history import History
 from ge_engine.outcome import Scored
 

@@ -1,0 +1,36 @@
+"""Where an engine listens for its agents, in a file that only the user can read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ge_engine.atomic_file import write_whole
+from ge_engine.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """`token` (hex) is known to the engine and its agents alone."""
+
+    host: str
+    port: int
+    token: str
+
+
+def write_address(path: Path, address: Address) -> None:
+    """Agents that lost an earlier engine of this run find the new one here. Raises ConfigError."""
+    write_whole(path, json.dumps(asdict(address)).encode(), "", mode=0o600)
+
+
+def read_address(path: Path) -> Address:
+    """Raises ConfigError: there is no such file, or it holds something else."""
+    try:
+        held = json.loads(path.read_text("utf-8"))
+        return Address(str(held["host"]), int(held["port"]), bytes.fromhex(held["token"]).hex())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path} does not say where an engine listens.",
+            "Give an agent the file agents.json in the folder scratch of a run that goes on.",
+        ) from error

@@ -1,0 +1,247 @@
+"""An agent: `python -m ge_engine.evaluation.nodes.agent FILE` serves a run's jobs on this machine.
+
+FILE is the run's `scratch/agents.json`, on a folder that the machines share or copied here. The agent has
+the fork server, the sandbox and the limits that an engine has on its own machine. It ends when the run does;
+where it loses the engine it kills what it runs, and waits for one that resumes the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ge_engine.cache import cache_folder
+from ge_engine.errors import ConfigError, GeError
+from ge_engine.evaluation.executor import WorkerExit
+from ge_engine.evaluation.exit_status import killed_for_memory
+from ge_engine.evaluation.fork_server.client import ForkServerExecutor
+from ge_engine.evaluation.machine_health import MachineHealth, machine_health
+from ge_engine.evaluation.nodes.address import Address, read_address
+from ge_engine.evaluation.nodes.array_store import ArrayStore
+from ge_engine.evaluation.nodes.remote_session import RemoteSession, session_here
+from ge_engine.evaluation.nodes.wire import LOST, Connection, Stranger, introduce
+from ge_engine.evaluation.protocol.messages import JobSpec, job_from_json
+from ge_engine.evaluation.sandbox import limits
+from ge_engine.evaluation.sandbox.removal import remove_tree
+
+LINGER = 600.0
+"""Seconds that an agent without an engine waits for one."""
+RETRY_SECONDS = 2.0
+REFUSED = 3
+"""The exit status of an agent whose machine cannot serve the run."""
+
+
+class Dismissed(Exception):
+    """The engine needs this agent no more."""
+
+
+class Refused(Exception):
+    """This machine cannot serve the session."""
+
+
+class Serving:
+    """One session with one engine, over one connection."""
+
+    def __init__(self, connection: Connection, name: str, scratch: Path, leave: asyncio.Event) -> None:
+        self._connection, self._name, self._scratch, self._leave = connection, name, scratch, leave
+        self._executor: ForkServerExecutor | None = None
+        self._health: MachineHealth | None = None
+        self._jobs: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serve until the engine says that it is enough.
+
+        Raises:
+            Dismissed: it does. Refused: this machine cannot serve it. One of `LOST`: the engine is gone.
+        """
+        await self._connection.send("hello", {"agent": self._name, "host": socket.gethostname()})
+        opening, _ = await self._connection.receive()
+        heard = Heard()
+        around = [
+            asyncio.create_task(beating(self._connection, float(opening["beat"]))),
+            asyncio.create_task(watching(self._connection, heard, float(opening["patience"]))),
+            asyncio.create_task(self._leaving()),
+        ]
+        try:
+            await self._open(RemoteSession.from_json(opening["session"]), heard)
+            while True:
+                await self._hear(*await self._connection.receive(), heard)
+        finally:
+            for task in (*around, *self._jobs):
+                task.cancel()
+            if self._executor:
+                await asyncio.to_thread(self._executor.close)
+
+    async def _open(self, remote: RemoteSession, heard: Heard) -> None:
+        arrays = await self._arrays(remote, heard)
+        try:
+            session, placement = await asyncio.to_thread(session_here, remote, self._scratch)
+        except GeError as error:
+            await self._connection.send("refused", {"reason": str(error)})
+            raise Refused(str(error)) from error
+        (self._scratch / "jobs").mkdir(exist_ok=True)
+        self._health = machine_health(self._scratch, session.device)
+        views = [memoryview(array) for array in arrays]
+        self._executor = ForkServerExecutor(session, views, placement.slots, placement.devices, remote.limit)
+        await self._connection.send("ready", {"slots": placement.slots})
+
+    async def _arrays(self, remote: RemoteSession, heard: Heard) -> list[bytes]:
+        """The session's arrays: what this machine has already, and the rest from the engine."""
+        store = ArrayStore(cache_folder() / "arrays")
+        known = {digest: store.get(digest) for digest in remote.arrays}
+        wanted = [digest for digest, content in known.items() if content is None]
+        if wanted:
+            await self._connection.send("wanted", {"arrays": wanted})
+            blobs: list[bytes] = []
+            while not blobs:
+                _, blobs = await self._connection.receive()
+                heard.now()
+            for digest, content in zip(wanted, blobs, strict=True):
+                known[digest] = content
+                with suppress(ConfigError, OSError):  # a machine without room for it asks again next time
+                    store.put(digest, content)
+        return [content for content in map(known.get, remote.arrays) if content is not None]
+
+    async def _hear(self, message: dict[str, Any], blobs: Sequence[bytes], heard: Heard) -> None:
+        heard.now()
+        if message["kind"] == "bye":
+            raise Dismissed
+        if message["kind"] == "job":
+            spec = job_from_json(message["spec"].encode())
+            task = asyncio.create_task(self._work(message["lease"], spec, blobs[0]))
+            self._jobs.add(task)
+            task.add_done_callback(self._jobs.discard)
+
+    async def _work(self, lease: str, spec: JobSpec, checkpoint: bytes) -> None:
+        assert self._executor is not None
+        stored = self._scratch / f"{lease}.checkpoint"
+        if checkpoint:
+            stored.write_bytes(checkpoint)
+        here = replace(spec, sent=time.monotonic(), checkpoint=str(stored) if checkpoint else "")
+        before = killed_for_memory()
+        try:
+            ended = await asyncio.wrap_future(self._executor.submit(here))
+        finally:
+            stored.unlink(missing_ok=True)
+        ended = await asyncio.to_thread(self._judged, ended, before)
+        content = {"lease": lease, "status": ended.status, "reason": ended.reason, "log": ended.log}
+        with suppress(*LOST):  # the engine is gone, which the receiving task sees
+            await self._connection.send("exit", {**content, "faulty": ended.faulty}, ended.result)
+
+    def _judged(self, ended: WorkerExit, killed_before: int) -> WorkerExit:
+        """What only this machine can say of how a worker ended: whether it was itself at fault."""
+        if ended.status == -signal.SIGKILL and not ended.reason and killed_for_memory() > killed_before:
+            return replace(ended, reason=f"{socket.gethostname()} ran out of memory and killed it")
+        if self._health is None or b'"infrastructure"' not in ended.result:
+            return ended
+        return replace(ended, faulty=self._health.at_fault(ended.result.decode("utf-8", "replace")))
+
+    async def _leaving(self) -> None:
+        await self._leave.wait()
+        with suppress(*LOST):
+            await self._connection.send("leaving")
+
+
+class Heard:
+    """When the other side was last heard."""
+
+    def __init__(self) -> None:
+        self.now()
+
+    def now(self) -> None:
+        self.at = time.monotonic()
+
+
+async def beating(connection: Connection, beat: float) -> None:
+    """Say every `beat` seconds that this side is there."""
+    with suppress(*LOST):
+        while True:
+            await connection.send("beat")
+            await asyncio.sleep(beat)
+
+
+async def watching(connection: Connection, heard: Heard, patience: float) -> None:
+    """Close the connection when the other side was not heard for `patience` seconds, in which this side was
+    awake: what it slept through waits to be heard."""
+    step = patience / 10
+    while time.monotonic() - heard.at < patience:
+        before = time.monotonic()
+        await asyncio.sleep(step)
+        if time.monotonic() - before > step + patience / 2:
+            heard.now()
+    connection.close()
+
+
+class Agent:
+    """Serves the engines of one run, one after another."""
+
+    def __init__(self, file: Path, name: str, linger: float, scratch: Path) -> None:
+        self._file, self._name, self._linger, self._scratch = file, name, linger, scratch
+        self._leave = asyncio.Event()
+
+    async def serve(self) -> int:
+        """The exit status: 0 when dismissed, REFUSED, or 1 where no engine came within `linger` seconds."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, self._leave.set)
+        alone_since = time.monotonic()
+        while time.monotonic() - alone_since < self._linger and not self._leave.is_set():
+            try:
+                await self._serve_one(read_address(self._file))
+            except Dismissed:
+                return 0
+            except Refused as error:
+                print(error, file=sys.stderr)
+                return REFUSED
+            except Served:
+                alone_since = time.monotonic()
+            except (*LOST, Stranger, ConfigError):
+                await asyncio.sleep(RETRY_SECONDS)
+        return 0 if self._leave.is_set() else 1
+
+    async def _serve_one(self, address: Address) -> None:
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        connection = Connection(reader, writer)
+        try:
+            await introduce(connection, bytes.fromhex(address.token))
+            try:
+                await Serving(connection, self._name, self._scratch, self._leave).run()
+            except LOST as error:
+                raise Served from error
+        finally:
+            connection.close()
+
+
+class Served(Exception):
+    """An engine was served, and is gone."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="agent", description="Serve a run's jobs on this machine.")
+    parser.add_argument("file", type=Path, help="the run's scratch/agents.json")
+    parser.add_argument("--name", default=secrets.token_hex(4), help="what the engine calls this agent")
+    parser.add_argument("--linger", type=float, default=LINGER, help="seconds to wait for an engine")
+    given = parser.parse_args(arguments)
+    scratch = Path(tempfile.mkdtemp(prefix="ge-agent-"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    limits.hide_memory(True)
+    try:
+        return asyncio.run(Agent(given.file, given.name, given.linger, scratch).serve())
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    finally:
+        remove_tree(scratch)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

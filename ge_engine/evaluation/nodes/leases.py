@@ -1,0 +1,148 @@
+"""Who works on what: each job is lent to one agent at a time, and one report of each is taken.
+
+Plain data without I/O. A lease has a token of its own; what comes with a token that is no longer in force is
+a late report, or a second one, and is left out.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import secrets
+from collections import Counter
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from ge_engine.evaluation.executor import WorkerExit
+from ge_engine.evaluation.protocol.messages import JobSpec
+
+LOSSES = 3
+"""Agents that may be lost with one job before it is given up: it may be what kills them."""
+FAULTS = 3
+"""Jobs that a host may fail for its own faults, with none between that it did not, before it is left out."""
+
+
+@dataclass(slots=True)
+class Lent:
+    """A job that waits or runs. `losses` counts agents that were lost while they had it."""
+
+    spec: JobSpec
+    future: Future[WorkerExit]
+    number: int
+    losses: int = 0
+
+    def __lt__(self, other: Lent) -> bool:
+        """Probes go before trainings: they are short, and trainings follow from them."""
+        return self._rank < other._rank
+
+    @property
+    def _rank(self) -> tuple[bool, int]:
+        return self.spec.kind == "train", self.number
+
+
+@dataclass(slots=True)
+class Agent:
+    """What serves jobs on `host`, `slots` trainings at once and one probe besides."""
+
+    host: str
+    slots: int
+    leaving: bool = False
+    leases: dict[str, Lent] = field(default_factory=dict)
+
+    def takes(self, job: Lent) -> bool:
+        room = self.slots + (job.spec.kind != "train")
+        return not self.leaving and len(self.leases) < room
+
+
+class Leases:
+    """The jobs of a session and the agents that serve them."""
+
+    def __init__(self) -> None:
+        self._queue: list[Lent] = []
+        self._numbers = itertools.count()
+        self._agents: dict[str, Agent] = {}
+        self._faults: Counter[str] = Counter()
+
+    def submit(self, spec: JobSpec, future: Future[WorkerExit]) -> None:
+        heapq.heappush(self._queue, Lent(spec, future, next(self._numbers)))
+
+    def join(self, agent: str, host: str, slots: int) -> None:
+        """An agent begins to serve. One that is known under this name is lost first: see `lose`."""
+        self._agents[agent] = Agent(host, max(1, slots))
+
+    def leave(self, agent: str) -> None:
+        """An agent takes no further jobs; those that it has it goes on with."""
+        if agent in self._agents:
+            self._agents[agent].leaving = True
+
+    def lose(self, agent: str) -> list[Lent]:
+        """An agent is gone. Its jobs wait again; those that were lost too often are given back."""
+        gone = self._agents.pop(agent, None)
+        given_up = []
+        for job in gone.leases.values() if gone else ():
+            job.losses += 1
+            if job.losses == LOSSES:
+                given_up.append(job)
+            else:
+                heapq.heappush(self._queue, job)
+        return given_up
+
+    def lend(self) -> tuple[str, str, JobSpec] | None:
+        """The next job that an agent has room for: agent, lease and job; None where there is none."""
+        while self._queue:
+            job = self._queue[0]
+            free = [name for name, one in self._agents.items() if one.takes(job)]
+            if not free:
+                return None
+            heapq.heappop(self._queue)
+            if not job.future.running() and not job.future.set_running_or_notify_cancel():
+                continue
+            agent, lease = min(free, key=self._load), secrets.token_hex(8)
+            self._agents[agent].leases[lease] = job
+            return agent, lease, job.spec
+        return None
+
+    def end(self, agent: str, lease: str) -> Lent | None:
+        """A report has come: the job that it is taken for; None where the lease is not in force."""
+        known = self._agents.get(agent)
+        return known.leases.pop(lease, None) if known else None
+
+    def blame(self, agent: str, faulty: bool) -> str:
+        """Count what a job came to on the agent's host. The host, where it is to be left out from now on;
+        else ""."""
+        host = self._agents[agent].host if agent in self._agents else ""
+        self._faults[host] = self._faults[host] + 1 if faulty else 0
+        return host if self._faults[host] == FAULTS else ""
+
+    def drained(self) -> list[str]:
+        """The hosts that are left out."""
+        return sorted(host for host, count in self._faults.items() if count >= FAULTS)
+
+    def agents_on(self, host: str) -> list[str]:
+        return [name for name, one in self._agents.items() if one.host == host]
+
+    def holds(self, agent: str, lease: str) -> bool:
+        """Whether an agent has a job under this lease."""
+        return agent in self._agents and lease in self._agents[agent].leases
+
+    def is_done(self, agent: str) -> bool:
+        """Whether an agent takes no further jobs and has none."""
+        known = self._agents.get(agent)
+        return known is not None and known.leaving and not known.leases
+
+    def serving(self) -> int:
+        """How many agents there are."""
+        return len(self._agents)
+
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    def unfinished(self) -> list[Future[WorkerExit]]:
+        """The futures of all jobs that wait or run; none does any more."""
+        jobs = [*self._queue, *(job for one in self._agents.values() for job in one.leases.values())]
+        self._queue.clear()
+        self._agents.clear()
+        return [job.future for job in jobs]
+
+    def _load(self, agent: str) -> float:
+        return len(self._agents[agent].leases) / self._agents[agent].slots

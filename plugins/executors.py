@@ -1,0 +1,57 @@
+"""The built-in executors: this machine, and machines on which you start agents yourself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ge_engine.contracts import AgentOrder, AgentPool, Executor, PoolState
+from ge_engine.errors import ConfigError
+from ge_engine.hookspecs import hookimpl
+
+
+class Local(Executor):
+    """Processes of the engine's own machine."""
+
+    name = "local"
+    here = True
+
+    def check(self, argument: str) -> None:
+        if argument:
+            raise ConfigError(
+                f"The executor local takes nothing, and not {argument!r}.",
+                "--workers says how many trainings run at once.",
+            )
+
+    def open(self, argument: str, order: AgentOrder) -> AgentPool:
+        raise NotImplementedError("this machine needs no agents")
+
+
+class Nodes(Executor):
+    """Whatever machines an agent is started on by hand, as over ssh. The argument is the name or address by
+    which they reach this one."""
+
+    name = "nodes"
+
+    def host(self, argument: str) -> str:
+        return argument
+
+    def open(self, argument: str, order: AgentOrder) -> AgentPool:  # noqa: ARG002
+        return _ByHand(order)
+
+
+class _ByHand(AgentPool):
+    def __init__(self, order: AgentOrder) -> None:
+        self._command = " ".join(order.command)
+
+    def keep(self, avoid: Sequence[str]) -> PoolState:  # noqa: ARG002
+        return PoolState(0, 0, f"start an agent on each: {self._command}")
+
+    def close(self) -> None:
+        """Agents end by themselves."""
+
+
+@hookimpl
+def ge_executors() -> Iterable[Executor]:
+    """Where trainings run, without any cluster's software."""
+    yield Local()
+    yield Nodes()
