@@ -99,7 +99,7 @@ class _Task(Task):
 
 class _Executor(Executor):
     def __init__(self, inner: Executor, registry: Registry) -> None:
-        self.name, self.here = inner.name, inner.here
+        self.name, self.here, self.patience = inner.name, inner.here, inner.patience
         self._inner, self._registry = inner, registry
 
     def check(self, argument: str) -> None:

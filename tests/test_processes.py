@@ -15,8 +15,8 @@ import torch
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
-from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.on_machine import chosen_sandbox
+from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.outcome import Failed, Scored
 from tests.evaluation import genome, outcome_of, shop, source

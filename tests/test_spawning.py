@@ -16,8 +16,8 @@ import pytest
 from ge_engine.evaluation.executor import WorkerExit
 from ge_engine.evaluation.exit_status import Kills, report_of
 from ge_engine.evaluation.fork_server import launcher
-from ge_engine.evaluation.protocol.messages import SessionSpec, WorkerReport
 from ge_engine.evaluation.on_machine import chosen_sandbox
+from ge_engine.evaluation.protocol.messages import SessionSpec, WorkerReport
 from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.evaluation.worker.spawn import await_ready, chosen_start_method, spawn
 from ge_engine.genome import Genome

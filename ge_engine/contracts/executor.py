@@ -54,11 +54,13 @@ class AgentPool(ABC):
 class Executor(ABC):
     """Says where trainings run. `--executor NAME[:ARGUMENT]` chooses it.
 
-    `here`: in processes of the engine's own machine; then no pool is opened.
+    `here`: in processes of the engine's own machine; then no pool is opened. `patience`: seconds without a
+    sign of life after which an agent is lost, and what it had is done by others.
     """
 
     name: str
     here: bool = False
+    patience: float = 30.0
 
     def check(self, argument: str) -> None:  # noqa: B027
         """Raises ConfigError on an argument that cannot be read, or where what it needs is not installed."""

@@ -15,14 +15,15 @@ class WorkerExit:
     """How a worker ended. `status` is its exit status, or minus the signal's number; `reason` is "",
     "timeout", "disk", "processes", "threads", "fork: ...", "spawn: ...", "result" (it wrote too much) or
     "fork server" (its parent died, twice); `result` the bytes on its result channel, `log` the beginning and
-    the end of what it printed. `host` is the machine that it ran on, "" for the engine's own; `faulty` says
-    that this machine has found itself at fault, as with a full disk."""
+    the end of what it printed. `host` is the machine that it ran on, with its `processor`, "" for the
+    engine's own; `faulty` says that this machine has found itself at fault, as with a full disk."""
 
     status: int
     reason: str
     result: bytes
     log: str
     host: str = ""
+    processor: str = ""
     faulty: bool = False
 
 

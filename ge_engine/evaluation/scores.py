@@ -12,6 +12,7 @@ import numpy as np
 from ge_engine.contracts import Dataset, Measurement, Objective
 from ge_engine.errors import GeError
 from ge_engine.evaluation.constraints import Feasibility
+from ge_engine.evaluation.executor import WorkerExit
 from ge_engine.evaluation.protocol.messages import WorkerReport
 from ge_engine.outcome import MEASURED_BESIDES, Failed, Outcome, Scored
 
@@ -77,3 +78,11 @@ class Scorer:
         besides = {name: finite[name] for name in MEASURED_BESIDES if name in finite and name not in scores}
         details = {"curve": curve, "facts": finite, "figures": besides, "images": len(measurement.labels)}
         return Scored(scores, details, errors)
+
+
+def outcome_on(ended: WorkerExit, outcome: Outcome) -> Outcome:
+    """The outcome with the machine that it is from, where that is not the engine's: figures differ between
+    processors."""
+    if not ended.host or not isinstance(outcome, Scored):
+        return outcome
+    return replace(outcome, details={**outcome.details, "host": ended.host, "processor": ended.processor})

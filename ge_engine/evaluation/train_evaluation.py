@@ -37,7 +37,7 @@ from ge_engine.evaluation.probe.findings import TaskShape
 from ge_engine.evaluation.protocol.messages import REPORT_LIMIT, JobSpec, WorkerReport
 from ge_engine.evaluation.sandbox import limits
 from ge_engine.evaluation.sandbox.removal import remove_tree
-from ge_engine.evaluation.scores import Scorer, labels_of
+from ge_engine.evaluation.scores import Scorer, labels_of, outcome_on
 from ge_engine.evaluation.seed_check import require_usable
 from ge_engine.evaluation.setup import preprocessing_of, set_up
 from ge_engine.evaluation.train.step_timer import GROUP_STEPS
@@ -268,7 +268,8 @@ class TrainEvaluation(Evaluation):
             self.checkpoints.put(spec.digest, spec.rng_seed, report.checkpoint)
         if spec.weights:
             self.weights.put(job.key, spec.digest, report.weights)
-        return self.scorer.outcome(report, spec.split, figures(probe.facts, report.facts))
+        outcome = self.scorer.outcome(report, spec.split, figures(probe.facts, report.facts))
+        return outcome_on(ended, outcome)
 
     def _read_probe(self, ended: WorkerExit, spec: JobSpec) -> Probe | Failed:
         try:

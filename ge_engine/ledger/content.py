@@ -25,8 +25,13 @@ CONTENT: Mapping[str, str] = {
 }
 
 
+PLACE = {"host", "processor"}
+"""The details of a score that say where it is from."""
+
+
 def content_of(query: Callable[[str], list[Any]]) -> dict[str, list[tuple[Any, ...]]]:
-    """The rows of every table, sorted; of a score's details only the names, since they hold times."""
+    """The rows of every table, sorted; of a score's details only the names, since they hold times, without
+    that of the machine that it is from."""
     tables = {table: sorted(query(sql), key=repr) for table, sql in CONTENT.items()}
     tables["scores"] = [(*key, _untimed(outcome)) for *key, outcome in tables["scores"]]
     return tables
@@ -34,4 +39,6 @@ def content_of(query: Callable[[str], list[Any]]) -> dict[str, list[tuple[Any, .
 
 def _untimed(outcome: str) -> Any:
     data = from_json(outcome)
-    return {name: sorted(value) if name == "details" else value for name, value in data.items()}
+    return {
+        name: sorted(value.keys() - PLACE) if name == "details" else value for name, value in data.items()
+    }

@@ -1,14 +1,15 @@
 """An agent: `python -m ge_engine.evaluation.nodes.agent FILE` serves a run's jobs on this machine.
 
 FILE is the run's `scratch/agents.json`, on a folder that the machines share or copied here. The agent has
-the fork server, the sandbox and the limits that an engine has on its own machine. It ends when the run does;
-where it loses the engine it kills what it runs, and waits for one that resumes the run.
+the fork server, the sandbox and the limits that an engine has on its own machine. It ends when the run does,
+and its file is gone; where it loses the engine it kills what it runs, and waits for one that resumes the run.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import platform
 import secrets
 import signal
 import socket
@@ -65,7 +66,8 @@ class Serving:
         Raises:
             Dismissed: it does. Refused: this machine cannot serve it. One of `LOST`: the engine is gone.
         """
-        await self._connection.send("hello", {"agent": self._name, "host": socket.gethostname()})
+        machine = {"host": socket.gethostname(), "processor": processor()}
+        await self._connection.send("hello", {"agent": self._name, **machine})
         opening, _ = await self._connection.receive()
         heard = Heard()
         around = [
@@ -153,6 +155,15 @@ class Serving:
             await self._connection.send("leaving")
 
 
+def processor() -> str:
+    """The name of this machine's processor."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        return next(iter(named), platform.machine())
+    return platform.machine()
+
+
 class Heard:
     """When the other side was last heard."""
 
@@ -191,11 +202,14 @@ class Agent:
         self._leave = asyncio.Event()
 
     async def serve(self) -> int:
-        """The exit status: 0 when dismissed, REFUSED, or 1 where no engine came within `linger` seconds."""
+        """The exit status: 0 when dismissed or the run has ended, REFUSED, or 1 where no engine came within
+        `linger` seconds."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, self._leave.set)
         alone_since = time.monotonic()
         while time.monotonic() - alone_since < self._linger and not self._leave.is_set():
+            if not self._file.exists():
+                return 0
             try:
                 await self._serve_one(read_address(self._file))
             except Dismissed:

@@ -25,9 +25,9 @@ from ge_engine.evaluation.nodes.remote_session import RemoteSession
 from ge_engine.evaluation.nodes.wire import LOST, Connection, Stranger, challenge
 from ge_engine.evaluation.protocol.messages import JobSpec, to_json
 
-BEAT, PATIENCE = 5.0, 30.0
-"""Seconds between signs of life, and after which one that gives none is lost."""
-POOL_SECONDS = 2.0
+BEATS = 6
+"""Signs of life within the patience that one has without any."""
+POOL_SECONDS, BYE_SECONDS = 2.0, 1.0
 PATIENT_SECONDS = 5.0
 """Seconds without any agent after which the user is told what is waited for."""
 FRUITLESS = 3
@@ -37,14 +37,20 @@ LOST_WITH_IT = WorkerExit(0, "the machines that it ran on were lost, each time",
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where an engine listens: `host` as agents reach it, and the file that tells them. `beat` and `patience`
-    are seconds between signs of life, and after which one that gives none is lost."""
+    """Where an engine listens: `host` as agents reach it, and the file that tells them. Who gives no sign of
+    life for `patience` seconds is lost."""
 
     host: str
     file: Path
-    beat: float = BEAT
-    patience: float = PATIENCE
-    port: int = 0
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The machine that an agent is on."""
+
+    host: str
+    processor: str
 
 
 class NodesExecutor:
@@ -78,10 +84,9 @@ class NodesExecutor:
 
     def close(self) -> None:
         """Cancel what is queued, have the agents kill what runs, and dismiss them."""
-        if self._closing.is_set():
-            return
-        self._closing.set()
-        self._loop.call_soon_threadsafe(self._end)
+        if not self._closing.is_set():
+            self._closing.set()
+            self._loop.call_soon_threadsafe(self._end)
         self._thread.join()
 
     # --- everything below runs in the executor's own thread ---
@@ -103,22 +108,23 @@ class NodesExecutor:
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
         here = "127.0.0.1" if self._listening.host in ("127.0.0.1", "localhost") else None
-        server = await asyncio.start_server(self._welcome, here, self._listening.port)
+        server = await asyncio.start_server(self._welcome, here, 0)
         port = server.sockets[0].getsockname()[1]
         write_address(self._listening.file, Address(self._listening.host, port, self._token.hex()))
         self._begun.set_result(None)
         keeping = asyncio.create_task(self._keep_agents())
         stopping = asyncio.create_task(self._stop.wait())
-        async with server:
-            await asyncio.wait({keeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            async with server:
+                await asyncio.wait({keeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                self._listening.file.unlink(missing_ok=True)
+                await asyncio.gather(*map(_dismiss, self._connections.values()))
+            if keeping.done():
+                keeping.result()
+        finally:
             stopping.cancel()
-            for connection in self._connections.values():
-                with suppress(*LOST):
-                    await asyncio.wait_for(connection.send("bye"), 1)
-                connection.close()
-        if keeping.done():
-            keeping.result()
-        keeping.cancel()
+            keeping.cancel()
+            await asyncio.wait({keeping, stopping})
 
     def _end(self) -> None:
         if self._stop:
@@ -154,16 +160,18 @@ class NodesExecutor:
         try:
             await challenge(connection, self._token)
             hello, _ = await connection.receive()
-            await self._accompany(str(hello["agent"]), str(hello["host"]), connection)
+            place = Place(str(hello["host"]), str(hello["processor"]))
+            await self._accompany(str(hello["agent"]), place, connection)
         except (Stranger, KeyError, *LOST):
             pass  # it is not known, or was lost before it had anything
         finally:
             connection.close()
 
-    async def _accompany(self, agent: str, host: str, connection: Connection) -> None:
+    async def _accompany(self, agent: str, place: Place, connection: Connection) -> None:
         """Serve an agent until it is gone."""
         heard = Heard()
-        beat, patience = self._listening.beat, self._listening.patience
+        patience = self._listening.patience
+        beat = patience / BEATS
         opening = {"session": self._remote.as_json(), "beat": beat, "patience": patience}
         await connection.send("session", opening)
         around = [
@@ -178,9 +186,9 @@ class NodesExecutor:
             while True:
                 message, blobs = await connection.receive()
                 heard.now()
-                await self._hear(agent, host, connection, message, blobs)
-        except LOST:
-            pass  # its jobs are lent again
+                await self._hear(agent, place, connection, message, blobs)
+        except (*LOST, KeyError, ValueError, TypeError, IndexError):
+            pass  # it is gone, or says what no agent says: its jobs are lent again
         finally:
             for task in around:
                 task.cancel()
@@ -191,7 +199,7 @@ class NodesExecutor:
     async def _hear(
         self,
         agent: str,
-        host: str,
+        place: Place,
         connection: Connection,
         message: Mapping[str, Any],
         blobs: Sequence[bytes],
@@ -200,12 +208,12 @@ class NodesExecutor:
         if kind == "wanted":
             await connection.send("arrays", {}, *(bytes(self._arrays[one]) for one in message["arrays"]))
         elif kind == "refused":
-            self._refusals[host] = str(message["reason"])
-            print(f"{host} cannot serve this run: {message['reason']}", file=sys.stderr)
+            self._refusals[place.host] = str(message["reason"])
+            print(f"{place.host} cannot serve this run: {message['reason']}", file=sys.stderr)
         elif kind == "ready":
             self._joined.add(agent)
-            self._leases.join(agent, host, int(message["slots"]))
-            if host in self._leases.drained():
+            self._leases.join(agent, place.host, int(message["slots"]))
+            if place.host in self._leases.drained():
                 self._leases.leave(agent)
         elif kind == "leaving":
             self._leases.leave(agent)
@@ -215,7 +223,8 @@ class NodesExecutor:
                 str(message["reason"]),
                 blobs[0],
                 str(message["log"]),
-                host=host,
+                host=place.host,
+                processor=place.processor,
                 faulty=bool(message["faulty"]),
             )
             self._ended(agent, str(message["lease"]), ended)
@@ -268,3 +277,10 @@ class NodesExecutor:
         for future in self._leases.unfinished():
             if future.running() or future.set_running_or_notify_cancel():
                 future.set_exception(error)
+
+
+async def _dismiss(connection: Connection) -> None:
+    """Tell an agent that it is needed no more, if it hears."""
+    with suppress(*LOST):
+        await asyncio.wait_for(connection.send("bye"), BYE_SECONDS)
+    connection.close()

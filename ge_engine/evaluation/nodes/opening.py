@@ -48,7 +48,7 @@ def jobs_on(
             limit=limit,
             versions=versions(),
         )
-        listening = Listening(executor.host(argument) or socket.gethostname(), file)
+        listening = Listening(executor.host(argument) or socket.gethostname(), file, executor.patience)
         order = AgentOrder(
             command=(sys.executable, "-P", "-m", AGENT, str(file)),
             folder=scratch.resolve(),

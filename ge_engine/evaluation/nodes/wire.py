@@ -15,8 +15,10 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+from ge_engine.evaluation.protocol import claims
+
 _LENGTH = struct.Struct(">I")
-MESSAGE_LIMIT = 256 * 2**20
+MESSAGE_LIMIT, BLOB_LIMIT = 256 * 2**20, 2**40
 GREETING_LIMIT = 2**10
 """The most bytes of a message from somebody who has not shown the token yet."""
 GREETING_SECONDS = 10.0
@@ -52,7 +54,8 @@ class Connection:
             raise ConnectionError("a message that is longer than any")
         try:
             message = json.loads(await self._reader.readexactly(length))
-            sizes = [int(size) for size in message["blobs"]]
+            most = BLOB_LIMIT if limit == MESSAGE_LIMIT else 0
+            sizes = [claims.count(size, most) for size in message["blobs"]]
         except (ValueError, KeyError, TypeError) as error:
             raise ConnectionError("something else than a message") from error
         return message, [await self._reader.readexactly(size) for size in sizes]
