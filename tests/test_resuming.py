@@ -21,6 +21,7 @@ from ge_engine.errors import ConfigError, GeError
 from ge_engine.ledger.history import History
 from ge_engine.runs.comparison import compared
 from ge_engine.runs.resuming import resumed_run
+from ge_engine.search.rescoring import OwnSettings, settings_with_own
 
 NO_DOUBLES = [word for name in doubles.REPLACED for word in ("--no-plugin", name)]
 SCORING = ["--plugin", "doubles", *NO_DOUBLES, "--evaluator", "instant"]
@@ -124,6 +125,20 @@ def test_a_folder_that_decides_what_is_run(tmp_path: Path, ge: Ge) -> None:
     assert code == 2
     assert "which it cannot start by itself" in error
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_folder_that_decides_where_it_trains(tmp_path: Path) -> None:
+    run = evolved(tmp_path / "run", generations=1)
+    own = {"evaluator": "instant", "llm": ("scripted:good",)}
+    stored(run, executor="nodes:somewhere")
+    with pytest.raises(ConfigError, match="--executor nodes:somewhere"):
+        resumed_run(run, own, doubles.registry())
+    for given, executor in ((dict(own, executor="local"), "local"), (dict(own, executor="nodes"), "nodes")):
+        _, config = resumed_run(run, given, doubles.registry())
+        assert config.executor == executor
+    with History(run) as history:
+        rescored = settings_with_own(run, history.config, OwnSettings("instant"), doubles.registry())
+    assert rescored.executor == "local"
 
 
 def test_a_resumed_run_whose_settings_are_others(tmp_path: Path, ge: Ge) -> None:

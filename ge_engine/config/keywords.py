@@ -108,6 +108,7 @@ class Settings(TypedDict, total=False):
     sandbox: str
     start_method: str
     workers: int
+    executor: str
     threads: int
     processes_per_candidate: int
     gpus_per_candidate: int

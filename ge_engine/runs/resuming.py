@@ -26,8 +26,8 @@ def resumed_run(folder: Path, given: Mapping[str, Any], registry: Registry) -> t
 
     Raises:
         LedgerError: there is no run.
-        ConfigError: a setting that is wrong; or an evaluator, an address, a folder or the name of a secret
-            that is only in the run's folder, which may be somebody else's.
+        ConfigError: a setting that is wrong; or an evaluator, an executor, an address, a folder or the name
+            of a secret that is only in the run's folder, which may be somebody else's.
     """
     with History(folder) as history:
         seed, stored = to_run(history.seed), history.config
@@ -58,6 +58,7 @@ def _not_given(stored: RunConfig, given: Mapping[str, Any]) -> Iterator[str]:
         asked = (*stored.llm, *(spec for island in stored.island for spec in island.llm))
         yield from (f"--llm {shlex.quote(spec)}" for spec in dict.fromkeys(filter(_reaches, asked)))
         yield from _flags(OF_SERVERS, stored, given)
+    yield from _flags(("executor",), stored, given)
     if stored.evaluator_argument:
         yield from _flags(OF_PROGRAMS, stored, given)
 

@@ -16,7 +16,7 @@ from ge_engine.registry import Registry
 class OwnSettings:
     """What a session decides for itself, and never the run's folder, which may be somebody else's: the
     evaluator with its argument, its project, the sandbox, and trainings at once (None: as the run had
-    them)."""
+    them). It trains on this machine."""
 
     evaluator: str = field(default_factory=lambda: RunConfig().evaluator)
     evaluator_argument: str = ""
@@ -51,6 +51,7 @@ def settings_with_own(folder: Path, stored: RunConfig, own: OwnSettings, registr
         sandbox=own.sandbox,
         trackers=(),
         project=own.project,
+        executor=RunConfig().executor,
         workdir=".",
         pass_env=(),
     )

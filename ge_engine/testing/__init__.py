@@ -18,6 +18,7 @@ pytest.register_assert_rewrite(
         for module in (
             "check",
             "evaluator",
+            "executor",
             "grammar",
             "language_model",
             "objective",
@@ -32,6 +33,7 @@ pytest.register_assert_rewrite(
 
 from ge_engine.testing.check import CheckContract  # noqa: E402
 from ge_engine.testing.evaluator import EvaluatorContract  # noqa: E402
+from ge_engine.testing.executor import ExecutorContract  # noqa: E402
 from ge_engine.testing.grammar import GrammarContract  # noqa: E402
 from ge_engine.testing.language_model import LanguageModelContract  # noqa: E402
 from ge_engine.testing.objective import ObjectiveContract  # noqa: E402
@@ -43,6 +45,7 @@ from ge_engine.testing.task import TaskContract  # noqa: E402
 __all__ = [
     "CheckContract",
     "EvaluatorContract",
+    "ExecutorContract",
     "GrammarContract",
     "LanguageModelContract",
     "ObjectiveContract",
