@@ -59,11 +59,9 @@ class StartedPool(AgentPool):
 
     def close(self) -> None:
         for agent in self.agents:
-            try:
-                agent.wait(60)
-            except subprocess.TimeoutExpired:
-                agent.kill()
-                agent.wait()
+            agent.terminate()
+        for agent in self.agents:
+            agent.wait()
 
 
 @hookimpl

@@ -76,7 +76,7 @@ def busy(evaluation: TrainEvaluation, pool: StartedPool) -> Any:
         return [name for name, kind in held if kind == "train"]
 
     until(training)
-    return pool.agents[int(training()[0])]
+    return pool.agents[int(training()[0].partition("-")[0])]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from typing import Any
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Evaluation, Job, Objective, Probe, Size
 from ge_engine.entry import signature_of
-from ge_engine.errors import SeedError
+from ge_engine.errors import GeError, SeedError
 from ge_engine.evaluation.checkpoints import Checkpoints, room_for
 from ge_engine.evaluation.constraints import parse_constraints
 from ge_engine.evaluation.costs import figures, within
@@ -140,8 +140,13 @@ class TrainEvaluation(Evaluation):
 
         Raises:
             SeedError: it does not go through one training step.
+            GeError: what runs it was lost.
         """
-        probe = self.probe(seed).result()
+        try:
+            probe = self.probe(seed).result()
+        except WorkerLost as error:
+            reason = f"The seed model could not be tried, for no fault of its own: {error}."
+            raise GeError(reason, "Try again; `ge doctor` says what this machine has.") from error
         signature = signature_of(seed, self.entry)
         require_usable(probe, self.scorer.classes, self.image, self.entry, self.batch, signature)
         self._probe_timeout = max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))

@@ -16,15 +16,15 @@ from ge_engine.registry import Origin, Registry, in_use
 ENGINE = "ge-engine"
 BY_MINOR = frozenset({"python", "torch", "libcst"})
 """Of these a patch release changes no result; of everything else any other version may."""
-ASKED_FOR = frozenset({"ge_language_models", "ge_grammars"})
-"""A plugin that brings these alone decides nothing by itself: a run may change its language models at any
-time, and a grammar takes part when an operator asks for it by name."""
+ASKED_FOR = frozenset({"ge_language_models", "ge_grammars", "ge_executors"})
+"""A plugin that brings these alone decides nothing by itself: a run may change its language models and where
+it trains at any time, and a grammar takes part when an operator asks for it by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Making:
     """What results can depend on: `versions` by name, the `checks` in force, sorted. `others` are versions of
-    plugins that bring language models or grammars alone."""
+    plugins that bring language models, grammars or executors alone."""
 
     versions: Mapping[str, str]
     checks: tuple[str, ...]

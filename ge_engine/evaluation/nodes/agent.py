@@ -243,14 +243,17 @@ class Served(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="agent", description="Serve a run's jobs on this machine.")
     parser.add_argument("file", type=Path, help="the run's scratch/agents.json")
-    parser.add_argument("--name", default=secrets.token_hex(4), help="what the engine calls this agent")
+    parser.add_argument(
+        "--name", default="agent", help="what the engine calls this agent, with its own number"
+    )
     parser.add_argument("--linger", type=float, default=LINGER, help="seconds to wait for an engine")
     given = parser.parse_args(arguments)
     scratch = Path(tempfile.mkdtemp(prefix="ge-agent-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     limits.hide_memory(True)
     try:
-        return asyncio.run(Agent(given.file, given.name, given.linger, scratch).serve())
+        name = f"{given.name}-{secrets.token_hex(4)}"
+        return asyncio.run(Agent(given.file, name, given.linger, scratch).serve())
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     finally:
