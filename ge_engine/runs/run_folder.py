@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ge_engine.config import RunConfig
 from ge_engine.contracts import OperatorStats
 from ge_engine.errors import ConfigError
+from ge_engine.ledger.best import front_individuals
 from ge_engine.ledger.history import History
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import Replicates, longer_trainings, spreads
 from ge_engine.ledger.statistics import Factor, repairs, statistics
 from ge_engine.ledger.verdict import Verdict, verdict_of
-from ge_engine.noise import front_of
 from ge_engine.notation import Notation
 from ge_engine.outcome import Outcome
 from ge_engine.pareto import Direction, advantage
@@ -64,7 +64,7 @@ class RunFolder:
     def front(self) -> list[Individual]:
         """The Pareto front of everything scored."""
         with History(self.folder) as history:
-            return front_of(with_genome(history.individuals()), history.directions, history.ties)
+            return front_individuals(history)
 
     @property
     def verdict(self) -> Verdict:
@@ -75,8 +75,7 @@ class RunFolder:
     def summary(self) -> Summary:
         """Front, verdict and best child, read together."""
         with History(self.folder) as history:
-            directions = history.directions
-            front = front_of(with_genome(history.individuals()), directions, history.ties)
+            directions, front = history.directions, front_individuals(history)
             verdict = verdict_of(history, [one.id for one in front])
         return Summary(tuple(front), verdict, _best_of(front, verdict, directions))
 
@@ -138,7 +137,7 @@ class RunFolder:
         """Whether there are children and none of them has a score."""
         with History(self.folder) as history:
             scored = any(identity != SEED_ID for identity, _, _ in history.scored_points())
-            return not scored and any(one.id != SEED_ID for one in history.individuals())
+            return not scored and any(identity != SEED_ID for identity in history.identities())
 
     @property
     def tests(self) -> dict[str, Outcome]:
