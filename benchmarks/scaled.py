@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,6 +24,7 @@ import virtual  # noqa: E402
 from ge_engine import loop  # noqa: E402
 from ge_engine.config import RunConfig  # noqa: E402
 from ge_engine.contracts import LanguageModel, LanguageModelFactory, Reply, Request  # noqa: E402
+from ge_engine.ledger import History  # noqa: E402
 from ge_engine.registry import Registry  # noqa: E402
 from ge_engine.search import event_loop  # noqa: E402
 
@@ -45,11 +47,9 @@ class Clock(virtual.Clock):
     def now(self, moment: float) -> None:
         self._skipped += max(0.0, moment - self.now)
 
-    @property
-    def done(self) -> float:
-        """Seconds that the workers have worked by now."""
-        now = self.now
-        return self.worked - sum(max(0.0, free - now) for free in self.free)
+    def done(self, moment: float) -> float:
+        """Seconds that the workers have worked by a moment after which nothing was handed in."""
+        return self.worked - sum(max(0.0, free - moment) for free in self.free)
 
 
 class Model(doubles.Scripted):
@@ -66,7 +66,7 @@ class Model(doubles.Scripted):
 class ModelFactory(LanguageModelFactory):
     name = "prompt"
 
-    def open(self, argument: str, config: RunConfig) -> LanguageModel:
+    def open(self, _argument: str, _config: RunConfig) -> LanguageModel:
         return Model()
 
 
@@ -97,27 +97,30 @@ class Simulated:
 
 @dataclass
 class Watch:
-    """Observes a run: how much the workers had done at the first and the last submission, and memory."""
+    """Observes a run: when the first and the last child were handed in, how busy the workers were between,
+    and memory after the first `quarter` of the children."""
 
     clock: Clock
     quarter: int
     born: int = 0
     early: int = 0
-    marks: list[tuple[float, float]] = field(default_factory=list)
+    began: float | None = None
+    before: float = 0.0
+    ended: float = 0.0
+    utilisation: float = 0.0
 
     def __call__(self, name: str, data: Mapping[str, Any]) -> None:
         if name == "submitted" and data["split"] == "validation" and data["individual"] != "seed":
-            del self.marks[1:]
-            self.marks.append((self.clock.now, self.clock.done))
+            self.ended = self.clock.now
+            if self.began is None:
+                self.began, self.before = self.ended, self.clock.done(self.ended)
         if name == "generation_started":
             self.born += data["size"]
         if name == "generation_finished" and self.born >= self.quarter and not self.early:
             self.early = resident()
-
-    @property
-    def utilisation(self) -> float:
-        (began, before), (ended, after) = self.marks
-        return (after - before) / (len(self.clock.free) * (ended - began))
+        if name == "stopping" and self.began is not None:
+            worked = self.clock.done(self.ended) - self.before
+            self.utilisation = worked / (len(self.clock.free) * (self.ended - self.began))
 
 
 def resident() -> int:
@@ -129,7 +132,11 @@ def resident() -> int:
 
 def peak() -> int:
     """The most bytes of resident memory that this process had."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return _in_bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def _in_bytes(most: int) -> int:
+    """What a system gives as the most memory: kilobytes, but on macOS."""
     return most if sys.platform == "darwin" else 1024 * most
 
 
@@ -178,3 +185,58 @@ def simulate(folder: Path, workers: int, children: int) -> Simulated:
         peak=peak(),
         database=sum(path.stat().st_size for path in folder.glob("ledger.sqlite*")),
     )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an answer took: seconds from the start of its process and of a processor, and the most bytes of
+    memory that it had."""
+
+    what: str
+    seconds: float
+    processor: float
+    peak: int
+
+
+class _Enough(Exception):
+    """The first new child is there."""
+
+
+def first_new_child(folder: Path, workers: int) -> Asked:
+    """Resume the run in `folder` for another generation, until its first child passed the checks; call it in
+    a process of its own."""
+    began = time.perf_counter()
+    with History(folder) as history:
+        config = replace(history.config, generations=history.config.generations + 1)
+
+    def watch(name: str, _data: Mapping[str, Any]) -> None:
+        if name == "admitted":
+            raise _Enough
+
+    with simulated(workers) as clock, suppress(_Enough):
+        loop.run(doubles.seed(), config, registry(clock), folder, watch)
+    seconds = time.perf_counter() - began
+    return Asked("resume, to the first new child", seconds, time.process_time(), peak())
+
+
+def asked(what: str, *words: object) -> Asked:
+    """The command `ge` with `words`, whose output goes nowhere. Raises CalledProcessError where it fails."""
+    command = [sys.executable, "-m", "ge_engine.cli", *map(str, words)]
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    seconds, processor = time.perf_counter() - began, used.ru_utime + used.ru_stime
+    return Asked(what, seconds, processor, _in_bytes(used.ru_maxrss))
+
+
+def answers(folder: Path) -> Iterator[Asked]:
+    """What people ask of a run."""
+    with History(folder) as history:
+        latest = history.identities()[-1]
+    yield asked("ge log", "log", folder)
+    yield asked("ge log --stats", "log", folder, "--stats")
+    yield asked("ge show RUN:ID", "show", f"{folder}:{latest}")
+    yield asked("ge report", "report", folder, "--output", folder / "report.html")

@@ -191,6 +191,10 @@ class History(Reader):
         row = self._one(OUTCOME, id=identity, **_named(VALIDATION))
         return outcome_from_row(row, self.config.objective_names) if row else None
 
+    def count(self) -> int:
+        """How many children there are, the seed model included."""
+        return self._number("SELECT count(*) FROM individuals")
+
     def identities(self) -> tuple[str, ...]:
         """Ids of all individuals, seed model first, then in the order of generation and number."""
         return self._ids("SELECT id FROM individuals ORDER BY generation, slot")
@@ -222,7 +226,7 @@ class History(Reader):
 
     def _outcomes(self, key: ScoreKey) -> Iterator[tuple[str, int, Outcome]]:
         objectives = self.config.objective_names
-        for row in self._stream(SCORES, **_named(key)):
+        for row in self.stream(SCORES, **_named(key)):
             outcome = outcome_from_json(row["outcome"])
             if isinstance(outcome, Scored):
                 require_objectives(row["id"], outcome, objectives)

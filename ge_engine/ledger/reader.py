@@ -67,7 +67,7 @@ class Reader:
             cursor.row_factory = sqlite3.Row
             return cursor.execute(sql, values).fetchall()
 
-    def _stream(self, sql: str, **values: object) -> Iterator[sqlite3.Row]:
+    def stream(self, sql: str, **values: object) -> Iterator[sqlite3.Row]:
         """As `_rows`, but only some are held at a time; they are taken before anything is written."""
         with reporting(self.path):
             self._patience.renew()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from ge_engine.contracts import OperatorStats
 from ge_engine.errors import ConfigError
 from ge_engine.ledger.best import front_individuals
 from ge_engine.ledger.history import History
+from ge_engine.ledger.listing import Listed, listed
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import Replicates, longer_trainings, spreads
 from ge_engine.ledger.statistics import Factor, repairs, statistics
@@ -59,6 +60,17 @@ class RunFolder:
         """All, those without a genome among them, seed model first, in the order of generation and number."""
         with History(self.folder) as history:
             return list(history.individuals())
+
+    def listed(self) -> Iterator[Listed]:
+        """As `individuals`, one after the other and without genomes: also of a run of a million children."""
+        with History(self.folder) as history:
+            yield from listed(history)
+
+    @property
+    def size(self) -> int:
+        """How many individuals there are, those without a genome and the seed model among them."""
+        with History(self.folder) as history:
+            return history.count()
 
     @property
     def front(self) -> list[Individual]:
