@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test long hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-reach bench-search gpu spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world clean
+.PHONY: demo test long hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-scale bench-reach bench-search gpu spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --random-seed 1 --run runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -76,8 +76,8 @@ types: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.bench_transform
 
-bench-llm bench-train bench-loop bench-schedule bench-report bench-reach: $(STAMP)
-	$(BIN)/python -m benchmarks.$(subst -,_,$@)
+bench-llm bench-train bench-loop bench-schedule bench-report bench-scale bench-reach: $(STAMP)
+	$(BIN)/python -m benchmarks.$(subst -,_,$@) $(ARGS)
 
 # Real searches on CIFAR-10, hours of them: make bench-search ARGS="--data cifar10-jpeg.zip".
 bench-search: $(STAMP)

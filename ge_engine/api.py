@@ -31,6 +31,7 @@ from ge_engine.events import Observe
 from ge_engine.genome import Block, Genome, Seed
 from ge_engine.installation import findings
 from ge_engine.ledger.history import History
+from ge_engine.ledger.listing import Listed
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import Replicates, Spread
 from ge_engine.loop import run as run_engine
@@ -56,6 +57,7 @@ __all__ = [
     "Changes",
     "Comparison",
     "IslandSettings",
+    "Listed",
     "Plugins",
     "RecipeSettings",
     "Replicates",

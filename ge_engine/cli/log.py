@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -13,16 +13,20 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ge_engine.api import Run, open_run
+from ge_engine.api import Listed, Run, open_run
 from ge_engine.cli.learning import print_still_rising
 from ge_engine.cli.rescored import print_rescored
-from ge_engine.notation import shown_dimension
+from ge_engine.notation import Notations, shown_dimension
 from ge_engine.outcome import counted_rejections, shown_stage
 from ge_engine.population import SEED_ID, Child
-from ge_engine.views.console import command_line, out, print_table, table_of
+from ge_engine.views.console import command_line, one_line, out, print_table, table_of
 from ge_engine.views.outcomes import describe
 
 POLL_SECONDS = 1.0
+LONGEST_TABLE = 2000
+"""Rows of a table, which has to see all of them to set its columns. Of a larger run each individual is a line
+of its own as soon as it is read."""
+LONGEST_LINE = 400
 
 
 def log(
@@ -54,7 +58,7 @@ def log(
         notations = opened.notations
         for one in _arriving(opened):
             out.print(Text.assemble(f"{one.id:8} ", _how(one), "  ", describe(one, notations)))
-    elif not as_json and not opened.individuals:
+    elif not as_json and not opened.size:
         _print_unscored(opened)
     elif stats:
         _print_stats(opened)
@@ -62,7 +66,10 @@ def log(
         for record in opened.records(opened.front if front else opened.individuals):
             typer.echo(json.dumps(record, allow_nan=False))
     else:
-        _print_table(opened, front)
+        if front or opened.size <= LONGEST_TABLE:
+            _print_table(opened, front)
+        else:
+            _print_lines(opened)
         _print_moves(opened)
         for part in opened.parts:
             out.print(Text(part))
@@ -101,7 +108,7 @@ def _arriving(run: Run) -> Iterator[Child]:
         time.sleep(POLL_SECONDS)
 
 
-def _how(one: Child) -> str:
+def _how(one: Child | Listed) -> str:
     return "+".join(f"{s.operator}:{s.intent} {s.address}".rstrip() for s in one.steps)
 
 
@@ -120,6 +127,21 @@ def _print_stats(run: Run) -> None:
         out.print(f"repairs: {saved} of {sent} replies sent back ({shown_stage(stage)}) were saved")
 
 
+def _print_lines(run: Run) -> None:
+    """What the table tells, without its columns, in parts that are quick to print."""
+    best, notations, islands = {one.id for one in run.front}, run.notations, run.config.islands > 1
+    lines = (_line(one, one.id in best, islands, notations) for one in run.listed())
+    while some := list(islice(lines, LONGEST_TABLE)):
+        typer.echo("\n".join(some))
+
+
+def _line(one: Listed, best: bool, islands: bool, notations: Notations) -> str:
+    island = f"island {one.island}" if islands and one.id != SEED_ID else ""
+    told = (", ".join(one.parents), island, _how(one), describe(one, notations).plain)
+    shown = (one_line(part, LONGEST_LINE) for part in told if part)
+    return "  ".join((f"{'*' if best else ' '} {one.id:8}", *shown))
+
+
 def _print_table(run: Run, front_alone: bool) -> None:
     """The island that each was generated on is a column of its own where there are several."""
     front, notations, islands = run.front, run.notations, run.config.islands > 1
@@ -127,7 +149,7 @@ def _print_table(run: Run, front_alone: bool) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("", "id", *(["island"] if islands else []), "parents", "operator", "block", "outcome"):
         table.add_column(column, no_wrap=column not in ("operator", "block", "outcome"))
-    for one in front if front_alone else run.individuals:
+    for one in front if front_alone else run.listed():
         operators = "+".join(f"{s.operator}:{s.intent}" for s in one.steps)
         blocks = ", ".join(dict.fromkeys(address for step in one.steps for address in step.addresses))
         mark = Text("*" if one.id in best else "", style="bold green")

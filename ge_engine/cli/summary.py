@@ -14,8 +14,8 @@ from ge_engine.cli.learning import print_still_rising
 from ge_engine.cli.rescored import print_rescored
 from ge_engine.config import RunConfig
 from ge_engine.notation import front_title
-from ge_engine.outcome import Failed, Scored, counted_rejections, fate_of
-from ge_engine.population import SEED_ID, Child, Individual
+from ge_engine.outcome import Failed, Outcome, Scored, counted_rejections, fate_of
+from ge_engine.population import SEED_ID, Individual
 from ge_engine.views.console import command_line, out, print_table, table_of
 
 UNTESTED = (
@@ -89,22 +89,22 @@ def _differs(name: str, front: Sequence[Individual], test: Mapping[str, Scored])
 
 
 def _print_checks(run: Run) -> None:
-    seed, *children = run.individuals
-    fates = Counter(fate_of(one.outcome) for one in children)
-    stopped = sum(isinstance(one.outcome, Failed) and one.outcome.kind == "stopped" for one in children)
+    seed, *outcomes = [one.outcome for one in run.listed()]
+    fates = Counter(map(fate_of, outcomes))
+    stopped = sum(isinstance(one, Failed) and one.kind == "stopped" for one in outcomes)
     failed = fates["failed"] - stopped
-    parts = [f"{len(children)} children: {fates['scored']} scored"]
+    parts = [f"{len(outcomes)} children: {fates['scored']} scored"]
     parts += [f"{stopped} stopped early"] if stopped else []
     parts += [f"{failed} failed in training"] if failed else []
     parts += [f"{fates['waiting']} not scored yet"] if fates["waiting"] else []
     parts += [counted_rejections(count, stage) for stage, count in run.rejections.items()]
     out.print(Text(", ".join(parts)))
-    _print_same(seed, children)
+    _print_same(seed, outcomes)
 
 
-def _print_same(seed: Child, children: list[Child]) -> None:
+def _print_same(seed: Outcome | None, outcomes: Sequence[Outcome | None]) -> None:
     """Say how many were trained to the baseline's figures: their blocks are not what the score depends on."""
-    scored = [one.outcome.objectives for one in children if isinstance(one.outcome, Scored)]
-    same = isinstance(seed.outcome, Scored) and scored.count(seed.outcome.objectives)
+    scored = [one.objectives for one in outcomes if isinstance(one, Scored)]
+    same = isinstance(seed, Scored) and scored.count(seed.objectives)
     if same:
         out.print(Text(f"{same} of {len(scored)} scored children have exactly the baseline's figures"))

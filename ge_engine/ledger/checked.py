@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ge_engine.errors import LedgerError
 
 T = TypeVar("T")
+Fits = Callable[[object], bool]
 HINT = "See `ge log --check`; put back a copy of it, or start a new run."
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError)
 
@@ -29,8 +30,8 @@ def reading(what: str) -> Iterator[None]:
 def checked(value: T, what: str) -> T:
     """A dataclass whose fields have the types that it says, numbers finite. Raises LedgerError."""
     cls: Any = type(value)
-    for name, hint in _hints(cls):
-        if not _fits(hint, getattr(value, name)):
+    for name, fits in _fields_of(cls):
+        if not fits(getattr(value, name)):
             raise LedgerError(
                 f"The run database holds a damaged {what}: its {name} is of a wrong type.", HINT
             )
@@ -38,36 +39,47 @@ def checked(value: T, what: str) -> T:
 
 
 @cache
-def _hints(cls: Any) -> tuple[tuple[str, Any], ...]:
+def _fields_of(cls: Any) -> tuple[tuple[str, Fits], ...]:
     hints = get_type_hints(cls)
-    return tuple((field.name, hints[field.name]) for field in fields(cls))
+    return tuple((field.name, _fitting(hints[field.name])) for field in fields(cls))
 
 
-def _fits(hint: Any, value: object) -> bool:
+@cache
+def _fitting(hint: Any) -> Fits:
+    """What tells whether a value is of a type: made once for each, since a run has many values of few
+    types."""
     origin, inner = get_origin(hint), get_args(hint)
     if hint is Any:
-        return True
+        return lambda _: True
     if hint is float:
-        return _is_number(value)
+        return _is_number
+    if hint is int:
+        return lambda value: isinstance(value, int) and not isinstance(value, bool)
     if origin in (Union, types.UnionType):
-        return any(_fits(one, value) for one in inner)
+        each = tuple(map(_fitting, inner))
+        return lambda value: any(fits(value) for fits in each)
     if origin is Literal:
-        return value in inner
+        return lambda value: value in inner
     if origin is not None:
-        return _holds(origin, inner, value)
-    if is_dataclass(value) and isinstance(value, hint):
-        return all(_fits(part, getattr(value, name)) for name, part in _hints(hint))
-    return isinstance(value, hint) and not (hint is int and isinstance(value, bool))
+        return _holding(origin, inner)
+    return partial(_is_whole, hint) if is_dataclass(hint) else lambda value: isinstance(value, hint)
 
 
-def _holds(origin: Any, inner: tuple[Any, ...], value: object) -> bool:
-    if not isinstance(value, origin):
-        return False
-    if isinstance(value, Mapping):
-        return all(_fits(inner[0], key) and _fits(inner[1], one) for key, one in value.items())
-    if isinstance(value, Sequence | Set):
-        return all(_fits(inner[0], one) for one in value)
-    return True
+def _holding(origin: Any, inner: tuple[Any, ...]) -> Fits:
+    """As `_fitting`, of a type with others in it."""
+    if issubclass(origin, Mapping):
+        key, one = map(_fitting, inner)
+        return lambda value: (
+            isinstance(value, origin) and all(key(name) and one(held) for name, held in value.items())
+        )
+    if issubclass(origin, Sequence | Set):
+        each = _fitting(inner[0])
+        return lambda value: isinstance(value, origin) and all(map(each, value))
+    return lambda value: isinstance(value, origin)
+
+
+def _is_whole(cls: Any, value: object) -> bool:
+    return isinstance(value, cls) and all(fits(getattr(value, name)) for name, fits in _fields_of(cls))
 
 
 def _is_number(value: object) -> bool:

@@ -23,7 +23,7 @@ from ge_engine.ledger.records import (
     probe_from_json,
     require_objectives,
 )
-from ge_engine.ledger.rows import call_from_row, child_from_row
+from ge_engine.ledger.rows import call_from_row, child_from_row, outcome_from_row
 from ge_engine.ledger.score_key import TEST, VALIDATION, ScoreKey
 from ge_engine.noise import NO_TIES, Ties
 from ge_engine.notation import BEFORE, PLAIN, Notation
@@ -35,6 +35,11 @@ OF_KEY = "s.split = :split AND s.seed = :seed AND s.epochs = :epochs"
 INDIVIDUAL = f"""
 SELECT i.id, i.generation, i.slot, i.parents, i.steps, i.delta, i.stage, i.reason, i.island, s.outcome
 FROM individuals i LEFT JOIN scores s ON s.digest = i.digest AND {OF_KEY} AND i.stage IS NULL
+"""
+OUTCOME = f"""
+SELECT i.id, i.stage, i.reason, s.outcome
+FROM individuals i LEFT JOIN scores s ON s.digest = i.digest AND {OF_KEY} AND i.stage IS NULL
+WHERE i.id = :id
 """
 SCORES = f"""
 SELECT i.id, i.generation, s.outcome FROM individuals i JOIN scores s ON s.digest = i.digest
@@ -181,6 +186,15 @@ class History(Reader):
         row = self._one(INDIVIDUAL + "WHERE i.id = :id", id=identity, **_named(VALIDATION))
         return child_from_row(row, self.seed, self.config.objective_names) if row else None
 
+    def outcome(self, identity: str) -> Outcome | None:
+        """As `individual` has it, without reading the genome."""
+        row = self._one(OUTCOME, id=identity, **_named(VALIDATION))
+        return outcome_from_row(row, self.config.objective_names) if row else None
+
+    def count(self) -> int:
+        """How many children there are, the seed model included."""
+        return self._number("SELECT count(*) FROM individuals")
+
     def identities(self) -> tuple[str, ...]:
         """Ids of all individuals, seed model first, then in the order of generation and number."""
         return self._ids("SELECT id FROM individuals ORDER BY generation, slot")
@@ -212,7 +226,7 @@ class History(Reader):
 
     def _outcomes(self, key: ScoreKey) -> Iterator[tuple[str, int, Outcome]]:
         objectives = self.config.objective_names
-        for row in self._rows(SCORES, **_named(key)):
+        for row in self.stream(SCORES, **_named(key)):
             outcome = outcome_from_json(row["outcome"])
             if isinstance(outcome, Scored):
                 require_objectives(row["id"], outcome, objectives)

@@ -55,7 +55,8 @@ class Memo(History):
         the function's."""
         sql = (
             "SELECT id, digest, (SELECT generation FROM merged WHERE merged.id = individuals.id)"
-            f" FROM individuals WHERE fingerprint = :fingerprint AND stage IS NULL AND {BEFORE}"
+            " FROM individuals WHERE fingerprint = :fingerprint AND fingerprint <> ''"
+            f" AND stage IS NULL AND {BEFORE}"
         )
         known = self._rows(sql, fingerprint=fingerprint, before=before) if fingerprint else ()
         for identity, digest, ended in known:

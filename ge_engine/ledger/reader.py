@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -65,6 +66,14 @@ class Reader:
             cursor = self._db.cursor()
             cursor.row_factory = sqlite3.Row
             return cursor.execute(sql, values).fetchall()
+
+    def stream(self, sql: str, **values: object) -> Iterator[sqlite3.Row]:
+        """As `_rows`, but only some are held at a time; they are taken before anything is written."""
+        with reporting(self.path):
+            self._patience.renew()
+            cursor = self._db.cursor()
+            cursor.row_factory = sqlite3.Row
+            yield from cursor.execute(sql, values)
 
     def _one(self, sql: str, **values: object) -> sqlite3.Row | None:
         return next(iter(self._rows(sql, **values)), None)

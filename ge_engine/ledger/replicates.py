@@ -97,7 +97,8 @@ def replicates(history: History, epochs: int = 0) -> dict[str, dict[int, dict[st
 def spreads(history: History, epochs: int = 0) -> dict[str, Replicates]:
     """What rescoring says of each finalist, the seed model first; empty without rescoring. `epochs` as in
     `replicates`."""
-    outcomes = replicates(history, epochs)
+    if not (outcomes := replicates(history, epochs)):
+        return {}
     directions = history.directions
     reference = outcomes.get(SEED_ID, {})
     scores = {identity: objectives for identity, _, objectives in history.scored_points()}

@@ -21,7 +21,7 @@ from ge_engine.ledger.records import (
     to_json,
 )
 from ge_engine.ledger.versions import Making
-from ge_engine.outcome import Rejected, Scored
+from ge_engine.outcome import Outcome, Rejected, Scored
 from ge_engine.population import SEED_ID, Child, ChildWithoutGenome, Individual
 
 CALL = ("key", "individual", "generation", "digest", "grammar", "canonical")
@@ -112,16 +112,22 @@ def child_from_row(row: Row, seed: Seed, objectives: tuple[str, ...]) -> Child:
     with reading(what):
         made = {name: row[name] for name in ("id", "generation", "slot", "island")}
         made |= {"parents": tuple(from_json(row["parents"])), "steps": steps_from_json(row["steps"])}
-        outcome = _outcome(row)
+        outcome: Any = outcome_from_row(row, objectives)
         if row["delta"] is None and row["id"] != SEED_ID:
             return checked(ChildWithoutGenome(**made, outcome=outcome), what)
         one = Individual(**made, genome=Genome.from_delta(seed, from_json(row["delta"])), outcome=outcome)
-    if isinstance(outcome, Scored):
-        require_objectives(one.id, outcome, objectives)
     return checked(one, what)
 
 
-def _outcome(row: Row) -> Any:
-    if row["outcome"] is not None:
-        return outcome_from_json(row["outcome"])
-    return None if row["stage"] is None else Rejected(row["stage"], row["reason"])
+def outcome_from_row(row: Row, objectives: tuple[str, ...]) -> Outcome | None:
+    """What became of a child: its score or failure, its rejection, or None while neither is known.
+
+    Raises:
+        LedgerError: it is damaged, or a score lacks one of the run's objectives.
+    """
+    if row["outcome"] is None:
+        return None if row["stage"] is None else Rejected(row["stage"], row["reason"])
+    outcome = outcome_from_json(row["outcome"])
+    if isinstance(outcome, Scored):
+        require_objectives(row["id"], outcome, objectives)
+    return outcome

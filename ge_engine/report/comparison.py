@@ -10,10 +10,11 @@ import plotly.graph_objects as go
 
 from ge_engine.notation import front_title
 from ge_engine.pareto import Point, box, growth, losses
-from ge_engine.report.data import Row, RunData
+from ge_engine.report.data import RunData
 from ge_engine.report.drawing import Drawing, made_by, short
 from ge_engine.report.page import assemble, drawn, themes
 from ge_engine.report.pareto import axes, set_axis, value_of
+from ge_engine.report.rows import Row
 from ge_engine.report.theme import RUN_COLOURS, colour, label
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
@@ -106,7 +107,7 @@ def hypervolumes(runs: Runs) -> Drawing:
 
 
 def _losses(run: RunData) -> list[Point]:
-    return [losses(row.objectives, run.directions) for row in run.rows if row.state == "scored"]
+    return [losses(row.objectives, run.directions) for row in run.counted if row.state == "scored"]
 
 
 def _shade(number: int) -> str:

@@ -12,7 +12,8 @@ from ge_engine.ledger.statistics import factors_of
 from ge_engine.outcome import STAGES, shown_stage
 from ge_engine.pareto import losses, volumes
 from ge_engine.population import SEED_ID
-from ge_engine.report.data import Row, RunData
+from ge_engine.report.data import RunData
+from ge_engine.report.rows import Row
 
 BEFORE_CHECKS = tuple(stage.name for stage in STAGES if stage.when == "reply")
 Group = Literal["operator", "intent", "persona", "block"]
@@ -31,7 +32,8 @@ class PipelineStep:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A reason that was given `count` times at `stage`; `example` is an individual's id."""
+    """A reason that was given `count` times at `stage`; `example` is an individual's id, "" where a large run
+    shows none."""
 
     stage: str
     reason: str
@@ -97,13 +99,20 @@ def check_pipeline(run: RunData) -> list[PipelineStep]:
 def reasons(run: RunData, most: int = 15) -> list[Reason]:
     """The reasons that were given most often for a rejection or a failure."""
     counts: Counter[tuple[str, str]] = Counter()
-    example: dict[tuple[str, str], str] = {}
     for row in run.children:
         if row.state in ("rejected", "failed"):
             key = (row.stage, row.reason)
             counts[key] += 1
-            example.setdefault(key, row.id)
-    return [Reason(*key, count, example[key]) for key, count in counts.most_common(most)]
+    example = _examples(run.rows)
+    return [Reason(*key, count, example.get(key, "")) for key, count in counts.most_common(most)]
+
+
+def _examples(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
+    """The first individual of each stage and reason."""
+    found: dict[tuple[str, str], str] = {}
+    for row in rows:
+        found.setdefault((row.stage, row.reason), row.id)
+    return found
 
 
 def success(run: RunData, group: Group) -> list[Tally]:
@@ -125,14 +134,14 @@ def success(run: RunData, group: Group) -> list[Tally]:
 
 def progress(run: RunData) -> Progress:
     """How the hypervolume grew. Equal scores count as evaluations of their own."""
-    scored = [row for row in run.rows if row.state == "scored"]
+    scored = [row for row in run.counted if row.state == "scored"]
     points = [losses(row.objectives, run.directions) for row in scored]
     return Progress(tuple(volumes(points)), tuple(_starts(scored)))
 
 
 def best_values(run: RunData) -> Mapping[str, Row]:
     """For each objective the scored individual with its best value; of equals the first."""
-    scored = [row for row in run.rows if row.state == "scored"]
+    scored = [row for row in run.counted if row.state == "scored"]
     if not scored:
         return {}
     return {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from ge_engine.report.data import Row
+from ge_engine.report.rows import Row
 from ge_engine.report.theme import label
 
 

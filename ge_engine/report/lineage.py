@@ -8,8 +8,9 @@ import plotly.graph_objects as go
 
 from ge_engine.population import SEED_ID
 from ge_engine.report import counts
-from ge_engine.report.data import Row, RunData
+from ge_engine.report.data import RunData
 from ge_engine.report.drawing import Drawing, made_by
+from ge_engine.report.rows import Row
 from ge_engine.report.theme import colour
 
 MOST_LABELS = 45

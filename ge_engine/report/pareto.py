@@ -11,8 +11,9 @@ import plotly.graph_objects as go
 from ge_engine.notation import PLAIN, Notation, front_title
 from ge_engine.population import SEED_ID
 from ge_engine.report import counts
-from ge_engine.report.data import Row, RunData
+from ge_engine.report.data import RunData
 from ge_engine.report.drawing import Drawing, made_by
+from ge_engine.report.rows import Row
 from ge_engine.report.theme import Axis, axis_of, colour, label
 
 MOST_LABELS = 12
@@ -48,7 +49,7 @@ def pareto(run: RunData) -> Drawing:
     for letter, name in (("x", x), ("y", y)):
         set_axis(figure, letter, run, name)
     figure.update_layout(height=460, clickmode="event", hovermode="closest")
-    front, scored = len(groups["front"]), sum(row.state == "scored" for row in run.rows)
+    front, scored = len(groups["front"]), sum(row.state == "scored" for row in run.counted)
     best = "; ".join(
         f"best {name} {run.notations[name].measured(row.objectives[name], row.errors.get(name))} by {row.id}"
         for name, row in counts.best_values(run).items()

@@ -10,8 +10,9 @@ from ge_engine.curves import Curve
 from ge_engine.notation import front_title
 from ge_engine.outcome import shown_stage
 from ge_engine.report import counts
-from ge_engine.report.data import Exchange, GenomeDelta, RunData
+from ge_engine.report.data import RunData
 from ge_engine.report.pareto import axes, notation_of, scale_of, view_of
+from ge_engine.report.rows import Exchange, GenomeDelta
 from ge_engine.report.theme import label
 
 

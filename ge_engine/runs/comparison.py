@@ -115,7 +115,7 @@ def _entry(run: Run, summary: Summary, points: int, volume: float) -> Entry:
         seed=run.seed,
         tolerances=run.tolerances,
         best=summary.best,
-        children=len(run.individuals) - 1,
+        children=run.size - 1,
         scored=points - 1,
         hypervolume=volume,
         tokens=run.tokens,

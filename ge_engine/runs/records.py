@@ -19,7 +19,7 @@ def records(
 ) -> Iterator[dict[str, Any]]:
     """A record of each child, with what it cost and was made with, its figures on the test split and what
     further random seeds gave."""
-    again, tests = spreads(history), history.test_outcomes()
+    again, tests, best = spreads(history), history.test_outcomes(), frozenset(one.id for one in front)
     longer = {epochs: spreads(history, epochs) for epochs in longer_trainings(history)}
     for one in children:
         part = part_of(history, one.id)
@@ -28,11 +28,11 @@ def records(
         found = {str(epochs): as_data(those[one.id]) for epochs, those in longer.items() if one.id in those}
         rescored |= {"rescored_longer": found} if found else {}
         tested = {"test": figures_of(tests[one.id])} if one.id in tests else {}
-        yield {**as_record(one, front), **_asked(history.calls(one.id)), **tested, **made, **rescored}
+        yield {**as_record(one, best), **_asked(history.calls(one.id)), **tested, **made, **rescored}
 
 
-def as_record(one: Child, front: Sequence[Individual]) -> dict[str, Any]:
-    """An individual as plain data."""
+def as_record(one: Child, front: frozenset[str]) -> dict[str, Any]:
+    """An individual as plain data; `front` are the ids of the front."""
     outcome = one.outcome
     record: dict[str, Any] = {
         "id": one.id,
@@ -42,7 +42,7 @@ def as_record(one: Child, front: Sequence[Individual]) -> dict[str, Any]:
         "steps": _steps(one),
         "digest": one.genome.digest if one.genome else None,
         "outcome": type(outcome).__name__.lower() if outcome else None,
-        "front": any(one.id == other.id for other in front),
+        "front": one.id in front,
     }
     match outcome:
         case Scored():

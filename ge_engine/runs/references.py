@@ -66,7 +66,7 @@ def find_individual(history: History, identity: str) -> Child:
     """Raises ConfigError when the run has no such individual."""
     found = history.individual(identity)
     if found is None:
-        hint = _instead(history.folder, identity, [one.id for one in history.individuals()])
+        hint = _instead(history.folder, identity, history.identities())
         raise ConfigError(f"The run {history.folder} has no individual {identity!r}.", hint)
     return found
 

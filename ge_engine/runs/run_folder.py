@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ge_engine.config import RunConfig
 from ge_engine.contracts import OperatorStats
 from ge_engine.errors import ConfigError
+from ge_engine.ledger.best import front_individuals
 from ge_engine.ledger.history import History
+from ge_engine.ledger.listing import Listed, listed
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import Replicates, longer_trainings, spreads
 from ge_engine.ledger.statistics import Factor, repairs, statistics
 from ge_engine.ledger.verdict import Verdict, verdict_of
-from ge_engine.noise import front_of
 from ge_engine.notation import Notation
 from ge_engine.outcome import Outcome
 from ge_engine.pareto import Direction, advantage
@@ -60,11 +61,22 @@ class RunFolder:
         with History(self.folder) as history:
             return list(history.individuals())
 
+    def listed(self) -> Iterator[Listed]:
+        """As `individuals`, one after the other and without genomes: also of a run of a million children."""
+        with History(self.folder) as history:
+            yield from listed(history)
+
+    @property
+    def size(self) -> int:
+        """How many individuals there are, those without a genome and the seed model among them."""
+        with History(self.folder) as history:
+            return history.count()
+
     @property
     def front(self) -> list[Individual]:
         """The Pareto front of everything scored."""
         with History(self.folder) as history:
-            return front_of(with_genome(history.individuals()), history.directions, history.ties)
+            return front_individuals(history)
 
     @property
     def verdict(self) -> Verdict:
@@ -75,8 +87,7 @@ class RunFolder:
     def summary(self) -> Summary:
         """Front, verdict and best child, read together."""
         with History(self.folder) as history:
-            directions = history.directions
-            front = front_of(with_genome(history.individuals()), directions, history.ties)
+            directions, front = history.directions, front_individuals(history)
             verdict = verdict_of(history, [one.id for one in front])
         return Summary(tuple(front), verdict, _best_of(front, verdict, directions))
 
@@ -138,7 +149,7 @@ class RunFolder:
         """Whether there are children and none of them has a score."""
         with History(self.folder) as history:
             scored = any(identity != SEED_ID for identity, _, _ in history.scored_points())
-            return not scored and any(one.id != SEED_ID for one in history.individuals())
+            return not scored and any(identity != SEED_ID for identity in history.identities())
 
     @property
     def tests(self) -> dict[str, Outcome]:

@@ -7,6 +7,7 @@ where another child of the generation has the same digest or function.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ class Settlement:
         self._generation = generation
         self._resumed = resumed
         self._waiting: dict[Slot, Probed] = {}
+        self._alike: defaultdict[str, list[Probed]] = defaultdict(list)
         self._digests: dict[str, str] = {}
         self._functions: dict[str, str] = {}
         self._admitted: set[str] = set()
@@ -84,8 +86,7 @@ class Settlement:
         """Whether the score need not begin before `give_verdicts`: an earlier child computes the
         same function, or an earlier session has recorded this one."""
         return (self._resumed and self._services.ledger.has_recorded(child.slot.id)) or any(
-            one.fingerprint == child.fingerprint != "" and one.rejected is None and one.slot < child.slot
-            for one in self._waiting.values()
+            one.rejected is None and one.slot < child.slot for one in self._alike[child.fingerprint]
         )
 
     async def verdict_on(self, slot: Slot, rewrite: Rewrite) -> Verdict | None:
@@ -95,6 +96,8 @@ class Settlement:
         if self.objection(child) is None and not self.score_can_wait(child):
             scoring.score(slot.id, genome)
         self._waiting[slot] = child
+        if child.fingerprint:
+            self._alike[child.fingerprint].append(child)
         verdict = (await completion(child.verdict)).result()
         del self._waiting[child.slot]
         return verdict
@@ -120,6 +123,7 @@ class Settlement:
         for one in tried.values():
             one.verdict.set_result(self._verdict(one))
         self._services.event_loop.until(lambda: not self._waiting)
+        self._alike.clear()
         return tried, void
 
     def _check_again(self, child: Probed) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from rich.text import Text
 
 from ge_engine.notation import Notations, written
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored, shown_rejection
-from ge_engine.population import Child
 
 
 def counted(count: int, noun: str) -> str:
@@ -26,5 +27,12 @@ def describe_outcome(outcome: Outcome | None, notations: Notations) -> Text:
             return Text("not scored yet", style="dim")
 
 
-def describe(individual: Child, notations: Notations) -> Text:
+class HasOutcome(Protocol):
+    """An individual, or a child without a genome."""
+
+    @property
+    def outcome(self) -> Outcome | None: ...
+
+
+def describe(individual: HasOutcome, notations: Notations) -> Text:
     return describe_outcome(individual.outcome, notations)

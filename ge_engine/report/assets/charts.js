@@ -60,7 +60,7 @@ function withoutLegend(spec) {
 function numbersOf(title, name, index) {
   const content = name === "checks"
     ? table(["stage", "reason", { number: "children" }, "for example"],
-      index.reasons.map(([stage, reason, count, example]) => [stage, reason, { number: String(count) }, chooser(example)]))
+      index.reasons.map(([stage, reason, count, example]) => [stage, reason, { number: String(count) }, example ? chooser(example) : ""]))
     : sharesTable(index.figures[name].spec.data);
   return make("details", {}, make("summary", {}, title),
     make("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: title }, make("table", { className: "stacked" }, ...content)));
