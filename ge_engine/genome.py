@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any
 
 from ge_engine.errors import SeedError
-from ge_engine.source import segmenter
 from ge_engine.source.addresses import address_in, split_address
 from ge_engine.source.assembly import Assembly
 from ge_engine.source.bindings import UNTOLD, merge
@@ -27,7 +26,9 @@ from ge_engine.source.blocks import (
     own_reason,
 )
 from ge_engine.source.facts import Kind, Signature, Span
+from ge_engine.source.language import LANGUAGES, PYTHON, Language, language_of
 from ge_engine.source.records import read_record
+from ge_engine.source.segmenter import SegmentedFile
 from ge_engine.source.segments import Segment
 
 __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "differing"]
@@ -36,9 +37,12 @@ __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "d
 class Seed:
     """A model file as it was read: bytes, line end, indent, and its cut into segments."""
 
-    def __init__(self, source: bytes, path: Path | None, cut: segmenter.SegmentedFile) -> None:
+    def __init__(
+        self, source: bytes, path: Path | None, cut: SegmentedFile, language: Language = PYTHON
+    ) -> None:
         self.source = source
         self.path = path
+        self.language = language
         self.newline = cut.newline
         self.indent = cut.indent
         self.cut = cut
@@ -65,7 +69,7 @@ class Seed:
         """The genome that `Genome.delta` described, now or in a run database of schema 4 and before, which
         gave for a block's name its number among the definitions of the file. Raises SeedError when it is of
         another seed model."""
-        return Genome(self, *read_record(self.cut, delta))
+        return Genome(self, *read_record(self.cut, delta, self.language))
 
     @classmethod
     def load(cls, path: str | Path) -> Seed:
@@ -77,21 +81,26 @@ class Seed:
         return cls.from_bytes(read_seed_file(Path(path)), Path(path))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Seed.parsed, (self.source, self.path)
+        return _again, (self.source, self.path, self.language.name)
 
     @classmethod
     def from_bytes(cls, data: bytes, path: Path | None = None) -> Seed:
         """Cut `data` into blocks. Raises SeedError with the line that stands in the way."""
         seed = cls.parsed(data, path)
+        if seed.language is not PYTHON:
+            message = f"{path} is a file of values, and no Python file that builds a model."
+            raise SeedError(message, f"Give that one, and this beside it: --also {path}.")
         blocks = seed.genome.blocks.values()
         if all(block.kind == "values" or block.reason for block in blocks):
             raise SeedError(*nothing_to_evolve(str(path or "seed"), blocks))
         return seed
 
     @classmethod
-    def parsed(cls, data: bytes, path: Path | None = None) -> Seed:
-        """As `from_bytes`, of a file that need not hold anything to evolve."""
-        return cls(data, path, segmenter.segment_file(data, str(path or "seed")))
+    def parsed(cls, data: bytes, path: Path | None = None, language: Language | None = None) -> Seed:
+        """As `from_bytes`, of a file that need not hold anything to evolve; of a language that its path's end
+        names, unless it is given."""
+        language = language or language_of(path)
+        return cls(data, path, language.cut(data, str(path or "seed")), language)
 
 
 class Genome:
@@ -249,6 +258,10 @@ class Genome:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self.seed.restored, (self.delta(),)
+
+
+def _again(source: bytes, path: Path | None, language: str) -> Seed:
+    return Seed.parsed(source, path, LANGUAGES[language])
 
 
 def read_seed_file(path: Path) -> bytes:

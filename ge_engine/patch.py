@@ -19,6 +19,7 @@ from ge_engine.source.bindings import imported
 from ge_engine.source.contract import check_contract
 from ge_engine.source.dependencies import Dependencies, find_dependencies
 from ge_engine.source.facts import decorator_names
+from ge_engine.source.language import PYTHON, YAML
 from ge_engine.source.names import free_names
 from ge_engine.source.patches import AnyPatch, JointPatch, Patch, by_file, in_file, of_block
 from ge_engine.source.renaming import print_helpers, renamed
@@ -35,6 +36,8 @@ from ge_engine.source.syntax import (
     parse,
     split_lines,
 )
+from ge_engine.source.yaml_entries import read_like, rewritten_entry
+from ge_engine.source.yaml_tree import read
 
 __all__ = ["AnyPatch", "JointPatch", "Patch", "apply", "parse_patch", "transplant", "undefined_names"]
 
@@ -61,6 +64,8 @@ def _parsed(genome: Genome, address: str, code: str) -> Patch | Rejected:
     text = normalised(code).strip("\n")
     if not text.strip():
         return Rejected("compile", "the reply holds no code.")
+    if genome.seed.language is YAML:
+        return _entry(genome, address, location, text)
     tree = parse(text)
     if isinstance(tree, SyntaxFault):
         return Rejected("compile", f"{tree}.")
@@ -73,6 +78,23 @@ def _parsed(genome: Genome, address: str, code: str) -> Patch | Rejected:
     if broken is not None:
         return broken
     return _assemble(genome, address, location, tree, new, text)
+
+
+def _entry(genome: Genome, address: str, location: Location, text: str) -> Patch | Rejected:
+    """As `parse_patch`, of an entry of a YAML file: its code is in that file's layout already."""
+    tree = read(text)
+    if isinstance(tree, SyntaxFault):
+        return Rejected("compile", f"{tree}.")
+    segment, span = location
+    new = find_statement(tree, address, span.kind)
+    if isinstance(new, Rejected):
+        return new
+    entry = read_like(segment, new, text)
+    if isinstance(entry, Rejected):
+        return entry
+    broken = check_contract(segment, span, entry.statement, entry.text)
+    made = broken or rewritten_entry(segment, entry.text, genome.seed.newline)
+    return made if isinstance(made, Rejected) else Patch(address, made.code)
 
 
 def apply(genome: Genome, patch: AnyPatch) -> Genome | Rejected:
@@ -143,6 +165,8 @@ def undefined_names(genome: Genome, patch: AnyPatch) -> tuple[str, ...]:
 
 def _undefined(genome: Genome, patch: AnyPatch) -> tuple[str, ...]:
     """As `undefined_names`, of patches of the only file."""
+    if genome.seed.language is not PYTHON:
+        return ()
     codes = (*(part.code for part in patch.patches), *patch.helpers)
     free = frozenset[str]().union(*map(free_names, codes))
     return () if "*" in genome.bound else tuple(sorted(free - genome.bound.keys()))

@@ -16,6 +16,7 @@ from ge_engine.evaluation.sandbox.import_graph import module_file, named_imports
 from ge_engine.evaluation.sandbox.own_code import OwnCode
 from ge_engine.genome import Seed, read_seed_file
 from ge_engine.joint_genome import is_file_name, joined
+from ge_engine.source.language import PYTHON, SUFFIXES, language_of
 
 
 def load_seed(path: str | Path, entry: str = "", also: Sequence[str] = (), *, package: bool = False) -> Seed:
@@ -72,10 +73,11 @@ def companions(main: Seed) -> list[Path]:
 def _matching(pattern: str) -> list[Path]:
     if os.path.isfile(pattern):
         return [Path(pattern)]
-    files = [Path(file) for file in sorted(glob.glob(pattern, recursive=True)) if file.endswith(".py")]
+    found = sorted(glob.glob(pattern, recursive=True))
+    files = [Path(file) for file in found if file.endswith(tuple(SUFFIXES))]
     if not files:
         hint = "Give a file, or a glob such as 'pkg/heads/*.py'."
-        raise SeedError(f"No Python file matches {pattern!r} (--also).", hint)
+        raise SeedError(f"No Python or YAML file matches {pattern!r} (--also).", hint)
     return files
 
 
@@ -120,7 +122,7 @@ def names_in(folder: Path, paths: Sequence[Path]) -> dict[Path, str]:
     if odd := next((name for name in names.values() if not is_file_name(name)), None):
         raise SeedError(
             f"The file {odd!r} cannot be one of several files of a seed model.",
-            "Rename it: its name ends in .py, and has no colon, no backslash and no line end.",
+            f"Rename it: its name ends in {' or '.join(SUFFIXES)}, without colon, backslash and line end.",
         )
     return names
 
@@ -133,9 +135,11 @@ def _refuse_twins(paths: Mapping[Path, Path]) -> None:
     modules: dict[str, Path] = {}
     real: dict[str, Path] = {}
     for path, name in paths.items():
-        module = module_at(path, root) or module_address(path, "0" * 16).name
         if (other := real.setdefault(os.path.realpath(path), name)) != name:
             raise SeedError(f"{other} and {name} are the same file.", "Name it once.")
+        if language_of(path) is not PYTHON:
+            continue
+        module = module_at(path, root) or module_address(path, "0" * 16).name
         if (other := modules.setdefault(module, name)) != name:
             raise SeedError(
                 f"{other} and {name} would both be imported as {module}.",
