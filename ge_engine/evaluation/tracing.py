@@ -90,9 +90,13 @@ def blocks_that_ran(into: Path, genome: Genome) -> frozenset[str]:
         for at, (name, one) in enumerate(genome.files.items())
         for address in _that_ran(_told(into, at), one)
     }
-    code = {name: one.source for name, one in genome.files.items() if one.seed.language is PYTHON}
-    values = values_read(code, ran)
+    values = values_read(code_of(genome), ran)
     return frozenset(ran | (values & genome.blocks.keys()))
+
+
+def code_of(genome: Genome) -> dict[str, bytes]:
+    """The genome's files of Python by name."""
+    return {name: one.source for name, one in genome.files.items() if one.seed.language is PYTHON}
 
 
 def _told(into: Path, at: int) -> Path:

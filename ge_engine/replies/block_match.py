@@ -143,7 +143,7 @@ class BlockMatcher(Matcher):
         keyword = "class" if span.kind == "class" else "def"
         pattern = re.escape(name)
         values = genome.seed.language.value_header
-        header = values(pattern) if span.kind == "values" else header_of(keyword, pattern)
+        header = values(pattern, "[ \t]*") if span.kind == "values" else header_of(keyword, pattern)
         super().__init__(genome, address, address, name, header)
         self.indent = span.indent
         self._span = span

@@ -33,9 +33,10 @@ class Language:
     defines: Callable[[str, str], bool]
     values: str
 
-    def value_header(self, names: str) -> re.Pattern[str]:
-        """The first words of values. `names` is a pattern."""
-        return re.compile(self.values.replace("NAME", f"(?:{names})"), re.MULTILINE)
+    def value_header(self, names: str, indent: str = "") -> re.Pattern[str]:
+        """The first words of values, behind an indent at a line's beginning. Both are patterns."""
+        begins = self.values.replace("^", f"^{indent}", 1).replace("NAME", f"(?:{names})")
+        return re.compile(begins, re.MULTILINE)
 
 
 PYTHON = Language(

@@ -34,7 +34,8 @@ class YamlSegment(Segment):
     @cached_property
     def facts(self) -> Facts:
         body = self.tree.body
-        meaning = digest(*body) if body else digest_of(_COMMENT.sub("", self.code).strip())
+        text = _COMMENT.sub("", self.code).strip()
+        meaning = digest(*body) if body else digest_of(text) if text else ""
         span = Span(self.name, "values", 1, len(self.lines), "", "", meaning, (), None, False, False)
         outer = span if self.name else None
         return Facts(meaning, outer, (), "", (), {}, {}, frozenset(), {})
