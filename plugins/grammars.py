@@ -20,16 +20,16 @@ class Edits(Grammar):
     name = "edits"
 
     def instructions(self, target: Target) -> str:
-        return edits.instructions(target) if edits.fits(target) else block.instructions(target)
+        return edits.instructions(target) if _is_code(target) else block.instructions(target)
 
     def constraint(self, target: Target) -> Constraint | Rejected:
-        return edits.constraint(target) if edits.fits(target) else block.constraint(target)
+        return edits.constraint(target) if _is_code(target) else block.constraint(target)
 
     def decode(self, reply: Reply, target: Target) -> Patch | Rejected:
-        return _decoded(reply, target, edits.form(target) if edits.fits(target) else block.form(target))
+        return _decoded(reply, target, edits.form(target) if _is_code(target) else block.form(target))
 
     def canonical(self, reply: Reply, target: Target) -> str:
-        return edits.canonical(reply.text) if edits.fits(target) else _answer(reply).strip("\n")
+        return edits.canonical(reply.text) if _is_code(target) else _answer(reply).strip("\n")
 
 
 class Block(Grammar):
@@ -121,6 +121,11 @@ def _decoded(reply: Reply, target: Target, form: Form | None) -> Patch | Rejecte
     if isinstance(patch, Rejected):
         return patch
     return replace(patch, notes=(*found.notes, *patch.notes))
+
+
+def _is_code(target: Target) -> bool:
+    """Whether the block has lines that can be told apart by their code."""
+    return target.genome.blocks[target.address].language == "python"
 
 
 def _answer(reply: Reply) -> str:
