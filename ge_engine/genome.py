@@ -26,7 +26,7 @@ from ge_engine.source.blocks import (
     own_reason,
 )
 from ge_engine.source.facts import Kind, Signature, Span
-from ge_engine.source.language import LANGUAGES, PYTHON, Language, language_of
+from ge_engine.source.language import PYTHON, Language, language_of
 from ge_engine.source.records import read_record
 from ge_engine.source.segmenter import SegmentedFile
 from ge_engine.source.segments import Segment
@@ -81,15 +81,12 @@ class Seed:
         return cls.from_bytes(read_seed_file(Path(path)), Path(path))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self.source, self.path, self.language.name)
+        return Seed.parsed, (self.source, self.path, self.language)
 
     @classmethod
     def from_bytes(cls, data: bytes, path: Path | None = None) -> Seed:
         """Cut `data` into blocks. Raises SeedError with the line that stands in the way."""
         seed = cls.parsed(data, path)
-        if seed.language is not PYTHON:
-            message = f"{path} is a file of values, and no Python file that builds a model."
-            raise SeedError(message, f"Give that one, and this beside it: --also {path}.")
         blocks = seed.genome.blocks.values()
         if all(block.kind == "values" or block.reason for block in blocks):
             raise SeedError(*nothing_to_evolve(str(path or "seed"), blocks))
@@ -258,10 +255,6 @@ class Genome:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self.seed.restored, (self.delta(),)
-
-
-def _again(source: bytes, path: Path | None, language: str) -> Seed:
-    return Seed.parsed(source, path, LANGUAGES[language])
 
 
 def read_seed_file(path: Path) -> bytes:

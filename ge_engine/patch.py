@@ -36,8 +36,7 @@ from ge_engine.source.syntax import (
     parse,
     split_lines,
 )
-from ge_engine.source.yaml_entries import read_like, rewritten_entry
-from ge_engine.source.yaml_tree import read
+from ge_engine.source.yaml_patch import entry_patch
 
 __all__ = ["AnyPatch", "JointPatch", "Patch", "apply", "parse_patch", "transplant", "undefined_names"]
 
@@ -65,7 +64,7 @@ def _parsed(genome: Genome, address: str, code: str) -> Patch | Rejected:
     if not text.strip():
         return Rejected("compile", "the reply holds no code.")
     if genome.seed.language is YAML:
-        return _entry(genome, address, location, text)
+        return entry_patch(address, location, text, genome.seed.newline)
     tree = parse(text)
     if isinstance(tree, SyntaxFault):
         return Rejected("compile", f"{tree}.")
@@ -78,23 +77,6 @@ def _parsed(genome: Genome, address: str, code: str) -> Patch | Rejected:
     if broken is not None:
         return broken
     return _assemble(genome, address, location, tree, new, text)
-
-
-def _entry(genome: Genome, address: str, location: Location, text: str) -> Patch | Rejected:
-    """As `parse_patch`, of an entry of a YAML file: its code is in that file's layout already."""
-    tree = read(text)
-    if isinstance(tree, SyntaxFault):
-        return Rejected("compile", f"{tree}.")
-    segment, span = location
-    new = find_statement(tree, address, span.kind)
-    if isinstance(new, Rejected):
-        return new
-    entry = read_like(segment, new, text)
-    if isinstance(entry, Rejected):
-        return entry
-    broken = check_contract(segment, span, entry.statement, entry.text)
-    made = broken or rewritten_entry(segment, entry.text, genome.seed.newline)
-    return made if isinstance(made, Rejected) else Patch(address, made.code)
 
 
 def apply(genome: Genome, patch: AnyPatch) -> Genome | Rejected:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from ge_engine.contracts import Reply, Target
+from ge_engine.context.file import file
+from ge_engine.contracts import Prompt, Reply, Target
 from ge_engine.errors import SeedError
 from ge_engine.genome import Genome, Seed, differing
 from ge_engine.grammar.choices import strings
@@ -26,7 +28,7 @@ from ge_engine.replies.extraction import extract
 from ge_engine.source.language import LANGUAGES, YAML
 from ge_engine.structure.moves import moves_of
 from ge_engine.variant import as_genome
-from ge_plugins.grammars import Block, Edits, Moves
+from ge_plugins.grammars import Block, Blocks, Edits, Moves
 
 TEXT = """\
 # Figures of the network.
@@ -463,6 +465,19 @@ def test_a_move_of_an_entry_that_is_no_yaml_any_more() -> None:
     patch = Moves().decode(Reply(move.text, "stop", 1, 1, 0.0, ""), target_of("layers"))
     assert isinstance(patch, Patch)
     assert patch.code == move.code
+
+
+def test_a_prompt_that_shows_yaml_as_python() -> None:
+    context: Any = SimpleNamespace(genome=BOTH)
+    near, *_, whole = file(context, Prompt("", "", "conf.yaml::lr"))
+    assert "```yaml\n# Figures of the network.\n# ----- the code to change" in whole
+    assert "The file net.py, which belongs to it:\n```python\nclass Net" in whole
+    assert "python" not in near
+    *_, whole = file(context, Prompt("", "", "net.py::Net"))
+    assert "The file conf.yaml, which belongs to it:\n```yaml\n" in whole
+    assert "fenced block of YAML" in Blocks().instructions(Target(BOTH, "", addresses=BOTH.evolvable))
+    alone = Blocks().instructions(Target(BOTH.files["net.py"], "", addresses=("Net",)))
+    assert "YAML" not in alone
 
 
 def test_a_language_that_fences_call_otherwise() -> None:

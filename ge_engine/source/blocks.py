@@ -138,6 +138,10 @@ def _hidden_block(hidden: Blocked, segment: Segment, line: int) -> Block:
 
 def nothing_to_evolve(name: str, blocks: Iterable[Block]) -> tuple[str, str]:
     """Why a file is no seed model, none of whose blocks but values can be evolved; and what to do."""
+    blocks = tuple(blocks)
+    if any(block.language != "python" for block in blocks):
+        message = f"{name} is a file of values, and no Python file that builds a model."
+        return message, f"Give that one, and this beside it: --also {name}."
     first = next((block for block in blocks if block.kind != "values"), None)
     if first is None:
         return (

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 from ge_engine.source.segmenter import SegmentedFile, segment_file
 from ge_engine.source.segments import Segment, defines
@@ -38,6 +39,9 @@ class Language:
         begins = self.values.replace("^", f"^{indent}", 1).replace("NAME", f"(?:{names})")
         return re.compile(begins, re.MULTILINE)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _named, (self.name,)
+
 
 PYTHON = Language(
     name="python",
@@ -61,6 +65,10 @@ YAML = Language(
 )
 LANGUAGES: Mapping[str, Language] = {one.name: one for one in (PYTHON, YAML)}
 SUFFIXES: Mapping[str, Language] = {".py": PYTHON, ".yaml": YAML, ".yml": YAML}
+
+
+def _named(name: str) -> Language:
+    return LANGUAGES[name]
 
 
 def language_of(file: str | PurePath | None) -> Language:
