@@ -14,6 +14,7 @@ from ge_engine import Run
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.evaluation.command import open_command
+from ge_engine.launch import _files_of
 from ge_engine.outcome import Failed, Scored
 from ge_engine.patch import Patch, apply, parse_patch
 from ge_engine.seed_files import load_seed
@@ -178,6 +179,13 @@ def test_a_file_that_is_no_use_to_a_run_and_what_is_said(
     assert code == 2, err
     assert told in " ".join(err.split())
     assert "Traceback" not in err
+
+
+def test_a_file_of_values_that_is_imported_as_a_module(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "conf.yaml").write_text("model:\n  widths: [1, 2]\n")
+    seed = load_seed(tmp_path / "net.py", also=[str(tmp_path / "conf.yaml")]).genome
+    assert [one.name for one in _files_of(seed)] == ["net.py"]
 
 
 def test_a_file_of_values_that_is_taken_for_the_model(project: Path, ge: Ge) -> None:
