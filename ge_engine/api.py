@@ -45,6 +45,7 @@ from ge_engine.runs.resuming import resumed_run
 from ge_engine.runs.settings_file import write_settings
 from ge_engine.scaffold import write_plugin
 from ge_engine.seed_files import load_seed
+from ge_engine.source.language import PYTHON
 from ge_engine.source.selection import select_addresses
 from ge_engine.views.display import open_display
 
@@ -282,6 +283,8 @@ def class_parameters(
             run.
     """
     registry = load_registry(plugins, no_plugins)
+    if side.genome.seed.language is not PYTHON:
+        return {}
     if not trains(registry, side.config):
         by = side.config.evaluator_argument or side.config.evaluator
         raise SeedError(f"its run is scored by {by!r}, which is not started for this")

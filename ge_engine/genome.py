@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any
 
 from ge_engine.errors import SeedError
-from ge_engine.source import segmenter
 from ge_engine.source.addresses import address_in, split_address
 from ge_engine.source.assembly import Assembly
 from ge_engine.source.bindings import UNTOLD, merge
@@ -27,7 +26,9 @@ from ge_engine.source.blocks import (
     own_reason,
 )
 from ge_engine.source.facts import Kind, Signature, Span
+from ge_engine.source.language import PYTHON, Language, language_of
 from ge_engine.source.records import read_record
+from ge_engine.source.segmenter import SegmentedFile
 from ge_engine.source.segments import Segment
 
 __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "differing"]
@@ -36,9 +37,12 @@ __all__ = ["Block", "Genome", "Kind", "Seed", "Segment", "Signature", "Span", "d
 class Seed:
     """A model file as it was read: bytes, line end, indent, and its cut into segments."""
 
-    def __init__(self, source: bytes, path: Path | None, cut: segmenter.SegmentedFile) -> None:
+    def __init__(
+        self, source: bytes, path: Path | None, cut: SegmentedFile, language: Language = PYTHON
+    ) -> None:
         self.source = source
         self.path = path
+        self.language = language
         self.newline = cut.newline
         self.indent = cut.indent
         self.cut = cut
@@ -65,7 +69,7 @@ class Seed:
         """The genome that `Genome.delta` described, now or in a run database of schema 4 and before, which
         gave for a block's name its number among the definitions of the file. Raises SeedError when it is of
         another seed model."""
-        return Genome(self, *read_record(self.cut, delta))
+        return Genome(self, *read_record(self.cut, delta, self.language))
 
     @classmethod
     def load(cls, path: str | Path) -> Seed:
@@ -77,7 +81,7 @@ class Seed:
         return cls.from_bytes(read_seed_file(Path(path)), Path(path))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Seed.parsed, (self.source, self.path)
+        return Seed.parsed, (self.source, self.path, self.language)
 
     @classmethod
     def from_bytes(cls, data: bytes, path: Path | None = None) -> Seed:
@@ -89,9 +93,11 @@ class Seed:
         return seed
 
     @classmethod
-    def parsed(cls, data: bytes, path: Path | None = None) -> Seed:
-        """As `from_bytes`, of a file that need not hold anything to evolve."""
-        return cls(data, path, segmenter.segment_file(data, str(path or "seed")))
+    def parsed(cls, data: bytes, path: Path | None = None, language: Language | None = None) -> Seed:
+        """As `from_bytes`, of a file that need not hold anything to evolve; of a language that its path's end
+        names, unless it is given."""
+        language = language or language_of(path)
+        return cls(data, path, language.cut(data, str(path or "seed")), language)
 
 
 class Genome:

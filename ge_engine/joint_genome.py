@@ -13,6 +13,7 @@ from typing import Any
 from ge_engine.genome import Block, Genome, Seed, Segment
 from ge_engine.source.addresses import address_in, is_below, split_address
 from ge_engine.source.bindings import merge
+from ge_engine.source.language import PYTHON, SUFFIXES
 from ge_engine.source.records import foreign_record
 from ge_engine.source.segmenter import UNREAD
 from ge_engine.source.syntax import normalised
@@ -142,7 +143,7 @@ class JointGenome(Genome):
 
 def _read_by_others(files: Mapping[str, Seed]) -> dict[str, Seed]:
     """The files, of whose values those can be evolved as well that only another one reads."""
-    read = {name: names_elsewhere(ast.parse(normalised(one.genome.text)).body) for name, one in files.items()}
+    read = {name: _names_read(one) for name, one in files.items()}
     found = {}
     for name, one in files.items():
         elsewhere = set[str]().union(*(names for other, names in read.items() if other != name))
@@ -153,14 +154,24 @@ def _read_by_others(files: Mapping[str, Seed]) -> dict[str, Seed]:
         }
         same = len(reasons) == len(one.cut.reasons)
         found[name] = (
-            one if same else Seed(one.source, one.path, dataclasses.replace(one.cut, reasons=reasons))
+            one
+            if same
+            else Seed(one.source, one.path, dataclasses.replace(one.cut, reasons=reasons), one.language)
         )
     return found
 
 
+def _names_read(one: Seed) -> set[str]:
+    """The names by which a file may read the values of others; none of one that is no code."""
+    if one.language is not PYTHON:
+        return set()
+    return names_elsewhere(ast.parse(normalised(one.genome.text)).body)
+
+
 def is_file_name(name: str) -> bool:
-    """Whether a text may name a file in addresses: a path of Python below a folder, as "heads/conv.py"."""
-    return is_below(name) and name.endswith(".py")
+    """Whether a text may name a file in addresses: a path below a folder that ends as a file of a seed model
+    does, as "heads/conv.py" and "conf.yaml"."""
+    return is_below(name) and name.endswith(tuple(SUFFIXES))
 
 
 def joined(files: Mapping[str, Seed]) -> Seed:

@@ -37,6 +37,7 @@ from ge_engine.evaluation.train.trainer import train
 from ge_engine.genome import Genome
 from ge_engine.registry import choose, load_registry
 from ge_engine.seed_files import load_seed
+from ge_engine.source.language import PYTHON
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -113,7 +114,7 @@ def _files_of(seed: Genome) -> Sequence[CandidateFile]:
     """Its files as the modules that they are."""
     paths = {name: str(one.path) for name, one in seed.seed.files.items()}
     main = Path(next(iter(paths.values())))
-    sources = {name: one.source for name, one in seed.files.items()}
+    sources = {name: one.source for name, one in seed.files.items() if one.seed.language is PYTHON}
     address = module_address(main, seed.digest, namespace_of(main, seed.source))
     modules = own_modules(seed.source, address.root, address.name) if len(sources) > 1 else address.modules
     return candidate_files(sources, paths, seed.digest, modules)

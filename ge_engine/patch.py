@@ -19,6 +19,7 @@ from ge_engine.source.bindings import imported
 from ge_engine.source.contract import check_contract
 from ge_engine.source.dependencies import Dependencies, find_dependencies
 from ge_engine.source.facts import decorator_names
+from ge_engine.source.language import PYTHON, YAML
 from ge_engine.source.names import free_names
 from ge_engine.source.patches import AnyPatch, JointPatch, Patch, by_file, in_file, of_block
 from ge_engine.source.renaming import print_helpers, renamed
@@ -35,6 +36,7 @@ from ge_engine.source.syntax import (
     parse,
     split_lines,
 )
+from ge_engine.source.yaml_patch import entry_patch
 
 __all__ = ["AnyPatch", "JointPatch", "Patch", "apply", "parse_patch", "transplant", "undefined_names"]
 
@@ -61,6 +63,8 @@ def _parsed(genome: Genome, address: str, code: str) -> Patch | Rejected:
     text = normalised(code).strip("\n")
     if not text.strip():
         return Rejected("compile", "the reply holds no code.")
+    if genome.seed.language is YAML:
+        return entry_patch(address, location, text, genome.seed.newline)
     tree = parse(text)
     if isinstance(tree, SyntaxFault):
         return Rejected("compile", f"{tree}.")
@@ -143,6 +147,8 @@ def undefined_names(genome: Genome, patch: AnyPatch) -> tuple[str, ...]:
 
 def _undefined(genome: Genome, patch: AnyPatch) -> tuple[str, ...]:
     """As `undefined_names`, of patches of the only file."""
+    if genome.seed.language is not PYTHON:
+        return ()
     codes = (*(part.code for part in patch.patches), *patch.helpers)
     free = frozenset[str]().union(*map(free_names, codes))
     return () if "*" in genome.bound else tuple(sorted(free - genome.bound.keys()))

@@ -14,8 +14,9 @@ from ge_engine.evaluation.data.candidate_files import module_at
 from ge_engine.evaluation.data.module_loader import module_address, namespace_of
 from ge_engine.evaluation.sandbox.import_graph import module_file, named_imports
 from ge_engine.evaluation.sandbox.own_code import OwnCode
-from ge_engine.genome import Seed, read_seed_file
+from ge_engine.genome import Genome, Seed, read_seed_file
 from ge_engine.joint_genome import is_file_name, joined
+from ge_engine.source.language import PYTHON, SUFFIXES, language_of
 
 
 def load_seed(path: str | Path, entry: str = "", also: Sequence[str] = (), *, package: bool = False) -> Seed:
@@ -38,7 +39,8 @@ def load_seed(path: str | Path, entry: str = "", also: Sequence[str] = (), *, pa
 
 
 def load_folder(folder: Path) -> Seed:
-    """All Python files of a folder as a seed model to look at, by their places in it.
+    """All Python files of a folder as a seed model to look at, by their places in it, and the YAML files that
+    are mappings.
 
     Raises:
         SeedError: there is none, or one that cannot be read or is no Python.
@@ -46,8 +48,20 @@ def load_folder(folder: Path) -> Seed:
     files = sorted(folder.rglob("*.py"))
     if not files:
         raise SeedError(f"There is no Python file in the folder {folder}.", "Give a file, or RUN:ID.")
+    files += sorted(file for end in SUFFIXES if end != ".py" for file in folder.rglob(f"*{end}"))
     names = names_in(folder, files)
-    return joined({names[file]: Seed.parsed(read_seed_file(file), file) for file in files})
+    read = {names[file]: _seen(file) for file in files}
+    return joined({name: one for name, one in read.items() if one is not None})
+
+
+def _seen(file: Path) -> Seed | None:
+    """A file to look at; None for one of values that cannot be cut."""
+    try:
+        return Seed.parsed(read_seed_file(file), file)
+    except SeedError:
+        if language_of(file) is PYTHON:
+            raise
+        return None
 
 
 def companions(main: Seed) -> list[Path]:
@@ -72,10 +86,11 @@ def companions(main: Seed) -> list[Path]:
 def _matching(pattern: str) -> list[Path]:
     if os.path.isfile(pattern):
         return [Path(pattern)]
-    files = [Path(file) for file in sorted(glob.glob(pattern, recursive=True)) if file.endswith(".py")]
+    found = sorted(glob.glob(pattern, recursive=True))
+    files = [Path(file) for file in found if file.endswith(tuple(SUFFIXES))]
     if not files:
         hint = "Give a file, or a glob such as 'pkg/heads/*.py'."
-        raise SeedError(f"No Python file matches {pattern!r} (--also).", hint)
+        raise SeedError(f"No Python or YAML file matches {pattern!r} (--also).", hint)
     return files
 
 
@@ -94,11 +109,17 @@ def _together(main: Seed, others: Iterable[Path], named: Collection[Path]) -> Se
     genomes = joined({names[path]: one for path, one in held.items()}).genome.files
     idle = [path for path in list(held)[1:] if not genomes[names[path]].evolvable]
     if useless := next((path for path in idle if path in named), None):
+        reason = _first_reason(genomes[names[useless]])
         raise SeedError(
-            f"Nothing in {held[useless].path} can be evolved (--also).",
-            "Leave it out: a file is imported by the others also where it is not one of the seed model's.",
+            f"Nothing in {held[useless].path} can be evolved (--also){reason}.",
+            "Leave it out: it is used as it is also where it is not one of the seed model's files.",
         )
     return joined({names[path]: one for path, one in held.items() if path not in idle})
+
+
+def _first_reason(one: Genome) -> str:
+    found = ((block.address, block.reason) for block in one.blocks.values() if block.reason)
+    return next((f": {address}, because {reason}" for address, reason in found), "")
 
 
 def names_below(paths: Sequence[Path]) -> dict[Path, str]:
@@ -120,7 +141,7 @@ def names_in(folder: Path, paths: Sequence[Path]) -> dict[Path, str]:
     if odd := next((name for name in names.values() if not is_file_name(name)), None):
         raise SeedError(
             f"The file {odd!r} cannot be one of several files of a seed model.",
-            "Rename it: its name ends in .py, and has no colon, no backslash and no line end.",
+            f"Rename it: its name ends in {' or '.join(SUFFIXES)}, without colon, backslash and line end.",
         )
     return names
 
@@ -133,9 +154,11 @@ def _refuse_twins(paths: Mapping[Path, Path]) -> None:
     modules: dict[str, Path] = {}
     real: dict[str, Path] = {}
     for path, name in paths.items():
-        module = module_at(path, root) or module_address(path, "0" * 16).name
         if (other := real.setdefault(os.path.realpath(path), name)) != name:
             raise SeedError(f"{other} and {name} are the same file.", "Name it once.")
+        if language_of(path) is not PYTHON:
+            continue
+        module = module_at(path, root) or module_address(path, "0" * 16).name
         if (other := modules.setdefault(module, name)) != name:
             raise SeedError(
                 f"{other} and {name} would both be imported as {module}.",

@@ -16,11 +16,13 @@ from ge_engine.errors import SeedError
 from ge_engine.genome import Genome, Seed, Segment, differing, read_seed_file
 from ge_engine.joint_genome import JointGenome, joined
 from ge_engine.outcome import Rejected
+from ge_engine.patch import apply, parse_patch
 from ge_engine.source.additions import checked, new_helpers, new_imports
 from ge_engine.source.addressing import find_statement
 from ge_engine.source.bindings import import_statements, scope_names
 from ge_engine.source.contract import check_contract
 from ge_engine.source.digests import digest
+from ge_engine.source.language import PYTHON
 from ge_engine.source.syntax import DEFINITIONS, SyntaxFault, name_of, normalised, parse, without_docstring
 
 HINT = "A child rewrites blocks and brings new definitions and imports; `ge blocks` lists the blocks."
@@ -56,10 +58,41 @@ def _made(seed: Seed, variant: Seed) -> Genome:
         message = f"{variant.path} has other files than the seed model: {', '.join(seed.files)}."
         raise SeedError(message, "A child has the seed model's files.")
     if not isinstance(seed.genome, JointGenome):
-        return _Cut(seed, variant).genome()
+        return _changed(seed, variant)
     pairs = ((name, one, variant.files[name]) for name, one in seed.files.items())
-    changed = {name: _Cut(one, other).genome() for name, one, other in pairs if one.source != other.source}
+    changed = {name: _changed(one, other) for name, one, other in pairs if one.source != other.source}
     return seed.genome.with_files(changed)
+
+
+def _changed(one: Seed, other: Seed) -> Genome:
+    """The genome of a changed copy of one file."""
+    return _Cut(one, other).genome() if one.language is PYTHON else _with_values(one, other)
+
+
+def _with_values(seed: Seed, variant: Seed) -> Genome:
+    """As `_changed`, of a file of values: each entry that differs, in the layout of the seed model's."""
+    made = seed.genome
+    if _outside(seed) != _outside(variant):
+        raise SeedError(f"{variant.path} has other keys than the seed model, or not in its order.", HINT)
+    for name, block in variant.genome.blocks.items():
+        if block.digest == made.blocks[name].digest:
+            continue
+        if reason := made.reason(name):
+            message = (
+                f"{variant.path}, line {block.lines[0]}: the block {name} may not be rewritten: {reason}."
+            )
+            raise SeedError(message, HINT)
+        patch = parse_patch(made, name, block.code)
+        child = patch if isinstance(patch, Rejected) else apply(made, patch)
+        if isinstance(child, Rejected):
+            raise SeedError(f"{variant.path}, line {block.lines[0]}: {child.reason}", HINT)
+        made = child
+    return made
+
+
+def _outside(file: Seed) -> list[str]:
+    """The names of a file's blocks, and what stands between them."""
+    return [segment.name or segment.digest for segment in file.cut.segments if segment.name or segment.digest]
 
 
 def _read(seed: Seed, path: Path) -> Seed:
@@ -78,7 +111,9 @@ def _read(seed: Seed, path: Path) -> Seed:
         )
     return joined(
         {
-            name: Seed.parsed(read_seed_file(there[name]), there[name]) if name in there else one
+            name: Seed.parsed(read_seed_file(there[name]), there[name], one.language)
+            if name in there
+            else one
             for name, one in seed.files.items()
         }
     )

@@ -54,6 +54,8 @@ class Names(Check):
         return next((rejected for rejected in found if rejected), None)
 
     def _of_block(self, candidate: Candidate, patch: Patch) -> Rejected | None:
+        if not _is_code(candidate, patch.address):
+            return None
         before = _block_code(candidate, patch.address)
         undefined = set(undefined_names(candidate.genome, patch))
         undefined -= set(undefined_names(candidate.parent, Patch(patch.address, before)))
@@ -93,6 +95,11 @@ class Duplicate(Check):
 @hookimpl
 def ge_checks() -> Iterable[Check]:
     return [Unchanged(), Names(), Duplicate()]
+
+
+def _is_code(candidate: Candidate, address: str) -> bool:
+    block = candidate.parent.blocks.get(address)
+    return block is None or block.language == "python"
 
 
 def _block_code(candidate: Candidate, address: str) -> str:

@@ -14,21 +14,22 @@ from ge_engine.replies.extraction import Form, edited, extract
 
 
 class Edits(Grammar):
-    """A few lines, each by its number: short answers, always well formed."""
+    """A few lines, each by its number: short answers, always well formed. Of values that are no code, which
+    are short themselves, the whole block."""
 
     name = "edits"
 
     def instructions(self, target: Target) -> str:
-        return edits.instructions(target)
+        return edits.instructions(target) if _is_code(target) else block.instructions(target)
 
     def constraint(self, target: Target) -> Constraint | Rejected:
-        return edits.constraint(target)
+        return edits.constraint(target) if _is_code(target) else block.constraint(target)
 
     def decode(self, reply: Reply, target: Target) -> Patch | Rejected:
-        return _decoded(reply, target, edits.form(target))
+        return _decoded(reply, target, edits.form(target) if _is_code(target) else block.form(target))
 
-    def canonical(self, reply: Reply, target: Target) -> str:  # noqa: ARG002
-        return edits.canonical(reply.text)
+    def canonical(self, reply: Reply, target: Target) -> str:
+        return edits.canonical(reply.text) if _is_code(target) else _answer(reply).strip("\n")
 
 
 class Block(Grammar):
@@ -91,8 +92,8 @@ class Blocks(Grammar):
 
     name = "blocks"
 
-    def instructions(self, target: Target) -> str:  # noqa: ARG002
-        return blocks.INSTRUCTIONS
+    def instructions(self, target: Target) -> str:
+        return blocks.instructions(target)
 
     def constraint(self, target: Target) -> Constraint | Rejected:
         return blocks.constraint(target)
@@ -120,6 +121,11 @@ def _decoded(reply: Reply, target: Target, form: Form | None) -> Patch | Rejecte
     if isinstance(patch, Rejected):
         return patch
     return replace(patch, notes=(*found.notes, *patch.notes))
+
+
+def _is_code(target: Target) -> bool:
+    """Whether the block has lines that can be told apart by their code."""
+    return target.genome.blocks[target.address].language == "python"
 
 
 def _answer(reply: Reply) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ge_engine.contracts import Goal
+from ge_engine.genome import Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +62,12 @@ RULES = (
     "Rules: keep the name and the signature; keep the shapes of the tensors that go in and come out; "
     "write the code in full, without placeholders; it must work as it stands, with its default arguments."
 )
+VALUE_RULES = (
+    "Rules: this is an entry of a YAML file that the model is built by. Keep its key, the keys within it "
+    "and each value's type; write plain values, without anchors and tags, and the entry in full."
+)
+
+
+def rules(block: Block) -> str:
+    """What a rewrite of the block must keep."""
+    return VALUE_RULES if block.language == "yaml" else RULES

@@ -22,7 +22,7 @@ from ge_engine.contracts import (
 from ge_engine.genome import differing
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Skipped
-from ge_plugins.intents import INTENTS, RULES, Intent
+from ge_plugins.intents import INTENTS, Intent, rules
 from ge_plugins.thought import EvolutionOfThought
 from ge_plugins.whole_file import has_room
 from ge_plugins.wording import SYSTEM, paragraphs
@@ -51,9 +51,10 @@ class Mutation(Operator):
         """The block at `address` rewritten as the mutation type says, in the form that suits it and the
         language model: a few numbered lines are for one without room."""
         intent = yield from self.worded(context, intent)
-        code = context.genome.blocks[address].code
+        block = context.genome.blocks[address]
         grammar = "block" if intent.grammar == "edits" and has_room(context) else intent.grammar
-        text = paragraphs(intent.text, fenced(code), RULES if grammar != "moves" else "")
+        shown = fenced(block.code, block.language)
+        text = paragraphs(intent.text, shown, rules(block) if grammar != "moves" else "")
         prompt = Prompt(
             SYSTEM,
             text,
@@ -88,23 +89,24 @@ class Mating(Operator):
         if not shared:
             return Skipped("the two parents differ in no block that this run may rewrite")
         address = context.choose("block", shared)
+        first, second = context.genome.blocks[address], mate.blocks[address]
         prompt = Prompt(
             SYSTEM,
             paragraphs(
                 "Two versions of one piece of code, from two models that were trained and measured. "
                 "Combine their strengths into one new version.",
                 "First version:",
-                fenced(context.genome.blocks[address].code),
+                fenced(first.code, first.language),
                 _measured(context.parents[0], context.run),
                 "Second version:",
-                fenced(mate.blocks[address].code),
+                fenced(second.code, second.language),
                 _measured(context.parents[1], context.run),
-                RULES,
+                rules(first),
             ),
             address,
             "block",
             "combine",
-            mate.blocks[address].code,
+            second.code,
             background=BACKGROUND,
         )
         reply = yield prompt

@@ -11,7 +11,7 @@ from ge_engine.genome import Block, differing
 from ge_engine.noise import beyond_noise
 from ge_engine.outcome import Skipped
 from ge_engine.pareto import dominates, gains
-from ge_plugins.intents import RULES
+from ge_plugins.intents import rules
 from ge_plugins.whole_file import has_room
 from ge_plugins.wording import SYSTEM, paragraphs
 
@@ -42,6 +42,7 @@ class EvolutionOfThought(Operator):
         changed = context.rng.choice(list(targets))
         address = context.choose("block", targets[changed])
         others = _besides(run, source, changed)
+        block = context.genome.blocks[address]
         thought = yield _ask_why(context, source, changed, others)
         prompt = Prompt(
             SYSTEM,
@@ -53,9 +54,9 @@ class EvolutionOfThought(Operator):
                 "Why it helped:",
                 thought.text.strip(),
                 "Apply the same principle to this code:",
-                fenced(context.genome.blocks[address].code),
+                fenced(block.code, block.language),
                 "The network should come out " + _aim(context.parents[0], run),
-                RULES,
+                rules(block),
             ),
             address,
             "block",
@@ -73,9 +74,9 @@ def _ask_why(context: Context, source: Individual, address: str, others: Sequenc
         EXPLAIN_SYSTEM,
         paragraphs(
             "This code:",
-            fenced(before.blocks[address].code),
+            fenced(before.blocks[address].code, before.blocks[address].language),
             "was changed into:",
-            fenced(source.genome.blocks[address].code),
+            fenced(source.genome.blocks[address].code, before.blocks[address].language),
             *_told_besides(context, source, others),
             "Measured change: " + _change(source, run),
             "Say in two or three sentences which principle made the change help.",

@@ -30,7 +30,8 @@ def _files(genome: Genome) -> list[str]:
     """The file; of several each under its name."""
     if len(genome.files) == 1:
         return [fenced(genome.text)]
-    return [f"The file {name}:\n" + fenced(one.text) for name, one in genome.files.items()]
+    files = genome.files.items()
+    return [f"The file {name}:\n" + fenced(one.text, one.seed.language.name) for name, one in files]
 
 
 def of_file(context: Context, intent: Intent) -> Proposal:

@@ -34,7 +34,7 @@ CHOSEN = {
     "replies.extraction": ("Form", "edited", "extract"),
     "structure.moves": ("module_classes", "moves_of"),
     "grammar.block": ("constraint", "form", "instructions"),
-    "grammar.blocks": ("INSTRUCTIONS", "constraint"),
+    "grammar.blocks": ("INSTRUCTIONS", "constraint", "instructions"),
     "grammar.diff": ("INSTRUCTIONS", "constraint"),
     "grammar.edits": ("canonical", "constraint", "form", "instructions"),
     "grammar.moves": ("canonical", "constraint", "form", "instructions"),

@@ -39,9 +39,9 @@ def refused(ge: Ge, *words: object) -> str:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("pkg/net.py", "--also", "pkg/gone.py"), "No Python file matches 'pkg/gone.py' (--also)."),
-        (("pkg/net.py", "--also", "pkg/*.txt"), "No Python file matches 'pkg/*.txt' (--also)."),
-        (("pkg/net.py", "--also", "pkg"), "No Python file matches 'pkg' (--also)."),
+        (("pkg/net.py", "--also", "pkg/gone.py"), "No Python or YAML file matches 'pkg/gone.py' (--also)."),
+        (("pkg/net.py", "--also", "pkg/*.txt"), "No Python or YAML file matches 'pkg/*.txt' (--also)."),
+        (("pkg/net.py", "--also", "pkg"), "No Python or YAML file matches 'pkg' (--also)."),
         (("pkg/gone.py", "--package"), "The seed model pkg/gone.py cannot be read: No such file or directory."),
         (("pkg",), "pkg is a folder, and nothing says which of its files builds the model."),
         (("pkg", "--entry", "Net(3)"), "pkg is a folder, and nothing says which of its files builds the model."),

@@ -12,6 +12,7 @@ from ge_engine.grammar import crossover_material
 from ge_engine.grammar.channel_inference import tensor_statements
 from ge_engine.grammar.rewrite_sites import Site, find_sites
 from ge_engine.grammar.scope import scope_of
+from ge_engine.source.source_text import Source
 from ge_engine.source.syntax import method_of
 
 HEAD = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\n\n\n"
@@ -60,7 +61,7 @@ def genome_of(code: str) -> Genome:
 def sites(code: str, address: str) -> list[Site]:
     genome = genome_of(code)
     own = genome.blocks[address].code
-    return find_sites(own, scope_of(genome, address), random.Random(0), 5)
+    return find_sites(Source(own), scope_of(genome, address), random.Random(0), 5)
 
 
 def texts(code: str, address: str) -> set[str]:
@@ -126,5 +127,5 @@ FIRST = """class Net(nn.Module):
 )
 def test_a_statement_of_the_other_parent_that_breaks_the_child(old: str, new: str, taken: bool) -> None:
     genome = genome_of(FIRST)
-    found = crossover_material.sites(FIRST, FIRST.replace(old, new), genome, scope_of(genome, "Net"))
+    found = crossover_material.sites(Source(FIRST), FIRST.replace(old, new), genome, scope_of(genome, "Net"))
     assert bool(found) == taken

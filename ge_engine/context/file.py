@@ -9,7 +9,8 @@ from functools import lru_cache
 
 from ge_engine.contracts import Context, Prompt, fenced
 from ge_engine.genome import Block, Genome
-from ge_engine.source.syntax import DEFINITIONS, first_line, indent_of, normalised, parse
+from ge_engine.source.language import LANGUAGES
+from ge_engine.source.syntax import DEFINITIONS, first_line, indent_of, normalised
 
 MOST_VALUE_LINES = 12
 BLOCKS = 1024
@@ -22,7 +23,7 @@ def file(context: Context, prompt: Prompt) -> Sequence[str]:
     block marked; the other files of the model, where it has some."""
     genome, address = context.genome.at(prompt.address)
     block = genome.blocks.get(address)
-    whole = "The whole file:\n" + fenced(_marked(genome, block))
+    whole = "The whole file:\n" + fenced(_marked(genome, block), genome.seed.language.name)
     forms = (*_within(genome, block), whole)
     others = _others(context.genome, genome)
     return (*forms, "\n\n".join([whole, *others])) if others else forms
@@ -31,7 +32,10 @@ def file(context: Context, prompt: Prompt) -> Sequence[str]:
 def _others(genome: Genome, shown: Genome) -> list[str]:
     """The files of the model besides the one that is shown."""
     others = ((name, one) for name, one in genome.files.items() if one is not shown)
-    return [f"The file {name}, which belongs to it:\n" + fenced(normalised(one.text)) for name, one in others]
+    return [
+        f"The file {name}, which belongs to it:\n" + fenced(normalised(one.text), one.seed.language.name)
+        for name, one in others
+    ]
 
 
 def _within(genome: Genome, block: Block | None) -> Sequence[str]:
@@ -39,7 +43,8 @@ def _within(genome: Genome, block: Block | None) -> Sequence[str]:
     if block is None:
         return ()
     signatures = _signatures(genome, block)
-    near = "Around it in the file:\n" + fenced("\n".join(signatures)) if signatures else ""
+    shown = fenced("\n".join(signatures), block.language)
+    near = f"Around it in the file:\n{shown}" if signatures else ""
     around = _around(genome, block, near)
     return tuple(text for text in (near or around, around) if text)
 
@@ -75,7 +80,7 @@ def _signatures(genome: Genome, block: Block) -> list[str]:
         for address, one in genome.blocks.items()
         if address.partition(".")[0] in near - {block.address} and address != block.address
         if not one.reason
-        for line in _header(one.code)
+        for line in _header(one.code, one.language)
     ]
 
 
@@ -85,10 +90,10 @@ def _names(code: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=BLOCKS)
-def _header(code: str) -> tuple[str, ...]:
+def _header(code: str, language: str) -> tuple[str, ...]:
     """The lines of a block from `class` or `def` to where the body begins, and values in full; none of what
     cannot be read alone."""
-    tree = parse(code)
+    tree = LANGUAGES[language].parse(code)
     if not isinstance(tree, ast.Module):
         return ()
     (definition,) = tree.body

@@ -36,7 +36,8 @@ from ge_engine.evaluation.sandbox.limits import LINUX
 from ge_engine.evaluation.sandbox.program import behind_filter
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.sandbox.started_processes import StartedProcesses
-from ge_engine.evaluation.tracing import blocks_that_ran, traced_sources
+from ge_engine.evaluation.tracing import blocks_that_ran, code_of, traced_sources
+from ge_engine.evaluation.unread import Watched
 from ge_engine.evaluation.workplace import Workplace, workplace_of
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored
@@ -154,12 +155,16 @@ class CommandEvaluation(Evaluation):
         told = folder / "blocks that ran"
         command = self._filled(job, folder)
         self._place.lay(folder, traced_sources(job.genome, told))
+        places = self._place.files(folder)
+        code = code_of(job.genome)
+        values = Watched([place for name, place in places.items() if name not in code])
         outcome = self._finished(folder, command, job.genome.digest)
         self._ran = blocks_that_ran(told, job.genome)
         if isinstance(outcome, Failed) and outcome.kind != "timeout":
             self._place.lay(folder, job.genome.sources)
             outcome = self._finished(folder, command, job.genome.digest)
-        return outcome
+        unread = values.unread(folder) if isinstance(outcome, Scored) else ()
+        return _not_read(unread) if unread else outcome
 
     def _filled(self, job: Job, folder: Path) -> list[str]:
         split = "test" if job.split == "test" else "validation"
@@ -231,6 +236,12 @@ class CommandEvaluation(Evaluation):
         outcome = self._figures.read(out, err, self._place.results(folder))
         broken = self._constraint.broken_after(outcome.objectives) if isinstance(outcome, Scored) else None
         return broken or outcome
+
+
+def _not_read(files: Sequence[Path]) -> Failed:
+    names = ", ".join(file.name for file in files)
+    reason = f"the program does not read {names} of its tree of the project, where the values are evolved"
+    return Failed("command", "error", f"{reason}: name it by a path from there, or leave it out of --also")
 
 
 def started(command: Sequence[str], memory: int) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Executor, Objective, Task
+from ge_engine.errors import SeedError
 from ge_engine.evaluation.data.channels import in_channels, is_grey
 from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.nodes.opening import jobs_on
@@ -17,6 +18,7 @@ from ge_engine.evaluation.setup import task_name
 from ge_engine.evaluation.train_evaluation import TrainEvaluation, open_training
 from ge_engine.genome import Genome
 from ge_engine.registry import choose
+from ge_engine.source.language import PYTHON
 
 
 @contextmanager
@@ -35,9 +37,10 @@ def open_task_training(
     what is `private`. It trains where `executor` says, on this machine without one.
 
     Raises:
-        SeedError: the seed model does not build, run or train.
+        SeedError: the seed model does not build, run or train, or has a file that is no code.
         ConfigError: no such task, or one that cannot be used with this recipe.
     """
+    _refuse_values(seed)
     name, argument = task_name(config.task)
     data = prepared(choose(tasks, name, "task").load(argument, config))
     jobs = jobs_on(executor, seed, config, scratch, private) if executor else ForkServerExecutor
@@ -56,6 +59,18 @@ def open_task_training(
             evaluation = training(in_channels(data, error.wanted))
             _tell_channels(error.wanted)
         yield evaluation
+
+
+def _refuse_values(seed: Genome) -> None:
+    """Refuse a seed model with files that are no code: what a candidate opens there is the original."""
+    found = next((name for name, one in seed.files.items() if one.seed.language is not PYTHON), None)
+    if found is not None:
+        raise SeedError(
+            f"The built-in training imports candidates from memory, and their code would open {found} as it "
+            "was.",
+            "Score by a program that runs in a tree of the project, where the file is the candidate's: "
+            "--project DIR --command 'python train.py'.",
+        )
 
 
 def _tell_channels(channels: int) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ge_engine.genome import Genome
 from ge_engine.source.addresses import address_in
+from ge_engine.source.language import PYTHON
 from ge_engine.source.values_read import values_read
 
 _ENDED, _UNKNOWN = "<ended>", "<unknown>"
@@ -72,10 +73,12 @@ def traced_sources(genome: Genome, into: Path) -> dict[str, bytes]:
     """The genome's files by name, each of which writes into a file what of it runs. Their lines stay where
     they are, but for one more where a file begins by a definition."""
     alone = len(genome.files) == 1
-    return {
+    traced = {
         name: _traced(one, _told(into, at), _functions(one) if alone else -1)
         for at, (name, one) in enumerate(genome.files.items())
+        if one.seed.language is PYTHON
     }
+    return genome.sources | traced
 
 
 def blocks_that_ran(into: Path, genome: Genome) -> frozenset[str]:
@@ -87,8 +90,13 @@ def blocks_that_ran(into: Path, genome: Genome) -> frozenset[str]:
         for at, (name, one) in enumerate(genome.files.items())
         for address in _that_ran(_told(into, at), one)
     }
-    values = values_read(genome.sources, ran)
+    values = values_read(code_of(genome), ran)
     return frozenset(ran | (values & genome.blocks.keys()))
+
+
+def code_of(genome: Genome) -> dict[str, bytes]:
+    """The genome's files of Python by name."""
+    return {name: one.source for name, one in genome.files.items() if one.seed.language is PYTHON}
 
 
 def _told(into: Path, at: int) -> Path:

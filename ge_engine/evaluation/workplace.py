@@ -26,6 +26,10 @@ class Workplace(ABC):
         """The candidate's file."""
 
     @abstractmethod
+    def files(self, folder: Path) -> Mapping[str, Path]:
+        """The candidate's files by name, the one that builds the model first."""
+
+    @abstractmethod
     def lay(self, folder: Path, sources: Mapping[str, bytes]) -> None:
         """Put a candidate's files there, by name, and nothing of one before."""
 
@@ -65,6 +69,9 @@ class OwnFile(Workplace):
     def file(self, folder: Path) -> Path:
         return folder / self.seed.name
 
+    def files(self, folder: Path) -> Mapping[str, Path]:
+        return {"": self.file(folder)}
+
     def lay(self, folder: Path, sources: Mapping[str, bytes]) -> None:
         (source,) = sources.values()
         self.file(folder).write_bytes(source)
@@ -102,6 +109,9 @@ class InProject(Workplace):
 
     def file(self, folder: Path) -> Path:
         return self._tree(folder) / self.place
+
+    def files(self, folder: Path) -> Mapping[str, Path]:
+        return {name: self._tree(folder) / place for name, place in self.placed.items()}
 
     @property
     def place(self) -> PurePosixPath:

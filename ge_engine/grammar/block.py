@@ -85,7 +85,7 @@ def _stores(code: str) -> list[str]:
 def constraint(target: Target) -> Constraint | Rejected:
     """The concrete grammar; that of `edits` when the block is too long for one reply."""
     code = target.genome.blocks[target.address].code
-    if len(code) > MOST_CHARACTERS:
+    if _too_long(target):
         return edits.constraint(target)
     barred = target.tried | {target.material.strip("\n")}
     for attempt in range(ATTEMPTS):
@@ -97,14 +97,17 @@ def constraint(target: Target) -> Constraint | Rejected:
 
 def form(target: Target) -> Form | None:
     """The form that was asked for where the block is too long for one reply; else the whole block."""
-    code = target.genome.blocks[target.address].code
-    return edits.form(target) if len(code) > MOST_CHARACTERS else None
+    return edits.form(target) if _too_long(target) else None
 
 
 def instructions(target: Target) -> str:
     """What the prompt says about the answer."""
+    return edits.instructions(target) if _too_long(target) else INSTRUCTIONS
+
+
+def _too_long(target: Target) -> bool:
     code = target.genome.blocks[target.address].code
-    return edits.instructions(target) if len(code) > MOST_CHARACTERS else INSTRUCTIONS
+    return len(code) > MOST_CHARACTERS and edits.fits(target)
 
 
 def _body(part: Part, barred: frozenset[str] | set[str] | tuple[()]) -> str:

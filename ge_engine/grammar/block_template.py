@@ -13,7 +13,7 @@ from ge_engine.grammar.catalog import SCALES, Options
 from ge_engine.grammar.channel_inference import TensorStatement, tensor_statements
 from ge_engine.grammar.choices import Part, either
 from ge_engine.grammar.expressions import InScope, expression
-from ge_engine.grammar.lark_builder import BREADTH, changed_only, disjoint, sites_of
+from ge_engine.grammar.lark_builder import BREADTH, changed_only, disjoint, sites_of, source_of
 from ge_engine.grammar.offer import Offer
 from ge_engine.grammar.rewrite_sites import Site
 from ge_engine.grammar.scope import Scope, scope_of
@@ -57,13 +57,14 @@ class BlockTemplate:
 def template_of(target: Target, code: str, rng: random.Random) -> BlockTemplate | None:
     """Open a few places, of which one or two must change; None when the block has none."""
     scope = scope_of(target.genome, target.address)
-    text, tree, offer = Source(code), ast.parse(code), Offer(scope, rng, BREADTH)
+    text, offer = source_of(target), Offer(scope, rng, BREADTH)
+    tree = text.tree
     forward = _forward(tree)
     found = tensor_statements(forward, scope) if forward is not None else []
     free = rng.random() < FREE
     whole = list(statements.sites(statements.places(forward, scope), text, offer, free)) if forward else []
     chosen, must = _drawn(
-        [*sites_of(target, rng), *whole], _mates(target, code, scope, rng), target, code, rng
+        [*sites_of(target, rng), *whole], _mates(target, text, scope, rng), target, code, rng
     )
     if not chosen:
         return None
@@ -72,9 +73,9 @@ def template_of(target: Target, code: str, rng: random.Random) -> BlockTemplate 
     return _with_fresh_layer(plain, tree, found, text, offer) or plain
 
 
-def _mates(target: Target, code: str, scope: Scope, rng: random.Random) -> list[Site]:
+def _mates(target: Target, text: Source, scope: Scope, rng: random.Random) -> list[Site]:
     """Statements of the other parent, of which one stays out when there are several: the child is neither."""
-    found = crossover_material.sites(code, target.material, target.genome, scope) if target.material else []
+    found = crossover_material.sites(text, target.material, target.genome, scope) if target.material else []
     most = max(1, min(MOST_SWAPS, len(found) - 1))
     return disjoint(found, rng, most, by_lines=False)
 

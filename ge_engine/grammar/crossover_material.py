@@ -20,14 +20,15 @@ Statement = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Return | ast.Expr
 KIND = "mate"
 
 
-def sites(code: str, other: str, genome: Genome, scope: Scope) -> list[Site]:
-    """Statements of `code` whose counterpart in `other` differs, with the counterpart in their place, and
+def sites(text: Source, other: str, genome: Genome, scope: Scope) -> list[Site]:
+    """Statements of `text` whose counterpart in `other` differs, with the counterpart in their place, and
     statements that only `other` has, behind the one they follow there. Empty when `other` does not parse."""
     try:
-        theirs, text, other_text = _statements(ast.parse(other)), Source(code), Source(other)
+        other_text = type(text)(other)
+        theirs = _statements(other_text.tree)
     except (SyntaxError, ValueError):
         return []
-    tree = ast.parse(code)
+    tree = text.tree
     ours = _statements(tree)
     reach = _names(tree) | set(genome.bound) | set(dir(builtins))
     attributes = _attributes(tree) | set(assigned_layers(scope))

@@ -24,6 +24,7 @@ from ge_engine.outcome import Rejected
 from ge_engine.replies.answer import CUT_OFF, Answer, Extraction, Form, too_long
 from ge_engine.replies.hunks import looks_like_edit
 from ge_engine.replies.reasoning import without_reasoning
+from ge_engine.source.language import PYTHON
 from ge_engine.source.source_text import Edit, Source
 from ge_engine.source.syntax import normalised
 
@@ -39,6 +40,11 @@ class Plan:
     shown: tuple[str, ...]
     lines: tuple[Part, ...]
     terminal: str
+
+
+def fits(target: Target) -> bool:
+    """Whether the target's block is code, whose lines can be told apart."""
+    return target.genome.blocks[target.address].language == PYTHON.name
 
 
 @lru_cache(maxsize=16)

@@ -22,6 +22,8 @@ from ge_engine.grammar.choices import (
 )
 from ge_engine.grammar.rewrite_sites import Site, find_sites
 from ge_engine.grammar.scope import scope_of
+from ge_engine.source.language import LANGUAGES
+from ge_engine.source.source_text import Source
 
 BREADTH = 5
 
@@ -71,8 +73,13 @@ def rng_of(target: Target, purpose: str) -> random.Random:
 
 def sites_of(target: Target, rng: random.Random, breadth: int = BREADTH) -> list[Site]:
     """The places where the target's block can change."""
-    code = target.genome.blocks[target.address].code
-    return find_sites(code, scope_of(target.genome, target.address), rng, breadth)
+    return find_sites(source_of(target), scope_of(target.genome, target.address), rng, breadth)
+
+
+def source_of(target: Target) -> Source:
+    """The code of the target's block with its tree."""
+    block = target.genome.blocks[target.address]
+    return LANGUAGES[block.language].source(block.code)
 
 
 def disjoint(sites: Sequence[Site], rng: random.Random, most: int, by_lines: bool) -> list[Site]:

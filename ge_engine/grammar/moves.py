@@ -87,7 +87,7 @@ def form(target: Target) -> Form:
 
 def rewritten(text: str, target: Target) -> str | Rejected:
     """The block's code after the moves that `text` names, a line each, at most three."""
-    code, classes = target.genome.blocks[target.address].code, module_classes(target.genome)
+    block, classes = target.genome.blocks[target.address], module_classes(target.genome)
     lines = answers(text)
     if not lines:
         return Rejected("extract", "the reply names no change")
@@ -95,10 +95,10 @@ def rewritten(text: str, target: Target) -> str | Rejected:
         return Rejected(
             "extract", f"the reply names {len(lines)} changes; at most {MOST_LINES} are made at once"
         )
-    moves = by_text(moves_of(code, classes, target.sources), lines)
+    moves = by_text(moves_of(block.code, classes, target.sources, block.language), lines)
     if isinstance(moves, str):
         return Rejected("extract", f"the reply asks for {moves[:80]!r}, which is no change that was offered")
-    made = together(code, moves)
+    made = together(block.code, moves, block.language)
     return made or Rejected("extract", "the changes that the reply names touch the same place")
 
 

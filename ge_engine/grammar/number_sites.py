@@ -24,6 +24,11 @@ def stated_places(code: Source) -> Iterator[tuple[ast.expr, Build]]:
         )
 
 
+def chosen_places(code: Source) -> Iterator[tuple[ast.expr, Build]]:
+    """Literals that are no numbers and have a few other values."""
+    return ((node, _replaced(options)) for node, options in code.choices())
+
+
 def keyword_place(name: str, value: ast.expr) -> tuple[ast.expr, Build]:
     """A float or a ratio given by keyword to something that has no rewrite of its own."""
     options: Sequence[str] = ()
@@ -54,6 +59,7 @@ def _floats(name: str, value: float) -> list[str]:
 
 def _replaced(options: Sequence[str]) -> Build:
     def build(node: ast.expr, text: Source, offer: Offer) -> Made:
-        return (either(offer.some(options)), (text.on_one_line(node),), "number") if options else None
+        spelled = [text.spelled(node, one) for one in options]
+        return (either(offer.some(spelled)), (text.on_one_line(node),), "number") if options else None
 
     return build

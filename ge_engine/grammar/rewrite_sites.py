@@ -17,7 +17,7 @@ from ge_engine.grammar.catalog import (
 )
 from ge_engine.grammar.choices import Part, either
 from ge_engine.grammar.closed_values import is_loss
-from ge_engine.grammar.number_sites import keyword_place, stated_places
+from ge_engine.grammar.number_sites import chosen_places, keyword_place, stated_places
 from ge_engine.grammar.offer import Offer, Rewrite, call_text
 from ge_engine.grammar.scope import Scope
 from ge_engine.grammar.tensor_sites import Build, Made, tensor_places
@@ -64,16 +64,15 @@ class Site:
     lines: tuple[int, int]
 
 
-def find_sites(code: str, scope: Scope, rng: random.Random, breadth: int) -> list[Site]:
-    """All sites of a block's code, in the order of the text. They may overlap: an expression and its parts.
+def find_sites(text: Source, scope: Scope, rng: random.Random, breadth: int) -> list[Site]:
+    """All sites of a block, in the order of the text. They may overlap: an expression and its parts.
 
     `breadth` is how many members of a family are open at once; `rng` draws which.
     """
-    text = Source(code)
     offer = Offer(scope, rng, breadth)
     found = []
     closed = _closed(text.tree, scope)
-    for node, build in chain(_places(text.tree), stated_places(text)):
+    for node, build in chain(_places(text.tree), stated_places(text), chosen_places(text)):
         made = build(node, text, offer) if node not in closed else None
         if made is not None:
             part, same, kind = made

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from ge_engine.genome import Genome
 from ge_engine.grammar.catalog import OF_MODULES
+from ge_engine.source.language import PYTHON
 from ge_engine.source.syntax import dotted, method_of
 
 ROOTS = {"torch.nn": "nn", "torch.nn.functional": "F", "torch.optim": "optim", "torch": "torch"}
@@ -66,6 +67,8 @@ class Scope:
 
 def scope_of(genome: Genome, address: str) -> Scope:
     """The scope of a block. Cost grows with the file once, then it is remembered."""
+    if genome.seed.language is not PYTHON:
+        return Scope(Spelling({}, {}), {}, None, {})
     tree, spelling = _read(genome.text)
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     owner = classes.get(address.partition(".")[0])

@@ -6,11 +6,13 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from ge_engine.errors import LedgerError, SeedError
 from ge_engine.genome import Seed
 from ge_engine.joint_genome import is_file_name, joined
+from ge_engine.source.language import language_of
 
 LONGEST_CELL = 64 * 2**20
 """Bytes of one cell. The longest that a run writes is a prompt or a training's curve."""
@@ -71,7 +73,7 @@ def stored_seed(path: Path, row: object, files: Sequence[tuple[object, ...]] = (
     for name, *rest in files:
         if not isinstance(name, str) or not is_file_name(name) or name in found:
             raise _no_seed(path)
-        found[name] = _stored_file(path, tuple(rest), Seed.parsed)
+        found[name] = _stored_file(path, tuple(rest), partial(Seed.parsed, language=language_of(name)))
     if next(iter(found.values())).source != main.source:
         raise _no_seed(path)
     return joined(found)
@@ -95,7 +97,7 @@ def confirmed(seed: Seed) -> Seed:
     there = all(one.path is None or holds(one.path, one.source) for one in seed.files.values())
     if there and len(set(_folders(seed))) == 1:
         return seed
-    return joined({name: Seed.parsed(one.source) for name, one in seed.files.items()})
+    return joined({name: Seed.parsed(one.source, language=one.language) for name, one in seed.files.items()})
 
 
 def to_run(seed: Seed) -> Seed:

@@ -14,9 +14,10 @@ from ge_engine.source.addressing import statements_of
 from ge_engine.source.bindings import bound_names
 from ge_engine.source.digests import digest
 from ge_engine.source.facts import Span
+from ge_engine.source.language import PYTHON
 from ge_engine.source.names import free_names
 from ge_engine.source.style import plain
-from ge_engine.source.syntax import SyntaxFault, parse
+from ge_engine.source.syntax import SyntaxFault
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,6 @@ MAX_WORK = 3_000_000
 def header_of(keyword: str, name: str) -> re.Pattern[str]:
     """The first words of a definition. Both are patterns."""
     return re.compile(rf"\b(?:{keyword})(?:[\s\u200b-\u200d\u2060\ufeff]|\\\n)+(?:{name})\b")
-
-
-def value_header(name: str) -> re.Pattern[str]:
-    """The first words of an assignment, `WIDTH =`. The name is a pattern."""
-    return re.compile(rf"(?:^|;)[ \t]*(?:{name})[ \t]*(?::[^=\n]+)?=(?!=)", re.MULTILINE)
 
 
 def is_among(found: Found, candidates: Sequence[Found]) -> bool:
@@ -104,7 +100,7 @@ class Matcher(ABC):
         self.work += len(code)
         if self.work > MAX_WORK:
             raise TooMuch
-        return parse(code)
+        return self.genome.seed.language.parse(code)
 
     def usable(self, code: str) -> Found | None:
         """The code, repaired if need be, if it defines what is wanted."""
@@ -125,7 +121,7 @@ class Matcher(ABC):
 
     def joined(self, found: Found, others: Sequence[str]) -> Found:
         """The code with definitions in front that it needs and that another piece of the reply has."""
-        for _ in others:
+        for _ in others if self.genome.seed.language is PYTHON else ():
             missing = free_names(found.code) - set(self.genome.bound)
             helper = next((one for one in others if one != found.code and self._binds(one, missing)), None)
             tree = self.parse(f"{helper}\n\n{found.code}") if missing and helper else None
@@ -146,7 +142,8 @@ class BlockMatcher(Matcher):
         name = address.rpartition(".")[2]
         keyword = "class" if span.kind == "class" else "def"
         pattern = re.escape(name)
-        header = value_header(pattern) if span.kind == "values" else header_of(keyword, pattern)
+        values = genome.seed.language.value_header
+        header = values(pattern, "[ \t]*") if span.kind == "values" else header_of(keyword, pattern)
         super().__init__(genome, address, address, name, header)
         self.indent = span.indent
         self._span = span

@@ -18,6 +18,7 @@ from ge_engine.source.addresses import files_of, within
 from ge_engine.source.addressing import contents
 from ge_engine.source.bindings import scope_names
 from ge_engine.source.digests import digest
+from ge_engine.source.language import PYTHON
 from ge_engine.source.patches import in_file, of_block
 from ge_engine.source.segments import Segment, statement_digests
 from ge_engine.source.syntax import SyntaxFault, name_of, normalised, parse
@@ -45,9 +46,11 @@ def read_blocks(text: str, finish: str, genome: Genome, addresses: Sequence[str]
         one = genome.files[file]
         local = within(file, addresses)
         if marked:
-            patch = _read_file(f"```python\n{marked[file]}```\n", finish, one, local, frozenset())
+            fence = f"```{one.seed.language.name}\n{marked[file]}```\n"
+            patch = _read_file(fence, finish, one, local, frozenset())
         else:
-            patch = _read_file(text, finish, one, local, _names_elsewhere(genome, file))
+            elsewhere = _names_elsewhere(genome, file) if one.seed.language is PYTHON else frozenset[str]()
+            patch = _read_file(text, finish, one, local, elsewhere)
         if not isinstance(patch, Rejected):
             patches += in_file(JointPatch(patch.patches), file).patches
         elif patch.stage != "extract" or (marked and not _repeats(one, marked[file])):
@@ -61,7 +64,7 @@ def read_blocks(text: str, finish: str, genome: Genome, addresses: Sequence[str]
 
 def _repeats(genome: Genome, code: str) -> bool:
     """Whether the code has nothing but what its file has already."""
-    tree = parse(normalised(code))
+    tree = genome.seed.language.parse(normalised(code))
     return isinstance(tree, ast.Module) and not FileMatcher(genome).changed(tree)
 
 
@@ -114,7 +117,7 @@ def parse_blocks(genome: Genome, addresses: Sequence[str], code: str) -> AnyPatc
     file, or the value of a name outside its blocks.
     """
     code = normalised(code).strip("\n")
-    tree = parse(code)
+    tree = genome.seed.language.parse(code)
     if isinstance(tree, SyntaxFault):
         return Rejected("compile", f"{_where(code, tree)}{tree}.")
     if (outside := _outside(genome, tree)) is not None:

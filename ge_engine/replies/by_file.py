@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})(.*)")
 _DECORATION = " \t#*`_:=-/<>[](){}'\""
+_LANGUAGE = re.compile("python|ya?ml", re.IGNORECASE)
 _WORD = re.compile(r"^(?:file|in)\b[ \t:]*", re.IGNORECASE)
 
 
@@ -37,7 +38,7 @@ def by_file(text: str, files: Sequence[str]) -> dict[str, str]:
 def _named(line: str, files: Sequence[str]) -> str:
     """The file whose name is all that a line says, "" for any other line."""
     said = _WORD.sub("", line.strip().strip(_DECORATION)).strip(_DECORATION)
-    said = said.rpartition(" ")[2].rpartition("=")[2].strip(_DECORATION) if "python" in said[:7] else said
+    said = said.rpartition(" ")[2].rpartition("=")[2].strip(_DECORATION) if _LANGUAGE.match(said) else said
     whole = [name for name in files if said == name or said.endswith(f"/{name}")]
     last = [name for name in files if said == PurePosixPath(name).name]
     return whole[0] if whole else last[0] if len(last) == 1 else ""

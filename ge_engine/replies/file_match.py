@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 
 from ge_engine.genome import Genome
-from ge_engine.replies.block_match import Found, Matcher, TooMuch, header_of, value_header
+from ge_engine.replies.block_match import Found, Matcher, TooMuch, header_of
 from ge_engine.source.digests import digest
 from ge_engine.source.segments import statement_digests
 from ge_engine.source.style import plain
@@ -112,7 +112,7 @@ def _defined(names: str) -> re.Pattern[str]:
 def _header(genome: Genome, names: Iterable[str]) -> re.Pattern[str]:
     """The first words of any of the blocks."""
     values = [name for name in names if genome.blocks[name].kind == "values"]
-    forms = ((_defined, set(names) - set(values)), (value_header, values))
+    forms = ((_defined, set(names) - set(values)), (genome.seed.language.value_header, values))
     patterns = [make("|".join(map(re.escape, sorted(group)))).pattern for make, group in forms if group]
     return re.compile("|".join(patterns), re.MULTILINE)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ge_engine.config import RunConfig, load_config
 from ge_engine.errors import ConfigError
-from ge_engine.genome import Genome, Seed
+from ge_engine.genome import Genome, Seed, read_seed_file
 from ge_engine.ledger import History, exists
 from ge_engine.ledger.foreign import confirmed
 from ge_engine.notation import Notations
@@ -20,6 +20,7 @@ from ge_engine.outcome import Scored
 from ge_engine.population import SEED_ID, Child
 from ge_engine.runs.revisions import revision_of, why_no_revision
 from ge_engine.seed_files import load_folder
+from ge_engine.source.language import PYTHON, language_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,9 @@ def load_side(reference: str) -> Side:
     (`HEAD:model.py`): files come first, then runs. Raises SeedError, LedgerError or ConfigError."""
     if not is_individual(reference):
         path = Path(reference)
-        return _load_file(load_folder(path) if path.is_dir() else Seed.load(path), reference)
+        return _load_file(
+            load_folder(path) if path.is_dir() else _seen(read_seed_file(path), path), reference
+        )
     if not _is_in_a_run(reference) and (source := revision_of(reference)) is not None:
         return _load_file(_unplaced(source, reference), reference)
     folder, identity = _in_a_run(reference)
@@ -116,8 +119,14 @@ def _load_file(seed: Seed, label: str) -> Side:
 
 def _unplaced(source: bytes, name: str) -> Seed:
     """The seed model of a revision, which stands in no folder."""
-    seed = Seed.from_bytes(source, Path(name))
-    return Seed(source, None, seed.cut)
+    seed = _seen(source, Path(name))
+    return Seed(source, None, seed.cut, seed.language)
+
+
+def _seen(source: bytes, path: Path) -> Seed:
+    """A file to look at, be it one of values."""
+    values = language_of(path) is not PYTHON
+    return Seed.parsed(source, path) if values else Seed.from_bytes(source, path)
 
 
 def _is_in_a_run(reference: str) -> bool:

@@ -57,7 +57,10 @@ def _of_run(seed: Seed, folder: Path, ids: Sequence[str]) -> Iterator[tuple[str,
                 )
             label = f"{folder}:{identity}"
             variant = joined(
-                {name: Seed.parsed(file.source, Path(label)) for name, file in one.genome.files.items()}
+                {
+                    name: Seed.parsed(file.source, Path(label), file.seed.language)
+                    for name, file in one.genome.files.items()
+                }
             )
             if ids or variant.genome.digest != seed.genome.digest:
                 yield label, as_genome(seed, variant)

@@ -42,10 +42,10 @@ class Surveys:
         return self._known[key]
 
     def _survey(self, genome: Genome, address: str) -> tuple[SizedMove, ...]:
-        code = genome.blocks[address].code
+        block = genome.blocks[address]
         classes = module_classes(genome.at(address)[0])
         rng = random.Random(f"{genome.digest}/{address}/survey")
-        moves = sampled(moves_of(code, classes, self.sources), rng, SINGLES)
+        moves = sampled(moves_of(block.code, classes, self.sources, block.language), rng, SINGLES)
         singles = [(move,) for move in moves]
         if self._measure is None:
             return tuple(_sized(together_, math.nan, math.nan) for together_ in singles)
@@ -106,7 +106,8 @@ def combined(moves: Sequence[Move], rng: random.Random) -> list[tuple[Move, ...]
 
 
 def _child(genome: Genome, address: str, moves: Sequence[Move]) -> Genome | None:
-    code = together(genome.blocks[address].code, moves)
+    block = genome.blocks[address]
+    code = together(block.code, moves, block.language)
     patch = parse_patch(genome, address, code) if code is not None else None
     if patch is None or isinstance(patch, Rejected):
         return None

@@ -9,7 +9,7 @@ from ge_engine.genome import Genome, Segment
 from ge_engine.outcome import Rejected
 from ge_engine.source.bindings import bound_names
 from ge_engine.source.digests import digest
-from ge_engine.source.syntax import SyntaxFault, compiles, normalised, parse
+from ge_engine.source.syntax import SyntaxFault, normalised, parse
 
 
 def new_helpers(genome: Genome, codes: Sequence[str]) -> list[Segment] | Rejected:
@@ -54,5 +54,5 @@ def checked(genome: Genome) -> Genome | Rejected:
         genome.source  # noqa: B018
     except UnicodeEncodeError as error:
         return Rejected("compile", f"the file's encoding has no character {error.object[error.start]!r}.")
-    fault = compiles(genome.text)
+    fault = genome.seed.language.fault(genome.text)
     return Rejected("compile", f"{fault}.") if fault else genome

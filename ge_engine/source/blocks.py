@@ -23,6 +23,7 @@ class Block:
     digest: str
     read: Callable[[], str]
     why: Callable[[], str]
+    language: str = "python"
 
     @property
     def code(self) -> str:
@@ -61,7 +62,7 @@ def list_blocks(
 
 def own_reason(segment: Segment) -> str:
     """Why the definition of a segment cannot be evolved, "" when it can."""
-    return _of_block(segment.module) if isinstance(segment.module, SyntaxFault) else ""
+    return _of_block(segment.refusal) if segment.refusal else ""
 
 
 def conditional_reason(segment: Segment | None, method: str) -> str | None:
@@ -92,6 +93,7 @@ def _segment_blocks(segment: Segment, line: int, reason: Callable[[str], str | N
             digest=span.digest,
             read=_reader(segment, span),
             why=_why(reason, address),
+            language=segment.language,
         )
     for name, (first, last, digest) in segment.facts.conditional.items():
         address = f"{segment.name}.{name}"
@@ -136,6 +138,10 @@ def _hidden_block(hidden: Blocked, segment: Segment, line: int) -> Block:
 
 def nothing_to_evolve(name: str, blocks: Iterable[Block]) -> tuple[str, str]:
     """Why a file is no seed model, none of whose blocks but values can be evolved; and what to do."""
+    blocks = tuple(blocks)
+    if any(block.language != "python" for block in blocks):
+        message = f"{name} is a file of values, and no Python file that builds a model."
+        return message, f"Give that one, and this beside it: --also {name}."
     first = next((block for block in blocks if block.kind != "values"), None)
     if first is None:
         return (

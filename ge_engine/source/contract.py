@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ge_engine.outcome import Rejected
 from ge_engine.source.addressing import assignments_of, definitions_of
 from ge_engine.source.bindings import bindings
-from ge_engine.source.elision import left_out, stand_in
+from ge_engine.source.elision import left_out
 from ge_engine.source.facts import Signature, Span, signature_of
 from ge_engine.source.segments import Segment
 from ge_engine.source.syntax import FUNCTIONS, Assignment, Definition
@@ -25,7 +25,7 @@ def check_contract(segment: Segment, span: Span, new: Definition | Assignment, c
     "contract".
     """
     if isinstance(new, Assignment):
-        broken = _value(assignments_of(ast.parse(segment.code), span.name)[-1], new, code, segment.code)
+        broken = _value(segment, new, code)
         return Rejected("contract", broken) if broken else None
     reasons: list[str] = []
     if isinstance(new, ast.ClassDef):
@@ -39,14 +39,15 @@ def check_contract(segment: Segment, span: Span, new: Definition | Assignment, c
     return Rejected("contract", "; ".join(reasons[:MAX_REASONS]) + ".") if reasons else None
 
 
-def _value(old: Assignment, new: Assignment, code: str, known: str) -> str:
+def _value(segment: Segment, new: Assignment, code: str) -> str:
     """What a value's new assignment breaks, "" for nothing."""
+    old = assignments_of(segment.tree, segment.name)[-1]
     assert old.value is not None
     assert new.value is not None
     kind = literal_kind(old.value)
     if literal_kind(new.value) != kind:
         return f"it must stay a {kind}, of plain numbers and texts, without names and calls, and short."
-    comment = stand_in(new, code, known)
+    comment = segment.stand_in(new, code)
     return f"the comment {comment!r} stands for what is left out: write the whole value." if comment else ""
 
 

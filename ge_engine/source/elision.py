@@ -145,15 +145,16 @@ def _own(scope: Definition) -> Iterator[ast.AST]:
 
 def _comments(new: ast.stmt, code: str) -> Iterator[tokenize.TokenInfo]:
     """The comments within a statement that may stand for code."""
-    if not any(_stands_for_code(line.partition("#")[2]) for line in code.split("\n") if "#" in line):
+    if not any(stands_for_code(line.partition("#")[2]) for line in code.split("\n") if "#" in line):
         return
     for token in tokenize.generate_tokens(io.StringIO(code).readline):
         within = new.lineno <= token.start[0] <= (new.end_lineno or new.lineno)
-        if token.type == tokenize.COMMENT and within and _stands_for_code(token.string):
+        if token.type == tokenize.COMMENT and within and stands_for_code(token.string):
             yield token
 
 
-def _stands_for_code(comment: str) -> bool:
+def stands_for_code(comment: str) -> bool:
+    """Whether a comment says that something is left out."""
     return _LEFT_OUT.search(comment.lstrip("# ")[:MAX_COMMENT]) is not None
 
 

@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from ge_engine.errors import SeedError
+from ge_engine.source.language import Language
 from ge_engine.source.segmenter import SegmentedFile
-from ge_engine.source.segments import Segment, defines
+from ge_engine.source.segments import Segment
 
 Parts = tuple[dict[int, Segment], dict[int, tuple[Segment, ...]], tuple[str, ...]]
 """Segments by the place of those that they replace, helpers by that of what follows them, and imports."""
 
 
-def read_record(cut: SegmentedFile, record: Mapping[str, Any]) -> Parts:
+def read_record(cut: SegmentedFile, record: Mapping[str, Any], language: Language) -> Parts:
     """What `Genome.delta` described, now or in a run database of schema 4 and before, which gave for a
     block's name its number among the definitions of the file. Raises SeedError when it is of another seed
     model."""
     try:
         replaced = {
-            _place(cut, key): _replacement(_block(cut, key), text) for key, text in record["replaced"].items()
+            _place(cut, key): _replacement(_block(cut, key), text, language)
+            for key, text in record["replaced"].items()
         }
         helpers = {
             _place(cut, key): tuple(_helper(name, text) for name, text in group)
@@ -45,11 +47,11 @@ def _place(cut: SegmentedFile, key: str) -> int:
     return cut.index[_block(cut, key)]
 
 
-def _replacement(name: str, text: Any) -> Segment:
+def _replacement(name: str, text: Any, language: Language) -> Segment:
     """The segment of a record; ValueError when it is not of the block `name`."""
-    if not defines(_text(text), name):
+    if not language.defines(_text(text), name):
         raise ValueError(name)
-    return Segment(text, name)
+    return language.segment(text, name)
 
 
 def _helper(name: Any, text: Any) -> Segment:

@@ -17,6 +17,7 @@ import libcst as cst
 
 from ge_engine.source import style
 from ge_engine.source.digests import DIGEST_LENGTH
+from ge_engine.source.elision import stand_in
 from ge_engine.source.facts import Facts, Span, read_facts
 from ge_engine.source.names import read_names
 from ge_engine.source.syntax import SyntaxFault, name_of, normalised, parse, split_lines
@@ -24,6 +25,8 @@ from ge_engine.source.syntax import SyntaxFault, name_of, normalised, parse, spl
 
 class Segment:
     """An immutable stretch of a file. `name` is "" for what is no definition."""
+
+    language = "python"
 
     def __init__(self, text: str, name: str = "", tree: ast.Module | None = None) -> None:
         self.text = text
@@ -67,6 +70,20 @@ class Segment:
         """Why neither the definition nor anything within it can be printed again; None when it can."""
         tree = parse(self.code)
         return tree if isinstance(tree, SyntaxFault) else None
+
+    @property
+    def tree(self) -> ast.Module:
+        """The syntax tree of the code."""
+        return ast.parse(self.code)
+
+    @property
+    def refusal(self) -> SyntaxFault | None:
+        """Why the definition cannot be printed again; None when it can."""
+        return self.module if isinstance(self.module, SyntaxFault) else None
+
+    def stand_in(self, new: ast.stmt, code: str) -> str:
+        """The first comment within `new`, read from `code`, that stands for what is left out; "" for none."""
+        return stand_in(new, code, self.code)
 
     @cached_property
     def module(self) -> cst.Module | SyntaxFault:

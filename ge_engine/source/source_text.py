@@ -64,15 +64,36 @@ class Source:
         return first, min(last + len(text) + 1, len(self.text))
 
     def edited(self, edits: Iterable[Edit]) -> str | None:
-        """The text after `edits`; None where two overlap or the result is no Python."""
+        """The text after `edits`; None where two overlap or the result is refused."""
         ordered = sorted(edits)
         if any(one.end > two.start for one, two in pairwise(ordered)):
             return None
+        text = self.with_edits(ordered)
+        return text if self.accepts(text) else None
+
+    def with_edits(self, edits: Iterable[Edit]) -> str:
+        """The text after `edits`, which do not overlap."""
         text = self.text
-        for edit in reversed(ordered):
+        for edit in sorted(edits, reverse=True):
             text = text[: edit.start] + edit.new + text[edit.end :]
+        return text
+
+    def accepts(self, text: str) -> bool:
+        """Whether another text may stand in this one's place."""
         try:
             ast.parse(text)
         except (SyntaxError, ValueError):
-            return None
-        return text
+            return False
+        return True
+
+    def spelled(self, node: ast.expr, number: str) -> str:  # noqa: ARG002
+        """A number as the language writes it in the place of a node."""
+        return number
+
+    def fixes(self, name: str) -> bool:  # noqa: ARG002
+        """Whether a number of this name is no choice of the model's."""
+        return False
+
+    def choices(self) -> Iterable[tuple[ast.expr, tuple[str, ...]]]:
+        """Literals besides numbers that have other values, each with these."""
+        return ()

@@ -9,13 +9,17 @@ import libcst as cst
 from ge_engine.genome import Genome, Segment, Span
 from ge_engine.outcome import Rejected
 from ge_engine.source import style
+from ge_engine.source.language import YAML
 from ge_engine.source.layout import with_blanks, with_line_ends
 from ge_engine.source.syntax import SyntaxFault, name_of, newline_of, normalised, parse, split_lines
+from ge_engine.source.yaml_entries import rewritten_entry
 
 
 def rewritten(genome: Genome, segment: Segment, span: Span, code: str) -> Segment | Rejected:
     """The segment with the definition `span` rewritten in the file's own style; the same object when
     the code is the old one."""
+    if genome.seed.language is YAML:
+        return rewritten_entry(segment, code, genome.seed.newline)
     if code == (segment.method_code(span.name) if span.kind == "method" else segment.own_code):
         return segment
     text = _nested(span, code, genome.seed.indent) if span.kind == "method" else code

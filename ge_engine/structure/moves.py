@@ -8,7 +8,8 @@ from functools import lru_cache
 from itertools import chain
 
 from ge_engine.genome import Genome
-from ge_engine.source.source_text import Edit, Source
+from ge_engine.source.language import LANGUAGES, PYTHON
+from ge_engine.source.source_text import Edit
 from ge_engine.structure.change import MoveSource
 from ge_engine.structure.library import library_changes
 from ge_engine.structure.numbers import number_changes
@@ -29,14 +30,18 @@ class Move:
 
 @lru_cache(maxsize=256)
 def moves_of(
-    code: str, classes: tuple[str, ...] = (), sources: tuple[MoveSource, ...] = ()
+    code: str,
+    classes: tuple[str, ...] = (),
+    sources: tuple[MoveSource, ...] = (),
+    language: str = "python",
 ) -> tuple[Move, ...]:
     """All moves of a block's code, each result once, in a fixed order; `classes` may replace others, and
-    `sources` add to what is built in.
+    `sources` add to what is built in for Python.
 
     Nothing is run: whether a move builds, and what it changes, is found by building it.
     """
-    block = Source(code)
+    block = LANGUAGES[language].source(code)
+    sources = sources if language == PYTHON.name else ()
     results: set[str] = {code}
     found: dict[str, Move] = {}
     built_in = sequence_changes(block, classes), number_changes(block), library_changes(block, classes)
@@ -50,12 +55,12 @@ def moves_of(
     return tuple(found.values())
 
 
-def together(code: str, moves: Sequence[Move]) -> str | None:
+def together(code: str, moves: Sequence[Move], language: str = "python") -> str | None:
     """The code after several moves at once; None where they touch the same place. A helper that several of
     them bring comes once."""
     edits = [edit for move in moves for edit in move.edits]
     brought = dict.fromkeys(edit for edit in edits if edit.end == 0)
-    return Source(code).edited([*brought, *(edit for edit in edits if edit.end > 0)])
+    return LANGUAGES[language].source(code).edited([*brought, *(edit for edit in edits if edit.end > 0)])
 
 
 def by_text(known_moves: Iterable[Move], texts: Iterable[str]) -> list[Move] | str:

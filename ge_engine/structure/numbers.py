@@ -85,7 +85,7 @@ def _named(code: Source) -> list[Named]:
     """The numbers of the block that may be chosen otherwise, in the order of the text."""
     found: list[Named] = []
     _visit(code.tree, "", found)
-    chosen = [(node, name) for node, name in found if name not in OF_THE_TASK]
+    chosen = [(node, name) for node, name in found if name not in OF_THE_TASK and not code.fixes(name)]
     return sorted(chosen, key=lambda one: (one[0].lineno, one[0].col_offset))
 
 
