@@ -181,6 +181,11 @@ class History(Reader):
         row = self._one(INDIVIDUAL + "WHERE i.id = :id", id=identity, **_named(VALIDATION))
         return child_from_row(row, self.seed, self.config.objective_names) if row else None
 
+    def digest_of(self, identity: str) -> str:
+        """The digest of an individual's genome; "" where it has none or is not there."""
+        row = self._one("SELECT digest FROM individuals WHERE id = :id", id=identity)
+        return str(row["digest"] or "") if row else ""
+
     def identities(self) -> tuple[str, ...]:
         """Ids of all individuals, seed model first, then in the order of generation and number."""
         return self._ids("SELECT id FROM individuals ORDER BY generation, slot")
