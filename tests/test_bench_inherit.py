@@ -192,7 +192,11 @@ def test_a_table_without_what_it_promises() -> None:
 
 
 @pytest.mark.long
-def test_a_benchmark_that_does_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_benchmark_that_does_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a smaller network, so that it takes seconds."""
+    monkeypatch.setattr(bench_inherit, "SEED", bench_inherit.SEED.with_name("plain_cnn.py"))
     numbers = np.random.default_rng(0)
     for name in ("red", "green"):
         (tmp_path / "data" / name).mkdir(parents=True)
@@ -200,8 +204,8 @@ def test_a_benchmark_that_does_not_run(tmp_path: Path, capsys: pytest.CaptureFix
             pixels = numbers.integers(0, 255, (32, 32, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "data" / name / f"{number}.png")
     words = ["--data", tmp_path / "data", "--out", tmp_path / "out", "--seeds", 1]
-    words += ["--children", 3, "--images", 12, "--epochs", 2]
+    words += ["--children", 2, "--images", 12, "--epochs", 2]
     assert bench_inherit.main([str(word) for word in words]) == 0
     said = capsys.readouterr().out
-    assert "3 children: 1 of another depth, 1 of other widths" in said
-    assert len(planned([str(word) for word in words]).known()) == 3 * 3 + 1
+    assert "2 children: 1 of another depth, 1 of other widths" in said
+    assert len(planned([str(word) for word in words]).known()) == 2 * 3 + 1

@@ -46,7 +46,7 @@ RULES: tuple[tuple[Callable[[RunConfig], bool], str], ...] = (
     ),
     (
         lambda run: not (run.inherit and run.halving),
-        "inherit and halving exclude each other, for a rung compares trainings of as many epochs",
+        "inherit and halving exclude each other, for halving compares trainings of as many epochs",
     ),
     (
         lambda run: len(set(run.objective_names)) == len(run.objectives),
