@@ -76,6 +76,13 @@ def test_a_child_that_begins_with_the_weights_of_another_than_its_first_parent(
     assert {job.split for job in opened.scored} == {"validation", "test", "both"}
 
 
+def test_a_child_that_waits_while_its_parents_weights_are_deleted(tmp_path: Path) -> None:
+    """In a steady run children are still trained when their parents have left the population."""
+    late = {"schedule": "steady", "workers": 2, "generations": 8, "elites": 1, "llm": "scripted:good"}
+    evolve(tmp_path, config(**late))
+    assert inherited_wrongly(tmp_path) == []
+
+
 @SCHEDULES
 def test_weights_that_pile_up(tmp_path: Path, settings: dict[str, Any]) -> None:
     evolve(tmp_path, config(generations=6, elites=2, **settings))
