@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test long hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-scale bench-reach bench-search gpu spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world clean
+.PHONY: demo test long hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-scale bench-reach bench-search bench-inherit gpu spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --random-seed 1 --run runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -82,6 +82,10 @@ bench-llm bench-train bench-loop bench-schedule bench-report bench-scale bench-r
 # Real searches on CIFAR-10, hours of them: make bench-search ARGS="--data cifar10-jpeg.zip".
 bench-search: $(STAMP)
 	$(BIN)/python -m benchmarks.bench_search $(ARGS)
+
+# Whether inherited trainings rank children alike, hours of trainings, too: it takes the same data.
+bench-inherit: $(STAMP)
+	$(BIN)/python -m benchmarks.bench_inherit $(ARGS)
 
 corpus crash fuzz: $(STAMP)
 	$(BIN)/python -m benchmarks.$@

@@ -84,6 +84,7 @@ class Notation:
 
 Notations = Mapping[str, Notation]
 PLAIN = Notation()
+SHARE = Notation(format=".1%")
 BEFORE: Notations = {"accuracy": Notation(format=".2%")}
 """Those of a run whose run database holds none: its version knew that accuracy is a share, and nothing
 else."""

@@ -10,7 +10,9 @@ from numbers import Real
 from typing import Any, Literal
 
 Fault = Literal["candidate", "engine", "infrastructure"]
-MEASURED_BESIDES = ("flops", "train_seconds")
+INHERITED = "inherited"
+"""The figure of a child that began with its parent's trained weights: the share of its parameters."""
+MEASURED_BESIDES = ("flops", "train_seconds", INHERITED)
 """Figures that a training keeps also where they are no objectives."""
 MOST_FIGURES, LONGEST_NAME, LONGEST_FEEDBACK = 64, 80, 2000
 """How much of what an evaluator says besides the objectives is kept; lengths in characters."""

@@ -98,6 +98,26 @@ def test_figures_that_differ_on_another_machine(two: TrainEvaluation, tmp_path: 
     assert there.details["processor"]
 
 
+def test_a_training_in_stages_that_begins_anew_on_each_machine(two: TrainEvaluation, tmp_path: Path) -> None:
+    """What it goes on from lies with the engine, and goes to whichever machine has the next stage."""
+    sent: list[int] = []
+    original = Connection.send
+
+    async def send(self: Connection, kind: str, content: Any = None, *blobs: bytes) -> None:
+        sent.extend(len(blob) for blob in blobs if kind == "job" and blob)
+        await original(self, kind, content, *blobs)
+
+    one = genome(top="staged = 1")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Connection, "send", send)
+        first = two.submit(Job("x", one, 0, epochs=1)).result(PATIENT)
+        last = two.submit(Job("x", one, 0, epochs=2)).result(PATIENT)
+    assert len(sent) == 1
+    with shop(tmp_path, timeout=60.0) as evaluation:
+        assert figures(first) == figures(evaluation.submit(Job("y", one, 0, epochs=1)).result(PATIENT))
+        assert figures(last) == figures(outcome_of(evaluation, one))
+
+
 def test_a_candidates_own_fault_that_is_blamed_on_its_machine(two: TrainEvaluation) -> None:
     outcome = outcome_of(two, genome(forward="raise ValueError('mine') if training else None"))
     assert isinstance(outcome, Failed)

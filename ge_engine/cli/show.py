@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from rich.text import Text
 from ge_engine.api import Call, Run
 from ge_engine.cli import options as o
 from ge_engine.notation import written
-from ge_engine.outcome import Scored
+from ge_engine.outcome import INHERITED, Scored
 from ge_engine.population import SEED_ID, Child, Step
 from ge_engine.runs.references import split_reference
 from ge_engine.views.console import out
@@ -44,12 +45,13 @@ def show(
         _print_prompts(run, one)
         return
     out.print(Text.assemble((one.id, "bold"), "  ", describe(one, notations)))
-    if isinstance(one.outcome, Scored) and one.outcome.figures:
-        out.print(Text(f"also measured  {written(one.outcome.figures, run.figure_notations)}"))
+    if figures := _figures(one):
+        out.print(Text(f"also measured  {written(figures, run.figure_notations)}"))
     if run.config.islands > 1:
         _print_islands(run, one)
     if one.id in (tests := run.tests):
-        out.print(Text.assemble("test split  ", describe_outcome(tests[one.id], notations)))
+        scratch = ", trained from scratch" if INHERITED in _figures(one) else ""
+        out.print(Text.assemble(f"test split{scratch}  ", describe_outcome(tests[one.id], notations)))
     if one.id in (rescored := run.rescored):
         out.print(Text(f"further random seeds  {rescored[one.id].told(notations)}"))
     for sentence in run.making(one.id):
@@ -67,6 +69,11 @@ def show(
         for name, file in one.genome.files.items():
             _print_heading(f"code {name}".rstrip())
             out.print(Text(file.source.decode("utf-8", "replace")))
+
+
+def _figures(one: Child) -> Mapping[str, float]:
+    """What was measured besides the objectives."""
+    return one.outcome.figures if isinstance(one.outcome, Scored) else {}
 
 
 def _print_islands(run: Run, one: Child) -> None:

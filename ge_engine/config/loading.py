@@ -45,6 +45,10 @@ RULES: tuple[tuple[Callable[[RunConfig], bool], str], ...] = (
         "islands must be the number of [[island]] tables",
     ),
     (
+        lambda run: not (run.inherit and run.halving),
+        "inherit and halving exclude each other, for halving compares trainings of as many epochs",
+    ),
+    (
         lambda run: len(set(run.objective_names)) == len(run.objectives),
         "objectives may name each only once",
     ),

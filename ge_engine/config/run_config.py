@@ -327,6 +327,13 @@ class RunConfig:
         False, "Successive halving: only the better part of each rung trains on.", TRAINING
     )
     halving_rate: int = setting(2, "One in this many trains on after a rung.", TRAINING, at_least(2))
+    inherit: bool = setting(
+        False,
+        "Start a child from its parent's trained weights, with fewer epochs.",
+        TRAINING,
+        more="A quarter of the epochs where all of its weights are its parent's, more the more is new. "
+        "Finalists are trained from scratch.",
+    )
     rescore_seeds: int = setting(
         -1,
         "Further random seeds that each finalist is trained with; -1: two for the best, where that is cheap.",

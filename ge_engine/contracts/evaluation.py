@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -56,7 +56,9 @@ class Job:
     `split` "both" asks for validation's figures and, in `Scored.details["test"]`, those of the test split, as
     a `Scored` or a mapping; an evaluator that leaves the latter out is asked for "test" as well. `epochs`
     asks for the figures after that number of epochs (0: all that the training settings say), which only
-    evaluators with `takes_epochs` are asked for; a later job may go on from there.
+    evaluators with `takes_epochs` are asked for; a later job may go on from there. `parent` is the digest of
+    the genome whose trained weights the training may begin with ("": it begins with its own), which only
+    evaluators with `inherits` are given.
     """
 
     key: str
@@ -64,6 +66,7 @@ class Job:
     rng_seed: int
     split: Literal["validation", "test", "both"] = "validation"
     epochs: int = 0
+    parent: str = ""
 
 
 class Evaluation(ABC):
@@ -97,6 +100,10 @@ class Evaluation(ABC):
     def discard(self, genome: Genome) -> None:  # noqa: B027
         """Forget what was kept of this genome between jobs of different `epochs`: no more will come."""
 
+    def keep_parents(self, digests: Collection[str]) -> None:  # noqa: B027
+        """Of the trained weights that children begin with, forget all but those of these genomes: no further
+        job will ask for them as its `parent`."""
+
     def sizes(self, genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
         """The size of each network, None for one that does not run. Asked where `measures_sizes`."""
         raise NotImplementedError("an evaluation that measures sizes overrides `sizes`")
@@ -105,12 +112,15 @@ class Evaluation(ABC):
 class Evaluator(ABC):
     """Opens an evaluation. `--evaluator` and `--command` choose it.
 
-    `takes_epochs`: it honours `Job.epochs`, which `halving` needs. `takes_task`: it loads the run's task.
+    `takes_epochs`: it honours `Job.epochs`, which `halving` needs. `inherits`: it honours `Job.parent`, which
+    `inherit` needs, and tells in `Scored.details["figures"]` the share that was "inherited". `takes_task`: it
+    loads the run's task.
     `advice` says what to change when the seed model cannot be scored.
     """
 
     name: str
     takes_epochs: bool = False
+    inherits: bool = False
     takes_task: bool = False
     advice: str = (
         "Fix what scores it (--command or --evaluator), or change --timeout, --objectives or --constraints."

@@ -121,8 +121,11 @@ def _require_what_was_asked(report: WorkerReport, spec: JobSpec) -> None:
         if not (report.stage and report.kind):
             raise BadReport("its report is malformed: it failed, and does not say where and how")
         return
+    if not spec.inherits and report.facts.keys() & claims.INHERITED:
+        raise BadReport("it tells of weights that it did not begin with")
+    wanted = _FIGURES[spec.kind] | (claims.INHERITED if spec.inherits else frozenset())
     try:
-        claims.require(report.facts, _FIGURES[spec.kind])
+        claims.require(report.facts, wanted)
     except ValueError as error:
         raise BadReport(f"its report is malformed: {error}") from error
 

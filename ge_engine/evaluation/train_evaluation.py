@@ -10,7 +10,7 @@ import math
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -41,7 +41,7 @@ from ge_engine.evaluation.scores import Scorer, labels_of, outcome_on
 from ge_engine.evaluation.seed_check import require_usable
 from ge_engine.evaluation.setup import preprocessing_of, set_up
 from ge_engine.evaluation.train.step_timer import GROUP_STEPS
-from ge_engine.evaluation.weights import FOLDER, KeptWeights, room_for_weights
+from ge_engine.evaluation.trained_weights import TrainedWeights, trained_weights
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome
 
@@ -79,13 +79,7 @@ def open_training(
             jobs,
             Scorer(tuple(objectives), labels, len(data.names), feasibility),
             Checkpoints(scratch / "checkpoints"),
-            KeptWeights(
-                scratch / FOLDER,
-                config.keep_weights,
-                config.random_seed,
-                preprocessing_of(session, data),
-                model_code(session),
-            ),
+            trained_weights(scratch, config, preprocessing_of(session, data), model_code(session)),
             machine_health(scratch, session.device),
             timeout=config.timeout,
             max_slowdown=config.max_slowdown,
@@ -118,7 +112,7 @@ class TrainEvaluation(Evaluation):
     executor: JobExecutor
     scorer: Scorer
     checkpoints: Checkpoints
-    weights: KeptWeights
+    weights: TrainedWeights
     health: MachineHealth
     timeout: float
     max_slowdown: float
@@ -165,6 +159,10 @@ class TrainEvaluation(Evaluation):
     def discard(self, genome: Genome) -> None:
         """Delete what a training of the genome by rungs has left."""
         self.checkpoints.discard(genome.digest)
+
+    def keep_parents(self, digests: Collection[str]) -> None:
+        """Delete all other weights that children would have begun with."""
+        self.weights.parents.keep(digests)
 
     def probe(self, genome: Genome) -> Future[Probe]:
         """Build the genome's model and run one step. The future raises `WorkerLost` where the fault is not
@@ -231,8 +229,7 @@ class TrainEvaluation(Evaluation):
         spec = replace(spec, channels_last=probe.facts["channels_last"])
         if job.split == "validation":
             spec = self._for_rung(spec, job, probe)
-        if self.weights.wants(job):
-            spec = replace(spec, weights=room_for_weights(probe.facts["size_on_disk"]))
+        spec = self.weights.asked_of(spec, job, probe.facts["size_on_disk"])
         return then(self.executor.submit(spec), lambda ended: self._read_training(ended, spec, job, probe))
 
     def _for_rung(self, spec: JobSpec, job: Job, probe: Probe) -> JobSpec:
@@ -272,7 +269,7 @@ class TrainEvaluation(Evaluation):
         if report.checkpoint:
             self.checkpoints.put(spec.digest, spec.rng_seed, report.checkpoint)
         if spec.weights:
-            self.weights.put(job.key, spec.digest, report.weights)
+            self.weights.put(job, report.weights)
         outcome = self.scorer.outcome(report, spec.split, figures(probe.facts, report.facts))
         return outcome_on(ended, outcome)
 

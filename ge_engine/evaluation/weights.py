@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError, LedgerError
 from ge_engine.evaluation.model_code import ALONE, CODE, ModelCode
 from ge_engine.evaluation.protocol import claims
+from ge_engine.evaluation.protocol.plain_file import read_plain
 
 SUFFIX = ".safetensors"
 PREPROCESSING = "preprocessing.json"
@@ -146,7 +145,10 @@ def kept_weights(scratch: Path, digest: str) -> tuple[bytes, Preprocessing] | No
     """
     folder = scratch / FOLDER
     try:
-        found = _plain_file(folder / f"{digest}{SUFFIX}"), _plain_file(folder / PREPROCESSING)
+        found = (
+            read_plain(folder / f"{digest}{SUFFIX}", WEIGHTS_LIMIT),
+            read_plain(folder / PREPROCESSING, WEIGHTS_LIMIT),
+        )
         return checked_weights(found[0]), Preprocessing.from_json(found[1])
     except FileNotFoundError:
         return None
@@ -163,7 +165,7 @@ def kept_code(scratch: Path) -> ModelCode:
     """
     folder = scratch / FOLDER
     try:
-        return ModelCode.from_json(_plain_file(folder / CODE))
+        return ModelCode.from_json(read_plain(folder / CODE, WEIGHTS_LIMIT))
     except FileNotFoundError:
         return ALONE
     except (OSError, ValueError, TypeError) as error:
@@ -175,11 +177,3 @@ def _unreadable(what: str, folder: Path, error: Exception) -> LedgerError:
         f"The {what} in {folder} cannot be read: {str(error).rstrip('.')}.",
         "Train the individual anew with `ge train`.",
     )
-
-
-def _plain_file(path: Path) -> bytes:
-    """The bytes of a regular file of at most WEIGHTS_LIMIT bytes; nothing else is opened."""
-    there = os.lstat(path)
-    if not stat.S_ISREG(there.st_mode) or there.st_size > WEIGHTS_LIMIT:
-        raise ValueError(f"{path.name} is no file of weights")
-    return path.read_bytes()

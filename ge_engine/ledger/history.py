@@ -195,6 +195,11 @@ class History(Reader):
         """How many children there are, the seed model included."""
         return self._number("SELECT count(*) FROM individuals")
 
+    def digest_of(self, identity: str) -> str:
+        """The digest of an individual's genome; "" where it has none or is not there."""
+        row = self._one("SELECT digest FROM individuals WHERE id = :id", id=identity)
+        return str(row["digest"] or "") if row else ""
+
     def identities(self) -> tuple[str, ...]:
         """Ids of all individuals, seed model first, then in the order of generation and number."""
         return self._ids("SELECT id FROM individuals ORDER BY generation, slot")

@@ -15,6 +15,10 @@ from ge_engine.population import SEED_ID
 from ge_engine.tolerances import Tolerances
 
 VALIDATION, TEST = "validation", "the test split"
+UNJUDGED = (
+    "No child can be compared with the baseline before the front is trained from scratch, at the end of the "
+    "run: they began with their parents' weights."
+)
 Evidence = Mapping[str, Scored]
 """Figures of one kind by individual."""
 
@@ -57,8 +61,9 @@ class Judged:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a run came to: `better` are the children that are better than the baseline beyond noise, by
-    validation and by the best figures that there are, the best first; `front` is everybody on the front, and
-    `refuted` are those who are better by the latter alone. `sentence` says it in plain words."""
+    validation and by the best figures that there are, the best first; `front` is everybody on the front that
+    can be compared with the baseline, and `refuted` are those who are better by the latter alone. `sentence`
+    says it in plain words."""
 
     better: tuple[Judged, ...]
     front: Mapping[str, Judged]
@@ -68,10 +73,11 @@ class Verdict:
 
 def verdict_of(history: History, front: Sequence[str]) -> Verdict:
     """The verdict on a run whose front has these ids. Figures of trainings with further random seeds count
-    most, then those of the test split, then validation's; who lost something in validation when trained again
-    is not better. Raises LedgerError where it is damaged."""
+    most, then those of the test split, then validation's, which say nothing where children began with their
+    parents' weights; who lost something in validation when trained again is not better. Raises LedgerError
+    where it is damaged."""
     known, directions = _evidence(history), history.directions
-    judged = _judged(history, front, known)
+    judged = _judged(history, front, _from_scratch(history, known))
     promising = _promising(history, front, known[VALIDATION])
     lost, near = _lost_again(history), _near_chance(history, known)
     doubtful = {one.id for one in judged.values() if not promising[one.id].better or one.id in lost}
@@ -85,7 +91,10 @@ def verdict_of(history: History, front: Sequence[str]) -> Verdict:
         for one in judged.values()
         if min(one.signs[first], promising[one.id].signs[first]) > 0 > min(one.signs.values())
     ]
-    sentence = _sentence(better, _best_first(costly, directions), history, known, near)
+    unjudged = not judged and any(name in known[VALIDATION] for name in front if name != SEED_ID)
+    sentence = (
+        UNJUDGED if unjudged else _sentence(better, _best_first(costly, directions), history, known, near)
+    )
     refuted = frozenset(name for name in doubtful if judged[name].better)
     return Verdict(tuple(better), judged, refuted, sentence)
 
@@ -151,6 +160,14 @@ def _evidence(history: History) -> Mapping[str, Evidence]:
         basis = f"{split}, trained again with {seeds} further random seed{'s' if seeds > 1 else ''}"
         found = {basis: {name: mean for name, (_, mean) in again.items()}} | found
     return found | {VALIDATION: validation}
+
+
+def _from_scratch(history: History, known: Mapping[str, Evidence]) -> Mapping[str, Evidence]:
+    """The figures of trainings like the seed model's, which alone a claim rests on: at the end of a run that
+    inherits, finalists are trained from scratch for the test split."""
+    if not history.config.inherit:
+        return known
+    return {basis: figures for basis, figures in known.items() if basis != VALIDATION}
 
 
 def _judged(

@@ -12,7 +12,7 @@ from ge_engine.notation import PLAIN
 from ge_engine.outcome import Scored
 from ge_engine.population import SEED_ID, Child, Step
 from ge_engine.runs.changed_files import ChangedFile
-from ge_engine.runs.export import engine_of, rescored_line
+from ge_engine.runs.export import engine_of, rescored_line, validation_words
 from ge_engine.runs.lineage import ancestors
 from ge_engine.runs.references import require_genome
 from ge_engine.views.console import one_line
@@ -67,7 +67,8 @@ def _figures(history: History, one: Child) -> list[str]:
     ]
     again = rescored_line(history, one.id)
     told = [f"  {one_line(line, LINE)}" for line in [*rows, *([again] if again else [])]]
-    return ["Figures, validation:", *told] if told else []
+    words = validation_words(one)
+    return [f"Figures, {words[0].lower()}{words[1:]}:", *told] if told else []
 
 
 def _beside(history: History, one: Child) -> Iterator[tuple[str, str, str, str]]:

@@ -12,6 +12,7 @@ from ge_engine.ledger.parts import part_of
 from ge_engine.ledger.replicates import spreads
 from ge_engine.ledger.versions import ENGINE
 from ge_engine.notation import written
+from ge_engine.outcome import INHERITED, Scored
 from ge_engine.population import Child
 from ge_engine.runs.references import require_genome
 from ge_engine.views.console import one_line
@@ -42,6 +43,12 @@ def rescored_line(history: History, identity: str) -> str:
     return f"With further random seeds: {told}." if told else ""
 
 
+def validation_words(one: Child) -> str:
+    """What the figures are by which the run selected the individual."""
+    inherited = isinstance(one.outcome, Scored) and INHERITED in one.outcome.figures
+    return "Validation, begun with its parent's weights" if inherited else "Validation"
+
+
 def origin(one: Child, history: History) -> list[str]:
     """Where an individual came from: the engine, its parents and what was done, its figures; a line each,
     whatever a run database that somebody else made holds."""
@@ -50,7 +57,7 @@ def origin(one: Child, history: History) -> list[str]:
     how = "; ".join(f"{s.operator} ({s.intent}) of {s.address}" for s in one.steps)
     lines = [f"Evolved by {engine_of(history, one)}: {history.folder.name}:{one.id}"]
     lines += [f"Parents: {', '.join(one.parents)}. {how}."] if one.parents else []
-    lines += [f"Validation: {scores}."] if scores else []
+    lines += [f"{validation_words(one)}: {scores}."] if scores else []
     return [one_line(line, LONGEST) for line in [*lines, *([remark] if remark else [])]]
 
 

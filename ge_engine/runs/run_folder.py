@@ -275,7 +275,7 @@ class RunFolder:
 def _best_of(
     front: Iterable[Individual], verdict: Verdict, directions: Mapping[str, Direction]
 ) -> Individual | None:
-    children = {one.id: one for one in front if one.id != SEED_ID}
+    children = {one.id: one for one in front if one.id in verdict.front}
     if verdict.better:
         return children[verdict.better[0].id]
     first, direction = next(iter(directions.items()))

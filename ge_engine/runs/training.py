@@ -97,7 +97,7 @@ def _trained(
         PARTS[asked.data],
         private,
     ) as evaluation:
-        require_same_code(scratch, evaluation.weights.code)
+        require_same_code(scratch, evaluation.weights.kept.code)
         heading = {"individual": one.id, "epochs": config.recipe.epochs, "data": evaluation.data}
         told("training", {**heading, "remarks": list(evaluation.remarks), "going_on": going_on})
         ended = FullTraining(
@@ -109,7 +109,7 @@ def _trained(
             "The same command goes on from its last checkpoint. --timeout gives it more time, --epochs less "
             "to do.",
         )
-    return ended, evaluation.weights
+    return ended, evaluation.weights.kept
 
 
 def _without_seen(told: Told, asked: Asked) -> Told:
@@ -140,7 +140,7 @@ def _config(
     config = settings_with_own(folder, stored, own, registry)
     share = max(1.0, (asked.epochs or 1) / stored.recipe.epochs) * (1 if asked.data == "train" else 2)
     return with_settings(
-        replace(config, constraints=(), max_slowdown=0.0, halving=False, keep_weights="none"),
+        replace(config, constraints=(), max_slowdown=0.0, halving=False, inherit=False, keep_weights="none"),
         {
             "training.epochs": asked.epochs,
             "training.train_limit": asked.train_limit,

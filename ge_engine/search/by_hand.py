@@ -43,5 +43,5 @@ class HandMadeChild:
         for one in rewrites:
             if rejected := self.services.checks.static(one, self.settlement.seen):
                 return rejected
-        verdict = await self.settlement.verdict_on(self.slot, rewrites[0])
+        verdict = await self.settlement.verdict_on(self.slot, rewrites[0], (SEED_ID,))
         return verdict.rejected if verdict else None

@@ -112,4 +112,5 @@ class ChildPipeline:
             return genome, Verdict.plain(rejected)
         if not final:
             return genome, None
-        return genome, await self.settlement.verdict_on(self.slot, rewrite)
+        parents = [one.id for one in work.context.parents]
+        return genome, await self.settlement.verdict_on(self.slot, rewrite, parents)

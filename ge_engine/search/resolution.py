@@ -11,8 +11,8 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import Measurement, Objective
 from ge_engine.errors import ConfigError, PluginError
 from ge_engine.evaluation.figures import RESERVED, FigureReader
-from ge_engine.notation import Notation
-from ge_engine.outcome import MEASURED_BESIDES
+from ge_engine.notation import SHARE, Notation
+from ge_engine.outcome import INHERITED, MEASURED_BESIDES
 from ge_engine.population import Direction
 from ge_engine.registry import Registry, choose
 from ge_engine.search.models import factory_of, shares_of
@@ -45,6 +45,11 @@ def require_names(config: RunConfig, registry: Registry) -> None:
         raise ConfigError(
             f"The evaluator {config.evaluator!r} does not train in stages, which halving needs.",
             "Leave --halving out, or give the evaluator `takes_epochs` and heed `Job.epochs`.",
+        )
+    if config.inherit and not evaluator.inherits:
+        raise ConfigError(
+            f"The evaluator {config.evaluator!r} trains no child from its parent's weights.",
+            "Leave --inherit out, or give the evaluator `inherits` and heed `Job.parent`.",
         )
     name, _, argument = config.executor.partition(":")
     executor = choose(registry.executors, name, "executor")
@@ -123,7 +128,8 @@ def notations_of(config: RunConfig, registry: Registry) -> dict[str, Notation]:
     PluginError on a format that is none."""
     besides = {name: one for name, one in registry.objectives.items() if name in MEASURED_BESIDES}
     chosen = chosen_objectives(config, registry)
-    return {name: _notation(one, registry) for name, one in {**besides, **chosen}.items()}
+    known = {name: _notation(one, registry) for name, one in {**besides, **chosen}.items()}
+    return {INHERITED: SHARE, **known} if config.inherit else known
 
 
 def _notation(objective: Objective, registry: Registry) -> Notation:

@@ -61,6 +61,13 @@ class RunState:
             )
         return one
 
+    def parents_to_be(self) -> set[str]:
+        """The digests of all whose children are not trained yet, or may still be generated."""
+        waiting = [one for one in self.unmerged if self._outcome(one) is None]
+        parents = [self._load(name) for one in waiting for name in one.parents[:1]]
+        alive = [self.seed, *self.population, *self.unmerged, *parents]
+        return {one.genome.digest for one in alive}
+
     def scored(self, born: Sequence[Individual]) -> list[Individual]:
         """Those of `born` that have a score by now, with it; the front is brought up to date."""
         known = [replace(one, outcome=self._outcome(one)) for one in born]

@@ -64,7 +64,7 @@ class Schedule(ABC):
         number, scoring = self._state.next, self._services.scoring
         for one in self._state.unmerged:
             if one.steps[0].operator == HAND:
-                scoring.score(one.id, one.genome)
+                scoring.score_child(one.id, one.genome, one.parents)
         if resumed := self._ledger.begun(number):
             self._ledger.place_waiting(number)
         elif self._adds(number):
@@ -158,6 +158,7 @@ class Schedule(ABC):
         front = [one.id for one in state.front]
         self._ledger.finish_generation(number, alive, front, [one.id for one in merged], moves)
         state.next = number + 1
+        self._services.scoring.keep_parents(state.parents_to_be())
         self._services.announce("survivors", generation=number, ids=[one.id for one in state.population])
         if moves:
             told = [(move.id, move.source, move.target) for move in moves]
@@ -240,7 +241,7 @@ class Steady(Schedule):
         workers = self._config.workers or cores()
         room = STOCK[0] * workers
         for one in state.unmerged:
-            scoring.score(one.id, one.genome)
+            scoring.score_child(one.id, one.genome, one.parents)
         total = self._config.generations * self._config.population
         while not (reason := self._termination.before(state.next)):
             number = state.next

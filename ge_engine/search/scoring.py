@@ -26,7 +26,8 @@ class Scoring:
     """Hands genomes to the evaluation and writes what comes back: each training is a task of `event_loop`.
 
     A score is keyed by the genome's digest and made with the run's random seed, so it does not matter which
-    individual asked first.
+    individual asked first, unless trainings begin with the weights of parents: then the first one counts.
+    `digest_of` gives a parent's digest there, and is None where trainings begin from scratch.
 
     `rungs` are the epochs after which a child's training pauses. `at_rung` is asked there whether it goes
     on; without it, or where it says None, the training waits for `go_on` or `stop`.
@@ -41,6 +42,7 @@ class Scoring:
         event_loop: EventLoop,
         announce: Announcer,
         rungs: Sequence[int] = (),
+        digest_of: Callable[[str], str] | None = None,
     ) -> None:
         self._evaluation = evaluation
         self._ledger = ledger
@@ -49,6 +51,7 @@ class Scoring:
         self._event_loop = event_loop
         self._announce = announce
         self.rungs = tuple(rungs)
+        self._digest_of = digest_of
         self.at_rung: AtRung = lambda *_: None
         self._running: dict[tuple[str, ScoreKey], tuple[Job, Future[Outcome]]] = {}
         self._probing = 0
@@ -64,12 +67,27 @@ class Scoring:
         """Whether the test split is other data than validation's."""
         return self._evaluation.has_test_split
 
-    def score(self, individual: str, genome: Genome, split: Split = "validation") -> None:
-        """Submit unless the digest has its score or is on its way to it. A child's training goes on
-        from the first rung that the run database does not hold."""
+    @property
+    def inherits(self) -> bool:
+        """Whether a child's training begins with its parent's weights, so that it matters who asks first."""
+        return self._digest_of is not None
+
+    def score_child(self, individual: str, genome: Genome, parents: Sequence[str]) -> None:
+        """As `score`, of a child: where trainings inherit, with the weights of its first parent."""
+        self.score(individual, genome, parent=self._digest_of(parents[0]) if self._digest_of else "")
+
+    def keep_parents(self, digests: Collection[str]) -> None:
+        """Only these genomes' weights will be inherited from now on."""
+        if self.inherits:
+            self._evaluation.keep_parents(digests)
+
+    def score(self, individual: str, genome: Genome, split: Split = "validation", parent: str = "") -> None:
+        """Submit unless the digest has its score or is on its way to it; `parent` is the digest of whose
+        weights the training begins with. A child's training goes on from the first rung that the run database
+        does not hold."""
         if not self._open or self._ledger.score(genome.digest, ScoreKey(split)) is not None:
             return
-        job = Job(individual, genome, self._random_seed, split)
+        job = Job(individual, genome, self._random_seed, split, parent=parent)
         if split == "test" or individual == SEED_ID or not self.rungs:
             self._start(job)
             return

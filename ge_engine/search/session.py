@@ -86,6 +86,7 @@ class Session:
                 self.event_loop,
                 self.announce,
                 rungs_of(config),
+                ledger.digest_of if config.inherit else None,
             )
             yield evaluation, scoring
 

@@ -8,7 +8,7 @@ where another child of the generation has the same digest or function.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -23,11 +23,12 @@ from ge_engine.search.slots import Slot
 
 @dataclass(slots=True)
 class Probed:
-    """A probed child that waits for its verdict. `probe`: what the worker saw, or why it saw nothing; `twin`:
-    another child of its function was found."""
+    """A probed child that waits for its verdict. `parents` are ids; `probe`: what the worker saw, or why it
+    saw nothing; `twin`: another child of its function was found."""
 
     slot: Slot
     rewrite: Rewrite
+    parents: Sequence[str]
     probe: Probe | Rejected
     rejected: Rejected | None = None
     twin: bool = False
@@ -84,17 +85,21 @@ class Settlement:
 
     def score_can_wait(self, child: Probed) -> bool:
         """Whether the score need not begin before `give_verdicts`: an earlier child computes the
-        same function, or an earlier session has recorded this one."""
+        same function, or an earlier session has recorded this one, or another child of the same code may have
+        another parent to inherit from, and come first."""
+        if self._services.scoring.inherits:
+            return True
         return (self._resumed and self._services.ledger.has_recorded(child.slot.id)) or any(
             one.rejected is None and one.slot < child.slot for one in self._alike[child.fingerprint]
         )
 
-    async def verdict_on(self, slot: Slot, rewrite: Rewrite) -> Verdict | None:
+    async def verdict_on(self, slot: Slot, rewrite: Rewrite, parents: Sequence[str]) -> Verdict | None:
         """Probe, begin the training, wait for `give_verdicts`. Gives None for a child that passes."""
         genome, scoring = rewrite.genome, self._services.scoring
-        child = Probed(slot, rewrite, self.stored(genome) or await scoring.probe(slot.id, genome))
+        probe = self.stored(genome) or await scoring.probe(slot.id, genome)
+        child = Probed(slot, rewrite, parents, probe)
         if self.objection(child) is None and not self.score_can_wait(child):
-            scoring.score(slot.id, genome)
+            scoring.score_child(slot.id, genome, parents)
         self._waiting[slot] = child
         if child.fingerprint:
             self._alike[child.fingerprint].append(child)
@@ -116,7 +121,7 @@ class Settlement:
             self._admitted.add(one.digest)
             if one.fingerprint:
                 self._functions.setdefault(one.fingerprint, one.slot.id)
-            self._services.scoring.score(one.slot.id, one.rewrite.genome)
+            self._services.scoring.score_child(one.slot.id, one.rewrite.genome, one.parents)
         void = self._void(refused)
         for digest in void:
             self._services.scoring.abandon(digest)

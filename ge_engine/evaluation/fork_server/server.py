@@ -185,12 +185,12 @@ class ForkServer:
                 other.close()
             if self._apart:
                 self._apart.close()
-            checkpoint = runner.stored_checkpoint(spec)
+            start = runner.stored_start(spec)
             runner.work(
                 spec,
                 self._session,
                 data,
-                checkpoint,
+                start,
                 (result, log, token),
                 by_fork(result, token),
                 begun,

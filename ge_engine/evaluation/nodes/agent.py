@@ -125,12 +125,12 @@ class Serving:
             self._jobs.add(task)
             task.add_done_callback(self._jobs.discard)
 
-    async def _work(self, lease: str, spec: JobSpec, checkpoint: bytes) -> None:
+    async def _work(self, lease: str, spec: JobSpec, start: bytes) -> None:
         assert self._executor is not None
-        stored = self._scratch / f"{lease}.checkpoint"
-        if checkpoint:
-            stored.write_bytes(checkpoint)
-        here = replace(spec, sent=time.monotonic(), checkpoint=str(stored) if checkpoint else "")
+        stored = self._scratch / f"{lease}.start"
+        if start:
+            stored.write_bytes(start)
+        here = replace(spec.started_from(str(stored) if start else ""), sent=time.monotonic())
         before = killed_for_memory()
         try:
             ended = await asyncio.wrap_future(self._executor.submit(here))

@@ -23,7 +23,8 @@ from ge_engine.evaluation.nodes.agent import Heard, beating, watching
 from ge_engine.evaluation.nodes.leases import Leases
 from ge_engine.evaluation.nodes.remote_session import RemoteSession
 from ge_engine.evaluation.nodes.wire import LOST, Connection, Stranger, challenge
-from ge_engine.evaluation.protocol.messages import JobSpec, to_json
+from ge_engine.evaluation.protocol.messages import CHECKPOINT_LIMIT, JobSpec, to_json
+from ge_engine.evaluation.protocol.plain_file import read_plain
 
 BEATS = 6
 """Signs of life within the patience that one has without any."""
@@ -254,15 +255,15 @@ class NodesExecutor:
             self._loop.create_task(self._send(agent, lease, spec))
 
     async def _send(self, agent: str, lease: str, spec: JobSpec) -> None:
-        checkpoint = b""
-        if spec.checkpoint:
-            with suppress(OSError):  # one that is lost costs time alone
-                checkpoint = Path(spec.checkpoint).read_bytes()
+        start = b""
+        if spec.start:
+            with suppress(OSError):  # what is lost costs time alone
+                start = read_plain(Path(spec.start), CHECKPOINT_LIMIT)
         if not self._leases.holds(agent, lease):
             return
-        body = to_json(replace(spec, checkpoint="", sent=0.0, devices="")).decode()
+        body = to_json(replace(spec.started_from(""), sent=0.0, devices="")).decode()
         with suppress(KeyError, *LOST):  # an agent that is gone is seen to be, and its jobs are lent again
-            await self._connections[agent].send("job", {"lease": lease, "spec": body}, checkpoint)
+            await self._connections[agent].send("job", {"lease": lease, "spec": body}, start)
 
     def _lose(self, agent: str) -> None:
         for job in self._leases.lose(agent):

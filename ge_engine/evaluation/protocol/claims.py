@@ -32,8 +32,9 @@ PROBED = frozenset(
 TRAINED = frozenset(
     ["registered", "latency", "peak_memory", "size_on_disk", "train_seconds", "steps", "start_seconds"]
 )
+INHERITED = frozenset(["inherited"])
 AGAIN = PROBED | {"registered"}
-FACTS = PROBED | TRAINED | {"step_seconds", "failed"}
+FACTS = PROBED | TRAINED | INHERITED | {"step_seconds", "failed"}
 _WHOLE = frozenset(["parameters", "hidden_weights", "registered", "size_on_disk", "peak_memory", "steps"])
 _POINT = frozenset(["epoch", "loss", "accuracy", "lr"])
 _DIGEST = re.compile(r"[0-9a-f]{64}|")
@@ -88,7 +89,7 @@ def facts(value: Any) -> Mapping[str, float]:
     """Known figures, none of them negative; what is counted is whole."""
     found = {one_of(name, FACTS): number(one) for name, one in mapping(value).items()}
     for name, one in found.items():
-        if one < 0 or (name in _WHOLE and not one.is_integer()):
+        if one < 0 or (name in _WHOLE and not one.is_integer()) or (name in INHERITED and one > 1):
             raise ValueError(f"{name} is {one:g}")
     if "latency" in found and found["latency"] < SHORTEST:
         raise ValueError(f"a latency of {found['latency']:g} s")

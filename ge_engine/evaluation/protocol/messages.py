@@ -7,7 +7,7 @@ import json
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ge_engine.evaluation.protocol import claims
@@ -90,11 +90,12 @@ class JobSpec:
 
     `split` is "validation", "test" or "both" (validation, then test). `epochs`, `keep`, `step_seconds` and
     `steps` are those of `train.rung.Rung`; `checkpoint` is the path of the file to continue from, "" for
-    none, and `room` the most bytes of the one to keep. `weights` are the most bytes of trained weights to
-    give, as safetensors (0: none are asked for). `channels_last` is 1 where images and weights shall lie so
-    in memory.
+    none, and `room` the most bytes of the one to keep. A job that `inherits` begins with the trained weights
+    in the file at the path `parent`, "" where they are lost. `weights` are the most bytes of trained weights
+    to give, as safetensors (0: none are asked for). `channels_last` is 1 where images and weights shall lie
+    so in memory.
 
-    Only on this machine hold: `sent` (this machine's clock), `checkpoint` (a path) and `devices`."""
+    Only on this machine hold: `sent` (this machine's clock), `checkpoint`, `parent` (paths) and `devices`."""
 
     id: str
     kind: str
@@ -115,6 +116,17 @@ class JobSpec:
     steps: int = 0
     variants: tuple[Mapping[str, str], ...] = ()
     channels_last: float = 0.0
+    inherits: bool = False
+    parent: str = ""
+
+    @property
+    def start(self) -> str:
+        """The path of the file that the training starts from, "" for none."""
+        return self.parent if self.inherits else self.checkpoint
+
+    def started_from(self, path: str) -> JobSpec:
+        """This job with the file that it starts from at `path`."""
+        return replace(self, parent=path) if self.inherits else replace(self, checkpoint=path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,9 @@ class Unfit(Exception):
 @dataclass(slots=True)
 class TrainState:
     """All that a training continues from. `model` wraps `network`; `shuffle_rng` draws the order of the
-    images and their augmentation; `finished` is true where the scheduler wants no more epochs."""
+    images and their augmentation; `finished` is true where the scheduler wants no more epochs. The whole
+    training takes `epochs`; `inherited` is the share of the parameters that a parent gave (None: there was no
+    parent). Neither is in a checkpoint."""
 
     model: nn.Module
     network: nn.Module
@@ -32,6 +34,8 @@ class TrainState:
     scheduler: LRScheduler
     shuffle_rng: torch.Generator
     ema: Ema | None
+    epochs: int
+    inherited: float | None = None
     scaler: Any = None
     curve: list[dict[str, float]] = field(default_factory=list)
     steps: int = 0

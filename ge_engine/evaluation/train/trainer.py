@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
@@ -24,6 +24,7 @@ from ge_engine.evaluation.measure.witness import Unwatched, unwatched
 from ge_engine.evaluation.train.batch_norm import recompute_statistics
 from ge_engine.evaluation.train.divergence import require_converging, require_finite
 from ge_engine.evaluation.train.ema import Ema
+from ge_engine.evaluation.train.inheritance import inherit, inherited_epochs
 from ge_engine.evaluation.train.layout import laid_out
 from ge_engine.evaluation.train.lr_scheduler import LRScheduler
 from ge_engine.evaluation.train.optimizer_guard import OptimizerGuard
@@ -83,9 +84,9 @@ def train(
     )
     steps_per_epoch = len(batch_bounds(len(images), recipe.batch_size, 2 * shard.world_size))
     begin = partial(_begin, accelerator, build, make_optimizer, recipe, rng_seed, steps_per_epoch)
-    state = begin(rung.checkpoint, data.train.layout)
+    state = begin(rung, data.train.layout)
     witness = witness_of(state.network, steps_per_epoch)
-    epochs = min(rung.epochs or recipe.epochs, recipe.epochs)
+    epochs = min(rung.epochs or state.epochs, state.epochs)
     started = time.perf_counter()
     on_first_step()
     with OptimizerGuard() as guard:
@@ -95,7 +96,7 @@ def train(
             loss, accuracy = _epoch(state, accelerator, batches, data.classes, recipe, watch, rung.steps)
             watch.require()
             epoch, lr = len(state.curve), state.scheduler.lr()
-            if 0 < epoch < recipe.epochs - 1:
+            if 0 < epoch < state.epochs - 1:
                 require_converging(loss, state.first_loss, data.classes, epoch)
             state.curve.append({"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "lr": lr})
             state.finished = state.scheduler.after_epoch(loss) or state.steps == rung.steps
@@ -109,6 +110,7 @@ def train(
         logits = _answer(state.model, accelerator, data, shard, witness)
         watch.require()
     facts = witness.facts(logits, data.held_out.to(device)) if shard.rank == 0 else {}
+    facts |= {} if state.inherited is None else {"inherited": state.inherited}
     best = watch.timer.best
     return TrainResult(
         state.network, logits, state.curve, state.seconds, state.steps, best, checkpoint, facts
@@ -122,13 +124,15 @@ def _begin(
     recipe: Recipe,
     rng_seed: int,
     steps_per_epoch: int,
-    checkpoint: bytes,
+    rung: Rung,
     layout: torch.memory_format,
 ) -> TrainState:
-    """Model, optimizer, scheduler and EMA at their start, or where `checkpoint` left them. A checkpoint that
-    does not fit counts as lost."""
+    """Model, optimizer, scheduler and EMA at their start, or where the rung's checkpoint left them. A
+    checkpoint that does not fit counts as lost."""
     set_seed(rng_seed)
     model = laid_out(build(), layout)
+    inherited = None if rung.parent is None else inherit(model, rung.parent)
+    epochs = inherited_epochs(recipe.epochs, inherited or 0.0)
     made = make_optimizer(model, recipe.lr, recipe.weight_decay)
     prepared, optimizer = accelerator.prepare(model, made)
     network = accelerator.unwrap_model(prepared)
@@ -136,16 +140,19 @@ def _begin(
         model=prepared,
         network=network,
         optimizer=optimizer,
-        scheduler=LRScheduler(optimizer, recipe.lr_schedule, recipe.epochs * steps_per_epoch),
+        scheduler=LRScheduler(optimizer, recipe.lr_schedule, epochs * steps_per_epoch),
         shuffle_rng=torch.Generator().manual_seed(rng_seed),
         ema=Ema(network, recipe.ema) if recipe.ema else None,
+        epochs=epochs,
+        inherited=inherited,
         scaler=accelerator.scaler,
     )
-    if checkpoint:
+    if rung.checkpoint:
         try:
-            state.load(checkpoint)
+            state.load(rung.checkpoint)
         except Unfit:
-            return _begin(accelerator, build, make_optimizer, recipe, rng_seed, steps_per_epoch, b"", layout)
+            lost = replace(rung, checkpoint=b"")
+            return _begin(accelerator, build, make_optimizer, recipe, rng_seed, steps_per_epoch, lost, layout)
     return state
 
 

@@ -12,6 +12,7 @@ import errno
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import ModuleType
 
 import torch
@@ -48,11 +49,12 @@ def run(
     spec: JobSpec,
     session: SessionSpec,
     data: Mapping[str, Tensor],
-    checkpoint: bytes = b"",
+    start: bytes = b"",
     rank: int = 0,
 ) -> WorkerReport:
-    """The report of the job `spec`: what was found or trained, or the candidate's own error. Of several
-    processes that train together, only that of `rank` 0 measures and answers."""
+    """The report of the job `spec`: what was found or trained, or the candidate's own error. `start` is what
+    `runner.stored_start` read. Of several processes that train together, only that of `rank` 0 measures and
+    answers."""
     if spec.kind == "size":
         return _report_sizes(spec, session)
     files = _files(spec.sources, spec, session)
@@ -60,7 +62,9 @@ def run(
         return _report_probe(session, files, lambda _: {})
     if spec.kind == "again":
         return _report_probe(session, files, lambda model: _costs(model, session, data["validation"]))
-    rung = Rung(spec.epochs, checkpoint, spec.keep, spec.step_seconds, spec.steps)
+    rung = Rung(spec.epochs, start, spec.keep, spec.step_seconds, spec.steps)
+    if spec.inherits:
+        rung = replace(rung, checkpoint=b"", parent=start)
     return _report_training(spec, session, data, files, rung, rank)
 
 

@@ -15,7 +15,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ge_engine.evaluation.protocol.messages import BEGUN, TOKEN_BYTES, JobSpec, SessionSpec, pack_report
+from ge_engine.evaluation.protocol.messages import (
+    BEGUN,
+    CHECKPOINT_LIMIT,
+    TOKEN_BYTES,
+    JobSpec,
+    SessionSpec,
+    pack_report,
+)
+from ge_engine.evaluation.protocol.plain_file import read_plain
 from ge_engine.evaluation.sandbox import confinement
 from ge_engine.evaluation.worker.jobs import pseudo_files, run
 from ge_engine.evaluation.worker.process_group import StartPeers, join_group
@@ -28,7 +36,7 @@ def work(
     spec: JobSpec,
     session: SessionSpec,
     data: Mapping[str, Tensor],
-    checkpoint: bytes,
+    start: bytes,
     ends: tuple[int, int, int],
     start_peers: StartPeers,
     begun: Callable[[], object],
@@ -50,7 +58,7 @@ def work(
     if not group.rank:
         _write(result, BEGUN)
     seal(pseudo_files(spec, session))
-    report = run(spec, session, data, checkpoint, group.rank)
+    report = run(spec, session, data, start, group.rank)
     if group.rank:
         group.leave(report)
     report = group.cause(report)
@@ -67,7 +75,7 @@ def train_along(
     spec: JobSpec,
     session: SessionSpec,
     data: Mapping[str, Tensor],
-    checkpoint: bytes,
+    start: bytes,
     start_peers: StartPeers,
 ) -> None:
     """The part of a process that the first one has spawned: what the first one has confined holds here as
@@ -78,13 +86,14 @@ def train_along(
     folder = _folder(spec, session)
     group = join_group(start_peers, session.processes, session.threads, folder, spec.timeout, confine)
     seal(pseudo_files(spec, session))
-    group.leave(run(spec, session, data, checkpoint, group.rank))
+    group.leave(run(spec, session, data, start, group.rank))
 
 
-def stored_checkpoint(spec: JobSpec) -> bytes:
-    """The checkpoint to continue from, to be read before the sandbox closes; one that is lost is b""."""
+def stored_start(spec: JobSpec) -> bytes:
+    """The checkpoint to continue from, or the parent's weights to begin with, to be read before the sandbox
+    closes; what is lost, or no plain file, is b""."""
     try:
-        return Path(spec.checkpoint).read_bytes() if spec.checkpoint else b""
+        return read_plain(Path(spec.start), CHECKPOINT_LIMIT) if spec.start else b""
     except OSError:
         return b""
 

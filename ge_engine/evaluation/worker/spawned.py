@@ -1,6 +1,6 @@
 """The entry of a worker that was spawned: `python -m ge_engine.evaluation.worker.spawned SOCKET RANK`.
 
-The socket brings a frame with the session and the files of the arrays (and of the checkpoint to continue
+The socket brings a frame with the session and the files of the arrays (and of what the training starts
 from), and one with the job and descriptors: of the result, the log and the token for the process of rank 0,
 of the pipe to that one for another. A frame goes back before anything of the candidate runs.
 """
@@ -64,8 +64,8 @@ def _work(
     from ge_engine.evaluation.worker import process_group, runner
 
     result, log, token = ends
-    checkpoint = runner.stored_checkpoint(spec)
-    peers_read = checkpoint if session.processes > 1 else b""
+    start = runner.stored_start(spec)
+    peers_read = start if session.processes > 1 else b""
     shared = [*files, shared_arrays.sealed_memory(memoryview(peers_read))]
 
     def begin(rank: int, channel: int) -> tuple[int, Callable[[], None]]:
@@ -78,7 +78,7 @@ def _work(
             os.close(file)
 
     data = shared_arrays.mapped_for(spec, session.arrays, files)
-    runner.work(spec, session, data, checkpoint, (result, log, token), process_group.by_spawn(begin), begun)
+    runner.work(spec, session, data, start, (result, log, token), process_group.by_spawn(begin), begun)
 
 
 def _train_along(
@@ -88,7 +88,7 @@ def _train_along(
     from ge_engine.evaluation.worker import process_group, runner
 
     *arrays, stored = files
-    checkpoint = os.pread(stored, os.fstat(stored).st_size, 0)
+    start = os.pread(stored, os.fstat(stored).st_size, 0)
     data = shared_arrays.mapped_for(spec, session.arrays, arrays)
     for file in files:
         os.close(file)
@@ -97,7 +97,7 @@ def _train_along(
         _be_ready(session, sock)
         return process_group.ProcessGroup(rank, (), channel)
 
-    runner.train_along(spec, session, data, checkpoint, start_peers)
+    runner.train_along(spec, session, data, start, start_peers)
 
 
 def _be_ready(session: SessionSpec, sock: socket.socket) -> None:
