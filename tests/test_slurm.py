@@ -1,0 +1,234 @@
+"""Runs on agents of a real SLURM cluster, and what may befall them; `make slurm` makes the cluster.
+
+Its nodes n1 and n2 make the partition main, n3 is a machine with another version of ge_engine.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ge_engine.ledger.history import History
+
+pytestmark = pytest.mark.slurm
+
+SEED = Path(__file__).parent.parent / "examples" / "plain_cnn.py"
+SETTINGS = ("--llm", "uniform", "--generations", "2", "--population", "8", "--epochs", "1")
+TINY = (*SETTINGS, "--train-limit", "256", "--rescore-seeds", "0")
+PATIENT = 900.0
+"""Seconds: a bound against waiting for ever."""
+
+
+@contextmanager
+def started(*words: object) -> Iterator[subprocess.Popen[str]]:
+    """The command `ge` as a process of its own, which is gone afterwards."""
+    command = [sys.executable, "-P", "-m", "ge_engine.cli", *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    output, _ = process.communicate(timeout=PATIENT)
+    return process.returncode, " ".join(output.split())
+
+
+def evolving(run: Path, executor: str, *more: object) -> tuple[object, ...]:
+    return ("evolve", SEED, *TINY, "--executor", executor, "--run", run, *more)
+
+
+def until(reached: Callable[[], Any], process: subprocess.Popen[str]) -> Any:
+    """What `reached` gives once it is something. Fails where the engine ends before."""
+    end = time.monotonic() + PATIENT
+    while not (value := reached()):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return value
+
+
+def scores(run: Path) -> int:
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"file:{run}/ledger.sqlite?mode=ro", uri=True)) as db,
+    ):
+        return int(db.execute("SELECT count(*) FROM scores").fetchone()[0])
+    return 0
+
+
+def asked(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def jobs(*options: str) -> dict[str, str]:
+    """The state of each job of an agent by its id; of those that ended too with `--states=all`."""
+    rows = [
+        line.split("|") for line in asked("squeue", "--noheader", "--format=%i|%T|%j", *options).splitlines()
+    ]
+    return {number: state for number, state, name in rows if name.startswith("ge-agent-")}
+
+
+def running() -> list[str]:
+    return sorted((one for one, state in jobs().items() if state == "RUNNING"), key=int)
+
+
+def process_of(job: str) -> int:
+    """The process of the agent that a job is, by the name that its script gives it."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (folder / "cmdline").read_bytes().decode().split("\0")
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if f"slurm-{job}" in words and "slurmstepd" in Path(f"/proc/{parent}/comm").read_text():
+                return int(folder.name)
+    return 0
+
+
+def content(run: Path) -> dict[str, Any]:
+    with History(run) as history:
+        return history.content()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the run comes to on this machine alone."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    with started(*evolving(run, "local")) as process:
+        code, output = ended(process)
+    assert code == 0, output
+    return content(run)
+
+
+def require_equal(run: Path, whole: dict[str, Any]) -> None:
+    found = content(run)
+    assert len(found["individuals"]) == 17
+    for table, rows in whole.items():
+        assert found[table] == rows, table
+
+
+def test_a_run_on_a_cluster_that_differs_or_leaves_jobs_behind(tmp_path: Path, whole: dict[str, Any]) -> None:
+    run = tmp_path / "run"
+    with started(*evolving(run, "slurm:agents=2")) as process:
+        code, output = ended(process)
+    assert code == 0, output
+    require_equal(run, whole)
+    assert not jobs()
+    assert set(jobs("--states=all").values()) <= {"COMPLETED", "CANCELLED"}
+
+
+def cancel(job: str) -> None:
+    asked("scancel", job)
+
+
+def kill(job: str) -> None:
+    os.kill(process_of(job), signal.SIGKILL)
+
+
+def stop(job: str) -> None:
+    os.kill(process_of(job), signal.SIGSTOP)
+
+
+@pytest.mark.parametrize("fault", [cancel, kill, stop])
+def test_an_agent_that_is_lost_with_its_trainings_or_scored_twice(
+    tmp_path: Path, whole: dict[str, Any], fault: Callable[[str], None]
+) -> None:
+    run = tmp_path / "run"
+    with started(*evolving(run, "slurm:agents=2")) as process:
+        until(lambda: scores(run) >= 2 and len(running()) == 2, process)
+        fault(running()[0])
+        code, output = ended(process)
+    assert code == 0, output
+    require_equal(run, whole)
+    assert not jobs()
+
+
+def test_a_killed_engine_whose_agents_are_started_again(tmp_path: Path, whole: dict[str, Any]) -> None:
+    run = tmp_path / "run"
+    with started(*evolving(run, "slurm:agents=2")) as process:
+        until(lambda: scores(run) >= 2 and len(running()) == 2, process)
+        before = running()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert running() == before
+    with started("resume", run) as process:
+        code, output = ended(process)
+    assert code == 0, output
+    assert max(map(int, jobs("--states=all"))) == int(before[-1])
+    require_equal(run, whole)
+    assert not jobs()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_an_interrupt_that_leaves_jobs_in_the_queue_or_loses_the_run(
+    tmp_path: Path, whole: dict[str, Any], number: signal.Signals
+) -> None:
+    """More agents than there are nodes, so that some of them wait."""
+    run = tmp_path / "run"
+    with started(*evolving(run, "slurm:agents=3")) as process:
+        until(lambda: scores(run) >= 2, process)
+        process.send_signal(number)
+        code, output = ended(process)
+    assert code == 130, output
+    assert f"interrupted by {number.name}" in output
+    assert not jobs()
+    if number == signal.SIGUSR1:
+        with started("resume", run) as process:
+            code, output = ended(process)
+        assert code == 0, output
+        require_equal(run, whole)
+
+
+def test_an_agent_at_its_time_limit_that_is_killed_or_not_replaced(tmp_path: Path) -> None:
+    """Three minutes are the least that a training of half a minute may have."""
+    run = tmp_path / "run"
+    long = ("--generations", "500", "--timeout", "30")
+    with started(*evolving(run, "slurm:agents=1,time=3", *long)) as process:
+        first = until(running, process)[0]
+        until(lambda: any(int(one) > int(first) for one in running()), process)
+        seen = scores(run)
+        until(lambda: scores(run) > seen, process)
+        process.send_signal(signal.SIGINT)
+        code, output = ended(process)
+    assert code == 130, output
+    assert jobs("--states=all")[first] == "COMPLETED"
+    assert not jobs()
+
+
+def test_a_machine_with_other_versions_that_scores(tmp_path: Path) -> None:
+    with started(*evolving(tmp_path / "run", "slurm:partition=other")) as process:
+        code, output = ended(process)
+    assert code == 2, output
+    assert "n3: This machine has ge_engine 0.0.9 (the engine: 0.1.0)." in output
+    assert "Traceback" not in output
+    assert not jobs()
+
+
+def test_a_machine_with_other_versions_that_ends_the_run_of_others(
+    tmp_path: Path, whole: dict[str, Any]
+) -> None:
+    run = tmp_path / "run"
+    with started(*evolving(run, "slurm:partition=mixed,agents=2")) as process:
+        code, output = ended(process)
+    assert code == 0, output
+    assert "n3 cannot serve this run" in output
+    require_equal(run, whole)
+
+
+def test_what_slurm_refuses_that_is_not_told(tmp_path: Path) -> None:
+    with started(*evolving(tmp_path / "run", "slurm:partition=none")) as process:
+        code, output = ended(process)
+    assert code == 2, output
+    assert "invalid partition specified: none" in output
+    assert "Traceback" not in output
