@@ -56,7 +56,9 @@ class SlurmPool(AgentPool):
         except Unreachable as error:
             self._state = replace(self._state, said=f"SLURM does not answer ({error})")
         except Refused as error:
-            raise GeError(f"SLURM says: {error}.", "Go on with ge resume when that is mended.") from error
+            if not self._started:
+                raise GeError(f"SLURM says: {error}.", "Go on with ge resume when it works.") from error
+            self._state = replace(self._state, said=f"SLURM does not tell of its jobs ({error})")
         self._look_at = time.monotonic() + LOOK_SECONDS
         return self._state
 
@@ -121,7 +123,7 @@ class SlurmPool(AgentPool):
 
     def _left_out(self, avoid: Sequence[str]) -> str:
         nodes = self._nodes_of(avoid)
-        return f" Left out for their faults: {', '.join(nodes)}." if nodes else ""
+        return f" Left out, because they cannot serve the run: {', '.join(nodes)}." if nodes else ""
 
     def _notice_ends(self, ids: Iterable[str], jobs: Iterable[SlurmJob]) -> None:
         """Keep how the last of `ids` ended, unless it ended well."""

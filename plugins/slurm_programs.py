@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ge_engine.errors import GeError
@@ -67,9 +68,10 @@ class Slurm:
         return _output(["sbatch", "--parsable", *options], script).strip().partition(";")[0]
 
     def cancel(self, jobs: Sequence[SlurmJob]) -> None:
-        """End jobs, waiting and running ones. Raises Refused."""
+        """End jobs, waiting and running ones; those that end by themselves meanwhile as well."""
         if jobs:
-            _output(["scancel", "--quiet", *(job.id for job in jobs)])
+            with suppress(Refused):
+                _output(["scancel", "--quiet", *(job.id for job in jobs)])
 
 
 def _output(command: Sequence[str], script: str = "") -> str:

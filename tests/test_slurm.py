@@ -6,6 +6,7 @@ Its nodes n1 and n2 make the partition main, n3 is a machine with another versio
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -22,7 +23,8 @@ from ge_engine.ledger.history import History
 
 pytestmark = pytest.mark.slurm
 
-SEED = Path(__file__).parent.parent / "examples" / "plain_cnn.py"
+ROOT = Path(__file__).parent.parent
+SEED = ROOT / "examples" / "plain_cnn.py"
 SETTINGS = ("--llm", "uniform", "--generations", "2", "--population", "8", "--epochs", "1")
 TINY = (*SETTINGS, "--train-limit", "256", "--rescore-seeds", "0")
 PATIENT = 900.0
@@ -50,14 +52,24 @@ def evolving(run: Path, executor: str, *more: object) -> tuple[object, ...]:
     return ("evolve", SEED, *TINY, "--executor", executor, "--run", run, *more)
 
 
-def until(reached: Callable[[], Any], process: subprocess.Popen[str]) -> Any:
-    """What `reached` gives once it is something. Fails where the engine ends before."""
+def wait_for(reached: Callable[[], object]) -> None:
     end = time.monotonic() + PATIENT
-    while not (value := reached()):
-        assert process.poll() is None, process.communicate()[0]
+    while not reached():
         assert time.monotonic() < end
         time.sleep(0.1)
-    return value
+
+
+def until(reached: Callable[[], Any], process: subprocess.Popen[str]) -> Any:
+    """What `reached` gives once it is something. Fails where the engine ends before."""
+    found: list[Any] = []
+
+    def looked() -> bool:
+        assert process.poll() is None, process.communicate()[0]
+        found[:] = [reached()]
+        return bool(found[0])
+
+    wait_for(looked)
+    return found[0]
 
 
 def scores(run: Path) -> int:
@@ -113,10 +125,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def require_no_jobs() -> None:
     """What was cancelled is gone after a moment."""
-    end = time.monotonic() + PATIENT
-    while left := jobs():
-        assert time.monotonic() < end, left
-        time.sleep(0.1)
+    wait_for(lambda: not jobs())
 
 
 def require_equal(run: Path, whole: dict[str, Any]) -> None:
@@ -217,7 +226,8 @@ def test_a_machine_with_other_versions_that_scores(tmp_path: Path) -> None:
     with started(*evolving(tmp_path / "run", "slurm:partition=other")) as process:
         code, output = ended(process)
     assert code == 2, output
-    assert "n3: This machine has ge_engine 0.0.9 (the engine: 0.1.0)." in output
+    assert "n3 cannot serve this run: This machine has ge_engine 0.0.9 (the engine: 0.1.0)." in output
+    assert "because they cannot serve the run: n3" in output
     assert "Traceback" not in output
     require_no_jobs()
 
@@ -239,3 +249,40 @@ def test_what_slurm_refuses_that_is_not_told(tmp_path: Path) -> None:
     assert code == 2, output
     assert "invalid partition specified: none" in output
     assert "Traceback" not in output
+
+
+ENGINE = """\
+#!/bin/sh
+echo "$1" >>"$HOME/said"
+[ "$1" = resume ] && exit
+mkdir -p "$HOME/runs/a" && touch "$HOME/runs/a/ledger.sqlite"
+trap 'echo saved >>"$HOME/said"; exit 130' USR1
+while :; do sleep 0.1; done
+"""
+
+
+def test_a_batch_script_to_copy_that_does_not_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it calls is a stand-in that is told to save once. SLURM has a job wait before it runs again."""
+    page = (ROOT / "docs" / "how-to" / "slurm.md").read_text()
+    found = re.search(r'```bash title="evolve.sbatch"\n(.*?)```', page, re.DOTALL)
+    assert found
+    (tmp_path / "evolve.sbatch").write_text(found[1])
+    (tmp_path / "ge").write_text(ENGINE)
+    (tmp_path / "ge").chmod(0o755)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    said = tmp_path / "said"
+    job = asked("sbatch", "--parsable", f"--output={tmp_path}/out", f"{tmp_path}/evolve.sbatch").strip()
+    try:
+        wait_for(lambda: (tmp_path / "runs" / "a" / "ledger.sqlite").exists())
+        asked("scancel", "--batch", "--signal=USR1", job)
+        wait_for(lambda: state_of(job) == "PENDING")
+        asked("scontrol", "update", f"JobId={job}", "StartTime=now")
+        wait_for(lambda: state_of(job) == "COMPLETED")
+    finally:
+        asked("scancel", "--quiet", job)
+    assert said.read_text().split() == ["evolve", "saved", "resume"]
+
+
+def state_of(job: str) -> str:
+    return asked("squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T").strip()

@@ -299,6 +299,20 @@ def test_a_controller_that_is_away_for_a_while_and_ends_the_run(cluster: Cluster
     assert (pool.keep([]).started, len(cluster.jobs())) == (2, 2)
 
 
+def test_an_error_of_slurm_that_is_waited_out_or_ends_a_run_whose_agents_work(cluster: Cluster) -> None:
+    words = "slurm_load_jobs error: Protocol authentication error"
+    cluster.says("squeue", words)
+    with pytest.raises(GeError, match="SLURM says: slurm_load_jobs error: Protocol"):
+        cluster.open().keep([])
+    cluster.says("squeue", "")
+    pool = cluster.open()
+    pool.keep([])
+    cluster.says("squeue", words)
+    state = pool.keep([])
+    assert state.expected == 2
+    assert words in state.said
+
+
 def test_a_submission_without_an_answer_that_is_doubled(cluster: Cluster) -> None:
     """What `sbatch` did before it lost the controller is found by its name."""
     pool = cluster.open("agents=1")
