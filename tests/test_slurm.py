@@ -19,7 +19,10 @@ from typing import Any
 
 import pytest
 
+from ge_engine.contracts import Executor
 from ge_engine.ledger.history import History
+from ge_engine.testing import ExecutorContract
+from ge_plugins.slurm import SlurmExecutor
 
 pytestmark = pytest.mark.slurm
 
@@ -135,6 +138,13 @@ def require_equal(run: Path, whole: dict[str, Any]) -> None:
         assert found[table] == rows, table
 
 
+class TestSlurm(ExecutorContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def executor(cls) -> Executor:
+        return SlurmExecutor()
+
+
 def test_a_run_on_a_cluster_that_differs_or_leaves_jobs_behind(tmp_path: Path, whole: dict[str, Any]) -> None:
     run, before = tmp_path / "run", jobs("--states=all")
     with started(*evolving(run, "slurm:agents=2")) as process:
@@ -185,7 +195,7 @@ def test_a_killed_engine_whose_agents_are_started_again(tmp_path: Path, whole: d
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert running() == before
-    with started("resume", run) as process:
+    with started("resume", run, "--executor", "slurm:agents=2") as process:
         code, output = ended(process)
     assert code == 0, output
     assert max(map(int, jobs("--states=all"))) == int(before[-1])
