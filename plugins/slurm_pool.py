@@ -82,7 +82,7 @@ class SlurmPool(AgentPool):
         self._believed = {job.id for job in kept}
         self._started |= self._believed
         refusal = self._fill(avoid)
-        parts = (_counted(kept, self._agents.count), refusal, self._ill)
+        parts = (_counted(kept, self._agents.count), self._heard(kept), refusal, self._ill)
         return PoolState(len(self._started), len(self._believed), "; ".join(filter(None, parts)))
 
     def _fill(self, avoid: Sequence[str]) -> str:
@@ -125,6 +125,14 @@ class SlurmPool(AgentPool):
         nodes = self._nodes_of(avoid)
         return f" Left out, because they cannot serve the run: {', '.join(nodes)}." if nodes else ""
 
+    def _heard(self, jobs: Iterable[SlurmJob]) -> str:
+        """What an agent that runs said last; "" where none said anything."""
+        words = (_last_line(self._output(job.id)) for job in jobs if not job.waits)
+        return next(filter(None, words), "")
+
+    def _output(self, number: str) -> Path:
+        return self._folder / f"slurm-{number}.out"
+
     def _notice_ends(self, ids: Iterable[str], jobs: Iterable[SlurmJob]) -> None:
         """Keep how the last of `ids` ended, unless it ended well."""
         known = {job.id: job for job in jobs}
@@ -133,7 +141,7 @@ class SlurmPool(AgentPool):
             if job is None or job.state != "COMPLETED":
                 where = f" on {job.node}" if job and job.node else ""
                 state = f" ({job.state})" if job else ""
-                words = _last_line(self._folder / f"slurm-{number}.out")
+                words = _last_line(self._output(number))
                 self._ill = f"job {number}{where} ended{state}{words and f': {words}'}"
 
     def _alive(self) -> list[SlurmJob]:

@@ -253,6 +253,17 @@ def test_a_machine_with_other_versions_that_ends_the_run_of_others(
     require_equal(run, whole)
 
 
+def test_an_engine_that_no_node_reaches_and_that_waits_in_silence(tmp_path: Path) -> None:
+    with started(*evolving(tmp_path / "run", "slurm:host=nowhere.invalid")) as process:
+        assert process.stdout is not None
+        said = next(line for line in process.stdout if "cannot be reached" in line)
+        process.send_signal(signal.SIGINT)
+        code, output = ended(process)
+    assert re.search(r"1 of 1 agents run; The engine at nowhere\.invalid, port \d+, cannot be reached", said)
+    assert code == 130, output
+    require_no_jobs()
+
+
 def test_what_slurm_refuses_that_is_not_told(tmp_path: Path) -> None:
     with started(*evolving(tmp_path / "run", "slurm:partition=none")) as process:
         code, output = ended(process)

@@ -190,6 +190,8 @@ def test_agents_that_are_not_told_as_they_are_or_submitted_twice(cluster: Cluste
     assert (state.started, state.expected) == (3, 3)
     assert state.said == "1 of 3 agents run, 2 wait (Resources)"
     assert len(cluster.jobs()) == 3
+    (cluster.run / "slurm-1.out").write_text("The engine cannot be reached from n1\n")
+    assert pool.keep([]).said.endswith("(Resources); The engine cannot be reached from n1")
 
 
 def test_an_agent_that_ended_and_is_not_replaced_or_not_explained(cluster: Cluster) -> None:
