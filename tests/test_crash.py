@@ -48,7 +48,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_first_interrupt_that_loses_what_is_in_flight(tmp_path: Path, number: signal.Signals) -> None:
     with start(tmp_path / "run") as process:
         assert process.stdout is not None

@@ -23,7 +23,7 @@ from ge_engine.config import config_from_dict
 from ge_engine.contracts import AgentOrder, AgentPool, Executor, Job, PoolState
 from ge_engine.errors import GeError
 from ge_engine.evaluation.nodes import opening
-from ge_engine.evaluation.nodes.address import read_address
+from ge_engine.evaluation.nodes.address import listening_on, read_address
 from ge_engine.evaluation.nodes.head import NodesExecutor
 from ge_engine.evaluation.nodes.leases import FAULTS
 from ge_engine.evaluation.nodes.opening import ADDRESS, jobs_on
@@ -260,3 +260,8 @@ def test_a_machine_that_fails_all_and_goes_on(tmp_path: Path, capsys: pytest.Cap
 
 def out_of_memory(_: dict[str, Any]) -> dict[str, Any]:
     return {"reason": "fork: Cannot allocate memory"}
+
+
+def test_an_agent_over_ipv4_that_is_told_the_port_of_ipv6() -> None:
+    with listening_on("engine.example") as listening:
+        socket.create_connection(("127.0.0.1", listening.getsockname()[1]), PATIENT).close()

@@ -22,10 +22,12 @@ PROGRESS = 1e-9
 
 INTERRUPTED = "interrupted"
 """How the reason of a run begins that a signal ended."""
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+"""A user, a system that ends, a terminal that is gone, a batch job whose time will be over."""
 
 
 class Interrupts:
-    """While entered, the first SIGINT, SIGTERM or SIGHUP asks for a clean stop and the second ends at once.
+    """While entered, the first of `STOPPING` asks for a clean stop and the second ends at once.
     `act` is called at the first one, within the signal handler. A SIGHUP that is ignored (`nohup`) stays so;
     one that comes because the terminal is gone has what is printed go nowhere.
 
@@ -39,7 +41,7 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in STOPPING:
                 if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                     continue
                 self._before[number] = signal.signal(number, self._on_signal)

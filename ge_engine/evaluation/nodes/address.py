@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +18,16 @@ class Address:
     host: str
     port: int
     token: str
+
+
+def listening_on(host: str) -> socket.socket:
+    """A socket at a free port: for this machine alone where `host` says so, else for all, over IPv4 and IPv6
+    at the same port. Raises OSError."""
+    if host in ("127.0.0.1", "localhost"):
+        return socket.create_server(("127.0.0.1", 0))
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", 0))
 
 
 def write_address(path: Path, address: Address) -> None:

@@ -200,6 +200,7 @@ class Agent:
     def __init__(self, file: Path, name: str, linger: float, scratch: Path) -> None:
         self._file, self._name, self._linger, self._scratch = file, name, linger, scratch
         self._leave = asyncio.Event()
+        self._told = ""
 
     async def serve(self) -> int:
         """The exit status: 0 when dismissed or the run has ended, REFUSED, or 1 where no engine came within
@@ -219,12 +220,23 @@ class Agent:
                 return REFUSED
             except Served:
                 alone_since = time.monotonic()
-            except (*LOST, Stranger, ConfigError):
+            except (*LOST, Stranger, ConfigError) as error:
+                self._tell(str(error))
                 await asyncio.sleep(RETRY_SECONDS)
         return 0 if self._leave.is_set() else 1
 
+    def _tell(self, reason: str) -> None:
+        """Say once why there is no engine."""
+        if reason != self._told:
+            print(reason, file=sys.stderr, flush=True)
+            self._told = reason
+
     async def _serve_one(self, address: Address) -> None:
-        reader, writer = await asyncio.open_connection(address.host, address.port)
+        try:
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+        except OSError as error:
+            here, there = socket.gethostname(), f"{address.host}, port {address.port}"
+            raise ConnectionError(f"The engine at {there}, cannot be reached from {here}: {error}") from error
         connection = Connection(reader, writer)
         try:
             await introduce(connection, bytes.fromhex(address.token))

@@ -18,7 +18,7 @@ from ge_engine.contracts import AgentPool, PoolState
 from ge_engine.errors import GeError
 from ge_engine.evaluation.executor import WorkerExit
 from ge_engine.evaluation.exit_status import CANDIDATES_REASONS
-from ge_engine.evaluation.nodes.address import Address, write_address
+from ge_engine.evaluation.nodes.address import Address, listening_on, write_address
 from ge_engine.evaluation.nodes.agent import Heard, beating, watching
 from ge_engine.evaluation.nodes.leases import Leases
 from ge_engine.evaluation.nodes.remote_session import RemoteSession
@@ -108,9 +108,9 @@ class NodesExecutor:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        here = "127.0.0.1" if self._listening.host in ("127.0.0.1", "localhost") else None
-        server = await asyncio.start_server(self._welcome, here, 0)
-        port = server.sockets[0].getsockname()[1]
+        listening = listening_on(self._listening.host)
+        port = listening.getsockname()[1]
+        server = await asyncio.start_server(self._welcome, sock=listening)
         write_address(self._listening.file, Address(self._listening.host, port, self._token.hex()))
         self._begun.set_result(None)
         keeping = asyncio.create_task(self._keep_agents())
