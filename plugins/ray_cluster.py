@@ -117,7 +117,8 @@ class RayPool(AgentPool):
                 text=True,
                 start_new_session=True,
             )
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         self._say(_told(asked, order))
         try:
             self._require_connected()
@@ -146,6 +147,7 @@ class RayPool(AgentPool):
         except subprocess.TimeoutExpired:
             self._driver.kill()
             self._driver.wait()
+        self._listener.join()
 
     def _require_connected(self) -> None:
         answer = self._heard(CONNECT_SECONDS)
@@ -181,8 +183,9 @@ class RayPool(AgentPool):
 
     def _listen(self) -> None:
         assert self._driver.stdout is not None
-        for line in self._driver.stdout:
-            self._answers.put(line)
+        with self._driver.stdout as answers:
+            for line in answers:
+                self._answers.put(line)
         self._answers.put("")
 
 

@@ -82,13 +82,13 @@ class Agents:
         """Start what is missing; `address` is the text of the file that an agent gets. The answer: a
         PoolState's fields, or `error`."""
         self._agents = [one for one in self._agents if not self._has_ended(one)]
-        nodes = [node for node in ray.nodes() if node["Alive"]]
+        nodes = [node for node in ray.nodes() if node["Alive"] and self._fits(node["Resources"])]
         missing = self._asked["agents"] - len(self._agents)
-        if missing and not self._agents and all(one["NodeManagerHostname"] in avoid for one in nodes):
+        if nodes and not self._agents and all(one["NodeManagerHostname"] in avoid for one in nodes):
             named = ", ".join(sorted({one["NodeManagerHostname"] for one in nodes}))
-            return {"error": f"No node of the Ray cluster serves this run, not {named}{self._why()}"}
+            return {"error": f"No node of the Ray cluster is left for this run, {named} neither{self._why()}"}
         self._agents += [self._start(address, nodes, avoid) for _ in range(missing)]
-        return {"started": self._started, "expected": len(self._agents), "said": self._said(nodes)}
+        return {"started": self._started, "expected": len(self._agents), "said": self._said(bool(nodes))}
 
     def close(self) -> None:
         """End the agents, which were told, and are ending."""
@@ -132,13 +132,13 @@ class Agents:
         ray.kill(agent.actor)
         return True
 
-    def _said(self, nodes: Sequence[Mapping[str, Any]]) -> str:
+    def _said(self, possible: bool) -> str:
         waiting = sum(not one.host for one in self._agents)
         said = f"{len(self._agents) - waiting} of {self._asked['agents']} agents placed"
         if waiting:
             wanted = ", ".join(f"{name}: {count}" for name, count in self._resources.items())
             said += f", {waiting} wait{'s' if waiting == 1 else ''} for {{{wanted}}}"
-            if not any(self._fits(one["Resources"]) for one in nodes):
+            if not possible:
                 said += ", which no node of the cluster has"
         return said + self._why()
 

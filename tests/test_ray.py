@@ -117,11 +117,10 @@ class Command:
     """`ge` as a process, what it prints line by line."""
 
     def __init__(self, *words: object) -> None:
-        path = os.pathsep.join((str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")))
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "ge_engine.cli", *map(str, words)],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -141,13 +140,13 @@ class Command:
         rest, _ = self.process.communicate(timeout=BOUND)
         text = "".join(self.told) + rest
         assert "Traceback" not in text, text
+        assert "Warning:" not in text, text
         return self.process.returncode, text
 
 
-def evolve(nodes: Nodes, run: Path, executor: str = "ray", agents: int = 2) -> Command:
-    chosen = ["--executor", f"{executor}:{nodes.address},agents={agents}"]
-    plugin = ["--plugin", "ray_soon"] if executor != "ray" else []
-    return Command("evolve", "examples/plain_cnn.py", *SMALL, *plugin, *chosen, "--run", run)
+def evolve(nodes: Nodes, run: Path, agents: int = 2) -> Command:
+    chosen = ["--executor", f"ray:{nodes.address},agents={agents}"]
+    return Command("evolve", "examples/plain_cnn.py", *SMALL, *chosen, "--run", run)
 
 
 def require_equal(ended: tuple[int, str], run: Path, here: Mapping[str, Any]) -> None:
@@ -175,7 +174,7 @@ def test_a_node_that_takes_its_jobs_with_it(nodes: Nodes, here: Mapping[str, Any
 def test_an_agent_that_is_waited_for_in_vain(
     nodes: Nodes, here: Mapping[str, Any], tmp_path: Path, number: signal.Signals
 ) -> None:
-    command = evolve(nodes, tmp_path / "run", "ray-soon")
+    command = evolve(nodes, tmp_path / "run")
     command.until_scored()
     os.kill(nodes.agents()[0], number)
     require_equal(command.end(), tmp_path / "run", here)
