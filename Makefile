@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test long hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-scale bench-reach bench-search bench-inherit gpu slurm spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world clean
+.PHONY: demo test long hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-scale bench-reach bench-search bench-inherit gpu slurm spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world ray clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --random-seed 1 --run runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -54,6 +54,11 @@ docs-commands: $(STAMP)
 # Read-only media and full disks, mounted in a namespace of their own (Linux, `unshare`).
 world: $(STAMP)
 	$(BIN)/python -m pytest -m world tests/test_surroundings.py
+
+# Trainings on a Ray cluster of two nodes on this machine, and what becomes of them when parts of it die.
+ray: $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[ray]'
+	.ci/ray $(BIN)/python
 
 # Real trainings twice, with one worker and with two: the same figures to the last digit.
 repeat: $(STAMP)

@@ -54,8 +54,11 @@ class Refused(Exception):
 class Serving:
     """One session with one engine, over one connection."""
 
-    def __init__(self, connection: Connection, name: str, scratch: Path, leave: asyncio.Event) -> None:
+    def __init__(
+        self, connection: Connection, name: str, scratch: Path, workers: int, leave: asyncio.Event
+    ) -> None:
         self._connection, self._name, self._scratch, self._leave = connection, name, scratch, leave
+        self._workers = workers
         self._executor: ForkServerExecutor | None = None
         self._health: MachineHealth | None = None
         self._jobs: set[asyncio.Task[None]] = set()
@@ -95,8 +98,9 @@ class Serving:
         (self._scratch / "jobs").mkdir(exist_ok=True)
         self._health = machine_health(self._scratch, session.device)
         views = [memoryview(array) for array in arrays]
-        self._executor = ForkServerExecutor(session, views, placement.slots, placement.devices, remote.limit)
-        await self._connection.send("ready", {"slots": placement.slots})
+        slots = remote.asked["workers"] or self._workers or placement.slots
+        self._executor = ForkServerExecutor(session, views, slots, placement.devices, remote.limit)
+        await self._connection.send("ready", {"slots": slots})
 
     async def _arrays(self, remote: RemoteSession, heard: Heard) -> list[bytes]:
         """The session's arrays: what this machine has already, and the rest from the engine."""
@@ -197,8 +201,9 @@ async def watching(connection: Connection, heard: Heard, patience: float) -> Non
 class Agent:
     """Serves the engines of one run, one after another."""
 
-    def __init__(self, file: Path, name: str, linger: float, scratch: Path) -> None:
+    def __init__(self, file: Path, name: str, linger: float, scratch: Path, workers: int = 0) -> None:
         self._file, self._name, self._linger, self._scratch = file, name, linger, scratch
+        self._workers = workers
         self._leave = asyncio.Event()
         self._told = ""
 
@@ -241,7 +246,7 @@ class Agent:
         try:
             await introduce(connection, bytes.fromhex(address.token))
             try:
-                await Serving(connection, self._name, self._scratch, self._leave).run()
+                await Serving(connection, self._name, self._scratch, self._workers, self._leave).run()
             except LOST as error:
                 raise Served from error
         finally:
@@ -259,13 +264,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--name", default="agent", help="what the engine calls this agent, with its own number"
     )
     parser.add_argument("--linger", type=float, default=LINGER, help="seconds to wait for an engine")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        help="trainings at once, where the run does not say; 0: as many as fit",
+    )
     given = parser.parse_args(arguments)
     scratch = Path(tempfile.mkdtemp(prefix="ge-agent-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     limits.hide_memory(True)
     try:
         name = f"{given.name}-{secrets.token_hex(4)}"
-        return asyncio.run(Agent(given.file, name, given.linger, scratch).serve())
+        return asyncio.run(Agent(given.file, name, given.linger, scratch, given.workers).serve())
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     finally:
