@@ -36,7 +36,7 @@ PACKAGES = {"ge_plugins": "plugins", "ge_grammars": "grammars"}
 PRELOADED = ("torch", "accelerate", "hypothesis", "libcst", "numpy", "pytest")
 """What most tests import, and what imports nothing of the tree."""
 SERVE = "--serve"
-MARKED = "not browser and not slow and not gpu and not world and not ray"
+MARKED = "not browser and not slow and not gpu and not world and not slurm and not ray"
 OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "--tb=no", "-m", MARKED)
 SECONDS, PATIENCE = 600, 100
 """How long the tests of a mutant may take, and how long each waits for what a mutant may have stopped."""
