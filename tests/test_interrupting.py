@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,23 @@ def test_a_rescoring_that_is_interrupted_and_ends_as_if_it_were_not(
     assert first.exit_code == 130, first.output
     assert "Rerun the same command to resume." in first.output
     assert CliRunner().invoke(app, [*words, *blocked]).exit_code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
+def test_a_baseline_that_waits_for_machines_and_cannot_be_interrupted(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(self: doubles.Instant, _: object) -> Future[Any]:
+        threading.Timer(0.1, os.kill, [os.getpid(), number]).start()
+        return Future()
+
+    config = doubles.config(generations=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(doubles.Instant, "probe", never)
+        with pytest.raises(KeyboardInterrupt):
+            loop.run(doubles.seed(), config, doubles.registry(), tmp_path, lambda *_: None)
+    result = loop.run(doubles.seed(), config, doubles.registry(), tmp_path, lambda *_: None)
+    assert result.stopped_because.startswith("finished")
 
 
 def test_a_training_that_runs_given_up_as_one_that_waits(tmp_path: Path) -> None:

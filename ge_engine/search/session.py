@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -77,7 +77,10 @@ class Session:
         """The run's evaluation and what hands genomes to it, closed at the end. `longer` are settings of
         longer trainings than the run's, in place of these."""
         config, ledger = longer or self.config, self.ledger
-        with opened_evaluation(ledger.seed.genome, config, self.registry, ledger) as evaluation:
+        with ExitStack() as stack:
+            with self.ended_when_interrupted():
+                opened = opened_evaluation(ledger.seed.genome, config, self.registry, ledger)
+                evaluation = stack.enter_context(opened)
             scoring = Scoring(
                 evaluation,
                 ledger,
@@ -96,7 +99,8 @@ class Session:
         evaluator = choose(self.registry.evaluators, self.config.evaluator, "evaluator")
         if evaluation.runs_programs and self.config.canary and not self.ledger.seed_is_scored:
             refuse_blind(evaluation, genome, self.config.project)
-        seed, probe = admitted_seed(genome, evaluator, self.registry, self.ledger, evaluation, scoring)
+        with self.ended_when_interrupted():
+            seed, probe = admitted_seed(genome, evaluator, self.registry, self.ledger, evaluation, scoring)
         return self._state(seed), probe
 
     def nothing_left(self) -> tuple[RunState, str] | None:
@@ -114,6 +118,14 @@ class Session:
     def reason_to_stop(self, state: RunState) -> str:
         """Why no more children are generated; "" to go on."""
         return self.termination.before(state.next)
+
+    @contextmanager
+    def ended_when_interrupted(self) -> Iterator[None]:
+        """Within, a first signal raises KeyboardInterrupt: no child is in flight, and what is waited
+        for may take as long as machines do to come."""
+        self.termination.when_interrupted(_end)
+        yield
+        self.termination.when_interrupted(lambda: None)
 
     @contextmanager
     def halted_when_interrupted(self, scoring: Scoring) -> Iterator[None]:
@@ -185,3 +197,7 @@ class Session:
     def _state(self, seed: Individual) -> RunState:
         ties = Ties.around(seed, self.config.ties)
         return RunState(self.ledger, seed, self.directions, self.config.islands, ties)
+
+
+def _end() -> None:
+    raise KeyboardInterrupt

@@ -98,8 +98,8 @@ class StopConditions:
             self._target = parse_condition(config.stop_when, config.objective_names)
 
     def when_interrupted(self, act: Callable[[], object]) -> None:
-        """Have `act` called within the handler of the first signal; it may only set a flag and put into a
-        queue."""
+        """Have `act` called within the handler of the first signal; it may set a flag, put into a queue, or
+        raise KeyboardInterrupt."""
         self._interrupts.act = act
 
     @property

@@ -204,7 +204,7 @@ class Agent:
     def __init__(self, file: Path, name: str, linger: float, scratch: Path, workers: int = 0) -> None:
         self._file, self._name, self._linger, self._scratch = file, name, linger, scratch
         self._workers = workers
-        self._leave = asyncio.Event()
+        self._leave, self._found = asyncio.Event(), False
         self._told = ""
 
     async def serve(self) -> int:
@@ -215,7 +215,8 @@ class Agent:
         alone_since = time.monotonic()
         while time.monotonic() - alone_since < self._linger and not self._leave.is_set():
             if not self._file.exists():
-                return 0
+                return self._without_address()
+            self._found = True
             try:
                 await self._serve_one(read_address(self._file))
             except Dismissed:
@@ -235,6 +236,13 @@ class Agent:
         if reason != self._told:
             print(reason, file=sys.stderr, flush=True)
             self._told = reason
+
+    def _without_address(self) -> int:
+        """The run has ended, where its file was there before."""
+        if self._found:
+            return 0
+        print(f"{self._file} is not on {socket.gethostname()}: it is in the run's folder.", file=sys.stderr)
+        return 1
 
     async def _serve_one(self, address: Address) -> None:
         try:
