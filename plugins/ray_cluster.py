@@ -22,7 +22,7 @@ from ge_engine.hookspecs import hookimpl
 from ge_plugins import ray_guard
 
 FORM = "For example: --executor ray:auto,agents=4,cpus=8, or ray:HOST:6379,agents=2,cpus=4,gpus=1."
-CONNECT_SECONDS, ANSWER_SECONDS, CLOSE_SECONDS = 120.0, 10.0, 15.0
+LISTEN_SECONDS, CONNECT_SECONDS, ANSWER_SECONDS, CLOSE_SECONDS = 10.0, 120.0, 10.0, 15.0
 LEAST = {"agents": 1, "cpus": 1, "gpus": 0}
 
 
@@ -73,6 +73,25 @@ def way_to(address: str) -> str:
     return found
 
 
+def require_listening(address: str) -> None:
+    """Raises ConfigError at once where nothing listens at "HOST:PORT": Ray itself tries for a minute."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if port.isdecimal():
+        try:
+            socket.create_connection((host, int(port)), LISTEN_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise unusable(address, str(error)) from error
+
+
+def unusable(address: str, reason: str) -> ConfigError:
+    where = "running here" if address == "auto" else f"at {address}"
+    return ConfigError(
+        f"No Ray cluster {where} can be used: {reason}.",
+        "Start one with `ray start --head`, or name one that this machine is a node of: --executor "
+        "ray:HOST:6379.",
+    )
+
+
 class Ray(Executor):
     """Machines of a Ray cluster. Without an address: the one that RAY_ADDRESS names or this machine is in."""
 
@@ -95,6 +114,7 @@ class Ray(Executor):
                 f"Each agent is to get {asked.cpus} CPUs, and one training takes {order.cores}.",
                 f"Take cpus={order.cores} or more, or fewer --threads.",
             )
+        require_listening(asked.address)
         return RayPool(asked, order, self.host(argument) or socket.gethostname())
 
 
@@ -154,12 +174,7 @@ class RayPool(AgentPool):
         if answer is None:
             answer = {"error": f"it did not answer for {CONNECT_SECONDS:.0f} s"}
         if "error" in answer:
-            where = "running here" if self._address == "auto" else f"at {self._address}"
-            raise ConfigError(
-                f"No Ray cluster {where} can be used: {answer['error']}.",
-                "Start one with `ray start --head`, or name one that this machine is a node of: --executor "
-                "ray:HOST:6379.",
-            )
+            raise unusable(self._address, answer["error"])
 
     def _say(self, message: object) -> None:
         with suppress(OSError):  # that it is gone is heard

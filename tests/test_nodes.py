@@ -265,3 +265,26 @@ def out_of_memory(_: dict[str, Any]) -> dict[str, Any]:
 def test_an_agent_over_ipv4_that_is_told_the_port_of_ipv6() -> None:
     with listening_on("engine.example") as listening:
         socket.create_connection(("127.0.0.1", listening.getsockname()[1]), PATIENT).close()
+
+
+class Lost(ByTest):
+    """What starts agents is lost while no job waits."""
+
+    def open(self, argument: str, order: AgentOrder) -> AgentPool:
+        return LostPool()
+
+
+class LostPool(NoPool):
+    def keep(self, avoid: Sequence[str]) -> PoolState:
+        raise GeError("The cluster is gone.")
+
+
+def test_a_cluster_lost_between_jobs_that_is_called_a_fault_of_ours(tmp_path: Path) -> None:
+    config = config_from_dict({"executor": "by test:"})
+    session, arrays = set_up(genome(), config, data(), tmp_path)
+    executor = jobs_on(Lost(), genome(), config, tmp_path, ())(session, arrays, 1, (), 2**20)
+    assert isinstance(executor, NodesExecutor)
+    executor._thread.join()
+    with pytest.raises(GeError, match="The cluster is gone"):
+        executor.submit(JobSpec("1", "probe", {}, "", 0, "validation", 9.0, ""))
+    executor.close()

@@ -66,6 +66,13 @@ def test_agents_too_small_for_a_training() -> None:
         Ray().open("cpus=2", order)
 
 
+def test_a_cluster_that_is_waited_for_where_nothing_listens() -> None:
+    order = AgentOrder(("python", "agents.json"), Path("."), cores=1, gpus=1, seconds=60.0)
+    with pytest.raises(ConfigError, match=r"No Ray cluster at 127\.0\.0\.1:1 can be used") as told:
+        Ray().open("127.0.0.1:1", order)
+    assert "ray start --head" in told.value.hint
+
+
 def test_a_package_that_is_missed_only_when_the_run_has_begun(
     ge: Ge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ class NodesExecutor:
         self._refusals: dict[str, str] = {}
         self._joined: set[str] = set()
         self._closing = threading.Event()
+        self._gave_up: Exception | None = None
         self._loop = asyncio.new_event_loop()
         self._token = secrets.token_bytes(32)
         self._stop: asyncio.Event | None = None
@@ -76,10 +77,10 @@ class NodesExecutor:
         self._begun.result()
 
     def submit(self, spec: JobSpec) -> Future[WorkerExit]:
-        """Queue `spec`; probes go before trainings."""
+        """Queue `spec`; probes go before trainings. Raises what has ended the work of agents."""
         future: Future[WorkerExit] = Future()
         if self._closing.is_set():
-            raise RuntimeError("the executor is closed")
+            raise self._gave_up or RuntimeError("the executor is closed")
         self._loop.call_soon_threadsafe(self._take, spec, future)
         return future
 
@@ -271,7 +272,8 @@ class NodesExecutor:
         self._lend()
 
     def _give_up(self, error: Exception) -> None:
-        """Tell all that wait why; nobody works on it any more."""
+        """Tell all that wait, or come later, why; nobody works on it any more."""
+        self._gave_up = error
         self._closing.set()
         if not self._begun.done():
             self._begun.set_exception(error)
