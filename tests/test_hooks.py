@@ -14,7 +14,7 @@ import doubles
 import pytest
 
 from ge_engine import hookspecs
-from ge_engine.contracts import Change, Edit, MoveSource, Reply, Target
+from ge_engine.contracts import AgentOrder, AgentPool, Change, Edit, Executor, MoveSource, Reply, Target
 from ge_engine.errors import ConfigError
 from ge_engine.hookspecs import DeprecatedHook, hookspec
 from ge_engine.ledger.history import History
@@ -80,6 +80,26 @@ def test_ge_operators(plugin: Plugin, tmp_path: Path) -> None:
     with ledger_of(tmp_path, plugin(ge_operators=lambda: [mine]), operators=("mine",)) as history:
         children = [one for one in history.individuals() if one.id != "seed"]
     assert {step.operator for one in children for step in one.steps} == {"mine"}
+
+
+def test_ge_executors(plugin: Plugin, tmp_path: Path) -> None:
+    asked = []
+
+    class Here(Executor):
+        name = "mine"
+        here = True
+
+        def check(self, argument: str) -> None:
+            asked.append(argument)
+
+        def open(self, argument: str, order: AgentOrder) -> AgentPool:
+            raise NotImplementedError(argument, order)
+
+    with ledger_of(tmp_path, plugin(ge_executors=lambda: [Here()]), executor="mine:two") as history:
+        assert history.config.executor == "mine:two"
+    assert asked == ["two"]
+    with pytest.raises(ConfigError, match="There is no executor 'other'"):
+        ledger_of(tmp_path / "other", doubles.registry(), executor="other")
 
 
 def test_ge_personas(plugin: Plugin, tmp_path: Path) -> None:
