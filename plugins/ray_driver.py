@@ -128,7 +128,7 @@ class Agents:
             self._last = f"an agent was lost with its node or its actor ({_first_line(error)})"
             return True
         if status:
-            self._last = f"an agent on {agent.host} ended with status {status}: {words}"
+            self._last = f"an agent on {agent.host} ended with status {status}: {words or 'it said nothing'}"
         ray.kill(agent.actor)
         return True
 

@@ -165,6 +165,7 @@ def test_a_job_that_is_lost_with_its_agent(
     assert all(agent.poll() is not None for agent in pool.agents)
 
 
+@pytest.mark.long
 def test_an_agent_that_is_to_leave_and_drops_what_it_does(
     tmp_path: Path, slow_here: dict[str, float]
 ) -> None:
@@ -198,6 +199,7 @@ def test_arrays_that_are_sent_again_to_a_machine_that_has_them(
     assert asked.count("ready") == 2
 
 
+@pytest.mark.long
 def test_a_machine_with_other_versions_that_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "versions", lambda: {"torch": "0.0"})
     said = r"This machine has torch \S+ \(the engine: 0\.0\)"

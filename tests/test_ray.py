@@ -159,6 +159,16 @@ def require_equal(ended: tuple[int, str], run: Path, here: Mapping[str, Any]) ->
     assert {name: found[name] for name in here if found[name] != here[name]} == {}
 
 
+def test_a_cluster_that_is_started_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of all: while there is a cluster, Ray finds it by its processes."""
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    words = ["evolve", "examples/plain_cnn.py", *SMALL, "--executor", "ray", "--run", tmp_path / "run"]
+    code, text = Command(*words).end()
+    assert code == 2
+    assert "No Ray cluster running here can be used" in text
+    assert "ray start --head" in text
+
+
 def test_figures_that_differ_on_a_cluster(nodes: Nodes, here: Mapping[str, Any], tmp_path: Path) -> None:
     require_equal(evolve(nodes, tmp_path / "run").end(), tmp_path / "run", here)
 
@@ -215,12 +225,3 @@ def test_a_node_of_another_version_that_is_not_named(started: Nodes, tmp_path: P
     assert code == 2
     assert re.search(r"This machine has torch 0\.0\.1 \(the engine: [\d.]+[^)]*\)\.", text), text
     until(lambda: not started.left())
-
-
-def test_a_cluster_that_is_started_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # where no cluster has left its address
-    words = ["evolve", "examples/plain_cnn.py", *SMALL, "--executor", "ray", "--run", tmp_path / "run"]
-    code, text = Command(*words).end()
-    assert code == 2
-    assert "No Ray cluster running here can be used" in text
-    assert "ray start --head" in text
