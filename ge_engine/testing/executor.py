@@ -21,10 +21,8 @@ from ge_engine.testing.watching import assert_is_a_name
 
 DEADLINE = 300.0
 """Seconds within which an agent runs, ends, or is replaced."""
-STAYS = (
-    "import sys, time\nwhile True:\n    open(sys.argv[1] + '.told', 'a').write('.')\n    time.sleep(0.1)\n"
-)
-ENDS = "import sys\nopen(sys.argv[1] + '.told', 'a').write('.')\n"
+STAYS = "import time\nwhile True:\n    open(__file__ + '.told', 'a').write('.')\n    time.sleep(0.1)\n"
+ENDS = "open(__file__ + '.told', 'a').write('.')\n"
 
 
 class ExecutorContract:
@@ -132,7 +130,7 @@ class ExecutorContract:
 
     @staticmethod
     def _told(folder: Path) -> int:
-        told = folder / "agents.json.told"
+        told = folder / "agent.py.told"  # beside itself: an agent may be given its address elsewhere
         return told.stat().st_size if told.exists() else 0
 
     def _silent(self, folder: Path) -> bool:
