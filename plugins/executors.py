@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from ge_engine.contracts import AgentOrder, AgentPool, Executor, PoolState
 from ge_engine.errors import ConfigError
 from ge_engine.hookspecs import hookimpl
+
+_HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+")
+"""A name of a host, or an address of version 4 or 6, without a port."""
 
 
 class Local(Executor):
@@ -31,6 +35,13 @@ class Nodes(Executor):
     which they reach this one."""
 
     name = "nodes"
+
+    def check(self, argument: str) -> None:
+        if argument and not _HOST.fullmatch(argument):
+            raise ConfigError(
+                f"The executor nodes takes the name or address of this machine, and not {argument!r}.",
+                "For example: --executor nodes:10.0.0.5.",
+            )
 
     def host(self, argument: str) -> str:
         return argument

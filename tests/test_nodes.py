@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,23 @@ from patience import PATIENT
 
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import AgentOrder, AgentPool, Executor, Job, PoolState
-from ge_engine.errors import GeError
+from ge_engine.errors import ConfigError, GeError
 from ge_engine.evaluation.nodes import opening
 from ge_engine.evaluation.nodes.address import listening_on, read_address
-from ge_engine.evaluation.nodes.head import NodesExecutor
+from ge_engine.evaluation.nodes.agent import Serving
+from ge_engine.evaluation.nodes.head import STRANGERS, NodesExecutor
 from ge_engine.evaluation.nodes.leases import FAULTS
 from ge_engine.evaluation.nodes.opening import ADDRESS, jobs_on
-from ge_engine.evaluation.nodes.wire import Connection, introduce
+from ge_engine.evaluation.nodes.remote_session import remote_session
+from ge_engine.evaluation.nodes.wire import Connection, beating, introduce
 from ge_engine.evaluation.protocol.messages import JobSpec
 from ge_engine.evaluation.setup import set_up
 from ge_engine.evaluation.train_evaluation import TrainEvaluation
-from ge_engine.genome import Genome
+from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.registry import load_registry
+from ge_engine.testing.material import PLAIN
+from ge_plugins.executors import Nodes
 
 SLOW = genome(top="import time", forward="time.sleep(0.3 if training else 0)")
 
@@ -290,3 +296,179 @@ def test_a_cluster_lost_between_jobs_that_is_called_a_fault_of_ours(tmp_path: Pa
     with pytest.raises(GeError, match="The cluster is gone"):
         executor.submit(JobSpec("1", "probe", {}, "", 0, "validation", 9.0, ""))
     executor.close()
+
+
+@contextmanager
+def listening(folder: Path, patience: float = 30.0) -> Iterator[NodesExecutor]:
+    """An engine whose agents the test plays."""
+    config = config_from_dict({"executor": "by test:"})
+    session, arrays = set_up(genome(), config, data(), folder)
+    opened = ByTest()
+    opened.patience = patience
+    executor = jobs_on(opened, genome(), config, folder, ())(session, arrays, 1, (), 2**20)
+    assert isinstance(executor, NodesExecutor)
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
+PROBE = JobSpec("1", "probe", {}, "", 0, "validation", 9.0, "")
+
+
+async def joined(file: Path, times: int = 1) -> Connection:
+    """A connection of an agent that is ready."""
+    address = read_address(file)
+    connection = Connection(*await asyncio.open_connection(address.host, address.port))
+    await introduce(connection, bytes.fromhex(address.token))
+    await connection.send("hello", {"agent": "played", "host": "far", "processor": "odd"})
+    await connection.receive()
+    for _ in range(times):
+        await connection.send("ready", {"slots": 1})
+    return connection
+
+
+async def lent(connection: Connection) -> str:
+    """The lease of the next job."""
+    while True:
+        message, _ = await connection.receive()
+        if message["kind"] == "job":
+            return str(message["lease"])
+
+
+async def tell(connection: Connection, lease: str) -> None:
+    ended = {"status": 0, "reason": "", "log": "", "faulty": False}
+    await connection.send("exit", {"lease": lease, **ended}, b"done")
+
+
+def test_strangers_who_keep_agents_out(tmp_path: Path) -> None:
+    with listening(tmp_path) as executor:
+        address = read_address(tmp_path / ADDRESS)
+        strangers = [socket.create_connection((address.host, address.port)) for _ in range(STRANGERS + 8)]
+        try:
+            future = executor.submit(PROBE)
+
+            async def serve() -> None:
+                connection = await joined(tmp_path / ADDRESS)
+                await tell(connection, await lent(connection))
+
+            asyncio.run(serve())
+            assert future.result(PATIENT).result == b"done"
+        finally:
+            for one in strangers:
+                one.close()
+
+
+def test_an_agent_that_is_ready_twice_and_loses_what_it_had(tmp_path: Path) -> None:
+    with listening(tmp_path) as executor:
+        future = executor.submit(PROBE)
+
+        async def serve() -> None:
+            connection = await joined(tmp_path / ADDRESS)
+            late = await lent(connection)
+            await connection.send("ready", {"slots": 1})
+            lease = await lent(connection)
+            await tell(connection, late)
+            assert not future.done()
+            await tell(connection, lease)
+
+        asyncio.run(serve())
+        assert future.result(PATIENT).result == b"done"
+
+
+@pytest.mark.long
+def test_an_agent_that_stops_before_it_has_read_what_was_sent(tmp_path: Path) -> None:
+    """What it does not take would be waited for without end."""
+    (tmp_path / "start").write_bytes(bytes(2**26))
+    with listening(tmp_path, patience=2.0) as executor:
+        future = executor.submit(replace(PROBE, kind="train", checkpoint=str(tmp_path / "start")))
+
+        async def serve() -> None:
+            stopped = await joined(tmp_path / ADDRESS)
+            await asyncio.sleep(0)
+            again = await asyncio.to_thread(asyncio.run, one_job(tmp_path / ADDRESS))
+            assert again
+            stopped.abort()
+
+        asyncio.run(serve())
+        assert future.result(PATIENT).result == b"done"
+
+
+async def one_job(file: Path) -> bool:
+    """Whether a job that another agent has not taken comes to one that joins late."""
+    await asyncio.sleep(1.0)
+    address = read_address(file)
+    connection = Connection(*await asyncio.open_connection(address.host, address.port))
+    await introduce(connection, bytes.fromhex(address.token))
+    await connection.send("hello", {"agent": "late", "host": "far", "processor": "odd"})
+    await connection.receive()
+    await connection.send("ready", {"slots": 1})
+    beats = asyncio.create_task(beating(connection, 0.2))
+    await tell(connection, await lent(connection))
+    beats.cancel()
+    return True
+
+
+def test_a_score_that_takes_long_and_loses_agents(tmp_path: Path) -> None:
+    """Who waits for a job may work on its report for longer than a sign of life may take."""
+    with listening(tmp_path, patience=1.0) as executor:
+        first = executor.submit(PROBE)
+        first.add_done_callback(lambda _: time.sleep(2.0))
+
+        async def serve() -> str:
+            connection = await joined(tmp_path / ADDRESS)
+            beats = asyncio.create_task(beating(connection, 0.1))
+            await tell(connection, await lent(connection))
+            second = executor.submit(PROBE)
+            await asyncio.sleep(1.5)
+            await tell(connection, await lent(connection))
+            ended = await asyncio.wrap_future(second)
+            beats.cancel()
+            return ended.result.decode()
+
+        assert asyncio.run(serve()) == "done"
+
+
+def test_a_fault_of_an_agent_that_nobody_is_told(tmp_path: Path) -> None:
+    """The folder that a job's start goes to is gone."""
+    told: list[dict[str, Any]] = []
+
+    class Heard:
+        async def send(self, kind: str, content: dict[str, Any], *_: bytes) -> None:
+            told.append({"kind": kind, **content})
+
+    serving = Serving(Heard(), "x", tmp_path / "gone", 0, asyncio.Event())  # type: ignore[arg-type]
+    serving._executor = object()  # type: ignore[assignment]
+    spec = replace(PROBE, kind="train", checkpoint="there")
+    asyncio.run(serving._work("lease", spec, b"start"))
+    (one,) = told
+    assert (one["kind"], one["lease"], one["faulty"]) == ("exit", "lease", True)
+    assert "FileNotFoundError" in one["reason"]
+
+
+def test_a_session_of_another_version_that_is_read_before_it_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"This machine has ge_engine \S+ \(the engine: 9\.9\)"):
+        remote_session({"versions": {"ge_engine": "9.9"}, "of the future": True})
+
+
+@pytest.mark.parametrize("host", ["a b", "a..b", "https://x", "127.0.0.1:99999", "x" * 70])
+def test_a_host_that_no_agent_can_reach(host: str) -> None:
+    with pytest.raises(ConfigError, match="name or address of this machine"):
+        Nodes().check(host)
+    for good in ("", "127.0.0.1", "::1", "node7", "node7.example."):
+        Nodes().check(good)
+
+
+def test_a_grey_seed_model_whose_agents_are_sent_home(tmp_path: Path) -> None:
+    """Its channels are known before agents are called."""
+    source = PLAIN.replace(b"in_channels=3", b"in_channels=1").replace(b"Body(in_channels, 8)", b"Body(1, 8)")
+    seed, started = Seed.from_bytes(source).genome, Started()
+    given = {"workers": 1, "executor": "started:1", "training": {"epochs": 1, "train_limit": 64}}
+    config = config_from_dict(given)
+    registry = load_registry()
+    objectives = [registry.objectives[name] for name in config.objectives]
+    training = registry.evaluators["train"].on(started)
+    with training.open(seed, config, objectives, tmp_path, registry.tasks) as evaluation:
+        assert figures(evaluation.submit(Job("x", seed, 0)).result(PATIENT))
+    assert len(started.pools) == 1
+    assert len(started.pools[0].agents) == 1

@@ -69,8 +69,20 @@ def test_an_engine_that_does_not_know_the_token_and_is_served() -> None:
         struct.pack(">I", 2) + b"{}",
         struct.pack(">I", 14) + b'{"blobs": "a"}',
         struct.pack(">I", 15) + b'{"blobs": [-1]}',
+        struct.pack(">I", 1024) + b"[" * 1024,
+        struct.pack(">I", 33)
+        + '{"blobs": [], "proof": "\u00e4\ud83d\ude00"}'.encode("utf-8", "surrogatepass"),
     ],
-    ids=["another protocol", "endless", "nothing", "empty", "no sizes", "a negative size"],
+    ids=[
+        "another protocol",
+        "endless",
+        "nothing",
+        "empty",
+        "no sizes",
+        "a negative size",
+        "deep",
+        "no ASCII",
+    ],
 )
 def test_bytes_that_are_no_message_and_stop_who_listens(sent: bytes) -> None:
     async def send(connection: Connection) -> None:

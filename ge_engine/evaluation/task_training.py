@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Executor, Objective, Task
 from ge_engine.errors import SeedError
 from ge_engine.evaluation.data.channels import in_channels, is_grey
-from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.nodes.opening import jobs_on
 from ge_engine.evaluation.seed_check import ChannelsError
 from ge_engine.evaluation.setup import task_name
@@ -43,22 +43,55 @@ def open_task_training(
     _refuse_values(seed)
     name, argument = task_name(config.task)
     data = prepared(choose(tasks, name, "task").load(argument, config))
-    jobs = jobs_on(executor, seed, config, scratch, private) if executor else ForkServerExecutor
+    if executor:
+        with open_agent_training(seed, config, objectives, scratch, data, executor, private) as evaluation:
+            yield evaluation
+        return
     with ExitStack() as opened:
 
         def training(images: Dataset) -> TrainEvaluation:
             return opened.enter_context(
-                open_training(seed, config, objectives, scratch, images, jobs, private)
+                open_training(seed, config, objectives, scratch, images, private=private)
             )
 
         try:
             evaluation = training(data)
         except ChannelsError as error:
-            if config.recipe.channels or error.wanted not in (1, 3) or not is_grey(data):
-                raise
-            evaluation = training(in_channels(data, error.wanted))
-            _tell_channels(error.wanted)
+            evaluation = training(_in_wanted(data, config, error))
         yield evaluation
+
+
+@contextmanager
+def open_agent_training(
+    seed: Genome,
+    config: RunConfig,
+    objectives: Sequence[Objective],
+    scratch: Path,
+    data: Dataset,
+    executor: Executor,
+    private: Sequence[Path],
+) -> Iterator[TrainEvaluation]:
+    """As `open_task_training`, on agents. The channels of grey images are found out on this machine: agents
+    are called for one session. This machine needs no more devices than a probe takes. Raises as that."""
+    here = replace(config, gpus_per_candidate=1, processes_per_candidate=1)
+    if is_grey(data) and not config.recipe.channels:
+        try:
+            with open_training(seed, here, objectives, scratch, data, private=private):
+                pass
+        except ChannelsError as error:
+            data = _in_wanted(data, config, error)
+    jobs = jobs_on(executor, seed, config, scratch, private)
+    with open_training(seed, here, objectives, scratch, data, jobs, private) as evaluation:
+        yield evaluation
+
+
+def _in_wanted(data: Dataset, config: RunConfig, error: ChannelsError) -> Dataset:
+    """Grey images in the channels that the seed model takes, where no number was asked for. Raises `error`
+    where they cannot be given so."""
+    if config.recipe.channels or error.wanted not in (1, 3) or not is_grey(data):
+        raise error
+    _tell_channels(error.wanted)
+    return in_channels(data, error.wanted)
 
 
 def _refuse_values(seed: Genome) -> None:

@@ -16,11 +16,12 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ge_engine.cache import cache_folder
 from ge_engine.errors import ConfigError, GeError
@@ -30,12 +31,13 @@ from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.machine_health import MachineHealth, machine_health
 from ge_engine.evaluation.nodes.address import Address, read_address
 from ge_engine.evaluation.nodes.array_store import ArrayStore
-from ge_engine.evaluation.nodes.remote_session import RemoteSession, session_here
-from ge_engine.evaluation.nodes.wire import LOST, Connection, Stranger, introduce
+from ge_engine.evaluation.nodes.remote_session import RemoteSession, remote_session, session_here
+from ge_engine.evaluation.nodes.wire import LOST, Connection, Stranger, beating, introduce, watching
 from ge_engine.evaluation.protocol.messages import JobSpec, job_from_json
 from ge_engine.evaluation.sandbox import limits
 from ge_engine.evaluation.sandbox.removal import remove_tree
 
+T = TypeVar("T")
 LINGER = 600.0
 """Seconds that an agent without an engine waits for one."""
 RETRY_SECONDS = 2.0
@@ -72,55 +74,59 @@ class Serving:
         machine = {"host": socket.gethostname(), "processor": processor()}
         await self._connection.send("hello", {"agent": self._name, **machine})
         opening, _ = await self._connection.receive()
-        heard = Heard()
         around = [
             asyncio.create_task(beating(self._connection, float(opening["beat"]))),
-            asyncio.create_task(watching(self._connection, heard, float(opening["patience"]))),
-            asyncio.create_task(self._leaving()),
+            asyncio.create_task(watching(self._connection, float(opening["patience"]))),
         ]
         try:
-            await self._open(RemoteSession.from_json(opening["session"]), heard)
+            remote = await self._or_refused(partial(remote_session, opening["session"]))
+            arrays = await self._arrays(remote)
+            slots = await self._or_refused(partial(self._open, remote, arrays))
+            await self._connection.send("ready", {"slots": slots})
+            around.append(asyncio.create_task(self._leaving()))
             while True:
-                await self._hear(*await self._connection.receive(), heard)
+                await self._hear(*await self._connection.receive())
         finally:
             for task in (*around, *self._jobs):
                 task.cancel()
             if self._executor:
                 await asyncio.to_thread(self._executor.close)
 
-    async def _open(self, remote: RemoteSession, heard: Heard) -> None:
-        arrays = await self._arrays(remote, heard)
+    async def _or_refused(self, work: Callable[[], T]) -> T:
+        """What `work` gives. Where it fails, this machine cannot serve, and the engine is told why."""
         try:
-            session, placement = await asyncio.to_thread(session_here, remote, self._scratch)
-        except GeError as error:
-            await self._connection.send("refused", {"reason": str(error)})
-            raise Refused(str(error)) from error
+            return await asyncio.to_thread(work)
+        except Exception as error:
+            reason = str(error) if isinstance(error, GeError) else f"{type(error).__name__}: {error}"
+            await self._connection.send("refused", {"reason": reason})
+            raise Refused(reason) from error
+
+    def _open(self, remote: RemoteSession, arrays: Sequence[bytes]) -> int:
+        """Start what runs the session's jobs; how many trainings at once."""
+        session, placement = session_here(remote, self._scratch)
         (self._scratch / "jobs").mkdir(exist_ok=True)
         self._health = machine_health(self._scratch, session.device)
         views = [memoryview(array) for array in arrays]
-        slots = remote.asked["workers"] or self._workers or placement.slots
+        slots = int(remote.asked["workers"] or self._workers or placement.slots)
         self._executor = ForkServerExecutor(session, views, slots, placement.devices, remote.limit)
-        await self._connection.send("ready", {"slots": slots})
+        return slots
 
-    async def _arrays(self, remote: RemoteSession, heard: Heard) -> list[bytes]:
+    async def _arrays(self, remote: RemoteSession) -> list[bytes]:
         """The session's arrays: what this machine has already, and the rest from the engine."""
-        store = ArrayStore(cache_folder() / "arrays")
-        known = {digest: store.get(digest) for digest in remote.arrays}
+        store = await self._or_refused(lambda: ArrayStore(cache_folder() / "arrays"))
+        known = {digest: await asyncio.to_thread(store.get, digest) for digest in remote.arrays}
         wanted = [digest for digest, content in known.items() if content is None]
         if wanted:
             await self._connection.send("wanted", {"arrays": wanted})
             blobs: list[bytes] = []
             while not blobs:
                 _, blobs = await self._connection.receive()
-                heard.now()
-            for digest, content in zip(wanted, blobs, strict=True):
+            for digest, content in zip(wanted, blobs, strict=False):
                 known[digest] = content
-                with suppress(ConfigError, OSError):  # a machine without room for it asks again next time
-                    store.put(digest, content)
+                await self._or_refused(partial(_kept, store, digest, content))
         return [content for content in map(known.get, remote.arrays) if content is not None]
 
-    async def _hear(self, message: dict[str, Any], blobs: Sequence[bytes], heard: Heard) -> None:
-        heard.now()
+    async def _hear(self, message: dict[str, Any], blobs: Sequence[bytes]) -> None:
         if message["kind"] == "bye":
             raise Dismissed
         if message["kind"] == "job":
@@ -130,20 +136,28 @@ class Serving:
             task.add_done_callback(self._jobs.discard)
 
     async def _work(self, lease: str, spec: JobSpec, start: bytes) -> None:
-        assert self._executor is not None
-        stored = self._scratch / f"{lease}.start"
-        if start:
-            stored.write_bytes(start)
-        here = replace(spec.started_from(str(stored) if start else ""), sent=time.monotonic())
-        before = killed_for_memory()
         try:
-            ended = await asyncio.wrap_future(self._executor.submit(here))
-        finally:
-            stored.unlink(missing_ok=True)
-        ended = await asyncio.to_thread(self._judged, ended, before)
+            ended = await self._ended(lease, spec, start)
+        except Exception as error:
+            reason = f"{socket.gethostname()}: {type(error).__name__}: {error}"
+            ended = WorkerExit(0, reason, b"", "", faulty=True)
         content = {"lease": lease, "status": ended.status, "reason": ended.reason, "log": ended.log}
         with suppress(*LOST):  # the engine is gone, which the receiving task sees
             await self._connection.send("exit", {**content, "faulty": ended.faulty}, ended.result)
+
+    async def _ended(self, lease: str, spec: JobSpec, start: bytes) -> WorkerExit:
+        """How the job ended here. Raises whatever keeps it from being run."""
+        assert self._executor is not None
+        stored = self._scratch / f"{lease}.start"
+        before = killed_for_memory()
+        try:
+            if start:
+                await asyncio.to_thread(stored.write_bytes, start)
+            here = replace(spec.started_from(str(stored) if start else ""), sent=time.monotonic())
+            ended = await asyncio.wrap_future(self._executor.submit(here))
+        finally:
+            stored.unlink(missing_ok=True)
+        return await asyncio.to_thread(self._judged, ended, before)
 
     def _judged(self, ended: WorkerExit, killed_before: int) -> WorkerExit:
         """What only this machine can say of how a worker ended: whether it was itself at fault."""
@@ -168,34 +182,9 @@ def processor() -> str:
     return platform.machine()
 
 
-class Heard:
-    """When the other side was last heard."""
-
-    def __init__(self) -> None:
-        self.now()
-
-    def now(self) -> None:
-        self.at = time.monotonic()
-
-
-async def beating(connection: Connection, beat: float) -> None:
-    """Say every `beat` seconds that this side is there."""
-    with suppress(*LOST):
-        while True:
-            await connection.send("beat")
-            await asyncio.sleep(beat)
-
-
-async def watching(connection: Connection, heard: Heard, patience: float) -> None:
-    """Close the connection when the other side was not heard for `patience` seconds, in which this side was
-    awake: what it slept through waits to be heard."""
-    step = patience / 10
-    while time.monotonic() - heard.at < patience:
-        before = time.monotonic()
-        await asyncio.sleep(step)
-        if time.monotonic() - before > step + patience / 2:
-            heard.now()
-    connection.close()
+def _kept(store: ArrayStore, digest: str, content: bytes) -> None:
+    with suppress(ConfigError, OSError):  # a machine without room for it asks again next time
+        store.put(digest, content)
 
 
 class Agent:
@@ -226,6 +215,7 @@ class Agent:
                 return REFUSED
             except Served:
                 alone_since = time.monotonic()
+                await asyncio.sleep(RETRY_SECONDS)
             except (*LOST, Stranger, ConfigError) as error:
                 self._tell(str(error))
                 await asyncio.sleep(RETRY_SECONDS)
@@ -247,7 +237,7 @@ class Agent:
     async def _serve_one(self, address: Address) -> None:
         try:
             reader, writer = await asyncio.open_connection(address.host, address.port)
-        except OSError as error:
+        except (OSError, ValueError, OverflowError) as error:
             here, there = socket.gethostname(), f"{address.host}, port {address.port}"
             raise ConnectionError(f"The engine at {there}, cannot be reached from {here}: {error}") from error
         connection = Connection(reader, writer)
@@ -279,6 +269,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="trainings at once, where the run does not say; 0: as many as fit",
     )
     given = parser.parse_args(arguments)
+    if given.workers < 0 or given.linger < 0:
+        parser.error("--workers and --linger are 0 or more.")
     scratch = Path(tempfile.mkdtemp(prefix="ge-agent-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     limits.hide_memory(True)

@@ -54,6 +54,13 @@ class RemoteSession:
         return cls(**{**values, "session": session_from_json(values["session"].encode())})
 
 
+def remote_session(held: Mapping[str, Any]) -> RemoteSession:
+    """What an engine sent. Raises ConfigError: it is one of other versions than this machine's, before
+    anything else of it is read."""
+    _require_versions(held["versions"], versions())
+    return RemoteSession.from_json(held)
+
+
 def asked_of_machines(config: RunConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in ASKED}
 
@@ -82,7 +89,6 @@ def session_here(remote: RemoteSession, scratch: Path) -> tuple[SessionSpec, Pla
     Raises:
         ConfigError: this machine has other versions, lacks files, or has not what is asked for.
     """
-    _require_versions(remote.versions, versions())
     for path, digest in remote.files.items():
         if _digest(Path(path)) != digest:
             raise ConfigError(

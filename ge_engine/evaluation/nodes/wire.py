@@ -12,13 +12,17 @@ import hmac
 import json
 import secrets
 import struct
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ge_engine.evaluation.protocol import claims
 
 _LENGTH = struct.Struct(">I")
 MESSAGE_LIMIT, BLOB_LIMIT = 256 * 2**20, 2**40
+PART = 2**20
+"""Bytes that are sent and read at once: each part is a sign of life, and no more of a message is copied."""
 GREETING_LIMIT = 2**10
 """The most bytes of a message from somebody who has not shown the token yet."""
 GREETING_SECONDS = 10.0
@@ -31,37 +35,80 @@ class Stranger(Exception):
 
 
 class Connection:
-    """Messages over one stream, each with any number of byte strings after it."""
+    """Messages over one stream, each with any number of byte strings after it. `heard_at` is when the other
+    side last gave a sign of life, on the monotonic clock: bytes that came from it, or that it took."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._sending = asyncio.Lock()
+        self.heard_at = time.monotonic()
 
-    async def send(self, kind: str, content: Mapping[str, Any] | None = None, *blobs: bytes) -> None:
+    async def send(
+        self, kind: str, content: Mapping[str, Any] | None = None, *blobs: bytes | memoryview
+    ) -> None:
         """Send a message of `kind`. Raises one of `LOST`."""
-        message = {**(content or {}), "kind": kind, "blobs": [len(blob) for blob in blobs]}
+        message = {**(content or {}), "kind": kind, "blobs": [memoryview(blob).nbytes for blob in blobs]}
         text = json.dumps(message).encode()
         async with self._sending:
             self._writer.write(_LENGTH.pack(len(text)) + text)
-            for blob in blobs:
-                self._writer.write(blob)
             await self._writer.drain()
+            for blob in blobs:
+                await self._send_in_parts(memoryview(blob).cast("B"))
+
+    async def _send_in_parts(self, blob: memoryview) -> None:
+        for start in range(0, len(blob), PART):
+            self._writer.write(blob[start : start + PART])
+            await self._writer.drain()
+            self.heard_at = time.monotonic()
 
     async def receive(self, limit: int = MESSAGE_LIMIT) -> tuple[dict[str, Any], list[bytes]]:
         """The next message with its bytes. Raises one of `LOST`, also for what is no message."""
-        (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
+        (length,) = _LENGTH.unpack(await self._exactly(_LENGTH.size))
         if length > limit:
             raise ConnectionError("a message that is longer than any")
         try:
-            message = json.loads(await self._reader.readexactly(length))
+            message = json.loads(await self._exactly(length))
             most = BLOB_LIMIT if limit == MESSAGE_LIMIT else 0
             sizes = [claims.count(size, most) for size in message["blobs"]]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConnectionError("something else than a message") from error
-        return message, [await self._reader.readexactly(size) for size in sizes]
+        return message, [await self._exactly(size) for size in sizes]
+
+    async def _exactly(self, size: int) -> bytes:
+        parts = []
+        while size:
+            parts.append(await self._reader.readexactly(min(size, PART)))
+            size -= len(parts[-1])
+            self.heard_at = time.monotonic()
+        return b"".join(parts)
 
     def close(self) -> None:
+        """End it when all is sent."""
         self._writer.close()
+
+    def abort(self) -> None:
+        """End it now: the other side may never take what was not sent yet."""
+        self._writer.transport.abort()
+
+
+async def beating(connection: Connection, beat: float) -> None:
+    """Say every `beat` seconds that this side is there."""
+    with suppress(*LOST):
+        while True:
+            await connection.send("beat")
+            await asyncio.sleep(beat)
+
+
+async def watching(connection: Connection, patience: float) -> None:
+    """Abort the connection when the other side was not heard for `patience` seconds, in which this side was
+    awake: what it slept through waits to be heard."""
+    step = patience / 10
+    while time.monotonic() - connection.heard_at < patience:
+        before = time.monotonic()
+        await asyncio.sleep(step)
+        if time.monotonic() - before > step + patience / 2:
+            connection.heard_at = time.monotonic()
+    connection.abort()
 
 
 async def challenge(connection: Connection, token: bytes) -> None:
@@ -73,7 +120,7 @@ async def challenge(connection: Connection, token: bytes) -> None:
     nonce = secrets.token_hex(32)
     await connection.send("challenge", {"nonce": nonce})
     answer = await _greeting(connection)
-    if not hmac.compare_digest(str(answer.get("proof")), _proof(token, "agent", nonce)):
+    if not _same(answer.get("proof"), _proof(token, "agent", nonce)):
         raise Stranger
     await connection.send("welcome", {"proof": _proof(token, "engine", str(answer.get("nonce")))})
 
@@ -88,7 +135,7 @@ async def introduce(connection: Connection, token: bytes) -> None:
     proof = _proof(token, "agent", str(asked.get("nonce")))
     await connection.send("answer", {"proof": proof, "nonce": nonce})
     answer = await _greeting(connection)
-    if not hmac.compare_digest(str(answer.get("proof")), _proof(token, "engine", nonce)):
+    if not _same(answer.get("proof"), _proof(token, "engine", nonce)):
         raise Stranger
 
 
@@ -99,4 +146,8 @@ async def _greeting(connection: Connection) -> Mapping[str, Any]:
 
 def _proof(token: bytes, role: str, nonce: str) -> str:
     """Of each role another, so that nobody can answer with what it was just told."""
-    return hmac.digest(token, f"{role}:{nonce}".encode(), "sha256").hex()
+    return hmac.digest(token, f"{role}:{nonce}".encode("utf-8", "replace"), "sha256").hex()
+
+
+def _same(said: object, proof: str) -> bool:
+    return hmac.compare_digest(str(said).encode("utf-8", "replace"), proof.encode())

@@ -1,0 +1,52 @@
+"""Sees that a session's agents are there or come, and says what is waited for while none is."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+from ge_engine.contracts import AgentPool, PoolState
+from ge_engine.errors import GeError
+from ge_engine.evaluation.nodes.leases import Leases
+
+POOL_SECONDS = 2.0
+PATIENT_SECONDS = 5.0
+"""Seconds without any agent after which the user is told what is waited for."""
+FRUITLESS = 3
+"""Agents that may end before they serve, while none does."""
+
+
+class PoolWatch:
+    """`refusals` are reasons by the hosts that cannot serve, `joined` the agents that ever served."""
+
+    def __init__(self, pool: AgentPool, leases: Leases) -> None:
+        self._pool, self._leases = pool, leases
+        self.refusals: dict[str, str] = {}
+        self.joined: set[str] = set()
+
+    async def keep(self) -> None:
+        """Have the pool start what is missing, every now and then. Raises GeError where none can be had."""
+        told, tell_at = "", time.monotonic() + PATIENT_SECONDS
+        while True:
+            state = await asyncio.to_thread(self._pool.keep, [*self._leases.drained(), *self.refusals])
+            self._require_some_that_serve(state)
+            if self._leases.serving() or not self._leases.waiting():
+                told, tell_at = "", time.monotonic() + PATIENT_SECONDS
+            elif state.said != told and time.monotonic() > tell_at:
+                print(f"Waiting for machines: {state.said}", file=sys.stderr)
+                told = state.said
+            await asyncio.sleep(POOL_SECONDS)
+
+    def _require_some_that_serve(self, state: PoolState) -> None:
+        """Raises GeError where agents are started and end, one after another, before they serve, and none
+        does."""
+        if self._leases.serving():
+            return
+        if state.started - state.expected - len(self.joined) < FRUITLESS:
+            return
+        reasons = [f"{host}: {reason}" for host, reason in sorted(self.refusals.items())] or [state.said]
+        raise GeError(
+            f"Agents end before they serve this run. {'; '.join(reasons)}",
+            "Fix that, and go on with ge resume.",
+        )
