@@ -30,7 +30,7 @@ from ge_engine.evaluation.nodes.head import STRANGERS, NodesExecutor
 from ge_engine.evaluation.nodes.leases import FAULTS
 from ge_engine.evaluation.nodes.opening import ADDRESS, jobs_on
 from ge_engine.evaluation.nodes.remote_session import remote_session
-from ge_engine.evaluation.nodes.wire import Connection, beating, introduce
+from ge_engine.evaluation.nodes.wire import Connection, beating, introduce, watching
 from ge_engine.evaluation.protocol.messages import JobSpec
 from ge_engine.evaluation.setup import set_up
 from ge_engine.evaluation.train_evaluation import TrainEvaluation
@@ -417,13 +417,18 @@ def test_a_score_that_takes_long_and_loses_agents(tmp_path: Path) -> None:
 
         async def serve() -> str:
             connection = await joined(tmp_path / ADDRESS)
-            beats = asyncio.create_task(beating(connection, 0.1))
+            around = [
+                asyncio.create_task(work) for work in (beating(connection, 0.1), watching(connection, 1.0))
+            ]
             await tell(connection, await lent(connection))
+            end = time.monotonic() + 1.5
+            while time.monotonic() < end:
+                await connection.receive()
             second = executor.submit(PROBE)
-            await asyncio.sleep(1.5)
             await tell(connection, await lent(connection))
             ended = await asyncio.wrap_future(second)
-            beats.cancel()
+            for task in around:
+                task.cancel()
             return ended.result.decode()
 
         assert asyncio.run(serve()) == "done"
