@@ -17,7 +17,6 @@ each, else in OUT. Ends with 1 where a training has failed.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.inherited import ARMS, INHERITED, SHORT, WHOLE, Training, lines, tabled
+from benchmarks.records import Records
 from ge_engine import loop
 from ge_engine.config import RunConfig, load_config
 from ge_engine.contracts import Evaluation, Job
@@ -81,15 +81,15 @@ class Plan:
 
     def known(self) -> dict[tuple[str, str, int], Training]:
         """What was trained with these settings, by child, arm and random seed."""
-        text = self.records.read_text("utf-8") if self.records.exists() else ""
-        rows = [json.loads(line) for line in text.splitlines()]
-        kept = [Training(**row["training"]) for row in rows if row["settings"] == self.settings]
+        kept = [Training(**row) for row in self._records.read()]
         return {(one.child, one.arm, one.seed): one for one in kept}
 
     def record(self, one: Training) -> None:
-        self.records.parent.mkdir(parents=True, exist_ok=True)
-        with self.records.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"settings": self.settings, "training": asdict(one)}) + "\n")
+        self._records.add([asdict(one)])
+
+    @property
+    def _records(self) -> Records:
+        return Records(self.records, self.settings, "training")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ on validation and on the test split. Ends with 1 where a run has failed or, besi
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
+from benchmarks.records import Records
 from benchmarks.searched import Search, arms_of, finished, median_run, missed, smallest_as_good, table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -106,11 +106,7 @@ class Plan:
     def record(self) -> None:
         """Keep what finished runs found that have no record yet, where records are kept."""
         if self.records:
-            lines = [
-                json.dumps({"settings": self.settings, "search": asdict(one)}) for one in self._unrecorded()
-            ]
-            with self.records.open("a", encoding="utf-8") as file:
-                file.writelines(f"{line}\n" for line in lines)
+            Records(self.records, self.settings, "search").add(map(asdict, self._unrecorded()))
 
     def _unrecorded(self) -> list[Search]:
         known = self._recorded()
@@ -122,10 +118,9 @@ class Plan:
 
     def _recorded(self) -> dict[str, Search]:
         """By name, those that were run with these settings."""
-        if not (self.records and self.records.exists()):
+        if not self.records:
             return {}
-        rows = [json.loads(line) for line in self.records.read_text("utf-8").splitlines()]
-        kept = [Search.from_json(row["search"]) for row in rows if row["settings"] == self.settings]
+        kept = map(Search.from_json, Records(self.records, self.settings, "search").read())
         return {one.name: one for one in kept}
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import (
+    AgentExecutor,
     AgentOrder,
     AgentPool,
     Change,
@@ -49,8 +50,8 @@ def blamed_tasks(registry: Registry) -> Mapping[str, Task]:
 
 
 def blamed_executor(executor: Executor, registry: Registry) -> Executor:
-    """The executor; a fault of its own, or of its pool, raises PluginError."""
-    return _Executor(executor, registry)
+    """The executor; a fault of its own, or of its agents' pool, raises PluginError."""
+    return _Agents(executor, registry) if isinstance(executor, AgentExecutor) else executor
 
 
 def blamed_moves(registry: Registry, names: Iterable[str]) -> tuple[MoveSource, ...]:
@@ -97,14 +98,10 @@ class _Task(Task):
             return self._inner.load(argument, config)
 
 
-class _Executor(Executor):
-    def __init__(self, inner: Executor, registry: Registry) -> None:
-        self.name, self.here, self.patience = inner.name, inner.here, inner.patience
+class _Agents(AgentExecutor):
+    def __init__(self, inner: AgentExecutor, registry: Registry) -> None:
+        self.name, self.patience = inner.name, inner.patience
         self._inner, self._registry = inner, registry
-
-    def check(self, argument: str) -> None:
-        with blaming(self._registry, "ge_executors", self.name):
-            self._inner.check(argument)
 
     def host(self, argument: str) -> str:
         with blaming(self._registry, "ge_executors", self.name):

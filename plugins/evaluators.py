@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Evaluation, Evaluator, Executor, Objective, Task
+from ge_engine.contracts import AgentExecutor, Evaluation, Evaluator, Executor, Objective, Task
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.command import open_command, program_places
 from ge_engine.evaluation.task_training import open_task_training
@@ -30,11 +30,11 @@ class TrainEvaluator(Evaluator):
     takes_task = True
     advice = "Fix it, or change --timeout or the training settings."
 
-    def __init__(self, executor: Executor | None = None) -> None:
+    def __init__(self, executor: AgentExecutor | None = None) -> None:
         self._executor = executor
 
     def on(self, executor: Executor) -> Evaluator:
-        return self if executor.here else TrainEvaluator(executor)
+        return TrainEvaluator(executor) if isinstance(executor, AgentExecutor) else self
 
     def described(self, argument: str) -> tuple[str, str]:  # noqa: ARG002
         return "training", "Leave --command and --evaluator out."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ge_engine.contracts import AgentOrder, AgentPool, Executor, PoolState
+from ge_engine.contracts import AgentExecutor, AgentOrder, AgentPool, Executor, PoolState
 from ge_engine.errors import ConfigError
 from ge_engine.hookspecs import hookimpl
 
@@ -17,7 +17,6 @@ class Local(Executor):
     """Processes of the engine's own machine."""
 
     name = "local"
-    here = True
 
     def check(self, argument: str) -> None:
         if argument:
@@ -26,11 +25,8 @@ class Local(Executor):
                 "--workers says how many trainings run at once.",
             )
 
-    def open(self, argument: str, order: AgentOrder) -> AgentPool:
-        raise NotImplementedError("this machine needs no agents")
 
-
-class Nodes(Executor):
+class Nodes(AgentExecutor):
     """Whatever machines an agent is started on by hand, as over ssh. The argument is the name or address by
     which they reach this one."""
 

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ge_engine.contracts import AgentOrder, AgentPool, Executor, PoolState
+from ge_engine.contracts import AgentExecutor, AgentOrder, AgentPool, Executor, PoolState
 from ge_engine.errors import ConfigError, GeError
 from ge_engine.hookspecs import hookimpl
 from ge_plugins import ray_guard
@@ -92,7 +92,7 @@ def unusable(address: str, reason: str) -> ConfigError:
     )
 
 
-class Ray(Executor):
+class Ray(AgentExecutor):
     """Machines of a Ray cluster. Without an address: the one that RAY_ADDRESS names or this machine is in."""
 
     name = "ray"

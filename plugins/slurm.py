@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ge_engine.contracts import AgentOrder, AgentPool, Executor
+from ge_engine.contracts import AgentExecutor, AgentOrder, AgentPool, Executor
 from ge_engine.errors import ConfigError
 from ge_engine.hookspecs import hookimpl
 from ge_plugins.slurm_pool import Agents, SlurmPool
@@ -112,7 +112,7 @@ def _seconds(time: str) -> float:
     return float(found["days"] or 0) * 86400 + hours * 3600 + minutes * 60 + seconds
 
 
-class SlurmExecutor(Executor):
+class SlurmExecutor(AgentExecutor):
     """Agents as batch jobs, which serve trainings until the run needs them no more."""
 
     name = "slurm"

@@ -7,11 +7,11 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ge_engine.contracts import AgentOrder, AgentPool, Executor, PoolState
+from ge_engine.contracts import AgentExecutor, AgentOrder, AgentPool, Executor, PoolState
 from ge_engine.hookspecs import hookimpl
 
 
-class Started(Executor):
+class Started(AgentExecutor):
     """The argument says how many agents."""
 
     name = "started"

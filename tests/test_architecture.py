@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENGINE = ROOT / "ge_engine"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "outcome", "curves", "places", "cache", "atomic_file", "notation"),
+    ("errors", "outcome", "curves", "places", "cache", "atomic_file", "notation", "processor"),
     ("config",),
     ("source", "genome", "joint_genome", "entry", "entry_block", "patch", "variant", "changes"),
     ("replies", "structure", "pareto", "noise", "population", "conditions", "tolerances", "profile"),

@@ -13,6 +13,7 @@ from typing import Any
 
 import doubles
 import pytest
+from cut_off import cut_off
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,28 +147,14 @@ def test_a_stopped_training_that_does_not_say_where_it_stood(tmp_path: Path, eva
     assert all("stopped after" in reason and "accuracy" in reason for reason in reasons)
 
 
-class Death(BaseException):
-    """What SIGKILL is to a process."""
-
-
 @pytest.mark.parametrize("moment", range(1, 26, 3))
 def test_a_run_cut_off_within_a_stage_that_ends_differently(
     tmp_path: Path, evaluation: InStages, monkeypatch: pytest.MonkeyPatch, moment: int
 ) -> None:
     config = halving(population=6, generations=2, rescore_seeds=2)
     evolve(tmp_path / "whole", config)
-    plain, count = Ledger.add_score, [0]
-
-    def dying(self: Ledger, *arguments: Any) -> None:
-        count[0] += 1
-        if count[0] == moment:
-            raise Death
-        plain(self, *arguments)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Ledger, "add_score", dying)
-        with pytest.raises(Death):
-            evolve(tmp_path / "cut", config)
+    with cut_off(monkeypatch, moment):
+        evolve(tmp_path / "cut", config)
     evolve(tmp_path / "cut", config)
     with History(tmp_path / "whole") as whole, History(tmp_path / "cut") as cut:
         assert whole.content() == cut.content()

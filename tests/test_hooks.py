@@ -14,7 +14,7 @@ import doubles
 import pytest
 
 from ge_engine import hookspecs
-from ge_engine.contracts import AgentOrder, AgentPool, Change, Edit, Executor, MoveSource, Reply, Target
+from ge_engine.contracts import Change, Edit, Executor, MoveSource, Reply, Target
 from ge_engine.errors import ConfigError
 from ge_engine.hookspecs import DeprecatedHook, hookspec
 from ge_engine.ledger.history import History
@@ -87,13 +87,9 @@ def test_ge_executors(plugin: Plugin, tmp_path: Path) -> None:
 
     class Here(Executor):
         name = "mine"
-        here = True
 
         def check(self, argument: str) -> None:
             asked.append(argument)
-
-        def open(self, argument: str, order: AgentOrder) -> AgentPool:
-            raise NotImplementedError(argument, order)
 
     with ledger_of(tmp_path, plugin(ge_executors=lambda: [Here()]), executor="mine:two") as history:
         assert history.config.executor == "mine:two"

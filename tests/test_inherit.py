@@ -12,11 +12,11 @@ import doubles
 import lineages
 import pytest
 from conftest import Ge
+from cut_off import cut_off
 
 from ge_engine import api, loop
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Job
-from ge_engine.ledger import Ledger
 from ge_engine.ledger.history import History
 from ge_engine.ledger.verdict import UNJUDGED
 from ge_engine.outcome import INHERITED, Scored
@@ -110,10 +110,6 @@ def inherited_wrongly(folder: Path) -> list[str]:
     return wrong
 
 
-class Death(BaseException):
-    """What SIGKILL is to a process."""
-
-
 @SCHEDULES
 @pytest.mark.parametrize("moment", everyday(range(2, 34, 4), 10, 22))
 def test_a_run_cut_off_that_inherits_differently(
@@ -121,18 +117,8 @@ def test_a_run_cut_off_that_inherits_differently(
 ) -> None:
     made = config(generations=4, elites=3, rescore_seeds=1, **settings)
     evolve(tmp_path / "whole", made)
-    plain, count = Ledger.add_score, [0]
-
-    def dying(self: Ledger, *arguments: Any) -> None:
-        count[0] += 1
-        if count[0] == moment:
-            raise Death
-        plain(self, *arguments)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Ledger, "add_score", dying)
-        with pytest.raises(Death):
-            evolve(tmp_path / "cut", made)
+    with cut_off(monkeypatch, moment):
+        evolve(tmp_path / "cut", made)
     evolve(tmp_path / "cut", made)
     assert inherited_wrongly(tmp_path / "cut") == []
     if made.schedule == "generational":  # in a steady one, what has ended decides

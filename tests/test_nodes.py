@@ -21,7 +21,7 @@ from evaluation import START_METHOD, data, genome, outcome_of, shop
 from patience import PATIENT
 
 from ge_engine.config import config_from_dict
-from ge_engine.contracts import AgentOrder, AgentPool, Executor, Job, PoolState
+from ge_engine.contracts import AgentExecutor, AgentOrder, AgentPool, Job, PoolState
 from ge_engine.errors import ConfigError, GeError
 from ge_engine.evaluation.nodes import opening
 from ge_engine.evaluation.nodes.address import listening_on, read_address
@@ -44,7 +44,9 @@ SLOW = genome(top="import time", forward="time.sleep(0.3 if training else 0)")
 
 
 @contextmanager
-def on_agents(folder: Path, executor: Executor, count: int = 1, **settings: Any) -> Iterator[TrainEvaluation]:
+def on_agents(
+    folder: Path, executor: AgentExecutor, count: int = 1, **settings: Any
+) -> Iterator[TrainEvaluation]:
     """An open evaluation whose jobs run in agents, one training at once in each."""
     given = {"workers": 1, "timeout": 60.0, **settings}
     config = config_from_dict({"executor": f"{executor.name}:{count}", "start_method": START_METHOD, **given})
@@ -213,7 +215,7 @@ def test_a_machine_with_other_versions_that_serves(tmp_path: Path, monkeypatch: 
         pass
 
 
-class ByTest(Executor):
+class ByTest(AgentExecutor):
     """Agents are played by the test."""
 
     name = "by test"
@@ -233,41 +235,66 @@ class NoPool(AgentPool):
         pass
 
 
-async def play(file: Path, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """An agent whose jobs end as `answer` says, until it is dismissed."""
+@contextmanager
+def listening(folder: Path, by: ByTest, patience: float = 30.0) -> Iterator[NodesExecutor]:
+    """An engine whose agents the test plays."""
+    config = config_from_dict({"executor": "by test:"})
+    session, arrays = set_up(genome(), config, data(), folder)
+    by.patience = patience
+    executor = jobs_on(by, genome(), config, folder, ())(session, arrays, 1, (), 2**20)
+    assert isinstance(executor, NodesExecutor)
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
+PROBE = JobSpec("1", "probe", {}, "", 0, "validation", 9.0, "")
+
+
+async def joined(file: Path, name: str = "played") -> Connection:
+    """A connection of an agent that is ready."""
     address = read_address(file)
     connection = Connection(*await asyncio.open_connection(address.host, address.port))
     await introduce(connection, bytes.fromhex(address.token))
-    await connection.send("hello", {"agent": "played", "host": "far", "processor": "odd"})
+    await connection.send("hello", {"agent": name, "host": "far", "processor": "odd"})
     await connection.receive()
     await connection.send("ready", {"slots": 1})
+    return connection
+
+
+async def lent(connection: Connection) -> str:
+    """The lease of the next job."""
     while True:
         message, _ = await connection.receive()
-        if message["kind"] == "bye":
-            return
         if message["kind"] == "job":
-            ended = {"status": 0, "reason": "", "log": "", "faulty": False, **answer(message)}
-            await connection.send("exit", {"lease": message["lease"], **ended}, b"")
+            return str(message["lease"])
+
+
+async def tell(connection: Connection, lease: str, reason: str = "") -> None:
+    """Report the end of a job."""
+    ended = {"status": 0, "reason": reason, "log": "", "faulty": False}
+    await connection.send("exit", {"lease": lease, **ended}, b"done")
 
 
 def test_a_machine_that_fails_all_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = config_from_dict({"executor": "by test:"})
-    session, arrays = set_up(genome(), config, data(), tmp_path)
-    executor = jobs_on(ByTest(), genome(), config, tmp_path, ())(session, arrays, 1, (), 2**20)
-    answering = threading.Thread(target=asyncio.run, args=[play(tmp_path / ADDRESS, out_of_memory)])
-    answering.start()
-    try:
+    """It is sent home after its last fault."""
+
+    async def fail() -> None:
+        connection = await joined(tmp_path / ADDRESS)
         for _ in range(FAULTS):
-            ended = executor.submit(JobSpec("1", "probe", {}, "", 0, "validation", 9.0, "")).result(PATIENT)
+            await tell(connection, await lent(connection), "fork: Cannot allocate memory")
+        while (await connection.receive())[0]["kind"] != "bye":
+            pass
+
+    with listening(tmp_path, ByTest()) as executor:
+        answering = threading.Thread(target=asyncio.run, args=[fail()])
+        answering.start()
+        for _ in range(FAULTS):
+            ended = executor.submit(PROBE).result(PATIENT)
             assert (ended.reason, ended.host) == ("fork: Cannot allocate memory", "far")
         answering.join()
-    finally:
-        executor.close()
     assert "far is left out from now on" in capsys.readouterr().err
-
-
-def out_of_memory(_: dict[str, Any]) -> dict[str, Any]:
-    return {"reason": "fork: Cannot allocate memory"}
 
 
 def test_an_agent_over_ipv4_that_is_told_the_port_of_ipv6() -> None:
@@ -288,61 +315,14 @@ class LostPool(NoPool):
 
 
 def test_a_cluster_lost_between_jobs_that_is_called_a_fault_of_ours(tmp_path: Path) -> None:
-    config = config_from_dict({"executor": "by test:"})
-    session, arrays = set_up(genome(), config, data(), tmp_path)
-    executor = jobs_on(Lost(), genome(), config, tmp_path, ())(session, arrays, 1, (), 2**20)
-    assert isinstance(executor, NodesExecutor)
-    executor._thread.join()
-    with pytest.raises(GeError, match="The cluster is gone"):
-        executor.submit(JobSpec("1", "probe", {}, "", 0, "validation", 9.0, ""))
-    executor.close()
-
-
-@contextmanager
-def listening(folder: Path, patience: float = 30.0) -> Iterator[NodesExecutor]:
-    """An engine whose agents the test plays."""
-    config = config_from_dict({"executor": "by test:"})
-    session, arrays = set_up(genome(), config, data(), folder)
-    opened = ByTest()
-    opened.patience = patience
-    executor = jobs_on(opened, genome(), config, folder, ())(session, arrays, 1, (), 2**20)
-    assert isinstance(executor, NodesExecutor)
-    try:
-        yield executor
-    finally:
-        executor.close()
-
-
-PROBE = JobSpec("1", "probe", {}, "", 0, "validation", 9.0, "")
-
-
-async def joined(file: Path, times: int = 1) -> Connection:
-    """A connection of an agent that is ready."""
-    address = read_address(file)
-    connection = Connection(*await asyncio.open_connection(address.host, address.port))
-    await introduce(connection, bytes.fromhex(address.token))
-    await connection.send("hello", {"agent": "played", "host": "far", "processor": "odd"})
-    await connection.receive()
-    for _ in range(times):
-        await connection.send("ready", {"slots": 1})
-    return connection
-
-
-async def lent(connection: Connection) -> str:
-    """The lease of the next job."""
-    while True:
-        message, _ = await connection.receive()
-        if message["kind"] == "job":
-            return str(message["lease"])
-
-
-async def tell(connection: Connection, lease: str) -> None:
-    ended = {"status": 0, "reason": "", "log": "", "faulty": False}
-    await connection.send("exit", {"lease": lease, **ended}, b"done")
+    with listening(tmp_path, Lost()) as executor:
+        executor._thread.join()
+        with pytest.raises(GeError, match="The cluster is gone"):
+            executor.submit(PROBE)
 
 
 def test_strangers_who_keep_agents_out(tmp_path: Path) -> None:
-    with listening(tmp_path) as executor:
+    with listening(tmp_path, ByTest()) as executor:
         address = read_address(tmp_path / ADDRESS)
         strangers = [socket.create_connection((address.host, address.port)) for _ in range(STRANGERS + 8)]
         try:
@@ -360,7 +340,7 @@ def test_strangers_who_keep_agents_out(tmp_path: Path) -> None:
 
 
 def test_an_agent_that_is_ready_twice_and_loses_what_it_had(tmp_path: Path) -> None:
-    with listening(tmp_path) as executor:
+    with listening(tmp_path, ByTest()) as executor:
         future = executor.submit(PROBE)
 
         async def serve() -> None:
@@ -380,7 +360,7 @@ def test_an_agent_that_is_ready_twice_and_loses_what_it_had(tmp_path: Path) -> N
 def test_an_agent_that_stops_before_it_has_read_what_was_sent(tmp_path: Path) -> None:
     """What it does not take would be waited for without end."""
     (tmp_path / "start").write_bytes(bytes(2**26))
-    with listening(tmp_path, patience=2.0) as executor:
+    with listening(tmp_path, ByTest(), patience=2.0) as executor:
         future = executor.submit(replace(PROBE, kind="train", checkpoint=str(tmp_path / "start")))
 
         async def serve() -> None:
@@ -397,12 +377,7 @@ def test_an_agent_that_stops_before_it_has_read_what_was_sent(tmp_path: Path) ->
 async def one_job(file: Path) -> bool:
     """Whether a job that another agent has not taken comes to one that joins late."""
     await asyncio.sleep(1.0)
-    address = read_address(file)
-    connection = Connection(*await asyncio.open_connection(address.host, address.port))
-    await introduce(connection, bytes.fromhex(address.token))
-    await connection.send("hello", {"agent": "late", "host": "far", "processor": "odd"})
-    await connection.receive()
-    await connection.send("ready", {"slots": 1})
+    connection = await joined(file, "late")
     beats = asyncio.create_task(beating(connection, 0.2))
     await tell(connection, await lent(connection))
     beats.cancel()
@@ -411,7 +386,7 @@ async def one_job(file: Path) -> bool:
 
 def test_a_score_that_takes_long_and_loses_agents(tmp_path: Path) -> None:
     """Who waits for a job may work on its report for longer than a sign of life may take."""
-    with listening(tmp_path, patience=1.0) as executor:
+    with listening(tmp_path, ByTest(), patience=1.0) as executor:
         first = executor.submit(PROBE)
         first.add_done_callback(lambda _: time.sleep(2.0))
 

@@ -15,7 +15,7 @@ import pytest
 from agents import Started
 from test_nodes import until
 
-from ge_engine.contracts import Executor
+from ge_engine.contracts import AgentExecutor
 from ge_engine.ledger.history import History
 from ge_engine.testing import ExecutorContract
 
@@ -103,5 +103,5 @@ class TestStarted(ExecutorContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def executor(cls) -> Executor:
+    def executor(cls) -> AgentExecutor:
         return Started()

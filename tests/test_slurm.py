@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from ge_engine.contracts import Executor
+from ge_engine.contracts import AgentExecutor
 from ge_engine.ledger.history import History
 from ge_engine.testing import ExecutorContract
 from ge_plugins.slurm import SlurmExecutor
@@ -141,7 +141,7 @@ def require_equal(run: Path, whole: dict[str, Any]) -> None:
 class TestSlurm(ExecutorContract):
     @pytest.fixture(scope="class")
     @classmethod
-    def executor(cls) -> Executor:
+    def executor(cls) -> AgentExecutor:
         return SlurmExecutor()
 
 

@@ -7,7 +7,7 @@ sets `name`, writes the abstract methods, and overrides of the rest what it does
 from ge_engine.contracts.check import Candidate, Check
 from ge_engine.contracts.deprecation import DeprecatedHook, inheriting
 from ge_engine.contracts.evaluation import Evaluation, Evaluator, Job, Probe
-from ge_engine.contracts.executor import AgentOrder, AgentPool, Executor, PoolState
+from ge_engine.contracts.executor import AgentExecutor, AgentOrder, AgentPool, Executor, PoolState
 from ge_engine.contracts.goal import Goal, Size, SizedMove
 from ge_engine.contracts.grammar import Constraint, Grammar, Target
 from ge_engine.contracts.language_model import LanguageModel, LanguageModelFactory, Request
@@ -33,6 +33,7 @@ from ge_engine.structure.change import Change, MoveSource
 
 __all__ = [
     "BACKGROUND",
+    "AgentExecutor",
     "AgentOrder",
     "AgentPool",
     "Attempt",

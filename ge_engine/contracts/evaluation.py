@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts.executor import Executor
+from ge_engine.contracts.executor import AgentExecutor, Executor
 from ge_engine.contracts.goal import Size
 from ge_engine.contracts.objective import Objective
 from ge_engine.contracts.task import Task
@@ -133,7 +133,7 @@ class Evaluator(ABC):
     def on(self, executor: Executor) -> Evaluator:
         """This evaluator, whose work is done where `executor` says. Raises ConfigError: it is done here
         alone."""
-        if executor.here:
+        if not isinstance(executor, AgentExecutor):
             return self
         raise ConfigError(
             f"The evaluator {self.name!r} works on this machine alone, and {executor.name!r} is for others.",

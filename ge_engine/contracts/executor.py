@@ -53,18 +53,23 @@ class AgentPool(ABC):
 
 
 class Executor(ABC):
-    """Says where trainings run. `--executor NAME[:ARGUMENT]` chooses it.
-
-    `here`: in processes of the engine's own machine; then no pool is opened. `patience`: seconds without a
-    sign of life after which an agent is lost, and what it had is done by others.
-    """
+    """Says where trainings run: as it stands, in processes of the engine's own machine. `--executor
+    NAME[:ARGUMENT]` chooses it."""
 
     name: str
-    here: bool = False
-    patience: float = 30.0
 
     def check(self, argument: str) -> None:  # noqa: B027
         """Raises ConfigError on an argument that cannot be read, or where what it needs is not installed."""
+
+
+class AgentExecutor(Executor):
+    """Trainings run in agents, on this machine or on others.
+
+    `patience`: seconds without a sign of life after which an agent is lost, and what it had is done by
+    others.
+    """
+
+    patience: float = 30.0
 
     def host(self, argument: str) -> str:  # noqa: ARG002
         """How agents reach the engine's machine; "" for its own name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ge_engine.evaluation.bounded_folder import delete_oldest
 from ge_engine.evaluation.protocol.messages import CHECKPOINT_LIMIT
 
 SUFFIX = ".checkpoint"
@@ -38,16 +39,7 @@ class Checkpoints:
         half = path.with_suffix(".half")
         half.write_bytes(content)
         os.replace(half, path)
-        self._make_room(path)
-
-    def _make_room(self, newest: Path) -> None:
-        kept = [(one.stat().st_mtime_ns, one) for one in self._folder.glob(f"*{SUFFIX}") if one != newest]
-        total = newest.stat().st_size + sum(one.stat().st_size for _, one in kept)
-        for _, oldest in sorted(kept):
-            if total <= self._limit:
-                return
-            total -= oldest.stat().st_size
-            oldest.unlink()
+        delete_oldest(self._folder.glob(f"*{SUFFIX}"), path, self._limit)
 
     def discard(self, digest: str) -> None:
         """Delete all of this genome."""

@@ -9,10 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Dataset, Executor, Objective, Task
+from ge_engine.contracts import AgentExecutor, Dataset, Objective, Task
 from ge_engine.errors import SeedError
 from ge_engine.evaluation.data.channels import in_channels, is_grey
-from ge_engine.evaluation.nodes.opening import jobs_on
 from ge_engine.evaluation.seed_check import ChannelsError
 from ge_engine.evaluation.setup import task_name
 from ge_engine.evaluation.train_evaluation import TrainEvaluation, open_training
@@ -30,7 +29,7 @@ def open_task_training(
     tasks: Mapping[str, Task],
     prepared: Callable[[Dataset], Dataset] = lambda data: data,
     private: Sequence[Path] = (),
-    executor: Executor | None = None,
+    executor: AgentExecutor | None = None,
 ) -> Iterator[TrainEvaluation]:
     """An evaluation of genomes of `seed` on the data of the task, `prepared`. A seed model that takes another
     number of channels than grey images have gets them so, where no number is asked for. No candidate reads
@@ -68,7 +67,7 @@ def open_agent_training(
     objectives: Sequence[Objective],
     scratch: Path,
     data: Dataset,
-    executor: Executor,
+    executor: AgentExecutor,
     private: Sequence[Path],
 ) -> Iterator[TrainEvaluation]:
     """As `open_task_training`, on agents. The channels of grey images are found out on this machine: agents
@@ -80,6 +79,8 @@ def open_agent_training(
                 pass
         except ChannelsError as error:
             data = _in_wanted(data, config, error)
+    from ge_engine.evaluation.nodes.opening import jobs_on  # what most runs do without
+
     jobs = jobs_on(executor, seed, config, scratch, private)
     with open_training(seed, here, objectives, scratch, data, jobs, private) as evaluation:
         yield evaluation

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock
+
+from ge_engine.processor import processor_name
 
 CANDIDATES = ("bfloat16", "float32")
 ROWS, QUERIES, REPEATS = 16, 4, 3
@@ -21,7 +22,7 @@ def faster_dtype(model: Any, name: str, record: Path) -> torch.dtype:
 
     Leaves `model` in that dtype. The record holds milliseconds a step for each processor and model.
     """
-    key = f"{name} | {_processor()} | {torch.get_num_threads()} threads | torch {torch.__version__}"
+    key = f"{name} | {processor_name()} | {torch.get_num_threads()} threads | torch {torch.__version__}"
     known = _load(record)
     if key not in known:
         timings = {dtype: _milliseconds(model, getattr(torch, dtype)) for dtype in CANDIDATES}
@@ -47,15 +48,6 @@ def _milliseconds(model: Any, dtype: torch.dtype) -> float:
             model(input_ids=ids, use_cache=False)
             seconds.append(time.perf_counter() - start)
     return round(min(seconds) * 1000, 2)
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text("utf-8", "replace").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def _load(record: Path) -> dict[str, dict[str, float]]:

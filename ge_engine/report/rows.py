@@ -51,7 +51,7 @@ class Exchange:
 @dataclass(frozen=True, slots=True)
 class Row:
     """An individual. `better`: than its parents, beyond noise; `curve`: one mapping per epoch; `test`: its
-    objectives on the test split, empty when it was no finalist; `further`: what trainings with further random
+    objectives on the test split, empty when it was no finalist; `further`: what trainings with further
     random seeds gave, in words; `island`: where it was generated, None in a run of one population. `errors`
     and `test_errors` are standard errors; `to_seed` and `to_parent` say, by objective, whether it is better
     (1) or worse (-1) than the seed model and its first parent beyond noise. `figures` were measured besides

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from itertools import chain
 
+from ge_engine.blaming import blaming
 from ge_engine.conditions import parse_condition
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Measurement, Objective
@@ -54,7 +55,8 @@ def require_names(config: RunConfig, registry: Registry) -> None:
     name, _, argument = config.executor.partition(":")
     executor = choose(registry.executors, name, "executor")
     evaluator.on(executor)
-    executor.check(argument)
+    with blaming(registry, "ge_executors", name):
+        executor.check(argument)
     if evaluator.takes_task:
         choose(registry.tasks, config.task.partition(":")[0], "task")
 

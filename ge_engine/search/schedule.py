@@ -158,7 +158,7 @@ class Schedule(ABC):
         front = [one.id for one in state.front]
         self._ledger.finish_generation(number, alive, front, [one.id for one in merged], moves)
         state.next = number + 1
-        self._services.scoring.keep_parents(state.parents_to_be())
+        self._services.scoring.keep_parents(state.parents_to_be)
         self._services.announce("survivors", generation=number, ids=[one.id for one in state.population])
         if moves:
             told = [(move.id, move.source, move.target) for move in moves]

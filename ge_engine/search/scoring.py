@@ -76,10 +76,10 @@ class Scoring:
         """As `score`, of a child: where trainings inherit, with the weights of its first parent."""
         self.score(individual, genome, parent=self._digest_of(parents[0]) if self._digest_of else "")
 
-    def keep_parents(self, digests: Collection[str]) -> None:
-        """Only these genomes' weights will be inherited from now on."""
+    def keep_parents(self, digests: Callable[[], Collection[str]]) -> None:
+        """Only these genomes' weights will be inherited from now on; they are asked for where any are."""
         if self.inherits:
-            self._evaluation.keep_parents(digests)
+            self._evaluation.keep_parents(digests())
 
     def score(self, individual: str, genome: Genome, split: Split = "validation", parent: str = "") -> None:
         """Submit unless the digest has its score or is on its way to it; `parent` is the digest of whose

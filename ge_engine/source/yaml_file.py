@@ -14,6 +14,7 @@ from ge_engine.source.syntax import SyntaxFault, newline_of
 from ge_engine.source.task_facts import decided_elsewhere
 from ge_engine.source.values import MOST_NODES, literal_kind
 from ge_engine.source.yaml_entries import YamlSegment
+from ge_engine.source.yaml_source import key_of
 from ge_engine.source.yaml_tree import odd_parts, read
 
 HINT = "A YAML file of a seed model is one mapping, with a line for each of its keys at the left margin."
@@ -57,9 +58,9 @@ def fault_of(text: str) -> SyntaxFault | None:
         return tree
     if indented := next((one for one in tree.body if one.col_offset), None):
         return SyntaxFault(indented.lineno, "its keys do not begin at the left margin")
-    names = Counter(filter(None, map(_key, tree.body)))
-    twice = next((one for one in reversed(tree.body) if names[_key(one)] > 1), None)
-    return SyntaxFault(twice.lineno, f"the key {_key(twice)} stands twice") if twice else None
+    names = Counter(filter(None, map(key_of, tree.body)))
+    twice = next((one for one in reversed(tree.body) if names[key_of(one)] > 1), None)
+    return SyntaxFault(twice.lineno, f"the key {key_of(twice)} stands twice") if twice else None
 
 
 def _statements(text: str, name: str) -> list[ast.Assign]:
@@ -83,14 +84,9 @@ def _segments(text: str, statements: list[ast.Assign]) -> Iterator[YamlSegment]:
     yield YamlSegment(text[at:])
 
 
-def _key(statement: ast.stmt) -> str:
-    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-    return target.id if isinstance(target, ast.Name) else ""
-
-
 def _name(statement: ast.stmt) -> str:
     """The key as an address names it, "" where none can."""
-    key = _key(statement)
+    key = key_of(statement)
     return key if _NAME.fullmatch(key) else ""
 
 

@@ -57,8 +57,13 @@ class YamlSource(Source):
 
 def keys_of(tree: ast.Module) -> list[str]:
     """The keys of the entries, "" for those that no address can name."""
-    targets = (one.targets[0] for one in tree.body if isinstance(one, ast.Assign))
-    return [target.id for target in targets if isinstance(target, ast.Name)]
+    return [key_of(one) for one in tree.body]
+
+
+def key_of(entry: ast.stmt) -> str:
+    """The key of an entry, "" for one that no address can name."""
+    target = entry.targets[0] if isinstance(entry, ast.Assign) else None
+    return target.id if isinstance(target, ast.Name) else ""
 
 
 def float_text(value: float) -> str:

@@ -1,4 +1,4 @@
-"""What every executor promises: agents that run once, are replaced when they end, and end with the run."""
+"""What every executor of agents promises: they run once, are replaced when they end, and end with the run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ge_engine.config import config_from_dict
-from ge_engine.contracts import AgentOrder, AgentPool, Evaluation, Executor, Job
+from ge_engine.contracts import AgentExecutor, AgentOrder, AgentPool, Evaluation, Executor, Job
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Scored
 from ge_engine.registry import load_registry
@@ -38,17 +38,19 @@ class ExecutorContract:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def executor(cls) -> Executor:
+    def executor(cls) -> AgentExecutor:
         raise NotImplementedError("give the fixture `executor`, with scope='class'")
 
     @pytest.fixture(scope="class")
     @classmethod
-    def evaluation(cls, executor: Executor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evaluation]:
+    def evaluation(
+        cls, executor: AgentExecutor, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Evaluation]:
         """A training whose jobs run in this executor's agents."""
         yield from cls._opened(tmp_path_factory.mktemp("there"), executor)
 
     @pytest.fixture
-    def start(self, executor: Executor, tmp_path: Path) -> Callable[[str], Any]:
+    def start(self, executor: AgentExecutor, tmp_path: Path) -> Callable[[str], Any]:
         """Opens a pool whose agents run a program."""
 
         @contextmanager
@@ -64,13 +66,13 @@ class ExecutorContract:
 
         return started
 
-    def test_it_has_a_name(self, executor: Executor) -> None:
+    def test_it_has_a_name(self, executor: AgentExecutor) -> None:
         assert_is_a_name(executor.name)
 
-    def test_its_argument_is_taken(self, executor: Executor) -> None:
+    def test_its_argument_is_taken(self, executor: AgentExecutor) -> None:
         executor.check(self.argument)
 
-    def test_it_waits_for_a_sign_of_life(self, executor: Executor) -> None:
+    def test_it_waits_for_a_sign_of_life(self, executor: AgentExecutor) -> None:
         assert executor.patience > 0
 
     def test_agents_that_run_are_not_started_again(self, start: Any) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import platform
 import secrets
 import signal
 import socket
@@ -36,6 +35,7 @@ from ge_engine.evaluation.nodes.wire import LOST, Connection, Stranger, beating,
 from ge_engine.evaluation.protocol.messages import JobSpec, job_from_json
 from ge_engine.evaluation.sandbox import limits
 from ge_engine.evaluation.sandbox.removal import remove_tree
+from ge_engine.processor import processor_name
 
 T = TypeVar("T")
 LINGER = 600.0
@@ -71,7 +71,7 @@ class Serving:
         Raises:
             Dismissed: it does. Refused: this machine cannot serve it. One of `LOST`: the engine is gone.
         """
-        machine = {"host": socket.gethostname(), "processor": processor()}
+        machine = {"host": socket.gethostname(), "processor": processor_name()}
         await self._connection.send("hello", {"agent": self._name, **machine})
         opening, _ = await self._connection.receive()
         around = [
@@ -171,15 +171,6 @@ class Serving:
         await self._leave.wait()
         with suppress(*LOST):
             await self._connection.send("leaving")
-
-
-def processor() -> str:
-    """The name of this machine's processor."""
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        return next(iter(named), platform.machine())
-    return platform.machine()
 
 
 def _kept(store: ArrayStore, digest: str, content: bytes) -> None:

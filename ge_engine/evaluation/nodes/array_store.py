@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from ge_engine.atomic_file import write_whole
+from ge_engine.evaluation.bounded_folder import delete_oldest
 
 STORE_LIMIT = 16 * 2**30
 """Bytes. Of more, those that were not read for the longest go."""
@@ -37,16 +38,7 @@ class ArrayStore:
         path = self._path(digest)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(path, content, "", mode=0o600)
-        self._make_room(path)
-
-    def _make_room(self, newest: Path) -> None:
-        kept = [(one.stat().st_mtime_ns, one) for one in self._folder.iterdir() if one != newest]
-        total = newest.stat().st_size + sum(one.stat().st_size for _, one in kept)
-        for _, oldest in sorted(kept):
-            if total <= self._limit:
-                return
-            total -= oldest.stat().st_size
-            oldest.unlink(missing_ok=True)
+        delete_oldest(self._folder.iterdir(), path, self._limit)
 
     def _path(self, digest: str) -> Path:
         if not _DIGEST.fullmatch(digest):

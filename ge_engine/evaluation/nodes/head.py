@@ -29,6 +29,7 @@ from ge_engine.evaluation.nodes.wire import (
     beating,
     challenge,
     watching,
+    well_formed,
 )
 from ge_engine.evaluation.protocol.messages import CHECKPOINT_LIMIT, JobSpec, to_json
 from ge_engine.evaluation.protocol.plain_file import read_plain
@@ -70,7 +71,7 @@ class NodesExecutor:
         self._leases = Leases()
         self._connections: dict[str, Connection] = {}
         self._watch = PoolWatch(pool, self._leases)
-        self._closing = threading.Event()
+        self._closing = False
         self._gave_up: Exception | None = None
         self._ending = False
         self._strangers: list[Connection] = []
@@ -79,7 +80,7 @@ class NodesExecutor:
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._token = secrets.token_bytes(32)
-        self._stop: asyncio.Event | None = None
+        self._stop = asyncio.Event()
         self._begun: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="ge-nodes", daemon=True)
         self._thread.start()
@@ -93,7 +94,7 @@ class NodesExecutor:
         """Queue `spec`; probes go before trainings. Raises what has ended the work of agents."""
         future: Future[WorkerExit] = Future()
         with self._lock:
-            if self._closing.is_set():
+            if self._closing:
                 raise self._gave_up or RuntimeError("the executor is closed")
             self._loop.call_soon_threadsafe(self._take, spec, future)
         return future
@@ -101,9 +102,9 @@ class NodesExecutor:
     def close(self) -> None:
         """Cancel what is queued, have the agents kill what runs, and dismiss them."""
         with self._lock:
-            if not self._closing.is_set():
-                self._closing.set()
-                self._loop.call_soon_threadsafe(self._end)
+            if not self._closing:
+                self._closing = True
+                self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
     # --- everything below runs in the executor's own thread ---
@@ -112,17 +113,24 @@ class NodesExecutor:
         try:
             self._loop.run_until_complete(self._serve())
         except Exception as error:
-            self._give_up(error)
-        finally:
-            with self._lock:
-                self._closing.set()
-            self._loop.run_until_complete(self._end_tasks())
-            self._results.shutdown()
-            for future in self._leases.unfinished():
-                if not future.cancel() and not future.done():
-                    future.set_exception(self._gave_up or GeError("The evaluation was closed."))
-            self._loop.close()
-            self._pool.close()
+            self._gave_up = error
+        with self._lock:
+            self._closing = True
+        self._loop.run_until_complete(self._end_tasks())
+        self._results.shutdown()
+        for future in self._leases.unfinished():
+            self._end(future)
+        if not self._begun.done():
+            self._end(self._begun)
+        self._loop.close()
+        self._pool.close()
+
+    def _end(self, future: Future[Any]) -> None:
+        """End what nobody works on any more: it is told what went wrong, else cancelled where that can be."""
+        if self._gave_up and (future.running() or future.set_running_or_notify_cancel()):
+            future.set_exception(self._gave_up)
+        elif not self._gave_up and not future.cancel():
+            future.set_exception(GeError("The evaluation was closed."))
 
     async def _end_tasks(self) -> None:
         """End what is left of connections; jobs that were submitted until now are among the leases."""
@@ -133,7 +141,6 @@ class NodesExecutor:
         await self._loop.shutdown_default_executor()
 
     async def _serve(self) -> None:
-        self._stop = asyncio.Event()
         listening = listening_on(self._listening.host)
         port = listening.getsockname()[1]
         server = await asyncio.start_server(self._welcome, sock=listening)
@@ -153,21 +160,16 @@ class NodesExecutor:
             for stranger in self._strangers:
                 stranger.abort()
 
-    def _end(self) -> None:
-        if self._stop:
-            self._stop.set()
-
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(reader, writer)
         try:
             await self._admit(connection)
             hello, _ = await asyncio.wait_for(connection.receive(), GREETING_SECONDS)
-            place = Place(str(hello["host"]), str(hello["processor"]))
-            await self._accompany(str(hello["agent"]), place, connection)
-        except (Stranger, KeyError, *LOST):
-            pass  # it is not known, or was lost before it had anything
-        finally:
-            connection.abort()
+            with well_formed():
+                name, place = str(hello["agent"]), Place(str(hello["host"]), str(hello["processor"]))
+            await self._accompany(name, place, connection)
+        except (Stranger, *LOST):
+            connection.abort()  # it is not known, or gone; what it had is lent again
 
     async def _admit(self, connection: Connection) -> None:
         """Let in who knows the token. Raises Stranger, or one of `LOST`."""
@@ -197,9 +199,8 @@ class NodesExecutor:
             while True:
                 message, blobs = await connection.receive()
                 await self._hear(agent, place, connection, message, blobs)
-        except (*LOST, KeyError, ValueError, TypeError, IndexError, OverflowError):
-            pass  # it is gone, or says what no agent says: its jobs are lent again
         finally:
+            connection.abort()
             for task in around:
                 task.cancel()
             if self._connections.get(agent) is connection:
@@ -214,32 +215,25 @@ class NodesExecutor:
         message: Mapping[str, Any],
         blobs: Sequence[bytes],
     ) -> None:
-        kind = message["kind"]
-        if kind == "wanted":
-            arrays = [self._arrays[one] for one in message["arrays"]]
-            self._start(self._send_arrays(connection, arrays))
-        elif kind == "refused":
-            self._watch.refusals[place.host] = str(message["reason"])
-            print(f"{place.host} cannot serve this run: {message['reason']}", file=sys.stderr)
-        elif kind == "ready":
-            self._watch.joined.add(agent)
-            self._lose(agent)  # what it had, if it says so twice
-            self._leases.join(agent, place.host, int(message["slots"]))
-            if place.host in self._leases.drained():
+        match message.get("kind"):
+            case "wanted":
+                with well_formed():
+                    arrays = [self._arrays[one] for one in message["arrays"]]
+                self._start(self._send_arrays(connection, arrays))
+            case "refused":
+                self._watch.refuse(place.host, str(message.get("reason")))
+            case "ready":
+                with well_formed():
+                    slots = int(message["slots"])
+                self._watch.joined.add(agent)
+                self._lose(agent)  # what it had, if it says so twice
+                self._leases.join(agent, place.host, slots)
+            case "leaving":
                 self._leases.leave(agent)
-        elif kind == "leaving":
-            self._leases.leave(agent)
-        elif kind == "exit":
-            ended = WorkerExit(
-                int(message["status"]),
-                str(message["reason"]),
-                blobs[0],
-                str(message["log"]),
-                host=place.host,
-                processor=place.processor,
-                faulty=bool(message["faulty"]),
-            )
-            self._ended(agent, str(message["lease"]), ended)
+            case "exit":
+                with well_formed():
+                    lease, ended = str(message["lease"]), _exit_of(message, blobs[0], place)
+                self._ended(agent, lease, ended)
         self._lend()
         if self._leases.is_done(agent):
             await connection.send("bye")
@@ -253,8 +247,6 @@ class NodesExecutor:
         if drained := self._leases.blame(agent, faulty):
             why = ended.reason or "faults of its own"
             print(f"{drained} is left out from now on: jobs keep failing there ({why}).", file=sys.stderr)
-            for one in self._leases.agents_on(drained):
-                self._leases.leave(one)
 
     def _take(self, spec: JobSpec, future: Future[WorkerExit]) -> None:
         self._leases.submit(spec, future)
@@ -293,16 +285,17 @@ class NodesExecutor:
             self._results.submit(job.future.set_result, LOST_WITH_IT)
         self._lend()
 
-    def _give_up(self, error: Exception) -> None:
-        """Tell all that wait, or come later, why; nobody works on it any more."""
-        self._gave_up = error
-        with self._lock:
-            self._closing.set()
-        if not self._begun.done():
-            self._begun.set_exception(error)
-        for future in self._leases.unfinished():
-            if future.running() or future.set_running_or_notify_cancel():
-                future.set_exception(error)
+
+def _exit_of(message: Mapping[str, Any], result: bytes, place: Place) -> WorkerExit:
+    return WorkerExit(
+        int(message["status"]),
+        str(message["reason"]),
+        result,
+        str(message["log"]),
+        host=place.host,
+        processor=place.processor,
+        faulty=bool(message["faulty"]),
+    )
 
 
 async def _dismiss(connection: Connection) -> None:

@@ -67,8 +67,9 @@ class Leases:
         heapq.heappush(self._queue, Lent(spec, future, next(self._numbers)))
 
     def join(self, agent: str, host: str, slots: int) -> None:
-        """An agent begins to serve. One that is known under this name is lost first: see `lose`."""
-        self._agents[agent] = Agent(host, max(1, slots))
+        """An agent begins to serve; on a host that is left out it takes no jobs. One that is known under this
+        name is lost first: see `lose`."""
+        self._agents[agent] = Agent(host, max(1, slots), leaving=host in self.drained())
 
     def leave(self, agent: str) -> None:
         """An agent takes no further jobs; those that it has it goes on with."""
@@ -108,18 +109,19 @@ class Leases:
         return known.leases.pop(lease, None) if known else None
 
     def blame(self, agent: str, faulty: bool) -> str:
-        """Count what a job came to on the agent's host. The host, where it is to be left out from now on;
-        else ""."""
+        """Count what a job came to on the agent's host. The host, where it is left out from now on, and its
+        agents leave; else ""."""
         host = self._agents[agent].host if agent in self._agents else ""
         self._faults[host] = self._faults[host] + 1 if faulty else 0
-        return host if self._faults[host] == FAULTS else ""
+        if self._faults[host] != FAULTS:
+            return ""
+        for one in self._agents.values():
+            one.leaving = one.leaving or one.host == host
+        return host
 
     def drained(self) -> list[str]:
         """The hosts that are left out."""
         return sorted(host for host, count in self._faults.items() if count >= FAULTS)
-
-    def agents_on(self, host: str) -> list[str]:
-        return [name for name, one in self._agents.items() if one.host == host]
 
     def holds(self, agent: str, lease: str) -> bool:
         """Whether an agent has a job under this lease."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import AgentOrder, Executor
+from ge_engine.contracts import AgentExecutor, AgentOrder
 from ge_engine.evaluation.executor import ExecutorFactory
 from ge_engine.evaluation.nodes.head import Listening, NodesExecutor
 from ge_engine.evaluation.nodes.remote_session import (
@@ -28,7 +28,7 @@ ADDRESS = "agents.json"
 
 
 def jobs_on(
-    executor: Executor, seed: Genome, config: RunConfig, scratch: Path, private: Sequence[Path]
+    executor: AgentExecutor, seed: Genome, config: RunConfig, scratch: Path, private: Sequence[Path]
 ) -> ExecutorFactory:
     """What opens a `NodesExecutor` of genomes of `seed`, with a pool of agents of `executor`."""
 

@@ -38,6 +38,11 @@ class PoolWatch:
                 told = state.said
             await asyncio.sleep(POOL_SECONDS)
 
+    def refuse(self, host: str, reason: str) -> None:
+        """A host cannot serve the session."""
+        self.refusals[host] = reason
+        print(f"{host} cannot serve this run: {reason}", file=sys.stderr)
+
     def _require_some_that_serve(self, state: PoolState) -> None:
         """Raises GeError where agents are started and end, one after another, before they serve, and none
         does."""

@@ -13,8 +13,8 @@ import json
 import secrets
 import struct
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ge_engine.evaluation.protocol import claims
@@ -32,6 +32,16 @@ LOST = (EOFError, ConnectionError, OSError, TimeoutError)
 
 class Stranger(Exception):
     """The other side does not know the token."""
+
+
+@contextmanager
+def well_formed() -> Iterator[None]:
+    """Within, a message is read. Raises ConnectionError where it lacks something, or that is of another kind:
+    who sent it does not speak as this side does."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
+        raise ConnectionError("something else than a message") from error
 
 
 class Connection:
@@ -66,12 +76,11 @@ class Connection:
         (length,) = _LENGTH.unpack(await self._exactly(_LENGTH.size))
         if length > limit:
             raise ConnectionError("a message that is longer than any")
-        try:
-            message = json.loads(await self._exactly(length))
+        text = await self._exactly(length)
+        with well_formed():
+            message = json.loads(text)
             most = BLOB_LIMIT if limit == MESSAGE_LIMIT else 0
             sizes = [claims.count(size, most) for size in message["blobs"]]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ConnectionError("something else than a message") from error
         return message, [await self._exactly(size) for size in sizes]
 
     async def _exactly(self, size: int) -> bytes:
