@@ -20,33 +20,26 @@ from typing import Any, Unpack
 
 from ge_engine.ablation import ARMS, Arm, too_few
 from ge_engine.ablation import ablate as run_arms
-from ge_engine.changes import diff_genomes
 from ge_engine.config import IslandSettings, RecipeSettings, RunConfig, Settings, load_config
 from ge_engine.config.scoring_function import refuse_while_loading
-from ge_engine.contracts import Probe
 from ge_engine.entry_block import with_entry_block
-from ge_engine.errors import ConfigError, SeedError
-from ge_engine.evaluation.probe_once import probe_genome
+from ge_engine.errors import ConfigError
 from ge_engine.events import Observe
-from ge_engine.genome import Block, Genome, Seed
+from ge_engine.genome import Block, Seed
+from ge_engine.inspection import blocks, class_parameters, diff, probe, seed_model
 from ge_engine.installation import findings
 from ge_engine.ledger.history import History
 from ge_engine.ledger.listing import Listed
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import Replicates, Spread
 from ge_engine.loop import run as run_engine
-from ge_engine.population import Child, Individual
 from ge_engine.registry import REGISTERING, Origin, Registry, in_use, load_registry, trains
 from ge_engine.runs import Blocks, Changes, Run, TrainedModel
 from ge_engine.runs.comparison import Comparison, compared
-from ge_engine.runs.references import Side as Reference
-from ge_engine.runs.references import load_side, require_genome, sides_of
 from ge_engine.runs.resuming import resumed_run
 from ge_engine.runs.settings_file import write_settings
 from ge_engine.scaffold import write_plugin
 from ge_engine.seed_files import load_seed
-from ge_engine.source.language import PYTHON
-from ge_engine.source.selection import select_addresses
 from ge_engine.views.display import open_display
 
 __all__ = [
@@ -85,7 +78,6 @@ __all__ = [
     "shown",
     "too_few",
 ]
-Side = str | Path | Seed | Genome | Individual
 
 
 def evolve(
@@ -215,84 +207,10 @@ def new_folder(seed: str | Path) -> Path:
     return Path("runs") / f"{Path(seed).absolute().stem}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def blocks(seed: Side, patterns: str | Iterable[str] = ()) -> Blocks:
-    """The blocks of a file by address, those that match `patterns` alone, as `ge blocks --static` lists them.
-
-    Patterns are globs and "!" excludes; a pattern chooses among blocks that can be evolved.
-
-    Raises:
-        SeedError: the file cannot be read. ConfigError: a pattern that matches nothing.
-    """
-    genome = _genome(seed)
-    wanted = (patterns,) if isinstance(patterns, str) else tuple(patterns)
-    chosen = select_addresses(genome, wanted) if wanted else tuple(genome.blocks)
-    return Blocks({address: genome.blocks[address] for address in chosen})
-
-
-def probe(
-    seed: Side,
-    *,
-    plugins: Iterable[str] = (),
-    no_plugins: Iterable[str] = (),
-    **settings: Unpack[Settings],
-) -> Probe:
-    """Build a model and run one step of its training in an isolated process: which blocks ran, shapes,
-    parameters and FLOPs.
-
-    Raises:
-        SeedError: the model does not build or run. ConfigError: a setting or name that is wrong.
-    """
-    made = load_config("demo", None, settings)
-    found = probe_genome(_genome(seed), made, load_registry(plugins, no_plugins))
-    if isinstance(found, SeedError):
-        raise found
-    return found
-
-
-def diff(a: Side, b: Side | None = None) -> Changes:
-    """What changed from `a` to `b`, block by block, as `ge diff` shows it.
-
-    A side is a file, "RUN:ID", a seed model, a genome or an individual. A lone "RUN:ID" is compared with its
-    seed model.
-
-    Raises:
-        SeedError, LedgerError, ConfigError: a side that is not there or has no code.
-    """
-    if b is not None:
-        return Changes(diff_genomes(_genome(a), _genome(b)))
-    if not isinstance(a, (str, Path)):
-        raise ConfigError("There is nothing to compare with.", "Give a second side, or RUN:ID alone.")
-    before, after = sides_of(str(a), None)
-    return Changes(diff_genomes(before.genome, after.genome))
-
-
 def open_run(folder: str | Path) -> Run:
     """An existing run. Raises LedgerError when there is none."""
     with History(Path(folder)):
         return Run(Path(folder))
-
-
-def class_parameters(
-    side: Reference, *, plugins: Iterable[str] = (), no_plugins: Iterable[str] = ()
-) -> Mapping[str, int]:
-    """How many parameters the modules of each class hold, counted in an isolated process. The settings of an
-    individual's run say what is built; nothing that its folder names is started.
-
-    Raises:
-        SeedError: the model does not build or run, or something else than the built-in training scores its
-            run.
-    """
-    registry = load_registry(plugins, no_plugins)
-    if side.genome.seed.language is not PYTHON:
-        return {}
-    if not trains(registry, side.config):
-        by = side.config.evaluator_argument or side.config.evaluator
-        raise SeedError(f"its run is scored by {by!r}, which is not started for this")
-    config = replace(side.config, sandbox="auto", start_method="auto", processes_per_candidate=1)
-    found = probe_genome(side.genome, config, registry)
-    if isinstance(found, SeedError):
-        raise found
-    return found.class_parameters
 
 
 def ablate(
@@ -371,15 +289,6 @@ def _observed(
         yield view.observe
 
 
-def seed_model(path: str | Path, *, entry: str = "", also: Sequence[str] = (), package: bool = False) -> Seed:
-    """A seed model to look at, of the files that `ge evolve` would take: for `blocks`, `probe` and `diff`.
-
-    Raises:
-        SeedError: a file is not there or cannot be read, or a folder without the module in `entry`.
-    """
-    return load_seed(path, entry, also, package=package)
-
-
 def _of_folder(path: str | Path, made: RunConfig) -> RunConfig:
     """The settings, which say of a folder that all of the package is evolved."""
     return replace(made, package=True) if Path(path).is_dir() else made
@@ -388,13 +297,3 @@ def _of_folder(path: str | Path, made: RunConfig) -> RunConfig:
 def _seed_of(path: str | Path, made: RunConfig) -> Seed:
     seed = load_seed(path, made.entry, made.also, package=made.package)
     return with_entry_block(seed, made.entry) if made.entry_block else seed
-
-
-def _genome(side: Side) -> Genome:
-    if isinstance(side, Genome):
-        return side
-    if isinstance(side, Seed):
-        return side.genome
-    if isinstance(side, Child):
-        return require_genome(side)
-    return load_side(str(side)).genome

@@ -28,6 +28,7 @@ from ge_engine.source.blocks import (
 from ge_engine.source.facts import Kind, Signature, Span
 from ge_engine.source.language import PYTHON, Language, language_of
 from ge_engine.source.records import read_record
+from ge_engine.source.seed_file import read_seed_file
 from ge_engine.source.segmenter import SegmentedFile
 from ge_engine.source.segments import Segment
 
@@ -255,16 +256,6 @@ class Genome:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self.seed.restored, (self.delta(),)
-
-
-def read_seed_file(path: Path) -> bytes:
-    """The bytes of a file. Raises SeedError where it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SeedError(
-            f"The seed model {path} cannot be read: {error.strerror}.", "Give the path of a Python file."
-        ) from error
 
 
 def differing(a: Genome, b: Genome) -> tuple[str, ...]:

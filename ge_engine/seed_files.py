@@ -14,9 +14,10 @@ from ge_engine.evaluation.data.candidate_files import module_at
 from ge_engine.evaluation.data.module_loader import module_address, namespace_of
 from ge_engine.evaluation.sandbox.import_graph import module_file, named_imports
 from ge_engine.evaluation.sandbox.own_code import OwnCode
-from ge_engine.genome import Genome, Seed, read_seed_file
+from ge_engine.genome import Genome, Seed
 from ge_engine.joint_genome import is_file_name, joined
 from ge_engine.source.language import PYTHON, SUFFIXES, language_of
+from ge_engine.source.seed_file import read_seed_file
 
 
 def load_seed(path: str | Path, entry: str = "", also: Sequence[str] = (), *, package: bool = False) -> Seed:

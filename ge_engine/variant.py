@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from ge_engine.errors import SeedError
-from ge_engine.genome import Genome, Seed, Segment, differing, read_seed_file
+from ge_engine.genome import Genome, Seed, Segment, differing
 from ge_engine.joint_genome import JointGenome, joined
 from ge_engine.outcome import Rejected
 from ge_engine.patch import apply, parse_patch
@@ -23,6 +23,7 @@ from ge_engine.source.bindings import import_statements, scope_names
 from ge_engine.source.contract import check_contract
 from ge_engine.source.digests import digest
 from ge_engine.source.language import PYTHON
+from ge_engine.source.seed_file import read_seed_file
 from ge_engine.source.syntax import DEFINITIONS, SyntaxFault, name_of, normalised, parse, without_docstring
 
 HINT = "A child rewrites blocks and brings new definitions and imports; `ge blocks` lists the blocks."

@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("evaluation",),
     ("search", "loop", "ablation", "context", "seed_files"),
     ("report", "scaffold", "installation", "launch"),
-    ("views", "runs", "api"),
+    ("views", "runs", "api", "inspection"),
     ("cli", "testing"),
 )
 """Bottom to top. A room is a folder or a module at the top of ge_engine."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from ge_engine.errors import LedgerError
 from ge_engine.genome import Seed
 from ge_engine.ledger.database import FILE, RESTORE, connect_to_write, reporting, version_of
 from ge_engine.ledger.hand_made import HandMade, place_waiting, put_waiting
-from ge_engine.ledger.memo import Memo
 from ge_engine.ledger.parts import FIRST_WITH_PARTS, parts_of
 from ge_engine.ledger.records import Call, outcome_to_json, probe_to_json, to_json
 from ge_engine.ledger.rows import (
@@ -32,8 +31,9 @@ from ge_engine.ledger.rows import (
     seed_to_row,
 )
 from ge_engine.ledger.runlock import RunLock
-from ge_engine.ledger.schema import SCHEMA_VERSION, STATEMENTS, TABLES, insert, upgrade
+from ge_engine.ledger.schema import SCHEMA_VERSION, STATEMENTS, TABLES, upgrade
 from ge_engine.ledger.score_key import ScoreKey
+from ge_engine.ledger.transactions import Transactions, put_row
 from ge_engine.ledger.versions import Making
 from ge_engine.notation import BEFORE, PLAIN, Notations
 from ge_engine.outcome import Outcome
@@ -45,7 +45,7 @@ WHERE digest IN (SELECT digest FROM individuals WHERE generation = :generation A
 AND NOT EXISTS (SELECT 1 FROM individuals WHERE individuals.digest = probes.digest AND stage IS NULL)"""
 
 
-class Ledger(Memo):
+class Ledger(Transactions):
     """The one writer of a run. Holds RUN/lock until `close`."""
 
     _part = 0
@@ -82,9 +82,6 @@ class Ledger(Memo):
             raise LedgerError(f"There is no run in {folder}.", "`ge evolve FILE --run DIR` makes one.")
         return cls(folder)
 
-    def _connect(self) -> sqlite3.Connection:
-        return connect_to_write(self.path)
-
     def _check_whole(self) -> None:
         verdict = self.query("PRAGMA quick_check(1)")[0][0]
         if verdict != "ok":
@@ -98,41 +95,12 @@ class Ledger(Memo):
                 for statement in upgrade(self.schema):
                     db.execute(statement)
                 for part in unknown:
-                    _put(db, "parts", _part_row(part.number, part.making, part.at))
+                    put_row(db, "parts", _part_row(part.number, part.making, part.at))
             self.schema = SCHEMA_VERSION
 
     def close(self) -> None:
         super().close()
         self._lock.release()
-
-    # --- transactions ---------------------------------------------------------------------------
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with reporting(self.path):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _synchronous(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that is on the disk, with all before it, when the block is left."""
-        with reporting(self.path):
-            self._db.execute("PRAGMA synchronous = FULL")
-            try:
-                with self._transaction() as db:
-                    yield db
-            finally:
-                self._db.execute("PRAGMA synchronous = NORMAL")
-
-    def _write(self, table: str, row: Columns) -> None:
-        with reporting(self.path):
-            _put(self._db, table, row)
 
     # --- the run --------------------------------------------------------------------------------
 
@@ -161,9 +129,9 @@ class Ledger(Memo):
         """What this session runs with; `notations` may also be those of figures that are no objectives."""
         written = {name: asdict(notations.get(name, PLAIN)) for name in (*directions, *notations)}
         with self._transaction() as db:
-            _put(db, "meta", {"key": "config", "value": to_json(config_to_dict(config))})
-            _put(db, "meta", {"key": "directions", "value": to_json(dict(directions))})
-            _put(db, "meta", {"key": "notations", "value": to_json(written)})
+            put_row(db, "meta", {"key": "config", "value": to_json(config_to_dict(config))})
+            put_row(db, "meta", {"key": "directions", "value": to_json(dict(directions))})
+            put_row(db, "meta", {"key": "notations", "value": to_json(written)})
 
     def set_prompt_tokens(self, tokens: Sequence[int]) -> None:
         """The room of a prompt on each island in this session."""
@@ -181,11 +149,11 @@ class Ledger(Memo):
             return
         self._part = before[-1].number + 1 if before else 1
         with self._synchronous() as db:
-            _put(db, "parts", _part_row(self._part, making, time.time()))
+            put_row(db, "parts", _part_row(self._part, making, time.time()))
 
     def set_stopped(self, reason: str) -> None:
         with self._synchronous() as db:
-            _put(db, "meta", {"key": "stopped_because", "value": reason})
+            put_row(db, "meta", {"key": "stopped_because", "value": reason})
 
     # --- children -------------------------------------------------------------------------------
 
@@ -211,7 +179,7 @@ class Ledger(Memo):
             for one in children:
                 sql = "SELECT part FROM individuals WHERE id = :id"
                 bred = db.execute(sql, {"id": one.individual.id}).fetchone()
-                _put(db, "individuals", child_to_row(one) | {"part": bred[0] if bred else self._part})
+                put_row(db, "individuals", child_to_row(one) | {"part": bred[0] if bred else self._part})
             db.executemany("DELETE FROM scores WHERE digest = :digest", [{"digest": one} for one in void])
 
     # --- generations ----------------------------------------------------------------------------
@@ -223,7 +191,7 @@ class Ledger(Memo):
         if not self.begun(generation):
             row = {"generation": generation, "size": size, "finished": False, "at": time.time()}
             with self._transaction() as db:
-                _put(db, "generations", row)
+                put_row(db, "generations", row)
                 put_waiting(db, by_hand)
                 place_waiting(db, generation)
         return self.size(generation)
@@ -261,21 +229,16 @@ class Ledger(Memo):
             for table, rows in ranked.items():
                 db.execute(f"DELETE FROM {table} WHERE generation = :generation", finished)
                 for rank, row in enumerate(rows):
-                    _put(db, table, {**finished, "rank": rank, **row})
+                    put_row(db, table, {**finished, "rank": rank, **row})
             db.execute("UPDATE generations SET finished = 1 WHERE generation = :generation", finished)
             db.execute(_FORGET_REJECTED, finished)
 
 
-def _put(db: sqlite3.Connection, table: str, row: Columns) -> None:
-    """Write a row, over one with the same key."""
-    db.execute(insert(table, row), row)
-
-
 def _begin(db: sqlite3.Connection, seed: Seed, config: RunConfig) -> None:
-    _put(db, "seed", seed_to_row(seed))
+    put_row(db, "seed", seed_to_row(seed))
     for row in files_to_rows(seed):
-        _put(db, "files", row)
-    _put(db, "meta", {"key": "config", "value": to_json(config_to_dict(config))})
+        put_row(db, "files", row)
+    put_row(db, "meta", {"key": "config", "value": to_json(config_to_dict(config))})
 
 
 def _part_row(number: int, making: Making, at: float) -> Columns:

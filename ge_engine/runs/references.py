@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ge_engine.config import RunConfig, load_config
 from ge_engine.errors import ConfigError
-from ge_engine.genome import Genome, Seed, read_seed_file
+from ge_engine.genome import Genome, Seed
 from ge_engine.ledger import History, exists
 from ge_engine.ledger.foreign import confirmed
 from ge_engine.notation import Notations
@@ -21,6 +21,7 @@ from ge_engine.population import SEED_ID, Child
 from ge_engine.runs.revisions import revision_of, why_no_revision
 from ge_engine.seed_files import load_folder
 from ge_engine.source.language import PYTHON, language_of
+from ge_engine.source.seed_file import read_seed_file
 
 
 @dataclass(frozen=True, slots=True)
