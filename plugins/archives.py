@@ -10,7 +10,7 @@ import threading
 import zipfile
 import zlib
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ge_engine.errors import ConfigError
 
@@ -121,8 +121,7 @@ class Zip:
             ) from error
         self._lock = threading.Lock()
         try:
-            self._refuse_odd()
-            self._entries = {_slashed(info): info for info in self._archive.infolist()}
+            self._entries = self._honest_entries()
         except BaseException:
             self._archive.close()
             raise
@@ -174,7 +173,8 @@ class Zip:
                 f"{HINT} --skip-broken leaves damaged images out.",
             ) from error
 
-    def _refuse_odd(self) -> None:
+    def _honest_entries(self) -> dict[str, zipfile.ZipInfo]:
+        """The entries by their paths. Raises ConfigError: one that no honest archive has."""
         entries = self._archive.infolist()
         if len(entries) > MOST_FILES:
             raise ConfigError(f"The archive {self._path} has more than {MOST_FILES:,} entries.", HINT)
@@ -183,14 +183,17 @@ class Zip:
                 raise ConfigError(
                     f"The archive {self._path} has an entry {info.filename!r} that {why}.", HINT
                 )
-        twice = [name for name, count in Counter(map(_slashed, entries)).items() if count > 1]
-        if twice:
-            raise ConfigError(f"The archive {self._path} has the entry {twice[0]!r} twice.", HINT)
+        names = [_slashed(info) for info in entries]
+        named = dict(zip(names, entries, strict=True))
+        if len(named) < len(names):
+            twice = next(name for name, count in Counter(names).items() if count > 1)
+            raise ConfigError(f"The archive {self._path} has the entry {twice!r} twice.", HINT)
         whole = sum(info.file_size for info in entries)
         if whole > FREE + MOST_RATIO * self._path.stat().st_size:
             raise ConfigError(
                 f"The archive {self._path} would unpack to {whole:,} bytes: it is no archive of images.", HINT
             )
+        return named
 
 
 def _kind(entry: os.DirEntry[str]) -> int:
@@ -213,9 +216,9 @@ def _slashed(info: zipfile.ZipInfo) -> str:
 
 def _odd(info: zipfile.ZipInfo) -> str:
     """What is wrong with an entry, "" for nothing."""
-    name = PurePosixPath(info.filename.replace("\\", "/"))
+    name = info.filename.replace("\\", "/")
     kind = stat.S_IFMT(info.external_attr >> 16)
-    if name.is_absolute() or ".." in name.parts or info.filename[1:2] == ":":
+    if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
         return "leads out of it"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device"
