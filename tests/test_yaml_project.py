@@ -145,10 +145,6 @@ def test_a_prompt_that_calls_an_entry_python(project: Path, ge: Ge) -> None:
     ("words", "told"),
     [
         (
-            ("--also", "conf/conf.yaml"),
-            "their code would open conf/conf.yaml as it was. try: Score by a program",
-        ),
-        (
             ("--also", "conf/conf.yaml", "--command", "python train.py {path}"),
             "is scored by a program in a tree of their project",
         ),

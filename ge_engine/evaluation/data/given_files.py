@@ -53,7 +53,7 @@ class _Given:
 
     def replace(self, files: Sequence[ValueFile]) -> None:
         self.files = {place: one for one in files for place in (_abspath(one.path), _realpath(one.path))}
-        builtins.open = io.open = _open if files else _original  # type: ignore[assignment]
+        builtins.open = io.open = _open if files else _original
         if files and not self._listens:
             sys.addaudithook(self._hear)
             self._listens = True
@@ -79,28 +79,23 @@ _given = _Given()
 
 
 @wraps(_original)
-def _open(file: Any, mode: str = "r", *args: Any, **named: Any) -> Any:
-    held = _given.at(file)
-    if held is None or not set(mode) <= set("rbt") or _has_opener(args, named):
-        return _original(file, mode, *args, **named)
-    _given.opened.add(held.name)
-    content = io.BufferedReader(_Content(held, file))  # type: ignore[type-var]
-    return content if "b" in mode else _as_text(content, mode, *args, **named)
-
-
-def _has_opener(args: tuple[Any, ...], named: dict[str, Any]) -> bool:
-    return named.get("opener") is not None or len(args) > 5
-
-
-def _as_text(
-    content: Any,
-    mode: str,
-    buffering: int = -1,  # noqa: ARG001
+def _open(
+    file: Any,
+    mode: str = "r",
+    buffering: int = -1,
     encoding: str | None = None,
     errors: str | None = None,
     newline: str | None = None,
-    **_: Any,
-) -> io.TextIOWrapper:
+    closefd: bool = True,
+    opener: Any = None,
+) -> Any:
+    held = _given.at(file)
+    if held is None or opener is not None or not set(mode) <= set("rbt"):
+        return _original(file, mode, buffering, encoding, errors, newline, closefd, opener)
+    _given.opened.add(held.name)
+    content = io.BufferedReader(_Content(held, file))
+    if "b" in mode:
+        return content
     text = io.TextIOWrapper(content, encoding, errors, newline)
     text.mode = mode  # type: ignore[misc]
     return text
