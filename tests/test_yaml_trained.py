@@ -310,10 +310,10 @@ def test_a_run_of_the_trainer_whose_commands_do_not_know_its_values(
     assert _scored(tmp_path / "again") == _scored(run)
     code, _, err = ge("resume", tmp_path / "again", "--llm", "uniform", "--generations", "2")
     assert code == 0, err
-    lay(tmp_path / "hand", {"conf.yaml": CONF.replace("8", "5")})
+    lay(tmp_path / "hand", {"conf.yaml": CONF.replace("8", "37")})
     code, _, err = ge("add", tmp_path / "again", tmp_path / "hand" / "conf.yaml")
     assert code == 0, err
-    assert parameters(5, classes=10) in {one["parameters"] for one in _scored(tmp_path / "again").values()}
+    assert parameters(37, classes=10) in {one["parameters"] for one in _scored(tmp_path / "again").values()}
 
 
 def _scored(run: Path) -> dict[str, dict[str, float]]:
