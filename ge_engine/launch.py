@@ -25,7 +25,7 @@ from ge_engine.config import load_config
 from ge_engine.contracts import Dataset
 from ge_engine.entry import resolve_entry
 from ge_engine.entry_block import entry_of
-from ge_engine.evaluation.data.candidate_files import CandidateFile, candidate_files, import_files
+from ge_engine.evaluation.data.candidate_files import Candidate, candidate_files, import_files
 from ge_engine.evaluation.data.channels import in_channels
 from ge_engine.evaluation.data.module_loader import module_address, namespace_of
 from ge_engine.evaluation.sandbox.own_code import own_modules
@@ -110,8 +110,8 @@ def train_file(file: Path, config: Any, data: Dataset, split: str) -> Mapping[st
     }
 
 
-def _files_of(seed: Genome) -> Sequence[CandidateFile]:
-    """Its files as the modules that they are."""
+def _files_of(seed: Genome) -> Candidate:
+    """Its files of code as the modules that they are. Those of values lie where the code opens them."""
     paths = {name: str(one.path) for name, one in seed.seed.files.items()}
     main = Path(next(iter(paths.values())))
     sources = {name: one.source for name, one in seed.files.items() if one.seed.language is PYTHON}

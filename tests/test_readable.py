@@ -15,7 +15,7 @@ from ge_engine.config import config_from_dict
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.data.module_loader import module_address
 from ge_engine.evaluation.sandbox import packages, system_paths
-from ge_engine.evaluation.sandbox.import_graph import imported_names
+from ge_engine.evaluation.sandbox.import_graph import follow_imports, imported_names, module_file
 from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.sandbox.readable import Readable, _installed_places, readable_files
 from ge_engine.evaluation.setup import private_paths
@@ -376,3 +376,63 @@ def test_a_record_in_a_checkout_that_stands_for_what_is_installed(
     after = set(_installed_places(()))
     assert before <= after
     assert not [place for place in after if place.startswith(str(tmp_path))]
+
+
+def test_an_import_in_a_place_that_is_not_looked_at() -> None:
+    """Statements are looked at alone where no call imports; each kind that holds others has one here."""
+    source = """
+import a0
+if x:
+    import a1
+elif y:
+    import a2
+else:
+    import a3
+try:
+    import a4
+except* OSError:
+    import a5
+else:
+    import a6
+finally:
+    import a7
+for i in []:
+    import a8
+else:
+    import a9
+while 0:
+    import b0
+with x:
+    import b1
+class A:
+    import b2
+    def f(self):
+        import b3
+        async def g():
+            async with x:
+                import b4
+            async for i in y:
+                import b5
+match x:
+    case 1:
+        import b6
+__all__ = ["c"]
+"""
+    wanted = {f"a{one}" for one in range(10)} | {f"b{one}" for one in range(7)}
+    assert imported_names(source.encode(), "pkg", package=True) == wanted | {"pkg.c"}
+    called = source + "\nf(lambda: importlib.import_module('d'), [__import__('e')])\n"
+    assert imported_names(called.encode(), "pkg", package=True) == wanted | {"pkg.c", "d", "e"}
+
+
+def test_imports_of_a_file_as_it_was_before(tmp_path: Path) -> None:
+    """What a file imports is kept: until it is another one."""
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).touch()
+
+    def found() -> set[str]:
+        return set(follow_imports(b"import mid", "net", lambda name: module_file(str(tmp_path), name)).files)
+
+    (tmp_path / "mid.py").write_text("import one\n")
+    assert found() == {"mid", "one"}
+    (tmp_path / "mid.py").write_text("import two\n\n")
+    assert found() == {"mid", "two"}

@@ -145,10 +145,6 @@ def test_a_prompt_that_calls_an_entry_python(project: Path, ge: Ge) -> None:
     ("words", "told"),
     [
         (
-            ("--also", "conf/conf.yaml"),
-            "their code would open conf/conf.yaml as it was. try: Score by a program",
-        ),
-        (
             ("--also", "conf/conf.yaml", "--command", "python train.py {path}"),
             "is scored by a program in a tree of their project",
         ),
@@ -185,7 +181,7 @@ def test_a_file_of_values_that_is_imported_as_a_module(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(NET)
     (tmp_path / "conf.yaml").write_text("model:\n  widths: [1, 2]\n")
     seed = load_seed(tmp_path / "net.py", also=[str(tmp_path / "conf.yaml")]).genome
-    assert [one.name for one in _files_of(seed)] == ["net.py"]
+    assert [one.name for one in _files_of(seed).code] == ["net.py"]
 
 
 def test_a_file_of_values_that_is_taken_for_the_model(project: Path, ge: Ge) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from ge_engine.profile import ModuleProfile
@@ -16,7 +16,7 @@ def running_elsewhere(modules: Iterable[ModuleProfile], files: Mapping[str, str]
     kinds = {module.kind for module in modules if not module.block}
     found: dict[str, list[str]] = {}
     for path in dict.fromkeys(files.values()):
-        if classes := sorted(kinds & _classes_in(path)):
+        if classes := sorted(_classes_in(path, kinds)):
             found[os.path.basename(path)] = classes
     return found
 
@@ -30,9 +30,14 @@ def sentence(found: Mapping[str, list[str]]) -> str:
     )
 
 
-def _classes_in(path: str) -> set[str]:
+def _classes_in(path: str, names: Collection[str]) -> set[str]:
+    """Those of the names that are classes of a file. It is parsed where it may have one: a package that is
+    installed can have thousands of files."""
     try:
-        tree = ast.parse(Path(path).read_bytes())
+        source = Path(path).read_bytes()
+        if not any(b"class " + name.encode() in source for name in names):
+            return set()
+        tree = ast.parse(source)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
-    return {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    return {node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.name in names}

@@ -16,6 +16,7 @@ from ge_engine.evaluation.sandbox import bubblewrap
 from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.sandbox.readable import readable_files
 from ge_engine.evaluation.worker.spawn import chosen_start_method
+from ge_engine.source.yaml_tree import is_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ def on_this_machine(
     scratch: Path,
     private: Sequence[Path],
 ) -> OnMachine:
-    """What holds here of a session whose seed model, of `digest`, lies at `paths`. Of `config` are heeded
+    """What holds here of a session whose seed model, of `digest`, lies at `paths`, the one that builds it
+    first. Of `config` are heeded
     what asks for devices, processes, sandbox and start method.
 
     Raises:
@@ -54,9 +56,13 @@ def on_this_machine(
     """
     address = seed_address(paths, sources, digest)
     placement = placement_of(config)
-    modules = [module_at(place, address.root) or place.stem for place in paths]
-    others = list(zip(sources, modules, strict=True))[1:]
-    readable = readable_files(sources[0], address, private, bool(placement.devices), others)
+    others = [
+        (source, module_at(place, address.root) or place.stem)
+        for place, source in list(zip(paths, sources, strict=True))[1:]
+        if not is_yaml(place)
+    ]
+    opened = [str(place) for place in paths if is_yaml(place)]
+    readable = readable_files(sources[0], address, private, bool(placement.devices), others, opened)
     return OnMachine(
         device="cuda" if placement.devices else "cpu",
         sandbox=chosen_sandbox(config.sandbox),

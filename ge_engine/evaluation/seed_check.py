@@ -93,6 +93,11 @@ def _advice(error: str, classes: int, image: str) -> str:
             "looked for beside it, in the working folder, up to the root of its repository, and in "
             "PYTHONPATH."
         )
+    if error.startswith(("FileNotFoundError", "PermissionError")):
+        return (
+            "Candidates run in a folder of their own, and see of the user's files code alone and what --also "
+            "names: open a file by its place beside the module, as Path(__file__).parent / 'conf.yaml'."
+        )
     if "without a tensor of shape" in error:
         return f"The task wants {classes} numbers for each image. {_OTHER_ANSWERS}"
     return (

@@ -21,6 +21,7 @@ from ge_engine.evaluation.data.channels import in_channels
 from ge_engine.evaluation.on_machine import fields_of, on_this_machine, seed_address
 from ge_engine.evaluation.protocol.messages import ArraySpec, SessionSpec
 from ge_engine.evaluation.sandbox.removal import remove_tree
+from ge_engine.evaluation.tracing import code_of
 from ge_engine.evaluation.weights import Preprocessing
 from ge_engine.genome import Genome
 
@@ -75,7 +76,7 @@ def _session(
         recipe=asdict(config.recipe),
         threads=config.threads,
         memory=int(config.memory_gib * 2**30),
-        preload=imports_to_preload(sources, root),
+        preload=imports_to_preload(code_of(seed).values(), root),
         files={name: str(path) for name, path in paths.items()},
         **fields_of(here),
     )

@@ -10,14 +10,12 @@ from pathlib import Path
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import AgentExecutor, Dataset, Objective, Task
-from ge_engine.errors import SeedError
 from ge_engine.evaluation.data.channels import in_channels, is_grey
 from ge_engine.evaluation.seed_check import ChannelsError
 from ge_engine.evaluation.setup import task_name
 from ge_engine.evaluation.train_evaluation import TrainEvaluation, open_training
 from ge_engine.genome import Genome
 from ge_engine.registry import choose
-from ge_engine.source.language import PYTHON
 
 
 @contextmanager
@@ -36,10 +34,9 @@ def open_task_training(
     what is `private`. It trains where `executor` says, on this machine without one.
 
     Raises:
-        SeedError: the seed model does not build, run or train, or has a file that is no code.
+        SeedError: the seed model does not build, run or train, or does not open one of its files of values.
         ConfigError: no such task, or one that cannot be used with this recipe.
     """
-    _refuse_values(seed)
     name, argument = task_name(config.task)
     data = prepared(choose(tasks, name, "task").load(argument, config))
     if executor:
@@ -93,18 +90,6 @@ def _in_wanted(data: Dataset, config: RunConfig, error: ChannelsError) -> Datase
         raise error
     _tell_channels(error.wanted)
     return in_channels(data, error.wanted)
-
-
-def _refuse_values(seed: Genome) -> None:
-    """Refuse a seed model with files that are no code: what a candidate opens there is the original."""
-    found = next((name for name, one in seed.files.items() if one.seed.language is not PYTHON), None)
-    if found is not None:
-        raise SeedError(
-            f"The built-in training imports candidates from memory, and their code would open {found} as it "
-            "was.",
-            "Score by a program that runs in a tree of the project, where the file is the candidate's: "
-            "--project DIR --command 'python train.py'.",
-        )
 
 
 def _tell_channels(channels: int) -> None:

@@ -42,6 +42,7 @@ from ge_engine.evaluation.seed_check import require_usable
 from ge_engine.evaluation.setup import preprocessing_of, set_up
 from ge_engine.evaluation.train.step_timer import GROUP_STEPS
 from ge_engine.evaluation.trained_weights import TrainedWeights, trained_weights
+from ge_engine.evaluation.unopened import require_opened
 from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome
 
@@ -133,7 +134,7 @@ class TrainEvaluation(Evaluation):
         """Probe the seed model, and time its steps where the others' are held to them.
 
         Raises:
-            SeedError: it does not go through one training step.
+            SeedError: it does not go through one training step, or takes nothing of one of its files.
             GeError: what runs it was lost.
         """
         try:
@@ -143,6 +144,7 @@ class TrainEvaluation(Evaluation):
             raise GeError(reason, "Try again; `ge doctor` says what this machine has.") from error
         signature = signature_of(seed, self.entry)
         require_usable(probe, self.scorer.classes, self.image, self.entry, self.batch, signature)
+        require_opened(seed, probe)
         self._probe_timeout = max(PROBE_SECONDS, PROBE_SLOWDOWN * probe.facts.get("probe_seconds", 0.0))
         self._seed_digest = seed.digest
         if self.max_slowdown:

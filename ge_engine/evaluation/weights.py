@@ -25,6 +25,9 @@ WEIGHTS_LIMIT = 2 * 2**30
 FOLDER_LIMIT = 8 * 2**30
 
 
+_OF_MODULES = frozenset(("module", "folder"))
+
+
 class BadWeights(Exception):
     """Bytes that are no file of weights."""
 
@@ -36,7 +39,8 @@ class Preprocessing:
     `entry` is the expression that builds the network. Images of `height` x `width` pixels in `channels`
     channels, uint8, are normalised by `mean` and `std` of each channel (on the scale 0..255), then brought to
     `size` pixels a side. `classes` are the names of the answers in their order. `module` is the dotted name
-    of the module that builds the network, "" for that of a file alone.
+    of the module that builds the network, "" for that of a file alone, and `folder` that of the modules among
+    the files, "" where it is the outermost.
     """
 
     entry: str
@@ -48,22 +52,24 @@ class Preprocessing:
     std: tuple[float, ...]
     classes: tuple[str, ...]
     module: str = ""
+    folder: str = ""
 
     def as_json(self) -> bytes:
-        held = {name: value for name, value in asdict(self).items() if value or name != "module"}
+        held = {name: value for name, value in asdict(self).items() if value or name not in _OF_MODULES}
         return (json.dumps(held, indent=1, ensure_ascii=False) + "\n").encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Preprocessing:
         """Raises ValueError or TypeError: it is none."""
         held = claims.parsed(data)
-        if held.keys() | {"module"} != cls.__dataclass_fields__.keys():
+        if held.keys() | _OF_MODULES != cls.__dataclass_fields__.keys():
             raise ValueError("other fields than those of a preprocessing")
         values: dict[str, Any] = {
             name: claims.count(held[name]) for name in ("channels", "height", "width", "size")
         }
         values |= {name: tuple(map(claims.number, _listed(held[name]))) for name in ("mean", "std")}
-        values |= {"entry": claims.text(held["entry"]), "module": claims.text(held.get("module", ""))}
+        values |= {"entry": claims.text(held["entry"])}
+        values |= {name: claims.text(held.get(name, "")) for name in _OF_MODULES}
         return cls(classes=tuple(map(claims.text, _listed(held["classes"]))), **values)
 
 

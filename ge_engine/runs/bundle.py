@@ -43,7 +43,7 @@ def write_bundle(
         write_whole(folder / MODEL, sources[""])
     files = {
         WEIGHTS: weights,
-        PREPROCESSING: replace(preprocessing, module=code.module).as_json(),
+        PREPROCESSING: replace(preprocessing, module=code.module, folder=code.folder).as_json(),
         PREDICT: SCRIPT.read_bytes(),
     }
     for name, content in files.items():

@@ -54,7 +54,8 @@ class Unreadable(Exception):
 def load_model(folder: Path, how: Mapping[str, Any]) -> nn.Module:
     """The network that model.py or the modules in src build, with its trained weights, ready to answer."""
     name = how.get("module", "")
-    module = _imported(folder / "src", name) if name else _executed(folder / "model.py")
+    modules = folder / "src" / how.get("folder", "")
+    module = _imported(modules, name) if name else _executed(folder / "model.py")
     model: nn.Module = eval(how["entry"], vars(module))
     weights = load_file(folder / "model.safetensors")
     with torch.no_grad():

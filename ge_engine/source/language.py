@@ -16,6 +16,7 @@ from ge_engine.source.syntax import SyntaxFault, compiles, parse
 from ge_engine.source.yaml_entries import YamlSegment, is_entry
 from ge_engine.source.yaml_file import cut_yaml, fault_of
 from ge_engine.source.yaml_source import YamlSource
+from ge_engine.source.yaml_tree import SUFFIXES as YAML_SUFFIXES
 from ge_engine.source.yaml_tree import read
 
 
@@ -64,7 +65,7 @@ YAML = Language(
     values=r"""^(["']?)NAME\1[ \t]*:(?=\s|$)""",
 )
 LANGUAGES: Mapping[str, Language] = {one.name: one for one in (PYTHON, YAML)}
-SUFFIXES: Mapping[str, Language] = {".py": PYTHON, ".yaml": YAML, ".yml": YAML}
+SUFFIXES: Mapping[str, Language] = {".py": PYTHON, **dict.fromkeys(YAML_SUFFIXES, YAML)}
 
 
 def _named(name: str) -> Language:

@@ -65,9 +65,27 @@ _ELSEWHERE = frozenset[str]().union(*SPELLINGS.values()) | frozenset(
 """Spellings of what the task, the training or the machine decides, and no model."""
 
 
+_OF_TRAININGS = frozenset(
+    {"lr", "learningrate", "baselr", "initiallr", "initlr", "maxlr", "minlr", "weightdecay", "wd", "momentum"}
+    | {"betas", "optimizer", "optim", "scheduler", "lrscheduler", "lrschedule", "warmup", "warmupepochs"}
+    | {"warmupsteps", "labelsmoothing", "augment", "augmentation", "augmentations", "gradclip", "clipgrad"}
+    | {"train", "training", "trainer", "trainlimit", "validationshare", "patience"}
+)
+"""Spellings of what the built-in trainer's settings decide, unless the model's code asks for it itself."""
+
+
+def decided_by_training(name: str) -> bool:
+    """Whether a value of this name is one of a training by the engine: lr, weight_decay, optimizer."""
+    return decided_elsewhere(name) or _plain(name) in _OF_TRAININGS
+
+
 def decided_elsewhere(name: str) -> bool:
     """A constant of this name is no choice of the model's: NUM_CLASSES, VOCABULARY, EPOCHS."""
-    return name.lower().replace("_", "") in _ELSEWHERE
+    return _plain(name) in _ELSEWHERE
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
 
 
 def written(parameter: Parameter, fact: int | float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -14,11 +13,10 @@ from ge_engine.source.syntax import SyntaxFault, newline_of
 from ge_engine.source.task_facts import decided_elsewhere
 from ge_engine.source.values import MOST_NODES, literal_kind
 from ge_engine.source.yaml_entries import YamlSegment
-from ge_engine.source.yaml_source import key_of
+from ge_engine.source.yaml_source import entry_name, key_of
 from ge_engine.source.yaml_tree import odd_parts, read
 
 HINT = "A YAML file of a seed model is one mapping, with a line for each of its keys at the left margin."
-_NAME = re.compile(r"[^\W\d][\w-]*")
 
 
 def cut_yaml(data: bytes, name: str) -> SegmentedFile:
@@ -74,7 +72,7 @@ def _statements(text: str, name: str) -> list[ast.Assign]:
 def _segments(text: str, statements: list[ast.Assign]) -> Iterator[YamlSegment]:
     source, at = Source(text), 0
     for statement in statements:
-        if not (name := _name(statement)):
+        if not (name := entry_name(statement)):
             continue
         start, end = source.span(statement)
         if start > at:
@@ -84,16 +82,10 @@ def _segments(text: str, statements: list[ast.Assign]) -> Iterator[YamlSegment]:
     yield YamlSegment(text[at:])
 
 
-def _name(statement: ast.stmt) -> str:
-    """The key as an address names it, "" where none can."""
-    key = key_of(statement)
-    return key if _NAME.fullmatch(key) else ""
-
-
 def _reasons(statements: list[ast.Assign]) -> Iterator[tuple[str, str]]:
     """Why values cannot be evolved, by the names of their keys."""
     for statement in statements:
-        if (name := _name(statement)) and (reason := _reason(name, statement.value)):
+        if (name := entry_name(statement)) and (reason := _reason(name, statement.value)):
             yield name, reason
 
 

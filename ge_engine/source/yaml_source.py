@@ -14,6 +14,7 @@ from ge_engine.source.yaml_tree import odd_parts, read
 SWITCHES = (("true", "false"), ("yes", "no"), ("on", "off"))
 """How a truth value is written, in small letters."""
 FACTORS = (0.1, 0.3, 0.5, 2, 3, 10)
+_NAME = re.compile(r"[^\W\d][\w-]*")
 _EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+|[-+]?[0-9]+\.[0-9]*[eE][0-9]+")
 
 
@@ -64,6 +65,12 @@ def key_of(entry: ast.stmt) -> str:
     """The key of an entry, "" for one that no address can name."""
     target = entry.targets[0] if isinstance(entry, ast.Assign) else None
     return target.id if isinstance(target, ast.Name) else ""
+
+
+def entry_name(entry: ast.stmt) -> str:
+    """The key of an entry as an address names it, "" where none can."""
+    key = key_of(entry)
+    return key if _NAME.fullmatch(key) else ""
 
 
 def float_text(value: float) -> str:

@@ -10,12 +10,14 @@ import ast
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 import yaml
 
 from ge_engine.source.syntax import SyntaxFault
 
+SUFFIXES = (".yaml", ".yml")
 MOST_CHARACTERS = 20_000
 """A longer text is data, and no configuration."""
 DEEPEST = 20
@@ -37,6 +39,11 @@ class Fault(Exception):
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(reason)
         self.fault = SyntaxFault(line, reason)
+
+
+def is_yaml(file: str | PurePath) -> bool:
+    """Whether a file is one of values, by its name."""
+    return PurePath(file).suffix.lower() in SUFFIXES
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""The files of a candidate, each as the module that its original is: whoever imports one gets that."""
+"""The files of a candidate: whoever imports or opens one as its original is gets that."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
+from ge_engine.evaluation.data.given_files import ValueFile, give
 from ge_engine.evaluation.data.module_loader import (
     FOLDER_NAMES,
     ModuleAddress,
@@ -17,12 +18,13 @@ from ge_engine.evaluation.data.module_loader import (
     supply,
 )
 from ge_engine.evaluation.data.registries import withdraw
+from ge_engine.source.yaml_tree import is_yaml
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateFile:
-    """One file: its name in addresses ("" for the only one), its source, and the modules that it is, of which
-    the first is usual."""
+    """One file of code: its name in addresses ("" for the only one), its source, and the modules that it is,
+    of which the first is usual."""
 
     name: str
     source: bytes
@@ -33,25 +35,45 @@ class CandidateFile:
         return self.modules[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The files of one genome: those of code, of which the first builds the model, and those of values, which
+    the code opens."""
+
+    code: tuple[CandidateFile, ...]
+    values: tuple[ValueFile, ...] = ()
+
+    @property
+    def main(self) -> ModuleAddress:
+        """The module that builds the model."""
+        return self.code[0].address
+
+
 def candidate_files(
     sources: Mapping[str, bytes], paths: Mapping[str, str], digest: str, modules: Mapping[str, str]
-) -> tuple[CandidateFile, ...]:
+) -> Candidate:
     """The files by name, at the paths of their originals, the one that builds the model first. `modules` are
     files by the dotted names under which the seed model imports them."""
     (main, source), *others = sources.items()
     address = module_address(Path(paths[main]), digest, modules)
     first = CandidateFile(main, source, (address,))
     rest = (
-        CandidateFile(name, text, _addresses(Path(paths[name]), digest, address)) for name, text in others
+        CandidateFile(name, text, _addresses(Path(paths[name]), digest, address))
+        for name, text in others
+        if not is_yaml(paths[name])
     )
-    return (first, *rest)
+    values = (ValueFile(name, text, paths[name]) for name, text in others if is_yaml(paths[name]))
+    return Candidate((first, *rest), tuple(values))
 
 
-def import_files(files: Sequence[CandidateFile]) -> ModuleType:
-    """The module that builds the model, executed; whatever a file raises comes out unchanged."""
+def import_files(candidate: Candidate) -> ModuleType:
+    """The module that builds the model, executed; whatever a file raises comes out unchanged. The files of
+    values are given from now on, until another candidate's are."""
+    give(candidate.values)
+    files = candidate.code
     first, *others = files
     withdraw({address.name for one in files for address in one.modules}, first.address.modules)
-    if others:
+    if others or candidate.values:
         _forget(files)
     for one in others:
         for address in one.modules:

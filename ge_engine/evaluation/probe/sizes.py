@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from types import ModuleType
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ge_engine.evaluation.data.candidate_files import CandidateFile, import_files
+from ge_engine.evaluation.data.candidate_files import Candidate, import_files
 from ge_engine.evaluation.measure.inference import logits_of
 from ge_engine.evaluation.measure.parameters import numbers_in, registered_parameters
 from ge_engine.evaluation.probe.findings import TaskShape
@@ -21,7 +21,7 @@ IMAGES = 2
 
 
 def sizes_of(
-    variants: Iterable[Sequence[CandidateFile]],
+    variants: Iterable[Candidate],
     build: Callable[[ModuleType], nn.Module],
     shape: TaskShape,
     memory: int,
@@ -31,17 +31,17 @@ def sizes_of(
     not answer with one row of logits per image, or that `seconds` of the processor's time do not reach: a
     busy machine leaves out no more than an idle one."""
     until = time.process_time() + seconds
-    return [_size(files, build, shape, memory) if time.process_time() < until else None for files in variants]
+    return [_size(one, build, shape, memory) if time.process_time() < until else None for one in variants]
 
 
 def _size(
-    files: Sequence[CandidateFile],
+    candidate: Candidate,
     build: Callable[[ModuleType], nn.Module],
     shape: TaskShape,
     memory: int,
 ) -> tuple[int, float] | None:
     try:
-        module = import_files(files)
+        module = import_files(candidate)
         refuse_giants(lambda: build(module), memory)
         model = build(module).eval()
         flops = FlopCounterMode(display=False)

@@ -6,9 +6,11 @@ import ast
 import importlib.machinery
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+_CALLS = (b"import_module", b"__import__")
 _LIBRARY = frozenset(sys.stdlib_module_names) | frozenset(sys.builtin_module_names)
 
 
@@ -53,7 +55,7 @@ def follow_imports(
         if file and one != name:
             found.files[one] = file
             if file.endswith(".py"):
-                pending += imported_names(_read(file), one, package=_is_package(file))
+                pending += _names_in(file, one, _stamp(file))
     return found
 
 
@@ -71,14 +73,14 @@ def named_imports(source: bytes, name: str, file_of: Callable[[str], str | None]
             continue
         found[one] = file
         if file.endswith(".py"):
-            pending |= _named(imported_names(_read(file), one, package=_is_package(file)), file_of)
+            pending |= _named(_names_in(file, one, _stamp(file)), file_of)
     return found
 
 
-def _named(names: set[str], file_of: Callable[[str], str | None]) -> dict[str, str]:
+def _named(names: Collection[str], file_of: Callable[[str], str | None]) -> dict[str, str]:
     """The files of those of the names that are modules, less packages of which only modules are taken."""
     files = {one: file for one in names if (file := file_of(one))}
-    taken = {one.rpartition(".")[0] for one in names - files.keys()}
+    taken = {one.rpartition(".")[0] for one in names if one not in files}
     passed = {one.rpartition(".")[0] for one in files} - taken
     return {one: file for one, file in files.items() if one not in passed}
 
@@ -90,7 +92,19 @@ def imported_names(source: bytes, name: str, *, package: bool) -> set[str]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
     home = name if package else name.rpartition(".")[0]
-    return {one for node in ast.walk(tree) for one in _names_of(node, home, package) if one}
+    nodes = ast.walk(tree) if any(word in source for word in _CALLS) else _statements(tree)
+    return {one for node in nodes for one in _names_of(node, home, package) if one}
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """All statements, also those within others; to look at the expressions in them takes several times as
+    long."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            pending += getattr(node, part, ())
 
 
 def module_file(folder: str, name: str) -> str:
@@ -115,7 +129,7 @@ def _names_of(node: ast.AST, home: str, package: bool) -> Iterator[str]:
         yield base
         for alias in node.names:
             yield f"{base}.{alias.name}".lstrip(".")
-    elif isinstance(node, ast.Call) and node.args and _called(node.func) in ("import_module", "__import__"):
+    elif isinstance(node, ast.Call) and node.args and _called(node.func).encode() in _CALLS:
         said = node.args[0]
         if isinstance(said, ast.Constant) and isinstance(said.value, str):
             relative = said.value.lstrip(".")
@@ -142,6 +156,21 @@ def _parents(name: str) -> list[str]:
 
 def _is_package(file: str) -> bool:
     return os.path.basename(file).startswith("__init__.")
+
+
+def _stamp(file: str) -> tuple[int, int]:
+    """Another one where the file has changed."""
+    try:
+        seen = os.stat(file)
+    except OSError:
+        return 0, 0
+    return seen.st_mtime_ns, seen.st_size
+
+
+@lru_cache(maxsize=4096)
+def _names_in(file: str, name: str, _: tuple[int, int]) -> frozenset[str]:
+    """What the module `name` in a file imports. A run asks several times, of hundreds of files."""
+    return frozenset(imported_names(_read(file), name, package=_is_package(file)))
 
 
 def _read(file: str) -> bytes:

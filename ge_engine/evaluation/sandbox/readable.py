@@ -50,11 +50,13 @@ def readable_files(
     private: Iterable[Path],
     gpu: bool,
     others: Iterable[tuple[bytes, str]] = (),
+    opened: Iterable[str] = (),
 ) -> Readable:
     """What candidates of the seed model `source` may read; `others` are source and module of its other files,
-    whoever imports them. Of `private` files and folders, such as the task's
-    images and the run's own, they read nothing but the modules that the seed model imports. An installed
-    package that the seed model is a module of is shown as those are that it needs.
+    whoever imports them, `opened` paths of those that its code opens. Of `private` files and folders, such
+    as the task's images and the run's own, they read nothing but the modules that the seed model imports, and
+    what is `opened`. An installed package that the seed model is a module of is shown as those are that it
+    needs.
 
     Raises:
         ConfigError: a private folder is itself one of those that candidates need.
@@ -65,7 +67,7 @@ def readable_files(
     installed = _installed_places(found.outside, packages.in_place(own.packaged))
     home = own.installed_package
     general = _existing([*system_paths.system_places(gpu), *system_paths.python_places(), *installed, *home])
-    files = [path for path in found.files.values() if os.path.isfile(path)]
+    files = [path for path in (*found.files.values(), *opened) if os.path.isfile(path)]
     files = [path for path in files if not any(_inside(os.path.realpath(path), place) for place in home)]
     shown = [path for path in files if any(_inside(path, place) for place in own.places)]
     links = [path for path in files if os.path.islink(path) and path not in shown]

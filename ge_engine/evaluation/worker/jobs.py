@@ -11,7 +11,7 @@ import dataclasses
 import errno
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import ModuleType
 
@@ -20,11 +20,13 @@ from torch import Tensor, nn
 
 from ge_engine.config import Recipe
 from ge_engine.evaluation.data.batches import PREDICT_BATCH, Images
-from ge_engine.evaluation.data.candidate_files import CandidateFile, candidate_files, import_files
+from ge_engine.evaluation.data.candidate_files import Candidate, candidate_files, import_files
+from ge_engine.evaluation.data.given_files import opened
 from ge_engine.evaluation.data.module_loader import error_line
 from ge_engine.evaluation.measure.inference import costs_of
 from ge_engine.evaluation.measure.witness import Witness
 from ge_engine.evaluation.probe.coverage import covered_functions
+from ge_engine.evaluation.probe.entries import entries_taken
 from ge_engine.evaluation.probe.findings import ProbeFindings, TaskShape
 from ge_engine.evaluation.probe.probe import probe
 from ge_engine.evaluation.probe.sizes import sizes_of
@@ -57,43 +59,43 @@ def run(
     answers."""
     if spec.kind == "size":
         return _report_sizes(spec, session)
-    files = _files(spec.sources, spec, session)
+    candidate = _candidate(spec.sources, spec, session)
     if spec.kind == "probe":
-        return _report_probe(session, files, lambda _: {})
+        return _report_probe(session, candidate, lambda _: {})
     if spec.kind == "again":
-        return _report_probe(session, files, lambda model: _costs(model, session, data["validation"]))
+        return _report_probe(session, candidate, lambda model: _costs(model, session, data["validation"]))
     rung = Rung(spec.epochs, start, spec.keep, spec.step_seconds, spec.steps)
     if spec.inherits:
         rung = replace(rung, checkpoint=b"", parent=start)
-    return _report_training(spec, session, data, files, rung, rank)
+    return _report_training(spec, session, data, candidate, rung, rank)
 
 
 def pseudo_files(spec: JobSpec, session: SessionSpec) -> dict[str, str]:
     """What the code of the job's candidate calls its files, with the names that addresses carry."""
-    return _named(_files(dict.fromkeys(session.files, ""), spec, session))
+    return _named(_candidate(dict.fromkeys(session.files, ""), spec, session))
 
 
-def _named(files: Sequence[CandidateFile]) -> dict[str, str]:
-    return {one.address.file: one.name for one in files}
+def _named(candidate: Candidate) -> dict[str, str]:
+    return {one.address.file: one.name for one in candidate.code}
 
 
-def _files(sources: Mapping[str, str], spec: JobSpec, session: SessionSpec) -> tuple[CandidateFile, ...]:
+def _candidate(sources: Mapping[str, str], spec: JobSpec, session: SessionSpec) -> Candidate:
     held = {name: text.encode("latin-1") for name, text in sources.items()}
     return candidate_files(held, session.files, spec.digest, session.modules)
 
 
 def _report_probe(
     session: SessionSpec,
-    files: Sequence[CandidateFile],
+    candidate: Candidate,
     measure: Callable[[nn.Module], Mapping[str, float]],
 ) -> WorkerReport:
     findings = ProbeFindings()
-    kind, named = "", _named(files)
+    kind, named, files = "", _named(candidate), candidate.code
     started = _now()
     try:
         with covered_functions(named, findings.executed):
             probe(
-                lambda: import_files(files),
+                lambda: import_files(candidate),
                 lambda module: _build(module, session.entry),
                 lambda module: optimizer_of(module, session.recipe["optimizer"]),
                 _shape(session),
@@ -104,6 +106,7 @@ def _report_probe(
                 lambda model: findings.facts.update(measure(model)),
             )
         findings.executed |= values_read({one.name: one.source for one in files}, findings.executed)
+        findings.executed |= entries_taken(candidate, opened(), session.modules)
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
         kind, findings.error = _kind(error), error_line(error, named)
     findings.facts["probe_seconds"] = _now() - started
@@ -118,7 +121,7 @@ def _report_probe(
 
 def _report_sizes(spec: JobSpec, session: SessionSpec) -> WorkerReport:
     sizes = sizes_of(
-        [_files(variant, spec, session) for variant in spec.variants],
+        [_candidate(variant, spec, session) for variant in spec.variants],
         lambda module: _build(module, session.entry),
         _shape(session),
         session.memory,
@@ -140,7 +143,7 @@ def _report_training(
     spec: JobSpec,
     session: SessionSpec,
     data: Mapping[str, Tensor],
-    files: Sequence[CandidateFile],
+    candidate: Candidate,
     rung: Rung,
     rank: int,
 ) -> WorkerReport:
@@ -148,7 +151,7 @@ def _report_training(
     facts: dict[str, float] = {}
     try:
         random.seed(spec.rng_seed)
-        module = import_files(files)
+        module = import_files(candidate)
         stage = "train"
         result = train(
             lambda: _build(module, session.entry),
@@ -175,7 +178,7 @@ def _report_training(
             weights=_weights(result.model, spec.weights),
         )
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
-        return _failed(error, stage, _named(files))
+        return _failed(error, stage, _named(candidate))
 
 
 def _weights(network: nn.Module, room: int) -> bytes:
