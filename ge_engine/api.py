@@ -29,7 +29,7 @@ from ge_engine.errors import ConfigError, SeedError
 from ge_engine.evaluation.probe_once import probe_genome
 from ge_engine.events import Observe
 from ge_engine.genome import Block, Genome, Seed
-from ge_engine.installation import findings
+from ge_engine.installation import findings, machines
 from ge_engine.ledger.history import History
 from ge_engine.ledger.listing import Listed
 from ge_engine.ledger.records import Call
@@ -74,6 +74,7 @@ __all__ = [
     "diff",
     "evolve",
     "findings",
+    "machines",
     "new_folder",
     "new_plugin",
     "open_run",
