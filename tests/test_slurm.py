@@ -255,7 +255,8 @@ def test_a_machine_with_other_versions_that_ends_the_run_of_others(
 
 
 def test_a_doctor_that_leaves_jobs_behind_or_misses_a_node(tmp_path: Path) -> None:
-    with started("doctor", SEED, "--executor", "slurm:agents=2", "--folder", tmp_path, "--json") as process:
+    words = ("doctor", SEED, "--executor", "slurm:agents=2", "--folder", tmp_path, "--json")
+    with started(*words, "--timeout", PATIENT) as process:
         code, output = ended(process)
     assert code == 0, output
     told = json.loads(output[output.index('{"machines"') :])
@@ -266,7 +267,7 @@ def test_a_doctor_that_leaves_jobs_behind_or_misses_a_node(tmp_path: Path) -> No
 
 def test_a_doctor_that_does_not_see_other_versions(tmp_path: Path) -> None:
     words = ("doctor", "--executor", "slurm:partition=other", "--folder", tmp_path)
-    with started(*words) as process:
+    with started(*words, "--timeout", PATIENT) as process:
         code, output = ended(process)
     assert code == 2, output
     assert "n3 cannot serve: This machine has ge_engine 0.0.9 (the engine: 0.1.0)." in output

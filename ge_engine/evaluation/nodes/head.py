@@ -90,6 +90,9 @@ class NodesExecutor:
             self._loop.call_soon_threadsafe(self._take, spec, future)
         return future
 
+    def slots(self) -> int:
+        return self._leases.slots()
+
     def close(self) -> None:
         """Cancel what is queued, have the agents kill what runs, and dismiss them."""
         with self._lock:

@@ -171,6 +171,10 @@ class Leases:
         """How many agents there are."""
         return len(self._agents)
 
+    def slots(self) -> int:
+        """How many trainings the agents take at once that take any. Any thread may ask."""
+        return sum(one.slots for one in list(self._agents.values()) if not one.leaving)
+
     def waiting(self) -> int:
         return len(self._queue)
 
