@@ -27,7 +27,7 @@ from ge_engine.errors import ConfigError
 from ge_engine.events import Observe
 from ge_engine.genome import Block, Seed
 from ge_engine.inspection import blocks, class_parameters, diff, probe, seed_model
-from ge_engine.installation import findings
+from ge_engine.installation import findings, machines
 from ge_engine.ledger.history import History
 from ge_engine.ledger.listing import Listed
 from ge_engine.ledger.records import Call
@@ -67,6 +67,7 @@ __all__ = [
     "diff",
     "evolve",
     "findings",
+    "machines",
     "new_folder",
     "new_plugin",
     "open_run",

@@ -8,7 +8,8 @@ seed_scored          objectives (name -> value), errors (name -> standard error)
                      reach, of shares that are to be large, where the number of classes is known)
 generation_started   generation, size (children), parents (ids of the mating pool)
 asked                generation, count (prompts sent as one batch), answered (in the run database), keys
-remark               model, message: what a language model tells, such as that its server is tried again
+remark               model, message: what a language model tells, such as that its server is tried again; of
+                     the model "schedule", that a generation has few children for so many workers
 reply                key, individual, finish, prompt_tokens, completion_tokens, seconds, model
 left                 reason: somebody else works on the run, with whom children that were made by hand are
 left;

@@ -5,19 +5,26 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import Literal
 
 from ge_engine import __version__
+from ge_engine.blaming import blamed_executor, blaming
+from ge_engine.contracts import AgentExecutor
 from ge_engine.errors import GeError
 from ge_engine.evaluation.cores import cores
+from ge_engine.evaluation.nodes.machine import required_files
+from ge_engine.evaluation.nodes.remote_session import versions
+from ge_engine.evaluation.nodes.survey import Asked, Survey, survey_from, survey_here
 from ge_engine.evaluation.sandbox import bubblewrap, network
 from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.sandbox.privileges import root_warning
 from ge_engine.evaluation.worker.spawn import chosen_start_method
 from ge_engine.llm.embedded import cached_model
-from ge_engine.registry import load_registry
+from ge_engine.registry import choose, load_registry
+from ge_engine.seed_files import load_seed
 
 State = Literal["ok", "note", "missing"]
 Finding = tuple[State, str, str]
@@ -39,6 +46,45 @@ NEEDED = (
 def findings() -> list[Finding]:
     """Versions, device, model cache and sandbox, each with whether it is there."""
     return [*_system(), *_packages(), *_device(), *_sandbox(), *_model(), *_plugins()]
+
+
+def machines(
+    executor: str,
+    *,
+    seed: str | Path | None = None,
+    folder: str | Path = ".",
+    agents: int = 0,
+    timeout: float = 120.0,
+    plugins: Iterable[str] = (),
+    no_plugins: Iterable[str] = (),
+    tell: Callable[[str], object] = str,
+) -> Survey:
+    """What the machines of an executor ("slurm:agents=2") have, told by agents that end with this call.
+
+    Args:
+        executor: as the setting of a run.
+        seed: a seed model's file; those beside it that it imports must be the same on all machines.
+        folder: where runs will lie: a folder in it holds what agents need to come, and is removed again.
+        agents: how many are waited for; 0: as many as the executor starts, or one.
+        timeout: seconds for which they are waited for.
+        plugins, no_plugins: as `evolve`.
+        tell: hears how agents stand while they are waited for.
+
+    Raises:
+        ConfigError: an executor that there is not, one that lacks what it needs here, or a folder that cannot
+            be written. SeedError, PluginError.
+    """
+    registry = load_registry(plugins, no_plugins)
+    name, _, argument = executor.partition(":")
+    chosen = choose(registry.executors, name, "executor")
+    with blaming(registry, "ge_executors", name):
+        chosen.check(argument)
+    files = required_files(load_seed(seed).genome) if seed else {}
+    asked = Asked(versions(), files, agents, timeout)
+    lending = blamed_executor(chosen, registry)
+    if not isinstance(lending, AgentExecutor):
+        return survey_here(asked)
+    return survey_from(lending, argument, asked, Path(folder), tell)
 
 
 def _system() -> Iterator[Finding]:

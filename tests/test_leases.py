@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ge_engine.evaluation.executor import WorkerExit
-from ge_engine.evaluation.nodes.leases import FAULTS, LOSSES, Leases
+from ge_engine.evaluation.nodes.leases import FAULTS, LOSSES, SLOWEST, SPARE, Leases
 from ge_engine.evaluation.protocol.messages import JobSpec
 
 TRAINING = JobSpec("", "train", {}, "", 0, "validation", 1.0, "")
@@ -30,7 +30,9 @@ class Lending(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.leases = Leases()
+        self.now = 0.0
+        self.leases = Leases(lambda: self.now)
+        self.until: dict[str, float] = {}
         self.futures: dict[str, Future[WorkerExit]] = {}
         self.slots: dict[str, int] = {}
         self.held: list[tuple[str, str, str]] = []
@@ -54,6 +56,7 @@ class Lending(RuleBasedStateMachine):
             agent, lease, spec = lent
             assert self.leases.holds(agent, lease)
             self.held.append((agent, lease, spec.id))
+            self.until[lease] = self.now + TRAINING.timeout + SPARE
 
     @rule(agent=st.sampled_from(AGENTS))
     def lose(self, agent: str) -> None:
@@ -65,6 +68,22 @@ class Lending(RuleBasedStateMachine):
         for name in given_up:
             self.results[name] = self.results.get(name, 0) + 1
         self.slots.pop(agent, None)
+
+    @rule(seconds=st.sampled_from([1.0, SPARE / 2, SPARE + 2.0]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        mine = [(one, lease, name) for one, lease, name in self.held if self.leases.holds(one, lease)]
+        late = {(one, name) for one, lease, name in mine if self.until[lease] < self.now}
+        assert set(self.leases.overdue()) == {agent for agent, _ in late}
+        for agent in {agent for agent, _ in late}:
+            names = {name for one, name in late if one == agent}
+            for name in names:
+                self.losses[name] = self.losses.get(name, 0) + 1
+            given_up = {lent.spec.id for lent in self.leases.give_up_on(agent)}
+            assert given_up == {name for name in names if self.losses[name] == LOSSES}
+            self.results |= dict.fromkeys(given_up, 1)
+            self.slots.pop(agent)
+        assert not self.leases.overdue()
 
     @rule(data=st.data())
     @precondition(lambda self: self.held)
@@ -161,3 +180,17 @@ def test_a_machine_that_fails_every_job_and_gets_the_next(between: bool) -> None
     said.append(leases.blame("a", faulty=True))
     assert any(said) != between
     assert leases.drained() == ([] if between else ["h"])
+
+
+def test_a_job_that_is_lost_because_it_is_large() -> None:
+    """Of two jobs of an agent the second may have to wait for what the first sends and gets."""
+    now = 0.0
+    leases = Leases(lambda: now)
+    leases.join("a", "h", 1)
+    job(leases, 0)
+    leases._queue[0].spec = replace(TRAINING, room=100 * SLOWEST)
+    assert leases.lend()
+    now = TRAINING.timeout + SPARE + 400.0
+    assert leases.overdue() == []
+    now += 1.0
+    assert leases.overdue() == ["a"]

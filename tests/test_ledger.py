@@ -7,13 +7,14 @@ import multiprocessing
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import doubles
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ge_engine.contracts import ModuleProfile, Probe, Prompt, Reply, Sampling
@@ -24,6 +25,7 @@ from ge_engine.ledger.score_key import VALIDATION, ScoreKey
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.patch import Patch, apply
 from ge_engine.population import ChildWithoutGenome, Individual, Step, with_genome
+from ge_engine.search.budget import Budget
 from tests.patience import PATIENT
 
 SEED = doubles.seed()
@@ -60,6 +62,47 @@ def call(key: str, generation: int = 0, canonical: str = "c", text: str = "x = 1
         grammar="edits",
         canonical=canonical,
     )
+
+
+CALLS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50), st.integers(0, 50)), max_size=12)
+
+
+def add_calls(ledger: Ledger, calls: list[tuple[int, int, int]]) -> None:
+    """Calls with these tokens; after each the sum is that of all."""
+    assert ledger.tokens() == History.tokens(ledger)
+    for key, into, out in calls:
+        one = call(f"g0s0/{key}")
+        reply = replace(one.reply, prompt_tokens=into, completion_tokens=out)
+        ledger.add_call(replace(one, reply=reply))
+        assert ledger.tokens() == History.tokens(ledger)
+
+
+@settings(max_examples=20)
+@given(before=CALLS, after=CALLS)
+def test_a_sum_of_tokens_that_drifts_from_that_of_all_calls(
+    before: list[tuple[int, int, int]], after: list[tuple[int, int, int]]
+) -> None:
+    """Some calls are written again; a second session goes on, and forgets all where the run begins anew."""
+    with tempfile.TemporaryDirectory() as place:
+        with Ledger.create(Path(place) / "run", SEED, doubles.config()) as ledger:
+            add_calls(ledger, before)
+        with Ledger.open(Path(place) / "run") as ledger:
+            add_calls(ledger, after)
+            ledger.begin_anew(SEED, doubles.config())
+            assert ledger.tokens() == (0, 0)
+
+
+def test_a_budget_that_reads_all_calls_for_each_child(ledger: Ledger) -> None:
+    budget = Budget(doubles.config(token_budget=10**6), ledger)
+    assert budget.spent() == ""
+    asked: list[str] = []
+    ledger._db.set_trace_callback(asked.append)
+    for number in range(3):
+        ledger.add_call(call(f"g0s0/{number}"))
+        assert budget.spent() == ""
+        assert ledger.reply(f"g0s0/{number}")
+    assert any("key" in statement for statement in asked)
+    assert not [statement for statement in asked if "sum(" in statement]
 
 
 def test_an_individual_that_comes_back_changed(ledger: Ledger) -> None:

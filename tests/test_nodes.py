@@ -23,14 +23,15 @@ from patience import PATIENT
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import AgentExecutor, AgentOrder, AgentPool, Job, PoolState
 from ge_engine.errors import ConfigError, GeError
-from ge_engine.evaluation.nodes import opening
+from ge_engine.evaluation.nodes import head, opening
 from ge_engine.evaluation.nodes.address import listening_on, read_address
 from ge_engine.evaluation.nodes.agent import Serving
-from ge_engine.evaluation.nodes.head import STRANGERS, NodesExecutor
-from ge_engine.evaluation.nodes.leases import FAULTS
+from ge_engine.evaluation.nodes.door import STRANGERS
+from ge_engine.evaluation.nodes.head import NodesExecutor
+from ge_engine.evaluation.nodes.leases import FAULTS, SPARE
 from ge_engine.evaluation.nodes.opening import ADDRESS, jobs_on
 from ge_engine.evaluation.nodes.remote_session import remote_session
-from ge_engine.evaluation.nodes.wire import Connection, beating, introduce, watching
+from ge_engine.evaluation.nodes.wire import LOST, Connection, beating, introduce, watching
 from ge_engine.evaluation.protocol.messages import JobSpec
 from ge_engine.evaluation.setup import set_up
 from ge_engine.evaluation.train_evaluation import TrainEvaluation
@@ -295,6 +296,31 @@ def test_a_machine_that_fails_all_and_goes_on(tmp_path: Path, capsys: pytest.Cap
             assert (ended.reason, ended.host) == ("fork: Cannot allocate memory", "far")
         answering.join()
     assert "far is left out from now on" in capsys.readouterr().err
+
+
+def test_a_job_that_an_agent_keeps_for_ever(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives signs of life all the while. The job is a loss of this machine's, and goes to another."""
+    monkeypatch.setattr(head, "TICK_SECONDS", 0.05)
+
+    async def serve(executor: NodesExecutor) -> None:
+        stuck = await joined(tmp_path / ADDRESS, "stuck")
+        beats = asyncio.create_task(beating(stuck, 0.2))
+        await lent(stuck)
+        executor._loop.call_soon_threadsafe(setattr, executor, "_awake", PROBE.timeout + SPARE + 1.0)
+        with pytest.raises(LOST):
+            await lent(stuck)  # it gets no other job, and is left
+        beats.cancel()
+        other = await joined(tmp_path / ADDRESS, "other")
+        await tell(other, await lent(other))
+
+    with listening(tmp_path, ByTest()) as executor:
+        future = executor.submit(PROBE)
+        asyncio.run(serve(executor))
+        assert future.result(PATIENT).result == b"done"
+        assert executor._leases._faults["far"] == 0  # the other's report, from the same host
+    assert "The agent stuck does not end a job" in capsys.readouterr().err
 
 
 def test_an_agent_over_ipv4_that_is_told_the_port_of_ipv6() -> None:

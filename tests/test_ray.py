@@ -212,6 +212,14 @@ def test_an_interrupt_that_ray_takes_from_the_engine(nodes: Nodes, tmp_path: Pat
         assert history.stopped_because == "interrupted by SIGINT"
 
 
+def test_a_doctor_that_leaves_agents_or_misses_a_node(nodes: Nodes, tmp_path: Path) -> None:
+    words = ["doctor", "--executor", f"ray:{nodes.address},agents=2", "--folder", tmp_path]
+    code, text = Command(*words, "--timeout", BOUND).end()
+    assert code == 0, text
+    assert re.search(r"^ok +machine +\S+, 2 agents$", text, re.MULTILINE), text
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_node_of_another_version_that_is_not_named(started: Nodes, tmp_path: Path) -> None:
     """The node's Python finds a torch that says it is of another version."""
     other = tmp_path / "other" / "torch-0.0.1.dist-info"

@@ -45,6 +45,46 @@ def test_a_steady_run_that_loses_children(tmp_path: Path) -> None:
     assert max(one.objectives["accuracy"] for one in result.front) == best
 
 
+@pytest.mark.parametrize(
+    ("slots", "schedule", "population", "told"),
+    [
+        ([8], "generational", 10, 1),
+        ([0, 0, 16], "generational", 10, 1),  # machines come when the run has begun
+        ([8], "steady", 10, 0),
+        ([8], "generational", 16, 0),
+        ([7], "generational", 2, 0),
+    ],
+)
+def test_many_workers_that_wait_for_each_other_untold(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    slots: list[int],
+    schedule: str,
+    population: int,
+    told: int,
+) -> None:
+    known = iter(slots)
+    monkeypatch.setattr(doubles.Instant, "slots", lambda _: next(known, slots[-1]))
+    remarks: list[str] = []
+
+    def watch(name: str, data: Mapping[str, Any]) -> None:
+        if name == "remark" and data["model"] == "schedule":
+            remarks.append(data["message"])
+
+    settings = {"schedule": schedule, "population": population, "generations": 4}
+    loop.run(doubles.seed(), doubles.config(**settings), REGISTRY, tmp_path / "run", watch)
+    assert len(remarks) == told
+    assert all(f"{slots[-1]} trainings can run at once" in one for one in remarks)
+
+
+def test_machines_that_a_steady_run_does_not_fill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its stock is for the trainings that run at once wherever they do, not for the cores of the engine."""
+    monkeypatch.setattr(doubles.Instant, "slots", lambda _: 10)
+    run(tmp_path / "run", workers=1, population=50, generations=1)
+    with History(tmp_path / "run") as history:
+        assert history.size(0) == 30
+
+
 class Stop(Exception):
     pass
 

@@ -5,6 +5,7 @@ Its nodes n1 and n2 make the partition main, n3 is a machine with another versio
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -251,6 +252,26 @@ def test_a_machine_with_other_versions_that_ends_the_run_of_others(
     assert code == 0, output
     assert "n3 cannot serve this run" in output
     require_equal(run, whole)
+
+
+def test_a_doctor_that_leaves_jobs_behind_or_misses_a_node(tmp_path: Path) -> None:
+    words = ("doctor", SEED, "--executor", "slurm:agents=2", "--folder", tmp_path, "--json")
+    with started(*words, "--timeout", PATIENT) as process:
+        code, output = ended(process)
+    assert code == 0, output
+    told = json.loads(output[output.index('{"machines"') :])
+    assert [one["host"] for one in told["machines"]] == ["n1", "n2"]
+    assert all(one["cores"] == 1 and one["round_trip"] > 0 for one in told["machines"])
+    require_no_jobs()
+
+
+def test_a_doctor_that_does_not_see_other_versions(tmp_path: Path) -> None:
+    words = ("doctor", "--executor", "slurm:partition=other", "--folder", tmp_path)
+    with started(*words, "--timeout", PATIENT) as process:
+        code, output = ended(process)
+    assert code == 2, output
+    assert "n3 cannot serve: This machine has ge_engine 0.0.9 (the engine: 0.1.0)." in output
+    require_no_jobs()
 
 
 def test_an_engine_that_no_node_reaches_and_that_waits_in_silence(tmp_path: Path) -> None:

@@ -1,23 +1,109 @@
-"""`ge doctor`: what this installation has, and what is missing."""
+"""`ge doctor`: what this installation has, or the machines of an executor, and what is missing."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from ge_engine.api import findings
-from ge_engine.views.console import out
+from ge_engine import api
+from ge_engine.cli.completion import registered
+from ge_engine.cli.options import BlockedPlugins, PluginModules
+from ge_engine.errors import ConfigError
+from ge_engine.views.console import err, out
+from ge_engine.views.outcomes import counted
 
-STYLE = {"ok": "green", "note": "yellow", "missing": "red"}
+STYLE = {"ok": "green", "note": "yellow", "missing": "red", "": ""}
+CONFINED = {"bwrap": "bubblewrap", "landlock": "Landlock", "network": "no network; files can be read"}
 
 
-def doctor() -> None:
+def doctor(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="A seed model: is what it imports the same on all machines?"),
+    ] = None,
+    executor: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME[:ARG]",
+            help="Look at the machines of this executor, not at this one.",
+            autocompletion=registered("ge_executors"),
+        ),
+    ] = "",
+    agents: Annotated[int, typer.Option(min=0, help="Wait for so many agents; 0: for all it starts.")] = 0,
+    timeout: Annotated[float, typer.Option(min=1.0, help="Wait for so many seconds.")] = 120.0,
+    folder: Annotated[Path, typer.Option(metavar="DIR", help="Where your runs will lie.")] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    plugin: PluginModules = None,
+    no_plugin: BlockedPlugins = None,
+) -> None:
     """Show versions, device, model cache and sandbox; exit code 1 when something is missing.
 
+    With --executor: of the machines that agents of this executor come to; 2 when one of them cannot serve.
+
     Example: ge doctor
+
+      ge doctor model.py --executor slurm:agents=2,partition=gpu
     """
-    found = findings()
-    for state, name, value in found:
-        out.print(Text.assemble((f"{state:8}", STYLE[state]), (f"{name:14}", "bold"), value))
+    if not executor:
+        if file:
+            raise ConfigError("A seed model is looked at on machines of an executor.", "Give --executor too.")
+        _installation(as_json)
+        return
+    found = api.machines(
+        executor,
+        seed=file,
+        folder=folder,
+        agents=agents,
+        timeout=timeout,
+        plugins=plugin or (),
+        no_plugins=no_plugin or (),
+        tell=lambda said: err.print(f"Waiting for agents: {said}"),
+    )
+    if as_json:
+        typer.echo(json.dumps(asdict(found), allow_nan=False))
+    else:
+        for machine in found.machines:
+            _print(_of_machine(machine))
+        for fault in found.faults:
+            _print([("missing", "fault", fault)])
+    if found.faults:
+        raise typer.Exit(2)
+
+
+def _installation(as_json: bool) -> None:
+    found = api.findings()
+    if as_json:
+        named = [{"state": state, "name": name, "value": value} for state, name, value in found]
+        typer.echo(json.dumps({"findings": named}))
+    else:
+        _print(found)
     if any(state == "missing" for state, _, _ in found):
         raise typer.Exit(1)
+
+
+def _print(found: Any) -> None:
+    for state, name, value in found:
+        out.print(Text.assemble((f"{state:8}", STYLE[state]), (f"{name:14}", "bold"), value))
+
+
+def _of_machine(machine: Any) -> Iterator[tuple[str, str, str]]:
+    agents = f", {machine.agents} agents" if machine.agents > 1 else ""
+    yield "missing" if machine.faults else "ok", "machine", f"{machine.host}{agents}"
+    yield "", "processor", f"{machine.processor}, {counted(machine.cores, 'core')}"
+    yield "", "devices", "; ".join(machine.devices) or "cpu"
+    each = " in each agent" if machine.agents > 1 else ""
+    yield "", "at once", f"{counted(machine.trainings, 'training')}{each}"
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    yield "", "versions", f"{versions} ({machine.python})"
+    yield "", "sandbox", CONFINED.get(machine.sandbox, machine.sandbox)
+    yield "", "cache", f"{machine.cache}, {machine.free / 2**30:.0f} GiB free"
+    if machine.files and not machine.faults:
+        yield "", "shared files", f"{counted(machine.files, 'file')} beside the seed model, the same here"
+    if machine.round_trip:
+        yield "", "round trip", f"{machine.round_trip * 1000:.1f} ms"

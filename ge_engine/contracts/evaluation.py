@@ -97,6 +97,10 @@ class Evaluation(ABC):
         """The outcome of a training: `Scored`, `Failed`, or `Rejected` at the stage "constraint" where the
         genome breaks one of the run's constraints, by its size or its score. Returns at once."""
 
+    def slots(self) -> int:
+        """How many trainings run at once, as far as that is known by now; 0 where it is not."""
+        return 0
+
     def discard(self, genome: Genome) -> None:  # noqa: B027
         """Forget what was kept of this genome between jobs of different `epochs`: no more will come."""
 

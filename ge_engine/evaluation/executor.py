@@ -50,6 +50,10 @@ class JobExecutor(Protocol):
         """
         ...
 
+    def slots(self) -> int:
+        """How many trainings run at once: of machines that come and go, on those that are there."""
+        ...
+
     def close(self) -> None:
         """Cancel what waits, kill what runs. All futures have ended when it returns."""
         ...

@@ -115,6 +115,7 @@ class Ledger(Transactions):
         """
         if self.seed_is_scored:
             raise LedgerError(f"The run {self.folder} has begun.", "Choose another folder with --run.")
+        self._sums = None
         kept = {"hand_made"} if seed.sources == self.seed.sources else set[str]()
         with self._synchronous() as db:
             for table in TABLES:
@@ -158,7 +159,9 @@ class Ledger(Transactions):
     # --- children -------------------------------------------------------------------------------
 
     def add_call(self, call: Call) -> None:
+        sums = self._sums_with(call)
         self._write("calls", call_to_row(call))
+        self._sums = sums
 
     def add_probe(self, digest: str, probe: Probe) -> None:
         self._write("probes", {"digest": digest, "probe": probe_to_json(probe)})

@@ -31,6 +31,9 @@ STOCK = (3, 8)
 keeps more when workers ran dry while a batch was generated: the slower the language model, the more must be
 in stock, and the older is the population that children are generated from."""
 
+MANY = 8
+"""Trainings at once from which on it is told that a generation has too few children for them."""
+
 
 class Schedule(ABC):
     """What both schedules share: to plan, generate and finish one generation."""
@@ -189,9 +192,12 @@ class Schedule(ABC):
 class Generational(Schedule):
     """The paper's: generate all, score all, then select. Training overlaps with decoding in a generation."""
 
+    _advised = False
+
     def _run(self) -> str:
         while not (reason := self._termination.before(self._state.next)):
             number = self._state.next
+            self._advise()
             size = self._termination.slots(self._config.population)
             generation = self._breed(number, 0 if self._script_size(number) == 0 else size)
             if isinstance(generation, str):
@@ -201,6 +207,18 @@ class Generational(Schedule):
                 return self._termination.now()
             self._merge(number, generation, born)
         return reason
+
+    def _advise(self) -> None:
+        """Tell once that workers are so many that they wait for one another; machines come as a run goes."""
+        slots, population = self._services.scoring.slots(), self._config.population
+        if self._advised or slots < MANY or 2 * slots <= population:
+            return
+        self._advised = True
+        message = (
+            f"{slots} trainings can run at once, and a generation has {population} children: workers wait "
+            "for each other at its end. A run with --schedule steady keeps them busy"
+        )
+        self._services.announce("remark", model="schedule", message=message)
 
     def _trained(self, born: Sequence[Individual]) -> bool:
         self._services.scoring.drain()
@@ -238,13 +256,14 @@ class Steady(Schedule):
         script = self._script if self._script and self._script.config.schedule == "steady" else None
         if script:
             scoring.at_rung = as_recorded(script.promoted, self._halving.one_by_one)
-        workers = self._config.workers or cores()
-        room = STOCK[0] * workers
+        room = 0
         for one in state.unmerged:
             scoring.score_child(one.id, one.genome, one.parents)
         total = self._config.generations * self._config.population
         while not (reason := self._termination.before(state.next)):
             number = state.next
+            workers = scoring.slots() or self._config.workers or cores()
+            room = max(room, STOCK[0] * workers)
             born = drawn_before(self._ledger, number)
             scripted = self._script_size(number) if script else None
             free = max(1, min(room - scoring.load, total - born))

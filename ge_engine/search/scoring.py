@@ -62,6 +62,10 @@ class Scoring:
         """How many scores are awaited."""
         return len(self._running)
 
+    def slots(self) -> int:
+        """How many trainings run at once, as far as that is known by now; 0 where it is not."""
+        return self._evaluation.slots()
+
     @property
     def has_test_split(self) -> bool:
         """Whether the test split is other data than validation's."""

@@ -77,6 +77,9 @@ class ForkServerExecutor:
         self._wake()
         return job.future
 
+    def slots(self) -> int:
+        return self._slots
+
     def close(self) -> None:
         """Cancel what is queued, kill what runs, end the fork server."""
         with self._lock:

@@ -30,6 +30,7 @@ from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.machine_health import MachineHealth, machine_health
 from ge_engine.evaluation.nodes.address import Address, read_address
 from ge_engine.evaluation.nodes.array_store import ArrayStore
+from ge_engine.evaluation.nodes.machine import told_of_machine
 from ge_engine.evaluation.nodes.remote_session import RemoteSession, remote_session, session_here
 from ge_engine.evaluation.nodes.wire import LOST, Connection, Stranger, beating, introduce, watching
 from ge_engine.evaluation.protocol.messages import JobSpec, job_from_json
@@ -79,6 +80,9 @@ class Serving:
             asyncio.create_task(watching(self._connection, float(opening["patience"]))),
         ]
         try:
+            if opening["kind"] == "inspect":
+                await told_of_machine(self._connection, opening["session"], self._workers)
+                raise Dismissed
             remote = await self._or_refused(partial(remote_session, opening["session"]))
             arrays = await self._arrays(remote)
             slots = await self._or_refused(partial(self._open, remote, arrays))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import sys
 import threading
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -17,17 +17,17 @@ from ge_engine.contracts import AgentPool
 from ge_engine.errors import GeError
 from ge_engine.evaluation.executor import WorkerExit
 from ge_engine.evaluation.exit_status import CANDIDATES_REASONS
-from ge_engine.evaluation.nodes.address import Address, listening_on, write_address
-from ge_engine.evaluation.nodes.leases import Leases
+from ge_engine.evaluation.nodes.address import listening_on, write_address
+from ge_engine.evaluation.nodes.door import Door, Place
+from ge_engine.evaluation.nodes.leases import Leases, Lent
 from ge_engine.evaluation.nodes.pool_watch import PoolWatch
 from ge_engine.evaluation.nodes.remote_session import RemoteSession
 from ge_engine.evaluation.nodes.wire import (
-    GREETING_SECONDS,
     LOST,
     Connection,
     Stranger,
     beating,
-    challenge,
+    dismiss,
     watching,
     well_formed,
 )
@@ -36,9 +36,8 @@ from ge_engine.evaluation.protocol.plain_file import read_plain
 
 BEATS = 6
 """Signs of life within the patience that one has without any."""
-BYE_SECONDS = 1.0
-STRANGERS = 64
-"""Connections at once that have not shown the token; of more, the oldest goes."""
+TICK_SECONDS = 2.0
+"""Between two looks at whether a job is overdue."""
 LOST_WITH_IT = WorkerExit(0, "the machines that it ran on were lost, each time", b"", "")
 
 
@@ -52,14 +51,6 @@ class Listening:
     patience: float
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The machine that an agent is on."""
-
-    host: str
-    processor: str
-
-
 class NodesExecutor:
     """Runs jobs wherever agents serve this session. `pool` starts them, and ends with it."""
 
@@ -68,18 +59,18 @@ class NodesExecutor:
     ) -> None:
         self._listening, self._pool, self._remote = listening, pool, remote
         self._arrays = dict(zip(remote.arrays, arrays, strict=True))
-        self._leases = Leases()
+        self._awake = 0.0
+        self._leases = Leases(lambda: self._awake)
         self._connections: dict[str, Connection] = {}
         self._watch = PoolWatch(pool, self._leases)
         self._closing = False
         self._gave_up: Exception | None = None
         self._ending = False
-        self._strangers: list[Connection] = []
         self._sending: set[asyncio.Task[None]] = set()
         self._results = ThreadPoolExecutor(1, "ge-nodes-results")
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
-        self._token = secrets.token_bytes(32)
+        self._door = Door()
         self._stop = asyncio.Event()
         self._begun: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="ge-nodes", daemon=True)
@@ -98,6 +89,9 @@ class NodesExecutor:
                 raise self._gave_up or RuntimeError("the executor is closed")
             self._loop.call_soon_threadsafe(self._take, spec, future)
         return future
+
+    def slots(self) -> int:
+        return self._leases.slots()
 
     def close(self) -> None:
         """Cancel what is queued, have the agents kill what runs, and dismiss them."""
@@ -142,44 +136,29 @@ class NodesExecutor:
 
     async def _serve(self) -> None:
         listening = listening_on(self._listening.host)
-        port = listening.getsockname()[1]
         server = await asyncio.start_server(self._welcome, sock=listening)
-        write_address(self._listening.file, Address(self._listening.host, port, self._token.hex()))
+        write_address(self._listening.file, self._door.address(self._listening.host, listening))
         self._begun.set_result(None)
-        keeping = asyncio.create_task(self._watch.keep())
+        keeping = (asyncio.create_task(self._watch.keep()), asyncio.create_task(self._keep_time()))
         stopping = asyncio.create_task(self._stop.wait())
         try:
-            await asyncio.wait({keeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if keeping.done():
-                keeping.result()
+            await asyncio.wait({*keeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in filter(asyncio.Task.done, keeping):
+                ended.result()
         finally:
             self._ending = True
             self._listening.file.unlink(missing_ok=True)
             server.close()
-            await asyncio.gather(*map(_dismiss, list(self._connections.values())))
-            for stranger in self._strangers:
-                stranger.abort()
+            await asyncio.gather(*map(dismiss, list(self._connections.values())))
+            self._door.close()
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(reader, writer)
         try:
-            await self._admit(connection)
-            hello, _ = await asyncio.wait_for(connection.receive(), GREETING_SECONDS)
-            with well_formed():
-                name, place = str(hello["agent"]), Place(str(hello["host"]), str(hello["processor"]))
+            name, place = await self._door.admitted(connection)
             await self._accompany(name, place, connection)
         except (Stranger, *LOST):
             connection.abort()  # it is not known, or gone; what it had is lent again
-
-    async def _admit(self, connection: Connection) -> None:
-        """Let in who knows the token. Raises Stranger, or one of `LOST`."""
-        self._strangers.append(connection)
-        if len(self._strangers) > STRANGERS:
-            self._strangers[0].abort()
-        try:
-            await challenge(connection, self._token)
-        finally:
-            self._strangers.remove(connection)
 
     async def _accompany(self, agent: str, place: Place, connection: Connection) -> None:
         """Serve an agent until it is gone."""
@@ -244,9 +223,24 @@ class NodesExecutor:
             return
         self._results.submit(job.future.set_result, ended)
         faulty = ended.faulty or bool(ended.reason and ended.reason not in CANDIDATES_REASONS)
+        self._blame(agent, faulty, ended.reason or "faults of its own")
+
+    def _blame(self, agent: str, faulty: bool, why: str) -> None:
         if drained := self._leases.blame(agent, faulty):
-            why = ended.reason or "faults of its own"
             print(f"{drained} is left out from now on: jobs keep failing there ({why}).", file=sys.stderr)
+
+    async def _keep_time(self) -> None:
+        """Lose agents that are overdue; they begin anew. Time in which this process was stopped does not
+        count, for reports may wait to be heard."""
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(TICK_SECONDS)
+            self._awake += min(time.monotonic() - before, 2 * TICK_SECONDS)
+            for agent in self._leases.overdue():
+                print(f"The agent {agent} does not end a job; others do what it has.", file=sys.stderr)
+                self._blame(agent, True, "they do not end")
+                self._connections.pop(agent).abort()
+                self._give_back(self._leases.give_up_on(agent))
 
     def _take(self, spec: JobSpec, future: Future[WorkerExit]) -> None:
         self._leases.submit(spec, future)
@@ -281,7 +275,11 @@ class NodesExecutor:
     def _lose(self, agent: str) -> None:
         if self._ending:  # its jobs end with the session
             return
-        for job in self._leases.lose(agent):
+        self._give_back(self._leases.lose(agent))
+
+    def _give_back(self, jobs: Sequence[Lent]) -> None:
+        """Jobs are done as lost, and all others are lent."""
+        for job in jobs:
             self._results.submit(job.future.set_result, LOST_WITH_IT)
         self._lend()
 
@@ -296,12 +294,3 @@ def _exit_of(message: Mapping[str, Any], result: bytes, place: Place) -> WorkerE
         processor=place.processor,
         faulty=bool(message["faulty"]),
     )
-
-
-async def _dismiss(connection: Connection) -> None:
-    """Tell an agent that it is needed no more, if it hears."""
-    with suppress(*LOST):
-        await asyncio.wait_for(connection.send("bye"), BYE_SECONDS)
-        connection.close()
-        return
-    connection.abort()

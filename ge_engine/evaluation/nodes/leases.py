@@ -1,15 +1,19 @@
 """Who works on what: each job is lent to one agent at a time, and one report of each is taken.
 
 Plain data without I/O. A lease has a token of its own; what comes with a token that is no longer in force is
-a late report, or a second one, and is left out.
+a late report, or a second one, and is left out. Each lease has a limit, for an agent may give signs of life
+while what runs its jobs stands still.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import secrets
+import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -18,18 +22,24 @@ from ge_engine.evaluation.protocol.messages import JobSpec
 
 LOSSES = 3
 """Agents that may be lost with one job before it is given up: it may be what kills them."""
+SPARE = 600.0
+"""Seconds that a job may take besides its timeout: to be sent, to begin, to be ended, and to report."""
+SLOWEST = 2**20
+"""Bytes a second at which an agent sends and receives at least."""
 FAULTS = 3
 """Jobs that a host may fail for its own faults, with none between that it did not, before it is left out."""
 
 
 @dataclass(slots=True)
 class Lent:
-    """A job that waits or runs. `losses` counts agents that were lost while they had it."""
+    """A job that waits or runs. `losses` counts agents that were lost with it, `until` is when it has to be
+    back from the one that has it."""
 
     spec: JobSpec
     future: Future[WorkerExit]
     number: int
     losses: int = 0
+    until: float = math.inf
 
     def __lt__(self, other: Lent) -> bool:
         """Probes go before trainings: they are short, and trainings follow from them."""
@@ -49,15 +59,22 @@ class Agent:
     leaving: bool = False
     leases: dict[str, Lent] = field(default_factory=dict)
 
+    def seconds_for(self, job: Lent) -> float:
+        """What a job may take here: what it starts from may be as large as what it keeps, and others may be
+        sent before it."""
+        moved = 2 * (job.spec.room + job.spec.weights) * (self.slots + 1)
+        return job.spec.timeout + SPARE + moved / SLOWEST
+
     def takes(self, job: Lent) -> bool:
         room = self.slots + (job.spec.kind != "train")
         return not self.leaving and len(self.leases) < room
 
 
 class Leases:
-    """The jobs of a session and the agents that serve them."""
+    """The jobs of a session and the agents that serve them. `clock` gives seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._queue: list[Lent] = []
         self._numbers = itertools.count()
         self._agents: dict[str, Agent] = {}
@@ -79,14 +96,31 @@ class Leases:
     def lose(self, agent: str) -> list[Lent]:
         """An agent is gone. Its jobs wait again; those that were lost too often are given back."""
         gone = self._agents.pop(agent, None)
-        given_up = []
-        for job in gone.leases.values() if gone else ():
+        jobs = list(gone.leases.values()) if gone else []
+        for job in jobs:
             job.losses += 1
-            if job.losses == LOSSES:
-                given_up.append(job)
-            else:
+        return self._wait_again(jobs)
+
+    def overdue(self) -> list[str]:
+        """The agents that have a job for longer than it may take, whatever else they do."""
+        now = self._clock()
+        return [
+            name for name, one in self._agents.items() if any(job.until < now for job in one.leases.values())
+        ]
+
+    def give_up_on(self, agent: str) -> list[Lent]:
+        """As `lose`, of one that is overdue: the loss counts for the jobs that are, and for no others."""
+        now, jobs = self._clock(), list(self._agents.pop(agent).leases.values())
+        for job in jobs:
+            job.losses += job.until < now
+        return self._wait_again(jobs)
+
+    def _wait_again(self, jobs: Sequence[Lent]) -> list[Lent]:
+        """Queue what was lent; those that were lost too often are given back."""
+        for job in jobs:
+            if job.losses < LOSSES:
                 heapq.heappush(self._queue, job)
-        return given_up
+        return [job for job in jobs if job.losses >= LOSSES]
 
     def lend(self) -> tuple[str, str, JobSpec] | None:
         """The next job that an agent has room for: agent, lease and job; None where there is none."""
@@ -99,6 +133,7 @@ class Leases:
             if not job.future.running() and not job.future.set_running_or_notify_cancel():
                 continue
             agent, lease = min(free, key=self._load), secrets.token_hex(8)
+            job.until = self._clock() + self._agents[agent].seconds_for(job)
             self._agents[agent].leases[lease] = job
             return agent, lease, job.spec
         return None
@@ -135,6 +170,10 @@ class Leases:
     def serving(self) -> int:
         """How many agents there are."""
         return len(self._agents)
+
+    def slots(self) -> int:
+        """How many trainings the agents take at once that take any. Any thread may ask."""
+        return sum(one.slots for one in list(self._agents.values()) if not one.leaving)
 
     def waiting(self) -> int:
         return len(self._queue)

@@ -43,14 +43,14 @@ def jobs_on(
             digest=seed.digest,
             asked=asked_of_machines(config),
             private=tuple(map(str, [*private_paths(config, scratch), *private])),
-            files=files_beside(session),
+            files=files_beside(session.files.values(), session.modules),
             arrays=array_digests(arrays),
             limit=limit,
             versions=versions(),
         )
         listening = Listening(executor.host(argument) or socket.gethostname(), file, executor.patience)
         order = AgentOrder(
-            command=(sys.executable, "-P", "-m", AGENT, str(file)),
+            command=agent_command(file),
             folder=scratch.resolve(),
             cores=config.processes_per_candidate * config.threads,
             gpus=config.gpus_per_candidate,
@@ -59,3 +59,8 @@ def jobs_on(
         return NodesExecutor(listening, executor.open(argument, order), remote, arrays)
 
     return opened
+
+
+def agent_command(file: Path) -> tuple[str, ...]:
+    """What starts an agent with this Python; `file` tells where its engine listens."""
+    return sys.executable, "-P", "-m", AGENT, str(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -57,7 +57,7 @@ class RemoteSession:
 def remote_session(held: Mapping[str, Any]) -> RemoteSession:
     """What an engine sent. Raises ConfigError: it is one of other versions than this machine's, before
     anything else of it is read."""
-    _require_versions(held["versions"], versions())
+    require_versions(held["versions"], versions())
     return RemoteSession.from_json(held)
 
 
@@ -67,7 +67,7 @@ def asked_of_machines(config: RunConfig) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """What must be equal on all machines of a run: other versions compute other figures."""
-    known = {name: metadata.version(name) for name in ("torch", "torchvision", "numpy")}
+    known = {name: _installed(name) for name in ("torch", "torchvision", "numpy")}
     python = ".".join(platform.python_version_tuple()[:2])
     return {"ge_engine": __version__, "python": python, **known}
 
@@ -76,10 +76,11 @@ def array_digests(arrays: Sequence[memoryview]) -> tuple[str, ...]:
     return tuple(hashlib.sha256(array).hexdigest() for array in arrays)
 
 
-def files_beside(session: SessionSpec) -> dict[str, str]:
-    """The digests of modules that the seed model imports from beside it, which must be on each machine."""
-    own = set(session.files.values())
-    paths = {path for path in session.modules.values() if path not in own and Path(path).is_file()}
+def files_beside(own: Iterable[str], modules: Mapping[str, str]) -> dict[str, str]:
+    """The digests of files among `modules` that the seed model, whose `own` files are sent, imports from
+    beside it: they must be on each machine."""
+    sent = set(own)
+    paths = {path for path in modules.values() if path not in sent and Path(path).is_file()}
     return {path: _digest(Path(path)) for path in sorted(paths)}
 
 
@@ -89,12 +90,7 @@ def session_here(remote: RemoteSession, scratch: Path) -> tuple[SessionSpec, Pla
     Raises:
         ConfigError: this machine has other versions, lacks files, or has not what is asked for.
     """
-    for path, digest in remote.files.items():
-        if _digest(Path(path)) != digest:
-            raise ConfigError(
-                f"{path}, which the seed model imports, is not the same here.",
-                "All machines of a run must see the project at the same place: a folder that they share.",
-            )
+    require_files(remote.files)
     config = RunConfig(**remote.asked)
     paths = [Path(path) for path in remote.session.files.values()]
     sources = [source.encode("latin-1") for source in remote.sources]
@@ -104,7 +100,18 @@ def session_here(remote: RemoteSession, scratch: Path) -> tuple[SessionSpec, Pla
     return replace(remote.session, **fields_of(here)), placement_of(config)
 
 
-def _require_versions(wanted: Mapping[str, str], found: Mapping[str, str]) -> None:
+def require_files(files: Mapping[str, str]) -> None:
+    """Raises ConfigError: one of `files` has another SHA-256 here than it should."""
+    for path, digest in files.items():
+        if _digest(Path(path)) != digest:
+            raise ConfigError(
+                f"{path}, which the seed model imports, is not the same here.",
+                "All machines of a run must see the project at the same place: a folder that they share.",
+            )
+
+
+def require_versions(wanted: Mapping[str, str], found: Mapping[str, str]) -> None:
+    """Raises ConfigError: something of this machine is of another version than is wanted."""
     other = [
         f"{name} {found.get(name)} (the engine: {one})"
         for name, one in wanted.items()
@@ -114,6 +121,13 @@ def _require_versions(wanted: Mapping[str, str], found: Mapping[str, str]) -> No
         raise ConfigError(
             f"This machine has {', '.join(other)}.", "Install the same versions on all machines of a run."
         )
+
+
+def _installed(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 def _digest(path: Path) -> str:

@@ -26,6 +26,7 @@ PART = 2**20
 GREETING_LIMIT = 2**10
 """The most bytes of a message from somebody who has not shown the token yet."""
 GREETING_SECONDS = 10.0
+BYE_SECONDS = 1.0
 LOST = (EOFError, ConnectionError, OSError, TimeoutError)
 """What a broken connection raises."""
 
@@ -117,6 +118,15 @@ async def watching(connection: Connection, patience: float) -> None:
         await asyncio.sleep(step)
         if time.monotonic() - before > step + patience / 2:
             connection.heard_at = time.monotonic()
+    connection.abort()
+
+
+async def dismiss(connection: Connection) -> None:
+    """Tell an agent that it is needed no more, if it hears."""
+    with suppress(*LOST):
+        await asyncio.wait_for(connection.send("bye"), BYE_SECONDS)
+        connection.close()
+        return
     connection.abort()
 
 
