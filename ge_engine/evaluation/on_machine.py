@@ -48,8 +48,7 @@ def on_this_machine(
     private: Sequence[Path],
 ) -> OnMachine:
     """What holds here of a session whose seed model, of `digest`, lies at `paths`, the one that builds it
-    first. Of `config` are heeded
-    what asks for devices, processes, sandbox and start method.
+    first. Of `config` are heeded what asks for devices, processes, sandbox and start method.
 
     Raises:
         ConfigError: this machine has not what is asked for, or `private` is what candidates need.
