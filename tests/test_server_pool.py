@@ -190,6 +190,15 @@ def test_servers_that_all_refuse_and_are_asked_until_the_deadline() -> None:
     assert re.search("the server answered 40[14]", error)
 
 
+def test_what_one_server_wants_otherwise_that_is_told_of_none() -> None:
+    other, picky = Script("good"), Script(*PROBES, "picky")
+    picky.refuse = lambda body: (400, {"error": {"message": "no seed"}}) if "seed" in body else None
+    with opened(picky, other) as (model, said):
+        assert texts(list(model.generate(requests(1))), 1) == ["good"]
+        place = model.pool.servers[0].endpoint.place
+    assert said == [f"the server at {place}: the server takes no seed: it is left out"]
+
+
 # --- a run ----------------------------------------------------------------------------------------
 
 

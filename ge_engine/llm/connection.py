@@ -45,10 +45,10 @@ def connect(argument: str, environ: Mapping[str, str], config: RunConfig) -> lis
             "There is no key for OpenAI.",
             f"Set {KEY} or OPENAI_API_KEY_FILE, or name your own server: --llm openai:MODEL@URL.",
         )
-    places = [_address(one) for one in split_addresses(url)] or [None]
+    places: list[SplitResult | None] = [_address(one) for one in split_addresses(url)]
     secrets = sorted({key, *secrets_of(url), *secrets_of(extra)}, key=len, reverse=True)
     fields = json.loads(extra) if extra else None
-    clients = [_client(place, key, config.llm_timeout) for place in places]
+    clients = [_client(place, key, config.llm_timeout) for place in places or [None]]
     return [Endpoint(model, client, *secrets, extra=fields) for client in clients]
 
 

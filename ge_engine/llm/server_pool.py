@@ -104,9 +104,13 @@ class ServerPool:
             self._changed.wait_for(lambda: self._has_others and self._balance.has_service, seconds)
 
     def news(self) -> list[str]:
-        """Which servers were set aside or are back since the last call, a sentence each."""
+        """Since the last call: which servers were set aside or are back, and what each wants otherwise than
+        others, a sentence each."""
         with self._changed:
             told, self._news = self._news, []
+        for number, server in enumerate(self.servers):
+            where = f"{self._named(number)}: " if self._has_others else ""
+            told += [where + sentence for sentence in server.endpoint.dialect.news()]
         return told
 
     def close(self) -> None:
