@@ -25,6 +25,7 @@ from ge_engine.llm.connection import connect
 from ge_engine.llm.forms import FORMS
 from ge_engine.llm.server import ServerModel, open_server
 from ge_engine.llm.server_check import check_server
+from ge_engine.llm.server_pool import Lease
 from ge_engine.places import secrets_of, shown, split_addresses
 from ge_engine.registry import load_registry
 from ge_engine.runs.resuming import resumed_run
@@ -89,6 +90,15 @@ def test_requests_at_once_that_are_more_than_a_server_was_to_get() -> None:
     down, wordy = Script("good"), Script(*PROBES, "wordy")
     down.health = 503
     with opened(down, wordy, parallel=2) as (model, _):
+        first, second, third = model.pool.lease(), model.pool.lease(), Lease(model.pool)
+        assert first is not None
+        assert not third.renew(0.0), "a third request at once"
+        first.release()
+        assert third.renew(0.0)
+        third.release()
+        assert not third.renew(0.0), "what was given back is taken again"
+        assert second is not None
+        second.release()
         assert texts(list(model.generate(requests(8))), 8) == ["good"] * 8
     assert wordy.most_at_once == 2
     assert not down.bodies
@@ -129,6 +139,7 @@ def test_a_fault_of_one_server_that_costs_a_reply(fault: str) -> None:
     with opened(faulty, other) as (model, said):
         assert texts(list(model.generate(requests(4))), 4) == ["good"] * 4
     assert any("is set aside: " in sentence for sentence in said)
+    assert not any("tried again" in sentence for sentence in said), "it waited, though another was there"
     assert sorted(users(other)) == sorted(f"user {i}" for i in range(4))
 
 
@@ -181,6 +192,19 @@ def test_servers_that_are_all_down_and_hold_the_run() -> None:
     with opened(*scripts, parallel=2, llm_deadline=0.5) as (model, _):
         replies = [reply for _, reply in model.generate(requests(3))]
     assert all(reply.finish == "error" and "the server answered 50" in reply.error for reply in replies)
+
+
+def test_a_server_that_refuses_and_ends_what_one_that_is_down_will_answer() -> None:
+    down, refusing = Script(*PROBES, "status 503", "good"), Script(*PROBES, "status 401")
+    with opened(down, refusing) as (model, _):
+        down.health = refusing.health = 503
+
+        def hear(sentence: str) -> None:
+            if "tried again" in sentence:
+                down.health = 200
+
+        model.say = hear
+        assert texts(list(model.generate(requests(1))), 1) == ["good"]
 
 
 def test_servers_that_all_refuse_and_are_asked_until_the_deadline() -> None:
