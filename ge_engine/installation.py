@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
 from ge_engine import __version__
 from ge_engine.blaming import blamed_executor, blaming
+from ge_engine.config import RunConfig
 from ge_engine.contracts import AgentExecutor
-from ge_engine.errors import GeError
+from ge_engine.errors import GeError, ModelError
 from ge_engine.evaluation.cores import cores
 from ge_engine.evaluation.nodes.machine import required_files
 from ge_engine.evaluation.nodes.remote_session import versions
@@ -22,7 +24,9 @@ from ge_engine.evaluation.sandbox import bubblewrap, network
 from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.sandbox.privileges import root_warning
 from ge_engine.evaluation.worker.spawn import chosen_start_method
+from ge_engine.llm.connection import connect
 from ge_engine.llm.embedded import cached_model
+from ge_engine.llm.server_pool import HEALTH_SECONDS
 from ge_engine.registry import choose, load_registry
 from ge_engine.seed_files import load_seed
 
@@ -43,9 +47,11 @@ NEEDED = (
 )
 
 
-def findings() -> list[Finding]:
-    """Versions, device, model cache and sandbox, each with whether it is there."""
-    return [*_system(), *_packages(), *_device(), *_sandbox(), *_model(), *_plugins()]
+def findings(servers: Sequence[str] = ()) -> list[Finding]:
+    """Versions, device, model cache, sandbox and the language model's `servers` (without any, those of
+    $OPENAI_BASE_URL), each with whether it is there."""
+    here = [*_system(), *_packages(), *_device(), *_sandbox(), *_model(), *_plugins()]
+    return [*here, *_servers(",".join(servers) or os.environ.get("OPENAI_BASE_URL", ""))]
 
 
 def machines(
@@ -126,6 +132,25 @@ def _model() -> Iterator[Finding]:
         yield "ok", "model cache", str(found)
     key = "set" if os.environ.get("OPENAI_API_KEY") else "not set; only needed for --llm openai:MODEL"
     yield "ok", "API key", key
+
+
+def _servers(addresses: str) -> Iterator[Finding]:
+    if not addresses:
+        return
+    try:
+        endpoints = connect(f"@{addresses}", os.environ, RunConfig())
+    except ModelError as error:
+        yield "missing", "server", f"{error.message} {error.hint}"
+        return
+    with ThreadPoolExecutor(len(endpoints)) as threads:
+        found = list(threads.map(lambda one: one.why_unwell(HEALTH_SECONDS), endpoints))
+    for endpoint, why in zip(endpoints, found, strict=True):
+        yield (
+            "missing" if why else "ok",
+            "server",
+            f"{endpoint.place} {f'cannot answer: {why}' if why else 'is well'}",
+        )
+        endpoint.close()
 
 
 def _plugins() -> Iterator[Finding]:

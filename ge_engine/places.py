@@ -8,7 +8,9 @@ from urllib.parse import unquote
 
 HIDDEN = "***"
 OWNER = re.compile(r"(?<=://)[^/?#\s]*(?=@)")
-QUERY = re.compile(r"(?<=[?&])([^=&#\s]*)=([^&#\s]*)")
+NEXT = r",\s*(?=[a-z][a-z0-9+.-]*://)"
+"""Between two addresses."""
+QUERY = re.compile(rf"(?<=[?&])([^=&#\s]*)=((?:(?!{NEXT})[^&#\s])*)", re.IGNORECASE)
 OPEN = frozenset(("api-version", "version"))
 """Parts of a query that are no secret."""
 FIELD = re.compile(
@@ -27,6 +29,16 @@ def split_place(argument: str) -> tuple[str, str]:
     """
     model, *place = PLACE.split(argument, maxsplit=1)
     return model, "".join(place)
+
+
+def split_addresses(text: str) -> list[str]:
+    """The addresses of "URL,URL", each once; of one URL alone, it. A comma before anything but an address is
+    part of a URL.
+
+    >>> split_addresses("http://a/v1, http://b/v1?x=1,2")
+    ['http://a/v1', 'http://b/v1?x=1,2']
+    """
+    return list(dict.fromkeys(filter(None, map(str.strip, re.split(NEXT, text, flags=re.IGNORECASE)))))
 
 
 def shown(text: str) -> str:

@@ -16,15 +16,27 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from ge_engine.llm.endpoint import Endpoint
+from ge_engine.llm.forms import Form
+from ge_engine.llm.server import ServerLimits, ServerModel
+from ge_engine.llm.server_pool import Server, ServerPool
+
 GOOD = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "good"}, "finish_reason": "stop"}]
 }
 
 
+def model_of(endpoint: Endpoint, limits: ServerLimits, form: Form | None = None) -> ServerModel:
+    """A language model that asks one server."""
+    return ServerModel(ServerPool([Server(endpoint, form)], limits.parallel, limits.pause), limits)
+
+
 class Script:
     """Behaviours by name, one a request, the last one for good. `bodies` are the requests that came.
 
-    What hangs does so until `released`; "wordy" answers once two requests were there `together`.
+    What hangs does so until `released`, and "slow" answers then; "wordy" answers once two requests were there
+    `together`. `health` is the status of /health, None for no such path; `looks` are what was asked by GET,
+    each with the key that came.
     """
 
     def __init__(self, *behaviours: str) -> None:
@@ -34,6 +46,8 @@ class Script:
         self.text = self.raw = "good"
         self.refuse: Callable[[dict[str, Any]], tuple[int, Any] | None] = lambda _: None
         self.models: list[str] | None = None
+        self.health: int | None = None
+        self.looks: list[tuple[str, str]] = []
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.most_at_once = 0
@@ -70,6 +84,9 @@ def misbehaving(script: Script) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             script.paths.append(self.path)
+            script.looks.append((self.path, self.headers.get("authorization", "")))
+            if self.path == "/health" and script.health is not None:
+                return _send_bytes(self, script.health, b"")
             if script.models is None or not self.path.startswith("/v1/models"):
                 return _send_bytes(self, 404, b"404 page not found")
             return _send(self, 200, {"data": [{"id": name, "object": "model"} for name in script.models]})
@@ -137,6 +154,9 @@ def _act(handler: BaseHTTPRequestHandler, script: Script, body: dict[str, Any], 
             _send(handler, int(code), said, pairs)
         case ["hang"]:
             script.released.wait(600)
+        case ["slow"]:
+            script.released.wait(600)
+            _send(handler, 200, {**GOOD, "usage": usage})
         case ["trickle"]:
             handler.send_response(200)
             handler.send_header("content-length", "1000000")

@@ -9,14 +9,14 @@ from typing import Any
 
 import doubles
 import pytest
-from servers import Script, misbehaving
+from servers import Script, misbehaving, model_of
 
 from ge_engine import loop
 from ge_engine.contracts import Prompt, Request, Sampling
 from ge_engine.ledger.history import History
 from ge_engine.llm.endpoint import Endpoint
 from ge_engine.llm.forms import FORMS
-from ge_engine.llm.server import ServerLimits, ServerModel
+from ge_engine.llm.server import ServerLimits
 from ge_engine.llm.uniform import UniformModel
 from ge_engine.registry import load_registry
 from ge_engine.runs.audit import check
@@ -126,8 +126,8 @@ def test_what_a_call_may_take_is_less_than_what_it_takes() -> None:
     assert (reply.prompt_tokens, reply.completion_tokens) <= most
     assert ReplayModel("r", {"g0s0/0": reply}).most_tokens(request())[0] == reply.prompt_tokens
     endpoint = Endpoint("m", None)
-    plain = ServerModel(endpoint, ServerLimits(), None).most_tokens(request())
-    told = {form.name: ServerModel(endpoint, ServerLimits(), form).most_tokens(request()) for form in FORMS}
+    plain = model_of(endpoint, ServerLimits()).most_tokens(request())
+    told = {form.name: model_of(endpoint, ServerLimits(), form).most_tokens(request()) for form in FORMS}
     assert plain[0] >= len("syshäl".encode())
     assert plain[1] == 50
     assert told["grammar"] == plain

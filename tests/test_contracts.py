@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 from roomy import Roomy
-from servers import Script, misbehaving
+from servers import Script, misbehaving, model_of
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import (
@@ -28,7 +28,7 @@ from ge_engine.genome import Genome
 from ge_engine.llm.endpoint import Endpoint
 from ge_engine.llm.forms import FORMS
 from ge_engine.llm.local import LocalModel
-from ge_engine.llm.server import ServerLimits, ServerModel
+from ge_engine.llm.server import ServerLimits
 from ge_engine.registry import Registry, load_registry
 from ge_engine.testing import (
     CheckContract,
@@ -194,7 +194,7 @@ class TestServerModel(LanguageModelContract):
     def model(self) -> Iterator[LanguageModel]:
         with misbehaving(Script("good")) as url:
             client = openai.OpenAI(api_key="none", base_url=url, max_retries=0)
-            yield ServerModel(Endpoint("contract", client, "none"), ServerLimits(deadline=20.0), FORMS[0])
+            yield model_of(Endpoint("contract", client, "none"), ServerLimits(deadline=20.0), FORMS[0])
 
 
 class TestReplay(LanguageModelContract):

@@ -8,7 +8,7 @@ from typing import Any
 
 import doubles
 import pytest
-from servers import Script, misbehaving
+from servers import Script, misbehaving, model_of
 
 from ge_engine import loop
 from ge_engine.config import RunConfig
@@ -17,7 +17,7 @@ from ge_engine.ledger.history import History
 from ge_engine.llm.answers import Answer, Trouble, read_answer, read_refusal, told
 from ge_engine.llm.connection import connect
 from ge_engine.llm.forms import FORMS
-from ge_engine.llm.server import FRAME, UNCOUNTED, ServerLimits, ServerModel
+from ge_engine.llm.server import FRAME, UNCOUNTED, ServerLimits
 from ge_engine.registry import load_registry
 
 KEY = "sk-very-secret-0123456789"
@@ -231,8 +231,8 @@ def ask(script: Script, config: RunConfig | None = None) -> tuple[Reply, list[st
     """A reply, and what the model said meanwhile."""
     said: list[str] = []
     with misbehaving(script) as url:
-        endpoint = connect(f"m@{url}", {"OPENAI_API_KEY": KEY}, config or RunConfig())
-        model = ServerModel(endpoint, ServerLimits(deadline=20.0, attempt=5.0, pause=0.05), None)
+        (endpoint,) = connect(f"m@{url}", {"OPENAI_API_KEY": KEY}, config or RunConfig())
+        model = model_of(endpoint, ServerLimits(deadline=20.0, attempt=5.0, pause=0.05))
         model.say = said.append
         ((_, reply),) = model.generate([Request("g0s0/0", Prompt("sys", "user"), Sampling(0.5, 64, 1))])
         model.close()

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from servers import Script, misbehaving
+from servers import Script, misbehaving, model_of
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Prompt, Reply, Request, Sampling
 from ge_engine.llm.connection import connect
-from ge_engine.llm.server import ServerLimits, ServerModel
+from ge_engine.llm.server import ServerLimits
 
 Refuse = Callable[[dict[str, Any]], tuple[int, Any] | None]
 
@@ -62,8 +62,8 @@ def ask(script: Script, count: int = 4, config: RunConfig | None = None) -> tupl
     said: list[str] = []
     requests = [Request(f"g0s{i}/0", Prompt("sys", f"user {i}"), Sampling(0.5, 64, 7)) for i in range(count)]
     with misbehaving(script) as url:
-        endpoint = connect(f"m@{url}", {}, config or RunConfig())
-        model = ServerModel(endpoint, ServerLimits(1, 20.0, 5.0, 0.05), None)
+        (endpoint,) = connect(f"m@{url}", {}, config or RunConfig())
+        model = model_of(endpoint, ServerLimits(1, 20.0, 5.0, 0.05))
         model.say = said.append
         replies = [reply for _, reply in sorted(model.generate(requests))]
         model.close()
@@ -117,7 +117,8 @@ def test_a_server_that_refuses_one_thing_after_another() -> None:
 def test_requests_side_by_side_that_each_give_up() -> None:
     script = picky(everything)
     with misbehaving(script) as url:
-        model = ServerModel(connect(f"m@{url}", {}, RunConfig()), ServerLimits(8, 20.0, 5.0, 0.05), None)
+        (endpoint,) = connect(f"m@{url}", {}, RunConfig())
+        model = model_of(endpoint, ServerLimits(8, 20.0, 5.0, 0.05))
         requests = [Request(f"g0s{i}/0", Prompt("sys", "user"), Sampling(0.5, 64, 7)) for i in range(16)]
         assert {reply.text for _, reply in model.generate(requests)} == {"good"}
         model.close()

@@ -14,20 +14,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import openai
 import pytest
-from servers import Script, misbehaving
+from servers import Script, misbehaving, model_of
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Prompt, Reply, Request, Sampling
 from ge_engine.errors import ModelError
-from ge_engine.llm import server
 from ge_engine.llm.embedded import embedded_model
 from ge_engine.llm.endpoint import Endpoint
 from ge_engine.llm.forms import FORMS
-from ge_engine.llm.server import ServerLimits, ServerModel, open_server
+from ge_engine.llm.server import ServerLimits, open_server
+from ge_engine.llm.server_pool import ServerPool
 from tests import patience as waiting
 
 KEY = "sk-very-secret-0123456789"
@@ -44,7 +43,7 @@ def ask(
     ]
     with misbehaving(script) as url:
         client = openai.OpenAI(api_key=KEY, base_url=url, max_retries=0)
-        model = ServerModel(Endpoint("m", client, KEY), limits, None if form is None else FORMS[form])
+        model = model_of(Endpoint("m", client, KEY), limits, None if form is None else FORMS[form])
         answers = list(model.generate(requests))
         model.close()
     assert sorted(index for index, _ in answers) == list(range(count)), "a slot was lost or answered twice"
@@ -82,8 +81,7 @@ def test_a_fault_of_ours_is_not_tried_again(status: int) -> None:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the client waits between two tries, in seconds, told instead of waited."""
     told: list[float] = []
-    clock = SimpleNamespace(**{**vars(time), "sleep": told.append})
-    monkeypatch.setattr(server, "time", clock)
+    monkeypatch.setattr(ServerPool, "wait", lambda _, seconds: told.append(seconds))
     return told
 
 
@@ -177,7 +175,7 @@ def test_a_server_that_ignores_grammars_is_given_none() -> None:
     script = Script("good")
     with misbehaving(script) as url:
         model = open_server(f"m@{url}", {"OPENAI_API_KEY": KEY}, RunConfig())
-    assert model.form is None
+    assert [one.form for one in model.pool.servers] == [None]
     assert len(script.bodies) == len(FORMS)
 
 
@@ -225,7 +223,7 @@ def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
 def test_a_real_server_answers_several_prompts_at_once(real_server: str) -> None:
     client = openai.OpenAI(api_key="none", base_url=real_server, max_retries=0)
     limits = ServerLimits(parallel=2, deadline=90)
-    model = ServerModel(Endpoint(str(embedded_model()), client), limits, None)
+    model = model_of(Endpoint(str(embedded_model()), client), limits)
     requests = [Request(f"g0s{i}/0", Prompt("", "Say hello."), Sampling(0.7, 12, i)) for i in range(3)]
     replies = dict(model.generate(requests))
     model.close()

@@ -202,7 +202,7 @@ def test_a_secret_field_that_the_ledger_keeps() -> None:
     kept = config_to_dict(RunConfig(llm_extra=(extra,)))["llm_extra"]
     assert kept == ('m={"api_key": "***", "auth": {"Token": "***"}, "max_tokens": 5}',)
     assert config_from_dict({"llm_extra": kept}).llm_extra == kept
-    endpoint = connect("m@http://h/v1", {}, RunConfig(llm_extra=(extra,)))
+    (endpoint,) = connect("m@http://h/v1", {}, RunConfig(llm_extra=(extra,)))
     assert endpoint.clean(f"no {KEY}") == "no ***"
 
 
@@ -226,10 +226,10 @@ def test_a_name_that_is_cut_at_its_at(argument: str, parts: tuple[str, str]) -> 
 
 
 def test_a_url_that_a_name_with_an_at_does_not_get() -> None:
-    chosen = chosen_settings({"llm": ["openai:@cf/m", "openai:n@http://n/v1"], "llm_url": "http://h/v1"})
+    chosen = chosen_settings({"llm": ["openai:@cf/m", "openai:n@http://n/v1"], "llm_url": ["http://h/v1"]})
     assert chosen["llm"] == ["openai:@cf/m@http://h/v1", "openai:n@http://n/v1"]
     with pytest.raises(ConfigError, match="http://"):
-        chosen_settings({"llm": ["openai:m"], "llm_url": "localhost:8000/v1"})
+        chosen_settings({"llm": ["openai:m"], "llm_url": ["localhost:8000/v1"]})
 
 
 @pytest.mark.parametrize(

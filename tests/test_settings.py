@@ -244,7 +244,7 @@ def test_a_list_of_names_with_commas_that_is_one_name() -> None:
         ({"command": "run {path}"}, {"evaluator": "command", "evaluator_argument": "run {path}"}),
         ({"evaluator": "job:f"}, {"evaluator": "function", "evaluator_argument": "job:f"}),
         (
-            {"llm": ["openai:m", "uniform"], "llm_url": "http://h/v1"},
+            {"llm": ["openai:m", "uniform"], "llm_url": ["http://h/v1"]},
             {"llm": ["openai:m@http://h/v1", "uniform"]},
         ),
         (

@@ -9,7 +9,7 @@ from typing import Any
 import doubles
 import pytest
 from llguidance import LLMatcher
-from servers import Script, misbehaving
+from servers import Script, misbehaving, model_of
 from test_grammar import FORMS, SEED, accepts, child, drawn, reply_of
 
 from ge_engine import loop
@@ -21,7 +21,7 @@ from ge_engine.ledger.history import History
 from ge_engine.llm import forms
 from ge_engine.llm.connection import connect
 from ge_engine.llm.local import LocalModel
-from ge_engine.llm.server import ServerLimits, ServerModel
+from ge_engine.llm.server import ServerLimits
 from ge_engine.llm.uniform import UniformModel, byte_tokenizer
 from ge_engine.outcome import Rejected
 from ge_engine.patch import Patch
@@ -185,8 +185,8 @@ def test_a_server_that_follows_grammars_is_given_the_thought_in_its_own() -> Non
     constraint = thoughtful(Edits()).constraint(Target(SEED, "DW"))
     assert not isinstance(constraint, Rejected)
     with misbehaving(script) as url:
-        endpoint = connect(f"m@{url}", {}, RunConfig())
-        model = ServerModel(endpoint, ServerLimits(), forms.FORMS[0])
+        (endpoint,) = connect(f"m@{url}", {}, RunConfig())
+        model = model_of(endpoint, ServerLimits(), forms.FORMS[0])
         list(model.generate([Request("g0s0/0", Prompt("", "x"), Sampling(0.5, 9, 0), constraint)]))
         model.close()
     sent = script.bodies[-1]["structured_outputs"]["grammar"]

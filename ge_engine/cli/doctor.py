@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,6 +38,10 @@ def doctor(
     agents: Annotated[int, typer.Option(min=0, help="Wait for so many agents; 0: for all it starts.")] = 0,
     timeout: Annotated[float, typer.Option(min=1.0, help="Wait for so many seconds.")] = 120.0,
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Where your runs will lie.")] = Path(),
+    llm_url: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="Also see whether this server can answer (repeatable)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     plugin: PluginModules = None,
     no_plugin: BlockedPlugins = None,
@@ -46,15 +50,24 @@ def doctor(
 
     With --executor: of the machines that agents of this executor come to; 2 when one of them cannot serve.
 
-    Example: ge doctor
+    Examples:
+
+      ge doctor
+
+      ge doctor --llm-url http://gpu1:8000/v1 --llm-url http://gpu2:8000/v1
 
       ge doctor model.py --executor slurm:agents=2,partition=gpu
     """
     if not executor:
         if file:
             raise ConfigError("A seed model is looked at on machines of an executor.", "Give --executor too.")
-        _installation(as_json)
+        _installation(llm_url or (), as_json)
         return
+    if llm_url:
+        raise ConfigError(
+            "Servers of a language model are looked at from this machine.",
+            "Give --llm-url without --executor.",
+        )
     found = api.machines(
         executor,
         seed=file,
@@ -65,6 +78,10 @@ def doctor(
         no_plugins=no_plugin or (),
         tell=lambda said: err.print(f"Waiting for agents: {said}"),
     )
+    _machines(found, as_json)
+
+
+def _machines(found: Any, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(found), allow_nan=False))
     else:
@@ -76,8 +93,8 @@ def doctor(
         raise typer.Exit(2)
 
 
-def _installation(as_json: bool) -> None:
-    found = api.findings()
+def _installation(servers: Sequence[str], as_json: bool) -> None:
+    found = api.findings(servers)
     if as_json:
         named = [{"state": state, "name": name, "value": value} for state, name, value in found]
         typer.echo(json.dumps({"findings": named}))

@@ -21,6 +21,7 @@ from ge_engine.config import (
     evaluator_settings,
     settings,
 )
+from ge_engine.config.per_model import split_weight
 from ge_engine.errors import ConfigError
 from ge_engine.places import split_place
 
@@ -65,7 +66,8 @@ Command = Annotated[
 SHORTCUTS: Mapping[str, Any] = {
     "command": Command,
     "llm_url": Annotated[
-        str | None, _option(LANGUAGE, "Server for openai:MODEL.", "--llm-url", metavar="URL")
+        list[str] | None,
+        _option(LANGUAGE, "Server for openai:MODEL (repeatable).", "--llm-url", metavar="URL"),
     ],
     "no_eot": Annotated[bool, _option(SEARCH, "Without Evolution of Thought.", "--no-eot")],
     "no_personas": Annotated[bool, _option(SEARCH, "Without personas.", "--no-personas")],
@@ -219,10 +221,8 @@ def chosen_settings(flags: Mapping[str, Any]) -> dict[str, Any]:
     for name, meant in WITHOUT.items():
         chosen |= meant if flags.get(name) else {}
     chosen |= evaluator_of(chosen.pop("evaluator", None), flags.get("command"))
-    if (url := flags.get("llm_url")) and "llm" in chosen:
-        if not url.startswith(("http://", "https://")):
-            raise ConfigError("--llm-url wants an address that begins with http:// or https://.", EXAMPLE_URL)
-        chosen["llm"] = [_with_url(spec, url) for spec in chosen["llm"]]
+    if (urls := flags.get("llm_url")) and "llm" in chosen:
+        chosen["llm"] = [_with_urls(spec, urls, len(chosen["llm"])) for spec in chosen["llm"]]
     return chosen
 
 
@@ -241,5 +241,11 @@ def _read(one: Field, value: Any) -> Any:
     return value
 
 
-def _with_url(spec: str, url: str) -> str:
-    return f"{spec}@{url}" if spec.startswith("openai:") and not split_place(spec)[1] else spec
+def _with_urls(spec: str, urls: Sequence[str], models: int) -> str:
+    """A language model with the addresses of its servers, before its weight where it is one of several."""
+    if any(not url.startswith(("http://", "https://")) for url in urls):
+        raise ConfigError("--llm-url wants an address that begins with http:// or https://.", EXAMPLE_URL)
+    if not spec.startswith("openai:") or split_place(spec)[1]:
+        return spec
+    model, weight = split_weight(spec) if models > 1 else (spec, "")
+    return f"{model}@{','.join(urls)}" + (f":{weight}" if weight else "")

@@ -9,6 +9,7 @@ from typing import Any
 
 DECIDED = frozenset(("messages", "model", "n"))
 """Fields of a request that the engine decides."""
+WEIGHT = re.compile(r"^(?P<model>.+):(?P<weight>\d*\.\d+|[01])$")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -20,6 +21,16 @@ def own_value(entries: Iterable[str], model: str) -> str:
     """
     given = dict(map(_split, entries))
     return given.get(model) or given.get(f"openai:{model}") or given.get("", "")
+
+
+def split_weight(spec: str) -> tuple[str, str]:
+    """Language model and weight of "MODEL:WEIGHT", one of several; "" for no weight.
+
+    >>> split_weight("openai:m@http://host/v1:0.5")
+    ('openai:m@http://host/v1', '0.5')
+    """
+    found = WEIGHT.match(spec)
+    return (found["model"], found["weight"]) if found else (spec, "")
 
 
 def are_variables(entries: Iterable[str]) -> bool:

@@ -15,6 +15,8 @@ from typing import Any, Literal
 from ge_engine.places import shown
 
 RETRIED = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
+REFUSING = frozenset((401, 402, 403, 404, 405, 407, 410))
+"""Statuses of a server that has no such key, account, model or path."""
 PASSING = re.compile(r"rate.?limit|overload|unavailable|try again|timed? ?out", re.IGNORECASE)
 """Of an error that comes without a status."""
 UNPAID = re.compile(r"insufficient[ _](quota|balance|credit|fund)", re.IGNORECASE)
@@ -54,6 +56,12 @@ class Trouble:
     final: bool = False
     wait: float | None = None
     status: int = 0
+
+    @property
+    def is_servers_own(self) -> bool:
+        """Whether another server of the same model may answer: the fault is not the request's."""
+        about_server = self.status in REFUSING or 300 <= self.status < 400 or self.status >= 500
+        return not self.final or self.kind != "refused" or about_server
 
     @property
     def is_web_page(self) -> bool:

@@ -14,7 +14,7 @@ from ge_engine.config import RunConfig
 from ge_engine.config.per_model import own_value
 from ge_engine.errors import ModelError
 from ge_engine.llm.endpoint import Endpoint
-from ge_engine.places import secrets_of, shown, split_place
+from ge_engine.places import secrets_of, shown, split_addresses, split_place
 
 KEY = "OPENAI_API_KEY"
 ENDS = ("/chat/completions", "/completions", "/models")
@@ -24,8 +24,9 @@ HOST = re.compile(r"[^\s\x00-\x20\ud800-\udfff]+")
 QUOTES = "\"'`"
 
 
-def connect(argument: str, environ: Mapping[str, str], config: RunConfig) -> Endpoint:
-    """The endpoint of "MODEL" or "MODEL@URL". Without a URL, $OPENAI_BASE_URL or OpenAI itself is asked.
+def connect(argument: str, environ: Mapping[str, str], config: RunConfig) -> list[Endpoint]:
+    """The endpoints of "MODEL", "MODEL@URL" or "MODEL@URL,URL", one for each address. Without a URL,
+    $OPENAI_BASE_URL or OpenAI itself is asked.
 
     The key is in the variable that `config.llm_key_env` names, else in $OPENAI_API_KEY, else in the file that
     $OPENAI_API_KEY_FILE names; servers of one's own need none. Environment variables name proxies, which are
@@ -44,10 +45,11 @@ def connect(argument: str, environ: Mapping[str, str], config: RunConfig) -> End
             "There is no key for OpenAI.",
             f"Set {KEY} or OPENAI_API_KEY_FILE, or name your own server: --llm openai:MODEL@URL.",
         )
-    place = _address(url) if url else None
+    places: list[SplitResult | None] = [_address(one) for one in split_addresses(url)]
     secrets = sorted({key, *secrets_of(url), *secrets_of(extra)}, key=len, reverse=True)
-    client = _client(place, key, config.llm_timeout)
-    return Endpoint(model, client, *secrets, extra=json.loads(extra) if extra else None)
+    fields = json.loads(extra) if extra else None
+    clients = [_client(place, key, config.llm_timeout) for place in places or [None]]
+    return [Endpoint(model, client, *secrets, extra=fields) for client in clients]
 
 
 def _client(place: SplitResult | None, key: str, seconds: float) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,8 @@ from ge_engine.llm.dialect import NAMED, Dialect, Fields
 from ge_engine.places import without
 
 LONGEST_REASON = 300
+VERSION = re.compile(r"/v\d+$")
+"""The end of an address that names the version of an API."""
 BROKEN_OFF = ("RemoteProtocolError", "ReadError", "WriteError", "CloseError")
 """httpx's errors of a connection that was there."""
 
@@ -35,11 +38,15 @@ class Endpoint:
     def url(self) -> str:
         """Where the server's API begins, without a query and a password."""
         base = urlsplit(str(self._client.base_url))
-        return f"{base.scheme}://{self.place}{base.path}".rstrip("/")
+        return f"{base.scheme}://{self._host}{base.path}".rstrip("/")
 
     @property
     def place(self) -> str:
-        """The server's host and port."""
+        """The server's host and port, and what tells it from others there."""
+        return VERSION.sub("", self.url.partition("://")[2])
+
+    @property
+    def _host(self) -> str:
         return str(self._client.base_url.netloc.decode())
 
     def ask(
@@ -66,6 +73,37 @@ class Endpoint:
             return [self.clean(str(one["id"])) for one in json.loads(answer.text)["data"]]
         except (openai.APIError, ValueError, LookupError, TypeError, RecursionError):
             return None
+
+    def why_unwell(self, seconds: float) -> str:
+        """Why the server cannot answer now, "" where it can: by /health, where it has that (vLLM and SGLang
+        know there whether their engine lives; vllm-project/vllm#24897), else by its models. No key is sent to
+        the first: servers that want one for it (LiteLLM) would ask their models."""
+        import openai
+
+        omitted = {name: openai.Omit() for name in ("Authorization", "api-key")}
+        found = self._look(f"{VERSION.sub('', self.url)}/health", seconds, omitted)
+        if found is None or found.kind != "refused" or found.status >= 500:
+            return found.reason if found else ""
+        found = self._look("/models", seconds, {})
+        is_there = found is None or (found.kind == "refused" and found.status < 500)
+        return found.reason if found and (not is_there or found.status in (401, 403)) else ""
+
+    def _look(self, url: str, seconds: float, headers: Mapping[str, Any]) -> Trouble | None:
+        """None where an answer of success came."""
+        import openai
+
+        try:
+            self._client.get(url, cast_to=str, options={"timeout": seconds, "headers": headers})
+        except openai.APIStatusError as error:
+            response = error.response
+            found = read_refusal(int(error.status_code), response.text, response.headers)
+        except openai.APIConnectionError as error:
+            found = _no_answer(error, seconds)
+        except (openai.APIError, ValueError) as error:
+            found = Trouble(f"{type(error).__name__}: {error}", "malformed")
+        else:
+            return None
+        return replace(found, reason=self.clean(found.reason)) if isinstance(found, Trouble) else None
 
     def clean(self, message: str) -> str:
         """A message of the server on one line, without secrets."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from ge_engine.config import RunConfig
@@ -26,23 +27,68 @@ PAUSES = (0.2, 1.0)
 """Seconds between tries of the first request."""
 
 
+class Unreached(ModelError):
+    """Nothing answers at an address, or not to the end."""
+
+
 def check_server(
     argument: str, environ: Mapping[str, str], config: RunConfig, seconds: float = SECONDS
 ) -> None:
-    """Let "MODEL" or "MODEL@URL" answer a request of a few tokens. A server that is slow or busy passes,
-    unless it is to be left alone for longer than a prompt may wait.
+    """Let "MODEL", "MODEL@URL" or each server of "MODEL@URL,URL" answer a request of a few tokens. A server
+    that is slow or busy passes, unless it is to be left alone for longer than a prompt may wait; so does one
+    of several that cannot be reached, while another can.
 
     Raises:
         ModelError: as `connect`; or nothing can be reached at the URL, it is no API, or the server refuses
-            the key, the model or the request. The server's own reason is told.
+            the key, the model or the request. The server's own reason is told. Of several servers, also those
+            that say that they serve different models.
     """
-    endpoint = connect(argument, environ, config)
+    endpoints = connect(argument, environ, config)
     try:
-        outcome = _first_whole(endpoint, seconds)
-        if isinstance(outcome, Trouble):
-            _judge(outcome, endpoint, seconds, config.llm_deadline)
+        with ThreadPoolExecutor(len(endpoints)) as threads:
+            found = list(threads.map(lambda one: _fault(one, seconds, config.llm_deadline), endpoints))
+        refused = [one for one in found if one is not None and not isinstance(one, Unreached)]
+        if first := next(iter(refused), None) or (all(found) and found[0]):
+            raise first
+        if len(endpoints) > 1:
+            _require_one_model(endpoints, seconds)
     finally:
-        endpoint.close()
+        for endpoint in endpoints:
+            endpoint.close()
+
+
+def _fault(endpoint: Endpoint, seconds: float, deadline: float) -> ModelError | None:
+    """What stands in a server's way, None for nothing."""
+    outcome = _first_whole(endpoint, seconds)
+    try:
+        if isinstance(outcome, Trouble):
+            _judge(outcome, endpoint, seconds, deadline)
+    except ModelError as error:
+        return error
+    return None
+
+
+def _require_one_model(endpoints: Sequence[Endpoint], seconds: float) -> None:
+    """Some servers answer as whatever model they are asked for: what they list tells them apart."""
+    with ThreadPoolExecutor(len(endpoints)) as threads:
+        lists = list(threads.map(lambda one: one.models(seconds), endpoints))
+    served = [(one, _served(names or (), one.model)) for one, names in zip(endpoints, lists, strict=True)]
+    known = [(endpoint, name) for endpoint, name in served if name]
+    for endpoint, name in known[1:]:
+        (first, other), *_ = known
+        if name != other:
+            raise ModelError(
+                f"The servers at {first.place} and {endpoint.place} serve different models: "
+                f"{other!r} and {name!r}.",
+                f"Give servers of one model, or each as an --llm of its own, {AGAIN}",
+            )
+
+
+def _served(names: Sequence[str], asked: str) -> str:
+    """Which of its models a server answers with, without the folder of a file; "" where that is not clear."""
+    if asked in names or f"{asked}:latest" in names:
+        return asked
+    return names[0].rpartition("/")[2] if len(names) == 1 else ""
 
 
 def _first_whole(endpoint: Endpoint, seconds: float) -> Answer | Trouble:
@@ -58,11 +104,11 @@ def _first_whole(endpoint: Endpoint, seconds: float) -> Answer | Trouble:
 def _judge(trouble: Trouble, endpoint: Endpoint, seconds: float, deadline: float) -> None:
     where = f"The server at {endpoint.place}"
     if trouble.kind == "unreachable":
-        raise ModelError(
+        raise Unreached(
             f"No server can be reached at {endpoint.place}: {trouble.reason}.", _way_hint(trouble.reason)
         )
     if trouble.kind == "broken off":
-        raise ModelError(
+        raise Unreached(
             f"{where} breaks off its answers: {trouble.reason}.",
             f"Look into its log; where it wants https://, write that in --llm-url, {AGAIN}",
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,12 +11,12 @@ from queue import SimpleQueue
 
 from ge_engine.blaming import blaming
 from ge_engine.config import RunConfig
+from ge_engine.config.per_model import split_weight
 from ge_engine.contracts import LanguageModel, LanguageModelFactory, Reply, Request, inheriting
 from ge_engine.errors import ConfigError
 from ge_engine.ledger import History
 from ge_engine.registry import Registry
 
-WEIGHT = re.compile(r"^(?P<model>.+):(?P<weight>\d*\.\d+|[01])$")
 Shares = Sequence[tuple[str, float]]
 
 
@@ -81,8 +80,7 @@ def split_weights(specs: Sequence[str]) -> list[tuple[str, float]]:
     """("A:0.8", "B:0.2") -> model and weight. One model alone keeps its name whole; no weight counts 1."""
     if len(specs) == 1:
         return [(specs[0], 1.0)]
-    matches = [(spec, WEIGHT.match(spec)) for spec in specs]
-    pairs = [(m["model"], float(m["weight"])) if m else (spec, 1.0) for spec, m in matches]
+    pairs = [(model, float(weight or 1)) for model, weight in map(split_weight, specs)]
     if not sum(weight for _, weight in pairs):
         raise ConfigError(
             "The weights of the language models are all 0.", "Give for example --llm A:0.8 --llm B:0.2."
