@@ -30,6 +30,7 @@ from ge_engine.ledger.score_key import VALIDATION, ScoreKey
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.population import SEED_ID, Direction, Individual, generation_of, individual_id
 from ge_engine.search.early_stopping import Curves, Front, Median, learned, quarters_of
+from ge_plugins.evaluators import CommandEvaluator
 from tests.evaluation import data, genome, shop, source
 from tests.patience import PATIENT
 
@@ -314,6 +315,17 @@ def test_settings_with_which_a_rule_means_nothing(settings: dict[str, Any], sent
 def test_an_evaluator_without_curves_that_is_taken(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not train in stages, which budget_rule needs") as told:
         evolve(tmp_path, ruled())
+    assert "--budget-rule" in told.value.hint
+
+
+def test_a_command_that_is_told_no_epochs_and_pauses(tmp_path: Path) -> None:
+    settings = {"evaluator": "command", "evaluator_argument": "python t.py {path}"}
+    config = config_from_dict({**settings, "budget_rule": "median", "recipe": {"epochs": 4}})
+    with (
+        pytest.raises(ConfigError, match="takes no epochs") as told,
+        CommandEvaluator().open(genome(), config, [], tmp_path),
+    ):
+        raise AssertionError
     assert "--budget-rule" in told.value.hint
 
 
