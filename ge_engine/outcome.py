@@ -42,7 +42,8 @@ class Failed:
     """Training or scoring began and did not end in a score.
 
     `kind` is one of "timeout", "crash", "out of memory", "not finite", "diverged", "too slow"
-    (than `max_slowdown` allows), "stopped" (early, by `halving`), "error".
+    (than `max_slowdown` allows), "stopped" (early, by `halving` or a
+    `budget_rule`), "error".
     Only a `fault` of "candidate" counts against the individual; the others are tried again.
     """
 
@@ -103,7 +104,7 @@ Fate = Literal["waiting", "scored", "failed", "rejected"]
 
 def fate_of(outcome: Outcome | None) -> Fate:
     """What became of a child, the same in every count: one that breaks a constraint is rejected, trained or
-    not, and one that `halving` stopped has failed."""
+    not, and one that was stopped early has failed."""
     match outcome:
         case None:
             return "waiting"

@@ -22,6 +22,7 @@ __all__ = [
     "Population",
     "Step",
     "dominates",
+    "generation_of",
     "individual_id",
     "pareto_front",
     "with_genome",
@@ -120,6 +121,11 @@ def with_genome(children: Iterable[Child]) -> list[Individual]:
 
 def individual_id(generation: int, slot: int) -> str:
     return f"g{generation}s{slot}"
+
+
+def generation_of(identity: str) -> int:
+    """The generation of a child, by its `individual_id`."""
+    return int(identity[1:].partition("s")[0])
 
 
 class Population(Sequence[Individual]):

@@ -96,10 +96,10 @@ class CommandEvaluator(Evaluator):
             raise ConfigError(
                 f"There is no program {words[0]!r}.", "Check its spelling, or give its path; see --command."
             )
-        if config.halving and not any("{epochs}" in word for word in words):
+        if config.in_stages and not any("{epochs}" in word for word in words):
             raise ConfigError(
                 f"The command {config.evaluator_argument!r} takes no epochs and cannot train in stages.",
-                "Write {epochs} where it takes them, or leave --halving out.",
+                "Write {epochs} where it takes them, or leave --halving and --budget-rule out.",
             )
         _refuse_slowdown(config)
         names = [objective.name for objective in objectives]

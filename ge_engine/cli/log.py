@@ -125,6 +125,15 @@ def _print_stats(run: Run) -> None:
     print_table(table)
     for stage, (sent, saved) in run.repairs.items():
         out.print(f"repairs: {saved} of {sent} replies sent back ({shown_stage(stage)}) were saved")
+    _print_early_stops(run)
+
+
+def _print_early_stops(run: Run) -> None:
+    found, config = run.early_stops, run.config
+    if config.in_stages and found.trained:
+        by = "halving" if config.halving else f"the rule {config.budget_rule}"
+        share = f"{found.saved} of {found.epochs} epochs saved ({found.saved / found.epochs:.0%})"
+        out.print(f"stopped early: {found.stopped} of {found.trained} trained children by {by}, {share}")
 
 
 def _print_lines(run: Run) -> None:

@@ -102,6 +102,7 @@ class Settings(TypedDict, total=False):
     max_slowdown: float
     halving: bool
     halving_rate: int
+    budget_rule: str
     inherit: bool
     rescore_seeds: int
     keep_weights: str

@@ -49,6 +49,18 @@ RULES: tuple[tuple[Callable[[RunConfig], bool], str], ...] = (
         "inherit and halving exclude each other, for halving compares trainings of as many epochs",
     ),
     (
+        lambda run: not (run.halving and run.budget_rule != "none"),
+        "halving and budget_rule exclude each other, for each decides how far a child is trained",
+    ),
+    (
+        lambda run: not (run.inherit and run.budget_rule != "none"),
+        "inherit and budget_rule exclude each other, for the rules compare trainings of as many epochs",
+    ),
+    (
+        lambda run: run.budget_rule == "none" or run.recipe.epochs > 1,
+        "budget_rule needs training.epochs of 2 or more: a training of one has nothing to save",
+    ),
+    (
         lambda run: len(set(run.objective_names)) == len(run.objectives),
         "objectives may name each only once",
     ),

@@ -327,6 +327,14 @@ class RunConfig:
         False, "Successive halving: only the better part of each rung trains on.", TRAINING
     )
     halving_rate: int = setting(2, "One in this many trains on after a rung.", TRAINING, at_least(2))
+    budget_rule: str = setting(
+        "none",
+        "Stop trainings early by their learning curves: none, front or median.",
+        TRAINING,
+        one_of("none", "front", "median"),
+        more='After each quarter of the epochs: "front" stops what somebody on the front was clearly better '
+        'than by then, with no more parameters, "median" what is behind most others that are no larger.',
+    )
     inherit: bool = setting(
         False,
         "Start a child from its parent's trained weights, with fewer epochs.",
@@ -449,6 +457,11 @@ class RunConfig:
     def processes_together(self) -> int:
         """How many processes train one candidate, on whichever device it is."""
         return max(self.processes_per_candidate, self.gpus_per_candidate)
+
+    @property
+    def in_stages(self) -> bool:
+        """Whether trainings pause, where it is decided which of them go on."""
+        return self.halving or self.budget_rule != "none"
 
     @property
     def objective_names(self) -> tuple[str, ...]:

@@ -68,6 +68,11 @@ class Job:
     epochs: int = 0
     parent: str = ""
 
+    @property
+    def is_rung(self) -> bool:
+        """Whether the training pauses at its end, and may go on: constraints on scores do not hold yet."""
+        return self.split == "validation" and self.epochs > 0
+
 
 class Evaluation(ABC):
     """An open evaluator: probes and scores genomes of one seed model, several at once.
@@ -116,9 +121,9 @@ class Evaluation(ABC):
 class Evaluator(ABC):
     """Opens an evaluation. `--evaluator` and `--command` choose it.
 
-    `takes_epochs`: it honours `Job.epochs`, which `halving` needs. `inherits`: it honours `Job.parent`, which
-    `inherit` needs, and tells in `Scored.details["figures"]` the share that was "inherited". `takes_task`: it
-    loads the run's task.
+    `takes_epochs`: it honours `Job.epochs`, which `halving` and `budget_rule` need. `inherits`: it honours
+    `Job.parent`, which `inherit` needs, and tells in `Scored.details["figures"]` the share that was
+    "inherited". `takes_task`: it loads the run's task.
     `advice` says what to change when the seed model cannot be scored.
     """
 

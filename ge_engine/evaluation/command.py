@@ -123,7 +123,7 @@ class CommandEvaluation(Evaluation):
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Run the program on the job's genome."""
-        return self._pool.submit(self._run, job)
+        return self._pool.submit(self._feasible, job)
 
     def close(self) -> None:
         """Kill what runs and forget what waits."""
@@ -134,6 +134,12 @@ class CommandEvaluation(Evaluation):
             _end(process)
         self._pool.shutdown(wait=True, cancel_futures=True)
         remove_tree(self._folder)
+
+    def _feasible(self, job: Job) -> Outcome:
+        outcome = self._run(job)
+        if job.is_rung or not isinstance(outcome, Scored):
+            return outcome
+        return self._constraint.broken_after(outcome.objectives) or outcome
 
     def _run(self, job: Job) -> Outcome:
         with self._lock:
@@ -233,9 +239,7 @@ class CommandEvaluation(Evaluation):
             return Failed("command", "crash", f"killed by signal {-status}: {said}")
         if status > 0:
             return Failed("command", "crash", f"exit status {status}: {said}")
-        outcome = self._figures.read(out, err, self._place.results(folder))
-        broken = self._constraint.broken_after(outcome.objectives) if isinstance(outcome, Scored) else None
-        return broken or outcome
+        return self._figures.read(out, err, self._place.results(folder))
 
 
 def _not_read(files: Sequence[Path]) -> Failed:

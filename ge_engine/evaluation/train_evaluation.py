@@ -22,7 +22,7 @@ from ge_engine.contracts import Dataset, Evaluation, Job, Objective, Probe, Size
 from ge_engine.entry import signature_of
 from ge_engine.errors import GeError, SeedError
 from ge_engine.evaluation.checkpoints import Checkpoints, room_for
-from ge_engine.evaluation.constraints import parse_constraints
+from ge_engine.evaluation.constraints import Feasibility, parse_constraints
 from ge_engine.evaluation.costs import figures, within
 from ge_engine.evaluation.description import data_line, described, remarks_on
 from ge_engine.evaluation.devices import placement_of
@@ -275,7 +275,8 @@ class TrainEvaluation(Evaluation):
             self.checkpoints.put(spec.digest, spec.rng_seed, report.checkpoint)
         if spec.weights:
             self.weights.put(job, report.weights)
-        outcome = self.scorer.outcome(report, spec.split, figures(probe.facts, report.facts))
+        scorer = replace(self.scorer, feasibility=Feasibility()) if job.is_rung else self.scorer
+        outcome = scorer.outcome(report, spec.split, figures(probe.facts, report.facts))
         return outcome_on(ended, outcome)
 
     def _read_probe(self, ended: WorkerExit, spec: JobSpec) -> Probe | Failed:

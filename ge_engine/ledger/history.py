@@ -133,6 +133,11 @@ class History(RunFacts):
             if isinstance(outcome, Scored):
                 yield identity, generation, outcome
 
+    def outcomes(self) -> Iterator[tuple[str, int, Outcome]]:
+        """(id, generation, outcome) of every individual that passed the checks and has one, in order, without
+        its genome."""
+        return self._outcomes(VALIDATION)
+
     def scored_points(self) -> Iterator[tuple[str, int, Mapping[str, float]]]:
         """(id, generation, objectives) of every scored individual, in order, without its genome."""
         return ((identity, generation, one.objectives) for identity, generation, one in self.scored())
@@ -212,6 +217,15 @@ class History(RunFacts):
         """Children that entered, or failed to enter, the population when this generation was finished."""
         sql = "SELECT id FROM merged WHERE generation = :generation ORDER BY rank"
         return self._ids(sql, generation=generation)
+
+    def merged_before(self, generation: int, most: int) -> tuple[str, ...]:
+        """The latest children, at most so many, that had entered, or failed to enter, the population when a
+        generation began."""
+        sql = (
+            "SELECT id FROM merged WHERE generation < :generation ORDER BY generation DESC, rank DESC"
+            " LIMIT :most"
+        )
+        return self._ids(sql, generation=generation, most=most)
 
     def unmerged(self, generation: int) -> tuple[str, ...]:
         """Children that passed the checks before this generation that had not entered the population when it

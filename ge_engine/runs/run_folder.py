@@ -11,6 +11,7 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import OperatorStats
 from ge_engine.errors import ConfigError
 from ge_engine.ledger.best import front_individuals
+from ge_engine.ledger.early_stops import EarlyStops, early_stops
 from ge_engine.ledger.history import History
 from ge_engine.ledger.listing import Listed, listed
 from ge_engine.ledger.records import Call
@@ -181,6 +182,12 @@ class RunFolder:
         """By check: of the replies that it rejected, how many were sent back, and how many of these saved."""
         with History(self.folder) as history:
             return dict(repairs(history))
+
+    @property
+    def early_stops(self) -> EarlyStops:
+        """How many trainings were stopped early, and how many epochs that saved."""
+        with History(self.folder) as history:
+            return early_stops(history)
 
     @property
     def parts(self) -> list[str]:

@@ -140,7 +140,15 @@ def _config(
     config = settings_with_own(folder, stored, own, registry)
     share = max(1.0, (asked.epochs or 1) / stored.recipe.epochs) * (1 if asked.data == "train" else 2)
     return with_settings(
-        replace(config, constraints=(), max_slowdown=0.0, halving=False, inherit=False, keep_weights="none"),
+        replace(
+            config,
+            constraints=(),
+            max_slowdown=0.0,
+            halving=False,
+            budget_rule="none",
+            inherit=False,
+            keep_weights="none",
+        ),
         {
             "training.epochs": asked.epochs,
             "training.train_limit": asked.train_limit,

@@ -42,10 +42,11 @@ def require_names(config: RunConfig, registry: Registry) -> None:
     if config.grammar:
         choose(registry.grammars, config.grammar, "grammar")
     evaluator = choose(registry.evaluators, config.evaluator, "evaluator")
-    if config.halving and not evaluator.takes_epochs:
+    if config.in_stages and not evaluator.takes_epochs:
+        name, flag = ("halving", "--halving") if config.halving else ("budget_rule", "--budget-rule")
         raise ConfigError(
-            f"The evaluator {config.evaluator!r} does not train in stages, which halving needs.",
-            "Leave --halving out, or give the evaluator `takes_epochs` and heed `Job.epochs`.",
+            f"The evaluator {config.evaluator!r} does not train in stages, which {name} needs.",
+            f"Leave {flag} out, or give the evaluator `takes_epochs` and heed `Job.epochs`.",
         )
     if config.inherit and not evaluator.inherits:
         raise ConfigError(

@@ -18,6 +18,7 @@ from ge_engine.population import HAND, Individual, Migration
 from ge_engine.search.attempts import Attempts
 from ge_engine.search.breakdown import Breakdown
 from ge_engine.search.credit import credit_of
+from ge_engine.search.early_stopping import rule_of
 from ge_engine.search.generation import Generation
 from ge_engine.search.halving import Halving, as_recorded
 from ge_engine.search.islands import bred_on, island_of, moved, ring, travels
@@ -49,6 +50,9 @@ class Schedule(ABC):
         self._attempts = Attempts(services.ledger)
         self._termination = services.termination
         self._halving = Halving(config, services.ledger, services.scoring, state.directions)
+        if rule := rule_of(config, services.ledger, state.directions):
+            services.scoring.at_rung = lambda job, outcome: not rule.objection(job, outcome)
+            services.scoring.behind = rule.objection
         self._script: History | None = None
         self._breakdown = Breakdown(config.population)
 
@@ -224,6 +228,8 @@ class Generational(Schedule):
         self._services.scoring.drain()
         if self._termination.interrupted and not all(map(self._ended, born)):
             return False
+        if not self._config.halving:
+            return True
         return self._halving.whole_cohort(born, lambda: self._termination.interrupted)
 
     def _merge(self, number: int, generation: Generation, ended: Sequence[Individual]) -> None:
@@ -249,12 +255,13 @@ class Steady(Schedule):
         self, config: RunConfig, state: RunState, selection: Selection, services: RunServices
     ) -> None:
         super().__init__(config, state, selection, services)
-        services.scoring.at_rung = self._halving.one_by_one
+        if config.halving:
+            services.scoring.at_rung = self._halving.one_by_one
 
     def _run(self) -> str:
         state, scoring = self._state, self._services.scoring
         script = self._script if self._script and self._script.config.schedule == "steady" else None
-        if script:
+        if script and self._config.halving:
             scoring.at_rung = as_recorded(script.promoted, self._halving.one_by_one)
         room = 0
         for one in state.unmerged:

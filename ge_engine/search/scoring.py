@@ -19,6 +19,7 @@ from ge_engine.population import SEED_ID
 from ge_engine.search.event_loop import EventLoop, completion
 
 AtRung = Callable[[Job, Scored], bool | None]
+Behind = Callable[[Job, Scored], str]
 ATTEMPTS = 3
 
 
@@ -29,8 +30,9 @@ class Scoring:
     individual asked first, unless trainings begin with the weights of parents: then the first one counts.
     `digest_of` gives a parent's digest there, and is None where trainings begin from scratch.
 
-    `rungs` are the epochs after which a child's training pauses. `at_rung` is asked there whether it goes
-    on; without it, or where it says None, the training waits for `go_on` or `stop`.
+    `rungs` are the epochs after which a child's training pauses, `seed_rungs` the seed model's, which always
+    goes on. `at_rung` is asked there whether a child's does; without it, or where it says None, the training
+    waits for `go_on` or `stop`. `behind` says why one was stopped.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Scoring:
         announce: Announcer,
         rungs: Sequence[int] = (),
         digest_of: Callable[[str], str] | None = None,
+        seed_rungs: Sequence[int] = (),
     ) -> None:
         self._evaluation = evaluation
         self._ledger = ledger
@@ -52,7 +55,9 @@ class Scoring:
         self._announce = announce
         self.rungs = tuple(rungs)
         self._digest_of = digest_of
+        self._seed_rungs = tuple(seed_rungs)
         self.at_rung: AtRung = lambda *_: None
+        self.behind: Behind = lambda *_: "behind others there"
         self._running: dict[tuple[str, ScoreKey], tuple[Job, Future[Outcome]]] = {}
         self._probing = 0
         self._open = True
@@ -92,10 +97,11 @@ class Scoring:
         if not self._open or self._ledger.score(genome.digest, ScoreKey(split)) is not None:
             return
         job = Job(individual, genome, self._random_seed, split, parent=parent)
-        if split == "test" or individual == SEED_ID or not self.rungs:
+        rungs = self._seed_rungs if individual == SEED_ID else self.rungs
+        if split == "test" or not rungs:
             self._start(job)
             return
-        for epochs in (*self.rungs, 0):
+        for epochs in (*rungs, 0):
             job = replace(job, epochs=epochs)
             known = self._ledger.score(genome.digest, ScoreKey(epochs=epochs))
             if not isinstance(known, Scored):
@@ -119,12 +125,9 @@ class Scoring:
         digest = job.genome.digest
         if self._ledger.score(digest) is None:
             reached = self._ledger.score(digest, ScoreKey(epochs=job.epochs))
-            shown = (
-                ", ".join(f"{n} {v:.6g}" for n, v in reached.objectives.items())
-                if isinstance(reached, Scored)
-                else ""
-            )
-            reason = f"stopped after {counted(job.epochs)}, behind others there ({shown})"
+            assert isinstance(reached, Scored)
+            figures = ", ".join(f"{name} {value:.6g}" for name, value in reached.objectives.items())
+            reason = f"stopped after {counted(job.epochs)} ({figures}), {self.behind(job, reached)}"
             self._record(job, ScoreKey(), Failed("train", "stopped", reason))
         self.discard(job.genome)
 
@@ -238,7 +241,7 @@ class Scoring:
 
     def _take_rung(self, job: Job, outcome: Scored) -> None:
         """Write the rung's figures together with what follows from them, then act on it."""
-        promoted = self.at_rung(job, outcome)
+        promoted = True if job.key == SEED_ID else self.at_rung(job, outcome)
         self._record(job, self._key(job), outcome, promoted)
         if promoted is True:
             self.go_on(job)

@@ -22,6 +22,7 @@ from ge_engine.noise import Ties
 from ge_engine.population import SEED_ID, Direction, Individual
 from ge_engine.registry import Registry, choose
 from ge_engine.search.canary import refuse_blind
+from ge_engine.search.early_stopping import quarters_of
 from ge_engine.search.event_loop import EventLoop
 from ge_engine.search.finalists import Result, all_scored_on_test, result_of
 from ge_engine.search.halving import rungs_of
@@ -88,8 +89,9 @@ class Session:
                 config.random_seed,
                 self.event_loop,
                 self.announce,
-                rungs_of(config),
+                rungs_of(config) or quarters_of(config),
                 ledger.digest_of if config.inherit else None,
+                quarters_of(config),
             )
             yield evaluation, scoring
 
