@@ -43,7 +43,8 @@ def join(rank, options):
 begin = os.posix_spawn
 def spawned(program, words, environment):
     at = words.index("-m") if "-m" in words else 0
-    code = STUB.replace("server.main()", "spawned.main()").replace("fork_server import server", "worker import spawned")
+    code = STUB.replace("server.main()", "spawned.main()")
+    code = code.replace("fork_server import server", "worker import spawned")
     code = f"STUB = {STUB!r}\\n" + code
     return begin(program, [*words[:at], "-c", code, *words[at + 2:]] if at else words, environment)
 os.posix_spawn = spawned

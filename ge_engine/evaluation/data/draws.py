@@ -1,5 +1,5 @@
-"""What chance decides in an epoch: the order of the images and how each is changed. Drawn on the CPU, and sent
-to where the images are at once: a copy for each batch would have the CPU wait for a GPU each time."""
+"""What chance decides in an epoch: the order of the images and how each is changed. Drawn on the CPU, and
+sent to where the images are at once: a copy for each batch would have the CPU wait for a GPU each time."""
 
 from __future__ import annotations
 
