@@ -75,7 +75,7 @@ def _device() -> Iterator[Finding]:
 
 
 def gpu_in_sandbox(code: str | None = None) -> Finding:
-    """Whether a candidate can use a GPU where it is confined. `code` stands for a driver that is not there."""
+    """Whether a candidate can use a GPU where it is confined. `code` stands for a driver that is missing."""
     from ge_engine.evaluation import gpu_check  # imports torch
     from ge_engine.evaluation.on_machine import chosen_sandbox
 
