@@ -23,7 +23,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,9 @@ STEPS = ("device", "tests", "rate", "search", "finalists")
 DONE, FAILED, CUT_OFF = "done", "failed", "cut off"
 GRACE = 20.0
 """Seconds in which a step that is cut off may write what it has."""
+SEARCH_SECONDS = 520
+DRY_PATIENCE = 3600.0
+"""Seconds for a step of a dry run, which nobody waits for a lent GPU with."""
 LINES = 40
 """Of what a step printed, the last that the report keeps."""
 PYTEST = ("-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider")
@@ -124,36 +127,46 @@ def search_figures(run: Path) -> Mapping[str, Any]:
 def steps(data: Path | None, out: Path, options: argparse.Namespace) -> list[Step]:
     """All steps; tiny ones on the built-in digits without `data`."""
     dry, run = data is None, out / "run"
-    code = "pass" if dry else ""
-    rate = {"COUNT": 128 if dry else 20_000, "BATCH": 64 if dry else 256, "REPEATS": 1 if dry else 3}
-    rate_code = RATE
-    for name, value in rate.items():
-        rate_code = rate_code.replace(name, str(value))
+    rate = RATE
+    for name, value in zip(
+        ("COUNT", "BATCH", "REPEATS"), (128, 64, 1) if dry else (20_000, 256, 3), strict=True
+    ):
+        rate = rate.replace(name, str(value))
     tests = (*PYTEST, "--collect-only", "tests/test_gpu.py") if dry else PYTEST
-    search = {
-        "--task": "digits" if dry else f"folder:{data}",
+    device = DEVICE.replace("CODE", repr("pass" if dry else ""))
+    rescore = ("-m", "ge_engine.cli", "rescore", str(run), "--seeds", "2", "--workers", str(options.workers))
+    planned = [
+        Step("device", 150, ("-c", device), last_json),
+        Step("tests", 270, tests, last_line),
+        Step("rate", 120, ("-c", rate), last_json),
+        Step("search", SEARCH_SECONDS + 60, evolving(data, run, options), lambda _: search_figures(run)),
+        Step("finalists", 270, rescore, lambda _: search_figures(run)),
+    ]
+    return [replace(one, seconds=DRY_PATIENCE) for one in planned] if dry else planned
+
+
+def evolving(data: Path | None, run: Path, options: argparse.Namespace) -> tuple[str, ...]:
+    """The search as Python's arguments; it ends by itself before its time is over."""
+    tiny = {"--generations": 1, "--population": 2, "--epochs": 1, "--train-limit": 64, "--batch-size": 64}
+    full = {
+        "--generations": options.generations,
+        "--population": options.population,
+        "--epochs": options.epochs,
+        "--train-limit": options.images,
+        "--batch-size": 256,
+        "--max-seconds": SEARCH_SECONDS,
+    }
+    options_of_both = {
+        "--task": f"folder:{data}" if data else "digits",
         "--llm": "uniform",
-        "--workers": 2 if dry else options.workers,
-        "--generations": 1 if dry else options.generations,
-        "--population": 2 if dry else options.population,
-        "--epochs": 1 if dry else options.epochs,
-        "--train-limit": 64 if dry else options.images,
-        "--batch-size": 64 if dry else 256,
+        "--workers": options.workers,
         "--rescore-seeds": 0,
         "--random-seed": 1,
         "--timeout": 300,
         "--run": run,
     }
-    words = [str(word) for pair in search.items() for word in pair]
-    evolve = ("-m", "ge_engine.cli", "evolve", str(SEED), *words)
-    rescore = ("-m", "ge_engine.cli", "rescore", str(run), "--seeds", "2", "--workers", words[5])
-    return [
-        Step("device", 150, ("-c", DEVICE.replace("CODE", repr(code))), last_json),
-        Step("tests", 270, tests, last_line),
-        Step("rate", 120, ("-c", rate_code), last_json),
-        Step("search", 580, evolve, lambda _: search_figures(run)),
-        Step("finalists", 270, rescore, lambda _: search_figures(run)),
-    ]
+    pairs = {**options_of_both, **(full if data else tiny)}.items()
+    return ("-m", "ge_engine.cli", "evolve", str(SEED), *(str(word) for pair in pairs for word in pair))
 
 
 def carry_out(step: Step, environment: Mapping[str, str]) -> Result:
@@ -238,6 +251,7 @@ def main(arguments: Sequence[str]) -> int:
     out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     data = options.data.resolve() if options.data else None
+    options.workers = min(options.workers, 2) if data is None else options.workers
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
     environment |= {"CUDA_VISIBLE_DEVICES": ""} if options.dry_run else {}
     title = "GPU headline, dry run on the CPU: no figure of a GPU" if options.dry_run else "GPU headline"

@@ -9,6 +9,7 @@ import torch
 
 from ge_engine.contracts import Job
 from ge_engine.evaluation.gpu_check import why_not
+from ge_engine.evaluation.measure import witness
 from ge_engine.evaluation.sandbox.bubblewrap import why_not as why_no_bubblewrap
 from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.installation import gpu_in_sandbox
@@ -139,3 +140,24 @@ def test_a_gpu_that_doctor_finds_usable_where_there_is_none() -> None:
     state, name, said = gpu_in_sandbox()
     assert (state, name) == (("ok" if torch.cuda.is_available() else "missing"), "GPU in sandbox")
     assert state == "ok" or "cannot be used in the sandbox" in said
+
+
+class OnGpu(torch.Tensor):
+    """Says that it lies on a GPU."""
+
+    is_cuda = property(lambda _: True)  # type: ignore[assignment]
+
+
+def test_a_latency_that_counts_what_was_asked_of_the_gpu_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU works behind: the image is still being normalised when the network is asked."""
+    said: list[str] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: said.append("waited"))
+    monkeypatch.setattr(witness, "_clock", lambda: said.append("clock") or 0.0)
+
+    class Network(torch.nn.Module):
+        def forward(self, _: torch.Tensor) -> str:
+            said.append("answer")
+            return "no tensor"
+
+    witness.Witness(Network(), 0)._timed(torch.zeros(1).as_subclass(OnGpu))
+    assert said == ["waited", "clock", "answer", "waited", "clock"]
