@@ -23,7 +23,8 @@ from torch.nn.functional import cross_entropy
 
 from ge_engine.config import Recipe, load_config
 from ge_engine.contracts import Job
-from ge_engine.evaluation.data.batches import Augmentation, Images, shuffled
+from ge_engine.evaluation.data.batches import Images, shuffled
+from ge_engine.evaluation.data.draws import Augmentation
 from ge_engine.evaluation.data.module_loader import import_source, module_address
 from ge_engine.evaluation.train.rung import TrainingData
 from ge_engine.evaluation.train.trainer import train

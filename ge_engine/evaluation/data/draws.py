@@ -65,7 +65,7 @@ def draw_epoch(
         if augmentation.jitter:
             jitter.append(torch.rand(size, 3, generator=generator))
     contrast, brightness = _factors(torch.cat(jitter), augmentation.jitter) if jitter else (_NONE, _NONE)
-    return Draws(order, *map(_joined, (mirrored, rows, columns)), contrast, brightness)
+    return Draws(order, _joined(mirrored), _joined(rows), _joined(columns), contrast, brightness)
 
 
 _NONE = torch.empty(0)
