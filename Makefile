@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test long hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-scale bench-reach bench-executors bench-search bench-inherit gpu slurm spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world ray clean
+.PHONY: demo test long hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-scale bench-reach bench-executors bench-search bench-inherit gpu gpu-headline slurm spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world ray clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --random-seed 1 --run runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -35,6 +35,10 @@ hostile: $(STAMP)
 # What needs a CUDA device: training, bfloat16, out of memory, the language model.
 gpu: $(STAMP)
 	$(BIN)/python -m pytest -m gpu
+
+# What one GPU does with the engine, in 25 minutes: make gpu-headline ARGS="--data cifar10.zip" (or --dry-run).
+gpu-headline: $(STAMP)
+	$(BIN)/python -m benchmarks.gpu_headline $(ARGS)
 
 # Agents as jobs of a SLURM cluster, which is installed where it is missing and ends with the tests.
 slurm: $(STAMP)

@@ -117,11 +117,25 @@ def _device() -> Iterator[Finding]:
         for index in range(torch.cuda.device_count()):
             free, total = torch.cuda.mem_get_info(index)
             name = torch.cuda.get_device_name(index)
-            yield "ok", "device", f"cuda:{index} {name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free"
+            said = f"cuda:{index} {name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free"
+            yield "ok", "device", said
+        yield gpu_in_sandbox()
     elif torch.backends.mps.is_available():
         yield "ok", "device", "mps (Apple)"
     else:
         yield "note", "device", f"cpu, {torch.get_num_threads()} threads; training is slow without a GPU"
+
+
+def gpu_in_sandbox(code: str | None = None) -> Finding:
+    """Whether a candidate can use a GPU where it is confined. `code` stands for a driver that is missing."""
+    from ge_engine.evaluation import gpu_check  # imports torch
+    from ge_engine.evaluation.on_machine import chosen_sandbox
+
+    sandbox = chosen_sandbox("auto")
+    refused = gpu_check.why_not(sandbox, code or gpu_check.USE_GPU)
+    if refused:
+        return "missing", "GPU in sandbox", f"{refused} ({sandbox}); --sandbox none trains without a sandbox"
+    return "ok", "GPU in sandbox", f"CUDA starts and computes as a candidate's does ({sandbox})"
 
 
 def _model() -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from ge_engine.evaluation.devices import Placement, cores, placement_of
 from ge_engine.outcome import Failed, Outcome
 from tests.evaluation import genome, shop
 from tests.patience import PATIENT
+from tests.stub_gpu import gpus_that_are_not_there
 
 Gpus = Callable[[int], None]
 
@@ -66,6 +67,17 @@ def test_more_gpus_for_a_candidate_than_there_are(gpus: Gpus) -> None:
         layout(gpus_per_candidate=2)
 
 
+def test_parts_of_gpus_of_which_only_the_first_trains(gpus: Gpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process sees one of them (MIG), however many are listed."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-3d0e5f4a, MIG-GPU-8932f937/1/0,MIG-3d0e5f4a")
+    gpus(1)
+    assert layout().devices == ("MIG-3d0e5f4a", "MIG-GPU-8932f937/1/0")
+    with pytest.raises(ConfigError, match="a part of one"):
+        layout(gpus_per_candidate=2)
+    gpus(0)
+    assert layout().devices == ()
+
+
 def devices_seen(outcomes: list[Outcome]) -> list[str]:
     assert all(isinstance(outcome, Failed) for outcome in outcomes), outcomes
     return sorted(o.reason.split("<")[1].split(">")[0] for o in outcomes if isinstance(o, Failed))
@@ -81,10 +93,10 @@ if training:
 
 
 @pytest.fixture
-def four_gpus(gpus: Gpus, monkeypatch: pytest.MonkeyPatch) -> None:
+def four_gpus() -> Iterator[None]:
     """GPUs that no machine has, so that the workers train on the CPU everywhere."""
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "90,91,92,93")
-    gpus(4)
+    with gpus_that_are_not_there("90", "91", "92", "93"):
+        yield
 
 
 def meet(tmp_path: Path, candidates: int, processes: int) -> list[str]:

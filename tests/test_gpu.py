@@ -9,16 +9,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from ge_engine.contracts import Prompt, Request, Sampling
+from ge_engine.contracts import Job, Prompt, Request, Sampling
+from ge_engine.evaluation import gpu_check
 from ge_engine.evaluation.devices import visible_gpus
+from ge_engine.evaluation.sandbox import bubblewrap
+from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.llm.embedded import embedded_model
 from ge_engine.llm.local import LocalModel, load_local
 from ge_engine.outcome import Failed, Scored
 from tests.evaluation import data, genome, outcome_of, shop
+from tests.patience import PATIENT
 
 pytestmark = pytest.mark.gpu
 
+SANDBOXES = (*["bwrap"] * (not bubblewrap.why_not()), *["landlock"] * bool(landlock_version()))
 TRAINED = 1200
 GREEDY = Sampling(temperature=0.0, max_tokens=24, seed=0)
 # 3.2 TB in one tensor: more than any device holds.
@@ -37,6 +42,32 @@ def test_a_training_that_stays_on_the_processor(evaluation: TrainEvaluation) -> 
     outcome = outcome_of(evaluation, seen, "placed")
     assert isinstance(outcome, Scored), outcome
     assert outcome.objectives["accuracy"] > 0.5
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_cuda_that_does_not_start_in_the_sandbox(sandbox: str) -> None:
+    assert gpu_check.why_not(sandbox) == ""
+
+
+def test_candidates_that_share_a_gpu_and_do_not_all_train(tmp_path: Path) -> None:
+    with shop(tmp_path, dataset=data(train=TRAINED), workers=4, timeout=120.0, memory_gib=16.0) as opened:
+        jobs = [Job(f"c{n}", genome(init=f"self.spare = {n}"), n) for n in range(4)]
+        outcomes = [one.result(PATIENT) for one in [opened.submit(job) for job in jobs]]
+    assert all(isinstance(one, Scored) for one in outcomes), outcomes
+
+
+def test_a_probe_that_finds_a_gpu(evaluation: TrainEvaluation) -> None:
+    seen = genome(top="if torch.cuda.is_available():\n    raise ValueError('a GPU')")
+    assert not evaluation.probe(seen).result(PATIENT).error
+
+
+def test_an_index_out_of_range_that_is_blamed_on_the_machine(evaluation: TrainEvaluation) -> None:
+    outside = (
+        "if training:\n    torch.zeros(2, device=x.device)[torch.tensor([5], device=x.device)].sum().item()"
+    )
+    outcome = outcome_of(evaluation, genome(forward=outside), "outside")
+    assert isinstance(outcome, Failed), outcome
+    assert (outcome.kind, outcome.fault) == ("error", "candidate")
 
 
 def test_a_worker_on_another_gpu_than_its_own(evaluation: TrainEvaluation) -> None:

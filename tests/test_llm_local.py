@@ -6,6 +6,9 @@ import ast
 import os
 import re
 import shutil
+import subprocess
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +31,11 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import Prompt, Reply, Request, Sampling, Target
 from ge_engine.errors import ModelError
 from ge_engine.genome import Seed
-from ge_engine.llm import embedded
+from ge_engine.llm import embedded, warn_of_spinning
 from ge_engine.llm.batch import STEP_TOKENS, _shares
 from ge_engine.llm.checking import check_local
 from ge_engine.llm.local import LocalModel, _layer_kinds, load_local
+from ge_engine.llm.placement import fitted, weight_bytes
 from ge_engine.llm.precision import faster_dtype
 from ge_engine.llm.rows import common_prefix
 from ge_engine.outcome import Rejected
@@ -343,3 +347,32 @@ def test_a_check_that_loads_the_weights(whole: Path, monkeypatch: pytest.MonkeyP
     for probing in ("init", "_lazy_init"):
         monkeypatch.setattr(torch.cuda, probing, lambda: pytest.fail("the accelerator is touched"))
     check_local(str(whole), "hf:whole")
+
+
+def test_a_small_model_that_is_spread_over_gpus(tmp_path: Path) -> None:
+    """Each token would wait for all of them, and the weights could not rest while candidates train."""
+    LlamaConfig(vocab_size=128, dtype="bfloat16", **SHAPE).save_pretrained(tmp_path)
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=128, **SHAPE))
+    weights = weight_bytes(str(tmp_path))
+    assert weights == 2 * sum(one.numel() for one in model.parameters())
+    assert fitted(weights, [weights, 2 * weights, weights]) == {"": 1}
+    assert fitted(weights, [weights, weights]) == "auto"
+
+
+def test_threads_that_spin_without_a_word_where_torch_came_first() -> None:
+    with pytest.warns(UserWarning, match="OMP_WAIT_POLICY=PASSIVE"):
+        warn_of_spinning(True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_spinning(False)
+
+
+@pytest.mark.parametrize(("first", "late"), [("torch", True), ("json", False)])
+def test_an_order_of_imports_that_is_not_noticed(first: str, late: bool) -> None:
+    """A module of that name is enough: what counts is that it was there before."""
+    made = f"import sys, types; sys.modules[{first!r}] = types.ModuleType({first!r})"
+    code = f"{made}; import ge_engine.llm as llm; print(llm.TOO_LATE)"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == str(late)

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from ge_engine.config import Recipe, load_config
-from ge_engine.evaluation.data.batches import Augmentation, Images, shuffled
+from ge_engine.evaluation.data.batches import Images, shuffled
+from ge_engine.evaluation.data.draws import Augmentation
 from ge_engine.evaluation.train import trainer
 from ge_engine.evaluation.train.lr_scheduler import LRScheduler
 from ge_engine.evaluation.train.optimizers import default_optimizer

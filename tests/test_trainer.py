@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ge_engine.config import Recipe
-from ge_engine.evaluation.data.batches import Augmentation, Images, batch_bounds, shuffled
+from ge_engine.evaluation.data.batches import Images, batch_bounds, shuffled
+from ge_engine.evaluation.data.draws import Augmentation
 from ge_engine.evaluation.measure.inference import logits_of, predict
 from ge_engine.evaluation.train.batch_norm import recompute_statistics
 from ge_engine.evaluation.train.divergence import NotFinite, require_finite

@@ -22,6 +22,7 @@ from ge_engine.evaluation.fork_server.worker_output import LOG_BYTES
 from ge_engine.evaluation.machine_health import MachineHealth, gpus_answer
 from ge_engine.evaluation.sandbox.environment import clean_environment
 from ge_engine.evaluation.train_evaluation import TrainEvaluation
+from ge_engine.evaluation.worker import jobs
 from ge_engine.genome import Seed
 from ge_engine.outcome import Failed, Scored
 from tests.evaluation import data, genome, outcome_of, shop, source
@@ -145,7 +146,46 @@ def test_a_lost_gpu_that_is_believed_of_a_candidate_on_a_cpu(evaluation: TrainEv
     assert (outcome.fault, "GPU is lost" in outcome.reason) == ("candidate", True)
 
 
-@pytest.mark.parametrize("error", [GPU_WORDS, "OSError: [Errno 28] No space left on device"])
+OF_MACHINES = (
+    GPU_WORDS,
+    "OSError: [Errno 28] No space left on device",
+    "RuntimeError: No CUDA GPUs are available",
+    "AcceleratorError: CUDA error: no kernel image is available for execution on the device",
+    "RuntimeError: The NVIDIA driver on your system is too old: CUDA driver version is insufficient",
+    "DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:3690, unhandled system error",
+    "RuntimeError: cuDNN error: CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED",
+)
+OF_CANDIDATES = (
+    "AcceleratorError: CUDA error: device-side assert triggered",
+    "AcceleratorError: CUDA error: an illegal memory access was encountered",
+    "RuntimeError: CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`",
+)
+LACKING = (
+    "CUDA out of memory. Tried to allocate 2.00 GiB",
+    "CUDA error: out of memory",
+    "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    "cuDNN error: CUDNN_STATUS_NOT_INITIALIZED",
+)
+
+
+@pytest.mark.parametrize("error", OF_CANDIDATES)
+def test_an_error_of_a_candidates_kernels_that_is_blamed_on_the_machine(error: str) -> None:
+    assert jobs._kind(RuntimeError(error)) == "error"
+
+
+@pytest.mark.parametrize("error", LACKING)
+def test_memory_that_a_library_lacks_taken_for_another_error(error: str) -> None:
+    kind = torch.OutOfMemoryError if "allocate" in error else RuntimeError
+    assert jobs._kind(kind(error)) == "out of memory"
+
+
+@pytest.mark.parametrize("error", OF_MACHINES)
+def test_a_fault_of_the_machine_that_a_worker_does_not_tell(error: str) -> None:
+    raised = OSError(28, error) if "Errno" in error else RuntimeError(error)
+    assert jobs._kind(raised) == "infrastructure"
+
+
+@pytest.mark.parametrize("error", OF_MACHINES)
 def test_a_broken_machine_that_counts_against_the_candidate(error: str) -> None:
     broken = MachineHealth(free=lambda: 2**20, gpus_answer=lambda: False)
     whole = MachineHealth(free=lambda: 2**40, gpus_answer=lambda: True)
@@ -321,3 +361,17 @@ def test_a_secret_in_the_environment_of_a_worker(monkeypatch: pytest.MonkeyPatch
     for name in ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "SSH_AUTH_SOCK", "ANYTHING"):
         monkeypatch.setenv(name, "sk-secret")
     assert "sk-secret" not in clean_environment().values()
+
+
+def test_an_order_of_gpus_that_workers_do_not_hear_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Number 1 would be another GPU to them than to the engine."""
+    given = {
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "CUDA_MPS_PIPE_DIRECTORY": "/run/mps",
+        "NCCL_P2P_DISABLE": "1",
+    }
+    kept_back = {"NCCL_NET_PLUGIN": "x.so", "NCCL_DEBUG_FILE": "/tmp/x", "CUDA_CACHE_PATH": "/home/me/.nv"}
+    for name, value in (given | kept_back).items():
+        monkeypatch.setenv(name, value)
+    assert clean_environment().items() >= given.items()
+    assert not clean_environment().keys() & kept_back.keys()

@@ -9,6 +9,8 @@ from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.cores import cores
 
+_PART_OF_A_GPU = "MIG-"
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -44,6 +46,12 @@ def placement_of(config: RunConfig) -> Placement:
             "CUDA_VISIBLE_DEVICES= to train on the CPU.",
         )
     each = config.gpus_per_candidate
+    if each > 1 and gpus[0].startswith(_PART_OF_A_GPU):
+        raise ConfigError(
+            f"Each candidate is to train on {each} GPUs, and {gpus[0]} is a part of one (MIG), of which a "
+            "process can use one alone.",
+            "Leave --gpus-per-candidate out, or name whole GPUs in CUDA_VISIBLE_DEVICES.",
+        )
     if each > len(gpus):
         raise ConfigError(
             f"Each candidate is to train on {each} GPUs, and torch finds {len(gpus)} here.",
@@ -54,9 +62,13 @@ def placement_of(config: RunConfig) -> Placement:
 
 
 def visible_gpus() -> tuple[str, ...]:
-    """The GPUs that torch may use, as CUDA_VISIBLE_DEVICES names them: those that it lists, or all."""
+    """The GPUs that torch may use, as CUDA_VISIBLE_DEVICES names them (by number, UUID or the beginning of
+    one): those that it lists, or all. Of parts of GPUs (MIG) a process sees one, so all that are listed count
+    where the first can be used."""
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     listed = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    if count and listed and all(name.startswith(_PART_OF_A_GPU) for name in listed):
+        return tuple(dict.fromkeys(listed))
     return tuple((listed or [str(number) for number in range(count)])[:count])

@@ -16,7 +16,8 @@ class WorkerExit:
     "timeout", "disk", "processes", "threads", "fork: ...", "spawn: ...", "result" (it wrote too much) or
     "fork server" (its parent died, twice); `result` the bytes on its result channel, `log` the beginning and
     the end of what it printed. `host` is the machine that it ran on, with its `processor`, "" for the
-    engine's own; `faulty` says that this machine has found itself at fault, as with a full disk."""
+    engine's own; `faulty` says that this machine has found itself at fault, as with a full disk, and `shared`
+    that others have trained on the same GPU meanwhile."""
 
     status: int
     reason: str
@@ -25,6 +26,7 @@ class WorkerExit:
     host: str = ""
     processor: str = ""
     faulty: bool = False
+    shared: bool = False
 
 
 class JobExecutor(Protocol):

@@ -16,10 +16,18 @@ ROOM = 2**28
 _PATIENCE = 120.0
 _USE_EACH_GPU = """\
 import torch
-assert torch.cuda.device_count() > 0
-for number in range(torch.cuda.device_count()):
-    assert torch.ones(1, device=f"cuda:{number}").add_(1).item() == 2
+from torch.nn.functional import conv2d
+count = torch.cuda.device_count()
+assert count > 0
+ones = [torch.ones(1, 1, 8, 8, device=f"cuda:{number}") for number in range(count)]
+for one in ones:
+    assert (one[0, 0] @ one[0, 0]).sum().item() == 512
+    assert conv2d(one, one).item() == 64
+if count > 1:
+    torch.cuda.nccl.all_reduce(ones)
+    assert all(one.sum().item() == 64 * count for one in ones)
 """
+"""By kernels of torch, cuBLAS, cuDNN and, where there are several, NCCL."""
 
 
 class MachineHealth:

@@ -253,22 +253,24 @@ class TrainEvaluation(Evaluation):
     def job_spec(self, kind: str, genome: Genome, **changes: Any) -> JobSpec:
         """A new job on the validation split, with the fields of JobSpec in `changes`."""
         spec = JobSpec(
-            id=secrets.token_hex(8),
+            **_fresh(),
             kind=kind,
             sources=_sources(genome),
             digest=genome.digest,
             rng_seed=0,
             split="validation",
             timeout=self.timeout,
-            token=secrets.token_hex(16),
-            sent=time.monotonic(),
         )
         return replace(spec, **changes)
 
-    def _read_training(self, ended: WorkerExit, spec: JobSpec, job: Job, probe: Probe) -> Outcome:
+    def _read_training(
+        self, ended: WorkerExit, spec: JobSpec, job: Job, probe: Probe
+    ) -> Outcome | Future[Outcome]:
         report = self.read_report(ended, spec)
         if isinstance(report, Failed):
             return report
+        if report.kind == "out of memory" and ended.shared:
+            return self._train_alone(spec, job, probe)
         if report.stage:
             return Failed(report.stage, report.kind, self._explained(report))
         if report.checkpoint:
@@ -278,6 +280,11 @@ class TrainEvaluation(Evaluation):
         scorer = replace(self.scorer, feasibility=Feasibility()) if job.is_rung else self.scorer
         outcome = scorer.outcome(report, spec.split, figures(probe.facts, report.facts))
         return outcome_on(ended, outcome)
+
+    def _train_alone(self, spec: JobSpec, job: Job, probe: Probe) -> Future[Outcome]:
+        """Once more with a GPU to itself: whose need was too much cannot be told while others train on it."""
+        again = replace(spec, **_fresh(), alone=True)
+        return then(self.executor.submit(again), lambda ended: self._read_training(ended, again, job, probe))
 
     def _read_probe(self, ended: WorkerExit, spec: JobSpec) -> Probe | Failed:
         try:
@@ -296,6 +303,11 @@ class TrainEvaluation(Evaluation):
         return (
             f"{report.error}; the seed model's takes {seed}, and {self.max_slowdown:g} times that is allowed"
         )
+
+
+def _fresh() -> dict[str, Any]:
+    """What no two jobs share."""
+    return {"id": secrets.token_hex(8), "token": secrets.token_hex(16), "sent": time.monotonic()}
 
 
 def _sources(genome: Genome) -> dict[str, str]:

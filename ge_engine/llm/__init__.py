@@ -6,5 +6,20 @@ OpenMP reads this when torch is imported: `ge_plugins.models` imports this packa
 """
 
 import os
+import sys
+import warnings
 
+TOO_LATE = "torch" in sys.modules and "OMP_WAIT_POLICY" not in os.environ
+"""Whether torch was imported before this package could say how its threads wait, as in a notebook."""
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def warn_of_spinning(too_late: bool) -> None:
+    """One line where a language model on the CPU will be slow for it."""
+    if too_late:
+        warnings.warn(
+            "torch was imported before ge_engine, so its threads spin while they wait: a language model on "
+            "the CPU answers several times slower beside trainings. Set OMP_WAIT_POLICY=PASSIVE before, or "
+            "import ge_engine.llm before torch.",
+            stacklevel=2,
+        )

@@ -22,8 +22,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ge_engine.cache import cache_path
 from ge_engine.contracts import LanguageModel, Prompt, Reply, Request
 from ge_engine.errors import ModelError
+from ge_engine.llm import TOO_LATE, warn_of_spinning
 from ge_engine.llm.batch import Batch, PrefixStore
 from ge_engine.llm.packed import Packing, marker, packed, plan
+from ge_engine.llm.placement import device_map_of
 from ge_engine.llm.precision import faster_dtype
 from ge_engine.llm.resting import residence_of
 from ge_engine.llm.slots import SlotCache
@@ -160,10 +162,13 @@ def load_local(source: str, name: str) -> LocalModel:
     with loading(name):
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=torch.bfloat16 if on_cpu else "auto", device_map="cpu" if on_cpu else "auto"
+            source,
+            dtype=torch.bfloat16 if on_cpu else "auto",
+            device_map="cpu" if on_cpu else device_map_of(source),
         )
         model.eval()  # type: ignore[no-untyped-call]
     if on_cpu:
+        warn_of_spinning(TOO_LATE)
         faster_dtype(model, name, cache_path() / "precision.json")
     return decoder(name, model, tokenizer, ROWS_ON_CPU if on_cpu else ROWS_ON_GPU)
 

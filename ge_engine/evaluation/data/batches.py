@@ -9,20 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ge_engine.evaluation.data.draws import Augmentation, Draws, draw_epoch
 from ge_engine.evaluation.data.memory_layout import placed
 
-SHIFT = 0.05
 PREDICT_BATCH = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """What happens to a training image, each with probability one half: a mirror image, a shift of up
-    to 5 % of the height and width, and a change of brightness and contrast by up to `jitter`."""
-
-    mirror: bool = False
-    shift: bool = False
-    jitter: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,48 +85,32 @@ def shuffled(
     shard: Shard = Shard(),
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of (images (b, c, size, size) float32, labels (b,)). All randomness is drawn from
-    `generator` (on the CPU) for whole batches, so neither the network nor `shard` changes it."""
+    `generator` (on the CPU) for whole batches, so neither the network nor `shard` changes it; an epoch's is
+    drawn before its first batch."""
     mine = slice(shard.rank, None, shard.world_size)
-    order = torch.randperm(len(images), generator=generator)
-    for start, stop in batch_bounds(len(images), batch_size, 2 * shard.world_size):
-        picked = order[start:stop]
-        pixels = _gather(images.pixels, picked, augmentation, generator)
-        batch = images.normalised(pixels)
-        if augmentation.jitter:
-            batch = _jitter(batch, augmentation.jitter, generator)
-        targets = labels[picked.to(labels.device)]
-        yield batch[mine], targets[mine]
+    bounds = batch_bounds(len(images), batch_size, 2 * shard.world_size)
+    pixels = images.pixels
+    draws = draw_epoch(len(images), pixels.shape[1:3], bounds, augmentation, generator).to(pixels.device)
+    for start, stop in bounds:
+        drawn = draws.part(start, stop)
+        batch = images.normalised(_gather(pixels, drawn))
+        if len(drawn.contrast):
+            shape = (stop - start, 1, 1, 1)
+            batch = batch.mul_(drawn.contrast.view(shape)).add_(drawn.brightness.view(shape))
+        yield batch[mine], labels[drawn.order][mine]
 
 
-def _gather(pixels: Tensor, picked: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    device = pixels.device
-    if not (augmentation.mirror or augmentation.shift):
-        return pixels[picked.to(device)]
-    count, (height, width) = len(picked), pixels.shape[1:3]
-    rows = torch.arange(height).expand(count, height)
-    columns = torch.arange(width).expand(count, width)
-    if augmentation.mirror:
-        mirrored = torch.rand(count, 1, generator=generator) < 0.5
-        columns = torch.where(mirrored, width - 1 - columns, columns)
-    if augmentation.shift:
-        rows = (rows + _offsets(count, height, generator)).clamp(0, height - 1)
-        columns = (columns + _offsets(count, width, generator)).clamp(0, width - 1)
-    places = ((picked[:, None] * height + rows) * width)[:, :, None] + columns[:, None, :]
-    gathered = pixels.view(-1, pixels.shape[3]).index_select(0, places.view(-1).to(device))
+def _gather(pixels: Tensor, drawn: Draws) -> Tensor:
+    if not (len(drawn.mirrored) or len(drawn.rows)):
+        return pixels[drawn.order]
+    count, (height, width), device = len(drawn.order), pixels.shape[1:3], pixels.device
+    rows = torch.arange(height, device=device).expand(count, height)
+    columns = torch.arange(width, device=device).expand(count, width)
+    if len(drawn.mirrored):
+        columns = torch.where(drawn.mirrored[:, None], width - 1 - columns, columns)
+    if len(drawn.rows):
+        rows = (rows + drawn.rows[:, None]).clamp(0, height - 1)
+        columns = (columns + drawn.columns[:, None]).clamp(0, width - 1)
+    places = ((drawn.order[:, None] * height + rows) * width)[:, :, None] + columns[:, None, :]
+    gathered = pixels.view(-1, pixels.shape[3]).index_select(0, places.view(-1))
     return gathered.view(count, height, width, -1)
-
-
-def _offsets(count: int, side: int, generator: torch.Generator) -> Tensor:
-    reach = max(1, round(side * SHIFT))
-    moved = torch.rand(count, 1, generator=generator) < 0.5
-    return torch.randint(-reach, reach + 1, (count, 1), generator=generator) * moved
-
-
-def _jitter(batch: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    count = len(batch)
-    draws = torch.rand(count, 3, generator=generator)
-    on = (draws[:, 0] < 0.5).float()
-    contrast = 1 + on * strength * (2 * draws[:, 1] - 1)
-    brightness = on * strength * (2 * draws[:, 2] - 1)
-    shape = (count, 1, 1, 1)
-    return batch.mul_(contrast.view(shape).to(batch.device)).add_(brightness.view(shape).to(batch.device))

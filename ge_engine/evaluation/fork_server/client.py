@@ -30,6 +30,7 @@ class _Submitted:
     future: Future[WorkerExit]
     deaths: int = 0
     devices: str = ""
+    shared: bool = False
 
     @property
     def trains(self) -> bool:
@@ -148,12 +149,19 @@ class ForkServerExecutor:
     def _fits(self, job: _Submitted) -> bool:
         if job.deaths or any(other.deaths for other, _ in self._running.values()):
             return not self._running
-        return len(self._running) < self._slots + (0 if job.trains else 1)
+        if len(self._running) >= self._slots + (0 if job.trains else 1):
+            return False
+        return not job.trains or self._devices_for(job) is not None
 
     def _start(self, job: _Submitted, server: ForkServerProcess) -> None:
         output = WorkerOutput(self._selector, self._result_limit + job.spec.room + job.spec.weights)
         token = _filled_pipe(bytes.fromhex(job.spec.token))
-        job.devices = self._free_devices() if job.trains else ""
+        job.devices = (self._devices_for(job) or "") if job.trains else ""
+        beside = [
+            other for other, _ in self._running.values() if job.devices and other.devices == job.devices
+        ]
+        for one in (job, *beside) if beside else ():
+            one.shared = True
         self._running[job.spec.id] = job, output
         theirs = (*output.theirs, token)
         try:
@@ -164,16 +172,23 @@ class ForkServerExecutor:
             for end in theirs:
                 os.close(end)
 
-    def _free_devices(self) -> str:
-        """The devices that the fewest trainings have."""
-        taken = [other.devices for other, _ in self._running.values()]
-        return min(self._devices, key=taken.count, default="")
+    def _devices_for(self, job: _Submitted) -> str | None:
+        """The devices that the fewest trainings have, "" on a CPU; None where the job is to be alone on some
+        and none are free, or another is alone on all."""
+        if not self._devices:
+            return ""
+        running = [other for other, _ in self._running.values()]
+        taken = [other.devices for other in running]
+        kept = {other.devices for other in running if other.spec.alone}
+        kept |= set(taken) if job.spec.alone else set()
+        return min((one for one in self._devices if one not in kept), key=taken.count, default=None)
 
     def _hear(self, message: Mapping[str, Any]) -> None:
         if "status" not in message:
             return
         job, output = self._running.pop(message["id"])
-        job.future.set_result(output.ended(message["status"], message["reason"]))
+        ended = output.ended(message["status"], message["reason"])
+        job.future.set_result(dataclasses.replace(ended, shared=job.shared))
 
     def _after_death(self) -> None:
         """Try again, alone, what ran when the fork server died; what kills it alone is to blame."""

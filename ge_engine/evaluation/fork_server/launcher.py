@@ -62,9 +62,14 @@ class ForkServerProcess:
 
 
 def _command(session: SessionSpec, descriptor: int) -> list[str]:
-    command = [sys.executable, "-P", "-m", "ge_engine.evaluation.fork_server.server", str(descriptor)]
+    server = "ge_engine.evaluation.fork_server.server"
+    return inside(session, [sys.executable, "-P", "-m", server, str(descriptor)])
+
+
+def inside(session: SessionSpec, command: Sequence[str]) -> list[str]:
+    """`command` in bubblewrap where that is the session's sandbox; else as it is."""
     if session.sandbox != "bwrap":
-        return command
+        return list(command)
     jobs = os.path.join(session.scratch, "jobs")
     places, hidden = folded([*session.places, session.scratch], session.hidden)
     return around(places, [jobs], session.scratch, command, hidden)

@@ -146,8 +146,9 @@ class Serving:
             reason = f"{socket.gethostname()}: {type(error).__name__}: {error}"
             ended = WorkerExit(0, reason, b"", "", faulty=True)
         content = {"lease": lease, "status": ended.status, "reason": ended.reason, "log": ended.log}
+        content |= {"faulty": ended.faulty, "shared": ended.shared}
         with suppress(*LOST):  # the engine is gone, which the receiving task sees
-            await self._connection.send("exit", {**content, "faulty": ended.faulty}, ended.result)
+            await self._connection.send("exit", content, ended.result)
 
     async def _ended(self, lease: str, spec: JobSpec, start: bytes) -> WorkerExit:
         """How the job ended here. Raises whatever keeps it from being run."""

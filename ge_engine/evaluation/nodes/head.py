@@ -293,4 +293,5 @@ def _exit_of(message: Mapping[str, Any], result: bytes, place: Place) -> WorkerE
         host=place.host,
         processor=place.processor,
         faulty=bool(message["faulty"]),
+        shared=bool(message.get("shared", False)),
     )

@@ -19,7 +19,44 @@ LARGEST = 1e18
 """More than any figure of a network that fits a machine: parameters, operations, bytes or seconds."""
 SHORTEST = 1e-7
 """Seconds in which no Python function returns."""
-GPU_LOST = ("uncorrectable ECC", "GPU is lost", "busy or unavailable", "fallen off the bus")
+GPU_LOST = (
+    "uncorrectable ECC",
+    "GPU is lost",
+    "busy or unavailable",
+    "fallen off the bus",
+    "No CUDA GPUs are available",
+    "no CUDA-capable device",
+    "CUDA driver version is insufficient",
+    "CUDA driver initialization failed",
+    "CUDA error: initialization error",
+    "CUDA error: unknown error",
+    "CUDA error: unspecified launch failure",
+    "CUDA error: system not yet initialized",
+    "forward compatibility was attempted",
+    "system has unsupported display driver",
+    "no kernel image is available",
+    "OS call failed",
+    "hardware stack error",
+    "uncorrectable NVLink error",
+    "the MPS",
+    "CUDNN_STATUS_SUBLIBRARY",
+    "CUDNN_STATUS_VERSION_MISMATCH",
+    "libcudnn",
+    "unhandled system error",
+    "unhandled cuda error",
+    "remote process exited or there was a network error",
+)
+"""What CUDA, cuDNN and NCCL say where the machine may be at fault, by their `cudaGetErrorString`,
+`cudnnGetErrorString` and `ncclGetErrorString`. That they say so only has the machine looked at."""
+GPU_MEMORY = (
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_NOT_INITIALIZED",
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+)
+"""How libraries say that a GPU has no memory left for them: torch's allocator does not see what they take."""
 STAGES = frozenset(
     ["", "import", "meta", "build", "forward", "backward", "optimizer", "train", "measure", "worker"]
 )

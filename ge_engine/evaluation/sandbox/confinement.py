@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -53,36 +54,61 @@ def warm(session: SessionSpec) -> None:
         _RULES.update(landlock.rules_to_read(places))
 
 
-def settle(spec: JobSpec, session: SessionSpec, folder: Path, log: int) -> Callable[[], object]:
-    """Take from this process what it does not need; returns what takes connections and system calls from it,
-    to be called when it has the connections that it needs."""
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What is still to be taken from each process of a candidate: first the `files`, and when it has the
+    connections that it needs, further ones and system calls (`close`)."""
+
+    files: Callable[[], object]
+    close: Callable[[], object]
+
+
+def settle(spec: JobSpec, session: SessionSpec, folder: Path, log: int) -> Steps:
+    """Take from this process what it does not need; returns what is left to do, in this process and, where
+    several train on GPUs together, in each of them."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
     os.chdir(folder)
     os.environ.update(HOME=str(folder), TMPDIR=str(folder), TORCHINDUCTOR_CACHE_DIR=str(folder / "compiled"))
     tempfile.tempdir = str(folder)
-    if spec.devices:
-        os.environ["CUDA_VISIBLE_DEVICES"] = spec.devices
+    _show_devices(spec, session)
     limits.hide_memory(False)
     limits.prefer_to_kill()
     alone = _show_own_processes()
     if session.sandbox != "none" and session.device == "cpu" and network.own_network():
         limits.limit_tasks()
     limits.drop_privileges()
-    if session.sandbox in _LANDLOCKED and landlock.landlock_version():
-        readable, writable = _places(session, folder, alone)
-        other = [path for path in readable if path not in _RULES]
-        landlock.restrict_files(other, writable, session.listed, _RULES.values())
-        _RULES.clear()
+    landlocked = session.sandbox in _LANDLOCKED and landlock.landlock_version()
+    files = partial(hold_files, spec, session, folder, alone) if landlocked else _nothing
+    if landlocked:
+        landlock.hold_reach()
+    if not _each_for_itself(spec, session):
+        files()
+        files = _nothing
     limits.set_limits(
         memory=session.memory,
         cpu_seconds=spec.timeout * (session.threads + 1) + 10,
         file_bytes=FILE_BYTES,
-        cuda=session.device == "cuda" and spec.kind == "train",
+        cuda=_on_gpu(spec, session),
     )
     torch.set_num_threads(session.threads if spec.kind == "train" else 1)
-    return partial(close, session, alone)
+    return Steps(files, partial(close, session, alone))
+
+
+def settle_along(spec: JobSpec, session: SessionSpec, folder: Path) -> Steps:
+    """Of a process that one which has settled has spawned: what it holds already is not done again."""
+    if _each_for_itself(spec, session) and session.sandbox in _LANDLOCKED and landlock.landlock_version():
+        hold_files(spec, session, folder, alone=False)
+    return Steps(_nothing, partial(close, session, False))
+
+
+def hold_files(spec: JobSpec, session: SessionSpec, folder: Path, alone: bool) -> None:
+    """Confine this process, of one thread, to the files that it needs. `alone` as in `close`."""
+    places = _places(spec, session, folder, alone)
+    other = [path for path in places.readable if path not in _RULES]
+    landlock.restrict_files(other, places.writable, session.listed, _RULES.values(), places.written)
+    _RULES.clear()
 
 
 def close(session: SessionSpec, alone: bool) -> None:
@@ -118,6 +144,30 @@ def _program(session: SessionSpec, rules: seccomp.Rules) -> bytes:
     return seccomp.of_candidate(rules, refused=seccomp.NO_SOCKETS)
 
 
+def _nothing() -> None:
+    """It is done already, or there is nothing to do it with."""
+
+
+def _on_gpu(spec: JobSpec, session: SessionSpec) -> bool:
+    return session.device == "cuda" and spec.kind == "train"
+
+
+def _each_for_itself(spec: JobSpec, session: SessionSpec) -> bool:
+    """Whether the processes of the job are confined one by one: each on a GPU writes the names of its threads
+    in /proc, and a rule for that can only be made by itself, once it is there."""
+    return _on_gpu(spec, session) and session.processes > 1
+
+
+def _show_devices(spec: JobSpec, session: SessionSpec) -> None:
+    """A training sees its own GPUs; all else runs on the processor and shall not find any."""
+    if session.device != "cuda":
+        return
+    if spec.kind != "train":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    elif spec.devices:
+        os.environ["CUDA_VISIBLE_DEVICES"] = spec.devices
+
+
 def _show_own_processes() -> bool:
     """Whether this process has a process namespace of its own, which then is what /proc shows."""
     if os.getppid() != 0:
@@ -128,19 +178,29 @@ def _show_own_processes() -> bool:
     return False
 
 
-def _places(session: SessionSpec, folder: Path, alone: bool) -> tuple[list[str], list[str]]:
-    """What may be read, and what may be changed: also device files, among which nccl keeps shared memory of
-    its processes. Of other processes nothing may be read, unless several train on GPUs together: the driver
-    of each must read about the processes of the others, and those that have not begun cannot be named."""
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """What a process may read, what it may change, and below which folders it may write to files that are
+    there."""
+
+    readable: list[str]
+    writable: list[str]
+    written: list[str]
+
+
+def _places(spec: JobSpec, session: SessionSpec, folder: Path, alone: bool) -> _Places:
+    """Of other processes nothing may be read, unless several train on GPUs together: the driver of each must
+    read about the processes of the others. CUDA's driver names its threads by /proc/self/task/*/comm, and
+    does not start (error 304) where it cannot; https://github.com/NVIDIA/OpenShell/issues/1486."""
     readable = list(session.readable)
-    writable = [str(folder), *_devices(session)]
-    if not alone and not (session.device == "cuda" and session.processes > 1):
-        own = os.path.realpath("/proc/self")
+    own = os.path.realpath("/proc/self")
+    if not alone and not _each_for_itself(spec, session):
         kept = [own, *(f"/proc/{name}" for name in _OF_THE_MACHINE)]
         readable = [path for path in readable if path != "/proc"] + kept
         _pin(kept)
-        writable += [own] if session.device == "cuda" else []
-    return readable, writable
+    written = [os.path.join(own, "task")] if _on_gpu(spec, session) else []
+    _pin(written)
+    return _Places(readable, [str(folder), *_devices(spec, session)], written)
 
 
 def _pin(paths: list[str]) -> None:
@@ -150,9 +210,12 @@ def _pin(paths: list[str]) -> None:
             os.open(path, os.O_PATH | os.O_CLOEXEC)
 
 
-def _devices(session: SessionSpec) -> list[str]:
-    wanted = ["null", "zero", "full", "random", "urandom", "dri", "kfd"]
-    wanted += ["shm"] if session.device == "cuda" and session.processes > 1 else []
+def _devices(spec: JobSpec, session: SessionSpec) -> list[str]:
+    """Device files; nccl keeps memory that its processes share among them."""
+    wanted = ["null", "zero", "full", "random", "urandom"]
+    if not _on_gpu(spec, session):
+        return [f"/dev/{name}" for name in wanted]
+    wanted += ["dri", "kfd", "shm"] if session.processes > 1 else ["dri", "kfd"]
     return [f"/dev/{name}" for name in os.listdir("/dev") if name in wanted or name.startswith("nvidia")]
 
 

@@ -21,7 +21,7 @@ _FS_EXECUTE, _FS_WRITE_FILE, _FS_READ_FILE, _FS_READ_DIR = 1, 2, 4, 8
 _FS_READ = _FS_EXECUTE | _FS_READ_FILE | _FS_READ_DIR
 _FS_RIGHTS_BY_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 _FS_IOCTL_DEV = 1 << 15
-_SCOPE_SIGNALS = 2
+_SCOPE_SIGNALS, _SCOPE_SOCKETS_AND_SIGNALS = 2, 3
 _FILE_RIGHTS = _FS_EXECUTE | _FS_WRITE_FILE | _FS_READ_FILE | (1 << 14) | _FS_IOCTL_DEV
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -41,6 +41,17 @@ def hold_signals() -> None:
     """
     if landlock_version() >= 6:
         _restrict(struct.pack("QQQ", 0, 0, _SCOPE_SIGNALS))
+
+
+def hold_reach() -> None:
+    """Refuse this thread, and what it starts, signals to and abstract sockets of all but these, from ABI 6
+    on. Processes that are confined one by one afterwards still reach each other.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    if landlock_version() >= 6:
+        _restrict(struct.pack("QQQ", 0, 0, _SCOPE_SOCKETS_AND_SIGNALS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +74,11 @@ def restrict_files(
     writable: Iterable[str],
     listed: Iterable[str] = (),
     known: Collection[Rule] = (),
+    written: Iterable[str] = (),
 ) -> None:
-    """Confine this thread, and what it starts, to reading `readable`, changing `writable`, seeing the names
-    of the files below `listed`, and what `known` rules allow, whose paths are closed.
-
-    No signals to or abstract sockets of outsiders from ABI 6 on.
+    """Confine this thread, and what it starts, to reading `readable`, changing `writable`, writing to the
+    files that are there below `written`, seeing the names of the files below `listed`, and what `known` rules
+    allow, whose paths are closed.
 
     Raises:
         OSError: the kernel refuses.
@@ -76,14 +87,20 @@ def restrict_files(
     all_rights = _all_rights(abi)
 
     def add_rules(ruleset: int) -> None:
-        for paths, rights in ((readable, _FS_READ), (writable, all_rights), (listed, _FS_READ_DIR)):
+        allowed = (
+            (readable, _FS_READ),
+            (writable, all_rights),
+            (listed, _FS_READ_DIR),
+            (written, _FS_WRITE_FILE),
+        )
+        for paths, rights in allowed:
             for path in paths:
                 _allow(ruleset, path, rights & all_rights)
         for rule in known:
             _syscall(_LANDLOCK_ADD_RULE, ruleset, 1, rule.text, 0)
             os.close(rule.handle)
 
-    _restrict(struct.pack("QQQ", all_rights, 0, 3)[: 24 if abi >= 6 else 8], add_rules)
+    _restrict(struct.pack("Q", all_rights), add_rules)
 
 
 def restrict_changes(writable: Iterable[str]) -> None:

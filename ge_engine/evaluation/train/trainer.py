@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ge_engine.config import Recipe
-from ge_engine.evaluation.data.batches import Augmentation, Shard, batch_bounds, shuffled
+from ge_engine.evaluation.data.batches import Shard, batch_bounds, shuffled
+from ge_engine.evaluation.data.draws import Augmentation
 from ge_engine.evaluation.measure.inference import logits_of, predict
 from ge_engine.evaluation.measure.witness import Unwatched, unwatched
 from ge_engine.evaluation.train.batch_norm import recompute_statistics

@@ -30,7 +30,7 @@ from ge_engine.evaluation.probe.entries import entries_taken
 from ge_engine.evaluation.probe.findings import ProbeFindings, TaskShape
 from ge_engine.evaluation.probe.probe import probe
 from ge_engine.evaluation.probe.sizes import sizes_of
-from ge_engine.evaluation.protocol.claims import GPU_LOST, finite
+from ge_engine.evaluation.protocol.claims import GPU_LOST, GPU_MEMORY, finite
 from ge_engine.evaluation.protocol.messages import JobSpec, SessionSpec, WorkerReport
 from ge_engine.evaluation.train.divergence import Diverged, NotFinite
 from ge_engine.evaluation.train.layout import layout
@@ -202,7 +202,8 @@ def _failed(error: BaseException, stage: str, files: Mapping[str, str]) -> Worke
 
 def _kind(error: BaseException) -> str:
     text = str(error)
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in text:
+    lacking = any(sign in text for sign in ("allocate memory", *GPU_MEMORY))
+    if lacking or isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return "out of memory"
     lost = isinstance(error, OSError) and error.errno == errno.ENOSPC
     return "infrastructure" if lost or any(sign in text for sign in GPU_LOST) else "error"

@@ -33,7 +33,9 @@ from ge_engine.evaluation.protocol.messages import (
     unpack_report,
 )
 from ge_engine.evaluation.sandbox import limits
+from ge_engine.evaluation.sandbox.confinement import Steps
 from ge_engine.evaluation.sandbox.process_tree import end_like
+from ge_engine.evaluation.worker.gpu import require_gpu
 
 PATIENCE = 5.0
 LAST_WORDS = 0.5
@@ -101,27 +103,32 @@ def join_group(
     threads: int,
     folder: Path,
     seconds: float,
-    confine: Callable[[], object],
+    confinement: Steps,
+    gpu: bool,
 ) -> ProcessGroup:
-    """Have `start_peers` bring `count` processes together, connect all, and have each call `confine` once it
-    needs no new connections. Nothing of CUDA may have been used before. A process waits for another for at
-    most `seconds`.
+    """Have `start_peers` bring `count` processes together, confine each, connect all where there are several,
+    and close it once it needs no new connections. With `gpu` each trains on a GPU, and has used it when this
+    returns. Nothing of CUDA may have been used before. A process waits for another for at most `seconds`.
 
     Raises:
-        OSError: the system allows no further process.
+        OSError: the system allows no further process, or a GPU is not usable.
         RuntimeError: they do not come together, or a thread cannot be confined.
     """
     if count == 1:
-        confine()
+        confinement.files()
+        confinement.close()
+        if gpu:
+            require_gpu()
         return ProcessGroup()
     group = start_peers(count)
     try:
+        confinement.files()
         os.environ.update(environment(group.rank, count, threads))
         store = FileStore(str(folder / ".group"), count)
-        _join(group.rank, count, store, seconds)
+        _join(group.rank, count, store, seconds, gpu)
         if dist.get_backend() == "gloo":
-            _on_gloo_threads(confine, group, count, store)
-        confine()
+            _on_gloo_threads(confinement.close, group, count, store)
+        confinement.close()
     except BaseException as error:
         if group.rank == 0:
             raise
@@ -188,16 +195,24 @@ def environment(rank: int, count: int, threads: int) -> Mapping[str, str]:
     }
 
 
-def _join(rank: int, count: int, store: Store, seconds: float) -> None:
+def _join(rank: int, count: int, store: Store, seconds: float, gpu: bool) -> None:
     options: dict[str, Any] = {"store": store, "rank": rank, "world_size": count}
     options["timeout"] = timedelta(seconds=seconds)
-    if torch.cuda.is_available():
-        device = torch.device("cuda", rank)
-        torch.cuda.set_device(device)
-        dist.init_process_group("nccl", device_id=device, **options)
-        dist.barrier()
+    if gpu:
+        _join_on_gpu(rank, options)
     else:
         dist.init_process_group("gloo", **options)
+
+
+def _join_on_gpu(rank: int, options: Mapping[str, Any]) -> None:
+    try:
+        device = torch.device("cuda", rank)
+        torch.cuda.set_device(device)
+        require_gpu()
+        dist.init_process_group("nccl", device_id=device, **options)
+        dist.barrier()
+    except (RuntimeError, AssertionError) as error:
+        raise OSError(f"the processes of a training do not come together on its GPUs: {error}") from error
 
 
 def _on_gloo_threads(act: Callable[[], object], group: ProcessGroup, count: int, store: Store) -> None:

@@ -9,7 +9,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -51,9 +50,10 @@ def work(
     folder = _folder(spec, session)
     folder.mkdir(parents=True)
     sys.argv = [session.seed_path]
-    confine = confinement.settle(spec, session, folder, log)
-    count = session.processes if spec.kind == "train" else 1
-    group = join_group(start_peers, count, session.threads, folder, spec.timeout, confine)
+    steps = confinement.settle(spec, session, folder, log)
+    trains = spec.kind == "train"
+    count, gpu = session.processes if trains else 1, trains and session.device == "cuda"
+    group = join_group(start_peers, count, session.threads, folder, spec.timeout, steps, gpu)
     begun()
     if not group.rank:
         _write(result, BEGUN)
@@ -82,9 +82,9 @@ def train_along(
     well. Never returns."""
     sys.argv = [session.seed_path]
     torch.set_num_threads(session.threads)
-    confine = partial(confinement.close, session, False)
-    folder = _folder(spec, session)
-    group = join_group(start_peers, session.processes, session.threads, folder, spec.timeout, confine)
+    folder, gpu = _folder(spec, session), session.device == "cuda"
+    steps = confinement.settle_along(spec, session, folder)
+    group = join_group(start_peers, session.processes, session.threads, folder, spec.timeout, steps, gpu)
     seal(pseudo_files(spec, session))
     group.leave(run(spec, session, data, start, group.rank))
 
