@@ -64,7 +64,7 @@ def test_many_workers_that_wait_for_each_other_untold(
     told: int,
 ) -> None:
     known = iter(slots)
-    monkeypatch.setattr(doubles.Instant, "slots", lambda _: next(known, slots[-1]))
+    monkeypatch.setattr(doubles.Instant, "at_once", lambda _: next(known, slots[-1]))
     remarks: list[str] = []
 
     def watch(name: str, data: Mapping[str, Any]) -> None:
@@ -79,7 +79,7 @@ def test_many_workers_that_wait_for_each_other_untold(
 
 def test_machines_that_a_steady_run_does_not_fill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its stock is for the trainings that run at once wherever they do, not for the cores of the engine."""
-    monkeypatch.setattr(doubles.Instant, "slots", lambda _: 10)
+    monkeypatch.setattr(doubles.Instant, "at_once", lambda _: 10)
     run(tmp_path / "run", workers=1, population=50, generations=1)
     with History(tmp_path / "run") as history:
         assert history.size(0) == 30

@@ -102,7 +102,7 @@ class Evaluation(ABC):
         """The outcome of a training: `Scored`, `Failed`, or `Rejected` at the stage "constraint" where the
         genome breaks one of the run's constraints, by its size or its score. Returns at once."""
 
-    def slots(self) -> int:
+    def at_once(self) -> int:
         """How many trainings run at once, as far as that is known by now; 0 where it is not."""
         return 0
 

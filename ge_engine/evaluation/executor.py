@@ -52,7 +52,7 @@ class JobExecutor(Protocol):
         """
         ...
 
-    def slots(self) -> int:
+    def at_once(self) -> int:
         """How many trainings run at once: of machines that come and go, on those that are there."""
         ...
 

@@ -189,8 +189,8 @@ class TrainEvaluation(Evaluation):
         spec = self.job_spec("probe", genome, timeout=min(self.timeout, self._probe_timeout))
         return then(self.executor.submit(spec), finish)
 
-    def slots(self) -> int:
-        return self.executor.slots()
+    def at_once(self) -> int:
+        return self.executor.at_once()
 
     def sizes(self, genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
         """Build each network in one isolated worker and run a batch through it, without training."""

@@ -214,7 +214,7 @@ class Generational(Schedule):
 
     def _advise(self) -> None:
         """Tell once that workers are so many that they wait for one another; machines come as a run goes."""
-        slots, population = self._services.scoring.slots(), self._config.population
+        slots, population = self._services.scoring.at_once(), self._config.population
         if self._advised or slots < MANY or 2 * slots <= population:
             return
         self._advised = True
@@ -269,7 +269,7 @@ class Steady(Schedule):
         total = self._config.generations * self._config.population
         while not (reason := self._termination.before(state.next)):
             number = state.next
-            workers = scoring.slots() or self._config.workers or cores()
+            workers = scoring.at_once() or self._config.workers or cores()
             room = max(room, STOCK[0] * workers)
             born = drawn_before(self._ledger, number)
             scripted = self._script_size(number) if script else None

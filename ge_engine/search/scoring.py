@@ -67,9 +67,9 @@ class Scoring:
         """How many scores are awaited."""
         return len(self._running)
 
-    def slots(self) -> int:
+    def at_once(self) -> int:
         """How many trainings run at once, as far as that is known by now; 0 where it is not."""
-        return self._evaluation.slots()
+        return self._evaluation.at_once()
 
     @property
     def has_test_split(self) -> bool:

@@ -78,7 +78,7 @@ class ForkServerExecutor:
         self._wake()
         return job.future
 
-    def slots(self) -> int:
+    def at_once(self) -> int:
         return self._slots
 
     def close(self) -> None:

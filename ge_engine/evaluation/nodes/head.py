@@ -90,7 +90,7 @@ class NodesExecutor:
             self._loop.call_soon_threadsafe(self._take, spec, future)
         return future
 
-    def slots(self) -> int:
+    def at_once(self) -> int:
         return self._leases.slots()
 
     def close(self) -> None:
