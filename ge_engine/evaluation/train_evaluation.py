@@ -235,7 +235,7 @@ class TrainEvaluation(Evaluation):
         if job.split == "validation":
             spec = self._for_rung(spec, job, probe)
         spec = self.weights.asked_of(spec, job, probe.facts["size_on_disk"])
-        return then(self.executor.submit(spec), lambda ended: self._read_training(ended, spec, job, probe))
+        return then(self.executor.submit(spec), lambda ended: self._take_training(ended, spec, job, probe))
 
     def _for_rung(self, spec: JobSpec, job: Job, probe: Probe) -> JobSpec:
         """Train as far as the job asks, from where an earlier one stopped, and no slower than allowed."""
@@ -263,14 +263,15 @@ class TrainEvaluation(Evaluation):
         )
         return replace(spec, **changes)
 
-    def _read_training(
-        self, ended: WorkerExit, spec: JobSpec, job: Job, probe: Probe
-    ) -> Outcome | Future[Outcome]:
+    def _take_training(self, ended: WorkerExit, spec: JobSpec, job: Job, probe: Probe) -> Future[Outcome]:
         report = self.read_report(ended, spec)
         if isinstance(report, Failed):
-            return report
+            return finished(report)
         if report.kind == "out of memory" and ended.shared:
             return self._train_alone(spec, job, probe)
+        return finished(outcome_on(ended, self._read_training(report, spec, job, probe)))
+
+    def _read_training(self, report: WorkerReport, spec: JobSpec, job: Job, probe: Probe) -> Outcome:
         if report.stage:
             return Failed(report.stage, report.kind, self._explained(report))
         if report.checkpoint:
@@ -278,13 +279,12 @@ class TrainEvaluation(Evaluation):
         if spec.weights:
             self.weights.put(job, report.weights)
         scorer = replace(self.scorer, feasibility=Feasibility()) if job.is_rung else self.scorer
-        outcome = scorer.outcome(report, spec.split, figures(probe.facts, report.facts))
-        return outcome_on(ended, outcome)
+        return scorer.outcome(report, spec.split, figures(probe.facts, report.facts))
 
     def _train_alone(self, spec: JobSpec, job: Job, probe: Probe) -> Future[Outcome]:
         """Once more with a GPU to itself: whose need was too much cannot be told while others train on it."""
         again = replace(spec, **_fresh(), alone=True)
-        return then(self.executor.submit(again), lambda ended: self._read_training(ended, again, job, probe))
+        return then(self.executor.submit(again), lambda ended: self._take_training(ended, again, job, probe))
 
     def _read_probe(self, ended: WorkerExit, spec: JobSpec) -> Probe | Failed:
         try:
