@@ -23,7 +23,7 @@ from ge_engine.cache import cache_path
 from ge_engine.contracts import LanguageModel, Prompt, Reply, Request
 from ge_engine.errors import ModelError
 from ge_engine.llm.batch import Batch, PrefixStore
-from ge_engine.llm.packed import Packing, marker, packed, plan
+from ge_engine.llm.packed import Packing, marker, packed, plan, together_on
 from ge_engine.llm.precision import faster_dtype
 from ge_engine.llm.resting import residence_of
 from ge_engine.llm.slots import SlotCache
@@ -125,7 +125,8 @@ class LocalModel(LanguageModel):
         embedding = self.model.get_input_embeddings().weight
         kinds = sorted(self._kinds)
         window = getattr(self._config, "sliding_window", None)
-        made = plan(packing, self._attention, kinds, window, embedding)
+        together = together_on(embedding.device)
+        made = plan(packing, self._attention, kinds, window, embedding, together)
         masks = {kind: marker(number) for number, kind in enumerate(kinds)}
         with packed(self._config, made):
             hidden = self.model.base_model(
