@@ -24,7 +24,7 @@ from ge_engine.contracts import LanguageModel, Prompt, Reply, Request
 from ge_engine.errors import ModelError
 from ge_engine.llm import TOO_LATE, warn_of_spinning
 from ge_engine.llm.batch import Batch, PrefixStore
-from ge_engine.llm.packed import Packing, marker, packed, plan
+from ge_engine.llm.packed import Packing, marker, packed, plan, together_on
 from ge_engine.llm.placement import device_map_of
 from ge_engine.llm.precision import faster_dtype
 from ge_engine.llm.resting import residence_of
@@ -127,7 +127,8 @@ class LocalModel(LanguageModel):
         embedding = self.model.get_input_embeddings().weight
         kinds = sorted(self._kinds)
         window = getattr(self._config, "sliding_window", None)
-        made = plan(packing, self._attention, kinds, window, embedding)
+        together = together_on(embedding.device)
+        made = plan(packing, self._attention, kinds, window, embedding, together)
         masks = {kind: marker(number) for number, kind in enumerate(kinds)}
         with packed(self._config, made):
             hidden = self.model.base_model(

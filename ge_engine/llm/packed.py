@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 NAME = "ge_packed"
@@ -43,6 +44,30 @@ class Group:
     kept: torch.Tensor
     masks: dict[str, torch.Tensor]
 
+    def take(self, by_token: torch.Tensor) -> torch.Tensor:
+        """Of (tokens, heads, width of a head) its own, (rows, heads, span, width of a head)."""
+        return by_token[self.queries].transpose(1, 2)
+
+    def put(self, found: torch.Tensor, result: torch.Tensor) -> None:
+        """Write (rows, span, heads, width of a head) to their places among the packed tokens."""
+        result[self.queries[self.kept]] = found[self.kept]
+
+
+@dataclass(frozen=True, slots=True)
+class Lone:
+    """A group of one row, whose `tokens` lie together: nothing is padded, gathered or scattered."""
+
+    rows: slice
+    width: int
+    tokens: slice
+    masks: dict[str, torch.Tensor]
+
+    def take(self, by_token: torch.Tensor) -> torch.Tensor:
+        return by_token[self.tokens].transpose(0, 1)[None]
+
+    def put(self, found: torch.Tensor, result: torch.Tensor) -> None:
+        result[self.tokens] = found[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -50,7 +75,7 @@ class Plan:
 
     inner: str
     kinds: tuple[str, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[Group | Lone, ...]
 
 
 _plan: ContextVar[Plan] = ContextVar("plan")
@@ -69,10 +94,23 @@ def pack(chunks: Sequence[Sequence[int]], starts: Sequence[int]) -> Packing:
     return Packing(torch.tensor(ids), slots, positions, tuple(spans), int(positions.max()) + 1)
 
 
-def plan(packing: Packing, inner: str, kinds: Sequence[str], window: int | None, like: torch.Tensor) -> Plan:
-    """Short rows attend together, each long one alone. Masks get the dtype and device of `like`."""
+def together_on(device: torch.device) -> int:
+    """How many tokens rows may have that attend together; on a CPU padding costs more than calls do."""
+    return 0 if device.type == "cpu" else TOGETHER
+
+
+def plan(
+    packing: Packing,
+    inner: str,
+    kinds: Sequence[str],
+    window: int | None,
+    like: torch.Tensor,
+    together: int,
+) -> Plan:
+    """Rows of up to `together` tokens attend together, each longer one alone. Masks get the dtype and device
+    of `like`."""
     order = tuple(kinds)
-    groups = [_group(packing, spans, order, window, like) for spans in _parted(packing.spans)]
+    groups = [_group(packing, spans, order, window, like) for spans in _parted(packing.spans, together)]
     return Plan(inner, order, tuple(groups))
 
 
@@ -93,12 +131,13 @@ def marker(kind: int) -> torch.Tensor:
     return torch.zeros(1, 1, 1, kind + 1)
 
 
-def _parted(spans: Sequence[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
-    short = [span for span in spans if span[2] <= TOGETHER]
+def _parted(spans: Sequence[tuple[int, int, int]], together: int) -> Iterator[list[tuple[int, int, int]]]:
+    """Rows of up to `together` tokens at once, and each longer one alone."""
+    short = [span for span in spans if span[2] <= together]
     if short:
         yield short
     for span in spans:
-        if span[2] > TOGETHER:
+        if span[2] > together:
             yield [span]
 
 
@@ -108,10 +147,15 @@ def _group(
     kinds: tuple[str, ...],
     window: int | None,
     like: torch.Tensor,
-) -> Group:
+) -> Group | Lone:
     """Slots between the first and the last of `spans` are a view of the cache, never a copy; those that
     belong to other groups take part with a query whose result is dropped."""
     low, high = spans[0][0], spans[-1][0] + 1
+    if len(spans) == 1:
+        tokens = slice(spans[0][1], spans[0][1] + spans[0][2])
+        here = packing.positions[None, tokens]
+        width = int(here.max()) + 1
+        return Lone(slice(low, high), width, tokens, _masks(here, width, kinds, window, like))
     firsts, lengths = torch.zeros(high - low, dtype=torch.long), torch.zeros(high - low, dtype=torch.long)
     for slot, first, length in spans:
         firsts[slot - low], lengths[slot - low] = first, length
@@ -120,8 +164,14 @@ def _group(
     kept = steps < lengths[:, None]
     here = packing.positions[queries]
     width = int(here[kept].max()) + 1
-    masks = {kind: _mask(here, width, window if kind.startswith("sliding") else None, like) for kind in kinds}
+    masks = _masks(here, width, kinds, window, like)
     return Group(slice(low, high), width, queries.to(like.device), kept.to(like.device), masks)
+
+
+def _masks(
+    here: torch.Tensor, width: int, kinds: tuple[str, ...], window: int | None, like: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    return {kind: _mask(here, width, window if kind.startswith("sliding") else None, like) for kind in kinds}
 
 
 def _mask(here: torch.Tensor, width: int, window: int | None, like: torch.Tensor) -> torch.Tensor:
@@ -152,20 +202,43 @@ def _attention(
     result = query.new_empty(query.shape[2], query.shape[1], value.shape[-1])
     for group in made.groups:
         keys, values = key[group.rows, :, : group.width], value[group.rows, :, : group.width]
-        queries = by_token[group.queries].transpose(1, 2)
-        found, _ = inner(module, queries, keys, values, group.masks[kind], **options)
-        result[group.queries[group.kept]] = found[group.kept]
+        found, _ = inner(module, group.take(by_token), keys, values, group.masks[kind], **options)
+        group.put(found, result)
     return result[None], None
 
 
 def _inner(module: Any, name: str) -> Attention:
     """The model's own attention; the eager one lies beside the model's class, not in the registry."""
     found: Attention
-    if name in ALL_ATTENTION_FUNCTIONS:
+    if name == "sdpa":
+        found = _shared_heads
+    elif name in ALL_ATTENTION_FUNCTIONS:
         found = ALL_ATTENTION_FUNCTIONS[name]
     else:
         found = sys.modules[type(module).__module__].eager_attention_forward
     return found
+
+
+def _shared_heads(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor,
+    **options: Any,
+) -> tuple[torch.Tensor, Any]:
+    """transformers' "sdpa"; but on a CPU, query heads that share a head of keys and values become further
+    queries of that one head, which is so read in place. transformers copies it for each of them."""
+    heads, shared = query.shape[1], key.shape[1]
+    special = options.get("position_bias") is not None or options.get("softcap") is not None
+    if special or heads == shared or query.device.type != "cpu":
+        plain: Attention = ALL_ATTENTION_FUNCTIONS["sdpa"]
+        return plain(module, query, key, value, attention_mask, **options)
+    rows, _, span, _ = query.shape
+    folded = query.reshape(rows, shared, heads // shared * span, -1)
+    mask = attention_mask if span == 1 else attention_mask.repeat(1, 1, heads // shared, 1)
+    found = scaled_dot_product_attention(folded, key, value, mask, scale=options.get("scaling"))
+    return found.reshape(rows, heads, span, -1).transpose(1, 2), None
 
 
 ALL_ATTENTION_FUNCTIONS.register(NAME, _attention)
