@@ -1,4 +1,4 @@
-"""Tune: an optimiser of numbers sets the numbers of a genome from the run's scores. No language model is asked."""
+"""Tune: an optimiser sets the numbers of a genome from the run's scores. No language model is asked."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from ge_engine.errors import ConfigError
 from ge_engine.ledger.best import front_individuals
 from ge_engine.ledger.history import History
 from ge_engine.ledger.listing import Listed, listed
+from ge_engine.ledger.readditions import Readditions, readditions
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import Replicates, longer_trainings, spreads
 from ge_engine.ledger.statistics import Factor, repairs, statistics
@@ -181,6 +182,13 @@ class RunFolder:
         """By check: of the replies that it rejected, how many were sent back, and how many of these saved."""
         with History(self.folder) as history:
             return dict(repairs(history))
+
+    @property
+    def readditions(self) -> dict[str, Readditions]:
+        """By operator, "" all of them: of the lines that children added, how many an ancestor had had and
+        another had deleted."""
+        with History(self.folder) as history:
+            return readditions(history)
 
     @property
     def parts(self) -> list[str]:

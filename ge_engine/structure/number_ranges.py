@@ -1,4 +1,4 @@
-"""What a number may become when an optimiser chooses it: its kind, by name and value, and that kind's range."""
+"""What a number may become when an optimiser chooses it: its kind, by name and value, and the range of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ge_engine.structure.numbers import SMALLEST_WIDTH, TABLED
 from ge_engine.structure.tuned import NumberSite, number_text
 
 Kind = Literal["share", "remainder", "scale", "width", "count"]
-"""A share of 0..1 (dropout); one minus a small number (momentum, betas); a positive float of any size; the width
-of a layer; a small count (a depth, a ratio)."""
+"""A share of 0..1 (dropout); one minus a small number (momentum, betas); a positive float of any size; the
+width of a layer; a small count (a depth, a ratio)."""
 
 SHARES = re.compile(r"p|.*drop.*")
 REMAINDERS = re.compile(r"momentum|betas?\d?|ema|.*decay|alpha|rho")
