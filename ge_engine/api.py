@@ -32,6 +32,7 @@ from ge_engine.genome import Block, Genome, Seed
 from ge_engine.installation import findings
 from ge_engine.ledger.history import History
 from ge_engine.ledger.listing import Listed
+from ge_engine.ledger.readditions import ALL, Readditions
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import Replicates, Spread
 from ge_engine.loop import run as run_engine
@@ -50,6 +51,7 @@ from ge_engine.source.selection import select_addresses
 from ge_engine.views.display import open_display
 
 __all__ = [
+    "ALL",
     "ARMS",
     "Arm",
     "Block",
@@ -60,6 +62,7 @@ __all__ = [
     "IslandSettings",
     "Listed",
     "Plugins",
+    "Readditions",
     "RecipeSettings",
     "Replicates",
     "Run",

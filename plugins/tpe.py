@@ -15,6 +15,7 @@ from ge_plugins.tuning_space import Parameter, Space
 if TYPE_CHECKING:
     from optuna.distributions import FloatDistribution, IntDistribution
     from optuna.study import Study
+    from optuna.trial import FrozenTrial
 
 STARTUP = 10
 """Trials before which values are drawn at random from their ranges (Optuna's default)."""
@@ -55,7 +56,7 @@ class Tpe:
         one: Individual,
         directions: Mapping[str, Direction],
         seen: Mapping[str, Mapping[str, float]],
-    ):
+    ) -> FrozenTrial:
         from optuna.trial import create_trial
 
         written = {

@@ -25,6 +25,7 @@ from ge_engine.patch import AnyPatch, JointPatch, Patch, apply
 from ge_engine.population import Individual, Step
 from ge_engine.registry import load_registry
 from ge_engine.runs.audit import check
+from ge_engine.search.settled import Settled
 from ge_engine.structure.number_ranges import range_of
 from ge_engine.structure.tuned import NumberSite, number_text, numbers_of, with_numbers
 from ge_plugins import tune
@@ -327,6 +328,18 @@ def test_a_resumed_run_that_tunes_otherwise_than_one_in_one_go(schedule: str, tm
     with History(tmp_path / "whole") as whole, History(tmp_path / "cut") as cut:
         assert whole.content() == cut.content()
     assert check(tmp_path / "cut") == []
+
+
+def test_individuals_of_the_generation_that_asks(tmp_path: Path) -> None:
+    """Those of earlier generations are told, rejected ones among them, and nothing of what comes after."""
+    run(tmp_path / "run", generations=3, population=6, random_seed=2)
+    with History(tmp_path / "run") as history:
+        everybody = [one for one in history.individuals() if isinstance(one, Individual) and one.slot >= 0]
+        for generation in (3, 1, 2):
+            told = Settled(history).before(generation)
+            assert [one.id for one in told] == [one.id for one in everybody if one.generation < generation]
+            assert all(one.outcome is not None for one in told)
+    assert any(isinstance(one.outcome, Rejected) for one in everybody)
 
 
 def test_numbers_that_do_not_follow_the_scores(tmp_path: Path) -> None:

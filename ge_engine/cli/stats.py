@@ -10,8 +10,7 @@ from typing import Any
 import typer
 from rich.text import Text
 
-from ge_engine.api import Run
-from ge_engine.ledger.readditions import ALL, Readditions
+from ge_engine.api import ALL, Readditions, Run
 from ge_engine.notation import shown_dimension
 from ge_engine.outcome import shown_stage
 from ge_engine.views.console import out, print_table, table_of

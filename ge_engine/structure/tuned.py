@@ -112,7 +112,8 @@ def _of_block(code: str, language: str, address: str) -> tuple[str, str, tuple[N
     source = LANGUAGES[language].source(code)
     stated = {id(node) for node, _ in stated_numbers(source)}
     called = _called(source)
-    sites, nodes = [], []
+    sites: list[NumberSite] = []
+    nodes: list[ast.Constant] = []
     for node, name in named_numbers(source):
         assert isinstance(node.value, int | float)
         name = name or called.get(id(node), "")
