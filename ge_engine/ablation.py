@@ -30,6 +30,8 @@ ARMS: Mapping[str, Callable[[RunConfig], RunConfig]] = {
     "no-personas": lambda config: replace(config, personas=("none",)),
     "no-mating": lambda config: _without(config, "mating"),
     "uniform": lambda config: replace(config, llm=("uniform",)),
+    "tune-only": lambda config: replace(config, operators=("tune",)),
+    "tpe": lambda config: replace(config, operators=("tpe",)),
 }
 
 

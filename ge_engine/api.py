@@ -30,6 +30,7 @@ from ge_engine.inspection import blocks, class_parameters, diff, probe, seed_mod
 from ge_engine.installation import findings, machines
 from ge_engine.ledger.history import History
 from ge_engine.ledger.listing import Listed
+from ge_engine.ledger.readditions import ALL, Readditions
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import Replicates, Spread
 from ge_engine.loop import run as run_engine
@@ -43,6 +44,7 @@ from ge_engine.seed_files import load_seed
 from ge_engine.views.display import open_display
 
 __all__ = [
+    "ALL",
     "ARMS",
     "Arm",
     "Block",
@@ -53,6 +55,7 @@ __all__ = [
     "IslandSettings",
     "Listed",
     "Plugins",
+    "Readditions",
     "RecipeSettings",
     "Replicates",
     "Run",

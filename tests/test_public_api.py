@@ -33,6 +33,8 @@ CHOSEN = {
     "replies.blocks": ("read_blocks",),
     "replies.extraction": ("Form", "edited", "extract"),
     "structure.moves": ("module_classes", "moves_of"),
+    "structure.number_ranges": ("NumberRange", "range_of"),
+    "structure.tuned": ("NumberSite", "Numbers", "number_text", "numbers_of", "with_numbers"),
     "grammar.block": ("constraint", "form", "instructions"),
     "grammar.blocks": ("INSTRUCTIONS", "constraint", "instructions"),
     "grammar.diff": ("INSTRUCTIONS", "constraint"),

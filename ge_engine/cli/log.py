@@ -16,10 +16,11 @@ from rich.text import Text
 from ge_engine.api import Listed, Run, open_run
 from ge_engine.cli.learning import print_still_rising
 from ge_engine.cli.rescored import print_rescored
-from ge_engine.notation import Notations, shown_dimension
-from ge_engine.outcome import counted_rejections, shown_stage
+from ge_engine.cli.stats import print_stats, print_stats_as_json
+from ge_engine.notation import Notations
+from ge_engine.outcome import counted_rejections
 from ge_engine.population import SEED_ID, Child
-from ge_engine.views.console import command_line, one_line, out, print_table, table_of
+from ge_engine.views.console import command_line, one_line, out, print_table
 from ge_engine.views.outcomes import describe
 
 POLL_SECONDS = 1.0
@@ -49,7 +50,7 @@ def log(
 
       ge log runs/demo --front
 
-      ge log runs/demo --stats
+      ge log runs/demo --stats --json
     """
     opened = open_run(run)
     if check:
@@ -61,7 +62,7 @@ def log(
     elif not as_json and not opened.size:
         _print_unscored(opened)
     elif stats:
-        _print_stats(opened)
+        (print_stats_as_json if as_json else print_stats)(opened)
     elif as_json:
         for record in opened.records(opened.front if front else opened.individuals):
             typer.echo(json.dumps(record, allow_nan=False))
@@ -110,30 +111,6 @@ def _arriving(run: Run) -> Iterator[Child]:
 
 def _how(one: Child | Listed) -> str:
     return "+".join(f"{s.operator}:{s.intent} {s.address}".rstrip() for s in one.steps)
-
-
-def _print_stats(run: Run) -> None:
-    counted = ("children", "passed checks", "scored", "better", "success", "hypervolume gain")
-    table = table_of("", "", right=counted)
-    last = ""
-    for (dimension, value), stats in run.statistics.items():
-        counts = [str(n) for n in (stats.children, stats.admitted, stats.scored, stats.better)]
-        counts.append(f"{stats.better / stats.children:.0%}")
-        head = shown_dimension(dimension) if dimension != last else ""
-        table.add_row(Text(head, style="bold"), Text(value), *counts, f"{stats.gain:.4f}")
-        last = dimension
-    print_table(table)
-    for stage, (sent, saved) in run.repairs.items():
-        out.print(f"repairs: {saved} of {sent} replies sent back ({shown_stage(stage)}) were saved")
-    _print_early_stops(run)
-
-
-def _print_early_stops(run: Run) -> None:
-    found, config = run.early_stops, run.config
-    if config.in_stages and found.trained:
-        by = "halving" if config.halving else f"the rule {config.budget_rule}"
-        share = f"{found.saved} of {found.epochs} epochs saved ({found.saved / found.epochs:.0%})"
-        out.print(f"stopped early: {found.stopped} of {found.trained} trained children by {by}, {share}")
 
 
 def _print_lines(run: Run) -> None:

@@ -105,13 +105,16 @@ class Memory:
     `draw(rng, dimension, names)` chooses a name by what did well where the run is adaptive, else evenly.
     `trials(dimension, name)` counts the children of a name; `prose(intent)` are the replies to prompts of
     this mutation type that asked for prose, oldest first; `attempts(address)` is what was tried on a block,
-    on its class and on that class's methods, the most telling first.
+    on its class and on that class's methods, the most telling first. `settled()` are the individuals that had
+    an outcome by then, in the order in which they came, of a large run the latest; the seed model, which
+    `RunFacts` has, is not among them.
     """
 
     draw: Draw = evenly
     trials: Callable[[str, str], OperatorStats] = lambda _dimension, _name: OperatorStats()
     prose: Callable[[str], Sequence[str]] = lambda _intent: ()
     attempts: Callable[[str], Sequence[Attempt]] = lambda _address: ()
+    settled: Callable[[], Sequence[Individual]] = lambda: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,7 @@ Proposal = Generator[Prompt, Reply, AnyPatch | Rejected | Skipped]
 
 class Operator(ABC):
     """Proposes a patch, of one block or of several. Does no I/O: yields prompts, is sent replies, returns it.
+    One that yields none asks no language model.
 
     `kind` says where the loop draws it: "mutation" (one parent), "mating" (two parents) or
     "eot" (a mutation guided by what helped an elite; from generation 1 on).
@@ -169,6 +173,9 @@ class Operator(ABC):
 
     name: str
     kind: Literal["mutation", "mating", "eot"] = "mutation"
+
+    def check(self) -> None:  # noqa: B027
+        """Called before a run begins. Raises ConfigError where what the operator needs is not installed."""
 
     @abstractmethod
     def propose(self, context: Context) -> Proposal:

@@ -14,6 +14,7 @@ from ge_engine.ledger.best import front_individuals
 from ge_engine.ledger.early_stops import EarlyStops, early_stops
 from ge_engine.ledger.history import History
 from ge_engine.ledger.listing import Listed, listed
+from ge_engine.ledger.readditions import Readditions, readditions
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import Replicates, longer_trainings, spreads
 from ge_engine.ledger.statistics import Factor, repairs, statistics
@@ -188,6 +189,13 @@ class RunFolder:
         """How many trainings were stopped early, and how many epochs that saved."""
         with History(self.folder) as history:
             return early_stops(history)
+
+    @property
+    def readditions(self) -> dict[str, Readditions]:
+        """By operator, "" all of them: of the lines that children added, how many an ancestor had had and
+        another had deleted."""
+        with History(self.folder) as history:
+            return readditions(history)
 
     @property
     def parts(self) -> list[str]:

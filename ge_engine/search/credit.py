@@ -9,19 +9,26 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import Attempt, OperatorStats, evenly
 from ge_engine.ledger.history import History
 from ge_engine.ledger.statistics import Factor, operator_stats
+from ge_engine.population import Individual
 from ge_engine.search.attempts import Attempts
+from ge_engine.search.settled import Settled
 
 
 class Credit:
     """Draws evenly. What is known is read when it is asked for; without a run database, nothing is."""
 
     def __init__(
-        self, history: History | None = None, generation: int = 0, attempts: Attempts | None = None
+        self,
+        history: History | None = None,
+        generation: int = 0,
+        attempts: Attempts | None = None,
+        settled: Settled | None = None,
     ) -> None:
         self._history = history
         self._generation = generation
         self._known: Mapping[Factor, OperatorStats] | None = None
         self._attempts = attempts
+        self._settled = settled
 
     def trials(self, dimension: str, name: str) -> OperatorStats:
         """Results of the children that `name` helped to make, of those with a verdict by then."""
@@ -42,6 +49,10 @@ class Credit:
     def attempts(self, address: str) -> Sequence[Attempt]:
         """What earlier generations tried on a block, its class and that class's methods."""
         return self._attempts.on(address) if self._attempts else ()
+
+    def settled(self) -> Sequence[Individual]:
+        """The latest individuals that had an outcome by then, in the order in which they came."""
+        return self._settled.before(self._generation) if self._settled else ()
 
     def draw(self, rng: random.Random, dimension: str, names: Sequence[str]) -> str:
         return evenly(rng, dimension, names)
@@ -68,9 +79,11 @@ class ThompsonSampling(Credit):
         return self.trials(dimension, name).rate
 
 
-def credit_of(history: History, generation: int, config: RunConfig, attempts: Attempts) -> Credit:
+def credit_of(
+    history: History, generation: int, config: RunConfig, attempts: Attempts, settled: Settled
+) -> Credit:
     """What is known when `generation` begins: the same in a resumed or replayed run."""
     if not generation:
         return Credit()
     attempts.begin(generation)
-    return (ThompsonSampling if config.adaptive else Credit)(history, generation, attempts)
+    return (ThompsonSampling if config.adaptive else Credit)(history, generation, attempts, settled)

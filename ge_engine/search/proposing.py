@@ -94,6 +94,7 @@ class Proposing:
         self._first = first
         self._targets: dict[Prompt, Target | None] = {}
         self._asked: tuple[Prompt, Reply] | None = None
+        self._spoke = False
         self._notes: list[str] = []
 
     @property
@@ -161,20 +162,23 @@ class Proposing:
         return patch if isinstance(patch, Rejected) else self._within(patch)
 
     def step(self, proposed: AnyPatch | Rejected) -> Step:
-        """The operator's part in the child, as it is recorded."""
+        """The operator's part in the child, as it is recorded. One that asked nobody had no persona, and is
+        its own mutation type."""
         prompt = self._asked[0] if self._asked else None
+        unasked = "" if self._spoke else self._operator.name
         patch = None if isinstance(proposed, Rejected) else proposed
         address = patch.address if patch else prompt.address if prompt else ""
         return Step(
             operator=self._operator.name,
-            persona=self._persona.name,
-            intent=prompt.intent if prompt else "",
+            persona=self._persona.name if self._spoke else "",
+            intent=prompt.intent if prompt else unasked,
             address=address,
             grammar=(prompt.grammar or "") if prompt else "",
             note="; ".join([*self._notes, *(patch.notes if patch else ())]),
         )
 
     async def _ask(self, prompt: Prompt) -> Reply | Rejected | Skipped:
+        self._spoke = True
         try:
             asked(prompt)
         except (TypeError, ValueError) as error:

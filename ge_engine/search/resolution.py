@@ -24,10 +24,11 @@ def require_names(config: RunConfig, registry: Registry) -> None:
     """Look up every plugin object that the run will use.
 
     Raises:
-        ConfigError: an unknown name; the hint lists what there is.
+        ConfigError: an unknown name, whose hint lists what there is; or what a part needs is not installed.
     """
     for name in config.operators:
-        choose(registry.operators, name, "operator")
+        with blaming(registry, "ge_operators", name):
+            choose(registry.operators, name, "operator").check()
     for number in range(config.islands):
         for name in config.on_island(number).personas:
             choose(registry.personas, name, "persona")

@@ -25,6 +25,7 @@ from ge_engine.search.islands import bred_on, island_of, moved, ring, travels
 from ge_engine.search.run_state import RunState
 from ge_engine.search.selection import Selection
 from ge_engine.search.services import RunServices
+from ge_engine.search.settled import Settled
 from ge_engine.search.slots import Slot
 
 STOCK = (3, 8)
@@ -48,6 +49,7 @@ class Schedule(ABC):
         self._services = services
         self._ledger = services.ledger
         self._attempts = Attempts(services.ledger)
+        self._settled = Settled(services.ledger)
         self._termination = services.termination
         self._halving = Halving(config, services.ledger, services.scoring, state.directions)
         if rule := rule_of(config, services.ledger, state.directions):
@@ -146,7 +148,7 @@ class Schedule(ABC):
             self._selection.pool(number, island, islands.count(island), self._state.seed, population)
             for island, population in enumerate(self._state.populations if drawn else ())
         ]
-        credit = credit_of(self._ledger, number, self._config, self._attempts)
+        credit = credit_of(self._ledger, number, self._config, self._attempts, self._settled)
         front, room = tuple(self._state.front), self._services.prompt_tokens
         pools = [
             replace(pool, credit=credit, front=front, prompt_tokens=room[island])

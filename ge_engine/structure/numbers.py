@@ -60,7 +60,7 @@ class Number:
 def numbers_in(code: Source) -> list[Number]:
     """Integer literals of the block that may size something, in the order of the text: no indices, axes,
     shapes or signs, and nothing that the task decides."""
-    integers = ((node, node.value, name) for node, name in _named(code) if type(node.value) is int)
+    integers = ((node, node.value, name) for node, name in named_numbers(code) if type(node.value) is int)
     return [Number(node, value, name) for node, value, name in integers]
 
 
@@ -78,10 +78,10 @@ def stated_numbers(code: Source) -> list[Named]:
             values += [*node.defaults, *node.kw_defaults]
     literals = (value for value in values if value is not None and literal_kind(value))
     stated = {id(part) for value in literals for part in ast.walk(value)}
-    return [(node, name) for node, name in _named(code) if id(node) in stated]
+    return [(node, name) for node, name in named_numbers(code) if id(node) in stated]
 
 
-def _named(code: Source) -> list[Named]:
+def named_numbers(code: Source) -> list[Named]:
     """The numbers of the block that may be chosen otherwise, in the order of the text."""
     found: list[Named] = []
     _visit(code.tree, "", found)
