@@ -10,7 +10,7 @@ from ge_engine.contracts import Context, Operator, Proposal
 from ge_engine.errors import ConfigError
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Rejected, Skipped
-from ge_engine.patch import AnyPatch, JointPatch
+from ge_engine.patch import JointPatch, Patch
 from ge_engine.structure.tuned import NumberSite, number_text, with_numbers
 from ge_plugins.tpe import STARTUP, Tpe
 from ge_plugins.tuning_space import Parameter, Space, space_of
@@ -81,7 +81,7 @@ def _patch(
     space: Space,
     values: dict[Parameter, int | float],
     sites: dict[NumberSite, int | float],
-) -> AnyPatch | Rejected:
+) -> Patch | JointPatch | Rejected:
     changed = {site: value for site, value in sites.items() if value != site.value}
     made = with_numbers(context.genome, changed)
     if isinstance(made, Rejected):
