@@ -105,7 +105,7 @@ if training:
 """
 
 
-@pytest.mark.parametrize("tries", [1, 9])
+@pytest.mark.parametrize("tries", [1, pytest.param(9, marks=pytest.mark.long)])
 def test_memory_that_a_neighbour_has_taken_counted_against_a_candidate(tmp_path: Path, tries: int) -> None:
     """Two train on one GPU; one has no memory: alone it has enough, or it is its own fault."""
     folder = tmp_path / "meeting"
