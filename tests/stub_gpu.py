@@ -32,7 +32,6 @@ socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).bind("")
 STARTS = f"driver = lambda: exec({NAMES_A_THREAD!r}, {{}})"
 LOST = "def driver():\n    raise process_group_error('CUDA error: no CUDA-capable device is detected')"
 STUB = """\
-import os
 import torch.distributed as dist
 from ge_engine.evaluation.worker import gpu, process_group
 process_group_error = gpu._unusable
@@ -40,14 +39,6 @@ DRIVER
 def join(rank, options):
     driver()
     dist.init_process_group("gloo", **options)
-begin = os.posix_spawn
-def spawned(program, words, environment):
-    at = words.index("-m") if "-m" in words else 0
-    code = STUB.replace("server.main()", "spawned.main()")
-    code = code.replace("fork_server import server", "worker import spawned")
-    code = f"STUB = {STUB!r}\\n" + code
-    return begin(program, [*words[:at], "-c", code, *words[at + 2:]] if at else words, environment)
-os.posix_spawn = spawned
 process_group.require_gpu, process_group._join_on_gpu = driver, join
 from ge_engine.evaluation.fork_server import server
 server.main()
@@ -63,7 +54,7 @@ def gpus_that_are_not_there(*names: str, driver: str = STARTS) -> Iterator[None]
     def stubbed(session: SessionSpec, descriptor: int) -> list[str]:
         command = begin(session, descriptor)
         at = command.index("ge_engine.evaluation.fork_server.server") - 1
-        return [*command[:at], "-c", f"STUB = {stub!r}\n{stub}", *command[at + 2 :]]
+        return [*command[:at], "-c", stub, *command[at + 2 :]]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CUDA_VISIBLE_DEVICES", ",".join(names))

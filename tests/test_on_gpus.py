@@ -46,19 +46,6 @@ def test_a_driver_that_may_not_name_its_threads(tmp_path: Path, sandbox: str, to
     assert isinstance(outcome, Scored), outcome
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("sandbox", LANDLOCK)
-def test_a_spawned_process_whose_driver_may_not_name_its_threads(tmp_path: Path, sandbox: str) -> None:
-    with (
-        gpus_that_are_not_there("90", "91"),
-        shop(
-            tmp_path, sandbox=sandbox, workers=1, gpus_per_candidate=2, start_method="spawn", timeout=60.0
-        ) as opened,
-    ):
-        outcome = outcome_of(opened, genome())
-    assert isinstance(outcome, Scored), outcome
-
-
 @pytest.mark.parametrize("sandbox", LANDLOCK)
 def test_a_candidate_on_a_gpu_that_writes_more_of_proc_than_names_of_its_threads(
     tmp_path: Path, sandbox: str
