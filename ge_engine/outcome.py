@@ -148,7 +148,9 @@ STAGES = (
         ("replies", "grammar", "search.proposing"),
         shown=UNPARSEABLE,
     ),
-    Stage("compile", "the code, or the file with it, is no Python", ("patch", "source", "replies")),
+    Stage(
+        "compile", "the code, or the file with it, is no Python", ("patch", "source", "replies", "structure")
+    ),
     Stage("contract", "the block is no longer what the file needs of it", ("patch", "source", "replies")),
     Stage("probe", "the evaluator could not probe the genome", ("search.scoring",), "probe", judges=False),
     Stage("constraint", "the genome breaks a constraint of the run", ("evaluation.constraints",), "score"),

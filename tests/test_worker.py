@@ -103,7 +103,9 @@ def test_a_system_kill_that_counts_against_the_candidate(evaluation: TrainEvalua
         time.sleep(0.02)
     for pid in running:
         os.kill(pid, signal.SIGKILL)
-    outcome = evaluation._read_training(trained.result(PATIENT), spec, Job("waits", waits, 99), probe)
+    outcome = evaluation._take_training(trained.result(PATIENT), spec, Job("waits", waits, 99), probe).result(
+        PATIENT
+    )
     assert isinstance(outcome, Failed)
     assert outcome.fault == "infrastructure"
     assert isinstance(outcome_of(evaluation, waits), Scored)
@@ -261,7 +263,9 @@ def test_an_answer_on_the_wrong_split(evaluation: TrainEvaluation) -> None:
         ending = executor_of(evaluation).submit(spec).result(PATIENT)
         assert len(ending.result) > size * 4 * 4
         job = Job("echo", echo, 0, split=split)
-        outcome = evaluation._read_training(ending, spec, job, evaluation.probe(echo).result(PATIENT))
+        outcome = evaluation._take_training(ending, spec, job, evaluation.probe(echo).result(PATIENT)).result(
+            PATIENT
+        )
         assert isinstance(outcome, Scored)
 
 

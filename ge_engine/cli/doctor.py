@@ -35,7 +35,7 @@ def doctor(
             autocompletion=registered("ge_executors"),
         ),
     ] = "",
-    agents: Annotated[int, typer.Option(min=0, help="Wait for so many agents; 0: for all it starts.")] = 0,
+    agents: Annotated[int, typer.Option(min=0, help="Agents waited for; 0: all.")] = 0,
     timeout: Annotated[float, typer.Option(min=1.0, help="Wait for so many seconds.")] = 120.0,
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Where your runs will lie.")] = Path(),
     llm_url: Annotated[

@@ -9,7 +9,7 @@ from itertools import chain
 from ge_engine.blaming import blaming
 from ge_engine.conditions import parse_condition
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Measurement, Objective
+from ge_engine.contracts import Measurement, Objective, Operator
 from ge_engine.errors import ConfigError, PluginError
 from ge_engine.evaluation.figures import RESERVED, FigureReader
 from ge_engine.notation import SHARE, Notation
@@ -28,7 +28,9 @@ def require_names(config: RunConfig, registry: Registry) -> None:
     """
     for name in config.operators:
         with blaming(registry, "ge_operators", name):
-            choose(registry.operators, name, "operator").check()
+            operator = choose(registry.operators, name, "operator")
+            if isinstance(operator, Operator):
+                operator.check()
     for number in range(config.islands):
         for name in config.on_island(number).personas:
             choose(registry.personas, name, "persona")
