@@ -297,15 +297,6 @@ def _replies(name: str, replies: int) -> int:
     return max(1, round(replies * UNCONSTRAINED_SHARE)) if name == "unconstrained" else replies
 
 
-def diversity(arm: Arm) -> str:
-    """How many digests, and other graphs, there are among the children of an arm that passed the checks."""
-    return (
-        f"{arm.name}: {len(arm.admitted_digests)} distinct digests among {arm.admitted} that passed "
-        f"of {arm.replies} replies; {100 * arm.graphs / max(1, arm.admitted):.0f} % change the traced "
-        "graph of their parent"
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replies", type=int, default=200)
@@ -333,9 +324,6 @@ def main() -> None:
             arms.append(plain)
     print()
     print(table(arms))
-    print()
-    for arm in arms:
-        print(diversity(arm))
     default = next((arm for arm in arms if arm.name == "default"), None)
     if default is not None and options.plain and plain.per_minute:
         print(f"\nbatched over plain generate: {default.per_minute / plain.per_minute:.1f} x passed a minute")

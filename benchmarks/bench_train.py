@@ -98,16 +98,14 @@ def start_of_training(opened: TrainEvaluation, seed: Genome) -> None:
 
 
 def rate_of_training() -> None:
-    ours, by_hand = training_rates(512, 64, 3)
-    print(
-        f"training: {ours:.0f} images/s, by hand {by_hand:.0f}: "
-        f"ratio {ours / by_hand:.2f} (wanted: at least 0.95)"
-    )
+    ours, by_hand, ratio = training_rates(512, 64, 3)
+    print(f"training: {ours:.0f} images/s, by hand {by_hand:.0f}: ratio {ratio:.2f} (wanted: at least 0.95)")
 
 
-def training_rates(count: int, batch_size: int, repeats: int) -> tuple[float, float]:
+def training_rates(count: int, batch_size: int, repeats: int) -> tuple[float, float, float]:
     """Images a second of the trainer and of a loop written by hand, on a GPU where there is one, both
-    channels last: the medians of `repeats` epochs of `count` images each, taken in turns."""
+    channels last: the medians of `repeats` epochs of `count` images each, taken in turns, and that of the
+    ratios within turns."""
     module = import_source(EXAMPLE.read_bytes(), module_address(EXAMPLE, "0" * 64))
     recipe = Recipe(epochs=1, batch_size=batch_size)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -130,7 +128,7 @@ def training_rates(count: int, batch_size: int, repeats: int) -> tuple[float, fl
     ours(), by_hand()
     pairs = [(ours(), by_hand()) for _ in range(repeats)]
     rates = [statistics.median(column) for column in zip(*pairs, strict=True)]
-    return rates[0], rates[1]
+    return rates[0], rates[1], statistics.median(mine / other for mine, other in pairs)
 
 
 def fused(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:

@@ -29,6 +29,7 @@ from typing import Any
 
 from benchmarks.searched import Search, smallest_as_good
 from ge_engine.ledger import History
+from ge_engine.ledger.replicates import spreads
 from ge_engine.outcome import Failed
 from ge_engine.population import SEED_ID
 
@@ -63,9 +64,8 @@ raise SystemExit(any(refused.values()))
 RATE = """\
 import json
 from benchmarks.bench_train import training_rates
-ours, by_hand = training_rates(COUNT, BATCH, REPEATS)
-figures = {"images a second": round(ours), "by hand": round(by_hand), "ratio": round(ours / by_hand, 3)}
-print(json.dumps(figures))
+ours, by_hand, ratio = training_rates(*SIZES)
+print(json.dumps({"images a second": round(ours), "by hand": round(by_hand), "ratio": round(ratio, 3)}))
 """
 
 
@@ -124,14 +124,18 @@ def search_figures(run: Path) -> Mapping[str, Any]:
     }
 
 
+def finalist_figures(run: Path) -> Mapping[str, Any]:
+    """The figures of individuals over their random seeds, the seed model's first."""
+    if not (run / "ledger.sqlite").is_file():
+        return {}
+    with History(run) as history:
+        return {name: one.told(history.notations) for name, one in spreads(history).items()}
+
+
 def steps(data: Path | None, out: Path, options: argparse.Namespace) -> list[Step]:
     """All steps; tiny ones on the built-in digits without `data`."""
     dry, run = data is None, out / "run"
-    rate = RATE
-    for name, value in zip(
-        ("COUNT", "BATCH", "REPEATS"), (128, 64, 1) if dry else (20_000, 256, 3), strict=True
-    ):
-        rate = rate.replace(name, str(value))
+    rate = f"SIZES = {(128, 64, 1) if dry else (20_000, 256, 3)}\n{RATE}"
     tests = (*PYTEST, "--collect-only", "tests/test_gpu.py") if dry else PYTEST
     device = DEVICE.replace("CODE", repr("pass" if dry else ""))
     rescore = ("-m", "ge_engine.cli", "rescore", str(run), "--seeds", "2", "--workers", str(options.workers))
@@ -140,7 +144,7 @@ def steps(data: Path | None, out: Path, options: argparse.Namespace) -> list[Ste
         Step("tests", 270, tests, last_line),
         Step("rate", 120, ("-c", rate), last_json),
         Step("search", SEARCH_SECONDS + 60, evolving(data, run, options), lambda _: search_figures(run)),
-        Step("finalists", 270, rescore, lambda _: search_figures(run)),
+        Step("finalists", 270, rescore, lambda _: finalist_figures(run)),
     ]
     return [replace(one, seconds=DRY_PATIENCE) for one in planned] if dry else planned
 

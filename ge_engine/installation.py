@@ -9,26 +9,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ge_engine import __version__
-from ge_engine.blaming import blamed_executor, blaming
 from ge_engine.config import RunConfig
 from ge_engine.contracts import AgentExecutor
 from ge_engine.errors import GeError, ModelError
 from ge_engine.evaluation.cores import cores
-from ge_engine.evaluation.nodes.machine import required_files
-from ge_engine.evaluation.nodes.remote_session import versions
-from ge_engine.evaluation.nodes.survey import Asked, Survey, survey_from, survey_here
+from ge_engine.evaluation.devices import gpus_in_words
 from ge_engine.evaluation.sandbox import bubblewrap, network
 from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.sandbox.privileges import root_warning
 from ge_engine.evaluation.worker.spawn import chosen_start_method
-from ge_engine.llm.connection import connect
 from ge_engine.llm.embedded import cached_model
-from ge_engine.llm.server_pool import HEALTH_SECONDS
 from ge_engine.registry import choose, load_registry
-from ge_engine.seed_files import load_seed
+
+if TYPE_CHECKING:
+    from ge_engine.evaluation.nodes.survey import Survey
 
 State = Literal["ok", "note", "missing"]
 Finding = tuple[State, str, str]
@@ -47,10 +44,12 @@ NEEDED = (
 )
 
 
-def findings(servers: Sequence[str] = ()) -> list[Finding]:
-    """Versions, device, model cache, sandbox and the language model's `servers` (without any, those of
-    $OPENAI_BASE_URL), each with whether it is there."""
-    here = [*_system(), *_packages(), *_device(), *_sandbox(), *_model(), *_plugins()]
+def findings(
+    servers: Sequence[str] = (), plugins: Iterable[str] = (), no_plugins: Iterable[str] = ()
+) -> list[Finding]:
+    """Versions, device, model cache, sandbox, plugins (as `evolve`) and the language model's `servers`
+    (without any, those of $OPENAI_BASE_URL), each with whether it is there."""
+    here = [*_system(), *_packages(), *_device(), *_sandbox(), *_model(), *_plugins(plugins, no_plugins)]
     return [*here, *_servers(",".join(servers) or os.environ.get("OPENAI_BASE_URL", ""))]
 
 
@@ -80,6 +79,12 @@ def machines(
         ConfigError: an executor that there is not, one that lacks what it needs here, or a folder that cannot
             be written. SeedError, PluginError.
     """
+    from ge_engine.blaming import blamed_executor, blaming
+    from ge_engine.evaluation.nodes.machine import required_files
+    from ge_engine.evaluation.nodes.remote_session import versions
+    from ge_engine.evaluation.nodes.survey import Asked, survey_from, survey_here
+    from ge_engine.seed_files import load_seed
+
     registry = load_registry(plugins, no_plugins)
     name, _, argument = executor.partition(":")
     chosen = choose(registry.executors, name, "executor")
@@ -113,11 +118,8 @@ def _device() -> Iterator[Finding]:
     except ImportError as error:
         yield "missing", "device", f"torch cannot be imported: {error}"
         return
-    if torch.cuda.is_available():
-        for index in range(torch.cuda.device_count()):
-            free, total = torch.cuda.mem_get_info(index)
-            name = torch.cuda.get_device_name(index)
-            said = f"cuda:{index} {name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free"
+    if found := gpus_in_words():
+        for said in found:
             yield "ok", "device", said
         yield gpu_in_sandbox()
     elif torch.backends.mps.is_available():
@@ -151,6 +153,9 @@ def _model() -> Iterator[Finding]:
 def _servers(addresses: str) -> Iterator[Finding]:
     if not addresses:
         return
+    from ge_engine.llm.connection import connect
+    from ge_engine.llm.server_pool import HEALTH_SECONDS
+
     try:
         endpoints = connect(f"@{addresses}", os.environ, RunConfig())
     except ModelError as error:
@@ -167,9 +172,9 @@ def _servers(addresses: str) -> Iterator[Finding]:
         endpoint.close()
 
 
-def _plugins() -> Iterator[Finding]:
+def _plugins(plugins: Iterable[str], no_plugins: Iterable[str]) -> Iterator[Finding]:
     try:
-        registry = load_registry()
+        registry = load_registry(plugins, no_plugins)
     except GeError as error:
         yield "missing", "plugins", f"{error.message} {error.hint}"
         return

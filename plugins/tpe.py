@@ -93,10 +93,12 @@ def _distribution(ranged: NumberRange) -> FloatDistribution | IntDistribution:
 
 
 def _written(ranged: NumberRange, value: int | float) -> int | float:
-    """The value as its distribution has it: of a remainder what it lacks to one."""
+    """The value as its distribution has it: of a remainder what it lacks to one; of one that the range leaves
+    out, the next that it has."""
+    inside = min(max(value, ranged.low), ranged.high)
     if ranged.kind == "remainder":
-        return min(max(1 - value, 1 - ranged.high), 1 - ranged.low)
-    return value
+        return min(max(1 - inside, 1 - ranged.high), 1 - ranged.low)
+    return type(value)(inside)
 
 
 def _read(ranged: NumberRange, value: int | float) -> int | float:

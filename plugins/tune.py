@@ -12,6 +12,7 @@ from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import JointPatch, Patch
 from ge_engine.structure.tuned import NumberSite, number_text, with_numbers
+from ge_plugins.scanning import counted
 from ge_plugins.tpe import STARTUP, Tpe
 from ge_plugins.tuning_space import Parameter, Space, space_of
 
@@ -94,8 +95,8 @@ def _patch(
 
 def _told(space: Space, values: dict[Parameter, int | float]) -> str:
     """What was set, from what to what, and from how many trials, on one line."""
-    count = len(space.trials)
-    how = f"{count} trials" if count >= STARTUP else f"{count} trials, too few, so at random"
+    trials = counted(len(space.trials), "trial")
+    how = trials if len(space.trials) >= STARTUP else f"{trials}, too few, so at random"
     lines = [
         f"{one.name} {number_text(one.of(space.values))} becomes {number_text(value)}"
         + (f" in {len(one.places)} places" if len(one.places) > 1 else "")

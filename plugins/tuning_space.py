@@ -60,9 +60,8 @@ def space_of(context: Context) -> Space:
     ]
     oldest = next((found for found, one in everybody if one.scored), numbers)
     free = [index for index, site in enumerate(oldest.sites) if range_of(site)]
-    relatives = [
-        (found.values, one) for found, one in everybody if _fixed(found, free) == _fixed(numbers, free)
-    ]
+    fixed = _fixed(numbers, free)
+    relatives = [(found.values, one) for found, one in everybody if _fixed(found, free) == fixed]
     trials = tuple((values, one) for values, one in relatives if one.scored)
     unfit = [values for values, one in relatives if _is_unfit(one)]
     mine = [index for index in free if numbers.sites[index].address in context.addresses]

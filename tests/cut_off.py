@@ -1,14 +1,18 @@
-"""A run that is cut off as by SIGKILL, in the process of the test."""
+"""A run that is cut off as by SIGKILL, or interrupted, in the process of the test."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ge_engine.ledger import Ledger
+from ge_engine.ledger import History, Ledger
+from ge_engine.population import SEED_ID
 
 
 class Death(BaseException):
@@ -33,3 +37,21 @@ def cut_off(monkeypatch: pytest.MonkeyPatch, moment: int) -> Iterator[None]:
         except Death:
             return
     pytest.fail(f"it ended with {count[0]} scores, and did not die at {moment}")
+
+
+def interrupt_at(split: str) -> Callable[[str, Mapping[str, Any]], None]:
+    """An observer that sends SIGINT once, at a child's first outcome on this split."""
+    told: list[str] = []
+
+    def observe(name: str, event: Mapping[str, Any]) -> None:
+        if name == "outcome" and event["split"] == split and event["individual"] != SEED_ID and not told:
+            told.append(name)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return observe
+
+
+def require_equal(one: Path, other: Path) -> None:
+    """Two runs did the same."""
+    with History(one) as first, History(other) as second:
+        assert first.content() == second.content()

@@ -279,8 +279,12 @@ class InstantEvaluator(Evaluator):
         scratch: Path,
         tasks: Mapping[str, Task] | None = None,
     ) -> Iterator[Evaluation]:
-        self.opened.append(Instant())
+        self.opened.append(self.made())
         yield self.opened[-1]
+
+    def made(self) -> Instant:
+        """A new evaluation."""
+        return Instant()
 
 
 INSTANT = InstantEvaluator()

@@ -7,7 +7,7 @@ a socket is bound. Processes that train together meet by gloo.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -58,8 +58,7 @@ def gpus_that_are_not_there(*names: str, driver: str = STARTS) -> Iterator[None]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CUDA_VISIBLE_DEVICES", ",".join(names))
-        found: Callable[[], int] = lambda: len(names)  # noqa: E731
         patch.setattr(torch.cuda, "is_available", lambda: bool(names))
-        patch.setattr(torch.cuda, "device_count", found)
+        patch.setattr(torch.cuda, "device_count", lambda: len(names))
         patch.setattr(launcher, "_command", stubbed)
         yield

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 import doubles
 import pytest
-from cut_off import cut_off
+from cut_off import cut_off, interrupt_at, require_equal
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -232,8 +230,7 @@ def test_a_run_cut_off_within_a_training_that_ends_differently(
     with cut_off(monkeypatch, moment):
         evolve(tmp_path / "cut", config)
     evolve(tmp_path / "cut", config)
-    with History(tmp_path / "whole") as whole, History(tmp_path / "cut") as cut:
-        assert whole.content() == cut.content()
+    require_equal(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_an_interrupt_between_quarters_that_loses_or_changes_something(
@@ -241,19 +238,11 @@ def test_an_interrupt_between_quarters_that_loses_or_changes_something(
 ) -> None:
     config = ruled(generations=2)
     evolve(tmp_path / "whole", config)
-    told: list[str] = []
-
-    def interrupt(name: str, event: Mapping[str, Any]) -> None:
-        second = name == "outcome" and event["split"] == "validation/2 epochs"
-        if second and event["individual"] != SEED_ID and not told:
-            told.append(name)
-            os.kill(os.getpid(), signal.SIGINT)
-
+    interrupt = interrupt_at("validation/2 epochs")
     first = loop.run(doubles.seed(), config, doubles.registry(), tmp_path / "cut", interrupt)
     assert first.stopped_because == "interrupted by SIGINT"
     evolve(tmp_path / "cut", config)
-    with History(tmp_path / "whole") as whole, History(tmp_path / "cut") as cut:
-        assert whole.content() == cut.content()
+    require_equal(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_decisions_that_depend_on_what_ends_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import doubles
 import pytest
 
 from ge_engine import loop
-from ge_engine.contracts import Context, Probe
+from ge_engine.contracts import Context, Operator, Probe
 from ge_engine.errors import ConfigError, LedgerError, ModelError, PluginError, SeedError
 from ge_engine.events import EVENTS
 from ge_engine.genome import Genome, differing
@@ -367,7 +367,7 @@ def test_an_evaluator_that_gives_no_outcome(tmp_path: Path, monkeypatch: pytest.
     assert one.outcome == Failed("evaluate", "error", "the evaluator gave a NoneType", "engine")
 
 
-class Lazy:
+class Lazy(Operator):
     name = "mutation"
     kind = "mutation"
 
@@ -394,7 +394,7 @@ def test_an_operator_whose_fault_is_not_kept(
 ) -> None:
     import dataclasses
 
-    registry = dataclasses.replace(REGISTRY, operators={"mutation": operator()})  # type: ignore[dict-item]
+    registry = dataclasses.replace(REGISTRY, operators={"mutation": operator()})
     config = doubles.config(operators=("mutation",), generations=1, population=2)
     with pytest.raises(PluginError, match=words) if stage == "plugin" else nullcontext():
         loop.run(doubles.seed(), config, registry, tmp_path / "run", lambda *_: None)

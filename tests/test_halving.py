@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import signal
 import sqlite3
-from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import doubles
 import pytest
-from cut_off import cut_off
+from cut_off import cut_off, interrupt_at, require_equal
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -156,8 +153,7 @@ def test_a_run_cut_off_within_a_stage_that_ends_differently(
     with cut_off(monkeypatch, moment):
         evolve(tmp_path / "cut", config)
     evolve(tmp_path / "cut", config)
-    with History(tmp_path / "whole") as whole, History(tmp_path / "cut") as cut:
-        assert whole.content() == cut.content()
+    require_equal(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_an_interrupt_between_stages_that_loses_or_changes_something(
@@ -165,22 +161,14 @@ def test_an_interrupt_between_stages_that_loses_or_changes_something(
 ) -> None:
     config = halving(population=6, generations=2)
     evolve(tmp_path / "whole", config)
-
-    told: list[str] = []
-
-    def interrupt(name: str, event: Mapping[str, Any]) -> None:
-        if name == "outcome" and event["split"] == "validation/1 epoch" and not told:
-            told.append(name)
-            os.kill(os.getpid(), signal.SIGINT)
-
+    interrupt = interrupt_at("validation/1 epoch")
     for stop in (interrupt, lambda *_: None):
         seen = len(evaluation.scored)
         result = loop.run(doubles.seed(), config, doubles.registry(), tmp_path / "cut", stop)
         if stop is interrupt:
             assert result.stopped_because == "interrupted by SIGINT"
             assert not [name for name in evaluation.scored[seen:] if name.endswith("/2")]
-    with History(tmp_path / "whole") as whole, History(tmp_path / "cut") as cut:
-        assert whole.content() == cut.content()
+    require_equal(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_a_steady_run_that_is_replayed_with_other_decisions(tmp_path: Path, evaluation: InStages) -> None:

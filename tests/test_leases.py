@@ -194,3 +194,17 @@ def test_a_job_that_is_lost_because_it_is_large() -> None:
     assert leases.overdue() == []
     now += 1.0
     assert leases.overdue() == ["a"]
+
+
+def test_jobs_that_are_lost_because_they_wait_for_one_that_is_alone() -> None:
+    """It waits for those that are there, and who comes after it waits for it."""
+    now = 0.0
+    leases = Leases(lambda: now)
+    leases.join("a", "h", 3)
+    for number in range(3):
+        job(leases, number)
+    leases._queue[1].spec = replace(TRAINING, id="1", alone=True)
+    while leases.lend():
+        pass
+    untils = [one.until - SPARE for one in leases._agents["a"].leases.values()]
+    assert untils == [TRAINING.timeout, 2 * TRAINING.timeout, 3 * TRAINING.timeout]

@@ -27,11 +27,12 @@ from transformers import (
     T5Config,
 )
 
+from ge_engine import llm
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Prompt, Reply, Request, Sampling, Target
 from ge_engine.errors import ModelError
 from ge_engine.genome import Seed
-from ge_engine.llm import embedded, warn_of_spinning
+from ge_engine.llm import embedded
 from ge_engine.llm.batch import STEP_TOKENS, _shares
 from ge_engine.llm.checking import check_local
 from ge_engine.llm.local import LocalModel, _layer_kinds, load_local
@@ -359,12 +360,14 @@ def test_a_small_model_that_is_spread_over_gpus(tmp_path: Path) -> None:
     assert fitted(weights, [weights, weights]) == "auto"
 
 
-def test_threads_that_spin_without_a_word_where_torch_came_first() -> None:
+def test_threads_that_spin_without_a_word_where_torch_came_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llm, "TOO_LATE", True)
     with pytest.warns(UserWarning, match="OMP_WAIT_POLICY=PASSIVE"):
-        warn_of_spinning(True)
+        llm.warn_of_spinning()
+    monkeypatch.setattr(llm, "TOO_LATE", False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_of_spinning(False)
+        llm.warn_of_spinning()
 
 
 @pytest.mark.parametrize(("first", "late"), [("torch", True), ("json", False)])

@@ -18,7 +18,7 @@ from agents import Started
 from patience import PATIENT
 from typer.testing import CliRunner
 
-from ge_engine import api, installation
+from ge_engine import api, blaming
 from ge_engine.cli.app import app
 from ge_engine.contracts import AgentExecutor, AgentOrder, AgentPool, PoolState
 from ge_engine.errors import ConfigError, GeError, PluginError
@@ -123,7 +123,7 @@ def test_a_machine_of_two_agents_one_of_which_has_a_fault(tmp_path: Path) -> Non
 
 def test_agents_that_are_wanted_and_not_all_there(tmp_path: Path) -> None:
     pool = Pool(telling(asdict(FAR)), [PoolState(2, 2, "1 of 2 agents run, 1 wait (Resources)")])
-    found = asked(tmp_path, pool, seconds=1.5)
+    found = asked(tmp_path, pool, seconds=5.0)
     assert len(found.machines) == 1
     (fault,) = found.faults
     assert fault.startswith("Of 2 agents 1 came in ")
@@ -146,9 +146,11 @@ def test_agents_that_end_one_after_another_and_are_waited_for(tmp_path: Path) ->
 
 def test_an_agent_that_tells_no_machine_and_counts_as_one(tmp_path: Path) -> None:
     odd = {**asdict(FAR), "cores": "many"}
-    found = asked(tmp_path, Pool(telling(odd, {"cores": 1}), [PoolState(1, 1)]), seconds=1.5)
-    assert found.machines == ()
-    assert len(found.faults) == 1
+    came = telling(odd, {"cores": 1}, asdict(FAR))
+    found = asked(tmp_path, Pool(came, [PoolState(3, 3)]), seconds=5.0)
+    assert [one.agents for one in found.machines] == [1]
+    (fault,) = found.faults
+    assert fault.startswith("Of 3 agents 1 came in ")
 
 
 class Refusing(Pool):
@@ -165,6 +167,15 @@ def test_a_cluster_that_takes_no_agents_and_a_fault_of_a_plugin(tmp_path: Path) 
     with pytest.raises(PluginError):
         asked(tmp_path, pool)
     assert pool.closed == 2
+
+
+def test_machines_asked_where_a_loop_runs_already(tmp_path: Path) -> None:
+    """As in a notebook."""
+
+    async def within() -> Survey:
+        return asked(tmp_path, Pool(telling(asdict(FAR)), [PoolState(1, 1)]))
+
+    assert [one.host for one in asyncio.run(within()).machines] == ["far"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -207,7 +218,7 @@ def test_a_machine_without_a_cache_that_serves(monkeypatch: pytest.MonkeyPatch, 
 
 def test_the_command_that_hides_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = Pool(telling({**asdict(FAR), "faults": ["Its disk is full."]}), [PoolState(1, 1, "1 agent runs")])
-    monkeypatch.setattr(installation, "blamed_executor", lambda *_: Played(pool))
+    monkeypatch.setattr(blaming, "blamed_executor", lambda *_: Played(pool))
     words = ["doctor", "--executor", "nodes", "--folder", str(tmp_path)]
     done = CliRunner().invoke(app, words, env={"COLUMNS": "300"})
     assert done.exit_code == 2

@@ -266,10 +266,11 @@ async def joined(file: Path, name: str = "played") -> Connection:
 
 async def lent(connection: Connection) -> str:
     """The lease of the next job."""
-    while True:
-        message, _ = await connection.receive()
-        if message["kind"] == "job":
-            return str(message["lease"])
+    async with asyncio.timeout(PATIENT):
+        while True:
+            message, _ = await connection.receive()
+            if message["kind"] == "job":
+                return str(message["lease"])
 
 
 async def tell(connection: Connection, lease: str, reason: str = "") -> None:
@@ -311,6 +312,7 @@ def test_a_job_that_an_agent_keeps_for_ever(
         executor._loop.call_soon_threadsafe(setattr, executor, "_awake", PROBE.timeout + SPARE + 1.0)
         with pytest.raises(LOST):
             await lent(stuck)  # it gets no other job, and is left
+        assert executor._leases._faults["far"] == 1
         beats.cancel()
         other = await joined(tmp_path / ADDRESS, "other")
         await tell(other, await lent(other))

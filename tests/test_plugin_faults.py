@@ -21,6 +21,7 @@ from ge_engine.contracts import (
     Job,
     LanguageModelFactory,
     Objective,
+    Operator,
     Prompt,
     Task,
 )
@@ -55,12 +56,14 @@ HERE = re.compile(r"test_plugin_faults\.py, line \d+\)")
 """A place in this file, where the faulty parts stand."""
 
 
-class Mutator:
+class Mutator(Operator):
     name = "mutation"
-    kind: Literal["mutation"] = "mutation"
 
     def __init__(self, propose: Callable[[Context], Any]) -> None:
-        self.propose = propose
+        self._propose = propose
+
+    def propose(self, context: Context) -> Any:
+        return self._propose(context)
 
 
 def yields_text(context: Context) -> Any:

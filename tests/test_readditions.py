@@ -10,6 +10,7 @@ from typing import Any
 
 import doubles
 import pytest
+from conftest import Ge
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -17,8 +18,6 @@ from ge_engine import loop
 from ge_engine.ledger.history import History
 from ge_engine.ledger.readditions import ALL, Readditions, readditions, telling_lines
 from ge_engine.population import Individual, Step
-
-Ge = Any
 
 
 @pytest.fixture(scope="module")

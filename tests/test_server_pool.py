@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -57,6 +58,15 @@ def opened(*scripts: Script, parallel: int = 1, **settings: Any) -> Iterator[tup
 
 def users(script: Script) -> list[str]:
     return [body["messages"][-1]["content"] for body in script.bodies]
+
+
+def wait_until_back(model: ServerModel, said: list[str]) -> None:
+    """Until a server that was set aside is in service again."""
+    until = time.monotonic() + PATIENT
+    while not any(sentence.endswith("is back") for sentence in said):
+        assert time.monotonic() < until
+        list(model.generate([]))
+        time.sleep(0.02)
 
 
 def texts(answers: Sequence[tuple[int, Reply]], count: int) -> list[str]:
@@ -159,11 +169,7 @@ def test_a_server_that_recovered_and_is_left_out_or_asked_before() -> None:
         assert texts(list(model.generate(requests(6))), 6) == ["good"] * 6
         assert len(first.bodies) == 1, "it was asked before it said that it is well"
         first.health = 200
-        until = time.monotonic() + PATIENT
-        while not any(sentence.endswith("is back") for sentence in said):
-            assert time.monotonic() < until
-            list(model.generate([]))
-            time.sleep(0.02)
+        wait_until_back(model, said)
         assert texts(list(model.generate(requests(4))), 4) == ["good"] * 4
     assert len(first.bodies) > 1
     assert {key for place, key in first.looks if place == "/health"} == {""}, "a key went to /health"
@@ -179,12 +185,19 @@ def test_a_server_that_was_down_at_the_start_and_never_learns_of_grammars() -> N
         ]
         assert [server.form for server in model.pool.servers] == [None, None]
         first.health = 200
-        until = time.monotonic() + PATIENT
-        while not any(sentence.endswith("is back") for sentence in said):
-            assert time.monotonic() < until
-            list(model.generate([]))
-            time.sleep(0.02)
+        wait_until_back(model, said)
         assert [server.form for server in model.pool.servers] == [FORMS[0], None]
+
+
+def test_requests_that_wait_for_servers_that_nobody_asks_any_more() -> None:
+    """A run that is left closes its servers while another thread still waits for them."""
+    with opened(Script("good"), Script("good")) as (model, said):
+        model.pool.close()
+        left: list[object] = []
+        waiting = threading.Thread(target=lambda: left.append(list(model.generate(requests(3)))), daemon=True)
+        waiting.start()
+        waiting.join(PATIENT)
+        assert (left, said) == ([[]], [])
 
 
 def test_servers_that_are_all_down_and_hold_the_run() -> None:

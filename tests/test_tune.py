@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import tunable
+from conftest import Ge
+from cut_off import require_equal
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -29,7 +31,7 @@ from ge_engine.search.settled import Settled
 from ge_engine.structure.number_ranges import range_of
 from ge_engine.structure.tuned import NumberSite, number_text, numbers_of, with_numbers
 from ge_plugins import tune
-from ge_plugins.tpe import STARTUP, Tpe
+from ge_plugins.tpe import STARTUP, Tpe, _distribution, _written
 from ge_plugins.tune import TpeAlone, Tune
 from ge_plugins.tuning_space import Space, space_of
 
@@ -108,7 +110,41 @@ def history(count: int, rng: int = 0) -> list[Individual]:
     return made
 
 
+# --- structure --------------------------------------------------------------------------------------
+
+
+def test_numbers_of_yaml_that_are_gone_for_who_reads_it_next() -> None:
+    """Its tree is shared: digests would follow from who looked first."""
+
+    def read() -> Genome:
+        return Seed.parsed(b"width: 64\nrate: 0.5\n", Path("conf.yaml")).genome
+
+    genome, before = read(), read().digest
+    sites = numbers_of(genome).sites
+    assert [(site.address, site.value) for site in sites] == [("width", 64), ("rate", 0.5)]
+    assert read().digest == before
+    made = with_numbers(genome, {sites[0]: 48})
+    assert isinstance(made, Patch)
+    changed = apply(genome, made)
+    assert isinstance(changed, Genome)
+    assert changed.text == "width: 48\nrate: 0.5\n"
+
+
 # --- ranges -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "scored"),
+    [("gamma", 0.1, 0.0), ("gamma", 0.1, -2.0), ("alpha", 0.9, 1.0), ("alpha", 0.9, 1.5), ("width", 64, 0)],
+)
+def test_a_score_of_a_number_that_no_logarithm_has(name: str, value: float, scored: float) -> None:
+    """As a language model may have set it: the child stays a trial, by the next number that there is."""
+    ranged = range_of(NumberSite("Net", 0, 1, name, value, True))
+    assert ranged is not None
+    wide = ranged.widened(scored)
+    assert wide == ranged
+    drawn = _distribution(wide)
+    assert drawn._contains(drawn.to_internal_repr(_written(wide, scored)))
 
 
 @given(
@@ -325,8 +361,7 @@ def test_a_resumed_run_that_tunes_otherwise_than_one_in_one_go(schedule: str, tm
         with pytest.raises(Cut):
             run(tmp_path / "cut", cut_after(admitted), **settings)
     run(tmp_path / "cut", **settings)
-    with History(tmp_path / "whole") as whole, History(tmp_path / "cut") as cut:
-        assert whole.content() == cut.content()
+    require_equal(tmp_path / "whole", tmp_path / "cut")
     assert check(tmp_path / "cut") == []
 
 
@@ -354,16 +389,16 @@ def test_numbers_that_do_not_follow_the_scores(tmp_path: Path) -> None:
         assert history.tokens() == (0, 0)
         assert history.query("SELECT count(*) FROM calls")[0][0] == 0
     assert {(step.operator, step.persona, step.intent) for step in steps} == {("tune", "", "tune")}
-    assert {step.note.partition(" trials")[0] for step in steps} >= {"TPE of 1"}
+    assert {step.note.partition(" trial")[0] for step in steps} >= {"TPE of 1"}
     assert check(tmp_path / "tuned") == []
 
 
-def test_a_child_of_which_nobody_says_what_was_set(tmp_path: Path, ge: Any) -> None:
+def test_a_child_of_which_nobody_says_what_was_set(tmp_path: Path, ge: Ge) -> None:
     run(tmp_path / "run", generations=1, population=2)
     code, shown, error = ge("show", f"{tmp_path / 'run'}:g0s0")
     assert code == 0, error
     (line,) = [line for line in shown.splitlines() if "g0s0  tune" in line]
-    assert "[TPE of 1 trials, too few, so at random: " in " ".join(shown.split())
+    assert "[TPE of 1 trial, too few, so at random: " in " ".join(shown.split())
     assert " becomes " in shown
     assert "No language model was asked" in ge("show", f"{tmp_path / 'run'}:g0s0", "--prompt")[1]
     assert line.startswith("g0s0  tune of ")

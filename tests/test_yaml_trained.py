@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -232,6 +233,14 @@ def model_code_of(folder: Path, main: str, also: str) -> tuple[ModelCode, Mappin
     seed = load_seed(folder / main, also=[str(folder / also)]).genome
     session, _ = set_up(seed, config_from_dict({"entry": "Net()"}), data(8, 8, 8), folder / "scratch")
     return model_code(session), seed.sources
+
+
+@pytest.fixture(scope="module", autouse=True)
+def modules_of_other_tests() -> Iterator[None]:
+    """A file whose module's name is taken in this process is a module of another name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(sys.modules, "net", raising=False)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from ge_engine.config import RunConfig
-from ge_engine.contracts import Evaluation, Evaluator, Job, Objective, Probe, Task
+import doubles
+
+from ge_engine.contracts import Evaluator, Job, Probe
 from ge_engine.genome import Genome, Seed
 from ge_engine.hookspecs import hookimpl
 from ge_engine.outcome import Outcome, Scored
@@ -87,35 +85,21 @@ def _apart(value: float, best: float) -> float:
     return min(WORST, math.log(value / best) ** 2)
 
 
-def _done(value: Any) -> Future[Any]:
-    future: Future[Any] = Future()
-    future.set_result(value)
-    return future
-
-
-class ByNumbers(Evaluation):
+class ByNumbers(doubles.Instant):
     def probe(self, genome: Genome) -> Future[Probe]:
         fits = numbers(genome.text)["fits"]
         shape = (2, 10) if fits else (2, 11)
-        return _done(Probe(output_shape=shape, facts=figures(genome), fingerprint=genome.digest[:24]))
+        return doubles._done(Probe(output_shape=shape, facts=figures(genome), fingerprint=genome.digest[:24]))
 
     def submit(self, job: Job) -> Future[Outcome]:
-        return _done(Scored(figures(job.genome)))
+        return doubles._done(Scored(figures(job.genome)))
 
 
-class ByNumbersEvaluator(Evaluator):
+class ByNumbersEvaluator(doubles.InstantEvaluator):
     name = "by-numbers"
 
-    @contextmanager
-    def open(
-        self,
-        seed: Genome,
-        config: RunConfig,
-        objectives: Sequence[Objective],
-        scratch: Path,
-        tasks: Mapping[str, Task] | None = None,
-    ) -> Iterator[Evaluation]:
-        yield ByNumbers()
+    def made(self) -> ByNumbers:
+        return ByNumbers()
 
 
 @hookimpl

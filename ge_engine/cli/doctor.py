@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,7 +36,7 @@ def doctor(
         ),
     ] = "",
     agents: Annotated[int, typer.Option(min=0, help="Agents waited for; 0: all.")] = 0,
-    timeout: Annotated[float, typer.Option(min=1.0, help="Wait for so many seconds.")] = 120.0,
+    timeout: Annotated[float, typer.Option(min=1.0, help="Seconds to wait for agents.")] = 120.0,
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Where your runs will lie.")] = Path(),
     llm_url: Annotated[
         list[str] | None,
@@ -48,7 +48,7 @@ def doctor(
 ) -> None:
     """Show versions, device, model cache and sandbox; exit code 1 when something is missing.
 
-    With --executor: of the machines that agents of this executor come to; 2 when one of them cannot serve.
+    With --executor, show this of the machines that its agents come to; exit code 2 when one cannot serve.
 
     Examples:
 
@@ -61,7 +61,7 @@ def doctor(
     if not executor:
         if file:
             raise ConfigError("A seed model is looked at on machines of an executor.", "Give --executor too.")
-        _installation(llm_url or (), as_json)
+        _installation(api.findings(llm_url or (), plugin or (), no_plugin or ()), as_json)
         return
     if llm_url:
         raise ConfigError(
@@ -93,8 +93,7 @@ def _machines(found: Any, as_json: bool) -> None:
         raise typer.Exit(2)
 
 
-def _installation(servers: Sequence[str], as_json: bool) -> None:
-    found = api.findings(servers)
+def _installation(found: Sequence[tuple[str, str, str]], as_json: bool) -> None:
     if as_json:
         named = [{"state": state, "name": name, "value": value} for state, name, value in found]
         typer.echo(json.dumps({"findings": named}))
@@ -104,7 +103,7 @@ def _installation(servers: Sequence[str], as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _print(found: Any) -> None:
+def _print(found: Iterable[tuple[str, str, str]]) -> None:
     for state, name, value in found:
         out.print(Text.assemble((f"{state:8}", STYLE[state]), (f"{name:14}", "bold"), value))
 

@@ -41,8 +41,8 @@ def print_stats_as_json(run: Run) -> None:
 
 
 def _print_early_stops(run: Run) -> None:
-    found, config = run.early_stops, run.config
-    if config.in_stages and found.trained:
+    config = run.config
+    if config.in_stages and (found := run.early_stops).trained:
         by = "halving" if config.halving else f"the rule {config.budget_rule}"
         share = f"{found.saved} of {found.epochs} epochs saved ({found.saved / found.epochs:.0%})"
         out.print(f"stopped early: {found.stopped} of {found.trained} trained children by {by}, {share}")

@@ -61,6 +61,18 @@ def placement_of(config: RunConfig) -> Placement:
     return Placement(config.workers or len(devices), devices, each)
 
 
+def gpus_in_words() -> tuple[str, ...]:
+    """The GPUs that torch may use, a phrase each: number, name and free memory."""
+    import torch
+
+    found = []
+    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        free, total = torch.cuda.mem_get_info(index)
+        name = torch.cuda.get_device_name(index)
+        found.append(f"cuda:{index} {name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free")
+    return tuple(found)
+
+
 def visible_gpus() -> tuple[str, ...]:
     """The GPUs that torch may use, as CUDA_VISIBLE_DEVICES names them (by number, UUID or the beginning of
     one): those that it lists, or all. Of parts of GPUs (MIG) a process sees one, so all that are listed count

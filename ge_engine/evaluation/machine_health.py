@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ge_engine.evaluation.protocol.claims import GPU_LOST
@@ -23,11 +24,13 @@ ones = [torch.ones(1, 1, 8, 8, device=f"cuda:{number}") for number in range(coun
 for one in ones:
     assert (one[0, 0] @ one[0, 0]).sum().item() == 512
     assert conv2d(one, one).item() == 64
-if count > 1:
-    torch.cuda.nccl.all_reduce(ones)
-    assert all(one.sum().item() == 64 * count for one in ones)
 """
-"""By kernels of torch, cuBLAS, cuDNN and, where there are several, NCCL."""
+"""By kernels of torch, cuBLAS and cuDNN."""
+_EXCHANGE = """\
+torch.cuda.nccl.all_reduce(ones)
+assert all(one.sum().item() == 64 * count for one in ones)
+"""
+"""By NCCL, which trainings over several processes use."""
 
 
 class MachineHealth:
@@ -45,9 +48,10 @@ class MachineHealth:
         return self._free() < ROOM
 
 
-def machine_health(scratch: Path, device: str) -> MachineHealth:
-    """Of candidates that write below `scratch` and train on `device` ("cpu" or "cuda")."""
-    answer = gpus_answer if device == "cuda" else _no_gpu_in_use
+def machine_health(scratch: Path, device: str, processes: int) -> MachineHealth:
+    """Of candidates that write below `scratch` and train on `device` ("cpu" or "cuda"), each over so many
+    `processes`."""
+    answer = partial(gpus_answer, processes) if device == "cuda" else _no_gpu_in_use
     return MachineHealth(lambda: shutil.disk_usage(scratch).free, answer)
 
 
@@ -55,9 +59,9 @@ def _no_gpu_in_use() -> bool:
     return True
 
 
-def gpus_answer() -> bool:
-    """Use each GPU in a new process, which takes some seconds."""
-    command = [sys.executable, "-P", "-c", _USE_EACH_GPU]
+def gpus_answer(processes: int = 1) -> bool:
+    """Use each GPU in a new process, as trainings over so many `processes` do, which takes some seconds."""
+    command = [sys.executable, "-P", "-c", _USE_EACH_GPU + (_EXCHANGE if processes > 1 else "")]
     try:
         done = subprocess.run(
             command, env=clean_environment(), capture_output=True, timeout=_PATIENCE, check=False

@@ -81,7 +81,7 @@ def open_training(
             Scorer(tuple(objectives), labels, len(data.names), feasibility),
             Checkpoints(scratch / "checkpoints"),
             trained_weights(scratch, config, preprocessing_of(session, data), model_code(session)),
-            machine_health(scratch, session.device),
+            machine_health(scratch, session.device, session.processes),
             timeout=config.timeout,
             max_slowdown=config.max_slowdown,
             memory=session.memory,

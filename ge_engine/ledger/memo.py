@@ -15,21 +15,6 @@ class Memo(History):
     """Answers by key, digest and fingerprint. `before` is the generation that asks: what its own children do
     has no part, so that the answer does not depend on their order."""
 
-    _sums: tuple[int, int] | None = None
-
-    def tokens(self) -> tuple[int, int]:
-        """As `History.tokens`, summed up once: a budget asks for each child, in runs of any length."""
-        if self._sums is None:
-            self._sums = super().tokens()
-        return self._sums
-
-    def _sums_with(self, call: Call) -> tuple[int, int]:
-        """The tokens of all calls once `call` is written, over one with the same key."""
-        row = self._one("SELECT prompt_tokens, completion_tokens FROM calls WHERE key = :key", key=call.key)
-        before, (read, written) = tuple(row) if row else (0, 0), self.tokens()
-        reply = call.reply
-        return read + reply.prompt_tokens - before[0], written + reply.completion_tokens - before[1]
-
     def begun(self, generation: int) -> bool:
         """Whether an earlier session planned this generation."""
         sql = "SELECT 1 FROM generations WHERE generation = :generation"

@@ -49,6 +49,7 @@ class Ledger(Transactions):
     """The one writer of a run. Holds RUN/lock until `close`."""
 
     _part = 0
+    _sums: tuple[int, int] | None = None
 
     def __init__(self, folder: Path) -> None:
         self._lock = RunLock(folder)
@@ -158,10 +159,22 @@ class Ledger(Transactions):
 
     # --- children -------------------------------------------------------------------------------
 
+    def tokens(self) -> tuple[int, int]:
+        """As `History.tokens`, summed up once: a budget asks for each child, in runs of any length."""
+        if self._sums is None:
+            self._sums = super().tokens()
+        return self._sums
+
     def add_call(self, call: Call) -> None:
-        sums = self._sums_with(call)
+        sums = None if self._sums is None else self._sums_with(call, *self._sums)
         self._write("calls", call_to_row(call))
         self._sums = sums
+
+    def _sums_with(self, call: Call, read: int, written: int) -> tuple[int, int]:
+        """The tokens of all calls once `call` is written, over one with the same key."""
+        row = self._one("SELECT prompt_tokens, completion_tokens FROM calls WHERE key = :key", key=call.key)
+        before, reply = tuple(row) if row else (0, 0), call.reply
+        return read + reply.prompt_tokens - before[0], written + reply.completion_tokens - before[1]
 
     def add_probe(self, digest: str, probe: Probe) -> None:
         self._write("probes", {"digest": digest, "probe": probe_to_json(probe)})

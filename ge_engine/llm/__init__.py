@@ -14,9 +14,9 @@ TOO_LATE = "torch" in sys.modules and "OMP_WAIT_POLICY" not in os.environ
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def warn_of_spinning(too_late: bool) -> None:
+def warn_of_spinning() -> None:
     """One line where a language model on the CPU will be slow for it."""
-    if too_late:
+    if TOO_LATE:
         warnings.warn(
             "torch was imported before ge_engine, so its threads spin while they wait: a language model on "
             "the CPU answers several times slower beside trainings. Set OMP_WAIT_POLICY=PASSIVE before, or "

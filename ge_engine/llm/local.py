@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ge_engine.cache import cache_path
 from ge_engine.contracts import LanguageModel, Prompt, Reply, Request
 from ge_engine.errors import ModelError
-from ge_engine.llm import TOO_LATE, warn_of_spinning
+from ge_engine.llm import warn_of_spinning
 from ge_engine.llm.batch import Batch, PrefixStore
 from ge_engine.llm.packed import Packing, marker, packed, plan, together_on
 from ge_engine.llm.placement import device_map_of
@@ -169,7 +169,7 @@ def load_local(source: str, name: str) -> LocalModel:
         )
         model.eval()  # type: ignore[no-untyped-call]
     if on_cpu:
-        warn_of_spinning(TOO_LATE)
+        warn_of_spinning()
         faster_dtype(model, name, cache_path() / "precision.json")
     return decoder(name, model, tokenizer, ROWS_ON_CPU if on_cpu else ROWS_ON_GPU)
 

@@ -71,6 +71,8 @@ class ServerModel(LanguageModel):
             try:
                 index, reply = answers.get(timeout=0.05)
             except queue.Empty:
+                if self.pool.is_closed:
+                    return
                 for index in [i for i in left if self._overdue(begun.get(i))]:
                     del left[index]
                     begun[index][1].release()

@@ -74,6 +74,11 @@ class ServerPool:
         with ThreadPoolExecutor(len(self.servers)) as threads:
             list(threads.map(lambda number: self._first_look(number, seconds), range(len(self.servers))))
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody is asked any more."""
+        return self._closed.is_set()
+
     def lease(self) -> Lease | None:
         """A place at a server, as soon as there is one; None when the pool is closed."""
         lease = Lease(self)
@@ -128,7 +133,7 @@ class ServerPool:
             server.get_to_know(seconds)
 
     def _set_aside(self, number: int, trouble: Trouble, sent_at: float) -> None:
-        if not self._has_others:
+        if not self._has_others or self.is_closed:
             return
         with self._changed:
             before = self._balance

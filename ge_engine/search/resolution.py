@@ -9,7 +9,7 @@ from itertools import chain
 from ge_engine.blaming import blaming
 from ge_engine.conditions import parse_condition
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Measurement, Objective, Operator
+from ge_engine.contracts import Measurement, Objective
 from ge_engine.errors import ConfigError, PluginError
 from ge_engine.evaluation.figures import RESERVED, FigureReader
 from ge_engine.notation import SHARE, Notation
@@ -27,10 +27,9 @@ def require_names(config: RunConfig, registry: Registry) -> None:
         ConfigError: an unknown name, whose hint lists what there is; or what a part needs is not installed.
     """
     for name in config.operators:
+        operator = choose(registry.operators, name, "operator")
         with blaming(registry, "ge_operators", name):
-            operator = choose(registry.operators, name, "operator")
-            if isinstance(operator, Operator):
-                operator.check()
+            operator.check()
     for number in range(config.islands):
         for name in config.on_island(number).personas:
             choose(registry.personas, name, "persona")

@@ -272,7 +272,7 @@ class Steady(Schedule):
         while not (reason := self._termination.before(state.next)):
             number = state.next
             workers = scoring.at_once() or self._config.workers or cores()
-            room = max(room, STOCK[0] * workers)
+            room = min(max(room, STOCK[0] * workers), STOCK[1] * workers)
             born = drawn_before(self._ledger, number)
             scripted = self._script_size(number) if script else None
             free = max(1, min(room - scoring.load, total - born))

@@ -30,9 +30,9 @@ class Scoring:
     individual asked first, unless trainings begin with the weights of parents: then the first one counts.
     `digest_of` gives a parent's digest there, and is None where trainings begin from scratch.
 
-    `rungs` are the epochs after which a child's training pauses, `seed_rungs` the seed model's, which always
-    goes on. `at_rung` is asked there whether a child's does; without it, or where it says None, the training
-    waits for `go_on` or `stop`. `behind` says why one was stopped.
+    `rungs` are the epochs after which a child's training pauses, and where `seed_pauses` the seed model's,
+    which always goes on. `at_rung` is asked there whether a child's does; without it, or where it says None,
+    the training waits for `go_on` or `stop`. `behind` says why one was stopped.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Scoring:
         announce: Announcer,
         rungs: Sequence[int] = (),
         digest_of: Callable[[str], str] | None = None,
-        seed_rungs: Sequence[int] = (),
+        seed_pauses: bool = False,
     ) -> None:
         self._evaluation = evaluation
         self._ledger = ledger
@@ -55,7 +55,7 @@ class Scoring:
         self._announce = announce
         self.rungs = tuple(rungs)
         self._digest_of = digest_of
-        self._seed_rungs = tuple(seed_rungs)
+        self._seed_pauses = seed_pauses
         self.at_rung: AtRung = lambda *_: None
         self.behind: Behind = lambda *_: "behind others there"
         self._running: dict[tuple[str, ScoreKey], tuple[Job, Future[Outcome]]] = {}
@@ -97,11 +97,11 @@ class Scoring:
         if not self._open or self._ledger.score(genome.digest, ScoreKey(split)) is not None:
             return
         job = Job(individual, genome, self._random_seed, split, parent=parent)
-        rungs = self._seed_rungs if individual == SEED_ID else self.rungs
-        if split == "test" or not rungs:
+        pauses = individual != SEED_ID or self._seed_pauses
+        if split == "test" or not pauses or not self.rungs:
             self._start(job)
             return
-        for epochs in (*rungs, 0):
+        for epochs in (*self.rungs, 0):
             job = replace(job, epochs=epochs)
             known = self._ledger.score(genome.digest, ScoreKey(epochs=epochs))
             if not isinstance(known, Scored):

@@ -91,7 +91,7 @@ class Session:
                 self.announce,
                 rungs_of(config) or quarters_of(config),
                 ledger.digest_of if config.inherit else None,
-                quarters_of(config),
+                seed_pauses=config.budget_rule != "none",
             )
             yield evaluation, scoring
 

@@ -34,7 +34,11 @@ class NumberRange:
     high: float
 
     def widened(self, value: float) -> NumberRange:
-        """The range with one more value in it."""
+        """The range with one more value in it; without one that has no place on the kind's scale, which is
+        logarithmic but for shares."""
+        least_above_zero = self.kind not in ("share", "remainder")
+        if (self.kind == "remainder" and value >= 1) or (least_above_zero and value <= 0):
+            return self
         return NumberRange(self.kind, min(self.low, value), max(self.high, value))
 
     def legal(self, value: float) -> int | float:
@@ -57,7 +61,7 @@ class NumberRange:
 
 def range_of(site: NumberSite) -> NumberRange | None:
     """The range of a number; None of one that belongs to the structure: kernel sizes, strides, heads and
-    others that have a table, zeros, small integers in the midst of code."""
+    others that have a table, zeros but a share's, small integers in the midst of code."""
     value = site.value
     if type(value) is float:
         return _of_float(site.name, value)

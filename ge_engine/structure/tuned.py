@@ -7,6 +7,7 @@ chosen otherwise (`ge_engine.structure.numbers.named_numbers`).
 from __future__ import annotations
 
 import ast
+import copy
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from ge_engine.source.source_text import Edit, Source
 from ge_engine.structure.numbers import named_numbers, stated_numbers
 
 HELD = 4096
-"""Blocks whose numbers are held: most of a run's genomes share most of their blocks."""
+"""Blocks, and genomes, whose numbers are held: most of a run's genomes share most of their blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Numbers:
         return tuple(site.value for site in self.sites)
 
 
+@lru_cache(maxsize=HELD)
 def numbers_of(genome: Genome) -> Numbers:
     """The numbers of all top-level blocks, and the structure that they stand in."""
     parts = [_of_block(block.code, block.language, address) for address, block in _whole(genome)]
@@ -110,6 +112,7 @@ def _whole(genome: Genome) -> list[tuple[str, Block]]:
 def _of_block(code: str, language: str, address: str) -> tuple[str, str, tuple[NumberSite, ...]]:
     """(address, the syntax tree without its numbers, the numbers)."""
     source = LANGUAGES[language].source(code)
+    source.tree = copy.deepcopy(source.tree)  # that of YAML is shared by all who read the text
     stated = {id(node) for node, _ in stated_numbers(source)}
     called = _called(source)
     sites: list[NumberSite] = []

@@ -160,8 +160,9 @@ class ForkServerExecutor:
         beside = [
             other for other, _ in self._running.values() if job.devices and other.devices == job.devices
         ]
-        for one in (job, *beside) if beside else ():
-            one.shared = True
+        job.shared = bool(beside)
+        for other in beside:
+            other.shared = True
         self._running[job.spec.id] = job, output
         theirs = (*output.theirs, token)
         try:

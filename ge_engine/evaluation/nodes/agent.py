@@ -109,7 +109,7 @@ class Serving:
         """Start what runs the session's jobs; how many trainings at once."""
         session, placement = session_here(remote, self._scratch)
         (self._scratch / "jobs").mkdir(exist_ok=True)
-        self._health = machine_health(self._scratch, session.device)
+        self._health = machine_health(self._scratch, session.device, session.processes)
         views = [memoryview(array) for array in arrays]
         slots = int(remote.asked["workers"] or self._workers or placement.slots)
         self._executor = ForkServerExecutor(session, views, slots, placement.devices, remote.limit)

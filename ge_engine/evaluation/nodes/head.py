@@ -239,7 +239,8 @@ class NodesExecutor:
             for agent in self._leases.overdue():
                 print(f"The agent {agent} does not end a job; others do what it has.", file=sys.stderr)
                 self._blame(agent, True, "they do not end")
-                self._connections.pop(agent).abort()
+                if connection := self._connections.pop(agent, None):
+                    connection.abort()
                 self._give_back(self._leases.give_up_on(agent))
 
     def _take(self, spec: JobSpec, future: Future[WorkerExit]) -> None:

@@ -61,9 +61,12 @@ class Agent:
 
     def seconds_for(self, job: Lent) -> float:
         """What a job may take here: what it starts from may be as large as what it keeps, and others may be
-        sent before it."""
+        sent before it. One that is to be alone on a GPU waits for those that are there, and they for it."""
+        theirs = list(self.leases.values())
         moved = 2 * (job.spec.room + job.spec.weights) * (self.slots + 1)
-        return job.spec.timeout + SPARE + moved / SLOWEST
+        waits = job.spec.alone or any(one.spec.alone for one in theirs)
+        before = sum(one.spec.timeout for one in theirs) if waits else 0.0
+        return before + job.spec.timeout + SPARE + moved / SLOWEST
 
     def takes(self, job: Lent) -> bool:
         room = self.slots + (job.spec.kind != "train")

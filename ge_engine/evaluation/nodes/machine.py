@@ -16,7 +16,7 @@ from ge_engine.cache import cache_folder, cache_path
 from ge_engine.config import RunConfig
 from ge_engine.errors import GeError
 from ge_engine.evaluation.cores import cores
-from ge_engine.evaluation.devices import placement_of
+from ge_engine.evaluation.devices import gpus_in_words, placement_of
 from ge_engine.evaluation.nodes.remote_session import (
     files_beside,
     require_files,
@@ -74,7 +74,7 @@ def machine_here(wanted: Mapping[str, str], files: Mapping[str, str], workers: i
         host=socket.gethostname(),
         processor=processor_name(),
         cores=cores(),
-        devices=tried(_devices, ()),
+        devices=tried(gpus_in_words, ()),
         trainings=workers or tried(lambda: placement_of(RunConfig()).slots, 0),
         python=sys.executable,
         versions=versions(),
@@ -119,19 +119,6 @@ def machine_of(message: Mapping[str, Any]) -> Machine:
             values[name] = tuple(map(str, values[name]))
         told = {str(name): str(version) for name, version in values["versions"].items()}
         return Machine(**{**values, "versions": told, "round_trip": float(values["round_trip"])})
-
-
-def _devices() -> tuple[str, ...]:
-    import torch  # slow to import and the very thing that may be broken
-
-    if not torch.cuda.is_available():
-        return ()
-    found = []
-    for index in range(torch.cuda.device_count()):
-        free, total = torch.cuda.mem_get_info(index)
-        name = torch.cuda.get_device_name(index)
-        found.append(f"cuda:{index} {name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free")
-    return tuple(found)
 
 
 def _free(folder: Path) -> int:

@@ -10,7 +10,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -79,17 +80,28 @@ def survey_from(
 
 def surveyed(listening: Listening, pool: AgentPool, asked: Asked, tell: Callable[[str], object]) -> Survey:
     """What the agents of `pool` tell, which end with this call. `tell` hears how they stand, as it changes.
+    Where an event loop runs already, as in a notebook, a thread waits for them, and no signal ends that.
 
     Raises:
         KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP has come. PluginError: a fault of the pool's.
     """
     try:
-        return asyncio.run(_Surveying(listening, pool, asked, tell).run())
+        with ThreadPoolExecutor(1) if _loop_runs() else nullcontext() as thread:
+            work = _Surveying(listening, pool, asked, tell).run()
+            return thread.submit(asyncio.run, work).result() if thread else asyncio.run(work)
     except asyncio.CancelledError as error:
         raise KeyboardInterrupt from error
     finally:
         listening.file.unlink(missing_ok=True)
         pool.close()
+
+
+def _loop_runs() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class _Surveying:

@@ -27,6 +27,11 @@ GREETING_LIMIT = 2**10
 """The most bytes of a message from somebody who has not shown the token yet."""
 GREETING_SECONDS = 10.0
 BYE_SECONDS = 1.0
+NO_MESSAGE = (
+    *(ValueError, KeyError, TypeError, AttributeError),
+    *(IndexError, OverflowError, RecursionError),
+)
+"""What comes of reading something else than a message."""
 LOST = (EOFError, ConnectionError, OSError, TimeoutError)
 """What a broken connection raises."""
 
@@ -41,7 +46,7 @@ def well_formed() -> Iterator[None]:
     who sent it does not speak as this side does."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
+    except NO_MESSAGE as error:
         raise ConnectionError("something else than a message") from error
 
 

@@ -47,7 +47,7 @@ def warm(session: SessionSpec) -> None:
     that they may read, opened once. Each has a /proc of its own."""
     if limits.LINUX:
         _PROGRAMS[session.sandbox] = _program(session, seccomp.WITHIN)
-    if session.sandbox not in _LANDLOCKED or not landlock.landlock_version():
+    if not _landlocked(session):
         return
     places = [path for path in session.readable if path != "/proc" and not path.startswith("/proc/")]
     if limits.room_for_files(len(places)):
@@ -79,7 +79,7 @@ def settle(spec: JobSpec, session: SessionSpec, folder: Path, log: int) -> Steps
     if session.sandbox != "none" and session.device == "cpu" and network.own_network():
         limits.limit_tasks()
     limits.drop_privileges()
-    landlocked = session.sandbox in _LANDLOCKED and landlock.landlock_version()
+    landlocked = _landlocked(session)
     files = partial(hold_files, spec, session, folder, alone) if landlocked else _nothing
     if landlocked:
         landlock.hold_reach()
@@ -90,7 +90,7 @@ def settle(spec: JobSpec, session: SessionSpec, folder: Path, log: int) -> Steps
         memory=session.memory,
         cpu_seconds=spec.timeout * (session.threads + 1) + 10,
         file_bytes=FILE_BYTES,
-        cuda=_on_gpu(spec, session),
+        cuda=on_gpu(spec, session),
     )
     torch.set_num_threads(session.threads if spec.kind == "train" else 1)
     return Steps(files, partial(close, session, alone))
@@ -98,7 +98,7 @@ def settle(spec: JobSpec, session: SessionSpec, folder: Path, log: int) -> Steps
 
 def settle_along(spec: JobSpec, session: SessionSpec, folder: Path) -> Steps:
     """Of a process that one which has settled has spawned: what it holds already is not done again."""
-    if _each_for_itself(spec, session) and session.sandbox in _LANDLOCKED and landlock.landlock_version():
+    if _each_for_itself(spec, session) and _landlocked(session):
         hold_files(spec, session, folder, alone=False)
     return Steps(_nothing, partial(close, session, False))
 
@@ -148,14 +148,20 @@ def _nothing() -> None:
     """It is done already, or there is nothing to do it with."""
 
 
-def _on_gpu(spec: JobSpec, session: SessionSpec) -> bool:
+def on_gpu(spec: JobSpec, session: SessionSpec) -> bool:
+    """Whether the job trains on GPUs, so that no namespaces come between it and the driver."""
     return session.device == "cuda" and spec.kind == "train"
+
+
+def _landlocked(session: SessionSpec) -> bool:
+    """Whether Landlock holds the session's candidates, where the kernel has it."""
+    return session.sandbox in _LANDLOCKED and landlock.landlock_version() > 0
 
 
 def _each_for_itself(spec: JobSpec, session: SessionSpec) -> bool:
     """Whether the processes of the job are confined one by one: each on a GPU writes the names of its threads
     in /proc, and a rule for that can only be made by itself, once it is there."""
-    return _on_gpu(spec, session) and session.processes > 1
+    return on_gpu(spec, session) and session.processes > 1
 
 
 def _show_devices(spec: JobSpec, session: SessionSpec) -> None:
@@ -198,7 +204,7 @@ def _places(spec: JobSpec, session: SessionSpec, folder: Path, alone: bool) -> _
         kept = [own, *(f"/proc/{name}" for name in _OF_THE_MACHINE)]
         readable = [path for path in readable if path != "/proc"] + kept
         _pin(kept)
-    written = [os.path.join(own, "task")] if _on_gpu(spec, session) else []
+    written = [os.path.join(own, "task")] if on_gpu(spec, session) else []
     _pin(written)
     return _Places(readable, [str(folder), *_devices(spec, session)], written)
 
@@ -213,7 +219,7 @@ def _pin(paths: list[str]) -> None:
 def _devices(spec: JobSpec, session: SessionSpec) -> list[str]:
     """Device files; nccl keeps memory that its processes share among them."""
     wanted = ["null", "zero", "full", "random", "urandom"]
-    if not _on_gpu(spec, session):
+    if not on_gpu(spec, session):
         return [f"/dev/{name}" for name in wanted]
     wanted += ["dri", "kfd", "shm"] if session.processes > 1 else ["dri", "kfd"]
     return [f"/dev/{name}" for name in os.listdir("/dev") if name in wanted or name.startswith("nvidia")]

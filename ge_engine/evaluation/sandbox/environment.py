@@ -54,9 +54,10 @@ _ENVIRONMENT = frozenset(
         "NCCL_SHM_DISABLE",
     ]
 )
-"""Of CUDA's and NCCL's, those that name no file to load, run or write: not NCCL_NET_PLUGIN, NCCL_DEBUG_FILE
-or NCCL_CONF_FILE, say. CUDA_CACHE_PATH is left out, too: a cache of kernels that all candidates write is a
-way to run code in the next one; each has one of its own in its HOME, and loses it with that."""
+"""Of CUDA's and NCCL's, some of those that name no file to load, run or write: not NCCL_NET_PLUGIN,
+NCCL_DEBUG_FILE or NCCL_CONF_FILE, say. CUDA_CACHE_PATH is left out, too: a cache of kernels that all
+candidates write is a way to run code in the next one; each has one of its own in its HOME, and loses it with
+that."""
 _PREFIXES = ("LC_", "OMP_", "MKL_", "KMP_", "GOMP_")
 
 

@@ -51,8 +51,8 @@ def work(
     folder.mkdir(parents=True)
     sys.argv = [session.seed_path]
     steps = confinement.settle(spec, session, folder, log)
-    trains = spec.kind == "train"
-    count, gpu = session.processes if trains else 1, trains and session.device == "cuda"
+    count = session.processes if spec.kind == "train" else 1
+    gpu = confinement.on_gpu(spec, session)
     group = join_group(start_peers, count, session.threads, folder, spec.timeout, steps, gpu)
     begun()
     if not group.rank:
@@ -82,7 +82,7 @@ def train_along(
     well. Never returns."""
     sys.argv = [session.seed_path]
     torch.set_num_threads(session.threads)
-    folder, gpu = _folder(spec, session), session.device == "cuda"
+    folder, gpu = _folder(spec, session), confinement.on_gpu(spec, session)
     steps = confinement.settle_along(spec, session, folder)
     group = join_group(start_peers, session.processes, session.threads, folder, spec.timeout, steps, gpu)
     seal(pseudo_files(spec, session))
