@@ -55,9 +55,9 @@ docs: $(STAMP)
 docs-commands: $(STAMP)
 	$(BIN)/python -m pytest -m slow tests/test_docs.py
 
-# Read-only media and full disks, mounted in a namespace of their own (Linux, `unshare`).
+# Read-only media and full disks, also of other machines, in namespaces of their own (Linux, `unshare`).
 world: $(STAMP)
-	$(BIN)/python -m pytest -m world tests/test_surroundings.py
+	$(BIN)/python -m pytest -m world tests/test_surroundings.py tests/test_full_machines.py
 
 # Trainings on a Ray cluster of two nodes on this machine, and what becomes of them when parts of it die.
 ray: $(STAMP)

@@ -38,6 +38,7 @@ class Lending(RuleBasedStateMachine):
         self.held: list[tuple[str, str, str]] = []
         self.losses: dict[str, int] = {}
         self.results: dict[str, int] = {}
+        self.avoids: dict[str, set[str]] = {}
 
     @rule(kind=st.sampled_from(["train", "probe"]))
     def submit(self, kind: str) -> None:
@@ -55,6 +56,8 @@ class Lending(RuleBasedStateMachine):
         while lent := self.leases.lend():
             agent, lease, spec = lent
             assert self.leases.holds(agent, lease)
+            avoided = self.avoids.get(spec.id, set())
+            assert agent not in avoided or not self.slots.keys() - avoided
             self.held.append((agent, lease, spec.id))
             self.until[lease] = self.now + TRAINING.timeout + SPARE
 
@@ -94,6 +97,21 @@ class Lending(RuleBasedStateMachine):
         assert (taken is not None) == in_force
         if taken is not None:
             assert taken.spec.id == name
+            self.results[name] = self.results.get(name, 0) + 1
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.held)
+    def fail_by_a_fault_of_the_host(self, data: st.DataObject) -> None:
+        agent, lease, name = data.draw(st.sampled_from(self.held))
+        taken = self.leases.end(agent, lease)
+        if taken is None:
+            return
+        self.losses[name] = self.losses.get(name, 0) + 1
+        avoided = self.avoids.setdefault(name, set())
+        avoided.add(agent)
+        again = self.leases.retry_elsewhere(taken, f"host of {agent}")
+        assert again == (self.losses[name] < LOSSES and bool(self.slots.keys() - avoided))
+        if not again:
             self.results[name] = self.results.get(name, 0) + 1
 
     @invariant()
@@ -180,6 +198,29 @@ def test_a_machine_that_fails_every_job_and_gets_the_next(between: bool) -> None
     said.append(leases.blame("a", faulty=True))
     assert any(said) != between
     assert leases.drained() == ([] if between else ["h"])
+
+
+def test_a_job_that_its_faulty_machine_gets_again_while_others_are_busy() -> None:
+    """The other machine has the next one, and this one what it has not failed."""
+    leases = Leases()
+    leases.join("a", "h", 1)
+    job(leases, 0)
+    agent, lease, _ = leases.lend() or pytest.fail("it is free")
+    leases.join("b", "i", 1)
+    job(leases, 1)
+    assert leases.lend() is not None
+    failed = leases.end(agent, lease)
+    assert failed is not None
+    assert leases.retry_elsewhere(failed, "h")
+    assert leases.lend() is None
+    job(leases, 2)
+    agent, _, spec = leases.lend() or pytest.fail("it has room")
+    assert (agent, spec.id) == ("a", "2")
+    leases.lose("b")
+    leases.lose("a")
+    leases.join("a", "h", 9)
+    lent = [leases.lend() for _ in range(3)]
+    assert sorted(one[2].id for one in lent if one) == ["0", "1", "2"]
 
 
 def test_a_job_that_is_lost_because_it_is_large() -> None:

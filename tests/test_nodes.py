@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -253,12 +254,12 @@ def listening(folder: Path, by: ByTest, patience: float = 30.0) -> Iterator[Node
 PROBE = JobSpec("1", "probe", {}, "", 0, "validation", 9.0, "")
 
 
-async def joined(file: Path, name: str = "played") -> Connection:
+async def joined(file: Path, name: str = "played", host: str = "far") -> Connection:
     """A connection of an agent that is ready."""
     address = read_address(file)
     connection = Connection(*await asyncio.open_connection(address.host, address.port))
     await introduce(connection, bytes.fromhex(address.token))
-    await connection.send("hello", {"agent": name, "host": "far", "processor": "odd"})
+    await connection.send("hello", {"agent": name, "host": host, "processor": "odd"})
     await connection.receive()
     await connection.send("ready", {"slots": 1})
     return connection
@@ -273,9 +274,9 @@ async def lent(connection: Connection) -> str:
                 return str(message["lease"])
 
 
-async def tell(connection: Connection, lease: str, reason: str = "") -> None:
+async def tell(connection: Connection, lease: str, reason: str = "", faulty: bool = False) -> None:
     """Report the end of a job."""
-    ended = {"status": 0, "reason": reason, "log": "", "faulty": False}
+    ended = {"status": 0, "reason": reason, "log": "", "faulty": faulty}
     await connection.send("exit", {"lease": lease, **ended}, b"done")
 
 
@@ -297,6 +298,25 @@ def test_a_machine_that_fails_all_and_goes_on(tmp_path: Path, capsys: pytest.Cap
             assert (ended.reason, ended.host) == ("fork: Cannot allocate memory", "far")
         answering.join()
     assert "far is left out from now on" in capsys.readouterr().err
+
+
+def test_a_fault_of_one_machine_that_is_told_while_another_is_there(tmp_path: Path) -> None:
+    """The other does the job, also where it comes to it later."""
+
+    async def serve(executor: NodesExecutor) -> Future[Any]:
+        full = await joined(tmp_path / ADDRESS, "full", "far")
+        future = executor.submit(PROBE)
+        lease = await lent(full)
+        fit = await joined(tmp_path / ADDRESS, "fit", "near")
+        await asyncio.to_thread(until, lambda: executor._leases.serving() == 2)
+        await tell(full, lease, faulty=True)
+        await tell(fit, await lent(fit))
+        return future
+
+    with listening(tmp_path, ByTest()) as executor:
+        ended = asyncio.run(serve(executor)).result(PATIENT)
+        assert (ended.host, ended.faulty) == ("near", False)
+        assert executor._leases._faults["far"] == 1
 
 
 def test_a_job_that_an_agent_keeps_for_ever(

@@ -32,14 +32,15 @@ FAULTS = 3
 
 @dataclass(slots=True)
 class Lent:
-    """A job that waits or runs. `losses` counts agents that were lost with it, `until` is when it has to be
-    back from the one that has it."""
+    """A job that waits or runs. `losses` counts agents that were lost with it and hosts that were at fault,
+    which it `avoids`; `until` is when it has to be back from the one that has it."""
 
     spec: JobSpec
     future: Future[WorkerExit]
     number: int
     losses: int = 0
     until: float = math.inf
+    avoids: set[str] = field(default_factory=set)
 
     def __lt__(self, other: Lent) -> bool:
         """Probes go before trainings: they are short, and trainings follow from them."""
@@ -127,24 +128,50 @@ class Leases:
 
     def lend(self) -> tuple[str, str, JobSpec] | None:
         """The next job that an agent has room for: agent, lease and job; None where there is none."""
-        while self._queue:
-            job = self._queue[0]
-            free = [name for name, one in self._agents.items() if one.takes(job)]
-            if not free:
-                return None
-            heapq.heappop(self._queue)
-            if not job.future.running() and not job.future.set_running_or_notify_cancel():
-                continue
-            agent, lease = min(free, key=self._load), secrets.token_hex(8)
-            job.until = self._clock() + self._agents[agent].seconds_for(job)
-            self._agents[agent].leases[lease] = job
-            return agent, lease, job.spec
-        return None
+        passed: list[Lent] = []
+        try:
+            while self._queue:
+                job = heapq.heappop(self._queue)
+                free = self._free_for(job)
+                if not free:
+                    passed.append(job)
+                    if job.avoids:  # others may go where it shall not
+                        continue
+                    return None
+                if not job.future.running() and not job.future.set_running_or_notify_cancel():
+                    continue
+                agent, lease = min(free, key=self._load), secrets.token_hex(8)
+                job.until = self._clock() + self._agents[agent].seconds_for(job)
+                self._agents[agent].leases[lease] = job
+                return agent, lease, job.spec
+            return None
+        finally:
+            for job in passed:
+                heapq.heappush(self._queue, job)
+
+    def _free_for(self, job: Lent) -> list[str]:
+        """The agents that have room for a job, but for hosts that it avoids while there are others."""
+        avoided = job.avoids if self._hosts() - job.avoids else ()
+        return [name for name, one in self._agents.items() if one.takes(job) and one.host not in avoided]
+
+    def _hosts(self) -> set[str]:
+        """Those that take jobs."""
+        return {one.host for one in self._agents.values() if not one.leaving}
 
     def end(self, agent: str, lease: str) -> Lent | None:
         """A report has come: the job that it is taken for; None where the lease is not in force."""
         known = self._agents.get(agent)
         return known.leases.pop(lease, None) if known else None
+
+    def retry_elsewhere(self, job: Lent, host: str) -> bool:
+        """Have a job that has ended by a fault of `host` wait for another; whether there is one. False, too,
+        where it was lost too often."""
+        job.losses += 1
+        job.avoids.add(host)
+        if job.losses >= LOSSES or not self._hosts() - job.avoids:
+            return False
+        heapq.heappush(self._queue, job)
+        return True
 
     def blame(self, agent: str, faulty: bool) -> str:
         """Count what a job came to on the agent's host. The host, where it is left out from now on, and its
