@@ -62,7 +62,7 @@ world: $(STAMP)
 # Trainings on a Ray cluster of two nodes on this machine, and what becomes of them when parts of it die.
 ray: $(STAMP)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[ray]'
-	.ci/ray $(BIN)/python
+	.ci/ray $(BIN)/python $(ARGS)
 
 # Real trainings twice, with one worker and with two: the same figures to the last digit.
 repeat: $(STAMP)

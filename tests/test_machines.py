@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from agents import Started
+from conftest import Ge
 from patience import PATIENT
 from typer.testing import CliRunner
 
@@ -214,6 +215,13 @@ def test_a_machine_without_a_cache_that_serves(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("GE_CACHE", str(tmp_path / "file" / "cache"))
     (fault,) = machine_here({}, {}, 1).faults
     assert "cannot be made" in fault
+
+
+@pytest.mark.parametrize("words", [["model.py"], ["--agents", "2"], ["--timeout", "9"], ["--folder", "runs"]])
+def test_what_machines_are_asked_for_where_none_is(words: list[str], ge: Ge) -> None:
+    code, _, err = ge("doctor", *words)
+    assert code == 2
+    assert "Give --executor too." in err
 
 
 def test_the_command_that_hides_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,6 +232,12 @@ def test_a_url_that_a_name_with_an_at_does_not_get() -> None:
         chosen_settings({"llm": ["openai:m"], "llm_url": ["localhost:8000/v1"]})
 
 
+@pytest.mark.parametrize("llm", [{}, {"llm": ["smollm2"]}, {"llm": ["openai:m@http://a/v1"]}])
+def test_an_address_that_no_model_is_asked_at(llm: dict[str, list[str]]) -> None:
+    with pytest.raises(ConfigError, match="--llm-url is for a model of --llm openai:NAME, and none is given"):
+        chosen_settings({**llm, "llm_url": ["http://h/v1"]})
+
+
 @pytest.mark.parametrize(
     "url",
     [

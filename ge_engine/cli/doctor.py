@@ -35,9 +35,9 @@ def doctor(
             autocompletion=registered("ge_executors"),
         ),
     ] = "",
-    agents: Annotated[int, typer.Option(min=0, help="Agents waited for; 0: all.")] = 0,
-    timeout: Annotated[float, typer.Option(min=1.0, help="Seconds to wait for agents.")] = 120.0,
-    folder: Annotated[Path, typer.Option(metavar="DIR", help="Where your runs will lie.")] = Path(),
+    agents: Annotated[int | None, typer.Option(min=1, help="Agents waited for; else all.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=1.0, help="Seconds waited for them; else 120.")] = None,
+    folder: Annotated[Path | None, typer.Option(metavar="DIR", help="Where runs will lie.")] = None,
     llm_url: Annotated[
         list[str] | None,
         typer.Option(metavar="URL", help="Also see whether this server can answer (repeatable)."),
@@ -58,9 +58,14 @@ def doctor(
 
       ge doctor model.py --executor slurm:agents=2,partition=gpu
     """
+    given = {"seed": file, "agents": agents, "timeout": timeout, "folder": folder}
+    asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if not executor:
-        if file:
-            raise ConfigError("A seed model is looked at on machines of an executor.", "Give --executor too.")
+        if asked:
+            raise ConfigError(
+                "FILE, --agents, --timeout and --folder are for the machines of an executor.",
+                "Give --executor too.",
+            )
         _installation(api.findings(llm_url or (), plugin or (), no_plugin or ()), as_json)
         return
     if llm_url:
@@ -70,10 +75,7 @@ def doctor(
         )
     found = api.machines(
         executor,
-        seed=file,
-        folder=folder,
-        agents=agents,
-        timeout=timeout,
+        **asked,
         plugins=plugin or (),
         no_plugins=no_plugin or (),
         tell=lambda said: err.print(f"Waiting for agents: {said}"),

@@ -221,9 +221,21 @@ def chosen_settings(flags: Mapping[str, Any]) -> dict[str, Any]:
     for name, meant in WITHOUT.items():
         chosen |= meant if flags.get(name) else {}
     chosen |= evaluator_of(chosen.pop("evaluator", None), flags.get("command"))
-    if (urls := flags.get("llm_url")) and "llm" in chosen:
-        chosen["llm"] = [_with_urls(spec, urls, len(chosen["llm"])) for spec in chosen["llm"]]
+    if urls := flags.get("llm_url"):
+        chosen["llm"] = _at(urls, chosen.get("llm", []))
     return chosen
+
+
+def _at(urls: Sequence[str], models: Sequence[str]) -> list[str]:
+    """The language models, those without a place at the servers of --llm-url.
+
+    Raises:
+        ConfigError: no address, or no model that wants one.
+    """
+    placed = [_with_urls(spec, urls, len(models)) for spec in models]
+    if placed == list(models):
+        raise ConfigError("--llm-url is for a model of --llm openai:NAME, and none is given.", EXAMPLE_URL)
+    return placed
 
 
 def evaluator_of(evaluator: str | None, command: str | None) -> dict[str, str]:
