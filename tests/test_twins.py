@@ -103,6 +103,34 @@ def test_code_that_was_refused_for_a_twin_that_failed_and_is_never_tried(
     assert outcomes["g1s1"] == Rejected("seen", "it is the same as g0s0")
 
 
+@pytest.mark.parametrize("repairs", [0, 3])
+def test_a_block_without_effect_that_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repairs: int
+) -> None:
+    """What is rewritten in it changes nothing that the parent computes: another draw is the repair."""
+
+    def probe(genome: Genome) -> Probe:
+        return replace(alike(genome), fingerprint=genome.text.partition("def get_optimizer")[0])
+
+    monkeypatch.setattr(doubles, "_probe", probe)
+    monkeypatch.setattr(doubles, "_score", lambda job: Scored(doubles.figures(job.genome)))
+    run(tmp_path / "run", generations=2, repairs=repairs, p_mating=0.0, p_mutation=1.0, p_eot=0.0)
+    assert check(tmp_path / "run") == []
+    with History(tmp_path / "run") as history:
+        children = [one for one in history.individuals() if one.id != "seed"]
+        calls = {one.id: len(list(history.calls(one.id))) for one in children}
+    void = [one for one in children if isinstance(one.outcome, Rejected)]
+    drawn = [one for one in children if one.steps[0].note.startswith("drawn anew: get_optimizer of ")]
+    assert {one.outcome.stage for one in void} <= {"seen-function"}  # type: ignore[union-attr]
+    if not repairs:
+        assert void
+        assert not drawn
+    else:
+        assert not void
+        assert drawn
+        assert all(calls[one.id] == 1 + one.steps[0].note.count("drawn anew") for one in drawn)
+
+
 class Stop(Exception):
     pass
 

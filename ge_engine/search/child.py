@@ -20,7 +20,8 @@ The way goes on elsewhere: its score comes from `Scoring` (scoring.py), its plac
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, Skipped
@@ -48,6 +49,15 @@ class Offspring:
     rejected: Rejected | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Redraw:
+    """A draw of which nothing came: why, with so many `repairs` left, and what a step's note says of it."""
+
+    reason: str
+    repairs: int
+    note: str = ""
+
+
 @dataclass(frozen=True)
 class ChildPipeline:
     """Generates the child of one slot from the mating pool of its island."""
@@ -59,20 +69,23 @@ class ChildPipeline:
     settlement: Settlement
 
     async def breed(self) -> Offspring:
-        """Draw and vary; while operators find nothing to do, draw anew, at most `DRAWS` times."""
-        seed, reason = self.services.variations[0].config.random_seed, ""
+        """Draw and vary; while nothing comes of it, draw anew, at most `DRAWS` times."""
+        config, notes = self.services.variations[0].config, list[str]()
+        seed, made = config.random_seed, Redraw("", config.repairs)
         for attempt in range(DRAWS):
             rng = random.Random(f"{seed}/{self.pool.generation}/{self.slot.number}/{attempt}")
-            made = await self._vary(rng)
-            if isinstance(made, Offspring):
-                return made
-            reason = made.reason
-        nothing = f"{DRAWS} draws found nothing to do; the last: {reason}"
+            after = await self._vary(rng, made.repairs)
+            if isinstance(after, Offspring):
+                return _noted(after, notes)
+            made = after
+            notes += [made.note] if made.note else []
+        nothing = f"{DRAWS} draws found nothing to do; the last: {made.reason}"
         return Offspring(rejected=Rejected("skipped", nothing))
 
-    async def _vary(self, rng: random.Random) -> Offspring | Skipped:
+    async def _vary(self, rng: random.Random, repairs: int) -> Offspring | Redraw:
         """Draw parents and operators. Each operator rewrites a block of what the one before it made; a
-        rejected rewrite is repaired while repairs are left."""
+        rejected rewrite is repaired while `repairs` are left. One without effect is not: what it rewrites may
+        have none in this parent, so that another draw is the repair."""
         variation = self.services.variations[self.slot.island]
         operators, parents = variation.draw(self.pool, rng)
         names, steps = tuple(one.id for one in parents), tuple[Step, ...]()
@@ -81,15 +94,18 @@ class ChildPipeline:
             assert genome is not None
             asks = self.prompting.ask, self.prompting.first
             work = Proposing(variation, operator, self.pool, self.slot, rng, genome, parents, *asks)
-            repairs, proposed = variation.config.repairs, await work.propose()
+            left, proposed = repairs, await work.propose()
             while True:
                 if isinstance(proposed, Skipped):
-                    return proposed
+                    return Redraw(proposed.reason, repairs)
                 genome, verdict = await self._check_and_score(work, proposed, final=operator is operators[-1])
                 step = work.step(proposed)
-                if verdict is None or not repairs or not work.repairable(verdict.rejected):
+                if verdict is None or not left or not work.repairable(verdict.rejected):
                     break
-                repairs -= 1
+                left -= 1
+                if verdict.without_effect:
+                    reason = f"{step.address} of {names[0]} was rewritten without effect"
+                    return Redraw(reason, left, f"drawn anew: {reason}")
                 proposed = await work.repair(verdict)
             steps = (*steps, step)
             if verdict is not None:
@@ -114,3 +130,12 @@ class ChildPipeline:
             return genome, None
         parents = [one.id for one in work.context.parents]
         return genome, await self.settlement.verdict_on(self.slot, rewrite, parents)
+
+
+def _noted(child: Offspring, notes: Sequence[str]) -> Offspring:
+    """The child, whose first step tells what was drawn before it."""
+    if not notes or not child.steps:
+        return child
+    first, *others = child.steps
+    told = "; ".join(filter(None, (*notes, first.note)))
+    return replace(child, steps=(replace(first, note=told), *others))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ge_engine.contracts import Probe
 from ge_engine.genome import Genome
@@ -146,13 +146,19 @@ class Settlement:
             return None
         probe = one.probe if isinstance(one.probe, Probe) else None
         look_up = self._seen_function(one)
-        return self._services.checks.with_feedback(one.rewrite, probe, one.rejected, self.seen, look_up)
+        verdict = self._services.checks.with_feedback(one.rewrite, probe, one.rejected, self.seen, look_up)
+        return replace(verdict, without_effect=self._known_function(one.fingerprint) in one.parents)
 
     def _seen_function(self, child: Probed) -> LookUp:
         def look_up(fingerprint: str) -> str | None:
-            known = self._functions.get(fingerprint)
-            known = known or self._services.ledger.seen_function(fingerprint, self._generation)
+            known = self._known_function(fingerprint)
             child.twin = child.twin or known is not None
             return known
 
         return look_up
+
+    def _known_function(self, fingerprint: str) -> str | None:
+        """The individual that computes this function."""
+        return self._functions.get(fingerprint) or self._services.ledger.seen_function(
+            fingerprint, self._generation
+        )
