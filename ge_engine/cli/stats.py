@@ -85,8 +85,8 @@ def _records(run: Run) -> Iterator[dict[str, Any]]:
         yield {"dimension": "early stops", "name": "", **asdict(run.early_stops)}
     if run.config.screen > 1:
         quality = run.screen_quality
-        for name, one in quality.rankings.items():
+        for name, found in quality.rankings.items():
             measured = {"objective": quality.objective, "rejected": quality.rejected}
-            yield {"dimension": "screen", "name": "" if name == SCREEN else name, **measured, **asdict(one)}
+            yield {"dimension": "screen", "name": "" if name == SCREEN else name, **measured, **asdict(found)}
     for operator, one in run.readditions.items():
         yield {"dimension": "added lines", "name": operator, **asdict(one), "rate": one.rate}

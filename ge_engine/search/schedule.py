@@ -136,9 +136,8 @@ class Schedule(ABC):
     def _slots(self, number: int) -> tuple[list[Slot], dict[Slot, HandMade]]:
         """The slots of a generation that was begun, apart from those whose child was made by hand."""
         made, size = hand_made(self._ledger, number), self._ledger.size(number)
-        drawn = drawn_before(self._ledger, number)
-        before = turns(drawn, self._config.screen) + self._ledger.slots_before(number) - drawn
-        own = size - len(made)
+        earlier, own = drawn_before(self._ledger, number), size - len(made)
+        before = turns(earlier, self._config.screen) + self._ledger.slots_before(number) - earlier
         slots = [
             Slot(at, number, island_of(turn_of(at, own, self._config.screen), before, self._config.islands))
             for at in range(size)
