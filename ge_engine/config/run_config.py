@@ -337,9 +337,10 @@ class RunConfig:
     )
     screen: int = setting(
         1,
-        "Make so many children for each that is trained, chosen before training (1: no choice).",
+        "Make N children for each that is trained, which is chosen before training (1: no choice).",
         TRAINING,
         at_least(1, "no choice"),
+        metavar="N",
         more="The one with the best synflow and jacob_cov at initialisation, on one batch, is trained.",
     )
     inherit: bool = setting(
