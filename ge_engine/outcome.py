@@ -161,7 +161,7 @@ STAGES = (
         SCREEN,
         "another child of its group promised more before training",
         ("search.screen",),
-        "probe",
+        "score",
         judges=False,
     ),
     Stage("constraint", "the genome breaks a constraint of the run", ("evaluation.constraints",), "score"),

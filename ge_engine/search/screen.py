@@ -14,7 +14,7 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import Probe
 from ge_engine.errors import ConfigError, SeedError
 from ge_engine.evaluation.constraints import BEFORE_TRAINING, Feasibility, parse_constraints
-from ge_engine.outcome import PROXIES, SCREEN, Rejected
+from ge_engine.outcome import PROXIES, Rejected
 from ge_engine.search.slots import Slot
 
 Group = tuple[Slot, ...]
@@ -49,7 +49,7 @@ class Screen:
 
     def _rejected(self, probe: Probe, best: Slot, other: Probe) -> Rejected:
         why = self._broken(probe) or compared(probe.facts, other.facts)
-        return Rejected(SCREEN, f"{best.id} is trained in its place ({why})")
+        return Rejected("screen", f"{best.id} is trained in its place ({why})")
 
     def _broken(self, probe: Probe) -> str:
         """The constraint that the untrained network breaks; "" where it breaks none, or that is not known."""
