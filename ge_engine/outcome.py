@@ -14,6 +14,10 @@ INHERITED = "inherited"
 """The figure of a child that began with its parent's trained weights: the share of its parameters."""
 MEASURED_BESIDES = ("flops", "train_seconds", INHERITED)
 """Figures that a training keeps also where they are no objectives."""
+PROXIES = ("synflow", "jacob_cov")
+"""Figures of an untrained network by which `screen` chooses among children; larger is better."""
+SCREEN = "screen"
+"""The stage at which a child was rejected that was not chosen."""
 MOST_FIGURES, LONGEST_NAME, LONGEST_FEEDBACK = 64, 80, 2000
 """How much of what an evaluator says besides the objectives is kept; lengths in characters."""
 
@@ -153,6 +157,13 @@ STAGES = (
     ),
     Stage("contract", "the block is no longer what the file needs of it", ("patch", "source", "replies")),
     Stage("probe", "the evaluator could not probe the genome", ("search.scoring",), "probe", judges=False),
+    Stage(
+        SCREEN,
+        "another child of its group promised more before training",
+        ("search.screen",),
+        "score",
+        judges=False,
+    ),
     Stage("constraint", "the genome breaks a constraint of the run", ("evaluation.constraints",), "score"),
 )
 """In the order in which a child meets them; the static checks come after "reply", others after "probe"."""

@@ -27,6 +27,7 @@ class TrainEvaluator(Evaluator):
     name = "train"
     takes_epochs = True
     inherits = True
+    screens = True
     takes_task = True
     advice = "Fix it, or change --timeout or the training settings."
 

@@ -47,6 +47,8 @@ def show(
     out.print(Text.assemble((one.id, "bold"), "  ", describe(one, notations)))
     if figures := _figures(one):
         out.print(Text(f"also measured  {written(figures, run.figure_notations)}"))
+    if proxies := run.proxies(one.id) if run.config.screen > 1 else {}:
+        out.print(Text("before training  " + ", ".join(f"{n} {v:.6g}" for n, v in proxies.items())))
     if run.config.islands > 1:
         _print_islands(run, one)
     if one.id in (tests := run.tests):

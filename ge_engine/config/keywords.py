@@ -103,6 +103,7 @@ class Settings(TypedDict, total=False):
     halving: bool
     halving_rate: int
     budget_rule: str
+    screen: int
     inherit: bool
     rescore_seeds: int
     keep_weights: str

@@ -335,6 +335,14 @@ class RunConfig:
         more='After each quarter of the epochs: "front" stops what somebody on the front was clearly better '
         'than by then, with no more parameters, "median" what is behind most others that are no larger.',
     )
+    screen: int = setting(
+        1,
+        "Make N children for each that is trained, which is chosen before training (1: no choice).",
+        TRAINING,
+        at_least(1, "no choice"),
+        metavar="N",
+        more="The one with the best synflow and jacob_cov at initialisation, on one batch, is trained.",
+    )
     inherit: bool = setting(
         False,
         "Start a child from its parent's trained weights, with fewer epochs.",

@@ -14,7 +14,7 @@ SCORERS: Mapping[str, str] = {"command": "program", "function": "function"}
 """What scores a run by the name of its evaluator, where that is the user's own."""
 OF_TRAINER = (
     *("task", "skip_broken", "entry", "threads", "processes_per_candidate", "gpus_per_candidate"),
-    *("start_method", "keep_weights", "executor", "inherit"),
+    *("start_method", "keep_weights", "executor", "inherit", "screen"),
 )
 
 OF_PROGRAM = ("project", "metrics", "metrics_file")

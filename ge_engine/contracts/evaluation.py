@@ -123,13 +123,15 @@ class Evaluator(ABC):
 
     `takes_epochs`: it honours `Job.epochs`, which `halving` and `budget_rule` need. `inherits`: it honours
     `Job.parent`, which `inherit` needs, and tells in `Scored.details["figures"]` the share that was
-    "inherited". `takes_task`: it loads the run's task.
+    "inherited". `screens`: it tells "synflow" or "jacob_cov" in `Probe.facts` where `screen` is more than 1,
+    which that needs. `takes_task`: it loads the run's task.
     `advice` says what to change when the seed model cannot be scored.
     """
 
     name: str
     takes_epochs: bool = False
     inherits: bool = False
+    screens: bool = False
     takes_task: bool = False
     advice: str = (
         "Fix what scores it (--command or --evaluator), or change --timeout, --objectives or --constraints."

@@ -87,6 +87,7 @@ def open_training(
             memory=session.memory,
             image=f"{session.channels}x{session.size}x{session.size}",
             entry=session.entry,
+            proxies=config.screen > 1,
             batch=TaskShape(session.channels, session.size, session.classes).batch,
             description=described(session, config.recipe),
             data=data_line(session),
@@ -107,7 +108,7 @@ class TrainEvaluation(Evaluation):
     """Implements `contracts.Evaluation` on top of an executor. `timeout` is seconds per job, `memory` bytes;
     no training step may take `max_slowdown` times as long as the seed model's (0: no limit). `image` is the
     shape of the task's images, such as "3x32x32", `entry` what builds the seed model, and `batch` the images
-    of a probe."""
+    of a probe, which computes `proxies` where children are chosen by them."""
 
     measures_sizes = True
     executor: JobExecutor
@@ -121,6 +122,7 @@ class TrainEvaluation(Evaluation):
     image: str
     entry: str
     batch: int = 0
+    proxies: bool = False
     description: str = ""
     data: str = ""
     remarks: Sequence[str] = ()
@@ -186,7 +188,8 @@ class TrainEvaluation(Evaluation):
 
         if genome.digest in self._probes:
             return finished(self._probes[genome.digest])
-        spec = self.job_spec("probe", genome, timeout=min(self.timeout, self._probe_timeout))
+        timeout = min(self.timeout, self._probe_timeout)
+        spec = self.job_spec("probe", genome, timeout=timeout, proxies=self.proxies)
         return then(self.executor.submit(spec), finish)
 
     def at_once(self) -> int:

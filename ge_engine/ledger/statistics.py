@@ -13,7 +13,7 @@ from ge_engine.ledger.checked import reading
 from ge_engine.ledger.history import History
 from ge_engine.ledger.records import from_json, steps_from_json
 from ge_engine.noise import improves
-from ge_engine.outcome import Rejected
+from ge_engine.outcome import SCREEN, Rejected
 from ge_engine.pareto import Point, losses, volumes
 from ge_engine.population import HAND, Step
 
@@ -32,7 +32,8 @@ Factor = tuple[str, str]
 """Something that has a part in children: (dimension, value), such as ("persona", "expert")."""
 _CHILDREN = """
 SELECT i.id, i.parents, i.steps, i.stage, i.island FROM individuals i LEFT JOIN merged m ON m.id = i.id
-WHERE i.slot >= 0 AND (?1 IS NULL OR m.generation < ?1 OR (i.stage IS NOT NULL AND i.generation < ?1))
+WHERE i.slot >= 0 AND i.stage IS NOT ?2
+  AND (?1 IS NULL OR m.generation < ?1 OR (i.stage IS NOT NULL AND i.generation < ?1))
 ORDER BY i.generation, i.slot
 """
 
@@ -51,8 +52,8 @@ class _Child:
 def operator_stats(
     history: History, before: int | None = None, gains: Mapping[str, float] | None = None
 ) -> dict[Factor, OperatorStats]:
-    """How the children of each factor did; with `before`, those alone that had a verdict when that generation
-    began. `gains` are hypervolumes by child."""
+    """How the children of each factor did, without those that `screen` left untrained; with `before`, those
+    alone that had a verdict when that generation began. `gains` are hypervolumes by child."""
     children: dict[Factor, list[_Child]] = defaultdict(list)
     for child in _children(history, before):
         for factor in child.factors:
@@ -83,13 +84,13 @@ def statistics(history: History) -> dict[Factor, OperatorStats]:
 
 def repairs(history: History) -> Mapping[str, tuple[int, int]]:
     """By the check that had rejected a reply: children whose reply was sent back, and of them those that the
-    checks then let pass. A child that was sent back by two checks counts at both."""
+    checks then let pass, trained or not. A child that was sent back by two checks counts at both."""
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for one in history.individuals():
         notes = "; ".join(step.note for step in one.steps if step.operator != HAND)
         for stage in dict.fromkeys(REPAIRED.findall(notes)):
             counts[stage][0] += 1
-            counts[stage][1] += not isinstance(one.outcome, Rejected)
+            counts[stage][1] += not isinstance(one.outcome, Rejected) or one.outcome.stage == SCREEN
     return {stage: (sent, saved) for stage, (sent, saved) in sorted(counts.items())}
 
 
@@ -115,7 +116,7 @@ def _children(history: History, before: int | None) -> Iterator[_Child]:
     models: dict[str, list[str]] = defaultdict(list)
     for individual, model in history.query("SELECT DISTINCT individual, model FROM calls"):
         models[individual].append(model)
-    for identity, parents, steps, stage, island in history.query(_CHILDREN, before):
+    for identity, parents, steps, stage, island in history.query(_CHILDREN, before, SCREEN):
         with reading(f"individual {identity!r}"):
             known = [scores[parent] for parent in from_json(parents) if parent in scores]
             factors = [("model", model) for model in models[identity]]

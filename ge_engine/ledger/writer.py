@@ -36,13 +36,16 @@ from ge_engine.ledger.score_key import ScoreKey
 from ge_engine.ledger.transactions import Transactions, put_row
 from ge_engine.ledger.versions import Making
 from ge_engine.notation import BEFORE, PLAIN, Notations
-from ge_engine.outcome import Outcome
+from ge_engine.outcome import SCREEN, Outcome
 from ge_engine.population import Direction, Migration
 
 _FORGET_REJECTED = """
 DELETE FROM probes
 WHERE digest IN (SELECT digest FROM individuals WHERE generation = :generation AND stage IS NOT NULL)
-AND NOT EXISTS (SELECT 1 FROM individuals WHERE individuals.digest = probes.digest AND stage IS NULL)"""
+AND NOT EXISTS (
+  SELECT 1 FROM individuals
+  WHERE individuals.digest = probes.digest AND (stage IS NULL OR stage = :kept))"""
+"""All but those by whose figures a child was not chosen."""
 
 
 class Ledger(Transactions):
@@ -247,7 +250,7 @@ class Ledger(Transactions):
                 for rank, row in enumerate(rows):
                     put_row(db, table, {**finished, "rank": rank, **row})
             db.execute("UPDATE generations SET finished = 1 WHERE generation = :generation", finished)
-            db.execute(_FORGET_REJECTED, finished)
+            db.execute(_FORGET_REJECTED, {**finished, "kept": SCREEN})
 
 
 def _begin(db: sqlite3.Connection, seed: Seed, config: RunConfig) -> None:

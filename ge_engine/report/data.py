@@ -119,6 +119,7 @@ def _told_of(shown: int, everybody: int) -> Mapping[str, str]:
 def _settings(history: History) -> Mapping[str, Any]:
     config = history.config
     islands = {"islands": config.islands} if config.islands > 1 else {}
+    screen = {"children for each that is trained": config.screen} if config.screen > 1 else {}
     made = (
         {"made with": "; then ".join(str(one.making) for one in parts_of(history))}
         if parts_of(history)
@@ -133,6 +134,7 @@ def _settings(history: History) -> Mapping[str, Any]:
         "epochs": config.recipe.epochs,
         "random seed": config.random_seed,
         **islands,
+        **screen,
         **made,
     }
 

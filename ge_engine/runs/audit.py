@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,7 +17,7 @@ from ge_engine.noise import front_of
 from ge_engine.outcome import Scored
 from ge_engine.pareto import losses
 from ge_engine.population import SEED_ID, Child, Individual, Migration, individual_id
-from ge_engine.search.islands import island_of, travels
+from ge_engine.search.islands import island_of, travels, turn_of, turns
 
 
 def check(folder: Path) -> list[str]:
@@ -59,16 +59,15 @@ class _Audit:
         self._records = history.generations()
         self._finished = {one.generation for one in self._records if one.finished}
         self._merged = {i: g for g, i in history.query("SELECT generation, id FROM merged")}
-        self._islands = history.config.islands
+        self._islands, self._screen = history.config.islands, history.config.screen
         self._ties = history.ties
         placed = "SELECT generation, slot FROM hand_made WHERE generation IS NOT NULL"
         self._by_hand = {individual_id(*place): place[0] for place in history.query(placed)}
-        self._before = dict(
-            zip(
-                (one.generation for one in self._records),
-                accumulate((one.size for one in self._records), initial=0),
-            )
-        )
+        made = Counter(self._by_hand.values())
+        self._drawn = {one.generation: one.size - made[one.generation] for one in self._records}
+        self._drawn_before = dict(zip(self._drawn, accumulate(self._drawn.values(), initial=0), strict=False))
+        counts = (made[number] for number in self._drawn)
+        self._made_before = dict(zip(self._drawn, accumulate(counts, initial=0), strict=False))
         self._born: dict[str, tuple[int, int]] = {}
         self._island: dict[str, int] = {}
         self._moves: dict[int, list[Migration]] = defaultdict(list)
@@ -108,7 +107,9 @@ class _Audit:
             yield "it passed the checks and has no outcome, though it was merged into the population"
 
     def _island_of(self, one: Child) -> int:
-        return island_of(one.slot, self._before.get(one.generation, 0), self._islands)
+        number, screen = one.generation, self._screen
+        before = turns(self._drawn_before.get(number, 0), screen) + self._made_before.get(number, 0)
+        return island_of(turn_of(one.slot, self._drawn.get(number, 0), screen), before, self._islands)
 
     def _genome(self, one: Individual) -> Iterator[str]:
         ((stored,),) = self._history.query("SELECT digest FROM individuals WHERE id = ?", one.id)

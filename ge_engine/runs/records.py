@@ -7,6 +7,7 @@ from typing import Any
 
 from ge_engine.ledger.history import History
 from ge_engine.ledger.parts import part_of
+from ge_engine.ledger.proxies import proxies
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import as_data, longer_trainings, spreads
 from ge_engine.outcome import Failed, Outcome, Rejected, Scored
@@ -17,18 +18,20 @@ from ge_engine.runs.lineage import ancestors
 def records(
     history: History, children: Sequence[Child], front: Sequence[Individual]
 ) -> Iterator[dict[str, Any]]:
-    """A record of each child, with what it cost and was made with, its figures on the test split and what
-    further random seeds gave."""
+    """A record of each child, with what it cost and was made with, its figures on the test split, before
+    training where `screen` chose by them, and what further random seeds gave."""
     again, tests, best = spreads(history), history.test_outcomes(), frozenset(one.id for one in front)
     longer = {epochs: spreads(history, epochs) for epochs in longer_trainings(history)}
+    known = proxies(history) if history.config.screen > 1 else {}
     for one in children:
         part = part_of(history, one.id)
         made = {"made_with": dict(part.making.versions)} if part else {}
         rescored: dict[str, Any] = {"rescored": as_data(again[one.id])} if one.id in again else {}
         found = {str(epochs): as_data(those[one.id]) for epochs, those in longer.items() if one.id in those}
         rescored |= {"rescored_longer": found} if found else {}
+        proxy = {"proxies": known[one.id]} if one.id in known else {}
         tested = {"test": figures_of(tests[one.id])} if one.id in tests else {}
-        yield {**as_record(one, best), **_asked(history.calls(one.id)), **tested, **made, **rescored}
+        yield {**as_record(one, best), **_asked(history.calls(one.id)), **tested, **proxy, **made, **rescored}
 
 
 def as_record(one: Child, front: frozenset[str]) -> dict[str, Any]:

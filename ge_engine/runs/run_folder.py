@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ge_engine.config import RunConfig
-from ge_engine.contracts import OperatorStats
 from ge_engine.errors import ConfigError
 from ge_engine.ledger.best import front_individuals
-from ge_engine.ledger.early_stops import EarlyStops, early_stops
 from ge_engine.ledger.history import History
 from ge_engine.ledger.listing import Listed, listed
-from ge_engine.ledger.readditions import Readditions, readditions
 from ge_engine.ledger.records import Call
 from ge_engine.ledger.replicates import Replicates, longer_trainings, spreads
-from ge_engine.ledger.statistics import Factor, repairs, statistics
 from ge_engine.ledger.verdict import Verdict, verdict_of
 from ge_engine.notation import Notation
 from ge_engine.outcome import Outcome
@@ -28,6 +23,7 @@ from ge_engine.runs.lineage import Origin, ancestors, origins
 from ge_engine.runs.making import making_of, parts_in_words
 from ge_engine.runs.records import flat, records, whole_record
 from ge_engine.runs.references import find_individual
+from ge_engine.runs.what_worked import WhatWorked
 from ge_engine.search.termination import INTERRUPTED
 from ge_engine.tolerances import Tolerances
 
@@ -45,13 +41,11 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class RunFolder:
+class RunFolder(WhatWorked):
     """A run's folder, read again at every question, so that it also serves while the run is going on.
 
     Raises LedgerError where the folder holds no run.
     """
-
-    folder: Path
 
     @property
     def seed(self) -> Individual:
@@ -170,32 +164,6 @@ class RunFolder:
         """Who travelled from one island to another, and after which generation."""
         with History(self.folder) as history:
             return history.moves()
-
-    @property
-    def statistics(self) -> dict[Factor, OperatorStats]:
-        """How children did by operator, mutation type, persona, ..., the largest improvement first in
-        each."""
-        with History(self.folder) as history:
-            return statistics(history)
-
-    @property
-    def repairs(self) -> dict[str, tuple[int, int]]:
-        """By check: of the replies that it rejected, how many were sent back, and how many of these saved."""
-        with History(self.folder) as history:
-            return dict(repairs(history))
-
-    @property
-    def early_stops(self) -> EarlyStops:
-        """How many trainings were stopped early, and how many epochs that saved."""
-        with History(self.folder) as history:
-            return early_stops(history)
-
-    @property
-    def readditions(self) -> dict[str, Readditions]:
-        """By operator, "" all of them: of the lines that children added, how many an ancestor had had and
-        another had deleted."""
-        with History(self.folder) as history:
-            return readditions(history)
 
     @property
     def parts(self) -> list[str]:

@@ -147,6 +147,7 @@ def _config(
             halving=False,
             budget_rule="none",
             inherit=False,
+            screen=1,
             keep_weights="none",
         ),
         {

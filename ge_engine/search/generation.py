@@ -17,6 +17,7 @@ from ge_engine.population import Child, ChildWithoutGenome, Individual, with_gen
 from ge_engine.search.by_hand import HandMadeChild
 from ge_engine.search.child import ChildPipeline, Offspring
 from ge_engine.search.prompting import Prompting
+from ge_engine.search.screen import Screen
 from ge_engine.search.services import RunServices
 from ge_engine.search.settlement import Settlement
 from ge_engine.search.slots import Slot
@@ -25,7 +26,7 @@ from ge_engine.search.variation import MatingPool
 
 class Generation:
     """Generates a child for each of `drawn`, from the pool of the slot's island, after those of `made`.
-    `resumed` when an earlier session began the generation."""
+    `resumed` when an earlier session began the generation; `screen` says which of them are trained."""
 
     def __init__(
         self,
@@ -35,10 +36,11 @@ class Generation:
         drawn: Sequence[Slot],
         made: Mapping[Slot, HandMade],
         resumed: bool,
+        screen: Screen,
     ) -> None:
         self._services = services
         self._prompting = Prompting(services, number, resumed)
-        self._settlement = settlement = Settlement(services, number, resumed)
+        self._settlement = settlement = Settlement(services, number, resumed, screen)
         self._made = [HandMadeChild(slot, one, services, settlement) for slot, one in made.items()]
         self._drawn = [
             ChildPipeline(slot, pools[slot.island], services, self._prompting, settlement) for slot in drawn
@@ -89,7 +91,7 @@ class Generation:
 
     def _record_ended(self) -> None:
         """Give verdicts, and record the children that have ended, in the order of their numbers."""
-        probed, void = self._settlement.give_verdicts()
+        probed, void = self._settlement.give_verdicts(self._bred.keys())
         ended = {
             slot: self._row(slot, bred, probed[slot].function if slot in probed else "")
             for slot, bred in sorted(self._bred.items())

@@ -17,16 +17,27 @@ def share(total: int, island: int, islands: int) -> int:
     return len(range(island, total, islands))
 
 
-def island_of(slot: int, bred_before: int, islands: int) -> int:
-    """The island of a child when `bred_before` children were generated in all earlier generations: in turn,
-    so that batches of any size give each its share."""
-    return (bred_before + slot) % islands
+def island_of(turn: int, turns_before: int, islands: int) -> int:
+    """The island of the children of a turn when there were `turns_before` in all earlier generations: one
+    after the other, so that batches of any size give each its share."""
+    return (turns_before + turn) % islands
+
+
+def turns(drawn: int, screen: int) -> int:
+    """How many turns so many children of operators take: those that compete for one training take one."""
+    return -(-drawn // screen)
+
+
+def turn_of(slot: int, drawn: int, screen: int) -> int:
+    """Which turn of its generation a child has. The first `drawn` are operators' and compete in groups of
+    `screen`, those after them were made by hand and have one each."""
+    return slot // screen if slot < drawn else turns(drawn, screen) + slot - drawn
 
 
 def travels(config: RunConfig, bred_before: int, bred: int) -> bool:
     """Whether elites travel after a generation that brought the count of children from `bred_before` to
-    `bred`: each time that `migrate_every` generations of `population` children are full."""
-    period = config.migrate_every * config.population
+    `bred`: each time that `migrate_every` generations are full."""
+    period = config.migrate_every * config.population * config.screen
     return config.islands > 1 and config.migrants > 0 and bred_before // period < bred // period
 
 

@@ -23,7 +23,7 @@ from ge_engine.errors import with_place
 from ge_engine.genome import Genome
 from ge_engine.grammar.reasoning_prefix import room
 from ge_engine.ledger.records import Call
-from ge_engine.outcome import Rejected, Skipped, storable
+from ge_engine.outcome import SCREEN, Rejected, Skipped, storable
 from ge_engine.patch import AnyPatch, JointPatch, Patch
 from ge_engine.population import Individual, Step
 from ge_engine.search.calling import asked, framed
@@ -133,7 +133,7 @@ class Proposing:
 
     def repairable(self, rejected: Rejected) -> bool:
         """Whether another answer may help."""
-        return self._asked is not None and rejected.stage not in ("model", "plugin")
+        return self._asked is not None and rejected.stage not in ("model", "plugin", SCREEN)
 
     async def repair(self, verdict: Verdict) -> AnyPatch | Rejected:
         """Send the reason back, without a candidate's own words unless the user has said so. The answer is

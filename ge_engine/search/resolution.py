@@ -55,6 +55,12 @@ def require_names(config: RunConfig, registry: Registry) -> None:
             f"The evaluator {config.evaluator!r} trains no child from its parent's weights.",
             "Leave --inherit out, or give the evaluator `inherits` and heed `Job.parent`.",
         )
+    if config.screen > 1 and not evaluator.screens:
+        raise ConfigError(
+            f"The evaluator {config.evaluator!r} tells nothing by which children could be chosen before "
+            "training.",
+            "Leave --screen out, or give it `screens` and have its probes tell synflow or jacob_cov.",
+        )
     name, _, argument = config.executor.partition(":")
     executor = choose(registry.executors, name, "executor")
     evaluator.on(executor)

@@ -21,8 +21,10 @@ from ge_engine.search.credit import credit_of
 from ge_engine.search.early_stopping import rule_of
 from ge_engine.search.generation import Generation
 from ge_engine.search.halving import Halving, as_recorded
-from ge_engine.search.islands import bred_on, island_of, moved, ring, travels
+from ge_engine.search.islands import bred_on, island_of, moved, ring, travels, turn_of, turns
 from ge_engine.search.run_state import RunState
+from ge_engine.search.screen import Screen
+from ge_engine.search.screen_quality import ScreenWatch
 from ge_engine.search.selection import Selection
 from ge_engine.search.services import RunServices
 from ge_engine.search.settled import Settled
@@ -55,8 +57,9 @@ class Schedule(ABC):
         if rule := rule_of(config, services.ledger, state.directions):
             services.scoring.at_rung = lambda job, outcome: not rule.objection(job, outcome)
             services.scoring.behind = rule.objection
+        self._screen_watch = ScreenWatch(config, services.ledger, services.announce)
         self._script: History | None = None
-        self._breakdown = Breakdown(config.population)
+        self._breakdown = Breakdown(config.population * config.screen)
 
     def run(self) -> str:
         """Generate until something says stop, then what was made by hand; the reason. Work in flight goes
@@ -132,10 +135,12 @@ class Schedule(ABC):
 
     def _slots(self, number: int) -> tuple[list[Slot], dict[Slot, HandMade]]:
         """The slots of a generation that was begun, apart from those whose child was made by hand."""
-        before, made = self._ledger.slots_before(number), hand_made(self._ledger, number)
+        made, size = hand_made(self._ledger, number), self._ledger.size(number)
+        earlier, own = drawn_before(self._ledger, number), size - len(made)
+        before = turns(earlier, self._config.screen) + self._ledger.slots_before(number) - earlier
         slots = [
-            Slot(at, number, island_of(at, before, self._config.islands))
-            for at in range(self._ledger.size(number))
+            Slot(at, number, island_of(turn_of(at, own, self._config.screen), before, self._config.islands))
+            for at in range(size)
         ]
         drawn = [slot for slot in slots if slot.number not in made]
         return drawn, {slot: made[slot.number] for slot in slots if slot.number in made}
@@ -157,7 +162,8 @@ class Schedule(ABC):
         parents = [one.id for pool in pools for one in pool.parents]
         size = len(drawn) + len(made)
         self._services.announce("generation_started", generation=number, size=size, parents=parents)
-        return Generation(self._services, number, pools, drawn, made, resumed)
+        screen = Screen(self._config, drawn)
+        return Generation(self._services, number, pools, drawn, made, resumed, screen)
 
     def _finish(self, number: int, generation: Generation, merged: Sequence[Individual], scored: int) -> None:
         state = self._state
@@ -181,6 +187,7 @@ class Schedule(ABC):
             front=state.front_data,
             errors=state.front_errors,
         )
+        self._screen_watch.look()
         outcomes = [] if scored else [self._ledger.score(one.genome.digest) for one in merged]
         self._breakdown.ended(self._ledger.size(number), scored, [one for one in outcomes if one is not None])
 
@@ -204,7 +211,7 @@ class Generational(Schedule):
         while not (reason := self._termination.before(self._state.next)):
             number = self._state.next
             self._advise()
-            size = self._termination.slots(self._config.population)
+            size = self._termination.slots(self._config.population) * self._config.screen
             generation = self._breed(number, 0 if self._script_size(number) == 0 else size)
             if isinstance(generation, str):
                 return generation
@@ -273,15 +280,15 @@ class Steady(Schedule):
             number = state.next
             workers = scoring.at_once() or self._config.workers or cores()
             room = min(max(room, STOCK[0] * workers), STOCK[1] * workers)
-            born = drawn_before(self._ledger, number)
+            born = turns(drawn_before(self._ledger, number), self._config.screen)
             scripted = self._script_size(number) if script else None
             free = max(1, min(room - scoring.load, total - born))
-            size = self._termination.slots(free, scoring.load) if scripted is None else scripted
-            generation = self._breed(number, size)
+            planned = self._termination.slots(free, scoring.load) * self._config.screen
+            generation = self._breed(number, planned if scripted is None else scripted)
             if isinstance(generation, str):
                 return generation
             state.unmerged += generation.admitted()
-            born = drawn_before(self._ledger, number + 1)
+            born = turns(drawn_before(self._ledger, number + 1), self._config.screen)
             if scoring.load < workers:
                 room = min(room + workers, STOCK[1] * workers)
             if script and scripted is not None:

@@ -13,6 +13,7 @@ from ge_engine.outcome import Failed, Scored
 from ge_engine.population import SEED_ID, Individual
 from ge_engine.registry import Registry
 from ge_engine.search.scoring import Scoring
+from ge_engine.search.screen import require_proxies
 
 
 def admitted_seed(
@@ -26,7 +27,8 @@ def admitted_seed(
     """The seed model with its scores, and what a worker saw of it.
 
     Raises:
-        SeedError: it does not run or has no score, with its own error and the evaluator's advice.
+        SeedError: it does not run or has no score, with its own error and the evaluator's advice; or nothing
+            by which `screen` could choose.
         PluginError: the evaluator or an objective failed, and not the seed model.
     """
     seed = Individual(SEED_ID, 0, -1, (), (), genome)
@@ -37,6 +39,8 @@ def admitted_seed(
         raise SeedError(
             f"The seed model does not run ({probe.stage}): {probe.error}", "Fix it; see also --entry."
         )
+    if ledger.config.screen > 1:
+        require_proxies(probe)
     ledger.record_children([ChildRecord(seed, probe.fingerprint, None)])
     ledger.add_probe(genome.digest, probe)
     scoring.score(SEED_ID, genome)

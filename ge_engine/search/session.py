@@ -19,6 +19,7 @@ from ge_engine.genome import Seed
 from ge_engine.ledger import Ledger
 from ge_engine.ledger.hand_made import left_by_hand
 from ge_engine.noise import Ties
+from ge_engine.outcome import SCREEN
 from ge_engine.population import SEED_ID, Direction, Individual
 from ge_engine.registry import Registry, choose
 from ge_engine.search.canary import refuse_blind
@@ -36,6 +37,7 @@ from ge_engine.search.resolution import (
 from ge_engine.search.run_folder import opened_run
 from ge_engine.search.run_state import RunState
 from ge_engine.search.scoring import Scoring
+from ge_engine.search.screen import lacking_proxies
 from ge_engine.search.seed_admission import admitted_seed
 from ge_engine.search.services import opened_evaluation
 from ge_engine.search.termination import Interrupts, StopConditions
@@ -103,6 +105,8 @@ class Session:
             refuse_blind(evaluation, genome, self.config.project)
         with self.ended_when_interrupted():
             seed, probe = admitted_seed(genome, evaluator, self.registry, self.ledger, evaluation, scoring)
+        if self.config.screen > 1 and (message := lacking_proxies(probe)):
+            self.announce("remark", model=SCREEN, message=message)
         return self._state(seed), probe
 
     def nothing_left(self) -> tuple[RunState, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ge_engine.ledger.history import History
+from ge_engine.outcome import SCREEN
 from ge_engine.population import Individual
 
 HELD = 2048
@@ -15,7 +16,7 @@ SELECT id FROM (
   FROM merged m CROSS JOIN individuals i ON i.id = m.id WHERE m.generation < ?1
   UNION ALL
   SELECT i.id, i.generation AS ended, i.generation, i.slot
-  FROM individuals i WHERE i.generation < ?1 AND i.stage IS NOT NULL
+  FROM individuals i WHERE i.generation < ?1 AND i.stage IS NOT NULL AND i.stage <> ?3
     AND NOT EXISTS (SELECT 1 FROM merged m WHERE m.id = i.id)
 ) WHERE slot >= 0 ORDER BY ended DESC, generation DESC, slot DESC LIMIT ?2
 """
@@ -32,9 +33,10 @@ class Settled:
 
     def before(self, generation: int) -> tuple[Individual, ...]:
         """Those that were scored, failed or were rejected before `generation` began, in the order in which
-        the run learnt of it, the seed model not among them; the latest `HELD`."""
+        the run learnt of it, the latest `HELD`. The seed model is not among them, nor who was rejected at
+        "screen", for that says nothing of the code."""
         if self._known[0] != generation:
-            rows = self._history.query(_LATEST, generation, HELD)
+            rows = self._history.query(_LATEST, generation, HELD, SCREEN)
             found = [self._individual(identity) for (identity,) in reversed(rows)]
             self._known = generation, tuple(one for one in found if isinstance(one, Individual))
         return self._known[1]

@@ -2,13 +2,14 @@
 
 A verdict never depends on the order in which replies, probes and scores arrive. A child is checked at once
 against what was known when the generation began, so that its training can start; and at the barrier again,
-where another child of the generation has the same digest or function.
+where another child of the generation has the same digest or function. One that passed in a group of which
+only the best is trained waits on, until the checks are through with all of the group.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +18,7 @@ from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected
 from ge_engine.search.check_pipeline import LookUp, Rewrite, Verdict
 from ge_engine.search.event_loop import completion
+from ge_engine.search.screen import Screen
 from ge_engine.search.services import RunServices
 from ge_engine.search.slots import Slot
 
@@ -49,12 +51,15 @@ class Probed:
 
 
 class Settlement:
-    """Verdicts of one generation. `resumed` when an earlier session began it."""
+    """Verdicts of one generation. `resumed` when an earlier session began it; `screen` says which children
+    compete for one training."""
 
-    def __init__(self, services: RunServices, generation: int, resumed: bool) -> None:
+    def __init__(self, services: RunServices, generation: int, resumed: bool, screen: Screen) -> None:
         self._services = services
         self._generation = generation
         self._resumed = resumed
+        self._screen = screen
+        self._held: dict[Slot, Probed] = {}
         self._waiting: dict[Slot, Probed] = {}
         self._alike: defaultdict[str, list[Probed]] = defaultdict(list)
         self._digests: dict[str, str] = {}
@@ -86,8 +91,9 @@ class Settlement:
     def score_can_wait(self, child: Probed) -> bool:
         """Whether the score need not begin before `give_verdicts`: an earlier child computes the
         same function, or an earlier session has recorded this one, or another child of the same code may have
-        another parent to inherit from, and come first."""
-        if self._services.scoring.inherits:
+        another parent to inherit from, and come first; or another of its group may be trained in its
+        place."""
+        if self._services.scoring.inherits or self._screen.chooses(child.slot):
             return True
         return (self._resumed and self._services.ledger.has_recorded(child.slot.id)) or any(
             one.rejected is None and one.slot < child.slot for one in self._alike[child.fingerprint]
@@ -107,29 +113,47 @@ class Settlement:
         del self._waiting[child.slot]
         return verdict
 
-    def give_verdicts(self) -> tuple[dict[Slot, Probed], list[str]]:
-        """Give the verdicts of all that wait, in the order of their numbers, and let them go on. Returns
-        those that waited, and the digests whose scores belong to no individual."""
-        tried = {slot: self._waiting[slot] for slot in sorted(self._waiting)}
-        refused: set[str] = set()
+    def give_verdicts(self, ended: Collection[Slot]) -> tuple[dict[Slot, Probed], list[str]]:
+        """Give the verdicts of all that wait, in the order of their numbers, and let them go on; but those
+        whose group is not through yet wait on. `ended` are the slots that expect no verdict any more. Returns
+        those that have theirs, and the digests whose scores belong to no individual."""
+        tried = {slot: one for slot, one in sorted(self._waiting.items()) if slot not in self._held}
         for one in tried.values():
             self._check_again(one)
             self._digests.setdefault(one.digest, one.slot.id)
-            if one.rejected is not None:
-                refused.add(one.digest)
-                continue
-            self._admitted.add(one.digest)
-            if one.fingerprint:
+            if one.rejected is None and one.fingerprint:
                 self._functions.setdefault(one.fingerprint, one.slot.id)
-            self._services.scoring.score_child(one.slot.id, one.rewrite.genome, one.parents)
-        void = self._void(refused)
+        passed = {slot: one for slot, one in tried.items() if one.rejected is None}
+        self._held |= {slot: one for slot, one in passed.items() if self._screen.chooses(slot)}
+        tried = {slot: one for slot, one in tried.items() if slot not in self._held} | self._chosen(ended)
+        for _, one in sorted(tried.items()):
+            if one.rejected is None:
+                self._admitted.add(one.digest)
+                self._services.scoring.score_child(one.slot.id, one.rewrite.genome, one.parents)
+        void = self._void({one.digest for one in tried.values() if one.rejected is not None})
         for digest in void:
             self._services.scoring.abandon(digest)
-        for one in tried.values():
+        for _, one in sorted(tried.items()):
             one.verdict.set_result(self._verdict(one))
-        self._services.event_loop.until(lambda: not self._waiting)
+        self._services.event_loop.until(lambda: not self._waiting.keys() & tried.keys())
         self._alike.clear()
         return tried, void
+
+    def _chosen(self, ended: Collection[Slot]) -> dict[Slot, Probed]:
+        """The children of groups with which the checks are through, that have waited for it: one of each is
+        trained, and the others are rejected."""
+        through: dict[Slot, Probed] = {}
+        for group in self._screen.groups:
+            passed = {slot: self._held[slot] for slot in group if slot in self._held}
+            if not passed or not all(slot in ended or slot in passed for slot in group):
+                continue
+            probes = {slot: one.probe for slot, one in passed.items() if isinstance(one.probe, Probe)}
+            _, rejections = self._screen.rejections(probes)
+            for slot, rejected in rejections.items():
+                passed[slot].rejected = rejected
+            through |= passed
+        self._held = {slot: one for slot, one in self._held.items() if slot not in through}
+        return through
 
     def _check_again(self, child: Probed) -> None:
         """Check again where this generation has the same digest or function by now."""
@@ -139,7 +163,8 @@ class Settlement:
     def _void(self, refused: Iterable[str]) -> list[str]:
         ledger = self._services.ledger
         unknown = (digest for digest in refused if ledger.seen(digest, self._generation) is None)
-        return sorted(digest for digest in unknown if digest not in self._admitted)
+        held = {one.digest for one in self._held.values()}
+        return sorted(digest for digest in unknown if digest not in self._admitted | held)
 
     def _verdict(self, one: Probed) -> Verdict | None:
         if one.rejected is None:

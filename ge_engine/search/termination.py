@@ -141,15 +141,14 @@ class StopConditions:
     def _bred_before(self, generation: int) -> int:
         """How many of the run's generations are complete; what was made by hand counts as none of them."""
         if self._config.schedule == "steady":
-            return drawn_before(self._history, generation) // self._config.population
+            return drawn_before(self._history, generation) // (self._config.population * self._config.screen)
         return generations_before(self._history, generation)
 
     def evaluations_left(self) -> int:
         return self._config.max_evaluations - self._history.evaluations()
 
     def slots(self, wanted: int, running: int = 0) -> int:
-        """How many children may be generated: never more than evaluations are left, `running` ones
-        counted."""
+        """How many children may be trained: never more than evaluations are left, `running` ones counted."""
         return (
             max(1, min(wanted, self.evaluations_left() - running)) if self._config.max_evaluations else wanted
         )
@@ -162,7 +161,8 @@ class StopConditions:
         """Whether the children of `stall` generations before this one added no hypervolume. In the schedule
         "steady", where the run database's generations are small batches, those are as many batches as it
         takes."""
-        wanted = self._history.slots_before(generation) - self._config.stall * self._config.population
+        stall = self._config.stall * self._config.population * self._config.screen
+        wanted = self._history.slots_before(generation) - stall
         begun = generation
         while begun and self._history.slots_before(begun) > wanted:
             begun -= 1

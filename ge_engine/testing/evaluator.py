@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -15,7 +16,7 @@ from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Evaluation, Evaluator, Job, Objective, Probe
 from ge_engine.errors import SeedError
 from ge_engine.genome import Genome, Seed
-from ge_engine.outcome import Failed, Outcome, Scored
+from ge_engine.outcome import PROXIES, Failed, Outcome, Scored
 from ge_engine.registry import load_registry
 from ge_engine.testing.material import PLAIN, changed
 from ge_engine.testing.watching import assert_is_a_name
@@ -128,6 +129,21 @@ class EvaluatorContract:
     def test_a_broken_genome_harms_no_other(self, evaluation: Evaluation) -> None:
         self.scored(evaluation, self.broken())
         assert isinstance(self.scored(evaluation, self.good()), Scored)
+
+    def test_the_figures_that_it_screens_by_are_there_and_the_same_each_time(
+        self, evaluator: Evaluator, config: RunConfig, objectives: list[Objective], tmp_path: Path
+    ) -> None:
+        if not evaluator.screens:
+            return
+        told = []
+        for name in ("one", "other"):
+            screening = dataclasses.replace(config, screen=2)
+            with evaluator.open(self.seed(), screening, objectives, tmp_path / name) as opened:
+                facts = done(opened.probe(self.seed())).facts
+            told.append({name: facts[name] for name in PROXIES if name in facts})
+        assert told[0], f"it says `screens`, and its probe tells none of {', '.join(PROXIES)}"
+        assert all(math.isfinite(figure) for figure in told[0].values())
+        assert told[0] == pytest.approx(told[1])
 
     def test_several_at_once_end_each_with_their_own_outcome(self, evaluation: Evaluation) -> None:
         genomes = [self.good(), self.broken(), self.seed(), self.good()]

@@ -72,9 +72,13 @@ def constants(config: RunConfig, trains: bool = True) -> str:
     return (
         f"{counted(config.generations, 'generation')} of {config.population}, p_mating {config.p_mating:g}, "
         f"p_mutation {config.p_mutation:g}, p_eot {config.p_eot:g}, {config.eot_elites} EoT elites, "
-        f"{config.elites} elites, {_islands(config)}"
+        f"{config.elites} elites, {_islands(config)}{_screen(config)}"
         f"temperature {low:g} to {high:g}, {least} to {most} tokens per reply, {scoring}"
     )
+
+
+def _screen(config: RunConfig) -> str:
+    return f"each the best of {config.screen} before training, " if config.screen > 1 else ""
 
 
 def _scorer(config: RunConfig) -> str:

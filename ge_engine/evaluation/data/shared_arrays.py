@@ -52,6 +52,8 @@ _HELD_OUT = {"validation": ("validation",), "test": ("test",), "both": ("validat
 
 def arrays_for(spec: JobSpec) -> tuple[str, ...]:
     """The names of the arrays that `spec` needs; none for building alone."""
+    if spec.kind == "probe" and spec.proxies:
+        return ("train",)
     learned = ("train", "labels") if spec.kind == "train" else ()
     return () if spec.kind in ("probe", "size") else (*learned, *_HELD_OUT[spec.split])
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ge_engine.outcome import storable
+from ge_engine.outcome import PROXIES, storable
 
 TEXT_LIMIT, NAME_LIMIT, NAMES, POINTS, SIDES = 2000, 300, 10_000, 50_000, 16
 LARGEST = 1e18
@@ -70,8 +70,9 @@ TRAINED = frozenset(
     ["registered", "latency", "peak_memory", "size_on_disk", "train_seconds", "steps", "start_seconds"]
 )
 INHERITED = frozenset(["inherited"])
+SIGNED = frozenset(PROXIES)
 AGAIN = PROBED | {"registered"}
-FACTS = PROBED | TRAINED | INHERITED | {"step_seconds", "failed"}
+FACTS = PROBED | TRAINED | INHERITED | SIGNED | {"step_seconds", "failed"}
 _WHOLE = frozenset(["parameters", "hidden_weights", "registered", "size_on_disk", "peak_memory", "steps"])
 _POINT = frozenset(["epoch", "loss", "accuracy", "lr"])
 _DIGEST = re.compile(r"[0-9a-f]{64}|")
@@ -123,10 +124,11 @@ def count(value: Any, most: float = LARGEST) -> int:
 
 
 def facts(value: Any) -> Mapping[str, float]:
-    """Known figures, none of them negative; what is counted is whole."""
+    """Known figures, none but proxies negative; what is counted is whole."""
     found = {one_of(name, FACTS): number(one) for name, one in mapping(value).items()}
     for name, one in found.items():
-        if one < 0 or (name in _WHOLE and not one.is_integer()) or (name in INHERITED and one > 1):
+        below = one < 0 and name not in SIGNED
+        if below or (name in _WHOLE and not one.is_integer()) or (name in INHERITED and one > 1):
             raise ValueError(f"{name} is {one:g}")
     if "latency" in found and found["latency"] < SHORTEST:
         raise ValueError(f"a latency of {found['latency']:g} s")

@@ -93,7 +93,8 @@ class JobSpec:
     none, and `room` the most bytes of the one to keep. A job that `inherits` begins with the trained weights
     in the file at the path `parent`, "" where they are lost. `weights` are the most bytes of trained weights
     to give, as safetensors (0: none are asked for). `channels_last` is 1 where images and weights shall lie
-    so in memory. A training that runs `alone` shares its GPU with no other.
+    so in memory. A training that runs `alone` shares its GPU with no other. A probe with
+    `proxies` computes those as well, by images of the training part.
 
     Only on this machine hold: `sent` (this machine's clock), `checkpoint`, `parent` (paths) and `devices`."""
 
@@ -119,6 +120,7 @@ class JobSpec:
     inherits: bool = False
     parent: str = ""
     alone: bool = False
+    proxies: bool = False
 
     @property
     def start(self) -> str:

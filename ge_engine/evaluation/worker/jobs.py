@@ -29,6 +29,7 @@ from ge_engine.evaluation.probe.coverage import covered_functions
 from ge_engine.evaluation.probe.entries import entries_taken
 from ge_engine.evaluation.probe.findings import ProbeFindings, TaskShape
 from ge_engine.evaluation.probe.probe import probe
+from ge_engine.evaluation.probe.proxies import proxies
 from ge_engine.evaluation.probe.sizes import sizes_of
 from ge_engine.evaluation.protocol.claims import GPU_LOST, GPU_MEMORY, finite
 from ge_engine.evaluation.protocol.messages import JobSpec, SessionSpec, WorkerReport
@@ -61,7 +62,8 @@ def run(
         return _report_sizes(spec, session)
     candidate = _candidate(spec.sources, spec, session)
     if spec.kind == "probe":
-        return _report_probe(session, candidate, lambda _: {})
+        pixels = data["train"] if spec.proxies else None
+        return _report_probe(session, candidate, lambda _: {}, pixels)
     if spec.kind == "again":
         return _report_probe(session, candidate, lambda model: _costs(model, session, data["validation"]))
     rung = Rung(spec.epochs, start, spec.keep, spec.step_seconds, spec.steps)
@@ -88,7 +90,9 @@ def _report_probe(
     session: SessionSpec,
     candidate: Candidate,
     measure: Callable[[nn.Module], Mapping[str, float]],
+    pixels: Tensor | None = None,
 ) -> WorkerReport:
+    """`pixels` are those of images by which proxies are computed as well."""
     findings = ProbeFindings()
     kind, named, files = "", _named(candidate), candidate.code
     started = _now()
@@ -107,6 +111,8 @@ def _report_probe(
             )
         findings.executed |= values_read({one.name: one.source for one in files}, findings.executed)
         findings.executed |= entries_taken(candidate, opened(), session.modules)
+        if pixels is not None:
+            findings.facts.update(_proxies(candidate, session, pixels))
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a candidate are its errors too
         kind, findings.error = _kind(error), error_line(error, named)
     findings.facts["probe_seconds"] = _now() - started
@@ -128,6 +134,13 @@ def _report_sizes(spec: JobSpec, session: SessionSpec) -> WorkerReport:
         SIZING_SHARE * spec.timeout,
     )
     return WorkerReport(probe={"sizes": sizes})
+
+
+def _proxies(candidate: Candidate, session: SessionSpec, pixels: Tensor) -> Mapping[str, float]:
+    """The proxies of networks built afresh, from modules in which the probe has left nothing."""
+    return proxies(
+        lambda: _build(import_files(candidate), session.entry), _images(pixels, session), session.classes
+    )
 
 
 def _costs(model: nn.Module, session: SessionSpec, pixels: Tensor) -> Mapping[str, float]:
