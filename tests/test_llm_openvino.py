@@ -24,7 +24,7 @@ from ge_engine.llm.torch_body import Body
 SHAPE: dict[str, Any] = {
     "hidden_size": 128,
     "intermediate_size": 192,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 6,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "max_position_embeddings": 2048,

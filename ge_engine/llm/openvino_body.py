@@ -19,8 +19,10 @@ from ge_engine.llm.openvino_weights import round_weights
 from ge_engine.llm.packed import Packing
 
 PRECISION = "openvino int8"
-GROUP = 32
-"""Weights, and figures of a token, that share a scale. Of 64, fewer tokens agreed with float32's."""
+GROUP, STATE_GROUP, EDGE = 32, 16, 2
+"""Weights that share a scale, figures of a token that do, and layers at either end that stay in float32. So
+smollm2's likeliest tokens were float32's on 95.5% of code and 96.9% of prompts, in bfloat16 on 95.5% and
+97.2%; with 32, 32 and 0 on 93.6% and 96.1%, for a fifth less time."""
 
 
 class OpenVinoBody:
@@ -44,7 +46,7 @@ class OpenVinoBody:
 
     def hidden(self, packing: Packing, cache: BlockCache, drawn: torch.Tensor) -> torch.Tensor:
         """States (drawn, width) in the dtype of the model's head."""
-        states = self._embed(packing.ids).float().numpy()
+        states = self._embed(packing.ids).detach().float().numpy()
         places = drawn.numpy() if len(drawn) else np.zeros(1, np.int64)
         self._request.infer(
             {
@@ -79,15 +81,20 @@ def _rounded_graph(model: Any) -> ov.Model:
     model.float()
     try:
         graph = graph_of(model)
-        round_weights(graph, GROUP)
+        layers = int(model.config.get_text_config().num_hidden_layers)
+        round_weights(graph, GROUP, range(EDGE, layers - EDGE))
     finally:
         model.to(dtype)
     return graph
 
 
 def _store(graph: ov.Model, file: Path) -> None:
-    """Weights first: a graph that is there has them. Several processes may do so at once."""
+    """Weights first: a graph that is there has them. Several processes may do so at once. Graphs of the same
+    weights by other versions go; a process that has one open keeps it."""
     file.parent.mkdir(parents=True, exist_ok=True)
+    for old in file.parent.glob(f"{file.stem.partition('-')[0]}-*"):
+        if old.stem != file.stem:
+            old.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent, prefix="making-") as scratch:
         made = Path(scratch) / file.name
         ov.save_model(graph, made, compress_to_fp16=False)
@@ -100,7 +107,7 @@ def _settings(threads: int) -> dict[str, Any]:
     return {
         "INFERENCE_PRECISION_HINT": "f32",
         "KV_CACHE_PRECISION": "f16",
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP,
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": STATE_GROUP,
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
         "ENABLE_CPU_PINNING": False,

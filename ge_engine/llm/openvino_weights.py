@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
+_NUMBER = re.compile(r"\.(\d+)\.")
+"""A layer's number in a product's name: "__module.layers.layers.3.mlp.down_proj/aten::linear/MatMul"."""
 
-def round_weights(graph: ov.Model, group: int) -> int:
-    """Replace the constant weights of every product by 8-bit whole numbers with a scale and a zero point for
-    each `group` of them (a row's, where the groups do not divide it). Gives how many products there were."""
+
+def round_weights(graph: ov.Model, group: int, layers: range) -> int:
+    """Replace the constant weights of every product of the numbered `layers` by 8-bit whole numbers with a
+    scale and a zero point for each `group` of them (a row's, where the groups do not divide it). Gives how
+    many products those were."""
     found = 0
     for node in graph.get_ordered_ops():
-        if node.get_type_name() != "MatMul" or not node.get_attributes()["transpose_b"]:
+        number = _NUMBER.search(node.get_friendly_name())
+        if node.get_type_name() != "MatMul" or number is None or int(number[1]) not in layers:
             continue
         constant = node.input_value(1).get_node()
-        if constant.get_type_name() == "Constant" and len(constant.shape) == 2:
+        if constant.get_type_name() != "Constant" or not node.get_attributes()["transpose_b"]:
+            continue
+        if len(constant.shape) == 2:
             node.input(1).replace_source_output(_rounded(np.asarray(constant.data, np.float32), group))
             found += 1
     return found
