@@ -305,11 +305,14 @@ def main() -> None:
     parser.add_argument(
         "--plain", type=int, default=10, help="replies of the loop over transformers' generate"
     )
+    parser.add_argument("--llm-backend", choices=("auto", "torch", "openvino"), default="auto")
     parser.add_argument("--reasons", action="store_true", help="print why replies were rejected")
     options = parser.parse_args()
     arms = [Arm(n, GRAMMARS[n], _replies(n, options.replies)) for n in options.arms.split(",")]
     with bench(options.workers) as shared:
-        embedded = shared.registry.language_models["smollm2"].open("", shared.config)
+        config = replace(shared.config, llm_backend=options.llm_backend)
+        embedded = shared.registry.language_models["smollm2"].open("", config)
+        print(f"model: {embedded.name}", flush=True)
         uniform = shared.registry.language_models["uniform"].open("", shared.config)
         for arm in arms:
             shared.run(arm, uniform if arm.name == "uniform" else embedded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import sys
@@ -146,8 +147,16 @@ def _model() -> Iterator[Finding]:
         yield "note", "model cache", "empty; the first run downloads SmolLM2-135M-Instruct (93 MB)"
     else:
         yield "ok", "model cache", str(found)
+    yield "ok", "model backend", _backend()
     key = "set" if os.environ.get("OPENAI_API_KEY") else "not set; only needed for --llm openai:MODEL"
     yield "ok", "API key", key
+
+
+def _backend() -> str:
+    """What computes a local model on a CPU; which one a run takes is found out when it loads the model."""
+    if importlib.util.find_spec("openvino") is None:
+        return "torch; pip install 'ge-engine[openvino]' may make local models on a CPU faster"
+    return f"openvino {metadata.version('openvino')} on a CPU where it agrees and is faster, else torch"
 
 
 def _servers(addresses: str) -> Iterator[Finding]:

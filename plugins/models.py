@@ -26,11 +26,11 @@ class Embedded(LanguageModelFactory):
     def check(self, argument: str, config: RunConfig) -> None:  # noqa: ARG002
         _weights(argument)
 
-    def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:
         folder = _weights(argument)
         from ge_engine.llm.local import load_local
 
-        model = load_local(str(folder), self.name)
+        model = load_local(str(folder), self.name, config.llm_backend)
         model.prompt_tokens = EMBEDDED_TOKENS
         return model
 
@@ -47,11 +47,11 @@ class HuggingFace(LanguageModelFactory):
 
         check_local(folder_or_name(argument), f"hf:{argument}")
 
-    def open(self, argument: str, config: RunConfig) -> LanguageModel:  # noqa: ARG002
+    def open(self, argument: str, config: RunConfig) -> LanguageModel:
         _require(argument, "The model hf wants a name.", "Give --llm hf:ORG/NAME or --llm hf:/path.")
         from ge_engine.llm.local import folder_or_name, load_local
 
-        return load_local(folder_or_name(argument), f"hf:{argument}")
+        return load_local(folder_or_name(argument), f"hf:{argument}", config.llm_backend)
 
 
 class Cheap(LanguageModelFactory):

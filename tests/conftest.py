@@ -71,7 +71,7 @@ def smollm2() -> LocalModel:
     from ge_engine.llm.embedded import embedded_model
     from ge_engine.llm.local import load_local
 
-    return load_local(str(embedded_model()), "smollm2")
+    return load_local(str(embedded_model()), "smollm2", "torch")
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from ge_engine.genome import Seed
 from ge_engine.llm import embedded
 from ge_engine.llm.batch import STEP_TOKENS, _shares
 from ge_engine.llm.checking import check_local
-from ge_engine.llm.local import LocalModel, _layer_kinds, load_local
+from ge_engine.llm.local import LocalModel, layer_kinds, load_local
 from ge_engine.llm.placement import fitted, weight_bytes
 from ge_engine.llm.precision import faster_dtype
 from ge_engine.llm.rows import common_prefix
@@ -131,7 +131,7 @@ def test_a_batch_that_answers_otherwise_than_one_at_a_time(smollm2: LocalModel, 
     ],
 )
 def test_a_window_that_a_model_does_not_use(settings: dict[str, Any], wanted: set[str]) -> None:
-    assert _layer_kinds(PreTrainedConfig(**settings), "mine") == wanted
+    assert layer_kinds(PreTrainedConfig(**settings), "mine") == wanted
 
 
 def test_a_second_round_that_reads_stored_prefixes_answers_the_same(smollm2: LocalModel) -> None:

@@ -60,6 +60,7 @@ class Settings(TypedDict, total=False):
     objectives: str | Sequence[str]
     constraints: str | Sequence[str]
     llm: str | Sequence[str]
+    llm_backend: str
     llm_key_env: str | Sequence[str]
     llm_extra: str | Sequence[str]
     llm_timeout: float

@@ -140,6 +140,14 @@ class RunConfig:
         metavar="NAME[:ARG][:WEIGHT]",
         changeable=True,
     )
+    llm_backend: str = setting(
+        "auto",
+        "What computes a local model on a CPU: auto, torch or openvino.",
+        LANGUAGE,
+        one_of("auto", "torch", "openvino"),
+        more='"auto" is OpenVINO where the extra `openvino` is installed, agrees with float32 and is faster.',
+        changeable=True,
+    )
     llm_key_env: tuple[str, ...] = setting(
         (),
         "Variable that holds a server's key (repeatable); OPENAI_API_KEY.",

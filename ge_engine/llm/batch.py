@@ -18,13 +18,14 @@ from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask_par
 from ge_engine.contracts import Request
 from ge_engine.llm.packed import Packing, pack
 from ge_engine.llm.rows import Array, Row, common_prefix, open_row
-from ge_engine.llm.slots import Columns, SlotCache
+from ge_engine.llm.slots import Columns
+from ge_engine.llm.torch_body import RowCache
 
 SHARE_FROM = 24
 STORED_TOKENS = 16384
 STEP_TOKENS = 4096
 
-Forward = Callable[[Packing, SlotCache, torch.Tensor], torch.Tensor]
+Forward = Callable[[Packing, RowCache, torch.Tensor], torch.Tensor]
 
 
 class PrefixStore:
@@ -62,6 +63,7 @@ class Batch:
     def __init__(
         self,
         forward: Forward,
+        new_cache: Callable[[int], RowCache],
         tokenizer: LLTokenizer,
         decode: Callable[[Sequence[int]], str],
         store: PrefixStore,
@@ -72,7 +74,7 @@ class Batch:
         self._decode = decode
         self._store = store
         self._capacity = capacity
-        self._cache = SlotCache(capacity)
+        self._cache = new_cache(capacity)
         self._rows: list[Row] = []
         self._masks = allocate_token_bitmask(capacity, tokenizer.vocab_size)
         self._masker = LLExecutor(num_threads=1)

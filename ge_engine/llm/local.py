@@ -3,7 +3,6 @@ llguidance for what may be answered, and one batch for all requests at once."""
 
 from __future__ import annotations
 
-import inspect
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,11 +23,12 @@ from ge_engine.contracts import LanguageModel, Prompt, Reply, Request
 from ge_engine.errors import ModelError
 from ge_engine.llm import warn_of_spinning
 from ge_engine.llm.batch import Batch, PrefixStore
-from ge_engine.llm.packed import Packing, marker, packed, plan, together_on
+from ge_engine.llm.openvino_choice import chosen_body
+from ge_engine.llm.packed import Packing
 from ge_engine.llm.placement import device_map_of
 from ge_engine.llm.precision import faster_dtype
 from ge_engine.llm.resting import residence_of
-from ge_engine.llm.slots import SlotCache
+from ge_engine.llm.torch_body import Body, TorchBody
 
 ROWS_ON_CPU = 48
 ROWS_ON_GPU = 128
@@ -46,11 +46,9 @@ class LocalModel(LanguageModel):
         self.tokenizer = tokenizer
         self._rows = rows
         self._config = model.config.get_text_config()
-        self._kinds = _layer_kinds(self._config, name)
+        self.kinds = layer_kinds(self._config, name)
+        self.body: Body = TorchBody(model, self.kinds)
         self.prompt_tokens = min(PROMPT_TOKENS, self._limit() // PROMPT_SHARE)
-        self._attention = str(self._config._attn_implementation or "eager")
-        forward = inspect.signature(model.forward).parameters
-        self._cache_argument = "cache" if "cache" in forward else "past_key_values"
         self._matcher_tokenizer: LLTokenizer = from_tokenizer(
             tokenizer,
             n_vocab=model.get_output_embeddings().weight.shape[0],
@@ -59,10 +57,14 @@ class LocalModel(LanguageModel):
         self._store = PrefixStore()
         self._residence = residence_of(model)
         self._lock = threading.Lock()
+        self._told = False
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Answer all requests as one batch; each reply comes as soon as it is whole. Memory of a GPU that
         the model does not need between two batches is given back after the last reply."""
+        if self.body.precision and not self._told:
+            self._told = True
+            self.say(f"{self.name} is computed by OpenVINO, in whole numbers of 8 bits.")
         ready: list[tuple[int, Request, list[int]]] = []
         for index, request in enumerate(requests):
             prompt = self.encode(request.prompt, free=request.constraint is None)
@@ -73,6 +75,7 @@ class LocalModel(LanguageModel):
         with self._lock, self._awake():
             batch = Batch(
                 self._forward,
+                self.body.new_cache,
                 self._matcher_tokenizer,
                 self.decode,
                 self._store,
@@ -80,6 +83,11 @@ class LocalModel(LanguageModel):
             )
             for row in batch.run(ready):
                 yield row.index, row.reply(self.name, self.decode)
+
+    def compute_by(self, body: Body) -> None:
+        """Have `body` compute the layers below the head. The name tells of it, and so does every reply."""
+        self.body, self.name = body, f"{self.name} ({body.precision})"
+        self._store = PrefixStore()
 
     def encode(self, prompt: Prompt, free: bool = True) -> list[int]:
         """The prompt's tokens by the model's own chat template; `free` False asks not to think aloud."""
@@ -123,23 +131,10 @@ class LocalModel(LanguageModel):
     def _limit(self) -> int:
         return int(getattr(self._config, "max_position_embeddings", None) or 1 << 30)
 
-    def _forward(self, packing: Packing, cache: SlotCache, drawn: torch.Tensor) -> torch.Tensor:
-        embedding = self.model.get_input_embeddings().weight
-        kinds = sorted(self._kinds)
-        window = getattr(self._config, "sliding_window", None)
-        together = together_on(embedding.device)
-        made = plan(packing, self._attention, kinds, window, embedding, together)
-        masks = {kind: marker(number) for number, kind in enumerate(kinds)}
-        with packed(self._config, made):
-            hidden = self.model.base_model(
-                input_ids=packing.ids[None].to(embedding.device),
-                attention_mask=masks if len(kinds) > 1 else masks[kinds[0]],
-                position_ids=packing.positions[None].to(embedding.device),
-                use_cache=True,
-                **{self._cache_argument: cache},
-            ).last_hidden_state
+    def _forward(self, packing: Packing, cache: Any, drawn: torch.Tensor) -> torch.Tensor:
         head = self.model.get_output_embeddings()
-        return self._scaled(head(hidden[0, drawn.to(hidden.device)].to(head.weight.device)))
+        states = self.body.hidden(packing, cache, drawn)
+        return self._scaled(head(states.to(head.weight.device)))
 
     def _scaled(self, logits: torch.Tensor) -> torch.Tensor:
         cap = getattr(self._config, "final_logit_softcapping", None)
@@ -152,12 +147,14 @@ class LocalModel(LanguageModel):
         return logits
 
 
-def load_local(source: str, name: str) -> LocalModel:
-    """Load a model by hub name or folder. On the CPU the faster of bfloat16 and float32 is used.
+def load_local(source: str, name: str, backend: str = "auto") -> LocalModel:
+    """Load a model by hub name or folder. On the CPU the faster of bfloat16 and float32 is used, and what
+    `backend` names: "torch", "openvino", or "auto" for the better of the two.
 
     Raises:
         ModelError: there is no such model, it cannot be reached, or it is of a kind that this decoder
-            does not know (state-space layers, encoder-decoder, a slow tokenizer).
+            does not know (state-space layers, encoder-decoder, a slow tokenizer); or `backend` is
+            "openvino", and that cannot compute it.
     """
     on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
     with loading(name):
@@ -171,7 +168,10 @@ def load_local(source: str, name: str) -> LocalModel:
     if on_cpu:
         warn_of_spinning()
         faster_dtype(model, name, cache_path() / "precision.json")
-    return decoder(name, model, tokenizer, ROWS_ON_CPU if on_cpu else ROWS_ON_GPU)
+    local = decoder(name, model, tokenizer, ROWS_ON_CPU if on_cpu else ROWS_ON_GPU)
+    if on_cpu and (body := chosen_body(local, backend, cache_path())) is not None:
+        local.compute_by(body)
+    return local
 
 
 def decoder(name: str, model: Any, tokenizer: Any, rows: int) -> LocalModel:
@@ -198,7 +198,7 @@ def loading(name: str) -> Iterator[None]:
             ) from error
 
 
-def _layer_kinds(config: Any, name: str) -> set[str]:
+def layer_kinds(config: Any, name: str) -> set[str]:
     kinds = set(getattr(config, "layer_types", None) or ())
     if not kinds:
         windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)

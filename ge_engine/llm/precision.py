@@ -1,10 +1,14 @@
-"""bfloat16 or float32 on this processor: measured once on the model itself, then remembered."""
+"""bfloat16 or float32 on this processor: measured once on the model itself, then remembered.
+
+What is measured is time of the processor, so that a busy machine does not decide.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,37 +26,56 @@ def faster_dtype(model: Any, name: str, record: Path) -> torch.dtype:
 
     Leaves `model` in that dtype. The record holds milliseconds a step for each processor and model.
     """
-    key = f"{name} | {processor_name()} | {torch.get_num_threads()} threads | torch {torch.__version__}"
-    known = _load(record)
-    if key not in known:
-        timings = {dtype: _milliseconds(model, getattr(torch, dtype)) for dtype in CANDIDATES}
-        record.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{record}.lock"):
-            known = {**_load(record), key: timings}
-            scratch = record.with_name(f"{record.name}.{os.getpid()}")
-            scratch.write_text(json.dumps(known, indent=1), "utf-8")
-            os.replace(scratch, record)
-    best = min(CANDIDATES, key=lambda dtype: known[key][dtype])
-    dtype: torch.dtype = getattr(torch, best)
+    timings = remembered(
+        record,
+        f"{key_of(name)} | torch {torch.__version__}",
+        lambda: {dtype: _milliseconds(model, getattr(torch, dtype)) for dtype in CANDIDATES},
+    )
+    dtype: torch.dtype = getattr(torch, min(CANDIDATES, key=timings.__getitem__))
     model.to(dtype)
     return dtype
 
 
-def _milliseconds(model: Any, dtype: torch.dtype) -> float:
-    model.to(dtype)
-    ids = torch.full((ROWS, QUERIES), 5)
-    seconds = []
-    with torch.inference_mode():
-        for _ in range(REPEATS):
-            start = time.perf_counter()
-            model(input_ids=ids, use_cache=False)
-            seconds.append(time.perf_counter() - start)
-    return round(min(seconds) * 1000, 2)
+def key_of(name: str) -> str:
+    """What a measurement of the model `name` depends on, besides versions."""
+    return f"{name} | {processor_name()} | {torch.get_num_threads()} threads"
 
 
-def _load(record: Path) -> dict[str, dict[str, float]]:
+def remembered(record: Path, key: str, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """What `record` has for `key`; else what `measure` gives, which is written there."""
+    known = recorded(record)
+    if key in known:
+        return known[key]
+    found = measure()
+    record.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{record}.lock"):
+        scratch = record.with_name(f"{record.name}.{os.getpid()}")
+        scratch.write_text(json.dumps({**recorded(record), key: found}, indent=1), "utf-8")
+        os.replace(scratch, record)
+    return found
+
+
+def recorded(record: Path) -> dict[str, dict[str, float]]:
+    """All that was measured; nothing where the file is missing or broken."""
     try:
         data = json.loads(record.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def milliseconds(step: Callable[[], object]) -> float:
+    """Milliseconds of the processor, all threads together, for the cheapest of a few calls of `step`."""
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(REPEATS):
+            start = time.process_time()
+            step()
+            seconds.append(time.process_time() - start)
+    return round(min(seconds) * 1000, 2)
+
+
+def _milliseconds(model: Any, dtype: torch.dtype) -> float:
+    model.to(dtype)
+    ids = torch.full((ROWS, QUERIES), 5)
+    return milliseconds(lambda: model(input_ids=ids, use_cache=False))
