@@ -22,6 +22,8 @@ SETTINGS = (
     "1",
     "--train-limit",
     "512",
+    "--rescore-seeds",
+    "0",
     "--random-seed",
     "3",
 )
