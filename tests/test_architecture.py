@@ -155,8 +155,9 @@ def test_an_import_of_what_is_private_that_nobody_sees(source: str, taken: str) 
 
 
 def test_importing_the_engine_that_pulls_in_torch() -> None:
-    """An agent hands on what it does not read itself."""
+    """An agent hands on what it does not read itself; `ge doctor` starts what tries the sandbox."""
     modules = "ge_engine, ge_engine.registry, ge_engine.evaluation.nodes.agent"
+    modules += ", ge_engine.evaluation.sandbox.confinement"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
