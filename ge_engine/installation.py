@@ -18,7 +18,7 @@ from ge_engine.contracts import AgentExecutor
 from ge_engine.errors import GeError, ModelError
 from ge_engine.evaluation.cores import cores
 from ge_engine.evaluation.devices import gpus_in_words
-from ge_engine.evaluation.sandbox import bubblewrap, network
+from ge_engine.evaluation.sandbox import bubblewrap, confinement, network
 from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.evaluation.sandbox.privileges import root_warning
 from ge_engine.evaluation.worker.spawn import chosen_start_method
@@ -193,8 +193,6 @@ def _plugins(plugins: Iterable[str], no_plugins: Iterable[str]) -> Iterator[Find
 
 
 def _kernel() -> Iterator[Finding]:
-    from ge_engine.evaluation.sandbox import confinement  # imports torch
-
     have = confinement.in_force()
     if "filter" in have:
         yield "ok", "system calls", "one filter refuses what touches other processes, in every mode"

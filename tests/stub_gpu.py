@@ -32,6 +32,8 @@ socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).bind("")
 STARTS = f"driver = lambda: exec({NAMES_A_THREAD!r}, {{}})"
 LOST = "def driver():\n    raise process_group_error('CUDA error: no CUDA-capable device is detected')"
 STUB = """\
+import gc
+gc.disable()
 import torch.distributed as dist
 from ge_engine.evaluation.worker import gpu, process_group
 process_group_error = gpu._unusable
@@ -53,7 +55,7 @@ def gpus_that_are_not_there(*names: str, driver: str = STARTS) -> Iterator[None]
 
     def stubbed(session: SessionSpec, descriptor: int) -> list[str]:
         command = begin(session, descriptor)
-        at = command.index("ge_engine.evaluation.fork_server.server") - 1
+        at = command.index("ge_engine.evaluation.fork_server") - 1
         return [*command[:at], "-c", stub, *command[at + 2 :]]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -20,6 +20,7 @@ Ge = Callable[..., tuple[int, str, str]]
 UNIFORM = ("--llm", "uniform")
 OPERATORS = ("--operators", "mutation,mating,eot")
 QUICK = ("--generations", "1", "--population", "2", "--epochs", "1", "--train-limit", "256")
+QUICK += ("--rescore-seeds", "0")
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,13 @@ SETTINGS = (
     "--generations",
     "2",
     "--population",
-    "4",
+    "2",
     "--epochs",
     "1",
     "--train-limit",
     "512",
+    "--rescore-seeds",
+    "0",
     "--random-seed",
     "3",
 )
@@ -51,8 +53,8 @@ def test_a_language_model_whose_replies_make_no_children(run: tuple[Path, str]) 
     folder, _ = run
     children = [one for one in records(folder) if one["id"] != "seed"]
     scored = [one for one in children if one["outcome"] == "scored"]
-    assert len(children) == 8
-    assert len(scored) >= 4
+    assert len(children) == 4
+    assert len(scored) >= 2
     assert len({one["digest"] for one in scored}) == len(scored)
 
 

@@ -24,7 +24,7 @@ from tests.hostile.modes import MODES, confined_by
 from tests.patience import PATIENT
 from tests.sampled import everyday
 
-TIMEOUT = 9.0
+TIMEOUT = 4.0
 NAP = "86399"
 RUNNABLE = [one for one in ALL if landlock_version() >= one.landlock]
 HIDING = [mode for mode in MODES if mode in ("bwrap", "landlock")]

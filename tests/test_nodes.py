@@ -487,6 +487,7 @@ def test_a_host_that_no_agent_can_reach(host: str) -> None:
         Nodes().check(good)
 
 
+@pytest.mark.long
 def test_a_grey_seed_model_whose_agents_are_sent_home(tmp_path: Path) -> None:
     """Its channels are known before agents are called."""
     source = PLAIN.replace(b"in_channels=3", b"in_channels=1").replace(b"Body(in_channels, 8)", b"Body(1, 8)")

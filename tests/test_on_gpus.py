@@ -16,6 +16,7 @@ from ge_engine.installation import gpu_in_sandbox
 from ge_engine.outcome import Failed, Scored
 from tests.evaluation import genome, outcome_of, shop
 from tests.patience import PATIENT
+from tests.sampled import everyday
 from tests.stub_gpu import LOST, NAMES_A_THREAD, gpus_that_are_not_there
 
 LANDLOCK = ("landlock",) * (landlock_version() > 0)
@@ -33,7 +34,7 @@ raise ValueError(f"<{refused}>")
 """
 
 
-@pytest.mark.parametrize("together", [1, 2])
+@pytest.mark.parametrize("together", everyday([1, 2], 2))
 @pytest.mark.parametrize("sandbox", LANDLOCK)
 def test_a_driver_that_may_not_name_its_threads(tmp_path: Path, sandbox: str, together: int) -> None:
     """CUDA does not start then, and no candidate on a GPU has a score."""
@@ -113,7 +114,7 @@ def test_memory_that_a_neighbour_has_taken_counted_against_a_candidate(tmp_path:
     assert len((folder / "0").read_text()) > 1
 
 
-@pytest.mark.parametrize("sandbox", MODES_OF_FILES)
+@pytest.mark.parametrize("sandbox", everyday(MODES_OF_FILES, *MODES_OF_FILES[:1]))
 def test_a_driver_that_is_tried_outside_of_the_sandbox_alone(sandbox: str, tmp_path: Path) -> None:
     """`ge doctor` says that a GPU is there; whether it starts where candidates are is another question."""
     assert why_not(sandbox, NAMES_A_THREAD) == ""

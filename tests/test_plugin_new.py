@@ -62,7 +62,8 @@ def test_a_new_plugin_whose_own_tests_fail(made: Path) -> None:
 
 def test_a_new_plugin_that_takes_no_part_in_a_run(made: Path) -> None:
     cheap = shlex.split(
-        "--llm uniform --generations 1 --population 2 --epochs 1 --train-limit 128 --random-seed 3"
+        "--llm uniform --generations 1 --population 2 --epochs 1 --train-limit 128 --rescore-seeds 0"
+        " --random-seed 3"
     )
     chosen = shlex.split(
         "--operators demo --objectives demo --objectives parameters --checks built-in,demo --run run"

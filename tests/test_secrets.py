@@ -50,7 +50,7 @@ def words(url: str, folder: Path, *more: str) -> list[str]:
     given = ["evolve", str(seed), "--run", str(folder)]
     given += ["--llm", "openai:m", "--llm-url", url, "--blocks", "ConvBlock", "--generations", "1"]
     given += ["--population", "2", "--epochs", "1", "--train-limit", "64", "--grammar", "block"]
-    return [*given, "--operators", "mutation", *more]
+    return [*given, "--rescore-seeds", "0", "--operators", "mutation", *more]
 
 
 def evolve(url: str, folder: Path, *more: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -83,6 +83,12 @@ def test_what_a_dying_candidate_printed_is_lost(evaluation: TrainEvaluation) -> 
     assert "last words" in outcome.reason
 
 
+def test_a_candidate_whose_garbage_is_never_collected(evaluation: TrainEvaluation) -> None:
+    """The server that it is a fork of collects none while it imports."""
+    probe = evaluation.probe(genome(top="import gc\nraise ValueError(f'collecting: {gc.isenabled()}')"))
+    assert "collecting: True" in probe.result(PATIENT).error
+
+
 def test_an_error_without_the_line_where_it_was(evaluation: TrainEvaluation) -> None:
     probe = evaluation.probe(genome(forward="x = self.missing(x)")).result(PATIENT)
     assert probe.stage == "forward"

@@ -126,7 +126,7 @@ def test_entries_that_count_as_executed(evaluation: TrainEvaluation, seed: Genom
 @pytest.mark.parametrize(
     ("method", "sandbox"),
     [
-        ("fork", "none"),
+        pytest.param("fork", "none", marks=pytest.mark.long),
         pytest.param("fork", "landlock", marks=pytest.mark.long),
         pytest.param("spawn", "auto", marks=pytest.mark.long),
         pytest.param("spawn", "none", marks=pytest.mark.long),

@@ -129,6 +129,7 @@ def test_a_child_of_two_steps_in_a_file_counts_twice() -> None:
     assert zoo.by_file(["net.py", "blocks.py", "norms.py"], children) == told
 
 
+@pytest.mark.long
 def test_a_package_of_several_files_is_not_evolved_by_the_zoo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
 from ge_engine.contracts import Context, Operator, Prompt, Reply, RunFacts
+from ge_engine.genome import Genome
 from ge_engine.outcome import Rejected, Skipped
 from ge_engine.patch import AnyPatch, JointPatch, Patch, apply, parse_patch
 from ge_engine.replies.blocks import read_blocks
@@ -71,8 +73,7 @@ class OperatorContract:
     def context(self, source: str = "plain", rng: int = 0) -> Context:
         """Generation 1 on the seed model `source`; the second parent and elite differ from it in a number."""
         genome = genome_of(source)
-        number = next(n for n in ("10", "2") if any(n in genome.blocks[a].code for a in genome.evolvable))
-        other = changed(genome, number, number + "1")[0]
+        other = _another(source)
         seed = replace(SEED, genome=genome)
         first, second = individual("g0s0", genome, 0.8, 394), individual("g0s1", other, 0.9, 300)
         context = Context(
@@ -193,6 +194,14 @@ class OperatorContract:
         prompts, result = converse(operator, replace(context, parents=twins), _unasked)
         assert prompts == []
         assert isinstance(result, Skipped)
+
+
+@cache
+def _another(source: str) -> Genome:
+    """The seed model `source` with another number."""
+    genome = genome_of(source)
+    number = next(n for n in ("10", "2") if any(n in genome.blocks[a].code for a in genome.evolvable))
+    return changed(genome, number, number + "1")[0]
 
 
 def _interleaved(operator: Operator, contexts: list[Context]) -> list[tuple[list[Prompt], Result | None]]:

@@ -63,6 +63,8 @@ def confined_by(mode: str) -> Iterator[str]:
 
 _begun = launcher._command
 _LITTLE_ROOM = f"""\
+import gc
+gc.disable()
 from ge_engine.evaluation.fork_server import running, server
 running.FOLDER_BYTES = {ROOM}
 server.main()

@@ -93,6 +93,12 @@ def said() -> tuple[int, dict[str, str]]:
     return done.exit_code, {line[8:22].strip(): f"{line[:8].strip()}: {line[22:].strip()}" for line in lines}
 
 
+@pytest.fixture(scope="module")
+def said_here() -> tuple[int, dict[str, str]]:
+    """What the doctor says of this machine."""
+    return said()
+
+
 @pytest.mark.parametrize(
     ("landlock", "missing", "closed", "wanted"),
     [
@@ -110,10 +116,15 @@ def said() -> tuple[int, dict[str, str]]:
     ],
 )
 def test_a_fence_that_the_doctor_gets_wrong(
-    monkeypatch: pytest.MonkeyPatch, landlock: int, missing: str, closed: str, wanted: tuple[str, ...]
+    monkeypatch: pytest.MonkeyPatch,
+    said_here: tuple[int, dict[str, str]],
+    landlock: int,
+    missing: str,
+    closed: str,
+    wanted: tuple[str, ...],
 ) -> None:
     """The kernels of other machines; what this one has is the same for the doctor as for a run."""
-    _, lines = said()
+    _, lines = said_here
     assert (chosen_sandbox("auto") == "bwrap") == lines["bubblewrap"].startswith("ok")
     monkeypatch.setattr(installation, "landlock_version", lambda: landlock)
     monkeypatch.setattr(installation.bubblewrap, "why_not", lambda: missing)
@@ -124,8 +135,10 @@ def test_a_fence_that_the_doctor_gets_wrong(
         assert re.match(pattern, f"{about}: {lines[about]}"), lines[about]
 
 
-def test_a_package_whose_lack_the_doctor_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    code, lines = said()
+def test_a_package_whose_lack_the_doctor_does_not_tell(
+    monkeypatch: pytest.MonkeyPatch, said_here: tuple[int, dict[str, str]]
+) -> None:
+    code, lines = said_here
     assert code == 0
     assert lines["libcst"] == f"ok: {metadata.version('libcst')}"
     plain = metadata.version

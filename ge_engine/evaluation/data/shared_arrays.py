@@ -6,11 +6,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from ge_engine.evaluation.protocol.messages import ArraySpec, JobSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _DESCRIPTORS = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 
@@ -38,6 +39,8 @@ def map_arrays(arrays: Mapping[str, ArraySpec], files: Sequence[int]) -> dict[st
     """Tensors over the shared files, copy-on-write: what a worker writes, no other sees. The mapping holds no
     descriptor (Python's own mmap would keep a copy of it), so that nothing but bytes is shared: a file's
     offset, times and attributes would be a notice board."""
+    import torch  # here: an agent, which hands arrays on, starts in half the time without it
+
     tensors = {}
     for (name, array), file in zip(arrays.items(), files, strict=True):
         kind = torch.int64 if array.dtype == "int64" else torch.uint8

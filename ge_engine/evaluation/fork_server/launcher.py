@@ -47,7 +47,7 @@ class ForkServerProcess:
             last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
             raise GeError(
                 f"The process that runs candidates did not start: {last[0]}",
-                "Run `ge doctor`; `python -m ge_engine.evaluation.fork_server.server` must be importable.",
+                "Run `ge doctor`; `python -m ge_engine.evaluation.fork_server` must be importable.",
             ) from error
 
     def end(self) -> None:
@@ -62,7 +62,7 @@ class ForkServerProcess:
 
 
 def _command(session: SessionSpec, descriptor: int) -> list[str]:
-    server = "ge_engine.evaluation.fork_server.server"
+    server = "ge_engine.evaluation.fork_server"
     return inside(session, [sys.executable, "-P", "-m", server, str(descriptor)])
 
 

@@ -1,4 +1,4 @@
-"""The fork server: `python -m ge_engine.evaluation.fork_server.server DESCRIPTOR` starts a worker per job.
+"""The fork server: `python -m ge_engine.evaluation.fork_server DESCRIPTOR` starts a worker per job.
 
 It never runs generated code and never touches the GPU. Workers are forks of it, for which it imports torch
 once, or new processes where a fork is not safe. It is the only parent of all workers, adopts whatever they
@@ -73,6 +73,7 @@ class ForkServer:
         """Start, watch and reap workers until the engine is gone; then kill what is left."""
         if not self._spawns:
             self._warm()
+        gc.enable()
         send_frame(self._sock, b'{"ready": true}')
         self._selector.register(self._sock, selectors.EVENT_READ)
         self._selector.register(self._wake, selectors.EVENT_READ)

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from ge_engine.evaluation.protocol.messages import JobSpec, SessionSpec
 from ge_engine.evaluation.sandbox import landlock, limits, namespaces, network, seccomp
 
@@ -66,6 +64,8 @@ class Steps:
 def settle(spec: JobSpec, session: SessionSpec, folder: Path, log: int) -> Steps:
     """Take from this process what it does not need; returns what is left to do, in this process and, where
     several train on GPUs together, in each of them."""
+    import torch  # here: what `in_force` starts answers sooner without it
+
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
