@@ -39,8 +39,6 @@ class Paced(LanguageModel):
             raise ModelError("It will not.", "Ask otherwise.")
         if user == "fault":
             raise ValueError("its own fault")
-        if user == "silence":
-            text = ""
         text = "".join(self._parts(request)) or f"{request.prompt.system}|{user}|{request.sampling.seed}"
         return Reply(text, "stop", len(user), len(text), 0.5, self.name)
 

@@ -18,8 +18,6 @@ from ge_engine.errors import ModelError
 from ge_engine.llm.owed import LOSSES, Owed, OwedReplies, Round
 from ge_engine.llm.request_json import asked_of, reply_from_json, request_to_json
 
-CLOSED = ModelError("The language model was closed before it answered.")
-
 
 @dataclass(frozen=True, slots=True)
 class Described:
@@ -51,7 +49,7 @@ class DecodingHead(AgentHead):
         answers: Round = SimpleQueue()
         with self._lock:
             if self._closing:
-                raise self._gave_up or CLOSED
+                raise self._gave_up or _closed()
             self._loop.call_soon_threadsafe(self._take, tuple(requests), answers)
         return answers
 
@@ -71,11 +69,10 @@ class DecodingHead(AgentHead):
         return "model", {"model": self._model}
 
     def _end_work(self) -> None:
-        error = self._gave_up or CLOSED
         for answers in self._owed.rounds():
-            answers.put(error)
+            answers.put(self._gave_up or _closed())
         if not self.first.done():
-            self.first.set_exception(error)
+            self.first.set_exception(self._gave_up or _closed())
 
     def _take(self, requests: Sequence[Request], answers: Round) -> None:
         self._owed.submit(requests, answers)
@@ -168,3 +165,7 @@ class DecodingHead(AgentHead):
         for answers in {id(one.round): one.round for one in owed}.values():
             answers.put(error)
             self._owed.forget(answers)
+
+
+def _closed() -> ModelError:
+    return ModelError("The language model was closed before it answered.")
