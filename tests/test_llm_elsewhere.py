@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from paced import Paced
 from patience import PATIENT
 from test_nodes import until
+from test_nodes_run import content
 from test_resuming import NO_DOUBLES
 
 from ge_engine.agents.versions import versions_of
@@ -32,7 +33,6 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import Constraint, Goal, LanguageModel, Prompt, Reply, Request, Sampling
 from ge_engine.errors import GeError, ModelError
 from ge_engine.grammar.lark_builder import Parts
-from ge_engine.ledger.history import History
 from ge_engine.llm import remote
 from ge_engine.llm.local import LocalModel
 from ge_engine.llm.machines import Machines
@@ -169,9 +169,8 @@ def test_a_run_that_differs_from_one_that_decodes_here(tmp_path: Path) -> None:
     for name, executor in (("here", "local"), ("there", "started:1")):
         config = doubles.config(executor_llm=executor, generations=2, grammar="edits")
         run(doubles.seed(), config, doubles.registry("agents"), tmp_path / name, doubles.Observer())
-        with History(tmp_path / name) as history:
-            assert history.replies
-            held.append(history.content())
+        held.append(content(tmp_path / name))
+        assert len(held[-1]["calls"]) > 5
     assert held[0] == held[1]
     assert list((tmp_path / "there" / "scratch" / "llm").glob("agent-0.log"))
     assert not list((tmp_path / "here" / "scratch").glob("llm*"))
@@ -270,26 +269,26 @@ def test_a_machine_for_a_model_that_needs_none(ge: Ge, tmp_path: Path, llm: str)
 
 
 def test_a_wait_for_a_machine_that_no_signal_ends(tmp_path: Path) -> None:
-    run_folder = tmp_path / "run"
+    address = tmp_path / "run" / "scratch" / "llm" / "agents.json"
     words = ["evolve", HERE.parent / "examples" / "plain_cnn.py", "--plugin", "doubles", *NO_DOUBLES]
     words += [
         "--evaluator",
         "instant",
-        "--check",
+        "--checks",
         "seen",
         "--llm",
         "scripted",
         "--executor-llm",
         "nodes:127.0.0.1",
     ]
-    command = [sys.executable, "-m", "ge_engine.cli", *map(str, words), "--run", str(run_folder)]
+    command = [sys.executable, "-m", "ge_engine.cli", *map(str, words), "--run", str(tmp_path / "run")]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
-        until(lambda: (run_folder / "scratch" / "llm" / "agents.json").exists())
+        until(lambda: address.exists() or process.poll() is not None)
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=PATIENT)
-    assert process.returncode == 130
+    assert process.returncode == 130, error
     assert "Traceback" not in error
-    assert not (run_folder / "scratch" / "llm" / "agents.json").exists()
+    assert not address.exists()
 
 
 def test_a_run_that_is_to_end_and_waits_for_an_agent(tmp_path: Path) -> None:

@@ -32,11 +32,14 @@ class Listening:
 
 
 class AgentHead(ABC):
-    """Keeps the agents of one session. `pool` starts them, and ends with it; `served` is their work."""
+    """Keeps the agents of one session. `pool` starts them, and ends with it; `served` is their work,
+    and `wanted` what a person is told is waited for."""
+
+    wanted = "machines"
 
     def __init__(self, listening: Listening, pool: AgentPool, served: Served) -> None:
         self._listening, self._pool = listening, pool
-        self._watch = PoolWatch(pool, served)
+        self._watch = PoolWatch(pool, served, self.wanted)
         self._connections: dict[str, Connection] = {}
         self._closing = False
         self._gave_up: Exception | None = None

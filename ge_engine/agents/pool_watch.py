@@ -31,10 +31,11 @@ class Served(Protocol):
 
 
 class PoolWatch:
-    """`refusals` are reasons by the hosts that cannot serve, `joined` the agents that ever served."""
+    """`wanted` is what is waited for, in words. `refusals` are reasons by the hosts that cannot serve,
+    `joined` the agents that ever served."""
 
-    def __init__(self, pool: AgentPool, served: Served) -> None:
-        self._pool, self._served = pool, served
+    def __init__(self, pool: AgentPool, served: Served, wanted: str) -> None:
+        self._pool, self._served, self._wanted = pool, served, wanted
         self.refusals: dict[str, str] = {}
         self.joined: set[str] = set()
 
@@ -47,7 +48,7 @@ class PoolWatch:
             if self._served.serving() or not self._served.waiting():
                 told, tell_at = "", time.monotonic() + PATIENT_SECONDS
             elif state.said != told and time.monotonic() > tell_at:
-                print(f"Waiting for machines: {state.said}", file=sys.stderr)
+                print(f"Waiting for {self._wanted}: {state.said}", file=sys.stderr)
                 told = state.said
             await asyncio.sleep(POOL_SECONDS)
 

@@ -31,6 +31,8 @@ class DecodingHead(AgentHead):
     """Has requests answered wherever agents serve this session. `model` is what they are told to open, and
     `hear` takes what their models say. `first` is the model of the first agent that has loaded it."""
 
+    wanted = "a machine for the language model"
+
     def __init__(
         self,
         listening: Listening,

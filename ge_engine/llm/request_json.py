@@ -98,5 +98,7 @@ def _constraint_from_json(held: Mapping[str, Any] | None, number: int, ask: Ask)
 
 
 def _goal(held: Mapping[str, Any]) -> Goal:
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in held.items()}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in held.items()
+    }
     return Goal(**values)
