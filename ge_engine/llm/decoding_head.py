@@ -146,6 +146,8 @@ class DecodingHead(AgentHead):
             self._start(self._send(agent, batch))
 
     async def _send(self, agent: str, batch: Sequence[Owed]) -> None:
+        if self._owed.held(agent, batch[0].number) is None:
+            return  # it was lost before, and is perhaps there again
         content = {"requests": [request_to_json(one) for one in batch]}
         with suppress(KeyError, *LOST):  # an agent that is gone is seen to be, and its requests wait again
             await self._connections[agent].send("requests", content)
