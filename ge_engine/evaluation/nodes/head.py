@@ -110,9 +110,9 @@ class NodesExecutor(AgentHead):
         job = self._leases.end(agent, lease)
         if job is None:
             return
-        self._results.submit(job.future.set_result, ended)
         faulty = ended.faulty or bool(ended.reason and ended.reason not in CANDIDATES_REASONS)
         self._blame(agent, faulty, ended.reason or "faults of its own")
+        self._results.submit(job.future.set_result, ended)
 
     def _blame(self, agent: str, faulty: bool, why: str) -> None:
         if drained := self._leases.blame(agent, faulty):
