@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from ge_engine.search.run_state import RunState
 from ge_engine.search.schedule import SCHEDULES, Schedule
 from ge_engine.search.scoring import Scoring
 from ge_engine.search.selection import Selection
-from ge_engine.search.services import RunServices, checks_of, variations_of
+from ge_engine.search.services import RunServices, checks_of, machines_of, variations_of
 from ge_engine.search.session import Session, opened_session
 from ge_engine.search.starting import starting_models
 from ge_engine.search.survey import Surveys
@@ -162,7 +163,13 @@ def _evolve(session: Session, state: RunState, probe: Probe, services: RunServic
             _schedule(session, state, services).add()
         return reason
     try_parts(services.variations, session.registry, probe)
-    with opened_models(session.config, session.registry, session.hear) as models:
+    with ExitStack() as stack:
+        machines = machines_of(
+            session.config, session.registry, session.ledger, lambda: session.termination.interrupted
+        )
+        with session.ended_when_interrupted() if machines else nullcontext():
+            opened = opened_models(session.config, session.registry, session.hear, machines)
+            models = stack.enter_context(opened)
         room = prompt_room(session.config, models)
         session.ledger.set_prompt_tokens(room)
         session.tell_instructions_left_out(models.name, room)

@@ -71,7 +71,11 @@ class Registry:
 
     def blame(self, hook: str, name: str) -> str:
         """Whose `name` it is, for a message: "plugin 'demo' 1.2.3 (ge_operators)"."""
-        return f"plugin {self._origin(self.owners.get((hook, name), 'unknown'))} ({hook})"
+        return f"plugin {self.origin_of(hook, name)} ({hook})"
+
+    def origin_of(self, hook: str, name: str) -> Origin:
+        """The plugin that registers `name`."""
+        return self._origin(self.owners.get((hook, name), "unknown"))
 
     def event(self, name: str, data: Mapping[str, Any]) -> tuple[PluginError, ...]:
         """Tell every observer; the errors of those that failed, each naming plugin, version and hook."""
@@ -114,7 +118,7 @@ def in_use(registry: Registry, config: RunConfig) -> frozenset[tuple[str, str]]:
         "ge_checks": config.checks,
         "ge_objectives": list(config.objective_names),
         "ge_evaluators": (config.evaluator,),
-        "ge_executors": (config.executor.partition(":")[0],),
+        "ge_executors": [one.partition(":")[0] for one in (config.executor, config.executor_llm)],
         "ge_tasks": (config.task.partition(":")[0],),
         "ge_language_models": [name.partition(":")[0] for name in config.models],
         "ge_grammars": (config.grammar,) if config.grammar else registry.grammars,

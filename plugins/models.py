@@ -22,6 +22,7 @@ class Embedded(LanguageModelFactory):
     """SmolLM2-135M-Instruct, fetched once: works without a key, a server or a GPU."""
 
     name = "smollm2"
+    opens_elsewhere = True
 
     def check(self, argument: str, config: RunConfig) -> None:  # noqa: ARG002
         _weights(argument)
@@ -39,6 +40,7 @@ class HuggingFace(LanguageModelFactory):
     """Any causal language model of the Hugging Face hub, or a folder that holds one."""
 
     name = "hf"
+    opens_elsewhere = True
 
     def check(self, argument: str, config: RunConfig) -> None:  # noqa: ARG002
         _require(argument, "The model hf wants a name.", "Give --llm hf:ORG/NAME or --llm hf:/path.")

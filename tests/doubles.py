@@ -176,6 +176,7 @@ class ScriptedFactory(LanguageModelFactory):
     """`scripted:MANNER[,SECONDS]`; the opened models are kept in `opened`."""
 
     name = "scripted"
+    opens_elsewhere = True
 
     def __init__(self) -> None:
         self.opened: list[Scripted] = []

@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("source", "genome", "joint_genome", "entry", "entry_block", "patch", "variant", "changes"),
     ("replies", "structure", "pareto", "noise", "population", "conditions", "tolerances", "profile"),
     ("contracts", "hookspecs", "registry", "blaming", "events", "tracking"),
-    ("ledger", "grammar", "llm"),
+    ("ledger", "grammar", "llm", "agents"),
     ("evaluation",),
     ("search", "loop", "ablation", "context", "seed_files"),
     ("report", "scaffold", "installation", "launch"),

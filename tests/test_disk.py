@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ge_engine.agents.own_memory import hide_memory
 from ge_engine.evaluation.fork_server import running
 from ge_engine.evaluation.sandbox import limits
 from ge_engine.evaluation.sandbox.disk_usage import DEEPEST, ENTRY_BYTES, DiskWatch, stored_bytes
@@ -116,7 +117,7 @@ def as_nobody(act: Callable[[], bool]) -> bool:
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
-        limits.hide_memory(False)
+        hide_memory(False)
         return act()
 
     return limits.succeeds(tried)
@@ -136,7 +137,7 @@ def test_an_orphan_that_shows_nothing() -> None:
         told, tells = os.pipe()
 
         def hide() -> None:
-            limits.hide_memory(True)
+            hide_memory(True)
             os.write(tells, b"x")
             signal.pause()
 

@@ -20,14 +20,14 @@ from patience import PATIENT
 from typer.testing import CliRunner
 
 from ge_engine import api, blaming
+from ge_engine.agents.address import read_address
+from ge_engine.agents.wire import LOST, Connection, introduce
 from ge_engine.cli.app import app
 from ge_engine.contracts import AgentExecutor, AgentOrder, AgentPool, PoolState
 from ge_engine.errors import ConfigError, GeError, PluginError
-from ge_engine.evaluation.nodes.address import read_address
 from ge_engine.evaluation.nodes.machine import Machine, machine_here, required_files
 from ge_engine.evaluation.nodes.remote_session import versions
 from ge_engine.evaluation.nodes.survey import Asked, Survey, survey_from
-from ge_engine.evaluation.nodes.wire import LOST, Connection, introduce
 from ge_engine.seed_files import load_seed
 
 FAR = Machine("far", "odd", 4, (), 4, "python", {"torch": "2.0"}, "bwrap", "/cache", 2**30, 0, ())

@@ -21,18 +21,18 @@ from agents import Started, StartedPool
 from evaluation import START_METHOD, data, genome, outcome_of, shop
 from patience import PATIENT
 
+from ge_engine.agents.address import listening_on, read_address
+from ge_engine.agents.door import STRANGERS
+from ge_engine.agents.wire import LOST, Connection, beating, introduce, watching
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import AgentExecutor, AgentOrder, AgentPool, Job, PoolState
 from ge_engine.errors import ConfigError, GeError
 from ge_engine.evaluation.nodes import head, opening
-from ge_engine.evaluation.nodes.address import listening_on, read_address
 from ge_engine.evaluation.nodes.agent import Serving
-from ge_engine.evaluation.nodes.door import STRANGERS
 from ge_engine.evaluation.nodes.head import NodesExecutor
 from ge_engine.evaluation.nodes.leases import FAULTS, SPARE
 from ge_engine.evaluation.nodes.opening import ADDRESS, jobs_on
 from ge_engine.evaluation.nodes.remote_session import remote_session
-from ge_engine.evaluation.nodes.wire import LOST, Connection, beating, introduce, watching
 from ge_engine.evaluation.protocol.messages import JobSpec
 from ge_engine.evaluation.setup import set_up
 from ge_engine.evaluation.train_evaluation import TrainEvaluation

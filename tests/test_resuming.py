@@ -136,6 +136,12 @@ def test_a_folder_that_decides_where_it_trains(tmp_path: Path) -> None:
     for given, executor in ((dict(own, executor="local"), "local"), (dict(own, executor="nodes"), "nodes")):
         _, config = resumed_run(run, given, doubles.registry())
         assert config.executor == executor
+    stored(run, executor="local", executor_llm="nodes:elsewhere")
+    with pytest.raises(ConfigError, match="--executor-llm nodes:elsewhere"):
+        resumed_run(run, own, doubles.registry())
+    _, config = resumed_run(run, dict(own, executor_llm="local"), doubles.registry())
+    assert (config.executor, config.executor_llm) == ("local", "local")
+    stored(run, executor="nodes:somewhere")
     with History(run) as history:
         rescored = settings_with_own(run, history.config, OwnSettings("instant"), doubles.registry())
     assert rescored.executor == "local"

@@ -284,5 +284,5 @@ def test_what_a_run_goes_on_with_that_decides_what_is_compared() -> None:
         *("max_evaluations", "max_seconds", "token_budget", "cost_budget", "price_in", "price_out"),
         *("stop_when", "stall", "rescore_seeds", "trackers", "canary", "project", "workdir", "pass_env"),
         *("llm_backend", "llm_extra", "llm_key_env", "llm_timeout", "llm_deadline", "llm_parallel"),
-        *("manual_timeout", "instructions", "keep_weights", "tolerance", "executor"),
+        *("manual_timeout", "instructions", "keep_weights", "tolerance", "executor", "executor_llm"),
     }

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ge_engine.agents.address import Address, read_address, write_address
+from ge_engine.agents.wire import LOST, Connection, Stranger, challenge, introduce
 from ge_engine.errors import ConfigError
-from ge_engine.evaluation.nodes.address import Address, read_address, write_address
 from ge_engine.evaluation.nodes.array_store import ArrayStore
-from ge_engine.evaluation.nodes.wire import LOST, Connection, Stranger, challenge, introduce
 
 TOKEN, OTHER = b"t" * 32, b"o" * 32
 Side = Callable[[Connection], Awaitable[object]]

@@ -66,6 +66,7 @@ class Settings(TypedDict, total=False):
     llm_timeout: float
     llm_deadline: float
     manual_timeout: float
+    executor_llm: str
     llm_parallel: int
     instructions: str
     grammar: str

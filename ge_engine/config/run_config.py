@@ -182,6 +182,14 @@ class RunConfig:
         at_least(0, "as long as it takes"),
         changeable=True,
     )
+    executor_llm: str = setting(
+        "local",
+        "Where a local model decodes: local, nodes, ...; as --executor.",
+        LANGUAGE,
+        metavar="NAME[:ARG]",
+        more="Of smollm2 and hf: on another machine, one model in each of the executor's agents.",
+        changeable=True,
+    )
     llm_parallel: int = setting(8, "Requests to a server at once.", LANGUAGE, at_least(1), changeable=True)
     instructions: str = setting(
         "",

@@ -12,14 +12,16 @@ from pathlib import Path
 class AgentOrder:
     """What an agent pool starts.
 
-    `command` starts an agent; where it is run, Python and the engine are those of this command, and its last
-    word is the path of a file with the engine's address and token, which only the user can read; it is there
-    when the pool is first asked to keep agents, and not before. Further arguments: `--name NAME`, what the
+    `command` starts an agent, which trains, or decodes with a language model; where it is run, Python and the
+    engine are those of this command, and its last word is the path of a file with the engine's address and
+    token, which only the user can read; it is there when the pool is first asked to keep agents, and not
+    before. Further arguments: `--name NAME`, what the
     engine calls the agent, with a number after it, `--linger SECONDS`, for how long it waits for an engine,
     and `--workers N`, how many trainings it runs at once where the run does not say. An agent takes SIGUSR1
     as the request to end when its jobs have ended, SIGTERM as that to end at once; it ends by itself with
-    status 0 when the run needs it no more, and with 3 where its machine cannot serve the run. `folder` is the
-    run's own, for logs and scripts. One training takes `cores` cores and `gpus` GPUs, and at most `seconds`.
+    status 0 when the run needs it no more, and with 3 where its machine cannot serve the run. `folder` is for
+    logs and scripts of these agents alone. One training, or one prompt, takes `cores` cores and `gpus` GPUs,
+    and at most `seconds`.
     """
 
     command: tuple[str, ...]

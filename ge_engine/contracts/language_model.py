@@ -65,9 +65,15 @@ class LanguageModel(ABC):
 
 
 class LanguageModelFactory(ABC):
-    """`--llm NAME` or `--llm NAME:ARGUMENT` opens a model."""
+    """`--llm NAME` or `--llm NAME:ARGUMENT` opens a model.
+
+    `opens_elsewhere`: it needs a machine, as for weights, and `--executor-llm` may have `check` and `open`
+    called in an agent on another one, where the plugin is installed too. The engine then bounds tokens by
+    `LanguageModel.most_tokens`, and not by an override.
+    """
 
     name: str
+    opens_elsewhere: bool = False
 
     @abstractmethod
     def open(self, argument: str, config: RunConfig) -> LanguageModel:

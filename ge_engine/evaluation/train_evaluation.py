@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ge_engine.agents.own_memory import hide_memory
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Dataset, Evaluation, Job, Objective, Probe, Size
 from ge_engine.entry import signature_of
@@ -35,7 +36,6 @@ from ge_engine.evaluation.machine_health import MachineHealth, machine_health
 from ge_engine.evaluation.model_code import model_code
 from ge_engine.evaluation.probe.findings import TaskShape
 from ge_engine.evaluation.protocol.messages import REPORT_LIMIT, JobSpec, WorkerReport
-from ge_engine.evaluation.sandbox import limits
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.scores import Scorer, labels_of, outcome_on
 from ge_engine.evaluation.seed_check import require_usable
@@ -72,7 +72,7 @@ def open_training(
     labels = labels_of(data)
     placement = placement_of(config)
     limit = REPORT_LIMIT + 4 * len(data.names) * len(labels["both"])
-    limits.hide_memory(True)
+    hide_memory(True)
     jobs = executor(session, arrays, placement.slots, placement.devices, limit)
     try:
         feasibility = parse_constraints(config.constraints, [one.name for one in objectives])
@@ -99,7 +99,7 @@ def open_training(
         yield evaluation
     finally:
         jobs.close()
-        limits.hide_memory(False)
+        hide_memory(False)
         remove_tree(scratch / "jobs")
 
 

@@ -58,7 +58,7 @@ def _not_given(stored: RunConfig, given: Mapping[str, Any]) -> Iterator[str]:
         asked = (*stored.llm, *(spec for island in stored.island for spec in island.llm))
         yield from (f"--llm {shlex.quote(spec)}" for spec in dict.fromkeys(filter(_reaches, asked)))
         yield from _flags(OF_SERVERS, stored, given)
-    yield from _flags(("executor",), stored, given)
+    yield from _flags(("executor", "executor_llm"), stored, given)
     if stored.evaluator_argument:
         yield from _flags(OF_PROGRAMS, stored, given)
 

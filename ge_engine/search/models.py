@@ -12,10 +12,11 @@ from queue import SimpleQueue
 from ge_engine.blaming import blaming
 from ge_engine.config import RunConfig
 from ge_engine.config.per_model import split_weight
-from ge_engine.contracts import LanguageModel, LanguageModelFactory, Reply, Request, inheriting
+from ge_engine.contracts import AgentExecutor, LanguageModel, LanguageModelFactory, Reply, Request, inheriting
 from ge_engine.errors import ConfigError
 from ge_engine.ledger import History
-from ge_engine.registry import Registry
+from ge_engine.llm.machines import Machines
+from ge_engine.registry import Registry, choose
 
 Shares = Sequence[tuple[str, float]]
 
@@ -28,6 +29,8 @@ def check_models(config: RunConfig, registry: Registry) -> None:
         ModelError: a model cannot be found, loaded or reached.
     """
     for spec, factory in _factories(config, registry).items():
+        if factory.opens_elsewhere and starts_agents(config, registry):
+            continue  # what it needs is on another machine, and checked there
         name, _, argument = spec.partition(":")
         with blaming(registry, "ge_language_models", name):
             factory.check(argument, config)
@@ -35,29 +38,86 @@ def check_models(config: RunConfig, registry: Registry) -> None:
 
 @contextmanager
 def opened_models(
-    config: RunConfig, registry: Registry, hear: Callable[[str, str], None]
+    config: RunConfig,
+    registry: Registry,
+    hear: Callable[[str, str], None],
+    machines: Machines | None = None,
 ) -> Iterator[Models]:
     """The run's language models, closed at the end. Of several, each is "NAME[:ARGUMENT][:WEIGHT]". What one
-    says goes to `hear`, with its name first, in any thread.
+    says goes to `hear`, with its name first, in any thread. Those that can decode on `machines`, where these
+    are given.
 
     Raises:
         ConfigError: an unknown name, or weights that are all 0.
         ModelError: a model cannot be opened.
+        GeError: no machine can be had, or none can serve.
+        KeyboardInterrupt: a signal has ended the wait for one.
     """
     opened: dict[str, LanguageModel] = {}
     with ExitStack() as stack:
         for spec, factory in _factories(config, registry).items():
-            name, _, argument = spec.partition(":")
-            with blaming(registry, "ge_language_models", name):
-                opened[spec] = inheriting(LanguageModel, factory.open(argument, config))
+            if machines and factory.opens_elsewhere:
+                opened[spec] = _opened_there(spec, config, registry, machines.in_folder(len(opened)))
+            else:
+                opened[spec] = _opened_here(spec, factory, config, registry)
             opened[spec].say = partial(hear, opened[spec].name)
             stack.callback(opened[spec].close)
         yield Models(opened, shares_of(config))
 
 
+def _opened_here(
+    spec: str, factory: LanguageModelFactory, config: RunConfig, registry: Registry
+) -> LanguageModel:
+    name, _, argument = spec.partition(":")
+    with blaming(registry, "ge_language_models", name):
+        return inheriting(LanguageModel, factory.open(argument, config))
+
+
+def _opened_there(spec: str, config: RunConfig, registry: Registry, machines: Machines) -> LanguageModel:
+    from ge_engine.llm.remote import Source, open_remote  # what most runs do without
+
+    name, _, argument = spec.partition(":")
+    origin = registry.origin_of("ge_language_models", name)
+    return open_remote(Source(name, argument, origin.module, origin.distribution), machines, config)
+
+
 def _factories(config: RunConfig, registry: Registry) -> dict[str, LanguageModelFactory]:
     """What opens each of the run's language models, by "NAME[:ARGUMENT]"."""
     return {spec: factory_of(spec, registry) for shares in shares_of(config) for spec, _ in shares}
+
+
+def starts_agents(config: RunConfig, registry: Registry) -> bool:
+    """Whether `--executor-llm` names machines. Raises ConfigError on an unknown executor."""
+    name = config.executor_llm.partition(":")[0]
+    return isinstance(choose(registry.executors, name, "executor"), AgentExecutor)
+
+
+def require_machines(config: RunConfig, registry: Registry) -> None:
+    """Whether `--executor-llm` names something that language models of this run can decode on.
+
+    Raises:
+        ConfigError: an unknown executor, one that starts no agents or whose argument is wrong; or none of the
+            run's models needs a machine.
+    """
+    if config.executor_llm == RunConfig().executor_llm:
+        return
+    name, _, argument = config.executor_llm.partition(":")
+    executor = choose(registry.executors, name, "executor")
+    with blaming(registry, "ge_executors", name):
+        executor.check(argument)
+    if not starts_agents(config, registry):
+        raise ConfigError(
+            f"The executor {name} starts no agents, and no language model can decode in one.",
+            "Give --executor-llm nodes:HOST, slurm:OPTIONS or ray:ADDRESS.",
+        )
+    factories = _factories(config, registry)
+    if not any(factory.opens_elsewhere for factory in factories.values()):
+        one = len(factories) == 1
+        raise ConfigError(
+            f"{' and '.join(factories)} {'needs' if one else 'need'} no machine to decode on, and "
+            f"--executor-llm {config.executor_llm} gives one.",
+            "Leave --executor-llm out, or take a local model: --llm smollm2 or --llm hf:PATH.",
+        )
 
 
 def factory_of(spec: str, registry: Registry) -> LanguageModelFactory:

@@ -52,6 +52,7 @@ def settings_with_own(folder: Path, stored: RunConfig, own: OwnSettings, registr
         trackers=(),
         project=own.project,
         executor=RunConfig().executor,
+        executor_llm=RunConfig().executor_llm,
         workdir=".",
         pass_env=(),
     )

@@ -16,7 +16,7 @@ from ge_engine.notation import SHARE, Notation
 from ge_engine.outcome import INHERITED, MEASURED_BESIDES
 from ge_engine.population import Direction
 from ge_engine.registry import Registry, choose
-from ge_engine.search.models import factory_of, shares_of
+from ge_engine.search.models import factory_of, require_machines, shares_of
 from ge_engine.tolerances import parse_tolerances
 
 
@@ -37,6 +37,7 @@ def require_names(config: RunConfig, registry: Registry) -> None:
         choose(registry.selectors, name, "selector")
     for spec, _ in chain.from_iterable(shares_of(config)):
         factory_of(spec, registry)
+    require_machines(config, registry)
     for name in config.checks:
         choose(registry.checks, name, "check")
     for name in config.moves:

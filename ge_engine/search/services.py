@@ -9,12 +9,13 @@ from functools import lru_cache, partial
 
 from ge_engine.blaming import blamed_executor, blamed_objective, blamed_tasks, blaming
 from ge_engine.config import RunConfig
-from ge_engine.contracts import Evaluation, ModuleProfile, Probe, inheriting
+from ge_engine.contracts import AgentExecutor, Evaluation, ModuleProfile, Probe, inheriting
 from ge_engine.events import Announcer
 from ge_engine.genome import Genome
 from ge_engine.grammar.reasoning_prefix import thinking
 from ge_engine.ledger import Ledger
 from ge_engine.ledger.hand_made import HandMade
+from ge_engine.llm.machines import Machines
 from ge_engine.population import Direction, Individual
 from ge_engine.registry import Registry, choose
 from ge_engine.search.check_pipeline import CheckPipeline
@@ -64,6 +65,17 @@ def opened_evaluation(
             opened = evaluator.open(seed, config, objectives, scratch, blamed_tasks(registry))
             evaluation = inheriting(Evaluation, stack.enter_context(opened))
         yield evaluation
+
+
+def machines_of(
+    config: RunConfig, registry: Registry, ledger: Ledger, interrupted: Callable[[], bool]
+) -> Machines | None:
+    """Where local language models decode; None for here. `interrupted`: whether no machine is waited for."""
+    name, _, argument = config.executor_llm.partition(":")
+    executor = blamed_executor(choose(registry.executors, name, "executor"), registry)
+    if not isinstance(executor, AgentExecutor):
+        return None
+    return Machines(executor, argument, ledger.folder / "scratch" / "llm", interrupted)
 
 
 def variations_of(

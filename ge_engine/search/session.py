@@ -129,9 +129,9 @@ class Session:
     def ended_when_interrupted(self) -> Iterator[None]:
         """Within, a first signal raises KeyboardInterrupt: no child is in flight, and what is waited
         for may take as long as machines do to come."""
-        self.termination.when_interrupted(_end)
+        before = self.termination.when_interrupted(_end)
         yield
-        self.termination.when_interrupted(lambda: None)
+        self.termination.when_interrupted(before)
 
     @contextmanager
     def halted_when_interrupted(self, scoring: Scoring) -> Iterator[None]:

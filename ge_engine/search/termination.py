@@ -97,10 +97,11 @@ class StopConditions:
         if config.stop_when:
             self._target = parse_condition(config.stop_when, config.objective_names)
 
-    def when_interrupted(self, act: Callable[[], object]) -> None:
-        """Have `act` called within the handler of the first signal; it may set a flag, put into a queue, or
-        raise KeyboardInterrupt."""
-        self._interrupts.act = act
+    def when_interrupted(self, act: Callable[[], object]) -> Callable[[], object]:
+        """Have `act` called within the handler of the first signal, in place of what is given back; it may
+        set a flag, put into a queue, or raise KeyboardInterrupt."""
+        before, self._interrupts.act = self._interrupts.act, act
+        return before
 
     @property
     def interruption(self) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 
+from ge_engine.agents.own_memory import hide_memory
 from ge_engine.evaluation.data.module_loader import preload, see_only
 from ge_engine.evaluation.data.shared_arrays import mapped_for
 from ge_engine.evaluation.fork_server.running import ResourceWatch, RunningJob
@@ -58,7 +59,7 @@ class ForkServer:
             if self._session.confined:
                 namespaces.read_only_but(os.path.join(self._session.scratch, "jobs"))
         limits.adopt_orphans()
-        limits.hide_memory(True)
+        hide_memory(True)
         self._selector = selectors.DefaultSelector()
         self._running: dict[int, RunningJob] = {}
         self._watch = ResourceWatch(self._files)

@@ -7,7 +7,6 @@ and its file is gone; where it loses the engine it kills what it runs, and waits
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import secrets
 import signal
@@ -15,43 +14,27 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from ge_engine.agents.own_memory import hide_memory
+from ge_engine.agents.serving import Agent, Dismissed, arguments_of, opened, or_refused
+from ge_engine.agents.wire import LOST, Connection, beating, watching
 from ge_engine.cache import cache_folder
-from ge_engine.errors import ConfigError, GeError
+from ge_engine.errors import ConfigError
 from ge_engine.evaluation.executor import WorkerExit
 from ge_engine.evaluation.exit_status import killed_for_memory
 from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.machine_health import MachineHealth, machine_health
-from ge_engine.evaluation.nodes.address import Address, read_address
 from ge_engine.evaluation.nodes.array_store import ArrayStore
 from ge_engine.evaluation.nodes.machine import told_of_machine
 from ge_engine.evaluation.nodes.remote_session import RemoteSession, remote_session, session_here
-from ge_engine.evaluation.nodes.wire import LOST, Connection, Stranger, beating, introduce, watching
 from ge_engine.evaluation.protocol.messages import JobSpec, job_from_json
-from ge_engine.evaluation.sandbox import limits
 from ge_engine.evaluation.sandbox.removal import remove_tree
-from ge_engine.processor import processor_name
-
-T = TypeVar("T")
-LINGER = 600.0
-"""Seconds that an agent without an engine waits for one."""
-RETRY_SECONDS = 2.0
-REFUSED = 3
-"""The exit status of an agent whose machine cannot serve the run."""
-
-
-class Dismissed(Exception):
-    """The engine needs this agent no more."""
-
-
-class Refused(Exception):
-    """This machine cannot serve the session."""
 
 
 class Serving:
@@ -72,9 +55,7 @@ class Serving:
         Raises:
             Dismissed: it does. Refused: this machine cannot serve it. One of `LOST`: the engine is gone.
         """
-        machine = {"host": socket.gethostname(), "processor": processor_name()}
-        await self._connection.send("hello", {"agent": self._name, **machine})
-        opening, _ = await self._connection.receive()
+        opening = await opened(self._connection, self._name, ("session", "inspect"))
         around = [
             asyncio.create_task(beating(self._connection, float(opening["beat"]))),
             asyncio.create_task(watching(self._connection, float(opening["patience"]))),
@@ -83,9 +64,9 @@ class Serving:
             if opening["kind"] == "inspect":
                 await told_of_machine(self._connection, opening["session"], self._workers)
                 raise Dismissed
-            remote = await self._or_refused(partial(remote_session, opening["session"]))
+            remote = await or_refused(self._connection, partial(remote_session, opening["session"]))
             arrays = await self._arrays(remote)
-            slots = await self._or_refused(partial(self._open, remote, arrays))
+            slots = await or_refused(self._connection, partial(self._open, remote, arrays))
             await self._connection.send("ready", {"slots": slots})
             around.append(asyncio.create_task(self._leaving()))
             while True:
@@ -95,15 +76,6 @@ class Serving:
                 task.cancel()
             if self._executor:
                 await asyncio.to_thread(self._executor.close)
-
-    async def _or_refused(self, work: Callable[[], T]) -> T:
-        """What `work` gives. Where it fails, this machine cannot serve, and the engine is told why."""
-        try:
-            return await asyncio.to_thread(work)
-        except Exception as error:
-            reason = str(error) if isinstance(error, GeError) else f"{type(error).__name__}: {error}"
-            await self._connection.send("refused", {"reason": reason})
-            raise Refused(reason) from error
 
     def _open(self, remote: RemoteSession, arrays: Sequence[bytes]) -> int:
         """Start what runs the session's jobs; how many trainings at once."""
@@ -117,7 +89,7 @@ class Serving:
 
     async def _arrays(self, remote: RemoteSession) -> list[bytes]:
         """The session's arrays: what this machine has already, and the rest from the engine."""
-        store = await self._or_refused(lambda: ArrayStore(cache_folder() / "arrays"))
+        store = await or_refused(self._connection, lambda: ArrayStore(cache_folder() / "arrays"))
         known = {digest: await asyncio.to_thread(store.get, digest) for digest in remote.arrays}
         wanted = [digest for digest, content in known.items() if content is None]
         if wanted:
@@ -127,7 +99,7 @@ class Serving:
                 _, blobs = await self._connection.receive()
             for digest, content in zip(wanted, blobs, strict=False):
                 known[digest] = content
-                await self._or_refused(partial(_kept, store, digest, content))
+                await or_refused(self._connection, partial(_kept, store, digest, content))
         return [content for content in map(known.get, remote.arrays) if content is not None]
 
     async def _hear(self, message: dict[str, Any], blobs: Sequence[bytes]) -> None:
@@ -183,96 +155,21 @@ def _kept(store: ArrayStore, digest: str, content: bytes) -> None:
         store.put(digest, content)
 
 
-class Agent:
-    """Serves the engines of one run, one after another."""
-
-    def __init__(self, file: Path, name: str, linger: float, scratch: Path, workers: int = 0) -> None:
-        self._file, self._name, self._linger, self._scratch = file, name, linger, scratch
-        self._workers = workers
-        self._leave, self._found = asyncio.Event(), False
-        self._told = ""
-
-    async def serve(self) -> int:
-        """The exit status: 0 when dismissed or the run has ended, REFUSED, or 1 where no engine came within
-        `linger` seconds."""
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGUSR1, self._leave.set)
-        alone_since = time.monotonic()
-        while time.monotonic() - alone_since < self._linger and not self._leave.is_set():
-            if not self._file.exists():
-                return self._without_address()
-            self._found = True
-            try:
-                await self._serve_one(read_address(self._file))
-            except Dismissed:
-                return 0
-            except Refused as error:
-                print(error, file=sys.stderr)
-                return REFUSED
-            except Served:
-                alone_since = time.monotonic()
-                await asyncio.sleep(RETRY_SECONDS)
-            except (*LOST, Stranger, ConfigError) as error:
-                self._tell(str(error))
-                await asyncio.sleep(RETRY_SECONDS)
-        return 0 if self._leave.is_set() else 1
-
-    def _tell(self, reason: str) -> None:
-        """Say once why there is no engine."""
-        if reason != self._told:
-            print(reason, file=sys.stderr, flush=True)
-            self._told = reason
-
-    def _without_address(self) -> int:
-        """The run has ended, where its file was there before."""
-        if self._found:
-            return 0
-        print(f"{self._file} is not on {socket.gethostname()}: it is in the run's folder.", file=sys.stderr)
-        return 1
-
-    async def _serve_one(self, address: Address) -> None:
-        try:
-            reader, writer = await asyncio.open_connection(address.host, address.port)
-        except (OSError, ValueError, OverflowError) as error:
-            here, there = socket.gethostname(), f"{address.host}, port {address.port}"
-            raise ConnectionError(f"The engine at {there}, cannot be reached from {here}: {error}") from error
-        connection = Connection(reader, writer)
-        try:
-            await introduce(connection, bytes.fromhex(address.token))
-            try:
-                await Serving(connection, self._name, self._scratch, self._workers, self._leave).run()
-            except LOST as error:
-                raise Served from error
-        finally:
-            connection.close()
-
-
-class Served(Exception):
-    """An engine was served, and is gone."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="agent", description="Serve a run's jobs on this machine.")
-    parser.add_argument("file", type=Path, help="the run's scratch/agents.json")
-    parser.add_argument(
-        "--name", default="agent", help="what the engine calls this agent, with its own number"
-    )
-    parser.add_argument("--linger", type=float, default=LINGER, help="seconds to wait for an engine")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=0,
-        help="trainings at once, where the run does not say; 0: as many as fit",
-    )
+    parser = arguments_of("Serve a run's jobs on this machine.", "the run's scratch/agents.json")
     given = parser.parse_args(arguments)
     if given.workers < 0 or given.linger < 0:
         parser.error("--workers and --linger are 0 or more.")
     scratch = Path(tempfile.mkdtemp(prefix="ge-agent-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    limits.hide_memory(True)
+    hide_memory(True)
     try:
         name = f"{given.name}-{secrets.token_hex(4)}"
-        return asyncio.run(Agent(given.file, name, given.linger, scratch, given.workers).serve())
+
+        async def serve_one(connection: Connection, leave: asyncio.Event) -> None:
+            await Serving(connection, name, scratch, given.workers, leave).run()
+
+        return asyncio.run(Agent(given.file, given.linger, serve_one).serve())
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     finally:

@@ -1,85 +1,47 @@
-"""The engine's side: it listens for agents, lends them the session's jobs, and takes each report once."""
+"""The engine's side: it lends agents the session's jobs, and takes each report once."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ge_engine.agents.door import Place
+from ge_engine.agents.head import AgentHead, Listening
+from ge_engine.agents.wire import LOST, Connection, well_formed
 from ge_engine.contracts import AgentPool
 from ge_engine.errors import GeError
 from ge_engine.evaluation.executor import WorkerExit
 from ge_engine.evaluation.exit_status import CANDIDATES_REASONS
-from ge_engine.evaluation.nodes.address import listening_on, write_address
-from ge_engine.evaluation.nodes.door import Door, Place
 from ge_engine.evaluation.nodes.leases import Leases, Lent
-from ge_engine.evaluation.nodes.pool_watch import PoolWatch
 from ge_engine.evaluation.nodes.remote_session import RemoteSession
-from ge_engine.evaluation.nodes.wire import (
-    LOST,
-    Connection,
-    Stranger,
-    beating,
-    dismiss,
-    watching,
-    well_formed,
-)
 from ge_engine.evaluation.protocol.messages import CHECKPOINT_LIMIT, JobSpec, to_json
 from ge_engine.evaluation.protocol.plain_file import read_plain
 
-BEATS = 6
-"""Signs of life within the patience that one has without any."""
 TICK_SECONDS = 2.0
 """Between two looks at whether a job is overdue."""
 LOST_WITH_IT = WorkerExit(0, "the machines that it ran on were lost, each time", b"", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """Where an engine listens: `host` as agents reach it, and the file that tells them. Who gives no sign of
-    life for `patience` seconds is lost."""
-
-    host: str
-    file: Path
-    patience: float
-
-
-class NodesExecutor:
+class NodesExecutor(AgentHead):
     """Runs jobs wherever agents serve this session. `pool` starts them, and ends with it."""
 
     def __init__(
         self, listening: Listening, pool: AgentPool, remote: RemoteSession, arrays: Sequence[memoryview]
     ) -> None:
-        self._listening, self._pool, self._remote = listening, pool, remote
-        self._arrays = dict(zip(remote.arrays, arrays, strict=True))
         self._awake = 0.0
         self._leases = Leases(lambda: self._awake)
-        self._connections: dict[str, Connection] = {}
-        self._watch = PoolWatch(pool, self._leases)
-        self._closing = False
-        self._gave_up: Exception | None = None
-        self._ending = False
-        self._sending: set[asyncio.Task[None]] = set()
+        super().__init__(listening, pool, self._leases)
+        self._remote = remote
+        self._arrays = dict(zip(remote.arrays, arrays, strict=True))
         self._results = ThreadPoolExecutor(1, "ge-nodes-results")
-        self._lock = threading.Lock()
-        self._loop = asyncio.new_event_loop()
-        self._door = Door()
-        self._stop = asyncio.Event()
-        self._begun: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, name="ge-nodes", daemon=True)
-        self._thread.start()
-        try:
-            self._begun.result()
-        except BaseException:
-            self.close()
-            raise
+        self._begin()
 
     def submit(self, spec: JobSpec) -> Future[WorkerExit]:
         """Queue `spec`; probes go before trainings. Raises what has ended the work of agents."""
@@ -93,31 +55,18 @@ class NodesExecutor:
     def at_once(self) -> int:
         return self._leases.slots()
 
-    def close(self) -> None:
-        """Cancel what is queued, have the agents kill what runs, and dismiss them."""
-        with self._lock:
-            if not self._closing:
-                self._closing = True
-                self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
+    # --- everything below runs in the head's own thread ---
 
-    # --- everything below runs in the executor's own thread ---
+    def _opening(self) -> tuple[str, Mapping[str, Any]]:
+        return "session", {"session": self._remote.as_json()}
 
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-        except Exception as error:
-            self._gave_up = error
-        with self._lock:
-            self._closing = True
-        self._loop.run_until_complete(self._end_tasks())
+    def _keeping(self) -> list[Coroutine[Any, Any, None]]:
+        return [*super()._keeping(), self._keep_time()]
+
+    def _end_work(self) -> None:
         self._results.shutdown()
         for future in self._leases.unfinished():
             self._end(future)
-        if not self._begun.done():
-            self._end(self._begun)
-        self._loop.close()
-        self._pool.close()
 
     def _end(self, future: Future[Any]) -> None:
         """End what nobody works on any more: it is told what went wrong, else cancelled where that can be."""
@@ -125,66 +74,6 @@ class NodesExecutor:
             future.set_exception(self._gave_up)
         elif not self._gave_up and not future.cancel():
             future.set_exception(GeError("The evaluation was closed."))
-
-    async def _end_tasks(self) -> None:
-        """End what is left of connections; jobs that were submitted until now are among the leases."""
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        await self._loop.shutdown_default_executor()
-
-    async def _serve(self) -> None:
-        listening = listening_on(self._listening.host)
-        server = await asyncio.start_server(self._welcome, sock=listening)
-        write_address(self._listening.file, self._door.address(self._listening.host, listening))
-        self._begun.set_result(None)
-        keeping = (asyncio.create_task(self._watch.keep()), asyncio.create_task(self._keep_time()))
-        stopping = asyncio.create_task(self._stop.wait())
-        try:
-            await asyncio.wait({*keeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            for ended in filter(asyncio.Task.done, keeping):
-                ended.result()
-        finally:
-            self._ending = True
-            self._listening.file.unlink(missing_ok=True)
-            server.close()
-            await asyncio.gather(*map(dismiss, list(self._connections.values())))
-            self._door.close()
-
-    async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = Connection(reader, writer)
-        try:
-            name, place = await self._door.admitted(connection)
-            await self._accompany(name, place, connection)
-        except (Stranger, *LOST):
-            connection.abort()  # it is not known, or gone; what it had is lent again
-
-    async def _accompany(self, agent: str, place: Place, connection: Connection) -> None:
-        """Serve an agent until it is gone."""
-        patience = self._listening.patience
-        beat = patience / BEATS
-        opening = {"session": self._remote.as_json(), "beat": beat, "patience": patience}
-        await connection.send("session", opening)
-        around = [
-            asyncio.create_task(beating(connection, beat)),
-            asyncio.create_task(watching(connection, patience)),
-        ]
-        if agent in self._connections:  # it comes again, and the earlier connection is dead
-            self._connections.pop(agent).abort()
-            self._lose(agent)
-        self._connections[agent] = connection
-        try:
-            while True:
-                message, blobs = await connection.receive()
-                await self._hear(agent, place, connection, message, blobs)
-        finally:
-            connection.abort()
-            for task in around:
-                task.cancel()
-            if self._connections.get(agent) is connection:
-                del self._connections[agent]
-                self._lose(agent)
 
     async def _hear(
         self,
@@ -252,12 +141,6 @@ class NodesExecutor:
         while lent := self._leases.lend():
             agent, lease, spec = lent
             self._start(self._send(agent, lease, spec))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Have `work` done beside what is received."""
-        task = self._loop.create_task(work)
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
 
     async def _send_arrays(self, connection: Connection, arrays: Sequence[memoryview]) -> None:
         with suppress(*LOST):  # it is seen by who receives

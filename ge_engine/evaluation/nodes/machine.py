@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ge_engine.agents.versions import require_versions
+from ge_engine.agents.wire import Connection, well_formed
 from ge_engine.cache import cache_folder, cache_path
 from ge_engine.config import RunConfig
 from ge_engine.errors import GeError
@@ -20,10 +22,8 @@ from ge_engine.evaluation.devices import gpus_in_words, placement_of
 from ge_engine.evaluation.nodes.remote_session import (
     files_beside,
     require_files,
-    require_versions,
     versions,
 )
-from ge_engine.evaluation.nodes.wire import Connection, well_formed
 from ge_engine.evaluation.on_machine import chosen_sandbox, on_this_machine
 from ge_engine.genome import Genome
 from ge_engine.processor import processor_name

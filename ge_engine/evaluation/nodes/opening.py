@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ge_engine.agents.head import Listening
 from ge_engine.config import RunConfig
 from ge_engine.contracts import AgentExecutor, AgentOrder
 from ge_engine.evaluation.executor import ExecutorFactory
-from ge_engine.evaluation.nodes.head import Listening, NodesExecutor
+from ge_engine.evaluation.nodes.head import NodesExecutor
 from ge_engine.evaluation.nodes.remote_session import (
     RemoteSession,
     array_digests,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ge_engine import __version__
+from ge_engine.agents.versions import require_versions, versions_of
 from ge_engine.cache import cache_paths
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError
@@ -67,9 +65,7 @@ def asked_of_machines(config: RunConfig) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """What must be equal on all machines of a run: other versions compute other figures."""
-    known = {name: _installed(name) for name in ("torch", "torchvision", "numpy")}
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {"ge_engine": __version__, "python": python, **known}
+    return versions_of(("torch", "torchvision", "numpy"))
 
 
 def array_digests(arrays: Sequence[memoryview]) -> tuple[str, ...]:
@@ -108,26 +104,6 @@ def require_files(files: Mapping[str, str]) -> None:
                 f"{path}, which the seed model imports, is not the same here.",
                 "All machines of a run must see the project at the same place: a folder that they share.",
             )
-
-
-def require_versions(wanted: Mapping[str, str], found: Mapping[str, str]) -> None:
-    """Raises ConfigError: something of this machine is of another version than is wanted."""
-    other = [
-        f"{name} {found.get(name)} (the engine: {one})"
-        for name, one in wanted.items()
-        if found.get(name) != one
-    ]
-    if other:
-        raise ConfigError(
-            f"This machine has {', '.join(other)}.", "Install the same versions on all machines of a run."
-        )
-
-
-def _installed(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "none"
 
 
 def _digest(path: Path) -> str:

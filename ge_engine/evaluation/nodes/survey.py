@@ -15,15 +15,15 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ge_engine.agents.address import listening_on, write_address
+from ge_engine.agents.door import Door
+from ge_engine.agents.head import BEATS, Listening
+from ge_engine.agents.pool_watch import FRUITLESS
+from ge_engine.agents.wire import LOST, Connection, Stranger, beating, dismiss, watching
 from ge_engine.contracts import AgentExecutor, AgentOrder, AgentPool, PoolState
 from ge_engine.errors import ConfigError, GeError, PluginError
-from ge_engine.evaluation.nodes.address import listening_on, write_address
-from ge_engine.evaluation.nodes.door import Door
-from ge_engine.evaluation.nodes.head import BEATS, Listening
 from ge_engine.evaluation.nodes.machine import Machine, machine_here, machine_of
 from ge_engine.evaluation.nodes.opening import ADDRESS, agent_command
-from ge_engine.evaluation.nodes.pool_watch import FRUITLESS
-from ge_engine.evaluation.nodes.wire import LOST, Connection, Stranger, beating, dismiss, watching
 from ge_engine.evaluation.sandbox.removal import remove_tree
 
 LOOK_SECONDS = 1.0

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ge_engine.agents.own_memory import hide_memory
 from ge_engine.evaluation.protocol.messages import JobSpec, SessionSpec
 from ge_engine.evaluation.sandbox import landlock, limits, namespaces, network, seccomp
 
@@ -73,7 +74,7 @@ def settle(spec: JobSpec, session: SessionSpec, folder: Path, log: int) -> Steps
     os.environ.update(HOME=str(folder), TMPDIR=str(folder), TORCHINDUCTOR_CACHE_DIR=str(folder / "compiled"))
     tempfile.tempdir = str(folder)
     _show_devices(spec, session)
-    limits.hide_memory(False)
+    hide_memory(False)
     limits.prefer_to_kill()
     alone = _show_own_processes()
     if session.sandbox != "none" and session.device == "cpu" and network.own_network():

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _PR_SET_CHILD_SUBREAPER, _PR_CAPBSET_DROP = 36, 24
 _LIBC = ctypes.CDLL(None, use_errno=True)
 LINUX = sys.platform == "linux"
@@ -105,12 +105,6 @@ def adopt_orphans() -> None:
     """Become the parent of every orphan among our descendants, so that none escapes (Linux)."""
     if LINUX:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def hide_memory(hidden: bool) -> None:
-    """Refuse or allow other processes of this user to read our memory and environment (Linux)."""
-    if LINUX:
-        _LIBC.prctl(_PR_SET_DUMPABLE, 0 if hidden else 1, 0, 0, 0)
 
 
 def prefer_to_kill() -> None:

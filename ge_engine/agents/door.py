@@ -7,8 +7,8 @@ import secrets
 import socket
 from dataclasses import dataclass
 
-from ge_engine.evaluation.nodes.address import Address
-from ge_engine.evaluation.nodes.wire import GREETING_SECONDS, Connection, challenge, well_formed
+from ge_engine.agents.address import Address
+from ge_engine.agents.wire import GREETING_SECONDS, Connection, challenge, well_formed
 
 STRANGERS = 64
 """Connections at once that have not shown the token; of more, the oldest goes."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from typing import Protocol
 
 from ge_engine.contracts import AgentPool, PoolState
 from ge_engine.errors import GeError
-from ge_engine.evaluation.nodes.leases import Leases
 
 POOL_SECONDS = 2.0
 PATIENT_SECONDS = 5.0
@@ -17,11 +17,25 @@ FRUITLESS = 3
 """Agents that may end before they serve, while none does."""
 
 
-class PoolWatch:
-    """`refusals` are reasons by the hosts that cannot serve, `joined` the agents that ever served."""
+class Served(Protocol):
+    """What agents of a pool work on, and how they stand."""
 
-    def __init__(self, pool: AgentPool, leases: Leases) -> None:
-        self._pool, self._leases = pool, leases
+    def serving(self) -> int:
+        """How many agents there are."""
+
+    def waiting(self) -> int:
+        """How much waits for an agent."""
+
+    def drained(self) -> list[str]:
+        """The hosts that are left out."""
+
+
+class PoolWatch:
+    """`wanted` is what is waited for, in words. `refusals` are reasons by the hosts that cannot serve,
+    `joined` the agents that ever served."""
+
+    def __init__(self, pool: AgentPool, served: Served, wanted: str) -> None:
+        self._pool, self._served, self._wanted = pool, served, wanted
         self.refusals: dict[str, str] = {}
         self.joined: set[str] = set()
 
@@ -29,12 +43,12 @@ class PoolWatch:
         """Have the pool start what is missing, every now and then. Raises GeError where none can be had."""
         told, tell_at = "", time.monotonic() + PATIENT_SECONDS
         while True:
-            state = await asyncio.to_thread(self._pool.keep, [*self._leases.drained(), *self.refusals])
+            state = await asyncio.to_thread(self._pool.keep, [*self._served.drained(), *self.refusals])
             self._require_some_that_serve(state)
-            if self._leases.serving() or not self._leases.waiting():
+            if self._served.serving() or not self._served.waiting():
                 told, tell_at = "", time.monotonic() + PATIENT_SECONDS
             elif state.said != told and time.monotonic() > tell_at:
-                print(f"Waiting for machines: {state.said}", file=sys.stderr)
+                print(f"Waiting for {self._wanted}: {state.said}", file=sys.stderr)
                 told = state.said
             await asyncio.sleep(POOL_SECONDS)
 
@@ -46,7 +60,7 @@ class PoolWatch:
     def _require_some_that_serve(self, state: PoolState) -> None:
         """Raises GeError where agents are started and end, one after another, before they serve, and none
         does."""
-        if self._leases.serving():
+        if self._served.serving():
             return
         if state.started - state.expected - len(self.joined) < FRUITLESS:
             return

@@ -43,5 +43,6 @@ def read_address(path: Path) -> Address:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{path} does not say where an engine listens.",
-            "Give an agent the file agents.json in the folder scratch of a run that goes on.",
+            "Give an agent the file agents.json in the folder scratch of a run that goes on, or that in "
+            "scratch/llm to one that decodes.",
         ) from error

@@ -13,11 +13,9 @@ import json
 import secrets
 import struct
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
-
-from ge_engine.evaluation.protocol import claims
 
 _LENGTH = struct.Struct(">I")
 MESSAGE_LIMIT, BLOB_LIMIT = 256 * 2**20, 2**40
@@ -86,7 +84,7 @@ class Connection:
         with well_formed():
             message = json.loads(text)
             most = BLOB_LIMIT if limit == MESSAGE_LIMIT else 0
-            sizes = [claims.count(size, most) for size in message["blobs"]]
+            sizes = [_size(size, most) for size in message["blobs"]]
         return message, [await self._exactly(size) for size in sizes]
 
     async def _exactly(self, size: int) -> bytes:
@@ -124,6 +122,21 @@ async def watching(connection: Connection, patience: float) -> None:
         if time.monotonic() - before > step + patience / 2:
             connection.heard_at = time.monotonic()
     connection.abort()
+
+
+@asynccontextmanager
+async def signs_of_life(connection: Connection, beat: float, patience: float) -> AsyncIterator[None]:
+    """Within, this side says every `beat` seconds that it is there, and the connection is aborted when the
+    other was not heard for `patience` seconds."""
+    around = [
+        asyncio.create_task(beating(connection, beat)),
+        asyncio.create_task(watching(connection, patience)),
+    ]
+    try:
+        yield
+    finally:
+        for task in around:
+            task.cancel()
 
 
 async def dismiss(connection: Connection) -> None:
@@ -166,6 +179,13 @@ async def introduce(connection: Connection, token: bytes) -> None:
 async def _greeting(connection: Connection) -> Mapping[str, Any]:
     message, _ = await asyncio.wait_for(connection.receive(GREETING_LIMIT), GREETING_SECONDS)
     return message
+
+
+def _size(value: object, most: int) -> int:
+    """How many bytes come, at most `most`. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise ValueError("a number of bytes expected")
+    return value
 
 
 def _proof(token: bytes, role: str, nonce: str) -> str:
