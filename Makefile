@@ -3,8 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# More at once than cores: about two of five seconds of a test go by in waiting for processes.
-JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
+JOBS ?= auto
 TESTS := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test long hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-scale bench-reach bench-executors bench-search bench-inherit gpu gpu-headline slurm spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world ray clean
