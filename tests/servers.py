@@ -57,18 +57,24 @@ class Script:
         self.lock = threading.Lock()
 
     @contextmanager
-    def serving(self) -> Iterator[None]:
-        """Counts how many requests are in flight."""
+    def serving(self) -> Iterator[Callable[[], None]]:
+        """Counts how many requests are in flight, and gives what ends that for this one: called before its
+        answer goes out, for who has read it may send the next one at once."""
         with self.lock:
             self._now += 1
             self.most_at_once = max(self.most_at_once, self._now)
             if self._now > 1:
                 self.together.set()
-        try:
-            yield
-        finally:
+        counted = [1]
+
+        def answered() -> None:
             with self.lock:
-                self._now -= 1
+                self._now -= counted.pop() if counted else 0
+
+        try:
+            yield answered
+        finally:
+            answered()
 
     def next(self, body: dict[str, Any], key: str) -> str:
         with self.lock:
@@ -82,6 +88,12 @@ def misbehaving(script: Script) -> Iterator[str]:
     """Serve the script; gives the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
+        answered: Callable[[], None] = staticmethod(lambda: None)
+
+        def end_headers(self) -> None:
+            self.answered()
+            super().end_headers()
+
         def do_GET(self) -> None:
             script.paths.append(self.path)
             script.looks.append((self.path, self.headers.get("authorization", "")))
@@ -95,7 +107,7 @@ def misbehaving(script: Script) -> Iterator[str]:
             script.paths.append(self.path)
             script.headers.append({name.lower(): value for name, value in self.headers.items()})
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            with script.serving():
+            with script.serving() as self.answered:
                 _act(self, script, body, script.next(body, self.headers.get("authorization", "")))
 
         def log_message(self, *_: Any) -> None:
