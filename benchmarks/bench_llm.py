@@ -323,7 +323,9 @@ def main() -> None:
                 for reason, times in arm.reasons.most_common(12):
                     print(f"    {times:3} x {reason}")
         if options.plain:
-            plain = shared.run(Arm("plain generate", "", options.plain), plain_generate(embedded))
+            by_torch = replace(shared.config, llm_backend="torch")
+            whole = shared.registry.language_models["smollm2"].open("", by_torch)
+            plain = shared.run(Arm("plain generate", "", options.plain), plain_generate(whole))
             arms.append(plain)
     print()
     print(table(arms))

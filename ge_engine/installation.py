@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ge_engine import __version__
+from ge_engine.agents.versions import versions_of
 from ge_engine.config import RunConfig
 from ge_engine.contracts import AgentExecutor
 from ge_engine.errors import GeError, ModelError
@@ -154,9 +154,10 @@ def _model() -> Iterator[Finding]:
 
 def _backend() -> str:
     """What computes a local model on a CPU; which one a run takes is found out when it loads the model."""
-    if importlib.util.find_spec("openvino") is None:
+    version = versions_of(["openvino"])["openvino"]
+    if version == "none":
         return "torch; pip install 'ge-engine[openvino]' may make local models on a CPU faster"
-    return f"openvino {metadata.version('openvino')} on a CPU where it agrees and is faster, else torch"
+    return f"openvino {version} on a CPU where it agrees and is faster, else torch"
 
 
 def _servers(addresses: str) -> Iterator[Finding]:

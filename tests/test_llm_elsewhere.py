@@ -60,7 +60,7 @@ def opened(
 ) -> Iterator[RemoteModel]:
     """A language model in `count` agents of this machine, of which the first has loaded it."""
     machines = Machines(started or Started(), str(count), folder / "llm", lambda: interrupted)
-    model = open_remote(source, machines, RunConfig())
+    model = open_remote(source, machines, RunConfig(llm_backend="torch"))
     try:
         yield model
     finally:

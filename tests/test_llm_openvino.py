@@ -11,8 +11,10 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
+from ge_engine.config import RunConfig
 from ge_engine.contracts import Prompt, Reply, Request, Sampling
 from ge_engine.errors import ModelError
+from ge_engine.grammar.lark_builder import Parts
 from ge_engine.llm import openvino_choice
 from ge_engine.llm.agreement import agreement
 from ge_engine.llm.local import LocalModel, load_local
@@ -20,6 +22,7 @@ from ge_engine.llm.openvino_body import OpenVinoBody, compiled_body
 from ge_engine.llm.openvino_choice import chosen_body
 from ge_engine.llm.packed import pack
 from ge_engine.llm.torch_body import Body
+from ge_engine.registry import load_registry
 
 SHAPE: dict[str, Any] = {
     "hidden_size": 128,
@@ -31,19 +34,6 @@ SHAPE: dict[str, Any] = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
-
-
-class Spelled:
-    """A constraint of one part."""
-
-    def __init__(self, grammar: str) -> None:
-        self.grammar = grammar
-
-    def part(self, so_far: str) -> str | None:
-        return None if so_far else self.grammar
-
-    def whole(self) -> str:
-        return self.grammar
 
 
 def tiny(smollm2: LocalModel, rows: int = 4) -> LocalModel:
@@ -156,7 +146,7 @@ def test_the_same_requests_twice_answered_otherwise(model: LocalModel) -> None:
 
 
 def test_a_grammar_that_is_not_followed(model: LocalModel) -> None:
-    constraint = Spelled('start: ("Ja" | "Nein") " " /[0-9]{3}/ "."\n')
+    constraint = Parts(('start: ("Ja" | "Nein") " " /[0-9]{3}/ "."\n',))
     asked = [request(n, "Say it.", Sampling(1.2, 40, n), constraint) for n in range(6)]
     for reply in answers(model, asked):
         assert reply.finish == "stop"
@@ -174,12 +164,44 @@ def test_a_reply_that_does_not_tell_what_computed_it(model: LocalModel) -> None:
 
 
 def test_a_graph_that_is_made_anew_or_half_written(model: LocalModel, graph: Path) -> None:
-    assert sorted(file.suffix for file in graph.parent.iterdir()) == [".bin", ".xml"]
+    assert sorted(file.suffix for file in graph.parent.iterdir()) == [".bin", ".lock", ".xml"]
     before = graph.stat().st_mtime_ns
     assert isinstance(compiled_body(model.model, 1, graph), OpenVinoBody)
     assert graph.stat().st_mtime_ns == before
     assert model.model.dtype is torch.float32
     assert model.model.config._attn_implementation == "sdpa", "the model keeps its own attention"
+
+
+@pytest.mark.parametrize("left", [".xml", ".bin"])
+def test_half_a_graph_that_another_process_left(smollm2: LocalModel, tmp_path: Path, left: str) -> None:
+    file = tmp_path / "tiny.xml"
+    file.with_suffix(left).touch()
+    (tmp_path / "making-tiny-1").mkdir()
+    (tmp_path / "making-tiny-1" / "tiny.bin").touch()
+    assert isinstance(compiled_body(tiny(smollm2).model, 1, file), OpenVinoBody)
+    assert sorted(one.suffix for one in tmp_path.iterdir()) == [".bin", ".lock", ".xml"]
+
+
+def test_weights_that_are_held_twice(smollm2: LocalModel, graph: Path) -> None:
+    local = tiny(smollm2)
+    every = local.model.num_parameters()
+    local.compute_by(compiled_body(local.model, 1, graph))
+    ends = 2 * local.model.get_input_embeddings().weight.numel()
+    assert local.model.num_parameters() == ends < every
+    assert answers(local, [request(0, "Hello.", Sampling(0.0, 3, 0))])
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_a_backend_that_was_asked_for_and_does_not_arrive(
+    smollm2: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    monkeypatch.setenv("GE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(openvino_choice, "_refusal", lambda _facts: "")
+    tiny(smollm2).model.save_pretrained(tmp_path / "saved")
+    smollm2.tokenizer.save_pretrained(tmp_path / "saved")
+    config = RunConfig(llm_backend=backend)
+    opened = load_registry().language_models["hf"].open(str(tmp_path / "saved"), config)
+    assert opened.name.endswith("(openvino int8)") is (backend == "openvino")
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, agreement: float, body: float) -> list[str]:

@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Prompt, Reply, Request, Sampling
 from ge_engine.errors import ModelError
+from ge_engine.grammar.lark_builder import Parts
 from ge_engine.llm.uniform import UniformModel
 from ge_plugins.models import ge_language_models
 from ge_plugins.replay import ReplayModel
 
 
-class One:
-    def __init__(self, grammar: str) -> None:
-        self.grammar = grammar
-
-    def part(self, so_far: str) -> str | None:
-        return None if so_far else self.grammar
-
-    def whole(self) -> str:
-        return self.grammar
-
-
 def draw(grammar: str, seed: int, limit: int = 50) -> Reply:
-    constraint: Any = One(grammar)
+    constraint = Parts((grammar,))
     ((_, reply),) = UniformModel().generate(
         [Request("k", Prompt("", ""), Sampling(1.0, limit, seed), constraint)]
     )

@@ -10,7 +10,7 @@ import torch
 
 from ge_engine.contracts import Prompt
 from ge_engine.llm.packed import pack
-from ge_engine.llm.precision import QUERIES, ROWS, milliseconds
+from ge_engine.llm.precision import QUERIES, ROWS, cast, milliseconds
 from ge_engine.llm.torch_body import Body
 
 SAMPLES = ("rows.py", "slots.py")
@@ -53,11 +53,11 @@ def agreement(model: Any, body: Body, rows: Sequence[Sequence[int]]) -> float:
             states = body.hidden(packing, cache, torch.arange(len(packing.ids)))
             for slot, first, length in packing.spans:
                 found[slot].append(head(states[first : first + length]).argmax(-1))
-        model.float()
+        cast(model, torch.float32)
         try:
             wanted = [model(input_ids=torch.tensor([row])).logits[0].argmax(-1) for row in rows]
         finally:
-            model.to(dtype)
+            cast(model, dtype)
     same = torch.cat([token for row in found for token in row]) == torch.cat(wanted)
     return round(float(same.double().mean()), 4)
 

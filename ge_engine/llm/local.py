@@ -88,6 +88,15 @@ class LocalModel(LanguageModel):
         """Have `body` compute the layers below the head. The name tells of it, and so does every reply."""
         self.body, self.name = body, f"{self.name} ({body.precision})"
         self._store = PrefixStore()
+        self._forget_layers()
+
+    def _forget_layers(self) -> None:
+        """Give back the memory of all weights but those that reading and drawing tokens take."""
+        ends = (self.model.get_input_embeddings(), self.model.get_output_embeddings())
+        kept = {id(weights) for end in ends for weights in end.parameters()}
+        for weights in self.model.parameters():
+            if id(weights) not in kept:
+                weights.data = weights.data.new_empty(0)
 
     def encode(self, prompt: Prompt, free: bool = True) -> list[int]:
         """The prompt's tokens by the model's own chat template; `free` False asks not to think aloud."""
@@ -112,8 +121,9 @@ class LocalModel(LanguageModel):
         )
 
     def close(self) -> None:
-        """Give the memory back, the accelerator's too."""
-        self.model = None
+        """Give the memory back, the accelerator's too. Nothing can be asked afterwards."""
+        for held in ("model", "body", "_residence"):
+            vars(self).pop(held, None)
         self._store = PrefixStore()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

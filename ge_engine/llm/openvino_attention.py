@@ -27,9 +27,9 @@ class Facts:
     width: int
 
 
-def page_attention(graph: ov.Model) -> int:
+def page_attention(graph: ov.Model) -> None:
     """Put paged attention in place of every placeholder, with the inputs that it reads: `TABLES`, and
-    `key_cache.N` and `value_cache.N` for each layer. Gives how many there were."""
+    `key_cache.N` and `value_cache.N` for each layer."""
     tables = [_input(name, ov.Type.i32, [] if name == "max_context_len" else [-1]) for name in TABLES]
     caches = []
     for node in graph.get_ordered_ops():
@@ -46,7 +46,6 @@ def page_attention(graph: ov.Model) -> int:
         caches += sides
     graph.add_parameters([*tables, *caches])
     graph.validate_nodes_and_infer_types()
-    return len(caches) // 2
 
 
 def _facts(node: ov.Node) -> Facts | None:

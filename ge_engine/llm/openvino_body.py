@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from itertools import accumulate, chain
 from pathlib import Path
@@ -11,15 +12,18 @@ from typing import Any
 import numpy as np
 import openvino as ov
 import torch
+from filelock import FileLock
 
 from ge_engine.llm.block_cache import BlockCache
 from ge_engine.llm.openvino_attention import page_attention
 from ge_engine.llm.openvino_graph import graph_of
 from ge_engine.llm.openvino_weights import round_weights
 from ge_engine.llm.packed import Packing
+from ge_engine.llm.precision import cast
 from ge_engine.llm.rounding import EDGE, GROUP, STATE_GROUP
 
 PRECISION = "openvino int8"
+MAKING = "making-"
 
 
 class OpenVinoBody:
@@ -64,8 +68,10 @@ class OpenVinoBody:
 def compiled_body(model: Any, threads: int, file: Path) -> OpenVinoBody:
     """The layers of `model` (on the CPU), from the graph in `file` (.xml), which is made and kept there where
     it is not. `model` keeps its dtype. Raises whatever stands in the way."""
-    if not file.is_file():
-        _store(_rounded_graph(model), file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):
+        if not _is_whole(file):
+            _store(_rounded_graph(model), file)
     core = ov.Core()
     graph = core.read_model(file)
     page_attention(graph)
@@ -75,24 +81,29 @@ def compiled_body(model: Any, threads: int, file: Path) -> OpenVinoBody:
 
 def _rounded_graph(model: Any) -> ov.Model:
     dtype = model.dtype
-    model.float()
+    cast(model, torch.float32)
     try:
         graph = graph_of(model)
         layers = int(model.config.get_text_config().num_hidden_layers)
         round_weights(graph, GROUP, range(EDGE, layers - EDGE))
     finally:
-        model.to(dtype)
+        cast(model, dtype)
     return graph
 
 
+def _is_whole(file: Path) -> bool:
+    return file.is_file() and file.with_suffix(".bin").is_file()
+
+
 def _store(graph: ov.Model, file: Path) -> None:
-    """Weights first: a graph that is there has them. Several processes may do so at once. Graphs of the same
-    weights by other versions go; a process that has one open keeps it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Weights first: a graph that is there has them. Graphs of the same weights by other versions go; a
+    process that has one open keeps it. So does what a process left here that was killed."""
     for old in file.parent.glob(f"{file.stem.partition('-')[0]}-*"):
         if old.stem != file.stem:
             old.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix="making-") as scratch:
+    for left in file.parent.glob(f"{MAKING}{file.stem}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=f"{MAKING}{file.stem}-") as scratch:
         made = Path(scratch) / file.name
         ov.save_model(graph, made, compress_to_fp16=False)
         for suffix in (".bin", ".xml"):

@@ -21,7 +21,7 @@ from ge_engine.llm.torch_body import Body
 
 AGREEMENT = 0.95
 """Of the tokens that float32 thinks likeliest, the share that the 8-bit model must think likeliest too."""
-VERSIONS = ("openvino", "torch", "transformers")
+VERSIONS = ("ge-engine", "openvino", "torch", "transformers")
 FULL = {"full_attention"}
 
 
@@ -59,12 +59,12 @@ def _tried(local: Decodes, cache: Path) -> tuple[Body | None, str, bool]:
         return None, "it is not installed; pip install 'ge-engine[openvino]'", True
     if local.kinds != FULL:
         return None, "the model has layers with a sliding window", True
-    rounded = f"{GROUP}.{STATE_GROUP}.{EDGE}"
-    identity = "-".join([_digest(local.model), rounded, *map(metadata.version, VERSIONS)])
-    record, key = cache / "precision.json", f"{key_of(local.name)} | {identity}"
-    if refusal := _refusal(recorded(record).get(key, {})):
-        return None, refusal, False
     try:
+        rounded = f"{GROUP}.{STATE_GROUP}.{EDGE}"
+        identity = "-".join([_digest(local.model), rounded, *map(metadata.version, VERSIONS)])
+        record, key = cache / "precision.json", f"{key_of(local.name)} | {identity}"
+        if refusal := _refusal(recorded(record).get(key, {})):
+            return None, refusal, False
         from ge_engine.llm.openvino_body import compiled_body
 
         body = compiled_body(local.model, torch.get_num_threads(), cache / "openvino" / f"{identity}.xml")
@@ -88,7 +88,7 @@ def _refusal(facts: dict[str, float]) -> str:
 def _digest(model: Any) -> str:
     """Of all weights and of what the model is, so that no graph of other weights is taken for this one's."""
     found = hashlib.blake2b(model.config.to_json_string().encode(), digest_size=8)
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted([*model.named_parameters(), *model.named_buffers()]):
         found.update(name.encode())
         found.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
     return found.hexdigest()

@@ -13,11 +13,9 @@ _NUMBER = re.compile(r"\.(\d+)\.")
 """A layer's number in a product's name: "__module.layers.layers.3.mlp.down_proj/aten::linear/MatMul"."""
 
 
-def round_weights(graph: ov.Model, group: int, layers: range) -> int:
+def round_weights(graph: ov.Model, group: int, layers: range) -> None:
     """Replace the constant weights of every product of the numbered `layers` by 8-bit whole numbers with a
-    scale and a zero point for each `group` of them (a row's, where the groups do not divide it). Gives how
-    many products those were."""
-    found = 0
+    scale and a zero point for each `group` of them (a row's, where the groups do not divide it)."""
     for node in graph.get_ordered_ops():
         number = _NUMBER.search(node.get_friendly_name())
         if node.get_type_name() != "MatMul" or number is None or int(number[1]) not in layers:
@@ -27,8 +25,6 @@ def round_weights(graph: ov.Model, group: int, layers: range) -> int:
             continue
         if len(constant.shape) == 2:
             node.input(1).replace_source_output(_rounded(np.asarray(constant.data, np.float32), group))
-            found += 1
-    return found
 
 
 def _rounded(weights: np.ndarray[Any, Any], group: int) -> ov.Output:

@@ -32,8 +32,15 @@ def faster_dtype(model: Any, name: str, record: Path) -> torch.dtype:
         lambda: {dtype: _milliseconds(model, getattr(torch, dtype)) for dtype in CANDIDATES},
     )
     dtype: torch.dtype = getattr(torch, min(CANDIDATES, key=timings.__getitem__))
-    model.to(dtype)
+    cast(model, dtype)
     return dtype
+
+
+def cast(model: Any, dtype: torch.dtype) -> None:
+    """Have the weights of `model` in `dtype`. Buffers stay as they were loaded: `Module.to` would round the
+    frequencies of rotary positions, and with them every position."""
+    for weights in model.parameters():
+        weights.data = weights.data.to(dtype)
 
 
 def key_of(name: str) -> str:
@@ -42,17 +49,18 @@ def key_of(name: str) -> str:
 
 
 def remembered(record: Path, key: str, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """What `record` has for `key`; else what `measure` gives, which is written there."""
-    known = recorded(record)
-    if key in known:
+    """What `record` has for `key`; else what `measure` gives, which is written there. Of processes that ask
+    at once one measures, and all get the same."""
+    if (known := recorded(record)).get(key) is not None:
         return known[key]
-    found = measure()
     record.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{record}.lock"):
-        scratch = record.with_name(f"{record.name}.{os.getpid()}")
-        scratch.write_text(json.dumps({**recorded(record), key: found}, indent=1), "utf-8")
-        os.replace(scratch, record)
-    return found
+        if (known := recorded(record)).get(key) is None:
+            known = {**known, key: measure()}
+            scratch = record.with_name(f"{record.name}.{os.getpid()}")
+            scratch.write_text(json.dumps(known, indent=1), "utf-8")
+            os.replace(scratch, record)
+    return known[key]
 
 
 def recorded(record: Path) -> dict[str, dict[str, float]]:
@@ -76,6 +84,6 @@ def milliseconds(step: Callable[[], object]) -> float:
 
 
 def _milliseconds(model: Any, dtype: torch.dtype) -> float:
-    model.to(dtype)
+    cast(model, dtype)
     ids = torch.full((ROWS, QUERIES), 5)
     return milliseconds(lambda: model(input_ids=ids, use_cache=False))

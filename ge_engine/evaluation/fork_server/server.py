@@ -252,7 +252,3 @@ def main() -> None:
     sock = socket.socket(fileno=int(sys.argv[1]))
     sock.set_inheritable(False)
     ForkServer(sock).serve()
-
-
-if __name__ == "__main__":
-    main()
