@@ -160,7 +160,7 @@ def test_a_reply_that_does_not_tell_what_computed_it(model: LocalModel) -> None:
     for _ in range(2):
         (reply,) = answers(model, [request(0, "Hello.", Sampling(0.0, 3, 0))])
         assert reply.model == model.name == "tiny (openvino int8)"
-    assert told == ["tiny (openvino int8) is computed by OpenVINO, in whole numbers of 8 bits."]
+    assert told == ["OpenVINO computes it, in whole numbers of 8 bits."]
 
 
 def test_a_graph_that_is_made_anew_or_half_written(model: LocalModel, graph: Path) -> None:

@@ -64,7 +64,7 @@ class LocalModel(LanguageModel):
         the model does not need between two batches is given back after the last reply."""
         if self.body.precision and not self._told:
             self._told = True
-            self.say(f"{self.name} is computed by OpenVINO, in whole numbers of 8 bits.")
+            self.say("OpenVINO computes it, in whole numbers of 8 bits.")
         ready: list[tuple[int, Request, list[int]]] = []
         for index, request in enumerate(requests):
             prompt = self.encode(request.prompt, free=request.constraint is None)
