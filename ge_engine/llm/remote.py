@@ -22,7 +22,7 @@ ADDRESS = "agents.json"
 LOOK_SECONDS = 0.5
 """Between two looks at whether a wait is to end."""
 DECODING = ("torch", "numpy", "transformers", "tokenizers", "llguidance")
-"""Distributions of which other versions may give other replies."""
+"""Distributions of which other versions may give other replies, beside those of `--llm-backend`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,8 @@ def open_remote(source: Source, machines: Machines, config: RunConfig) -> Remote
         gpus=1,
         seconds=config.llm_deadline,
     )
-    distributions = (*DECODING, *filter(None, [source.distribution]))
+    backend = () if config.llm_backend == "torch" else ("openvino",)
+    distributions = (*DECODING, *backend, *filter(None, [source.distribution]))
     opening = {
         "name": source.name,
         "argument": source.argument,

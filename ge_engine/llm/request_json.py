@@ -85,7 +85,7 @@ def reply_from_json(held: Mapping[str, Any]) -> Reply:
 def _constraint_to_json(constraint: Constraint | None) -> dict[str, Any] | None:
     if constraint is None:
         return None
-    text = constraint.texts[0] if isinstance(constraint, Parts) else None
+    text = constraint.texts[0] if type(constraint) is Parts else None
     return {"text": text, "longest": constraint.longest}
 
 
