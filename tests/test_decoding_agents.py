@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from ge_engine.agents.address import Address, listening_on, read_address, write_
 from ge_engine.agents.door import Door
 from ge_engine.agents.head import Listening
 from ge_engine.agents.serving import Agent, Dismissed
+from ge_engine.agents.versions import file_digest
 from ge_engine.agents.wire import Connection, Stranger, introduce
 from ge_engine.config import RunConfig
 from ge_engine.contracts import AgentOrder, AgentPool, Constraint, Prompt, Reply, Request, Sampling
@@ -29,6 +31,7 @@ from ge_engine.errors import ConfigError, GeError
 from ge_engine.grammar.blocks import Fenced
 from ge_engine.grammar.lark_builder import Parts
 from ge_engine.llm import remote
+from ge_engine.llm.decode_agent import open_model
 from ge_engine.llm.decoding_head import DecodingHead
 from ge_engine.llm.machines import Machines
 from ge_engine.llm.owed import Owed
@@ -183,6 +186,19 @@ def test_a_machine_without_openvino_that_answers_beside_those_with_it(
     open_remote(source, machines, RunConfig(llm_backend=backend))
     assert ("openvino" in told[0]["versions"]) == (backend != "torch")
     assert "transformers" in told[0]["versions"]
+
+
+def test_a_plugin_that_is_another_file_over_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where that was changed while an agent waited, which has the one that it began with."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    file = tmp_path / "paced_at_hand.py"
+    file.write_text("from paced import ge_language_models\n")
+    told = {"folder": str(tmp_path), "module": file.stem, "name": "paced", "argument": "", "config": {}}
+    assert open_model({**told, "file": file_digest(file)}).name == "paced"
+    file.write_text("from paced import ge_language_models as ge_language_models\n")
+    with pytest.raises(ConfigError, match=r"The file of paced_at_hand, .* is not the same here"):
+        open_model({**told, "file": file_digest(file)})
 
 
 class Twofold(Parts):

@@ -24,7 +24,7 @@ from typing import Any
 
 from ge_engine.agents.own_memory import hide_memory
 from ge_engine.agents.serving import Agent, Dismissed, Refused, arguments_of, leaving, opened, or_refused
-from ge_engine.agents.versions import require_versions, versions_of
+from ge_engine.agents.versions import module_digest, require_versions, versions_of
 from ge_engine.agents.wire import LOST, Connection, signs_of_life
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import LanguageModel, LanguageModelFactory, inheriting
@@ -65,12 +65,18 @@ def open_model(told: Mapping[str, Any]) -> LanguageModel:
     """
     with suppress(OSError):
         os.chdir(told["folder"])
-        if told["at_hand"]:
+        if told["file"] and os.getcwd() not in sys.path:
             sys.path.append(os.getcwd())
     try:
+        digest = module_digest(told["module"])
         found = importlib.import_module(told["module"]).ge_language_models()
     except ImportError as error:
         raise ConfigError(f"The plugin {told['module']} of the model cannot be imported: {error}.") from error
+    if told["file"] not in ("", digest):
+        raise ConfigError(
+            f"The file of {told['module']}, the plugin of the model, is not the same here.",
+            "All machines of a run must have the same; an agent that waited has the one that it began with.",
+        )
     factories = {one.name: inheriting(LanguageModelFactory, one) for one in found}
     if told["name"] not in factories:
         raise ConfigError(f"The plugin {told['module']} has no language model {told['name']!r} here.")

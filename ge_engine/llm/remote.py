@@ -11,7 +11,7 @@ from queue import Empty
 from typing import Any
 
 from ge_engine.agents.head import Listening
-from ge_engine.agents.versions import versions_of
+from ge_engine.agents.versions import module_digest, versions_of
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import AgentOrder, LanguageModel, Reply, Request
 from ge_engine.llm.decoding_head import DecodingHead
@@ -110,7 +110,7 @@ def open_remote(source: Source, machines: Machines, config: RunConfig) -> Remote
         "name": source.name,
         "argument": source.argument,
         "module": source.module,
-        "at_hand": not source.distribution,
+        "file": "" if source.distribution else module_digest(source.module),
         "folder": os.getcwd(),
         "config": config_to_dict(config),
         "versions": versions_of(name for name in distributions if name != "ge-engine"),
