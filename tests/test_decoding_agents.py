@@ -36,7 +36,7 @@ from ge_engine.llm.decoding_head import DecodingHead
 from ge_engine.llm.machines import Machines
 from ge_engine.llm.owed import Owed
 from ge_engine.llm.remote import Source, open_remote
-from ge_engine.llm.request_json import reply_to_json, request_from_json, request_to_json
+from ge_engine.llm.request_json import reply_from_json, reply_to_json, request_from_json, request_to_json
 
 REPLY = Reply("text", "stop", 1, 1, 0.5, "played")
 
@@ -76,6 +76,14 @@ async def heard(connection: Connection, kind: str) -> dict[str, Any]:
 
 
 # --- requests that are never answered -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens"])
+def test_a_reply_that_the_run_database_cannot_hold(name: str) -> None:
+    held = reply_to_json(REPLY)
+    assert reply_from_json({**held, name: 2**63 - 1})
+    with pytest.raises(ValueError, match="a reply expected"):
+        reply_from_json({**held, name: 2**63})
 
 
 class Unsizable(Constraint):
