@@ -23,6 +23,7 @@ from patience import PATIENT
 
 from ge_engine.agents.address import listening_on, read_address
 from ge_engine.agents.door import STRANGERS
+from ge_engine.agents.head import Heard
 from ge_engine.agents.wire import LOST, Connection, beating, introduce, watching
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import AgentExecutor, AgentOrder, AgentPool, Job, PoolState
@@ -197,9 +198,9 @@ def test_arrays_that_are_sent_again_to_a_machine_that_has_them(
     asked: list[str] = []
     original = NodesExecutor._hear
 
-    async def hear(self: NodesExecutor, *said: Any) -> None:
-        asked.extend(message["kind"] for message in said if isinstance(message, dict))
-        await original(self, *said)
+    async def hear(self: NodesExecutor, heard: Heard) -> None:
+        asked.append(heard.message["kind"])
+        await original(self, heard)
 
     monkeypatch.setattr(NodesExecutor, "_hear", hear)
     for number in range(2):

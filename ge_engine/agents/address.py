@@ -7,6 +7,7 @@ import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ge_engine.agents.wire import NO_MESSAGE
 from ge_engine.atomic_file import write_whole
 from ge_engine.errors import ConfigError
 
@@ -40,7 +41,7 @@ def read_address(path: Path) -> Address:
     try:
         held = json.loads(path.read_text("utf-8"))
         return Address(str(held["host"]), int(held["port"]), bytes.fromhex(held["token"]).hex())
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, *NO_MESSAGE) as error:
         raise ConfigError(
             f"{path} does not say where an engine listens.",
             "Give an agent the file agents.json in the folder scratch of a run that goes on, or that in "

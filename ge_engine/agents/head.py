@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping, Sequence
@@ -16,6 +17,7 @@ from ge_engine.agents.door import Door, Place
 from ge_engine.agents.pool_watch import PoolWatch, Served
 from ge_engine.agents.wire import LOST, Connection, Stranger, dismiss, signs_of_life
 from ge_engine.contracts import AgentPool
+from ge_engine.errors import GeError
 
 BEATS = 6
 """Signs of life within the patience that one has without any."""
@@ -29,6 +31,17 @@ class Listening:
     host: str
     file: Path
     patience: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message of an agent at a place, with the bytes after it, over a connection."""
+
+    agent: str
+    place: Place
+    connection: Connection
+    message: Mapping[str, Any]
+    blobs: Sequence[bytes]
 
 
 class AgentHead(ABC):
@@ -76,14 +89,7 @@ class AgentHead(ABC):
         """The first message to an agent: its kind and content."""
 
     @abstractmethod
-    async def _hear(
-        self,
-        agent: str,
-        place: Place,
-        connection: Connection,
-        message: Mapping[str, Any],
-        blobs: Sequence[bytes],
-    ) -> None:
+    async def _hear(self, heard: Heard) -> None:
         """Take a message of an agent. Raises one of `wire.LOST` for what is none."""
 
     @abstractmethod
@@ -110,7 +116,13 @@ class AgentHead(ABC):
         if not self._begun.done():
             self._begun.set_exception(self._gave_up or RuntimeError("it was closed"))
         self._loop.close()
-        self._pool.close()
+        self._close_pool()
+
+    def _close_pool(self) -> None:
+        try:
+            self._pool.close()
+        except GeError as error:
+            print(f"Agents may be left: {error.message} {error.hint}", file=sys.stderr)
 
     async def _end_tasks(self) -> None:
         """End what is left of connections; what was handed in until now is known by then."""
@@ -159,7 +171,7 @@ class AgentHead(ABC):
             try:
                 while True:
                     message, blobs = await connection.receive()
-                    await self._hear(agent, place, connection, message, blobs)
+                    await self._hear(Heard(agent, place, connection, message, blobs))
             finally:
                 connection.abort()
                 if self._connections.get(agent) is connection:
@@ -167,7 +179,15 @@ class AgentHead(ABC):
                     self._lose(agent)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Have `work` done beside what is received."""
+        """Have `work` done beside what is received. What fails in it ends the work of agents: nobody else
+        would do it, and it would be waited for."""
         task = self._loop.create_task(work)
         self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._gave_up = self._gave_up or error
+            self._stop.set()

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,8 @@ from ge_engine.processor import processor_name
 LINGER = 600.0
 """Seconds that an agent without an engine waits for one."""
 RETRY_SECONDS = 2.0
+STALE_SECONDS = 60.0
+"""For how long a machine may show a shared folder as it was: NFS looks again after so long at most."""
 REFUSED = 3
 """The exit status of an agent whose machine cannot serve the run."""
 T = TypeVar("T")
@@ -63,6 +66,13 @@ async def or_refused(connection: Connection, work: Callable[[], T]) -> T:
         raise Refused(reason) from error
 
 
+async def leaving(connection: Connection, leave: asyncio.Event) -> None:
+    """Tell the engine when this agent is asked to leave."""
+    await leave.wait()
+    with suppress(*LOST):
+        await connection.send("leaving")
+
+
 class Agent:
     """Serves the engines of one run, one after another, each by `serve_one` over a connection that knows the
     token."""
@@ -70,6 +80,7 @@ class Agent:
     def __init__(self, file: Path, linger: float, serve_one: ServeOne) -> None:
         self._file, self._linger, self._serve_connected = file, linger, serve_one
         self._leave, self._found = asyncio.Event(), False
+        self._missing_since = 0.0
         self._told = ""
 
     async def serve(self) -> int:
@@ -79,9 +90,11 @@ class Agent:
         loop.add_signal_handler(signal.SIGUSR1, self._leave.set)
         alone_since = time.monotonic()
         while time.monotonic() - alone_since < self._linger and not self._leave.is_set():
-            if not self._file.exists():
-                return self._without_address()
-            self._found = True
+            if self._is_missing():
+                if (status := self._without_address()) is not None:
+                    return status
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
             try:
                 await self._serve_one(read_address(self._file))
             except Dismissed:
@@ -92,7 +105,7 @@ class Agent:
             except Served:
                 alone_since = time.monotonic()
                 await asyncio.sleep(RETRY_SECONDS)
-            except (*LOST, Stranger, ConfigError) as error:
+            except (*LOST, ConfigError) as error:
                 self._tell(str(error))
                 await asyncio.sleep(RETRY_SECONDS)
         return 0 if self._leave.is_set() else 1
@@ -103,22 +116,41 @@ class Agent:
             print(reason, file=sys.stderr, flush=True)
             self._told = reason
 
-    def _without_address(self) -> int:
-        """The run has ended, where its file was there before."""
+    def _is_missing(self) -> bool:
+        """Whether there is no such file. A shared folder that cannot be read just now has not lost it."""
+        try:
+            self._file.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            self._missing_since = self._missing_since or time.monotonic()
+            return True
+        except OSError:
+            pass  # who reads it tells
+        self._missing_since, self._found = 0.0, True
+        return False
+
+    def _without_address(self) -> int | None:
+        """The exit status where the file is gone, with which the run has ended, or where it does not come;
+        None while a shared folder may only be shown as it was."""
+        missing = time.monotonic() - self._missing_since
         if self._found:
-            return 0
-        print(f"{self._file} is not on {socket.gethostname()}: it is in the run's folder.", file=sys.stderr)
-        return 1
+            return 0 if missing >= RETRY_SECONDS else None
+        self._tell(f"{self._file} is not on {socket.gethostname()}: it is in the run's folder.")
+        return 1 if missing >= STALE_SECONDS else None
 
     async def _serve_one(self, address: Address) -> None:
+        there = f"{address.host}, port {address.port}"
         try:
             reader, writer = await asyncio.open_connection(address.host, address.port)
         except (OSError, ValueError, OverflowError) as error:
-            here, there = socket.gethostname(), f"{address.host}, port {address.port}"
+            here = socket.gethostname()
             raise ConnectionError(f"The engine at {there}, cannot be reached from {here}: {error}") from error
         connection = Connection(reader, writer)
         try:
-            await introduce(connection, bytes.fromhex(address.token))
+            try:
+                await introduce(connection, bytes.fromhex(address.token))
+            except (*LOST, Stranger) as error:
+                why = str(error) or type(error).__name__
+                raise ConnectionError(f"What listens at {there}, is not this run's engine: {why}") from error
             try:
                 await self._serve_connected(connection, self._leave)
             except LOST as error:

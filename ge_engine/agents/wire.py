@@ -37,6 +37,9 @@ LOST = (EOFError, ConnectionError, OSError, TimeoutError)
 class Stranger(Exception):
     """The other side does not know the token."""
 
+    def __str__(self) -> str:
+        return "it does not know the run's token"
+
 
 @contextmanager
 def well_formed() -> Iterator[None]:

@@ -23,11 +23,11 @@ from functools import partial
 from typing import Any
 
 from ge_engine.agents.own_memory import hide_memory
-from ge_engine.agents.serving import Agent, Dismissed, arguments_of, opened, or_refused
-from ge_engine.agents.versions import require_versions, versions_of
+from ge_engine.agents.serving import Agent, Dismissed, Refused, arguments_of, leaving, opened, or_refused
+from ge_engine.agents.versions import module_digest, require_versions, versions_of
 from ge_engine.agents.wire import LOST, Connection, signs_of_life
 from ge_engine.config import config_from_dict
-from ge_engine.contracts import LanguageModel, LanguageModelFactory, Request, inheriting
+from ge_engine.contracts import LanguageModel, LanguageModelFactory, inheriting
 from ge_engine.errors import ConfigError, GeError
 from ge_engine.llm.request_json import reply_to_json, request_from_json
 
@@ -65,12 +65,18 @@ def open_model(told: Mapping[str, Any]) -> LanguageModel:
     """
     with suppress(OSError):
         os.chdir(told["folder"])
-        if told["at_hand"]:
+        if told["file"] and os.getcwd() not in sys.path:
             sys.path.append(os.getcwd())
     try:
+        digest = module_digest(told["module"])
         found = importlib.import_module(told["module"]).ge_language_models()
     except ImportError as error:
         raise ConfigError(f"The plugin {told['module']} of the model cannot be imported: {error}.") from error
+    if told["file"] not in ("", digest):
+        raise ConfigError(
+            f"The file of {told['module']}, the plugin of the model, is not the same here.",
+            "All machines of a run must have the same; an agent that waited has the one that it began with.",
+        )
     factories = {one.name: inheriting(LanguageModelFactory, one) for one in found}
     if told["name"] not in factories:
         raise ConfigError(f"The plugin {told['module']} has no language model {told['name']!r} here.")
@@ -99,28 +105,28 @@ class Decoding:
         async with signs_of_life(self._connection, float(opening["beat"]), float(opening["patience"])):
             model = await or_refused(self._connection, partial(self._loaded.model, opening["model"]))
             model.say = self._say
-            leaving: asyncio.Task[None] | None = None
+            told = {"name": model.name, "prompt_tokens": model.prompt_tokens}
+            await self._connection.send("ready", told)
+            leaves = asyncio.create_task(leaving(self._connection, self._leave))
             try:
-                told = {"name": model.name, "prompt_tokens": model.prompt_tokens}
-                await self._connection.send("ready", told)
-                leaving = asyncio.create_task(self._leaving())
                 while True:
                     self._hear(model, (await self._connection.receive())[0])
             finally:
                 self._gone.set()
                 for call in list(self._calls.values()):
                     call.set_exception(EngineGone())
-                if leaving:
-                    leaving.cancel()
+                leaves.cancel()
 
     def _hear(self, model: LanguageModel, message: Mapping[str, Any]) -> None:
         match message["kind"]:
             case "bye":
                 raise Dismissed
+            case "unfit":
+                raise Refused(str(message["reason"]))
             case "requests":
-                asked = [request_from_json(one, self._ask) for one in message["requests"]]
                 # A daemon: a batch may take minutes, and an agent that is told to end does so at once.
-                threading.Thread(target=self._decode, args=(model, asked), daemon=True).start()
+                work = (model, message["requests"])
+                threading.Thread(target=self._decode, args=work, daemon=True).start()
             case "part":
                 if call := self._calls.pop(int(message["call"]), None):
                     if message["error"]:
@@ -128,17 +134,13 @@ class Decoding:
                     else:
                         call.set_result(message["text"])
 
-    async def _leaving(self) -> None:
-        await self._leave.wait()
-        with suppress(*LOST):
-            await self._connection.send("leaving")
-
     # --- everything below runs in the thread that decodes ---
 
-    def _decode(self, model: LanguageModel, asked: Sequence[tuple[int, Request]]) -> None:
+    def _decode(self, model: LanguageModel, requests: Sequence[Mapping[str, Any]]) -> None:
         """Answer a batch, each reply as soon as it is whole."""
         with suppress(EngineGone), self._loaded.lock:
             try:
+                asked = [request_from_json(one, self._ask) for one in requests]
                 for index, reply in model.generate([request for _, request in asked]):
                     self._tell("reply", {"number": asked[index][0], "reply": reply_to_json(reply)})
                 self._tell("done", {})

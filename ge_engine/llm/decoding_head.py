@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
-from ge_engine.agents.door import Place
-from ge_engine.agents.head import AgentHead, Listening
+from ge_engine.agents.head import AgentHead, Heard, Listening
 from ge_engine.agents.wire import LOST, Connection, well_formed
 from ge_engine.contracts import AgentPool, Request
 from ge_engine.errors import ModelError
@@ -25,6 +24,9 @@ class Described:
 
     name: str
     prompt_tokens: int
+
+    def __str__(self) -> str:
+        return f"the model {self.name}, for prompts of {self.prompt_tokens} tokens"
 
 
 class DecodingHead(AgentHead):
@@ -80,25 +82,19 @@ class DecodingHead(AgentHead):
         self._owed.submit(requests, answers)
         self._lend()
 
-    async def _hear(
-        self,
-        agent: str,
-        place: Place,
-        connection: Connection,
-        message: Mapping[str, Any],
-        blobs: Sequence[bytes],  # noqa: ARG002
-    ) -> None:
+    async def _hear(self, heard: Heard) -> None:
+        agent, message = heard.agent, heard.message
         match message.get("kind"):
             case "refused":
-                self._watch.refuse(place.host, str(message.get("reason")))
+                self._watch.refuse(heard.place.host, str(message.get("reason")))
             case "ready":
-                self._join(agent, message)
+                await self._join(heard)
             case "leaving":
                 self._owed.leave(agent)
             case "say":
                 self._hear_saying(str(message.get("sentence")))
             case "part":
-                self._start(self._tell_part(agent, connection, message))
+                self._start(self._tell_part(agent, heard.connection, message))
             case "reply":
                 with well_formed():
                     number, reply = int(message["number"]), reply_from_json(message["reply"])
@@ -112,14 +108,23 @@ class DecodingHead(AgentHead):
                 self._end_rounds(self._owed.done(agent), error)
         self._lend()
         if self._owed.is_done(agent):
-            await connection.send("bye")
+            await heard.connection.send("bye")
 
-    def _join(self, agent: str, message: Mapping[str, Any]) -> None:
+    async def _join(self, heard: Heard) -> None:
+        """Have an agent answer, if it has the model that the first one had."""
         with well_formed():
-            described = Described(str(message["name"]), int(message["prompt_tokens"]))
-        self._watch.joined.add(agent)
-        self._lose(agent)  # what it had, if it says so twice
-        self._owed.join(agent)
+            described = Described(str(heard.message["name"]), int(heard.message["prompt_tokens"]))
+        if self.first.done() and described != (first := self.first.result()):
+            reason = (
+                f"It has {described}, and another machine of this run {first}. "
+                "Take machines of one kind, or give --llm-backend torch."
+            )
+            self._watch.refuse(heard.place.host, reason)
+            await heard.connection.send("unfit", {"reason": reason})
+            return
+        self._watch.joined.add(heard.agent)
+        self._lose(heard.agent)  # what it had, if it says so twice
+        self._owed.join(heard.agent)
         if not self.first.done():
             self.first.set_result(described)
 

@@ -11,7 +11,7 @@ from queue import Empty
 from typing import Any
 
 from ge_engine.agents.head import Listening
-from ge_engine.agents.versions import versions_of
+from ge_engine.agents.versions import module_digest, versions_of
 from ge_engine.config import RunConfig, config_to_dict
 from ge_engine.contracts import AgentOrder, LanguageModel, Reply, Request
 from ge_engine.llm.decoding_head import DecodingHead
@@ -22,7 +22,7 @@ ADDRESS = "agents.json"
 LOOK_SECONDS = 0.5
 """Between two looks at whether a wait is to end."""
 DECODING = ("torch", "numpy", "transformers", "tokenizers", "llguidance")
-"""Distributions of which other versions may give other replies."""
+"""Distributions of which other versions may give other replies, beside those of `--llm-backend`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +104,13 @@ def open_remote(source: Source, machines: Machines, config: RunConfig) -> Remote
         gpus=1,
         seconds=config.llm_deadline,
     )
-    distributions = (*DECODING, *filter(None, [source.distribution]))
+    backend = () if config.llm_backend == "torch" else ("openvino",)
+    distributions = (*DECODING, *backend, *filter(None, [source.distribution]))
     opening = {
         "name": source.name,
         "argument": source.argument,
         "module": source.module,
-        "at_hand": not source.distribution,
+        "file": "" if source.distribution else module_digest(source.module),
         "folder": os.getcwd(),
         "config": config_to_dict(config),
         "versions": versions_of(name for name in distributions if name != "ge-engine"),

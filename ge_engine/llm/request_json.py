@@ -16,6 +16,8 @@ from ge_engine.grammar.lark_builder import Parts
 from ge_engine.llm.owed import Owed
 
 FINISHES = ("stop", "length", "error")
+MOST = 2**63 - 1
+"""Of tokens: what the run database can hold."""
 Ask = Callable[[int, str | None], str | None]
 """Asks the engine for the part of the constraint of a request that follows a text; for None, its `whole`."""
 
@@ -77,7 +79,9 @@ def reply_from_json(held: Mapping[str, Any]) -> Reply:
     counts = (reply.prompt_tokens, reply.completion_tokens)
     if not all(isinstance(text, str) for text in texts) or reply.finish not in FINISHES:
         raise ValueError("a reply expected")
-    if not all(type(count) is int and count >= 0 for count in counts) or not math.isfinite(reply.seconds):
+    if not all(type(count) is int and 0 <= count <= MOST for count in counts):
+        raise ValueError("a reply expected")
+    if not math.isfinite(reply.seconds):
         raise ValueError("a reply expected")
     return reply
 
@@ -85,7 +89,7 @@ def reply_from_json(held: Mapping[str, Any]) -> Reply:
 def _constraint_to_json(constraint: Constraint | None) -> dict[str, Any] | None:
     if constraint is None:
         return None
-    text = constraint.texts[0] if isinstance(constraint, Parts) else None
+    text = constraint.texts[0] if type(constraint) is Parts else None
     return {"text": text, "longest": constraint.longest}
 
 

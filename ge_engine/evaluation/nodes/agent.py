@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from ge_engine.agents.own_memory import hide_memory
-from ge_engine.agents.serving import Agent, Dismissed, arguments_of, opened, or_refused
-from ge_engine.agents.wire import LOST, Connection, beating, watching
+from ge_engine.agents.serving import Agent, Dismissed, arguments_of, leaving, opened, or_refused
+from ge_engine.agents.wire import LOST, Connection, signs_of_life
 from ge_engine.cache import cache_folder
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.executor import WorkerExit
@@ -47,7 +47,7 @@ class Serving:
         self._workers = workers
         self._executor: ForkServerExecutor | None = None
         self._health: MachineHealth | None = None
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Serve until the engine says that it is enough.
@@ -56,26 +56,31 @@ class Serving:
             Dismissed: it does. Refused: this machine cannot serve it. One of `LOST`: the engine is gone.
         """
         opening = await opened(self._connection, self._name, ("session", "inspect"))
-        around = [
-            asyncio.create_task(beating(self._connection, float(opening["beat"]))),
-            asyncio.create_task(watching(self._connection, float(opening["patience"]))),
-        ]
-        try:
+        async with signs_of_life(self._connection, float(opening["beat"]), float(opening["patience"])):
             if opening["kind"] == "inspect":
                 await told_of_machine(self._connection, opening["session"], self._workers)
                 raise Dismissed
-            remote = await or_refused(self._connection, partial(remote_session, opening["session"]))
-            arrays = await self._arrays(remote)
-            slots = await or_refused(self._connection, partial(self._open, remote, arrays))
-            await self._connection.send("ready", {"slots": slots})
-            around.append(asyncio.create_task(self._leaving()))
-            while True:
-                await self._hear(*await self._connection.receive())
-        finally:
-            for task in (*around, *self._jobs):
-                task.cancel()
-            if self._executor:
-                await asyncio.to_thread(self._executor.close)
+            try:
+                await self._serve(opening["session"])
+            finally:
+                for task in self._tasks:
+                    task.cancel()
+                if self._executor:
+                    await asyncio.to_thread(self._executor.close)
+
+    async def _serve(self, session: Mapping[str, Any]) -> None:
+        remote = await or_refused(self._connection, partial(remote_session, session))
+        arrays = await self._arrays(remote)
+        slots = await or_refused(self._connection, partial(self._open, remote, arrays))
+        await self._connection.send("ready", {"slots": slots})
+        self._start(leaving(self._connection, self._leave))
+        while True:
+            await self._hear(*await self._connection.receive())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _open(self, remote: RemoteSession, arrays: Sequence[bytes]) -> int:
         """Start what runs the session's jobs; how many trainings at once."""
@@ -107,9 +112,7 @@ class Serving:
             raise Dismissed
         if message["kind"] == "job":
             spec = job_from_json(message["spec"].encode())
-            task = asyncio.create_task(self._work(message["lease"], spec, blobs[0]))
-            self._jobs.add(task)
-            task.add_done_callback(self._jobs.discard)
+            self._start(self._work(message["lease"], spec, blobs[0]))
 
     async def _work(self, lease: str, spec: JobSpec, start: bytes) -> None:
         try:
@@ -143,11 +146,6 @@ class Serving:
         if self._health is None or b'"infrastructure"' not in ended.result:
             return ended
         return replace(ended, faulty=self._health.at_fault(ended.result.decode("utf-8", "replace")))
-
-    async def _leaving(self) -> None:
-        await self._leave.wait()
-        with suppress(*LOST):
-            await self._connection.send("leaving")
 
 
 def _kept(store: ArrayStore, digest: str, content: bytes) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ge_engine.agents.door import Place
-from ge_engine.agents.head import AgentHead, Listening
+from ge_engine.agents.head import AgentHead, Heard, Listening
 from ge_engine.agents.wire import LOST, Connection, well_formed
 from ge_engine.contracts import AgentPool
 from ge_engine.errors import GeError
@@ -75,19 +75,13 @@ class NodesExecutor(AgentHead):
         elif not self._gave_up and not future.cancel():
             future.set_exception(GeError("The evaluation was closed."))
 
-    async def _hear(
-        self,
-        agent: str,
-        place: Place,
-        connection: Connection,
-        message: Mapping[str, Any],
-        blobs: Sequence[bytes],
-    ) -> None:
+    async def _hear(self, heard: Heard) -> None:
+        agent, place, message = heard.agent, heard.place, heard.message
         match message.get("kind"):
             case "wanted":
                 with well_formed():
                     arrays = [self._arrays[one] for one in message["arrays"]]
-                self._start(self._send_arrays(connection, arrays))
+                self._start(self._send_arrays(heard.connection, arrays))
             case "refused":
                 self._watch.refuse(place.host, str(message.get("reason")))
             case "ready":
@@ -100,11 +94,11 @@ class NodesExecutor(AgentHead):
                 self._leases.leave(agent)
             case "exit":
                 with well_formed():
-                    lease, ended = str(message["lease"]), _exit_of(message, blobs[0], place)
+                    lease, ended = str(message["lease"]), _exit_of(message, heard.blobs[0], place)
                 self._ended(agent, lease, ended)
         self._lend()
         if self._leases.is_done(agent):
-            await connection.send("bye")
+            await heard.connection.send("bye")
 
     def _ended(self, agent: str, lease: str, ended: WorkerExit) -> None:
         job = self._leases.end(agent, lease)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ge_engine.agents.versions import require_versions, versions_of
+from ge_engine.agents.versions import file_digest, require_versions, versions_of
 from ge_engine.cache import cache_paths
 from ge_engine.config import RunConfig
 from ge_engine.errors import ConfigError
@@ -77,7 +77,7 @@ def files_beside(own: Iterable[str], modules: Mapping[str, str]) -> dict[str, st
     beside it: they must be on each machine."""
     sent = set(own)
     paths = {path for path in modules.values() if path not in sent and Path(path).is_file()}
-    return {path: _digest(Path(path)) for path in sorted(paths)}
+    return {path: file_digest(Path(path)) for path in sorted(paths)}
 
 
 def session_here(remote: RemoteSession, scratch: Path) -> tuple[SessionSpec, Placement]:
@@ -99,16 +99,8 @@ def session_here(remote: RemoteSession, scratch: Path) -> tuple[SessionSpec, Pla
 def require_files(files: Mapping[str, str]) -> None:
     """Raises ConfigError: one of `files` has another SHA-256 here than it should."""
     for path, digest in files.items():
-        if _digest(Path(path)) != digest:
+        if file_digest(Path(path)) != digest:
             raise ConfigError(
                 f"{path}, which the seed model imports, is not the same here.",
                 "All machines of a run must see the project at the same place: a folder that they share.",
             )
-
-
-def _digest(path: Path) -> str:
-    """ "" where there is no such file."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""

@@ -19,7 +19,7 @@ from ge_engine.agents.address import listening_on, write_address
 from ge_engine.agents.door import Door
 from ge_engine.agents.head import BEATS, Listening
 from ge_engine.agents.pool_watch import FRUITLESS
-from ge_engine.agents.wire import LOST, Connection, Stranger, beating, dismiss, watching
+from ge_engine.agents.wire import LOST, Connection, Stranger, dismiss, signs_of_life
 from ge_engine.contracts import AgentExecutor, AgentOrder, AgentPool, PoolState
 from ge_engine.errors import ConfigError, GeError, PluginError
 from ge_engine.evaluation.nodes.machine import Machine, machine_here, machine_of
@@ -172,19 +172,12 @@ class _Surveying:
         session = {"versions": dict(self._asked.versions), "files": dict(self._asked.files)}
         opening = {"session": session, "beat": patience / BEATS, "patience": patience}
         await connection.send("inspect", opening)
-        around = [
-            asyncio.create_task(beating(connection, patience / BEATS)),
-            asyncio.create_task(watching(connection, patience)),
-        ]
-        try:
+        async with signs_of_life(connection, patience / BEATS, patience):
             machine = machine_of(await _next(connection, "machine"))
             times = [await _round_trip(connection) for _ in range(PINGS)]
             self._machines[name] = replace(machine, round_trip=statistics.median(times))
             self._came.set()
             await _next(connection, "nothing more")
-        finally:
-            for task in around:
-                task.cancel()
 
     def _missed(self, state: PoolState, wanted: int) -> tuple[str, ...]:
         if len(self._machines) >= wanted:
