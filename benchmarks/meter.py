@@ -24,7 +24,8 @@ Look = tuple[float, float]
 @dataclass(frozen=True, slots=True)
 class Meter:
     """Processor seconds, in a `file` of one line for each look. Those of a command that is run again come on
-    top of those before."""
+    top of those before. Of a process that ends without being waited for, what the last look at it saw counts,
+    until others have spent as much: looks never count down."""
 
     file: Path
 
