@@ -1,19 +1,27 @@
 """`make bench-search ARGS="--data cifar10-jpeg.zip"`: what a search finds on CIFAR-10, by real trainings.
 
     python -m benchmarks.bench_search --data ZIP-OR-FOLDER [--out runs/search] [--baseline CHECKOUT]
-        [--records FILE]
+        [--arms uniform less] [--records FILE]
 
 Each arm evolves `examples/exquisitenet_v2.py` from the same random seeds: `baseline` by the program of
-another checkout (its `.venv/bin/python`, with `uniform`), `uniform` and `smollm2` by this one. A run is a
-folder OUT/ARM-SEED. One that is finished is not run again, one that was cut off goes on, so the benchmark can
-be done in parts: `--arms` and `--seeds` choose which, and what is printed at the end is of all runs of these
-that are there. `--records` keeps what finished runs found, a line of JSON each, so that the parts can be done
-on several machines: a run that has a record there is not run again.
+another checkout (its `.venv/bin/python`, with `uniform`), `uniform` and `smollm2` by this one, and `less`
+as `uniform` with `--inherit --screen 2`, where it is asked for. A run is a folder OUT/ARM-SEED, with what
+was measured of it beside it. One that is finished is not run again, one that was cut off goes on, so the
+benchmark can be done in parts: `--arms` and `--seeds` choose which, and what is printed at the end is of
+all runs of these that are there. `--records` keeps what finished runs found, a line of JSON each, so that
+the parts can be done on several machines: a run that has a record there is not run again.
 
-Printed: hypervolume over evaluations with its spread, the gain over the seed model, the rank-sum test against
-the first arm, and of each arm's median run the smallest child that is at least as accurate as the seed model
-on validation and on the test split. Ends with 1 where a run has failed or, beside a baseline, a bound of
-`searched.py` is missed.
+Printed: hypervolume over evaluations with its spread, the gain over the seed model, the rank-sum test
+against the first arm, and of each arm's median run the smallest child that is at least as accurate as the
+seed model on validation and on the test split; all but `less`, whose scores are of other trainings. Then
+hypervolume over processor seconds, of all arms: that of the front which a run had then by its own scores,
+in figures of trainings from scratch with the run's random seed. Where a score is inherited, that training
+is made here once the run has ended (`from_scratch.py`), and its seconds do not count as the search's.
+Scores from scratch are taken as they are, and a front that was selected by them looks better by that, so
+the comparison rather favours `uniform`. Seconds are those of the processor, of all processes of the run
+together, as they are on Linux.
+
+Ends with 1 where a run has failed or, beside a baseline, a bound of `searched.py` is missed.
 """
 
 from __future__ import annotations
@@ -26,14 +34,21 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
+from benchmarks.course import left_of, meter_of, scratch_meter_of
+from benchmarks.reaching import lines
 from benchmarks.records import Records
 from benchmarks.searched import Search, arms_of, finished, median_run, missed, smallest_as_good, table
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = ROOT / "examples" / "exquisitenet_v2.py"
-ARMS: Mapping[str, str] = {"baseline": "uniform", "uniform": "uniform", "smollm2": "smollm2"}
-"""The language model of each arm. The first that was run is the one compared with."""
-
+LESS = "less"
+ARMS: Mapping[str, Mapping[str, str | None]] = {
+    "baseline": {"--llm": "uniform"},
+    "uniform": {"--llm": "uniform"},
+    LESS: {"--llm": "uniform", "--inherit": None, "--screen": "2"},
+    "smollm2": {"--llm": "smollm2"},
+}
+"""The options of each arm, None for what takes no word. The first that was run is the one compared with."""
 
 PATIENCE = 3600
 """Seconds that a training may take: a busy machine costs no child."""
@@ -52,6 +67,7 @@ class Plan:
     images: int
     epochs: int
     generations: int
+    less_generations: int
     population: int
 
     def folder(self, arm: str, seed: int) -> Path:
@@ -67,24 +83,27 @@ class Plan:
         python = str(self.checkout(arm) / ".venv" / "bin" / "python") if arm == "baseline" else own
         options = {
             "--task": f"folder:{self.data}",
-            "--llm": ARMS[arm],
+            **ARMS[arm],
             "--train-limit": self.images,
             "--epochs": self.epochs,
-            "--generations": self.generations,
+            "--generations": self.generations_of(arm),
             "--population": self.population,
             random_seed_flag(python, self.checkout(arm)): seed,
             "--timeout": PATIENCE,
             "--run": self.folder(arm, seed),
         }
-        pairs = [str(word) for pair in options.items() for word in pair]
-        return [python, "-m", "ge_engine.cli", "evolve", str(SEED), *pairs]
+        words = [str(word) for pair in options.items() for word in pair if word is not None]
+        return [python, "-m", "ge_engine.cli", "evolve", str(SEED), *words]
 
-    @property
-    def settings(self) -> dict[str, str | int]:
+    def generations_of(self, arm: str) -> int:
+        return self.less_generations if arm == LESS else self.generations
+
+    def settings(self, arm: str) -> dict[str, str | int]:
         """What decides beside arm and random seed what a run finds; of the data the name, for a path is a
         machine's."""
         names = ("images", "epochs", "generations", "population")
-        return {"data": self.data.name, **{name: getattr(self, name) for name in names}}
+        own = {name: getattr(self, name) for name in names}
+        return {"data": self.data.name, **own, "generations": self.generations_of(arm)}
 
     def left(self) -> list[tuple[str, int]]:
         """Arms and random seeds whose run is not finished: of all arms the first seed, then the second."""
@@ -93,7 +112,7 @@ class Plan:
             (arm, seed)
             for seed in self.seeds
             for arm in self.arms
-            if self._name(arm, seed) not in known and not finished(self.folder(arm, seed))
+            if self._name(arm, seed) not in known and not measured(self.folder(arm, seed))
         ]
 
     def done(self) -> dict[str, list[Search]]:
@@ -106,22 +125,34 @@ class Plan:
     def record(self) -> None:
         """Keep what finished runs found that have no record yet, where records are kept."""
         if self.records:
-            Records(self.records, self.settings, "search").add(map(asdict, self._unrecorded()))
+            found = self._unrecorded()
+            for arm in self.arms:
+                names = self._names(arm)
+                self._records(self.records, arm).add([asdict(one) for one in found if one.name in names])
 
     def _unrecorded(self) -> list[Search]:
         known = self._recorded()
         folders = [self.folder(arm, seed) for arm in self.arms for seed in self.seeds]
-        return [Search.of(one) for one in folders if one.name not in known and finished(one)]
+        return [Search.of(one) for one in folders if one.name not in known and measured(one)]
 
     def _name(self, arm: str, seed: int) -> str:
         return self.folder(arm, seed).name
+
+    def _names(self, arm: str) -> list[str]:
+        return [self._name(arm, seed) for seed in self.seeds]
+
+    def _records(self, file: Path, arm: str) -> Records:
+        return Records(file, self.settings(arm), "search")
 
     def _recorded(self) -> dict[str, Search]:
         """By name, those that were run with these settings."""
         if not self.records:
             return {}
-        kept = map(Search.from_json, Records(self.records, self.settings, "search").read())
-        return {one.name: one for one in kept}
+        found = {}
+        for arm in self.arms:
+            kept = map(Search.from_json, self._records(self.records, arm).read())
+            found |= {one.name: one for one in kept if one.name in self._names(arm)}
+        return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -136,6 +167,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"failed: {name}")
     if not searches:
         return 1
+    short = told_by_evaluations({name: several for name, several in searches.items() if name != LESS})
+    tell_by_seconds(searches)
+    return 1 if short or failed else 0
+
+
+def told_by_evaluations(searches: Mapping[str, Sequence[Search]]) -> list[str]:
+    """Print what arms found whose trainings are all from scratch; what is missed beside a baseline."""
+    if not searches:
+        return []
     arms = arms_of(searches)
     print("\n".join(table(arms)))
     found = {}
@@ -146,14 +186,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     short = missed(arms, found) if arms[0].name == "baseline" else []
     for line in short:
         print(f"missed: {line}")
-    return 1 if short or failed else 0
+    return short
+
+
+def tell_by_seconds(searches: Mapping[str, Sequence[Search]]) -> None:
+    """Print what arms had found after how many processor seconds, of runs in which these were measured."""
+    unknown = [one.name for several in searches.values() for one in several if one.course is None]
+    if unknown:
+        print(f"processor seconds are unknown of {', '.join(unknown)}:")
+        print("delete what is kept of a run, its folder and its record, to have it run with them.")
+    courses = {arm: [one.course for one in several if one.course] for arm, several in searches.items()}
+    told = {arm: several for arm, several in courses.items() if several}
+    if told:
+        print("\n".join(["", *lines(told, LESS, "uniform")]))
+
+
+def measured(folder: Path) -> bool:
+    """Whether a run has ended, and all who stood on its front have figures of a training from scratch."""
+    return finished(folder) and not (meter_of(folder).total and left_of(folder))
 
 
 def ran(plan: Plan, arm: str, seed: int) -> bool:
-    """Run one search to its end; whether it got there."""
+    """Run one search to its end, and what its figures need besides; whether it got there."""
     print(f"--- {arm}, random seed {seed}", flush=True)
-    code = subprocess.run(plan.command(arm, seed), cwd=plan.checkout(arm), check=False).returncode
-    return code == 0 and finished(plan.folder(arm, seed))
+    folder = plan.folder(arm, seed)
+    if not finished(folder) and meter_of(folder).run(plan.command(arm, seed), plan.checkout(arm)):
+        return False
+    if finished(folder) and not measured(folder):
+        scratch_meter_of(folder).run([sys.executable, "-m", "benchmarks.from_scratch", str(folder)], ROOT)
+    return measured(folder)
 
 
 @cache
@@ -171,11 +232,14 @@ def planned(arguments: Sequence[str] | None = None) -> Plan:
     parser.add_argument("--out", type=Path, default=Path("runs/search"), help="where the runs are kept")
     parser.add_argument("--records", type=Path, help="a file that keeps what finished runs found")
     parser.add_argument("--baseline", type=Path, help="another checkout with a .venv of its own")
-    parser.add_argument("--arms", nargs="+", choices=ARMS, help="default: all, baseline where it is given")
+    parser.add_argument(
+        "--arms", nargs="+", choices=ARMS, help=f"default: all but {LESS}, baseline with --baseline"
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5], help="random seeds")
     parser.add_argument("--images", type=int, default=5000, help="to train on")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--generations", type=int, default=4)
+    parser.add_argument("--less-generations", type=int, help="of the arm less; default: as the others")
     parser.add_argument("--population", type=int, default=10)
     given = parser.parse_args(arguments)
     if not given.data.exists():
@@ -183,7 +247,7 @@ def planned(arguments: Sequence[str] | None = None) -> Plan:
     python = given.baseline and given.baseline / ".venv" / "bin" / "python"
     if python and not python.exists():
         parser.error(f"{python} is not there; `make test` in that checkout makes it.")
-    arms = given.arms or [arm for arm in ARMS if given.baseline or arm != "baseline"]
+    arms = given.arms or [arm for arm in ARMS if arm != LESS and (given.baseline or arm != "baseline")]
     if "baseline" in arms and not given.baseline:
         parser.error("The arm baseline wants --baseline CHECKOUT.")
     return Plan(
@@ -196,6 +260,7 @@ def planned(arguments: Sequence[str] | None = None) -> Plan:
         given.images,
         given.epochs,
         given.generations,
+        given.less_generations or given.generations,
         given.population,
     )
 

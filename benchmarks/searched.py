@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.course import Course
 from ge_engine.ablation import Arm, compare
 from ge_engine.ledger import History
 from ge_engine.outcome import Scored
@@ -25,12 +26,13 @@ WANTED_GAIN, WANTED_P, WANTED_SIZE = 1.3, 0.05, 0.5
 @dataclass(frozen=True, slots=True)
 class Search:
     """A finished run: the losses of all that was scored, in its order, and by split and individual the
-    accuracy, its standard error and the parameters."""
+    accuracy, its standard error and the parameters; its course, where its processor seconds were measured."""
 
     name: str
     points: tuple[Point, ...]
     validation: Mapping[str, tuple[float, float, float]]
     test: Mapping[str, tuple[float, float, float]]
+    course: Course | None = None
 
     @classmethod
     def of(cls, run: Path) -> Search:
@@ -40,13 +42,16 @@ class Search:
             validation = {identity: _figures(one) for identity, _, one in history.scored()}
             tests = history.test_outcomes().items()
         test = {name: _figures(one) for name, one in tests if isinstance(one, Scored)}
-        return cls(run.name, tuple(points), validation, test)
+        return cls(run.name, tuple(points), validation, test, Course.of(run))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Search:
-        """From what `dataclasses.asdict` and JSON made of one."""
+        """From what `dataclasses.asdict` and JSON made of one; older ones have no course."""
+        course = data.get("course")
         splits = ({name: tuple(one) for name, one in data[split].items()} for split in ("validation", "test"))
-        return cls(data["name"], tuple(map(tuple, data["points"])), *splits)
+        return cls(
+            data["name"], tuple(map(tuple, data["points"])), *splits, course and Course.from_json(course)
+        )
 
 
 @dataclass(frozen=True, slots=True)
