@@ -46,7 +46,7 @@ def main() -> None:
     if sys.argv is words:
         sys.argv[0] = call.arguments[1]
     _move(call, began, workdir, folder)
-    _draw_anew(loaded)
+    _draw(loaded)
     function.call(loaded.function, call.arguments)
 
 
@@ -93,11 +93,11 @@ def _move(call: Call, began: dict[str, str], workdir: str, folder: str) -> None:
         tempfile.tempdir = None
 
 
-def _draw_anew(loaded: Loaded) -> None:
-    """Begin the random numbers of this process alone, as those of a new one do, but where the module has
-    seeded them. Torch's begin alike in every process."""
-    if not loaded.draws_alike:
-        random.seed()
+def _draw(loaded: Loaded) -> None:
+    """Begin random numbers as a new process would: where the module has seeded them, from there, else anew.
+    A fork has begun those of `random` anew itself. Torch's begin alike in every process."""
+    if loaded.drawing is not None:
+        random.setstate(loaded.drawing)
     numbers = sys.modules.get("numpy.random")
     if numbers is not None and numbers.get_bit_generator().seed_seq is not None:
         seed: Callable[[], None] = numbers.seed

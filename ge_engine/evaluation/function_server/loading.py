@@ -35,12 +35,12 @@ _MOST_SEARCHED = 1000
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A function and the files that its module and the user's modules which that imports were read from.
-    `draws_alike`: its module has seeded `random`, so that each evaluation draws the same numbers. `refused`
-    says why it is not to be forked; "" where it may be."""
+    `drawing` is the state of `random` where its module has seeded that, so that each evaluation draws the
+    same numbers. `refused` says why it is not to be forked; "" where it may be."""
 
     function: Callable[[str, dict[str, Any]], Any]
     files: Stamps
-    draws_alike: bool
+    drawing: tuple[Any, ...] | None
     refused: str
 
 
@@ -54,7 +54,8 @@ def load(target: str, folder: str) -> Loaded:
     with _noting_seeds() as seeds:
         found = function.found(target)
     own = list(own_modules())
-    return Loaded(found, stamps(map(_file, own)), bool(seeds), _refused(folder, before, own))
+    drawing = random.getstate() if seeds else None
+    return Loaded(found, stamps(map(_file, own)), drawing, _refused(folder, before, own))
 
 
 def own_modules() -> Iterator[ModuleType]:
