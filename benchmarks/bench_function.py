@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     slower = 0
     for name, head in FILES.items():
         found = rates(head, given.calls, given.workers)
-        print(f"{'a file that ' + name:24s}" + "".join(f"{found[way]:24.1f}" for way in WAYS), flush=True)
+        print(f"{'a file that ' + name:24s}" + "".join(f"{found[way]:24.2f}" for way in WAYS), flush=True)
         slower += found["fork"] <= found["spawn"]
     return 1 if slower else 0
 

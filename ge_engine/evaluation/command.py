@@ -89,6 +89,7 @@ class CommandEvaluation(Evaluation):
     """Implements `contracts.Evaluation` with one process for each job."""
 
     runs_programs = True
+    remarks: Sequence[str] = ()
 
     def __init__(
         self,

@@ -25,8 +25,11 @@ def open_function(
     Raises ConfigError as `open_command` does.
     """
     words = [*CALL, target, "{path}", f"{config.timeout:g}", "{split}", "{seed}", "{epochs}"]
-    forks = None if why_anew(config) else _forks(seed, config, target, scratch)
+    why = why_anew(config)
+    forks = None if why else _forks(seed, config, target, scratch)
     with opened(seed, config, words, objectives, scratch, forks) as evaluation:
+        if why and config.start_method != "spawn":
+            evaluation.remarks = (f"Each call of the function starts a Python of its own: {why}.",)
         yield evaluation
 
 
@@ -35,7 +38,7 @@ def why_anew(config: RunConfig) -> str:
     if config.start_method == "spawn":
         return "--start-method spawn"
     if not LINUX:
-        return "forks are not safe on this system"
+        return "a fork is not safe on this system"
     if config.sandbox == "bwrap":
         return "--sandbox bwrap"
     return "--project" if config.project else ""

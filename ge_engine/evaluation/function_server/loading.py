@@ -98,7 +98,7 @@ def _noting_seeds() -> Iterator[list[None]]:
 
         return noted
 
-    random.seed, random.setstate = map(noting, acts)
+    random.seed, random.setstate = noting(acts[0]), noting(acts[1])
     try:
         yield seeds
     finally:
