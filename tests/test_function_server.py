@@ -316,3 +316,24 @@ def test_a_call_that_outlives_an_engine_that_is_killed(own: Own) -> None:
         engine.kill()
     assert above[-1] != engine.pid
     assert all(map(gone, above))
+
+
+def test_a_file_that_loads_without_end_and_holds_up_the_end_of_a_run(own: Own) -> None:
+    own.write("    return told()", "time.sleep(3600)")
+    with opened(own.folder, "function", f"{own.file}:score", timeout=900.0) as evaluation:
+        left = [evaluation.submit(Job(name, with_class(name), 0)) for name in "AB"]
+        while not (own.folder / "loads").exists():
+            time.sleep(0.02)
+    assert all(one.cancelled() or isinstance(one.result(), Failed) for one in left)
+
+
+def remarks(own: Own, **settings: object) -> list[str]:
+    with opened(own.folder, "function", f"{own.file}:score", **settings) as evaluation:
+        return list(evaluation.remarks)
+
+
+def test_a_slower_way_of_which_nobody_is_told(own: Own) -> None:
+    own.write("    return told()")
+    said = "Each call of the function starts a Python of its own: --sandbox bwrap."
+    assert remarks(own, sandbox="bwrap") == [said]
+    assert remarks(own) == remarks(own, start_method="spawn") == []
