@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= auto
 TESTS := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test long hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-scale bench-reach bench-executors bench-search bench-inherit gpu gpu-headline slurm spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world ray clean
+.PHONY: demo test long hostile check lint types bench bench-llm bench-train bench-loop bench-schedule bench-report bench-scale bench-reach bench-executors bench-function bench-search bench-inherit gpu gpu-headline slurm spawn corpus crash fuzz zoo repeat mutants browser docs docs-commands dist world ray clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ge_engine.cli evolve examples/exquisitenet_v2.py --preset demo --random-seed 1 --run runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -90,7 +90,7 @@ types: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.bench_transform
 
-bench-llm bench-train bench-loop bench-schedule bench-report bench-scale bench-reach bench-executors: $(STAMP)
+bench-llm bench-train bench-loop bench-schedule bench-report bench-scale bench-reach bench-executors bench-function: $(STAMP)
 	$(BIN)/python -m benchmarks.$(subst -,_,$@) $(ARGS)
 
 # Real searches on CIFAR-10, hours of them: make bench-search ARGS="--data cifar10-jpeg.zip".

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from ge_engine.config import RunConfig
 from ge_engine.contracts import AgentExecutor, Evaluation, Evaluator, Executor, Objective, Task
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.command import open_command, program_places
+from ge_engine.evaluation.own_function import open_function
 from ge_engine.evaluation.task_training import open_task_training
 from ge_engine.genome import Genome
 from ge_engine.hookspecs import hookimpl
@@ -133,18 +133,8 @@ class FunctionEvaluator(Evaluator):
         """Raises ConfigError on anything but a function of a file that is there or of a module."""
         target = _found(config.evaluator_argument)
         _refuse_slowdown(config)
-        words = [
-            sys.executable,
-            "-m",
-            "ge_engine.evaluation.function",
-            target,
-            "{path}",
-            f"{config.timeout:g}",
-        ]
         names = [objective.name for objective in objectives]
-        with open_command(
-            seed, config, [*words, "{split}", "{seed}", "{epochs}"], names, scratch
-        ) as evaluation:
+        with open_function(seed, config, target, names, scratch) as evaluation:
             yield evaluation
 
 

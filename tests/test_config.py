@@ -118,6 +118,8 @@ FUNCTION = {"evaluator": "function", "evaluator_argument": "t.py:score"}
         (PROGRAM, {"training.epochs": 4, "recipe.ema": 0.9}, "--epochs, --ema do nothing"),
         (PROGRAM, {"training.epochs": 2}, "--epochs does nothing"),
         (PROGRAM, {"task": "digits"}, "--task does nothing"),
+        (PROGRAM, {"start_method": "spawn"}, "--start-method does nothing"),
+        (FUNCTION, {"start_method": "spawn"}, ""),
         (FUNCTION, {"entry": "Net()", "threads": 2}, "--entry, --threads do nothing"),
         (FUNCTION, {"recipe": {"norm_batches": 0}}, "training.norm_batches does nothing"),
         (TOLD, {"recipe": {"epochs": 3}}, ""),

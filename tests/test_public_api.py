@@ -48,6 +48,7 @@ CHOSEN = {
     "evaluation.seed_check": ("ChannelsError",),
     "evaluation.data.channels": ("in_channels", "is_grey"),
     "evaluation.command": ("open_command", "program_places"),
+    "evaluation.own_function": ("open_function",),
     "llm.checking": ("check_local",),
     "llm.embedded": ("embedded_model",),
     "llm.local": ("folder_or_name", "load_local"),

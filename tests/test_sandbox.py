@@ -13,8 +13,8 @@ import pytest
 
 from ge_engine.config import config_from_dict
 from ge_engine.errors import ConfigError
-from ge_engine.evaluation.command import confined
 from ge_engine.evaluation.on_machine import chosen_sandbox
+from ge_engine.evaluation.programs import confined
 from ge_engine.evaluation.sandbox import bubblewrap, network
 from ge_engine.evaluation.sandbox.landlock import landlock_version
 from ge_engine.outcome import Failed, Scored

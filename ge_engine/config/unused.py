@@ -26,8 +26,9 @@ def unused_settings(config: RunConfig) -> frozenset[str]:
     if config.evaluator not in SCORERS:
         return frozenset()
     names = {*fields_of(Recipe, "training."), *OF_TRAINER}
-    told = config.evaluator == "function" or "{epochs}" in config.evaluator_argument
-    return frozenset(names - {EPOCHS} if told else names)
+    if config.evaluator == "function":
+        return frozenset(names - {EPOCHS, "start_method"})
+    return frozenset(names - {EPOCHS} if "{epochs}" in config.evaluator_argument else names)
 
 
 def refuse_without_program(config: RunConfig, before: RunConfig, known: Mapping[str, Field]) -> None:

@@ -13,10 +13,9 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,12 +27,12 @@ from ge_engine.evaluation.cores import cores
 from ge_engine.evaluation.data.module_loader import SEED_FILE
 from ge_engine.evaluation.exit_status import Kills
 from ge_engine.evaluation.figures import LAST_LINE_BYTES, FigureReader, tail
+from ge_engine.evaluation.function_server.forks import Forks
 from ge_engine.evaluation.futures import finished
 from ge_engine.evaluation.on_machine import chosen_sandbox
-from ge_engine.evaluation.sandbox.bubblewrap import around, below, socket_folders, sockets
+from ge_engine.evaluation.programs import Launch, NewProcesses, ProgramLost, RunningProgram, Starter
+from ge_engine.evaluation.programs import program_places as program_places
 from ge_engine.evaluation.sandbox.environment import clean_environment
-from ge_engine.evaluation.sandbox.limits import LINUX
-from ge_engine.evaluation.sandbox.program import behind_filter
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.sandbox.started_processes import StartedProcesses
 from ge_engine.evaluation.tracing import blocks_that_ran, code_of, traced_sources
@@ -43,13 +42,6 @@ from ge_engine.genome import Genome
 from ge_engine.outcome import Failed, Outcome, Scored
 
 REASON_CHARACTERS = 400
-GRACE_SECONDS = 2.0
-"""Time in which a program that is to end may end what it has started."""
-
-
-def program_places() -> str:
-    """The PATH of programs: this Python's folder first."""
-    return os.pathsep.join((os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)))
 
 
 def in_folder(folder: str, program: str) -> str:
@@ -61,18 +53,32 @@ def in_folder(folder: str, program: str) -> str:
 def open_command(
     seed: Genome, config: RunConfig, arguments: Sequence[str], objectives: Sequence[str], scratch: Path
 ) -> Iterator[CommandEvaluation]:
-    """An evaluation that runs `arguments` for each genome; "{path}", "{split}", "{seed}", "{epochs}" and
-    "{folder}" in them are filled in. All that still runs at the end is killed.
+    """An evaluation that runs `arguments` for each genome, begun anew; "{path}", "{split}", "{seed}",
+    "{epochs}" and "{folder}" in them are filled in. All that still runs at the end is killed.
 
     Raises:
         ConfigError: there is no folder `workdir`, or no `project` in which the seed model has a place; or the
             figures are to be read in a way that cannot be.
     """
+    with opened(seed, config, arguments, objectives, scratch) as evaluation:
+        yield evaluation
+
+
+@contextmanager
+def opened(
+    seed: Genome,
+    config: RunConfig,
+    arguments: Sequence[str],
+    objectives: Sequence[str],
+    scratch: Path,
+    forks: Forks | None = None,
+) -> Iterator[CommandEvaluation]:
+    """As `open_command`; what `forks` can begin, they do."""
     scratch = scratch.resolve()
     figures = FigureReader.of(objectives, config.metrics, config.metrics_file)
     paths = {name: one.path for name, one in seed.seed.files.items()}
     place = workplace_of(config, paths, scratch, figures.file)
-    evaluation = CommandEvaluation(seed, config, arguments, figures, place, scratch)
+    evaluation = CommandEvaluation(seed, config, arguments, figures, place, scratch, forks)
     try:
         yield evaluation
     finally:
@@ -83,6 +89,7 @@ class CommandEvaluation(Evaluation):
     """Implements `contracts.Evaluation` with one process for each job."""
 
     runs_programs = True
+    remarks: Sequence[str] = ()
 
     def __init__(
         self,
@@ -92,15 +99,17 @@ class CommandEvaluation(Evaluation):
         figures: FigureReader,
         place: Workplace,
         scratch: Path,
+        forks: Forks | None = None,
     ) -> None:
+        self._forks = forks
         self._arguments = tuple(arguments)
         self.has_test_split = any("{split}" in one for one in self._arguments)
         self._figures, self._place = figures, place
         self._constraint = parse_constraints(config.constraints, tuple(figures.objectives), early=())
         self._timeout = config.timeout
         self._epochs = config.recipe.epochs
-        self._memory = int(config.memory_gib * 2**30)
         self._confined = config.sandbox == "bwrap" and chosen_sandbox("bwrap") == "bwrap"
+        self._anew = NewProcesses(int(config.memory_gib * 2**30), self._confined)
         self._kills = Kills()
         self._folder = scratch / "jobs"
         self._processes = StartedProcesses(scratch / "programs")
@@ -111,7 +120,7 @@ class CommandEvaluation(Evaluation):
         self._passed = config.pass_env
         self._pool = ThreadPoolExecutor(config.workers or cores(), thread_name_prefix="ge-command")
         self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._running: set[RunningProgram] = set()
         self._count = 0
         self._closed = False
 
@@ -130,13 +139,17 @@ class CommandEvaluation(Evaluation):
         with self._lock:
             self._closed = True
             running = tuple(self._running)
-        for process in running:
-            _end(process)
+        for program in running:
+            program.end()
+        if self._forks:
+            self._forks.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
         remove_tree(self._folder)
 
     def _feasible(self, job: Job) -> Outcome:
         outcome = self._run(job)
+        if self._forks and isinstance(outcome, Scored):
+            self._forks.tell_refusal()
         if job.is_rung or not isinstance(outcome, Scored):
             return outcome
         return self._constraint.broken_after(outcome.objectives) or outcome
@@ -150,7 +163,8 @@ class CommandEvaluation(Evaluation):
             if job.genome.digest == self._seed.digest and job.split == "validation":
                 return self._traced(job, folder)
             self._place.lay(folder, job.genome.sources)
-            return self._finished(folder, self._filled(job, folder), job.genome.digest)
+            forks = [self._forks] if self._forks else []
+            return self._finished(folder, self._filled(job, folder), job.genome.digest, *forks)
         except OSError as error:
             return Failed("command", "error", f"it cannot be started: {error}", "infrastructure")
         finally:
@@ -194,44 +208,46 @@ class CommandEvaluation(Evaluation):
         environment |= {name: os.environ[name] for name in self._passed if name in os.environ}
         return environment, [*places, *self._place.readable]
 
-    def _finished(self, folder: Path, command: Sequence[str], digest: str) -> Outcome:
+    def _finished(self, folder: Path, command: Sequence[str], digest: str, *before: Starter) -> Outcome:
+        """How a command ends that is started by the first of `before` that can do so, else anew."""
         workdir = self._place.workdir(folder)
         environment, places = self._environment(folder)
         if shutil.which(in_folder(workdir, command[0]), path=environment["PATH"]) is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
-        out, err = folder / "stdout", folder / "stderr"
-        with out.open("wb") as stdout, err.open("wb") as stderr:
-            process = subprocess.Popen(
-                confined(command, folder, self._memory, places, workdir)
-                if self._confined
-                else started(self._place.guarded(command, folder), self._memory),
-                cwd=workdir,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                env=environment,
-                start_new_session=True,
-            )
-        with self._lock:
-            self._running.add(process)
-            closed = self._closed
-        try:
-            self._processes.add(process.pid)
-            status: int | None = process.wait(0 if closed else self._timeout)
-        except subprocess.TimeoutExpired:
-            status = None
-        finally:
-            _end(process)
-            self._processes.discard(process.pid)
-            with self._lock:
-                self._running.discard(process)
-        if self._confined and status is not None and status > 128:
-            status = 128 - status  # how bubblewrap tells of a signal
+        words = command if self._confined else self._place.guarded(command, folder)
+        launch = Launch(words, folder, workdir, environment, places)
+        status = self._ended(launch, *before)
         if status == -signal.SIGKILL:
             return self._kills.judge("command", digest)
-        return self._outcome(status, out, err, folder)
+        return self._outcome(status, folder)
 
-    def _outcome(self, status: int | None, out: Path, err: Path, folder: Path) -> Outcome:
+    def _ended(self, launch: Launch, *before: Starter) -> int | None:
+        for starter in before:
+            with suppress(ProgramLost):
+                return self._ended_by(starter, launch)
+        return self._ended_by(self._anew, launch)
+
+    def _ended_by(self, starter: Starter, launch: Launch) -> int | None:
+        """The exit status of a program that was started so; None where its time ran out."""
+        out, err = launch.folder / "stdout", launch.folder / "stderr"
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            program = starter.start(launch, stdout, stderr)
+        with self._lock:
+            self._running.add(program)
+            closed = self._closed
+        try:
+            self._processes.add(program.pid)
+            return program.wait(0 if closed else self._timeout)
+        except TimeoutError:
+            return None
+        finally:
+            program.end()
+            self._processes.discard(program.pid)
+            with self._lock:
+                self._running.discard(program)
+
+    def _outcome(self, status: int | None, folder: Path) -> Outcome:
+        out, err = folder / "stdout", folder / "stderr"
         said = exception_first(tail(err, LAST_LINE_BYTES))
         if status is None:
             return Failed("command", "timeout", f"still running after {self._timeout:g} s")
@@ -246,29 +262,6 @@ def _not_read(files: Sequence[Path]) -> Failed:
     names = ", ".join(file.name for file in files)
     reason = f"the program does not read {names} of its tree of the project, where the values are evolved"
     return Failed("command", "error", f"{reason}: name it by a path from there, or leave it out of --also")
-
-
-def started(command: Sequence[str], memory: int) -> list[str]:
-    """`command` as the user's own program, with `memory` bytes of data (Linux), which reaches no process but
-    those that it starts."""
-    return behind_filter("none", memory, list(command)) if LINUX else list(command)
-
-
-def confined(
-    command: Sequence[str], folder: Path, memory: int, places: Iterable[str] = (), workdir: str = ""
-) -> list[str]:
-    """`command` in bubblewrap, with `memory` bytes of data, in the folder `workdir`. Of what lies in folders
-    that are hidden for the sockets in them, it sees `places`, Python and its packages, and what it names
-    itself."""
-    inside = behind_filter("bwrap", memory, list(command))
-    workdir = workdir or os.getcwd()
-    named = [place for word in command for place in (word, os.path.dirname(word)) if os.path.isabs(word)]
-    named += [*places, workdir, *program_places().split(os.pathsep), *sys.path]
-    named += [sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable)), str(folder)]
-    folders = socket_folders()
-    seen = [place for place in named if below(place, folders) and os.path.exists(place)]
-    seen = [place for place in seen if not Path(place).is_socket()]
-    return around(["/", *seen], [str(folder)], workdir, inside, [*folders, *sockets(seen)])
 
 
 def hides_library(folder: str) -> bool:
@@ -288,13 +281,3 @@ def exception_first(errors: str) -> str:
         return said
     first = raised[-1][: REASON_CHARACTERS // 2]
     return f"{first} ... {said[len(first) - REASON_CHARACTERS :]}"
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a program with all that it started, and its group where it does not."""
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(GRACE_SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import SupportsFloat
 
-from ge_engine.config.scoring_function import LOADING
+from ge_engine.config.scoring_function import LOADING, Score
 
 BESIDE = ("errors", "feedback")
 """What an answer holds beside figures."""
@@ -26,10 +26,22 @@ BESIDE = ("errors", "feedback")
 
 def main(arguments: Sequence[str]) -> None:
     """Exceptions of the function come out, and end the process with status 1."""
-    target, path, seconds, split, seed, epochs = arguments
-    place, _, name = target.rpartition(":")
+    target, path, *_ = arguments
     sys.argv = [path]  # what is imported may read it
-    function = getattr(loaded(place) if place.endswith(".py") else importlib.import_module(place), name)
+    call(found(target), arguments)
+
+
+def found(target: str) -> Score:
+    """The function FILE.py:FUNCTION or MODULE:FUNCTION. Whatever loading it raises comes out."""
+    place, _, name = target.rpartition(":")
+    module = loaded(place) if place.endswith(".py") else importlib.import_module(place)
+    function: Score = getattr(module, name)
+    return function
+
+
+def call(function: Score, arguments: Sequence[str]) -> None:
+    """Call it with what a program's `arguments` say, and print its answer."""
+    target, path, seconds, split, seed, epochs = arguments
     budget = {"seconds": float(seconds), "split": split, "seed": int(seed), "epochs": int(epochs)}
     answer = function(path, budget)
     scores, feedback = answer if isinstance(answer, tuple) else (answer, None)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
 
 _ROOT = os.path.abspath(os.path.join(__file__, *[os.pardir] * 4))
 
@@ -25,9 +24,9 @@ def behind_filter(sandbox: str, memory: int, command: list[str]) -> list[str]:
 def main() -> None:
     sys.path.append(_ROOT)
     sandbox, parent, memory, *command = sys.argv[1:]
-    if sandbox == "bwrap":
-        _become(sandbox, int(memory), command)
-    _watch(int(parent), lambda: _become(sandbox, int(memory), command))
+    if sandbox != "bwrap":
+        watched(int(parent))
+    _become(sandbox, int(memory), command)
 
 
 def _become(sandbox: str, memory: int, command: list[str]) -> None:
@@ -45,8 +44,9 @@ def _become(sandbox: str, memory: int, command: list[str]) -> None:
     os.execvp(command[0], command)
 
 
-def _watch(parent: int, start: Callable[[], None]) -> None:
-    """Have `start` begin a program in a child, and end like that, with all that it has started."""
+def watched(parent: int) -> None:
+    """Continue as a child of this process, which waits for it, and ends like it, with all that it has
+    started. `parent` is the process that this one is to end with."""
     from ge_engine.evaluation.sandbox import limits
     from ge_engine.evaluation.sandbox.process_tree import end_as, kill_children
 
@@ -55,14 +55,14 @@ def _watch(parent: int, start: Callable[[], None]) -> None:
         os._exit(128 + signal.SIGTERM)
 
     limits.adopt_orphans()
-    signal.signal(signal.SIGTERM, end)
+    before = signal.signal(signal.SIGTERM, end)
     limits.die_with_parent(signal.SIGTERM)
     if os.getppid() != parent:
         end()
     pid = os.fork()
     if pid == 0:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        start()
+        signal.signal(signal.SIGTERM, before)
+        return
     _, status = os.waitpid(pid, 0)
     kill_children(keep=frozenset())
     end_as(status)
