@@ -291,6 +291,35 @@ def test_a_child_that_was_not_chosen_and_is_charged_to_its_operator_or_barred(
                 assert not history.query("SELECT 1 FROM scores WHERE digest = ?", one.genome.digest)
 
 
+def test_code_that_was_not_trained_and_is_never_tried_because_a_twin_of_it_was_refused(
+    tmp_path: Path, evaluation: Screened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """g0s2 is the same as g0s0, in whose place g0s1 is trained; the code comes again in the next generation."""
+    numbers = {"g0s0/0": 11, "g0s1/0": 12, "g0s2/0": 11, "g0s3/0": 13, "g1s0/0": 11, "g1s1/0": 12}
+
+    def text(_: Any, request: Any) -> str:
+        code = doubles.seed().genome.blocks["Net.forward"].code
+        return code.replace("5", str(numbers.get(request.key, 99)))
+
+    def probe(_: Any, genome: Genome) -> Future[Probe]:
+        plain = doubles._probe(genome)
+        figure = 1.0 if "+ 11" in genome.text else 2.0
+        return doubles._done(dataclasses.replace(plain, facts={**plain.facts, "synflow": figure}))
+
+    monkeypatch.setattr(doubles.Scripted, "_text", text)
+    monkeypatch.setattr(Screened, "probe", probe)
+    plain = {"blocks": ["Net.forward"], "p_mating": 0.0, "p_mutation": 1.0}
+    evolve(tmp_path, screened(screen=2, population=2, operators=["mutation"], **plain))
+    with History(tmp_path) as history:
+        outcomes = {one.id: one.outcome for one in history.individuals()}
+    unchosen = outcomes["g0s0"]
+    assert isinstance(unchosen, Rejected)
+    assert unchosen.stage == SCREEN
+    assert outcomes["g0s2"] == Rejected("seen", "it is the same as g0s0")
+    assert isinstance(outcomes["g1s0"], Scored)
+    assert outcomes["g1s1"] == Rejected("seen", "it is the same as g0s1")
+
+
 def test_a_child_made_by_hand_that_competes(tmp_path: Path, evaluation: Screened) -> None:
     variant = tmp_path / "variant.py"
     variant.write_bytes(doubles.SEED.replace(b"* 3", b"* 4"))
