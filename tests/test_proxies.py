@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -50,6 +51,16 @@ def test_a_sound_network_without_figures_or_with_others_the_second_time() -> Non
     assert figures(Net) == once
 
 
+def test_weights_drawn_with_numpy_that_have_other_figures_the_second_time() -> None:
+    def drawn() -> nn.Module:
+        net = Net()
+        values = np.random.standard_normal(tuple(net.head.weight.shape))
+        net.head.weight.data = torch.as_tensor(values, dtype=torch.float32)
+        return net
+
+    assert figures(drawn) == figures(drawn)
+
+
 def test_synflow_that_is_not_the_product_of_magnitudes_along_all_paths() -> None:
     """Of a linear chain it is, for each layer, the answer to ones by the magnitudes of its weights."""
     chain = nn.Sequential(nn.Flatten(), nn.Linear(12, 5, bias=False), nn.Linear(5, 3, bias=False))
@@ -61,8 +72,6 @@ def test_synflow_that_is_not_the_product_of_magnitudes_along_all_paths() -> None
 
 def test_jacob_cov_that_is_not_that_of_the_source() -> None:
     """Beside numpy's correlations and eigenvalues, as its published code has them."""
-    import numpy as np
-
     net, batch = Net(lambda x: x.square()), batch_of(IMAGES)
     shown = batch.clone().requires_grad_()
     net(shown).sum().backward()
@@ -107,7 +116,7 @@ class Breaks(nn.Module):
         return self.head(x.square().mean((2, 3)))
 
 
-@pytest.mark.parametrize("error", [RuntimeError, SystemExit, MemoryError])
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, MemoryError, KeyboardInterrupt])
 def test_an_error_that_costs_more_than_its_own_figure(error: type[BaseException]) -> None:
     assert set(figures(lambda: Breaks(error))) == {"jacob_cov"}
 

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from cut_off import cut_off, require_equal
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import rankdata
 from typer.testing import CliRunner
 
 from ge_engine import loop
@@ -30,12 +32,16 @@ from ge_engine.ledger.proxies import proxies
 from ge_engine.ledger.statistics import operator_stats
 from ge_engine.outcome import PROXIES, SCREEN, Outcome, Rejected, Scored
 from ge_engine.population import SEED_ID, Child
+from ge_engine.report.counts import check_pipeline, success
+from ge_engine.report.data import read_run
 from ge_engine.runs.audit import check
 from ge_engine.search.islands import island_of, turn_of, turns
 from ge_engine.search.screen import Screen, lacking_proxies, mean_ranks, require_proxies
-from ge_engine.search.screen_quality import ScreenWatch, ranking, screen_quality
+from ge_engine.search.screen_quality import EXACT, Ranking, ScreenWatch, ranking, screen_quality
 from ge_engine.search.settled import Settled
 from ge_engine.search.slots import Slot
+from ge_engine.views.live import line_of
+from ge_engine.views.progress import Progress
 
 N = 3
 FIGURES = st.one_of(st.none(), st.integers(-5, 5).map(float))
@@ -291,6 +297,69 @@ def test_a_child_that_was_not_chosen_and_is_charged_to_its_operator_or_barred(
                 assert not history.query("SELECT 1 FROM scores WHERE digest = ?", one.genome.digest)
 
 
+def test_code_that_was_not_trained_and_is_never_tried_because_a_twin_of_it_was_refused(
+    tmp_path: Path, evaluation: Screened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """g0s2 is the same as g0s0, in whose place g0s1 is trained; the code comes again in generation 1."""
+    numbers = {"g0s0/0": 11, "g0s1/0": 12, "g0s2/0": 11, "g0s3/0": 13, "g1s0/0": 11, "g1s1/0": 12}
+
+    def text(_: Any, request: Any) -> str:
+        code = doubles.seed().genome.blocks["Net.forward"].code
+        return code.replace("5", str(numbers.get(request.key, 99)))
+
+    def probe(_: Any, genome: Genome) -> Future[Probe]:
+        plain = doubles._probe(genome)
+        figure = 1.0 if "+ 11" in genome.text else 2.0
+        return doubles._done(dataclasses.replace(plain, facts={**plain.facts, "synflow": figure}))
+
+    monkeypatch.setattr(doubles.Scripted, "_text", text)
+    monkeypatch.setattr(Screened, "probe", probe)
+    plain = {"blocks": ["Net.forward"], "p_mating": 0.0, "p_mutation": 1.0}
+    evolve(tmp_path, screened(screen=2, population=2, operators=["mutation"], **plain))
+    with History(tmp_path) as history:
+        outcomes = {one.id: one.outcome for one in history.individuals()}
+    unchosen = outcomes["g0s0"]
+    assert isinstance(unchosen, Rejected)
+    assert unchosen.stage == SCREEN
+    assert outcomes["g0s2"] == Rejected("seen", "it is the same as g0s0")
+    assert isinstance(outcomes["g1s0"], Scored)
+    assert outcomes["g1s1"] == Rejected("seen", "it is the same as g0s1")
+
+
+def test_a_report_that_charges_an_operator_for_who_was_not_trained(
+    tmp_path: Path, evaluation: Screened
+) -> None:
+    """As `ge log --stats`; the funnel tells how many they are."""
+    evolve(tmp_path, screened())
+    with History(tmp_path) as history:
+        known, run = operator_stats(history), read_run(history, ("seen", SCREEN))
+        unchosen = history.rejections()[SCREEN]
+    tallies = {one.name: one.total for one in success(run, "operator")}
+    assert tallies == {name: known["operator", name].children for name in tallies}
+    assert {one.name: one.lost for one in check_pipeline(run)}[SCREEN] == unchosen > 0
+
+
+def test_a_run_database_in_which_a_group_trained_two(tmp_path: Path, evaluation: Screened) -> None:
+    evolve(tmp_path, screened(llm="scripted:good", generations=1))
+    assert not check(tmp_path)
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
+        db.execute("UPDATE individuals SET stage = NULL, reason = NULL WHERE id IN ('g0s1', 'g0s2', 'g0s0')")
+    (told,) = check(tmp_path)
+    assert told == "generation 0: g0s0 and g0s1 and g0s2 were to be trained, of a group for one training"
+
+
+def test_a_line_by_which_few_have_passed_the_checks(tmp_path: Path, evaluation: Screened) -> None:
+    observer, progress = doubles.Observer(), Progress()
+    evolve(tmp_path, screened(llm="scripted:good", generations=1), observer)
+    for name, data in observer.events:
+        progress.update(name, data)
+        if name == "generation_finished":
+            assert progress.admitted == 12
+            line = line_of(name, data)
+            assert line is not None
+            assert f"12 passed checks, 4 of them chosen, {data['scored']} scored" in line.plain
+
+
 def test_a_child_made_by_hand_that_competes(tmp_path: Path, evaluation: Screened) -> None:
     variant = tmp_path / "variant.py"
     variant.write_bytes(doubles.SEED.replace(b"* 3", b"* 4"))
@@ -354,8 +423,32 @@ def test_a_correlation_of_another_kind_or_sign() -> None:
     assert turned.p_value > 0.95
     assert ranking([1, 2], [1, 2]) is None
     flat = ranking([1, 1, 1], [1, 2, 3])
+    assert ranking([1, 2, 3], [4, 5, 6]) == Ranking(3, pytest.approx(1), pytest.approx(1 / 6))
+    assert ranking([1, 2, 2, 3], [4, 5, 6, 7]) == Ranking(4, pytest.approx(0.9487, abs=1e-4), 1 / 12)
     assert flat is not None
     assert (flat.correlation, flat.p_value) == (0, 1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=3, max_size=6))
+def test_a_ranking_of_few_that_chance_reaches_more_often_than_is_said(
+    pairs: list[tuple[int, int]],
+) -> None:
+    figures, measured = zip(*pairs, strict=True)
+    found = ranking(figures, measured)
+    assert found is not None
+    if len(set(figures)) > 1 and len(set(measured)) > 1:
+        ranks = rankdata(measured)
+        orders = [float(ranks @ order) for order in permutations(rankdata(figures))]
+        reached = [one >= orders[0] - 1e-9 for one in orders]
+        assert found.p_value == pytest.approx(sum(reached) / len(orders))
+
+
+def test_more_children_than_orders_can_be_counted() -> None:
+    """The two ways to a p-value meet where one takes over."""
+    count = EXACT + 1
+    found = ranking(range(count), [1, 0, *range(2, count)])
+    assert found is not None
+    assert 0 < found.p_value < 1e-4
 
 
 class Foretold(Screened):
@@ -397,7 +490,43 @@ def test_a_ranking_by_chance_that_is_not_told_or_a_good_one_that_is(
         assert one.correlation == pytest.approx(sign)
         assert one.children == 24
     if warned:
-        assert "no better than chance so far: rank correlation -1.00 with accuracy" in warned[0]["message"]
+        assert "cannot be told from chance so far: rank correlation -1.00 with acc" in warned[0]["message"]
+
+
+class Waiting(Screened):
+    """A figure that is no less known for not moving with training, before one that moves."""
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        figures = {"waiting": 1.0 + len(self.scored), "accuracy": 0.5}
+        self.scored.append(job.genome.digest)
+        return doubles._done(Scored(figures, errors={"accuracy": 0.1}))
+
+
+def test_a_ranking_beside_a_figure_that_training_does_not_move(
+    tmp_path: Path, evaluation: Screened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubles, "Instant", Waiting)
+    evolve(tmp_path, screened(objectives=["waiting:min", "accuracy"], llm="scripted:good"))
+    with History(tmp_path) as history:
+        quality = screen_quality(history)
+    assert quality.objective == "accuracy"
+
+
+def test_trained_children_without_a_proxy_of_whom_the_ranking_says_nothing(
+    tmp_path: Path, evaluation: Screened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are the last by it, and count."""
+    bare = {"synflow": 0.0, "jacob_cov": 0.0}
+
+    def probe(_: Any, genome: Genome) -> Future[Probe]:
+        plain, seed = doubles._probe(genome), genome.digest == doubles.seed().genome.digest
+        return doubles._done(dataclasses.replace(plain, facts={**plain.facts, **(bare if seed else {})}))
+
+    monkeypatch.setattr(Screened, "probe", probe)
+    evolve(tmp_path, screened(llm="scripted:good"))
+    with History(tmp_path) as history:
+        quality, scored = screen_quality(history), len(list(history.scored())) - 1
+    assert quality.rankings == {SCREEN: Ranking(scored, 0.0, 1.0)}
 
 
 def test_a_watch_that_looks_where_nothing_is_chosen(tmp_path: Path, evaluation: Screened) -> None:

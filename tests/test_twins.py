@@ -20,6 +20,7 @@ from ge_engine.outcome import Failed, Outcome, Rejected, Scored
 from ge_engine.patch import Patch, apply
 from ge_engine.population import Individual
 from ge_engine.runs.audit import check
+from ge_engine.search.child import in_vain
 
 REGISTRY = doubles.registry()
 SEED = doubles.seed()
@@ -129,6 +130,11 @@ def test_a_block_without_effect_that_is_asked_for_again(
         assert not void
         assert drawn
         assert all(calls[one.id] == 1 + one.steps[0].note.count("drawn anew") for one in drawn)
+
+
+def test_a_mating_that_gives_the_other_parent_and_is_said_to_have_no_effect() -> None:
+    assert in_vain("Net", "g0s1", "g0s1") == "Net of g0s1 was rewritten without effect"
+    assert in_vain("Net", "g0s1", "g0s2") == "Net of g0s1 was rewritten to what g0s2 computes"
 
 
 class Stop(Exception):

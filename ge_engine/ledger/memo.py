@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ge_engine.ledger.history import History
 from ge_engine.ledger.records import Call
-from ge_engine.outcome import STAGES, Failed, Outcome, Scored
+from ge_engine.outcome import SCREEN, STAGES, Failed, Outcome, Scored
 
 UNJUDGED = frozenset(stage.name for stage in STAGES if not stage.judges)
-"""Stages of rejections that say nothing about the code: the engine or a plugin failed."""
+"""Stages of rejections that say nothing about the code: the engine or a plugin failed, or another child was
+trained in its place."""
 BEFORE = "(generation < :before OR slot < 0) ORDER BY generation, slot"
 
 
@@ -41,10 +42,13 @@ class Memo(History):
         """The first individual with this digest, of the generations before `before` or the seed model, that
         would fare no better a second time. One that was refused because of another of its function stands for
         its code no longer than that other does; one that the engine or a plugin could not judge, not at
-        all."""
+        all. Where it passed the checks and `screen` chose another, only who was trained stands for it: others
+        of this code were refused because of that one."""
         sql = f"SELECT id, stage, fingerprint FROM individuals WHERE digest = :digest AND {BEFORE}"
-        for identity, stage, fingerprint in self._rows(sql, digest=digest, before=before):
-            judged = stage not in UNJUDGED
+        rows = self._rows(sql, digest=digest, before=before)
+        unchosen = any(stage == SCREEN for _, stage, _ in rows)
+        for identity, stage, fingerprint in rows:
+            judged = stage is None or (stage not in UNJUDGED and not unchosen)
             if judged and (stage is None or not fingerprint or self.seen_function(fingerprint, before)):
                 return str(identity)
         return None

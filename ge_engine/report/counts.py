@@ -9,7 +9,7 @@ from typing import Literal
 
 from ge_engine.contracts import Check
 from ge_engine.ledger.statistics import factors_of
-from ge_engine.outcome import STAGES, shown_stage
+from ge_engine.outcome import SCREEN, STAGES, shown_stage
 from ge_engine.pareto import losses, volumes
 from ge_engine.population import SEED_ID
 from ge_engine.report.data import RunData
@@ -118,7 +118,7 @@ def _examples(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
 def success(run: RunData, group: Group) -> list[Tally]:
     """Children by fate for each operator, mutation type, persona or block, most children first.
 
-    A child that two operators made counts for both of them.
+    A child that two operators made counts for both of them, one that `screen` left untrained for none.
     """
     named: dict[str, list[int]] = {}
     for row in run.children:
@@ -190,11 +190,13 @@ def _starts(scored: Sequence[Row]) -> Iterable[tuple[int, int]]:
 
 
 def _fate(row: Row) -> int | None:
+    """The place of a child's fate in `FATES`; None of one that has none yet, or that `screen` left untrained,
+    which says nothing of what made it."""
     match row.state:
         case "waiting":
             return None
         case "rejected":
-            return 4
+            return 4 if row.stage != SCREEN else None
         case "failed":
             return 3
         case "scored":

@@ -145,6 +145,7 @@ class _Audit:
                 *self._survivors(number, record.survivors),
                 *self._migration(number),
                 *self._front(number),
+                *self._groups(number),
             ]
             yield from (f"generation {number}: {problem}" for problem in problems)
 
@@ -203,6 +204,19 @@ class _Audit:
                 yield f"{identity} is on its front and is dominated"
             if mine in best and mine not in told:
                 yield f"{identity} is not dominated and not on its front"
+
+    def _groups(self, number: int) -> Iterator[str]:
+        """Of those that compete for one training, at most one has it."""
+        drawn = self._drawn[number] if self._screen > 1 else 0
+        groups: dict[int, list[str]] = defaultdict(list)
+        sql = (
+            "SELECT id, slot FROM individuals WHERE generation = ? AND slot BETWEEN 0 AND ? AND stage IS NULL"
+        )
+        for identity, slot in self._history.query(sql, number, drawn - 1):
+            groups[turn_of(slot, drawn, self._screen)].append(identity)
+        for ids in groups.values():
+            if len(ids) > 1:
+                yield f"{' and '.join(sorted(ids))} were to be trained, of a group for one training"
 
     def _strays(self) -> Iterator[str]:
         for identity, generation in self._by_hand.items():

@@ -35,11 +35,11 @@ class Rewrite:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A rejection, and what a language model is told of it: `told` never holds a candidate's own words. None
-    stands for a child that passed. `without_effect`: it computes what a parent computes."""
+    stands for a child that passed. `twin` is the parent that computes the same, "" where none does."""
 
     rejected: Rejected
     told: Callable[[], str]
-    without_effect: bool = False
+    twin: str = ""
 
     @classmethod
     def plain(cls, rejected: Rejected) -> Verdict:

@@ -103,8 +103,8 @@ class ChildPipeline:
                 if verdict is None or not left or not work.repairable(verdict.rejected):
                     break
                 left -= 1
-                if verdict.without_effect:
-                    reason = f"{step.address} of {names[0]} was rewritten without effect"
+                if verdict.twin:
+                    reason = in_vain(step.address, names[0], verdict.twin)
                     return Redraw(reason, left, f"drawn anew: {reason}")
                 proposed = await work.repair(verdict)
             steps = (*steps, step)
@@ -130,6 +130,13 @@ class ChildPipeline:
             return genome, None
         parents = [one.id for one in work.context.parents]
         return genome, await self.settlement.verdict_on(self.slot, rewrite, parents)
+
+
+def in_vain(address: str, parent: str, twin: str) -> str:
+    """What a draw did that computes the same as `twin`, the `parent` of the block or its mate."""
+    return f"{address} of {parent} was rewritten " + (
+        "without effect" if twin == parent else f"to what {twin} computes"
+    )
 
 
 def _noted(child: Offspring, notes: Sequence[str]) -> Offspring:

@@ -172,7 +172,8 @@ class Settlement:
         probe = one.probe if isinstance(one.probe, Probe) else None
         look_up = self._seen_function(one)
         verdict = self._services.checks.with_feedback(one.rewrite, probe, one.rejected, self.seen, look_up)
-        return replace(verdict, without_effect=self._known_function(one.fingerprint) in one.parents)
+        known = self._known_function(one.fingerprint)
+        return replace(verdict, twin=known) if known in one.parents else verdict
 
     def _seen_function(self, child: Probed) -> LookUp:
         def look_up(fingerprint: str) -> str | None:

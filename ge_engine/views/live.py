@@ -19,7 +19,7 @@ from ge_engine.config import RunConfig
 from ge_engine.evaluation.sandbox.privileges import root_warning
 from ge_engine.noise import near_chance
 from ge_engine.notation import BEFORE, PLAIN, Notations, written
-from ge_engine.outcome import Scored, shown_rejection, shown_stage
+from ge_engine.outcome import SCREEN, Scored, shown_rejection, shown_stage
 from ge_engine.places import shown
 from ge_engine.population import SEED_ID
 from ge_engine.views.console import err, table_of
@@ -139,8 +139,7 @@ def line_of(name: str, data: Mapping[str, Any], notations: Notations = BEFORE) -
             return _outcome_line(data, notations)
         case "generation_finished":
             front = ", ".join(identity for identity, _ in data["front"])
-            counts = f"{data['admitted']} passed checks, {data['scored']} scored"
-            return Text(f"generation {data['generation']}: {counts}; front: {front}", style="bold")
+            return Text(f"generation {data['generation']}: {_counts(data)}; front: {front}", style="bold")
         case "migrated":
             moves = ", ".join(
                 f"{one} from island {source} to {target}" for one, source, target in data["moves"]
@@ -165,6 +164,13 @@ def line_of(name: str, data: Mapping[str, Any], notations: Notations = BEFORE) -
         case "observer_failed":
             return Text(data["reason"], style="red")
     return None
+
+
+def _counts(data: Mapping[str, Any]) -> str:
+    """How many of a generation came how far. Those that were not chosen have passed the checks as well."""
+    left = data["rejected"].get(SCREEN, 0)
+    chosen = f", {data['admitted']} of them chosen" if left else ""
+    return f"{data['admitted'] + left} passed checks{chosen}, {data['scored']} scored"
 
 
 def begun(data: Mapping[str, Any], place: str = "") -> Text:

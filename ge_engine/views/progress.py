@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ge_engine.notation import Notation
+from ge_engine.outcome import SCREEN
 
 
 @dataclass(slots=True)
 class Progress:
-    """What a run has done so far. `asked`, `answered`, ... count the present generation only."""
+    """What a run has done so far. `asked`, `answered`, ... count the present generation only. `admitted` are
+    all that passed the checks, also those that `screen` left untrained."""
 
     started: float = field(default_factory=time.monotonic)
     first: int = 0
@@ -70,6 +72,7 @@ class Progress:
 
     def _rejected(self, data: Mapping[str, Any]) -> None:
         self.rejected[data["stage"]] += 1
+        self.admitted += data["stage"] == SCREEN
         self.settled += 1
 
     def _admitted(self, _: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
@@ -32,18 +33,21 @@ def proxies(build: Callable[[], nn.Module], images: Images, classes: int) -> dic
     found: dict[str, float] = {}
     batch, measures = batch_of(images), {"synflow": synflow, "jacob_cov": jacob_cov}
     for name, measure in measures.items():
-        random.seed(PROBE_SEED)
-        torch.manual_seed(PROBE_SEED)
+        seed_all()
         try:
             figure = measure(build(), batch, classes)
-        except (
-            Exception,
-            SystemExit,
-        ):  # the network's own: it builds once, or has no such gradients
+        except BaseException:  # the network's own: it builds once, has no such gradients, or leaves
             continue
         if math.isfinite(figure):
             found[name] = figure
     return found
+
+
+def seed_all() -> None:
+    """Every generator that a network may draw its weights from begins alike, as in trainings."""
+    random.seed(PROBE_SEED)
+    np.random.seed(PROBE_SEED)
+    torch.manual_seed(PROBE_SEED)
 
 
 def batch_of(images: Images) -> Tensor:
