@@ -20,7 +20,7 @@ from ge_engine.llm.openvino_graph import graph_of
 from ge_engine.llm.openvino_weights import round_weights
 from ge_engine.llm.packed import Packing
 from ge_engine.llm.precision import cast
-from ge_engine.llm.rounding import EDGE, GROUP, STATE_GROUP
+from ge_engine.llm.rounding import GROUP, STATE_GROUP
 
 PRECISION = "openvino int8"
 MAKING = "making-"
@@ -84,8 +84,7 @@ def _rounded_graph(model: Any) -> ov.Model:
     cast(model, torch.float32)
     try:
         graph = graph_of(model)
-        layers = int(model.config.get_text_config().num_hidden_layers)
-        round_weights(graph, GROUP, range(EDGE, layers - EDGE))
+        round_weights(graph, GROUP)
     finally:
         cast(model, dtype)
     return graph

@@ -16,7 +16,7 @@ import torch
 from ge_engine.errors import ModelError
 from ge_engine.llm.agreement import Decodes, measured
 from ge_engine.llm.precision import key_of, recorded, remembered
-from ge_engine.llm.rounding import EDGE, GROUP, STATE_GROUP
+from ge_engine.llm.rounding import GROUP, STATE_GROUP
 from ge_engine.llm.torch_body import Body
 
 AGREEMENT = 0.95
@@ -60,7 +60,7 @@ def _tried(local: Decodes, cache: Path) -> tuple[Body | None, str, bool]:
     if local.kinds != FULL:
         return None, "the model has layers with a sliding window", True
     try:
-        rounded = f"{GROUP}.{STATE_GROUP}.{EDGE}"
+        rounded = f"{GROUP}.{STATE_GROUP}"
         identity = "-".join([_digest(local.model), rounded, *map(metadata.version, VERSIONS)])
         record, key = cache / "precision.json", f"{key_of(local.name)} | {identity}"
         if refusal := _refusal(recorded(record).get(key, {})):

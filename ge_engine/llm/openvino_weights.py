@@ -9,16 +9,15 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
-_NUMBER = re.compile(r"\.(\d+)\.")
+_NUMBER = re.compile(r"\.\d+\.")
 """A layer's number in a product's name: "__module.layers.layers.3.mlp.down_proj/aten::linear/MatMul"."""
 
 
-def round_weights(graph: ov.Model, group: int, layers: range) -> None:
-    """Replace the constant weights of every product of the numbered `layers` by 8-bit whole numbers with a
+def round_weights(graph: ov.Model, group: int) -> None:
+    """Replace the constant weights of every product of a numbered layer by 8-bit whole numbers with a
     scale and a zero point for each `group` of them (a row's, where the groups do not divide it)."""
     for node in graph.get_ordered_ops():
-        number = _NUMBER.search(node.get_friendly_name())
-        if node.get_type_name() != "MatMul" or number is None or int(number[1]) not in layers:
+        if node.get_type_name() != "MatMul" or not _NUMBER.search(node.get_friendly_name()):
             continue
         constant = node.input_value(1).get_node()
         if constant.get_type_name() != "Constant" or not node.get_attributes()["transpose_b"]:
