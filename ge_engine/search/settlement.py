@@ -173,7 +173,7 @@ class Settlement:
         look_up = self._seen_function(one)
         verdict = self._services.checks.with_feedback(one.rewrite, probe, one.rejected, self.seen, look_up)
         known = self._known_function(one.fingerprint)
-        return replace(verdict, twin=known) if known in one.parents else verdict
+        return replace(verdict, twin=known) if known is not None and known in one.parents else verdict
 
     def _seen_function(self, child: Probed) -> LookUp:
         def look_up(fingerprint: str) -> str | None:
