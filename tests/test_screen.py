@@ -423,10 +423,13 @@ def test_a_correlation_of_another_kind_or_sign() -> None:
     assert turned.p_value > 0.95
     assert ranking([1, 2], [1, 2]) is None
     flat = ranking([1, 1, 1], [1, 2, 3])
-    assert ranking([1, 2, 3], [4, 5, 6]) == Ranking(3, pytest.approx(1), pytest.approx(1 / 6))
-    assert ranking([1, 2, 2, 3], [4, 5, 6, 7]) == Ranking(4, pytest.approx(0.9487, abs=1e-4), 1 / 12)
     assert flat is not None
     assert (flat.correlation, flat.p_value) == (0, 1)
+    few, tied = ranking([1, 2, 3], [4, 5, 6]), ranking([1, 2, 2, 3], [4, 5, 6, 7])
+    assert few is not None
+    assert tied is not None
+    assert (few.children, few.correlation, few.p_value) == pytest.approx((3, 1, 1 / 6))
+    assert (tied.children, tied.correlation, tied.p_value) == pytest.approx((4, 0.9487, 1 / 12), abs=1e-4)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=3, max_size=6))
