@@ -18,6 +18,7 @@ from ge_engine.hookspecs import hookimpl
 
 class Paced(LanguageModel):
     prompt_tokens = 321
+    precision = "paces"
 
     def __init__(self, folder: str) -> None:
         self.name = "paced"

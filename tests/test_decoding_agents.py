@@ -56,14 +56,16 @@ def head(folder: Path, pool: AgentPool | None = None) -> Iterator[DecodingHead]:
         opened.close()
 
 
-async def joined(folder: Path, host: str = "far", name: str = "played") -> Connection:
+async def joined(
+    folder: Path, host: str = "far", name: str = "played", precision: str = "float32"
+) -> Connection:
     """A connection of an agent that has loaded the model `name`."""
     address = read_address(folder / "agents.json")
     connection = Connection(*await asyncio.open_connection(address.host, address.port))
     await introduce(connection, bytes.fromhex(address.token))
     await connection.send("hello", {"agent": f"agent on {host}", "host": host, "processor": "odd"})
     await connection.receive()
-    await connection.send("ready", {"name": name, "prompt_tokens": 9})
+    await connection.send("ready", {"name": name, "prompt_tokens": 9, "precision": precision})
     return connection
 
 
@@ -149,15 +151,18 @@ def test_a_pool_that_cannot_be_closed_and_prints_a_traceback(
 # --- replies that differ by machine -------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("name", "precision"), [("played (8 bits)", "float32"), ("played", "bfloat16")], ids=["name", "precision"]
+)
 def test_a_machine_with_another_model_that_answers_beside_the_others(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, precision: str
 ) -> None:
-    """As one on which OpenVINO computes it, and torch on the others."""
+    """As one on which OpenVINO computes it, and torch on the others; or on which bfloat16 is faster."""
 
     async def serve(opened: DecodingHead) -> str:
         first = await joined(tmp_path)
         await asyncio.to_thread(opened.first.result, PATIENT)
-        other = await joined(tmp_path, "odd", "played (8 bits)")
+        other = await joined(tmp_path, "odd", name, precision)
         reason = str((await heard(other, "unfit"))["reason"])
         like = await joined(tmp_path, "like")
         await asyncio.to_thread(until, lambda: opened.serving() == 2)
@@ -173,8 +178,9 @@ def test_a_machine_with_another_model_that_answers_beside_the_others(
     with head(tmp_path) as opened:
         reason = asyncio.run(serve(opened))
     assert reason == (
-        "It has the model played (8 bits), for prompts of 9 tokens, and another machine of this run the "
-        "model played, for prompts of 9 tokens. Take machines of one kind, or give --llm-backend torch."
+        f"It has the model {name} in {precision}, for prompts of 9 tokens, and another machine of this run "
+        "the model played in float32, for prompts of 9 tokens. "
+        "Take machines of one kind, or give --llm-backend torch."
     )
     assert capsys.readouterr().err == f"odd cannot serve this run: {reason}\n"
 

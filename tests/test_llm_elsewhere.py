@@ -120,7 +120,7 @@ class Broken(Counting):
 
 def test_replies_that_differ_from_those_of_a_model_here(there: RemoteModel) -> None:
     requests = asked("one", "two", "\ud800 and é")
-    assert (there.name, there.prompt_tokens) == ("paced", 321)
+    assert (there.name, there.prompt_tokens, there.precision) == ("paced", 321, "paces")
     assert said(answers(there, requests)) == said(answers(Paced(""), requests))
     assert list(there.generate([])) == []
 

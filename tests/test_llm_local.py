@@ -244,6 +244,7 @@ def test_positions_that_are_rounded_with_the_weights(smollm2: LocalModel, dtype:
         cast(model, getattr(torch, one))
     assert model.dtype is getattr(torch, dtype)
     assert model.lm_head.weight.dtype is getattr(torch, dtype)
+    assert LocalModel("tiny", model, smollm2.tokenizer, 1).precision == dtype
     assert torch.equal(model.model.rotary_emb.inv_freq, frequencies)
 
 

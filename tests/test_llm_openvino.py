@@ -188,6 +188,7 @@ def test_weights_that_are_held_twice(smollm2: LocalModel, graph: Path) -> None:
     local.compute_by(compiled_body(local.model, 1, graph))
     ends = 2 * local.model.get_input_embeddings().weight.numel()
     assert local.model.num_parameters() == ends < every
+    assert local.precision == "openvino int8"
     assert answers(local, [request(0, "Hello.", Sampling(0.0, 3, 0))])
 
 

@@ -42,12 +42,14 @@ class LanguageModel(ABC):
     `replays` is the folder of the run whose replies it gives again, None for one that answers by itself: the
     schedule "steady" takes the order in which children end from there. `prompt_tokens` is how long a prompt
     may be: what the engine knows of the run is told as far as it fits; 0 for a model that is asked the
-    operator's words alone.
+    operator's words alone. `precision` is in what numbers it computes, "bfloat16", where that may be another
+    on another machine: those that answer one run must have the same.
     """
 
     name: str
     replays: Path | None = None
     prompt_tokens: int = PROMPT_TOKENS
+    precision: str = ""
     say: Callable[[str], None] = staticmethod(_unheard)
 
     @abstractmethod

@@ -105,7 +105,7 @@ class Decoding:
         async with signs_of_life(self._connection, float(opening["beat"]), float(opening["patience"])):
             model = await or_refused(self._connection, partial(self._loaded.model, opening["model"]))
             model.say = self._say
-            told = {"name": model.name, "prompt_tokens": model.prompt_tokens}
+            told = {name: getattr(model, name) for name in ("name", "prompt_tokens", "precision")}
             await self._connection.send("ready", told)
             leaves = asyncio.create_task(leaving(self._connection, self._leave))
             try:

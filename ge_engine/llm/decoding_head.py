@@ -24,9 +24,11 @@ class Described:
 
     name: str
     prompt_tokens: int
+    precision: str
 
     def __str__(self) -> str:
-        return f"the model {self.name}, for prompts of {self.prompt_tokens} tokens"
+        numbers = f" in {self.precision}" if self.precision else ""
+        return f"the model {self.name}{numbers}, for prompts of {self.prompt_tokens} tokens"
 
 
 class DecodingHead(AgentHead):
@@ -113,7 +115,8 @@ class DecodingHead(AgentHead):
     async def _join(self, heard: Heard) -> None:
         """Have an agent answer, if it has the model that the first one had."""
         with well_formed():
-            described = Described(str(heard.message["name"]), int(heard.message["prompt_tokens"]))
+            told = heard.message
+            described = Described(str(told["name"]), int(told["prompt_tokens"]), str(told["precision"]))
         if self.first.done() and described != (first := self.first.result()):
             reason = (
                 f"It has {described}, and another machine of this run {first}. "

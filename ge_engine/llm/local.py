@@ -46,6 +46,7 @@ class LocalModel(LanguageModel):
         self.tokenizer = tokenizer
         self._rows = rows
         self._config = model.config.get_text_config()
+        self.precision = str(model.dtype).removeprefix("torch.")
         self.kinds = layer_kinds(self._config, name)
         self.body: Body = TorchBody(model, self.kinds)
         self.prompt_tokens = min(PROMPT_TOKENS, self._limit() // PROMPT_SHARE)
@@ -86,7 +87,8 @@ class LocalModel(LanguageModel):
 
     def compute_by(self, body: Body) -> None:
         """Have `body` compute the layers below the head. The name tells of it, and so does every reply."""
-        self.body, self.name = body, f"{self.name} ({body.precision})"
+        self.body, self.precision = body, body.precision
+        self.name = f"{self.name} ({body.precision})"
         self._store = PrefixStore()
         self._forget_layers()
 

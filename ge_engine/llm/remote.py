@@ -50,7 +50,8 @@ class RemoteModel(LanguageModel):
         except BaseException:
             self._head.close()
             raise
-        self.name, self.prompt_tokens = described.name, described.prompt_tokens
+        self.name, self.precision = described.name, described.precision
+        self.prompt_tokens = described.prompt_tokens
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """(index, reply) as each comes, over all agents.
