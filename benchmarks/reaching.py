@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.course import Course
+from benchmarks.searched import spread
 from ge_engine.pareto import box, normalised
 
 MARKS = 6
@@ -89,7 +90,7 @@ def _table(found: Mapping[str, Sequence[Pace]]) -> list[str]:
     ]
     for name, several in found.items():
         columns = [[run.at(mark) for run in several] for mark in marks]
-        told.append(name.ljust(20) + "".join(f"{_spread(values):>16}" for values in columns))
+        told.append(name.ljust(20) + "".join(f"{spread(values):>16}" for values in columns))
     return told
 
 
@@ -127,8 +128,3 @@ def _against(one: Pace, base: Pace, volume: float, arm: str, other: str) -> str:
     told = [f"{name} {'never' if s is None else f'{s:,.0f} s'}".ljust(24) for name, s in sides.items()]
     mine, theirs = sides.values()
     return "".join([*told, f"{theirs / mine:.2f} times" if mine and theirs else ""]).rstrip()
-
-
-def _spread(values: Sequence[float]) -> str:
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.fmean(values):.4f} ± {deviation:.4f}"

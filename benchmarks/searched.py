@@ -124,7 +124,7 @@ def table(arms: Sequence[Arm]) -> list[str]:
     lines = ["hypervolume after".ljust(20) + "".join(f"{mark:>16}" for mark in marks) + "  evaluations"]
     for arm in arms:
         columns = [[trace[min(mark, len(trace)) - 1] for trace in arm.traces] for mark in marks]
-        lines.append(arm.name.ljust(20) + "".join(f"{_spread(values):>16}" for values in columns))
+        lines.append(arm.name.ljust(20) + "".join(f"{spread(values):>16}" for values in columns))
     first = arms[0]
     lines.append("")
     lines.append(f"improvement over the baseline, and against {first.name}:")
@@ -133,7 +133,7 @@ def table(arms: Sequence[Arm]) -> list[str]:
         mean = statistics.fmean(gains(arm))
         times = f"  {mean / base:.2f} times" if base and arm is not first else ""
         p = f"  p = {arm.p_value:.4f} (rank sum, Bonferroni)" if arm.p_value is not None else ""
-        lines.append(f"{arm.name:20}{_spread(gains(arm)):>16}{times}{p}")
+        lines.append(f"{arm.name:20}{spread(gains(arm)):>16}{times}{p}")
     return lines
 
 
@@ -154,6 +154,7 @@ def missed(arms: Sequence[Arm], found: Mapping[str, Found | None]) -> list[str]:
     return short
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float]) -> str:
+    """Mean ± standard deviation; of one value 0."""
     deviation = statistics.stdev(values) if len(values) > 1 else 0.0
     return f"{statistics.fmean(values):.4f} ± {deviation:.4f}"

@@ -57,6 +57,14 @@ def plain(root: Path, count: int = 4, **classes: int) -> Path:
     )
 
 
+def noise(root: Path, count: int, *classes: str) -> Path:
+    """`count` images of 32x32 for each class, of random pixels, the same each time."""
+    numbers = np.random.default_rng(0)
+    files = [f"{name}/{number}.png" for name in classes for number in range(count)]
+    drawn = [numbers.integers(0, 255, (32, 32, 3), dtype=np.uint8) for _ in files]
+    return write(root, {file: saved(Image.fromarray(one)) for file, one in zip(files, drawn, strict=True)})
+
+
 def two(root: Path, first: bytes, second: bytes, suffix: str = ".png") -> Path:
     """A class of one image each: `first` and `second`."""
     return write(root, {f"a/0{suffix}": first, f"b/0{suffix}": second})

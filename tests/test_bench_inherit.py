@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from benchmarks_here import FOLDER
-from PIL import Image
+
+from tests.pictured import noise
 
 sys.path.insert(0, str(FOLDER.parent))
 from benchmarks import bench_inherit
@@ -197,13 +197,8 @@ def test_a_benchmark_that_does_not_run(
 ) -> None:
     """Of a smaller network, so that it takes seconds."""
     monkeypatch.setattr(bench_inherit, "SEED", bench_inherit.SEED.with_name("plain_cnn.py"))
-    numbers = np.random.default_rng(0)
-    for name in ("red", "green"):
-        (tmp_path / "data" / name).mkdir(parents=True)
-        for number in range(12):
-            pixels = numbers.integers(0, 255, (32, 32, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "data" / name / f"{number}.png")
-    words = ["--data", tmp_path / "data", "--out", tmp_path / "out", "--seeds", 1]
+    pictures = noise(tmp_path / "data", 12, "red", "green")
+    words = ["--data", pictures, "--out", tmp_path / "out", "--seeds", 1]
     words += ["--children", 2, "--images", 12, "--epochs", 2]
     assert bench_inherit.main([str(word) for word in words]) == 0
     said = capsys.readouterr().out

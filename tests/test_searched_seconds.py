@@ -13,12 +13,12 @@ from typing import Any
 
 import doubles
 import lineages
-import numpy as np
 import pytest
 from benchmarks_here import FOLDER
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+
+from tests.pictured import noise
 
 sys.path.insert(0, str(FOLDER.parent))
 from benchmarks import bench_search
@@ -34,7 +34,10 @@ from ge_engine.outcome import INHERITED, Failed
 from ge_engine.population import SEED_ID
 
 BUSY = 0.1
-BURN = f"import time\nwhile time.process_time() < {BUSY}: pass"
+TICKS = 4 / os.sysconf("SC_CLK_TCK")
+"""What may be missing of the seconds of a process and of its child, which are told in whole ticks, those of
+the user and of the system apart."""
+BURN = f"import time\nwhile time.process_time() < {BUSY + TICKS}: pass"
 CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', '''{BURN}'''], check=True)"
 SHARES = st.floats(0, 1)
 MOMENTS = st.integers(0, 100).map(float)
@@ -297,15 +300,10 @@ def test_a_benchmark_that_does_not_run(
 ) -> None:
     """Of a smaller network, so that it takes seconds."""
     monkeypatch.setattr(bench_search, "SEED", bench_search.SEED.with_name("plain_cnn.py"))
-    numbers = np.random.default_rng(0)
-    for name in ("red", "green"):
-        (tmp_path / "data" / name).mkdir(parents=True)
-        for number in range(12):
-            pixels = numbers.integers(0, 255, (32, 32, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "data" / name / f"{number}.png")
+    pictures = noise(tmp_path / "data", 12, "red", "green")
     words = [
         "--data",
-        tmp_path / "data",
+        pictures,
         "--out",
         tmp_path / "out",
         "--seeds",
