@@ -29,6 +29,7 @@ from benchmarks.reached import HEAD, Reach, measured, unfulfilled, wishes
 from ge_engine import loop
 from ge_engine.config import RunConfig, load_config
 from ge_engine.contracts import Evaluation, Evaluator, Job, Objective, Probe, Size, Task
+from ge_engine.errors import SeedError
 from ge_engine.evaluation.futures import then
 from ge_engine.genome import Genome, Seed
 from ge_engine.hookspecs import hookimpl
@@ -132,7 +133,7 @@ def granted(found: Mapping[Path, Reach]) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("seeds", nargs="*", type=Path)
+    parser.add_argument("seeds", nargs="*", type=Path, metavar="FILE", help="seed models; else the six")
     parser.add_argument("--llm", default="uniform")
     parser.add_argument("--slots", type=int, default=100)
     parser.add_argument("--random-seed", type=int, default=0)
@@ -140,14 +141,18 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="a folder for the runs, each named for its seed")
     parser.add_argument("--context", type=int, default=-1, help="tokens of a prompt; -1: the model's")
     given = parser.parse_args()
+    try:
+        seeds = {file: Seed.load(file) for file in given.seeds or SEEDS}
+    except SeedError as error:
+        parser.error(f"{error.message} {error.hint}")
     found: dict[Path, Reach] = {}
     missed: list[str] = []
     print(f"{'seed':24s} {HEAD}")
-    for file in given.seeds or SEEDS:
+    for file, seed in seeds.items():
         with tempfile.TemporaryDirectory() as scratch:
             folder = (given.keep or Path(scratch)) / file.stem
             found[file] = reach(
-                Seed.load(file),
+                seed,
                 given.llm,
                 given.slots,
                 given.random_seed,

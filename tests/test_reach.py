@@ -65,3 +65,15 @@ def test_a_bench_that_does_not_run(
         probe = history.probe(history.seed.genome.digest)
     assert probe is not None
     assert {"HIDDEN", "DROPOUT", "Dense"} < probe.executed, "values that the network reads are executed"
+
+
+def test_a_seed_that_is_named_and_no_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench_reach", "plain_cnn"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "plain_cnn cannot be read" in said
+    assert "Give the path of a Python file." in said
