@@ -9,7 +9,7 @@ import pytest
 
 from ge_engine.genome import Genome, Seed
 from ge_engine.grammar import crossover_material
-from ge_engine.grammar.channel_inference import tensor_statements
+from ge_engine.grammar.channel_inference import assigned_layers, tensor_statements
 from ge_engine.grammar.rewrite_sites import Site, find_sites
 from ge_engine.grammar.scope import scope_of
 from ge_engine.source.source_text import Source
@@ -90,6 +90,41 @@ def test_a_layer_whose_attributes_are_read_that_is_offered_as_another() -> None:
 def test_a_size_or_a_part_of_a_loss_that_is_offered_as_features(closed: str) -> None:
     assert closed in CLOSED
     assert not any(own.startswith(closed) for own in texts(CLOSED, "Net"))
+
+
+TOKENS = """class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(32, 8)
+        self.places = nn.Parameter(torch.zeros(8))
+        self.shift = torch.ones(8)
+        self.act = nn.ReLU()
+
+    def forward(self, x):
+        tokens = ((x.tanh() + 1) * 15.5).long()
+        tokens = tokens + 1
+        where = torch.arange(8)
+        kinds = x.to(torch.int64)
+        words = self.words(tokens)
+        return self.act(words + self.places[where])
+"""
+
+
+def test_whole_numbers_that_are_taken_for_features() -> None:
+    owner = ast.parse(TOKENS).body[0]
+    assert isinstance(owner, ast.ClassDef)
+    forward = method_of(owner, "forward")
+    assert forward is not None
+    scope = scope_of(genome_of(TOKENS), "Net")
+    assert [one.variable for one in tensor_statements(forward, scope)] == ["words", ""]
+    closed = ("((x.tanh() + 1) * 15.5).long()", "tokens + 1", "torch.arange(8)", "x.to(torch.int64)")
+    assert not texts(TOKENS, "Net") & set(closed)
+    floating = TOKENS.replace(".long()", ".float()")
+    assert "((x.tanh() + 1) * 15.5).float()" in texts(floating, "Net")
+
+
+def test_a_parameter_that_is_called_like_a_layer() -> None:
+    assert set(assigned_layers(scope_of(genome_of(TOKENS), "Net"))) == {"words", "act"}
 
 
 def test_a_statement_about_sizes_that_is_taken_for_a_tensor() -> None:

@@ -98,6 +98,13 @@ SHAPE_CALLS = frozenset(
 SHAPES = frozenset(("shape", "ndim"))
 SIZE_CALLS = frozenset(("size", "dim", "numel", "len", "int", "range", "round", "floor", "ceil", "sqrt"))
 """Attributes and calls that give sizes."""
+INDEX_CALLS = frozenset(
+    ("long", "arange", "argmax", "argmin", "argsort", "bincount", "bucketize", "multinomial", "randint",
+     "randperm", "searchsorted")
+)  # fmt: skip
+CASTS = frozenset(("to", "type"))
+INTEGERS = frozenset(("long", "int", "short", "uint8", "int8", "int16", "int32", "int64"))
+"""Calls that give whole numbers, such as tokens and places; calls that do with a type of these."""
 
 OF_LOSSES = ("loss", "criterion", "cross_entropy")
 """Parts of the names of what a training's loss is made with."""

@@ -46,9 +46,14 @@ def tensor_statements(function: Function, scope: Scope) -> list[TensorStatement]
 
 
 def assigned_layers(scope: Scope) -> Mapping[str, ast.Call]:
-    """Attribute name -> the call that `__init__` assigns to it."""
+    """Attribute name -> the call that `__init__` assigns to it; no tensors, which nobody can call."""
     init = method_of(scope.owner, "__init__") if scope.owner else None
-    return dict(_assignments(init)) if init else {}
+    return {name: call for name, call in _assignments(init) if not _makes_tensor(call, scope)} if init else {}
+
+
+def _makes_tensor(call: ast.Call, scope: Scope) -> bool:
+    module, name = scope.spelling.read(call.func) or ("", "")
+    return module in ("F", "torch") or (module, name) in (("nn", "Parameter"), ("nn", "Buffer"))
 
 
 def _assignments(init: Function) -> Iterator[tuple[str, ast.Call]]:
