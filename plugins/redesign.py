@@ -79,7 +79,7 @@ def structured(genome: Genome, addresses: tuple[str, ...]) -> list[str]:
     """The top-level blocks among `addresses` that offer structural moves."""
 
     def offers(block: Block) -> int:
-        classes = module_classes(genome.at(block.address)[0])
+        classes = module_classes(*genome.at(block.address))
         return len(moves_of(block.code, classes, language=block.language))
 
     def fewest(block: Block) -> int:

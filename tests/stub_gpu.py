@@ -13,8 +13,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from ge_engine.evaluation.fork_server import launcher
-from ge_engine.evaluation.protocol.messages import SessionSpec
+from ge_engine.evaluation.fork_server import starting
 
 NAMES_A_THREAD = """\
 import os, socket, threading
@@ -50,11 +49,11 @@ server.main()
 @contextmanager
 def gpus_that_are_not_there(*names: str, driver: str = STARTS) -> Iterator[None]:
     """Have torch find GPUs of these `names` in this process, and every worker start `driver`."""
-    begin = launcher._command
+    begin = starting.command
     stub = STUB.replace("DRIVER", driver)
 
-    def stubbed(session: SessionSpec, descriptor: int) -> list[str]:
-        command = begin(session, descriptor)
+    def stubbed(descriptor: int, *imports: str) -> list[str]:
+        command = begin(descriptor, *imports)
         at = command.index("ge_engine.evaluation.fork_server") - 1
         return [*command[:at], "-c", stub, *command[at + 2 :]]
 
@@ -62,5 +61,5 @@ def gpus_that_are_not_there(*names: str, driver: str = STARTS) -> Iterator[None]
         patch.setenv("CUDA_VISIBLE_DEVICES", ",".join(names))
         patch.setattr(torch.cuda, "is_available", lambda: bool(names))
         patch.setattr(torch.cuda, "device_count", lambda: len(names))
-        patch.setattr(launcher, "_command", stubbed)
+        patch.setattr(starting, "command", stubbed)
         yield

@@ -48,7 +48,9 @@ def measured(name: str, genomes: Sequence[Genome], seconds: float = 1e9) -> Futu
 def share(name: str, address: str, text: str) -> float:
     """The parameters after the move that `text` names, as a share of the example's."""
     seed = Seed.load(EXAMPLES / f"{name}.py").genome
-    move = next(m for m in moves_of(seed.blocks[address].code, module_classes(seed)) if m.text == text)
+    move = next(
+        m for m in moves_of(seed.blocks[address].code, module_classes(seed, address)) if m.text == text
+    )
     patch = parse_patch(seed, address, move.code)
     assert isinstance(patch, Patch)
     child = apply(seed, patch)

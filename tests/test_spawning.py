@@ -15,9 +15,9 @@ import pytest
 
 from ge_engine.evaluation.executor import WorkerExit
 from ge_engine.evaluation.exit_status import Kills, report_of
-from ge_engine.evaluation.fork_server import launcher
+from ge_engine.evaluation.fork_server import starting
 from ge_engine.evaluation.on_machine import chosen_sandbox
-from ge_engine.evaluation.protocol.messages import SessionSpec, WorkerReport
+from ge_engine.evaluation.protocol.messages import WorkerReport
 from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.evaluation.worker.spawn import await_ready, chosen_start_method, spawn
 from ge_engine.genome import Genome
@@ -88,14 +88,14 @@ def test_a_candidate_whose_time_counts_while_its_process_starts(spawned: TrainEv
 def test_two_forked_candidates_that_begin_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine that starves them both: the time of each counts from where it begins, and neither finds
     what the other is to say so on."""
-    begin = launcher._command
+    begin = starting.command
 
-    def late(session: SessionSpec, descriptor: int) -> list[str]:
-        command = begin(session, descriptor)
+    def late(descriptor: int, *imports: str) -> list[str]:
+        command = begin(descriptor, *imports)
         at = command.index("-m")
         return [*command[:at], "-c", SLOW, *command[at + 2 :]]
 
-    monkeypatch.setattr(launcher, "_command", late)
+    monkeypatch.setattr(starting, "command", late)
     looks = "for n in range(3, 1024):\n    try:\n        mode = os.fstat(n).st_mode\n    except OSError:\n"
     looks += "        continue\n    assert not stat.S_ISSOCK(mode), n"
     candidate = genome(top="import os, stat", forward=looks)

@@ -163,7 +163,7 @@ def test_moves_that_are_no_python_or_change_nothing_or_share_a_name() -> None:
     for source in (NET, PLAIN):
         for address in source.evolvable:
             code = source.blocks[address].code
-            found = moves_of(code, module_classes(source))
+            found = moves_of(code, module_classes(source, address))
             assert len({move.text for move in found}) == len({move.code for move in found}) == len(found)
             assert code not in {move.code for move in found}
             for move in found:
@@ -258,7 +258,7 @@ def test_moves_without_figures_that_are_not_offered() -> None:
 
 
 def test_a_sample_of_moves_without_one_of_the_kinds() -> None:
-    found = moves_of(NET.blocks["ExquisiteNetV2"].code, module_classes(NET))
+    found = moves_of(NET.blocks["ExquisiteNetV2"].code, module_classes(NET, "ExquisiteNetV2"))
     chosen = sampled(found, random.Random(1), 30)
     assert len(chosen) == 30
     assert {move.kind for move in chosen} == {move.kind for move in found}
@@ -267,7 +267,7 @@ def test_a_sample_of_moves_without_one_of_the_kinds() -> None:
 
 @pytest.mark.parametrize("drawn", range(8))
 def test_a_rare_kind_of_move_that_is_drawn_as_seldom_as_it_occurs(drawn: int) -> None:
-    found = moves_of(NET.blocks["ExquisiteNetV2"].code, module_classes(NET))
+    found = moves_of(NET.blocks["ExquisiteNetV2"].code, module_classes(NET, "ExquisiteNetV2"))
     kinds = {move.kind for move in found}
     assert {move.kind for move in sampled(found, random.Random(drawn), 2 * len(kinds))} == kinds
 
@@ -310,7 +310,9 @@ def test_sizes_that_the_isolated_worker_does_not_measure(tmp_path: Path) -> None
 
 SURVEY = tuple(
     SizedMove(move.text, (move.kind,), 0.4 + 0.05 * (7 * at % 20), 0.9)
-    for at, move in enumerate(moves_of(NET.blocks["ExquisiteNetV2"].code, module_classes(NET)))
+    for at, move in enumerate(
+        moves_of(NET.blocks["ExquisiteNetV2"].code, module_classes(NET, "ExquisiteNetV2"))
+    )
 )
 
 
@@ -446,3 +448,20 @@ def test_edits_that_overlap_and_are_made() -> None:
     assert code.edited([Edit(4, 6, "1"), Edit(5, 6, "2")]) is None
     assert code.edited([Edit(4, 6, "(")]) is None
     assert code.edited([Edit(4, 6, "7")]) == "x = 7\n"
+
+
+@pytest.mark.parametrize("address", ["DFSEB", "DFSEB.__init__", "ExquisiteNetV2.__init__"])
+def test_a_network_that_is_put_into_itself(address: str) -> None:
+    """By its own name, or by that of a class that is made of it."""
+    offered = module_classes(NET, address)
+    assert "ExquisiteNetV2" not in offered
+    assert ("DFSEB" in offered) == address.startswith("Exquisite")
+    assert {"FCT", "EVE", "ME"} <= set(offered)
+
+
+def test_a_class_that_is_put_into_the_function_that_it_calls() -> None:
+    code = "\n\ndef made(width):\n    return nn.Identity()\n\n\nclass Maker(nn.Module):\n"
+    code += "    def forward(self, x):\n        return made(8)(x)\n"
+    offered = module_classes(Seed.from_bytes((NET.text + code).encode()).genome, "made")
+    assert "FCT" in offered
+    assert "Maker" not in offered

@@ -17,7 +17,9 @@ BROUGHT = {"InvertedResidual", "SeparablePair", "SqueezeExcite", "ScaledSkip"}
 
 
 def moves(genome: Genome, address: str) -> dict[str, Move]:
-    return {move.text: move for move in moves_of(genome.blocks[address].code, module_classes(genome))}
+    return {
+        move.text: move for move in moves_of(genome.blocks[address].code, module_classes(genome, address))
+    }
 
 
 def rewritten(genome: Genome, address: str, code: str | None) -> Genome:
@@ -80,7 +82,7 @@ def test_a_helper_that_two_moves_bring_twice() -> None:
 
 @pytest.mark.parametrize("name", sorted(BROUGHT))
 def test_a_name_that_the_file_or_the_block_has_already(name: str) -> None:
-    code, classes = PLAIN.blocks["PlainCNN"].code, module_classes(PLAIN)
+    code, classes = PLAIN.blocks["PlainCNN"].code, module_classes(PLAIN, "PlainCNN")
     assert any(f"class {name}" in move.code for move in moves_of(code, classes))
     taken = moves_of(code, (*classes, name))
     assert not any(f"class {name}" in move.code for move in taken)

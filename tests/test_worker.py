@@ -16,7 +16,7 @@ import torch
 from ge_engine.contracts import Job
 from ge_engine.errors import GeError, SeedError
 from ge_engine.evaluation.exit_status import Kills, killed_for_memory, report_of
-from ge_engine.evaluation.fork_server import launcher
+from ge_engine.evaluation.fork_server import starting
 from ge_engine.evaluation.fork_server.client import ForkServerExecutor
 from ge_engine.evaluation.fork_server.worker_output import LOG_BYTES
 from ge_engine.evaluation.machine_health import MachineHealth, gpus_answer
@@ -212,7 +212,7 @@ def test_a_fork_server_that_does_not_start_and_does_not_say_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say = "import sys; sys.exit('there is no room')"
-    monkeypatch.setattr(launcher, "_command", lambda session, end: [sys.executable, "-c", say])
+    monkeypatch.setattr(starting, "command", lambda end, *_: [sys.executable, "-c", say])
     with pytest.raises(GeError, match="did not start: there is no room"), shop(tmp_path):
         pass
 

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from ge_engine.evaluation.data.module_loader import module_address
-from ge_engine.evaluation.fork_server.launcher import inside
+from ge_engine.evaluation.fork_server.starting import inside
 from ge_engine.evaluation.protocol.messages import JobSpec, SessionSpec, session_from_json, to_json
 from ge_engine.evaluation.sandbox import confinement
 from ge_engine.evaluation.sandbox.environment import clean_environment

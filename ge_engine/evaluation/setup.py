@@ -18,7 +18,7 @@ from ge_engine.entry import resolve_entry
 from ge_engine.entry_block import entry_of
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.data.channels import in_channels
-from ge_engine.evaluation.on_machine import fields_of, on_this_machine, seed_address
+from ge_engine.evaluation.on_machine import OnMachine, fields_of, on_this_machine, seed_address
 from ge_engine.evaluation.protocol.messages import ArraySpec, SessionSpec
 from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.tracing import code_of
@@ -42,8 +42,7 @@ def set_up(
     """
     data = in_channels(data, config.recipe.channels)
     scratch = scratch.resolve()
-    remove_tree(scratch / "jobs")
-    (scratch / "jobs").mkdir(parents=True, exist_ok=True)
+    _empty(scratch / "jobs")
     train = limited(data.train, config.recipe.train_limit, config.random_seed)
     arrays = shared_arrays(data, train)
     session = replace(
@@ -53,13 +52,28 @@ def set_up(
     return session, [np.ascontiguousarray(array).data.cast("B") for array in arrays.values()]
 
 
+def machine_of(seed: Genome, config: RunConfig, scratch: Path, private: Sequence[Path] = ()) -> OnMachine:
+    """What holds here of the session, before any data is read. Raises ConfigError."""
+    scratch = scratch.resolve()
+    sources = [one.source for one in seed.files.values()]
+    kept = [*private_paths(config, scratch), *private]
+    paths = _paths(seed, scratch).values()
+    return on_this_machine([*paths], sources, seed.digest, config, scratch, kept)
+
+
+def _empty(folder: Path) -> None:
+    """The folder itself stays: it may be mounted where a fork server begins."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in folder.iterdir():
+        remove_tree(one)
+
+
 def _session(
     seed: Genome, config: RunConfig, data: Dataset, scratch: Path, private: Sequence[Path]
 ) -> SessionSpec:
     paths = _paths(seed, scratch)
     sources = [one.source for one in seed.files.values()]
-    kept = [*private_paths(config, scratch), *private]
-    here = on_this_machine([*paths.values()], sources, seed.digest, config, scratch, kept)
+    here = machine_of(seed, config, scratch, private)
     root = Path(seed_address([*paths.values()], sources, seed.digest).root)
     channels, height = int(data.train.images.shape[1]), int(data.train.images.shape[2])
     size = config.recipe.image_size or height

@@ -11,8 +11,9 @@ from pathlib import Path
 from ge_engine.config import RunConfig
 from ge_engine.contracts import AgentExecutor, Dataset, Objective, Task
 from ge_engine.evaluation.data.channels import in_channels, is_grey
+from ge_engine.evaluation.fork_server.ahead import started_ahead
 from ge_engine.evaluation.seed_check import ChannelsError
-from ge_engine.evaluation.setup import task_name
+from ge_engine.evaluation.setup import machine_of, task_name
 from ge_engine.evaluation.train_evaluation import TrainEvaluation, open_training
 from ge_engine.genome import Genome
 from ge_engine.registry import choose
@@ -38,12 +39,15 @@ def open_task_training(
         ConfigError: no such task, or one that cannot be used with this recipe.
     """
     name, argument = task_name(config.task)
-    data = prepared(choose(tasks, name, "task").load(argument, config))
+    task = choose(tasks, name, "task")
     if executor:
+        data = prepared(task.load(argument, config))
         with open_agent_training(seed, config, objectives, scratch, data, executor, private) as evaluation:
             yield evaluation
         return
     with ExitStack() as opened:
+        opened.enter_context(started_ahead(machine_of(seed, config, scratch, private)))
+        data = prepared(task.load(argument, config))
 
         def training(images: Dataset) -> TrainEvaluation:
             return opened.enter_context(

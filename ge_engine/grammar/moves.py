@@ -87,7 +87,8 @@ def form(target: Target) -> Form:
 
 def rewritten(text: str, target: Target) -> str | Rejected:
     """The block's code after the moves that `text` names, a line each, at most three."""
-    block, classes = target.genome.blocks[target.address], module_classes(target.genome)
+    block = target.genome.blocks[target.address]
+    classes = module_classes(target.genome, target.address)
     lines = answers(text)
     if not lines:
         return Rejected("extract", "the reply names no change")

@@ -43,7 +43,7 @@ class Surveys:
 
     def _survey(self, genome: Genome, address: str) -> tuple[SizedMove, ...]:
         block = genome.blocks[address]
-        classes = module_classes(genome.at(address)[0])
+        classes = module_classes(*genome.at(address))
         rng = random.Random(f"{genome.digest}/{address}/survey")
         moves = sampled(moves_of(block.code, classes, self.sources, block.language), rng, SINGLES)
         singles = [(move,) for move in moves]

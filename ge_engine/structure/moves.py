@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,13 +72,32 @@ def by_text(known_moves: Iterable[Move], texts: Iterable[str]) -> list[Move] | s
     return missing if missing is not None else [known[text] for text in wanted]
 
 
-def module_classes(genome: Genome) -> tuple[str, ...]:
-    """Names of the file's classes that look like modules: they have a `forward`."""
+def module_classes(genome: Genome, address: str) -> tuple[str, ...]:
+    """Names of the file's classes that look like modules, for they have a `forward`, and that may stand in
+    the block at `address`: neither what it belongs to nor what is made of that, for a network that holds
+    itself has no end."""
+    owner = address.partition(".")[0]
     return tuple(
-        address
-        for address, block in genome.blocks.items()
-        if block.kind == "class" and f"{address}.forward" in genome.blocks
+        name
+        for name, block in genome.blocks.items()
+        if block.kind == "class" and f"{name}.forward" in genome.blocks and owner not in _parts(genome, name)
     )
+
+
+def _parts(genome: Genome, name: str) -> set[str]:
+    """A block's name, what its code names, and what the code of those does."""
+    found, waiting = {name}, [name]
+    while waiting:
+        block = genome.blocks.get(waiting.pop())
+        new = _names_in(block.code) - found if block else set()
+        found |= new
+        waiting += new
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _names_in(code: str) -> frozenset[str]:
+    return frozenset(node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name))
 
 
 def _unused(text: str, taken: Iterable[str]) -> str:

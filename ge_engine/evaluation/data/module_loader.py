@@ -244,10 +244,10 @@ WARM = ("torch._dynamo", "torch.utils.flop_counter")
 """What a first training imports in addition to torch."""
 
 
-def preload(names: tuple[str, ...]) -> None:
-    """Import the libraries of a training, and those that the seed model imports, before its time counts. What
+def preload(names: Iterable[str]) -> None:
+    """Import libraries, such as those that the seed model imports, before a training's time counts. What
     fails here fails again, with its own error, in the candidate."""
-    for name in (*WARM, *names):
+    for name in names:
         try:
             importlib.import_module(name)
         except Exception as error:

@@ -1,4 +1,5 @@
-"""The fork server: `python -m ge_engine.evaluation.fork_server DESCRIPTOR` starts a worker per job.
+"""The fork server: `python -m ge_engine.evaluation.fork_server DESCRIPTOR [MODULE ...]` starts a worker per
+job. It imports the modules while it waits for its session.
 
 It never runs generated code and never touches the GPU. Workers are forks of it, for which it imports torch
 once, or new processes where a fork is not safe. It is the only parent of all workers, adopts whatever they
@@ -23,7 +24,7 @@ from pathlib import Path
 import torch
 
 from ge_engine.agents.own_memory import hide_memory
-from ge_engine.evaluation.data.module_loader import preload, see_only
+from ge_engine.evaluation.data.module_loader import WARM, preload, see_only
 from ge_engine.evaluation.data.shared_arrays import mapped_for
 from ge_engine.evaluation.fork_server.running import ResourceWatch, RunningJob
 from ge_engine.evaluation.protocol.frames import receive_frame, send_frame
@@ -53,11 +54,12 @@ class ForkServer:
         self._sock = sock
         self._body, self._files = receive_frame(sock)
         self._session = session_from_json(self._body)
+        self._jobs = os.path.join(self._session.scratch, "jobs")
         self._apart: namespaces.Namespaces | None = None
         if self._session.sandbox != "none" and self._session.device == "cpu" and namespaces.settle_apart():
             self._apart = namespaces.Namespaces()
             if self._session.confined:
-                namespaces.read_only_but(os.path.join(self._session.scratch, "jobs"))
+                namespaces.read_only_but(self._jobs)
         limits.adopt_orphans()
         hide_memory(True)
         self._selector = selectors.DefaultSelector()
@@ -100,8 +102,8 @@ class ForkServer:
         if self._session.confined:
             see_only(self._session.readable)
         confinement.warm(self._session)
-        preload(self._session.preload)
-        for cache in Path(self._session.scratch, "jobs").iterdir():  # of libraries that were imported
+        preload((*WARM, *self._session.preload))
+        for cache in Path(self._jobs).iterdir():  # of libraries that were imported
             remove_tree(cache)
         torch.set_num_threads(1)
         gc.collect()
@@ -152,7 +154,7 @@ class ForkServer:
         return self._job(spec, pid, hello)
 
     def _job(self, spec: JobSpec, pid: int, hello: socket.socket) -> RunningJob:
-        folder = Path(self._session.scratch, "jobs", spec.id)
+        folder = Path(self._jobs, spec.id)
         job = RunningJob(spec.id, folder, pid, time.monotonic() + START_SECONDS, spec.timeout, hello)
         self._selector.register(hello, selectors.EVENT_READ, job)
         return job
@@ -251,4 +253,5 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sock = socket.socket(fileno=int(sys.argv[1]))
     sock.set_inheritable(False)
+    preload(sys.argv[2:])
     ForkServer(sock).serve()

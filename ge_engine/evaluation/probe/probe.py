@@ -68,10 +68,13 @@ def probe(
 
 def refuse_giants(build: Callable[[], nn.Module], memory: int) -> bool:
     """Build on the meta device, where weights take no memory; a model that cannot be built there is
-    judged by its real build. Returns whether it could."""
+    judged by its real build. Returns whether it could. Raises RecursionError at once: to build a network
+    without end takes seconds each time."""
     try:
         with torch.device("meta"):
             weights = sum(p.numel() for p in registered_parameters(build()).values())
+    except RecursionError:
+        raise
     except Exception:  # the real build decides, with its own error
         return False
     if weights * BYTES_PER_WEIGHT_IN_TRAINING > memory:

@@ -1,0 +1,112 @@
+"""A fork server that begins while the data is read: it is the one that serves, and none is left over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ge_engine.config import RunConfig, config_from_dict
+from ge_engine.contracts import Dataset, Job, Task
+from ge_engine.errors import ConfigError
+from ge_engine.evaluation.fork_server import starting
+from ge_engine.evaluation.task_training import open_task_training
+from ge_engine.evaluation.train_evaluation import TrainEvaluation
+from ge_engine.outcome import Scored
+from ge_plugins.objectives import ge_objectives
+from tests.evaluation import START_METHOD, data, genome
+from tests.patience import PATIENT
+
+SERVER = "ge_engine.evaluation.fork_server"
+
+
+def servers() -> list[list[str]]:
+    """The command lines of the fork servers below this process."""
+    below = psutil.Process().children(recursive=True)
+    return [line for line in (_command_line(one) for one in below) if SERVER in line]
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline() if process.ppid() == os.getpid() else []
+    except psutil.NoSuchProcess:
+        return []
+
+
+class Watched(Task):
+    """Keeps which fork servers there are while its data is read."""
+
+    name = "watched"
+
+    def __init__(self, variable: str = "", fails: bool = False) -> None:
+        self.seen: list[list[str]] = []
+        self._variable, self._fails = variable, fails
+
+    def load(self, argument: str, config: RunConfig) -> Dataset:
+        self.seen = servers()
+        if self._variable:
+            os.environ[self._variable] = "1"
+        if self._fails:
+            raise ConfigError("There is no such folder.", "Give another.")
+        return data()
+
+
+@contextmanager
+def training(scratch: Path, task: Watched, **settings: Any) -> Iterator[TrainEvaluation]:
+    recipe: Mapping[str, Any] = {"epochs": 1, "batch_size": 32}
+    config = config_from_dict({"task": task.name, "start_method": START_METHOD, **settings, "recipe": recipe})
+    objectives = [one for one in ge_objectives() if one.name == "accuracy"]
+    with open_task_training(genome(), config, objectives, scratch, {task.name: task}) as evaluation:
+        yield evaluation
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What each fork server that is started imports first."""
+    found: list[tuple[str, ...]] = []
+    command = starting.command
+
+    def noted(descriptor: int, *imports: str) -> list[str]:
+        if descriptor:
+            found.append(imports)
+        return command(descriptor, *imports)
+
+    monkeypatch.setattr(starting, "command", noted)
+    return found
+
+
+@pytest.mark.parametrize("sandbox", ["auto", "none"])
+def test_a_server_that_begins_when_the_data_is_there(
+    tmp_path: Path, started: list[tuple[str, ...]], sandbox: str
+) -> None:
+    task = Watched()
+    with training(tmp_path, task, sandbox=sandbox) as evaluation:
+        assert len(task.seen) == 1
+        assert len(started) == 1
+        assert isinstance(evaluation.submit(Job("a", genome(), 0)).result(PATIENT), Scored)
+        assert len(servers()) == 1
+    assert not servers()
+
+
+def test_a_server_that_is_left_where_the_data_cannot_be_read(tmp_path: Path) -> None:
+    task = Watched(fails=True)
+    with pytest.raises(ConfigError, match="no such folder"), training(tmp_path, task):
+        pass
+    assert len(task.seen) == 1
+    assert not servers()
+
+
+def test_a_server_that_has_another_environment_than_one_that_begins_now(
+    tmp_path: Path, started: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_DISPLAY_AFFINITY", raising=False)
+    with training(tmp_path, Watched("OMP_DISPLAY_AFFINITY")) as evaluation:
+        assert len(started) == 2
+        assert isinstance(evaluation.submit(Job("a", genome(), 0)).result(PATIENT), Scored)
+    monkeypatch.delenv("OMP_DISPLAY_AFFINITY")
+    assert not servers()
