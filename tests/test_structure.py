@@ -305,6 +305,16 @@ def test_sizes_that_the_isolated_worker_does_not_measure(tmp_path: Path) -> None
     assert found[3] is None
 
 
+def test_a_variant_that_takes_the_sizes_of_all_others_along(tmp_path: Path) -> None:
+    ends = genome(forward="import os\nos._exit(0) if len(x) == 2 else None")
+    others = [genome()] * 48
+    with shop(tmp_path) as evaluation:
+        found = evaluation.sizes([*others, ends, genome()]).result(PATIENT)
+    assert len(found) == 50
+    assert None not in found[:48]
+    assert found[-2:] == (None, None)
+
+
 # --- the form -------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar, overload
@@ -25,6 +25,18 @@ def then(first: Future[Any], step: Callable[[Any], Any]) -> Future[Any]:
     following = _Following()
     following.follow(first, step)
     return following
+
+
+def all_of(several: Sequence[Future[T]]) -> Future[tuple[T, ...]]:
+    """A future of all their results, in their order, or of the error of the first that has one."""
+    before: Future[tuple[T, ...]] = finished(())
+    for one in several:
+        before = then(before, partial(_with, one))
+    return before
+
+
+def _with(one: Future[T], before: tuple[T, ...]) -> Future[tuple[T, ...]]:
+    return then(one, lambda result: (*before, result))
 
 
 def finished(value: T) -> Future[T]:

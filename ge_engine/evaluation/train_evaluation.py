@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from ge_engine.evaluation.elsewhere import running_elsewhere, sentence
 from ge_engine.evaluation.executor import ExecutorFactory, JobExecutor, WorkerExit
 from ge_engine.evaluation.exit_status import Kills, WorkerLost, failed_probe, probe_of, report_of, sizes_in
 from ge_engine.evaluation.fork_server.client import ForkServerExecutor
-from ge_engine.evaluation.futures import finished, then
+from ge_engine.evaluation.futures import all_of, finished, then
 from ge_engine.evaluation.machine_health import MachineHealth, machine_health
 from ge_engine.evaluation.model_code import model_code
 from ge_engine.evaluation.probe.findings import TaskShape
@@ -49,6 +50,8 @@ from ge_engine.outcome import Failed, Outcome
 PROBE_SECONDS, PROBE_SLOWDOWN = 5.0, 20.0
 SIZING_SECONDS, SIZING_PATIENCE = 150.0, 5.0
 """Seconds that the sizes of variants may take, and how many times the timeout of a training at most."""
+SIZED_TOGETHER = 24
+"""Variants that one process builds: one that ends it takes no others' sizes along."""
 
 
 @contextmanager
@@ -196,9 +199,12 @@ class TrainEvaluation(Evaluation):
         return self.executor.at_once()
 
     def sizes(self, genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
-        """Build each network in one isolated worker and run a batch through it, without training."""
-        if not genomes:
-            return finished(())
+        """Build each network in an isolated worker, a few in each, and run a batch through it, without
+        training."""
+        parts = [genomes[at : at + SIZED_TOGETHER] for at in range(0, len(genomes), SIZED_TOGETHER)]
+        return then(all_of(list(map(self._sizes, parts))), lambda sizes: tuple(chain(*sizes)))
+
+    def _sizes(self, genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
         variants = tuple(map(_sources, genomes))
         seconds = min(SIZING_SECONDS, SIZING_PATIENCE * self.timeout)
         spec = self.job_spec("size", genomes[0], sources={}, variants=variants, timeout=seconds)
