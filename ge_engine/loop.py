@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from ge_engine.blaming import blamed_moves
 from ge_engine.config import RunConfig
 from ge_engine.contracts import Evaluation, Probe
 from ge_engine.errors import ConfigError
@@ -28,7 +28,7 @@ from ge_engine.search.selection import Selection
 from ge_engine.search.services import RunServices, checks_of, machines_of, variations_of
 from ge_engine.search.session import Session, opened_session
 from ge_engine.search.starting import starting_models
-from ge_engine.search.survey import Surveys
+from ge_engine.search.survey import Surveys, begin_surveys, surveys_of
 from ge_engine.search.trial import try_parts
 
 __all__ = ["Result", "add", "rescore", "run"]
@@ -60,9 +60,12 @@ def run(
             session.tell_start()
             return session.finish(*ended)
         starts = () if session.ledger.begun(0) else starting_models(seed, config.start)
-        with session.opened_scoring() as (evaluation, scoring):
+        with ExitStack() as last, session.opened_scoring() as (evaluation, scoring):
             session.tell_start(evaluation.data, evaluation.remarks)
-            state, probe = session.begin(evaluation, scoring)
+            surveys = surveys_of(config, registry, evaluation)
+            last.callback(surveys.end)
+            begin = partial(begin_surveys, surveys, config, registry, session.ledger)
+            state, probe = session.begin(evaluation, scoring, begin)
             chance = session.chance(probe)
             session.ledger.set_chance(chance)
             session.announce(
@@ -72,7 +75,7 @@ def run(
                 chance=chance,
             )
             with session.halted_when_interrupted(scoring):
-                services = _services(session, state, probe, evaluation, scoring)
+                services = _services(session, state, probe, evaluation, scoring, surveys)
                 stopped = _evolve(session, state, probe, replace(services, starts=starts))
                 _score_finalists(session, state, scoring)
         return session.finish(state, session.termination.interruption or stopped)
@@ -147,8 +150,10 @@ def add(
         with session.opened_scoring() as (evaluation, scoring):
             session.tell_start(evaluation.data, evaluation.remarks)
             state, probe = session.begin(evaluation, scoring)
+            surveys = surveys_of(config, registry, evaluation)
             with session.halted_when_interrupted(scoring):
-                _schedule(session, state, _services(session, state, probe, evaluation, scoring)).add()
+                services = _services(session, state, probe, evaluation, scoring, surveys)
+                _schedule(session, state, services).add()
                 if tested:
                     _score_finalists(session, state, scoring)
     if session.termination.interrupted:
@@ -181,13 +186,17 @@ def _evolve(session: Session, state: RunState, probe: Probe, services: RunServic
 
 
 def _services(
-    session: Session, state: RunState, probe: Probe, evaluation: Evaluation, scoring: Scoring
+    session: Session,
+    state: RunState,
+    probe: Probe,
+    evaluation: Evaluation,
+    scoring: Scoring,
+    surveys: Surveys,
 ) -> RunServices:
     """What generations work with, without language models."""
     config, registry, ledger = session.config, session.registry, session.ledger
     addresses = Addresses(ledger.seed.genome, config, probe, ledger.probe).of
     task = evaluation.description
-    measure = evaluation.sizes if evaluation.measures_sizes else None
     return RunServices(
         ledger,
         variations_of(config, registry, ledger, state.seed, session.directions, addresses, task),
@@ -195,7 +204,7 @@ def _services(
         scoring,
         NO_MODELS,
         (),
-        Surveys(measure, blamed_moves(registry, config.moves)),
+        surveys,
         session.event_loop,
         session.announce,
         session.termination,

@@ -61,6 +61,7 @@ class Redesign(Mutation):
     others: a network's class, its factory."""
 
     name = "redesign"
+    offers_moves = True
 
     def __init__(self) -> None:
         super().__init__(REDESIGNS)

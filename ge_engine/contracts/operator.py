@@ -169,9 +169,13 @@ class Operator(ABC):
 
     `kind` says where the loop draws it: "mutation" (one parent), "mating" (two parents) or
     "eot" (a mutation guided by what helped an elite; from generation 1 on).
+
+    `offers_moves`: its prompts offer the structural moves of a block, as the form "moves" does. What those of
+    the seed model do is found out while it trains.
     """
 
     name: str
+    offers_moves: bool = False
     kind: Literal["mutation", "mating", "eot"] = "mutation"
 
     def check(self) -> None:  # noqa: B027

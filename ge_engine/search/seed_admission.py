@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ge_engine.blaming import FIX, blaming
@@ -23,8 +24,10 @@ def admitted_seed(
     ledger: Ledger,
     evaluation: Evaluation,
     scoring: Scoring,
+    meanwhile: Callable[[Probe], None],
 ) -> tuple[Individual, Probe]:
-    """The seed model with its scores, and what a worker saw of it.
+    """The seed model with its scores, and what a worker saw of it. `meanwhile` is called when its training
+    has begun.
 
     Raises:
         SeedError: it does not run or has no score, with its own error and the evaluator's advice; or nothing
@@ -44,6 +47,7 @@ def admitted_seed(
     ledger.record_children([ChildRecord(seed, probe.fingerprint, None)])
     ledger.add_probe(genome.digest, probe)
     scoring.score(SEED_ID, genome)
+    meanwhile(probe)
     scoring.drain()
     outcome = ledger.score(genome.digest)
     if not isinstance(outcome, Scored):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -97,14 +97,22 @@ class Session:
             )
             yield evaluation, scoring
 
-    def begin(self, evaluation: Evaluation, scoring: Scoring) -> tuple[RunState, Probe]:
-        """Probe and score the seed model; where the run stands. Raises SeedError."""
+    def begin(
+        self,
+        evaluation: Evaluation,
+        scoring: Scoring,
+        meanwhile: Callable[[Probe], None] = lambda _probe: None,
+    ) -> tuple[RunState, Probe]:
+        """Probe and score the seed model; where the run stands. `meanwhile` is called with its probe when its
+        training has begun. Raises SeedError."""
         genome = self.ledger.seed.genome
         evaluator = choose(self.registry.evaluators, self.config.evaluator, "evaluator")
         if evaluation.runs_programs and self.config.canary and not self.ledger.seed_is_scored:
             refuse_blind(evaluation, genome, self.config.project)
         with self.ended_when_interrupted():
-            seed, probe = admitted_seed(genome, evaluator, self.registry, self.ledger, evaluation, scoring)
+            seed, probe = admitted_seed(
+                genome, evaluator, self.registry, self.ledger, evaluation, scoring, meanwhile
+            )
         if self.config.screen > 1 and (message := lacking_proxies(probe)):
             self.announce("remark", model=SCREEN, message=message)
         return self._state(seed), probe

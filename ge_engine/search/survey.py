@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 
-from ge_engine.contracts import Size, SizedMove
+from ge_engine.blaming import blamed_moves
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Evaluation, Probe, Size, SizedMove
 from ge_engine.genome import Genome
+from ge_engine.ledger import Ledger
 from ge_engine.outcome import Rejected
 from ge_engine.patch import apply, parse_patch
+from ge_engine.registry import Registry, choose
+from ge_engine.search.addresses import Addresses
 from ge_engine.structure.change import MoveSource
 from ge_engine.structure.moves import Move, module_classes, moves_of, together
 
@@ -31,21 +38,60 @@ class Surveys:
     def __init__(self, measure: Measure | None, sources: tuple[MoveSource, ...] = ()) -> None:
         self._measure = measure
         self.sources = sources
-        self._known: dict[tuple[str, str], tuple[SizedMove, ...]] = {}
+        self._known: dict[tuple[str, str], Future[tuple[SizedMove, ...]]] = {}
+        self._lock = threading.Lock()
+        self._ahead: threading.Thread | None = None
+        self._ended = False
 
     def of(self, genome: Genome, address: str) -> tuple[SizedMove, ...]:
         """The moves of a block that build: single ones, and some of two or three at once. Equal genomes have
-        equal ones."""
-        key = genome.digest, address
-        if key not in self._known:
-            self._known[key] = self._survey(genome, address)
-        return self._known[key]
+        equal ones. In any thread."""
+        key, mine = (genome.digest, address), Future[tuple[SizedMove, ...]]()
+        with self._lock:
+            known = self._known.setdefault(key, mine)
+        if known is mine:
+            try:
+                mine.set_result(self._survey(genome, address))
+            except BaseException as error:
+                with self._lock:
+                    del self._known[key]
+                mine.set_exception(error)
+        return known.result()
+
+    def begin(self, genome: Genome, addresses: Sequence[str]) -> None:
+        """Find out, in a thread, what the moves of these blocks do: those with most moves first, methods
+        not, whose class has theirs. What fails fails again where it is asked for."""
+        self._ahead = threading.Thread(
+            target=self._begin, args=(genome, addresses), name="ge-surveys", daemon=True
+        )
+        self._ahead.start()
+
+    @property
+    def measures(self) -> bool:
+        """Whether moves are built."""
+        return self._measure is not None
+
+    def end(self) -> None:
+        """Begin no further block; waits for the one in work, which the end of the evaluation ends."""
+        self._ended = True
+        if self._ahead is not None:
+            self._ahead.join()
+
+    def _begin(self, genome: Genome, addresses: Sequence[str]) -> None:
+        several = [one for one in addresses if genome.blocks[one].kind != "method"]
+        for address in sorted(several, key=lambda one: len(self._moves(genome, one)), reverse=True):
+            if self._ended:
+                return
+            with suppress(Exception):
+                self.of(genome, address)
+
+    def _moves(self, genome: Genome, address: str) -> tuple[Move, ...]:
+        block = genome.blocks[address]
+        return moves_of(block.code, module_classes(*genome.at(address)), self.sources, block.language)
 
     def _survey(self, genome: Genome, address: str) -> tuple[SizedMove, ...]:
-        block = genome.blocks[address]
-        classes = module_classes(*genome.at(address))
         rng = random.Random(f"{genome.digest}/{address}/survey")
-        moves = sampled(moves_of(block.code, classes, self.sources, block.language), rng, SINGLES)
+        moves = sampled(self._moves(genome, address), rng, SINGLES)
         singles = [(move,) for move in moves]
         if self._measure is None:
             return tuple(_sized(together_, math.nan, math.nan) for together_ in singles)
@@ -75,6 +121,23 @@ class Surveys:
         there = [one for one in wanted if one is not None]
         sizes = iter(self._measure(there).result())
         return [None if one is None else next(sizes) for one in wanted]
+
+
+def surveys_of(config: RunConfig, registry: Registry, evaluation: Evaluation) -> Surveys:
+    measure = evaluation.sizes if evaluation.measures_sizes else None
+    return Surveys(measure, blamed_moves(registry, config.moves))
+
+
+def begin_surveys(
+    surveys: Surveys, config: RunConfig, registry: Registry, ledger: Ledger, probe: Probe
+) -> None:
+    """Begin with the seed model's blocks, in a new run of which an operator offers moves: meanwhile nothing
+    but the seed model trains. Raises SeedError where no block may be rewritten."""
+    offered = any(choose(registry.operators, name, "operator").offers_moves for name in config.operators)
+    if not offered or not surveys.measures or ledger.seed_is_scored:
+        return
+    seed = ledger.seed.genome
+    surveys.begin(seed, Addresses(seed, config, probe, ledger.probe).of(seed, [seed]))
 
 
 def sampled(moves: Sequence[Move], rng: random.Random, most: int) -> list[Move]:
