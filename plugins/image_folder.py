@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from ge_engine.contracts import Split
@@ -132,6 +131,8 @@ class _Decoder:
     def split(self, name: str, wanted: Sequence[tuple[int, str, int]]) -> Split:
         """The images `wanted`, each with its row in the cache, its path and its class. Damaged ones are left
         out where `broken` does not raise."""
+        import torch  # late: it takes a second
+
         width, height = self.form.size
         images = np.empty((len(wanted), self.form.channels, height, width), np.uint8)
         sound = np.ones(len(wanted), bool)

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
-from torch.nn.functional import interpolate
+from typing import TYPE_CHECKING, Any
 
 from ge_engine.cache import cache_folder
 from ge_engine.config import RunConfig
@@ -21,11 +17,16 @@ from ge_plugins.image_folder import LeftOut, read_image_folder
 from ge_plugins.splitting import SPLIT_SEED, TEST_SHARE, drawing
 from ge_plugins.surveying import refuse
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 DIGIT_SIZE = 32
 
 
 def cut(images: Tensor, labels: Tensor, share: float) -> tuple[Split, Split]:
     """Split off `share` of the images, at least one each side, by a seed that never changes."""
+    import torch  # late, here and below: who lists plugins needs none, and it takes a second
+
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(SPLIT_SEED))
     size = min(max(1, round(share * len(labels))), len(labels) - 1)
     off, rest = order[:size].sort().values, order[size:].sort().values
@@ -47,7 +48,9 @@ class Digits(Task):
 
     def load(self, argument: str, config: RunConfig) -> Dataset:
         """A fifth for the test. Raises ConfigError on an argument."""
+        import torch
         from sklearn.datasets import load_digits
+        from torch.nn.functional import interpolate
 
         if argument:
             raise ConfigError(
@@ -118,6 +121,8 @@ class Downloaded(Task):
 
 
 def _split(part: Any) -> Split:
+    import torch
+
     images = torch.as_tensor(part.data)
     images = images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2)
     return Split(images.contiguous(), torch.as_tensor(part.targets).long())

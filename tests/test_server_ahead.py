@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,6 +93,42 @@ def test_a_server_that_begins_when_the_data_is_there(
         assert isinstance(evaluation.submit(Job("a", genome(), 0)).result(PATIENT), Scored)
         assert len(servers()) == 1
     assert not servers()
+
+
+FIRST = """
+import sys
+from pathlib import Path
+from ge_engine.config import RunConfig
+from ge_engine.contracts import Task
+from ge_engine.errors import ConfigError
+from ge_engine.evaluation import devices
+from ge_engine.evaluation.task_training import open_task_training
+from ge_engine.genome import Seed
+from ge_engine.registry import load_registry
+
+class Told(Task):
+    name = "told"
+    def load(self, argument, config):
+        raise ConfigError("torch" if "torch" in sys.modules else "no torch")
+
+registry = load_registry()
+assert "torch" not in sys.modules
+none = devices._surely_none()
+seed = Seed.from_bytes(b"import torch\\n\\nclass Net(torch.nn.Module):\\n    pass\\n").genome
+try:
+    with open_task_training(seed, RunConfig(task="told"), [], Path(sys.argv[1]), {"told": Told()}):
+        pass
+except ConfigError as error:
+    assert str(error.message) == ("no torch" if none else "torch"), error.message
+    print("told")
+"""
+
+
+def test_a_server_that_waits_until_the_engine_has_imported_torch(tmp_path: Path) -> None:
+    """Where there are no device files of GPUs, of which only torch knows whether it can use them."""
+    command = [sys.executable, "-c", FIRST, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENT, check=False)
+    assert done.stdout == "told\n", done.stderr
 
 
 def test_a_server_that_is_left_where_the_data_cannot_be_read(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import sys
 from dataclasses import dataclass
 
 from ge_engine.config import RunConfig
@@ -10,6 +12,8 @@ from ge_engine.errors import ConfigError
 from ge_engine.evaluation.cores import cores
 
 _PART_OF_A_GPU = "MIG-"
+_DEVICES = ("nvidia*", "nvhost*", "nvgpu*", "nvmap", "dxg", "kfd")
+"""Device files of GPUs: NVIDIA's, its Tegra's, WSL's and AMD's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ def visible_gpus() -> tuple[str, ...]:
     """The GPUs that torch may use, as CUDA_VISIBLE_DEVICES names them (by number, UUID or the beginning of
     one): those that it lists, or all. Of parts of GPUs (MIG) a process sees one, so all that are listed count
     where the first can be used."""
+    if _surely_none():
+        return ()
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -84,3 +90,10 @@ def visible_gpus() -> tuple[str, ...]:
     if count and listed and all(name.startswith(_PART_OF_A_GPU) for name in listed):
         return tuple(dict.fromkeys(listed))
     return tuple((listed or [str(number) for number in range(count)])[:count])
+
+
+def _surely_none() -> bool:
+    """Whether Linux has no device file of a GPU, so that torch, which takes a second to import, need not be
+    asked. One that is there already is asked."""
+    there = any(glob.glob(f"/dev/{name}") for name in _DEVICES)
+    return sys.platform == "linux" and not there and "torch" not in sys.modules

@@ -41,7 +41,6 @@ from ge_engine.evaluation.sandbox.removal import remove_tree
 from ge_engine.evaluation.scores import Scorer, labels_of, outcome_on
 from ge_engine.evaluation.seed_check import require_usable
 from ge_engine.evaluation.setup import preprocessing_of, set_up
-from ge_engine.evaluation.train.step_timer import GROUP_STEPS
 from ge_engine.evaluation.trained_weights import TrainedWeights, trained_weights
 from ge_engine.evaluation.unopened import require_opened
 from ge_engine.genome import Genome
@@ -156,6 +155,8 @@ class TrainEvaluation(Evaluation):
             self._time_steps(seed, probe)
 
     def _time_steps(self, seed: Genome, probe: Probe) -> None:
+        from ge_engine.evaluation.train.step_timer import GROUP_STEPS  # late: it imports torch
+
         spec = self.job_spec("train", seed, steps=GROUP_STEPS, channels_last=probe.facts["channels_last"])
         report = self.read_report(self.executor.submit(spec).result(), spec)
         if isinstance(report, Failed) or report.stage:
