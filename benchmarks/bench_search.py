@@ -5,8 +5,8 @@
 
 Each arm evolves `examples/exquisitenet_v2.py` from the same random seeds: `baseline` by the program of
 another checkout (its `.venv/bin/python`, with `uniform`), `uniform` and `smollm2` by this one, and `less`
-as `uniform` with `--inherit --screen 2`, where it is asked for. A run is a folder OUT/ARM-SEED, with what
-was measured of it beside it. One that is finished is not run again, one that was cut off goes on, so the
+as `uniform` with `--inherit --screen 2`, where it is asked for. A run is a folder OUT/SETTINGS/ARM-SEED, with
+what was measured of it beside it. One that is finished is not run again, one that was cut off goes on, so the
 benchmark can be done in parts: `--arms` and `--seeds` choose which, and what is printed at the end is of
 all runs of these that are there. `--records` keeps what finished runs found, a line of JSON each, so that
 the parts can be done on several machines: a run that has a record there is not run again.
@@ -71,7 +71,7 @@ class Plan:
     population: int
 
     def folder(self, arm: str, seed: int) -> Path:
-        return self.out / f"{arm}-{seed}"
+        return self.out / "-".join(map(str, self.settings(arm).values())) / f"{arm}-{seed}"
 
     def checkout(self, arm: str) -> Path:
         """Where an arm's program is run, whose own modules Python finds first."""

@@ -160,6 +160,20 @@ def test_a_part_of_another_machine_that_is_run_again_or_taken_for_other_settings
     assert len(longer.left()) == 4
 
 
+@pytest.mark.parametrize("words", [("--epochs", "5"), ("--images", "70"), ("--population", "3")])
+def test_a_finished_run_that_is_taken_for_one_with_other_settings(
+    words: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubles, "Instant", Told)
+    seeds = ("--seeds", "1", "--arms", "uniform")
+    search(plan(tmp_path, *seeds).folder("uniform", 1))
+    assert plan(tmp_path, *seeds).left() == []
+    other = plan(tmp_path, *seeds, *words)
+    assert other.left() == [("uniform", 1)]
+    assert other.done() == {}
+    assert other.folder("uniform", 1).name == "uniform-1"
+
+
 # --- figures ----------------------------------------------------------------------------------------
 
 
