@@ -9,8 +9,8 @@ as `uniform` with `--inherit --screen 2`, where it is asked for. A run is a fold
 what was measured of it beside it. One that is finished is not run again, one that was cut off goes on, so the
 benchmark can be done in parts: `--arms` and `--seeds` choose which, and what is printed at the end is of
 all runs of these that are there. `--records` keeps what finished runs found, a line of JSON each, so that
-the parts can be done on several machines: a run that has a record there is not run again. `search_cifar10.jsonl`
-beside this file has those of the arms but `less`, `less_cifar10.jsonl` those of `--arms uniform less
+the parts can be done on several machines: a run that has a record there is not run again. Beside this file,
+`search_cifar10.jsonl` has those of the other arms, `less_cifar10.jsonl` those of `--arms uniform less
 --generations 3 --population 6`.
 
 Printed: hypervolume over evaluations with its spread, the gain over the seed model, the rank-sum test
