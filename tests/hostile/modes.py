@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ge_engine.evaluation.fork_server import launcher
-from ge_engine.evaluation.protocol.messages import SessionSpec
+from ge_engine.evaluation.fork_server import starting
 from ge_engine.evaluation.sandbox.bubblewrap import around, why_not
 from ge_engine.evaluation.sandbox.landlock import landlock_version
 
@@ -55,13 +54,13 @@ def confined_by(mode: str) -> Iterator[str]:
     """While this is open, an evaluation with the sandbox that it yields confines by `mode`."""
     name, _, alone = mode.partition(" ")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launcher, "_command", _without_namespaces if alone else _with_little_room)
+        patch.setattr(starting, "command", _without_namespaces if alone else _with_little_room)
         if name == "filter":
             patch.setattr("ge_engine.evaluation.on_machine.chosen_sandbox", lambda asked: "network")
         yield "auto" if name == "filter" else name
 
 
-_begun = launcher._command
+_begun = starting.command
 _LITTLE_ROOM = f"""\
 import gc
 gc.disable()
@@ -71,12 +70,12 @@ server.main()
 """
 
 
-def _with_little_room(session: SessionSpec, descriptor: int) -> list[str]:
+def _with_little_room(descriptor: int, *imports: str) -> list[str]:
     """Who stores too much need not store much, and be quick at it."""
-    command = _begun(session, descriptor)
+    command = _begun(descriptor, *imports)
     at = command.index("-m")
     return [*command[:at], "-c", _LITTLE_ROOM, *command[at + 2 :]]
 
 
-def _without_namespaces(session: SessionSpec, descriptor: int) -> list[str]:
-    return [sys.executable, "-P", "-c", _WITHOUT_NAMESPACES, *_with_little_room(session, descriptor)]
+def _without_namespaces(descriptor: int, *imports: str) -> list[str]:
+    return [sys.executable, "-P", "-c", _WITHOUT_NAMESPACES, *_with_little_room(descriptor, *imports)]
