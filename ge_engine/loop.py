@@ -28,7 +28,7 @@ from ge_engine.search.selection import Selection
 from ge_engine.search.services import RunServices, checks_of, machines_of, variations_of
 from ge_engine.search.session import Session, opened_session
 from ge_engine.search.starting import starting_models
-from ge_engine.search.survey import Surveys, begin_surveys, surveys_of
+from ge_engine.search.survey import Surveys, surveyed_meanwhile, surveys_of
 from ge_engine.search.trial import try_parts
 
 __all__ = ["Result", "add", "rescore", "run"]
@@ -64,8 +64,8 @@ def run(
             session.tell_start(evaluation.data, evaluation.remarks)
             surveys = surveys_of(config, registry, evaluation)
             last.callback(surveys.end)
-            begin = partial(begin_surveys, surveys, config, registry, session.ledger)
-            state, probe = session.begin(evaluation, scoring, begin)
+            meanwhile = partial(surveyed_meanwhile, surveys, config, registry, session.ledger)
+            state, probe = session.begin(evaluation, scoring, meanwhile)
             chance = session.chance(probe)
             session.ledger.set_chance(chance)
             session.announce(

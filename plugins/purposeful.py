@@ -33,6 +33,7 @@ class Purposeful(Mutation):
     """
 
     name = "purposeful"
+    offers_moves = True
 
     def __init__(self) -> None:
         super().__init__(PURPOSEFUL)

@@ -25,6 +25,7 @@ class Uniform(LanguageModelFactory):
         return doubles.Scripted("few", 0)
 
 
+@pytest.mark.long
 def test_arms_with_unequal_budgets_or_without_their_difference(tmp_path: Path) -> None:
     registry = dataclasses.replace(
         REGISTRY, language_models={**REGISTRY.language_models, "uniform": Uniform()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from pathlib import Path
@@ -13,6 +15,7 @@ import torch
 from ge_engine.config import config_from_dict
 from ge_engine.contracts import Job
 from ge_engine.errors import ConfigError
+from ge_engine.evaluation import devices
 from ge_engine.evaluation.devices import Placement, cores, placement_of
 from ge_engine.outcome import Failed, Outcome
 from tests.evaluation import genome, shop
@@ -121,9 +124,31 @@ def test_two_candidates_on_one_gpu_while_another_is_free(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("four_gpus")
+@pytest.mark.long
 def test_a_pair_of_gpus_that_two_candidates_share(tmp_path: Path) -> None:
     assert meet(tmp_path, candidates=2, processes=2) == ["90,91", "92,93"]
 
 
 def test_the_number_of_processors_that_python_may_use() -> None:
     assert 1 <= cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("file", "platform", "asked"),
+    [
+        ("nvidia0", "linux", True),
+        ("nvhost-gpu", "linux", True),
+        ("nvmap", "linux", True),
+        ("dxg", "linux", True),
+        ("kfd", "linux", True),
+        ("null", "linux", False),
+        ("null", "darwin", True),
+    ],
+)
+def test_a_gpu_of_which_torch_is_not_asked(
+    file: str, platform: str, asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices.glob, "glob", lambda pattern: fnmatch.filter([f"/dev/{file}"], pattern))
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.delitem(sys.modules, "torch")
+    assert devices._surely_none() == (not asked)

@@ -57,6 +57,7 @@ def test_a_change_that_git_does_not_show_by_block(repository: Path) -> None:
         assert git(repository, *words, "--", "model.py").decode().count("changed Small.forward") == 1
 
 
+@pytest.mark.long
 def test_a_file_that_is_no_two_files_of_blocks_and_ends_the_diff(repository: Path) -> None:
     """Whatever git gives the driver, it goes on to the next file."""
     (repository / "gone.py").write_bytes(b"def f(y):\n    return y\n")

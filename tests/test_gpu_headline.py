@@ -30,6 +30,7 @@ def test_figures_that_a_step_printed_before_its_last_words() -> None:
     assert last_line("3 passed\n\n==== 5 passed in 2 s ====\n") == {"result": "5 passed in 2 s"}
 
 
+@pytest.mark.long
 def test_a_step_that_is_cut_off_and_takes_what_it_found_along() -> None:
     code = "import time\nprint('{\"a\": 1}', flush=True)\ntime.sleep(600)"
     result = carry_out(python(code, 8.0), os.environ)

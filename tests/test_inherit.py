@@ -184,6 +184,7 @@ INSTANT = ("--plugin", "doubles", *BLOCKED, "--llm", "scripted:good", "--evaluat
 SMALL = ("--llm", "uniform", "--population", 3, "--epochs", 4, "--train-limit", 64, "--workers", 2)
 
 
+@pytest.mark.long
 def test_a_command_line_that_trains_children_as_long_as_the_seed_model(tmp_path: Path, ge: Ge) -> None:
     run = tmp_path / "run"
     asked = ("--generations", 1, "--inherit", "--rescore-seeds", 0, "--run", run)

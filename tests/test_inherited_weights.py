@@ -300,6 +300,7 @@ def test_a_child_in_a_worker_that_inherits_what_no_parent_learnt(tmp_path: Path)
         assert other.objectives == scratch.objectives
 
 
+@pytest.mark.long
 def test_processes_that_begin_with_different_weights(tmp_path: Path) -> None:
     """Both of two that train one child begin with its parent's weights, and the child keeps all of them."""
     together = {"processes_per_candidate": 2, "workers": 1, "recipe": {"epochs": 4, "lr": 1e-12}}

@@ -205,6 +205,7 @@ def test_a_baseline_that_waits_for_machines_and_cannot_be_interrupted(
     assert result.stopped_because.startswith("finished")
 
 
+@pytest.mark.long
 def test_a_training_that_runs_given_up_as_one_that_waits(tmp_path: Path) -> None:
     with shop(tmp_path, workers=1) as evaluation:
         slow = genome(top="import time", forward="if training: time.sleep(0.2)")

@@ -31,6 +31,7 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "images"
 
 
+@pytest.mark.long
 def test_two_processes_that_score_otherwise_than_one(images: Path, tmp_path: Path) -> None:
     file = tmp_path / "net.py"
     file.write_text(PLAIN)

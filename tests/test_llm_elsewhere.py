@@ -242,6 +242,7 @@ def test_an_agent_that_is_to_leave_and_drops_what_it_owes(tmp_path: Path) -> Non
 # --- machines that cannot serve -----------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_machine_with_other_versions_that_decodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "versions_of", lambda names: {**versions_of(names), "torch": "0.0"})
     with (

@@ -217,6 +217,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, agreement: float, body: float) -> 
     return asked
 
 
+@pytest.mark.long
 def test_the_choice_is_measured_once(
     smollm2: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,6 +122,7 @@ def test_a_machine_of_two_agents_one_of_which_has_a_fault(tmp_path: Path) -> Non
     assert pool.closed == 1
 
 
+@pytest.mark.long
 def test_agents_that_are_wanted_and_not_all_there(tmp_path: Path) -> None:
     pool = Pool(telling(asdict(FAR)), [PoolState(2, 2, "1 of 2 agents run, 1 wait (Resources)")])
     found = asked(tmp_path, pool, seconds=5.0)

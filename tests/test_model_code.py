@@ -134,6 +134,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 MODULES = {"__init__.py", "net.py", "parts.py", "sizes.py", "heads/__init__.py", "heads/linear.py"}
 
 
+@pytest.mark.long
 def test_a_package_that_does_not_answer_without_its_files(
     run: Path, tmp_path: Path, images: tuple[list[Path], list[str]], ge: Ge
 ) -> None:

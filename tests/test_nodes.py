@@ -109,6 +109,7 @@ def test_figures_that_differ_on_another_machine(two: TrainEvaluation, tmp_path: 
     assert there.details["processor"]
 
 
+@pytest.mark.long
 def test_a_training_in_stages_that_begins_anew_on_each_machine(two: TrainEvaluation, tmp_path: Path) -> None:
     """What it goes on from lies with the engine, and goes to whichever machine has the next stage."""
     sent: list[int] = []
@@ -192,6 +193,7 @@ def test_an_agent_that_is_to_leave_and_drops_what_it_does(
     assert len(pool.agents) == 2
 
 
+@pytest.mark.long
 def test_arrays_that_are_sent_again_to_a_machine_that_has_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_new_plugin_whose_own_tests_fail(made: Path) -> None:
     ended = shell("pytest", "demo", "-q", "-p", "no:cacheprovider", cwd=made, path=made / "site")
     assert " passed" in ended
@@ -93,6 +94,7 @@ follow_imports = "silent"
 they take mypy half a minute where it has no cache."""
 
 
+@pytest.mark.long
 def test_a_new_plugin_that_mypy_refuses(made: Path) -> None:
     settings = made / "pyproject.toml"
     settings.write_text((ROOT / "pyproject.toml").read_text("utf-8") + THE_PLUGIN_ALONE)

@@ -92,6 +92,7 @@ def test_a_map_of_one_position_that_is_not_told() -> None:
     assert [path for path, module in seen.items() if maps_to_one(module)] == ["body.conv", "body.norm"]
 
 
+@pytest.mark.long
 def test_a_profile_that_the_engine_does_not_get_from_the_worker(tmp_path: Path) -> None:
     with shop(tmp_path) as evaluation:
         found = evaluation.probe(genome()).result(PATIENT)

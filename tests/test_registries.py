@@ -167,6 +167,7 @@ def test_an_object_that_answers_for_its_attributes_ends_the_import(tmp_path: Pat
         assert import_files(files).net() == 1
 
 
+@pytest.mark.long
 def test_sizes_of_a_registered_model_are_known_of_the_first_variant_alone(tmp_path: Path) -> None:
     lay(tmp_path, {"nets/__init__.py": "from .net import Net\n", "nets/registry.py": REGISTRY})
     text = b"from .registry import register\n" + genome().source.replace(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ge_engine.config import config_from_dict
 from ge_engine.evaluation.command import open_command
-from ge_engine.evaluation.sandbox.removal import remove_tree
+from ge_engine.evaluation.sandbox.removal import empty_folder, remove_tree
 from ge_engine.evaluation.setup import set_up
 from tests.evaluation import data, genome
 
@@ -68,6 +68,34 @@ def test_a_link_that_is_followed(tmp_path: Path) -> None:
     assert remove_tree(tmp_path / "never there")
     assert (tmp_path / "mine" / "letter").read_text() == "dear"
     assert os.listdir(tmp_path) == ["mine"]
+
+
+@pytest.mark.parametrize("there", ["link", "dangling link", "file", "folder", "closed folder", "nothing"])
+def test_a_folder_to_be_emptied_that_is_something_else(there: str, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine").write_text("kept")
+    folder = tmp_path / "run" / "jobs"
+    if there != "nothing":
+        folder.parent.mkdir()
+    if "link" in there:
+        folder.symlink_to(elsewhere if there == "link" else tmp_path / "gone")
+    elif there == "file":
+        folder.write_text("a file")
+    elif "folder" in there:
+        nest(folder, 3)
+        folder.chmod(0o000 if there == "closed folder" else 0o700)
+    empty_folder(folder)
+    assert not folder.is_symlink()
+    assert list(folder.iterdir()) == []
+    assert (elsewhere / "mine").read_text() == "kept"
+
+
+def test_an_emptied_folder_that_is_another(tmp_path: Path) -> None:
+    nest(tmp_path / "jobs", 2)
+    before = (tmp_path / "jobs").stat().st_ino
+    empty_folder(tmp_path / "jobs")
+    assert (tmp_path / "jobs").stat().st_ino == before
 
 
 def test_a_name_that_removal_itself_gives(tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ def test_a_report_of_a_large_run_that_counts_some_alone(
     assert "of 151" in str(part.settings["shown one by one"])
 
 
+@pytest.mark.long
 def test_a_bench_that_does_not_run(tmp_path: Path) -> None:
     one = simulate(tmp_path / "run", 4, 120)
     assert one.children == 200

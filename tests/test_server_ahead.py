@@ -23,6 +23,7 @@ from ge_engine.outcome import Scored
 from ge_plugins.objectives import ge_objectives
 from tests.evaluation import START_METHOD, data, genome
 from tests.patience import PATIENT
+from tests.sampled import everyday
 
 SERVER = "ge_engine.evaluation.fork_server"
 
@@ -45,14 +46,19 @@ class Watched(Task):
 
     name = "watched"
 
-    def __init__(self, variable: str = "", fails: bool = False) -> None:
+    def __init__(self, variable: str = "", fails: bool = False, kills: bool = False) -> None:
         self.seen: list[list[str]] = []
-        self._variable, self._fails = variable, fails
+        self._variable, self._fails, self._kills = variable, fails, kills
 
     def load(self, argument: str, config: RunConfig) -> Dataset:
         self.seen = servers()
         if self._variable:
             os.environ[self._variable] = "1"
+        if self._kills:
+            for one in psutil.Process().children():
+                if SERVER in one.cmdline():
+                    one.kill()
+                    psutil.wait_procs([one], PATIENT, callback=None)
         if self._fails:
             raise ConfigError("There is no such folder.", "Give another.")
         return data()
@@ -82,7 +88,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     return found
 
 
-@pytest.mark.parametrize("sandbox", ["auto", "none"])
+@pytest.mark.parametrize("sandbox", everyday(["auto", "none"], "auto"))
 def test_a_server_that_begins_when_the_data_is_there(
     tmp_path: Path, started: list[tuple[str, ...]], sandbox: str
 ) -> None:
@@ -137,6 +143,23 @@ def test_a_server_that_is_left_where_the_data_cannot_be_read(tmp_path: Path) -> 
         pass
     assert len(task.seen) == 1
     assert not servers()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_ends_while_the_data_is_read(tmp_path: Path, started: list[tuple[str, ...]]) -> None:
+    with training(tmp_path, Watched(kills=True)) as evaluation:
+        assert len(started) == 2
+        assert isinstance(evaluation.submit(Job("a", genome(), 0)).result(PATIENT), Scored)
+    assert not servers()
+
+
+def test_a_server_that_is_not_taken_for_what_reading_the_data_imports(
+    tmp_path: Path, started: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KMP_INIT_AT_FORK", "TRUE")
+    monkeypatch.delenv("KMP_INIT_AT_FORK")
+    with training(tmp_path, Watched("KMP_INIT_AT_FORK")):
+        assert len(started) == len(servers()) == 1
 
 
 def test_a_server_that_has_another_environment_than_one_that_begins_now(
@@ -146,5 +169,6 @@ def test_a_server_that_has_another_environment_than_one_that_begins_now(
     with training(tmp_path, Watched("OMP_DISPLAY_AFFINITY")) as evaluation:
         assert len(started) == 2
         assert isinstance(evaluation.submit(Job("a", genome(), 0)).result(PATIENT), Scored)
+        assert len(servers()) == 1
     monkeypatch.delenv("OMP_DISPLAY_AFFINITY")
     assert not servers()

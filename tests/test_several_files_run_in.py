@@ -184,6 +184,7 @@ def test_a_file_that_nobody_imports_by_name(tmp_path: Path) -> None:
         assert held(opened, genome) == parameters()
 
 
+@pytest.mark.long
 def test_a_package_whose_own_file_is_one_of_those_that_are_evolved(tmp_path: Path) -> None:
     """`from . import Base` of another file gets the candidate's `__init__.py`."""
     root = tmp_path / "zoo"
@@ -210,6 +211,7 @@ def test_a_package_that_does_not_run_without_the_engine(tmp_path: Path) -> None:
     assert done.stdout.strip() == str(parameters()), done.stderr
 
 
+@pytest.mark.long
 def test_a_later_variant_that_is_another_module(tmp_path: Path) -> None:
     """The name under which the model was built decides what a cycle of imports gives."""
     (tmp_path / "net.py").write_text(

@@ -49,6 +49,7 @@ def ended(evaluation: TrainEvaluation, candidate: Genome, seconds: float) -> Wor
     return report_of(evaluation.executor.submit(spec).result(PATIENT), spec, Kills())
 
 
+@pytest.mark.long
 def test_a_spawned_candidate_that_scores_otherwise_than_a_forked_one(
     spawned: TrainEvaluation, tmp_path: Path
 ) -> None:

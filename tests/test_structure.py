@@ -245,7 +245,7 @@ def test_a_genome_that_is_surveyed_twice_or_otherwise_the_second_time() -> None:
     first, second = measuring(by_length), measuring(by_length)
     surveys = Surveys(first.measure)
     assert surveys.of(NET, "ExquisiteNetV2") is surveys.of(NET, "ExquisiteNetV2")
-    assert len(first.asked) == 2
+    assert len(first.asked) == 3
     assert first.asked[0] <= SINGLES + 1
     assert Surveys(second.measure).of(NET, "ExquisiteNetV2") == surveys.of(NET, "ExquisiteNetV2")
 
@@ -279,6 +279,7 @@ def test_several_moves_at_once_that_repeat_one() -> None:
     assert combined(found[:1], random.Random(0)) == []
 
 
+@pytest.mark.long
 def test_a_variant_whose_end_is_laid_to_its_parent(tmp_path: Path) -> None:
     """A kill of the parent from outside is the first one of it still, and so not its own fault."""
     kills = genome(forward="import os\nif len(x) == 2:\n    os.kill(os.getpid(), 9)")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import doubles
 import pytest
@@ -14,11 +16,14 @@ import pytest
 from ge_engine import loop
 from ge_engine.contracts import Job, Size
 from ge_engine.errors import PluginError
+from ge_engine.evaluation.train_evaluation import SIZED_TOGETHER
 from ge_engine.genome import Genome, Seed
 from ge_engine.outcome import Outcome, Scored
 from ge_engine.population import SEED_ID
 from ge_engine.registry import load_registry
+from ge_engine.search import survey
 from ge_engine.search.survey import Surveys
+from ge_engine.structure.change import Change, MoveSource
 from tests.patience import PATIENT
 
 NET = Seed.load(Path(__file__).resolve().parent.parent / "examples" / "exquisitenet_v2.py").genome
@@ -62,7 +67,7 @@ def test_a_block_that_is_surveyed_by_two_threads() -> None:
     surveys.end()
     assert first is second
     assert len(first) > 10
-    assert held.calls == 2
+    assert held.calls == 3
 
 
 def test_surveys_that_go_on_after_the_run() -> None:
@@ -75,7 +80,62 @@ def test_surveys_that_go_on_after_the_run() -> None:
     held.answer()
     ending.join(PATIENT)
     assert not ending.is_alive()
-    assert held.calls == 2
+    assert held.calls == 3
+
+
+def test_a_variant_whose_process_takes_the_parents_size_along() -> None:
+    ending: list[Genome] = []
+
+    def together(genomes: Sequence[Genome]) -> tuple[Size | None, ...]:
+        ending.extend(one for one in genomes if one.digest != NET.digest and not ending)
+        lost = any(one is ending[0] for one in genomes if ending)
+        return (None,) * len(genomes) if lost else sizes_of(genomes)
+
+    def measure(genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
+        parts = [genomes[at : at + SIZED_TOGETHER] for at in range(0, len(genomes), SIZED_TOGETHER)]
+        return doubles._done(tuple(chain(*map(together, parts))))
+
+    assert len(Surveys(measure).of(NET, "ExquisiteNetV2")) > 10
+    assert ending
+
+
+class Broken(MoveSource):
+    name = "broken"
+
+    def changes(self, code: str, classes: Sequence[str]) -> Iterable[Change]:
+        raise PluginError("It is broken.", "Mend it.")
+
+
+def test_a_source_of_moves_that_fails_in_a_thread(capsys: pytest.CaptureFixture[str]) -> None:
+    surveys = Surveys(lambda genomes: doubles._done(sizes_of(genomes)), (Broken(),))
+    surveys.begin(NET, ["DFSEB", "FCT"])
+    surveys.end()
+    assert capsys.readouterr().err == ""
+    with pytest.raises(PluginError, match="It is broken"):
+        surveys.of(NET, "DFSEB")
+
+
+class Endless(MoveSource):
+    name = "endless"
+
+    def __init__(self) -> None:
+        self.asked, self.leave = threading.Event(), threading.Event()
+
+    def changes(self, code: str, classes: Sequence[str]) -> Iterable[Change]:
+        self.asked.set()
+        self.leave.wait(PATIENT)
+        return ()
+
+
+def test_a_source_of_moves_that_holds_up_the_end_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "END_SECONDS", 0.01)
+    source = Endless()
+    surveys = Surveys(lambda genomes: doubles._done(sizes_of(genomes)), (source,))
+    surveys.begin(NET, ["DFSEB", "FCT"])
+    assert source.asked.wait(PATIENT)
+    surveys.end()
+    assert not source.leave.is_set()
+    source.leave.set()
 
 
 def test_a_survey_whose_error_nobody_hears() -> None:
@@ -96,17 +156,20 @@ def test_a_survey_whose_error_nobody_hears() -> None:
 
 
 class Sizing(doubles.Instant):
-    """Scores the seed model when a move of it has been tried, and says who asked."""
+    """Scores the seed model when a move of it is being tried, which ends after that; and says who asked."""
 
     measures_sizes = True
 
     def __init__(self) -> None:
         super().__init__()
-        self.tried, self.threads = threading.Event(), set[str]()
+        self.tried, self.told = threading.Event(), threading.Event()
+        self.threads: list[str] = []
 
     def sizes(self, genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
-        self.threads.add(threading.current_thread().name)
+        self.threads.append(name := threading.current_thread().name)
         self.tried.set()
+        if name == "ge-surveys":
+            self.told.wait(PATIENT)
         return doubles._done(sizes_of(genomes))
 
     def submit(self, job: Job) -> Future[Outcome]:
@@ -136,8 +199,15 @@ def test_a_seed_model_that_trains_while_nothing_else_is_done(tmp_path: Path, ope
     config = doubles.config(
         evaluator="sizing", operators=(operator,), p_mating=0, p_eot=0, generations=1, population=1
     )
-    loop.run(NET.seed, config, registry, tmp_path / "run", lambda *_: None)
+
+    def observe(kind: str, _: Mapping[str, Any]) -> None:
+        if kind == "seed_scored":
+            (evaluation,) = evaluator.opened
+            assert isinstance(evaluation, Sizing)
+            evaluation.told.set()
+
+    loop.run(NET.seed, config, registry, tmp_path / "run", observe)
     (evaluation,) = evaluator.opened
     assert isinstance(evaluation, Sizing)
-    assert ("ge-surveys" in evaluation.threads) == (operator == "redesign")
+    assert evaluation.threads.count("ge-surveys") in ((1, 2, 3) if operator == "redesign" else (0,))
     assert not [one for one in threading.enumerate() if one.name == "ge-surveys"]

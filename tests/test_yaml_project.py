@@ -114,6 +114,7 @@ def test_a_run_whose_patch_git_refuses_or_whose_figures_nobody_gets_again(projec
     assert ge("report", "runs/a")[0] == 0
 
 
+@pytest.mark.long
 def test_a_run_that_is_replayed_or_resumed_otherwise(project: Path, ge: Ge) -> None:
     evolved(ge, "runs/a", "--llm", "uniform", "--generations", "1")
     evolved(ge, "runs/b", "--llm", "replay:runs/a", "--generations", "1")

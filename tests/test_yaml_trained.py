@@ -151,6 +151,7 @@ def test_a_second_process_of_a_candidate_that_opens_the_original(seed: Genome, t
     assert outcome.objectives["parameters"] == parameters(16)
 
 
+@pytest.mark.long
 def test_a_file_that_is_evolved_to_no_effect(tmp_path: Path) -> None:
     alone = NET.replace("from figures import HIDDEN", "HIDDEN = 6")
     lay(tmp_path, {"spare.yaml": "width: 4\n"})

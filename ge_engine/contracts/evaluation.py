@@ -114,7 +114,8 @@ class Evaluation(ABC):
         job will ask for them as its `parent`."""
 
     def sizes(self, genomes: Sequence[Genome]) -> Future[tuple[Size | None, ...]]:
-        """The size of each network, None for one that does not run. Asked where `measures_sizes`."""
+        """The size of each network, None for one that does not run. Asked where `measures_sizes`,
+        also in a thread beside the one that probes and submits."""
         raise NotImplementedError("an evaluation that measures sizes overrides `sizes`")
 
 

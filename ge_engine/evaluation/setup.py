@@ -20,7 +20,7 @@ from ge_engine.errors import ConfigError
 from ge_engine.evaluation.data.channels import in_channels
 from ge_engine.evaluation.on_machine import OnMachine, fields_of, on_this_machine, seed_address
 from ge_engine.evaluation.protocol.messages import ArraySpec, SessionSpec
-from ge_engine.evaluation.sandbox.removal import remove_tree
+from ge_engine.evaluation.sandbox.removal import empty_folder
 from ge_engine.evaluation.tracing import code_of
 from ge_engine.evaluation.weights import Preprocessing
 from ge_engine.genome import Genome
@@ -42,7 +42,7 @@ def set_up(
     """
     data = in_channels(data, config.recipe.channels)
     scratch = scratch.resolve()
-    _empty(scratch / "jobs")
+    empty_folder(scratch / "jobs")
     train = limited(data.train, config.recipe.train_limit, config.random_seed)
     arrays = shared_arrays(data, train)
     session = replace(
@@ -59,13 +59,6 @@ def machine_of(seed: Genome, config: RunConfig, scratch: Path, private: Sequence
     kept = [*private_paths(config, scratch), *private]
     paths = _paths(seed, scratch).values()
     return on_this_machine([*paths], sources, seed.digest, config, scratch, kept)
-
-
-def _empty(folder: Path) -> None:
-    """The folder itself stays: it may be mounted where a fork server begins."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for one in folder.iterdir():
-        remove_tree(one)
 
 
 def _session(

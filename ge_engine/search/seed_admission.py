@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from ge_engine.blaming import FIX, blaming
@@ -24,10 +25,10 @@ def admitted_seed(
     ledger: Ledger,
     evaluation: Evaluation,
     scoring: Scoring,
-    meanwhile: Callable[[Probe], None],
+    meanwhile: Callable[[Probe], AbstractContextManager[None]],
 ) -> tuple[Individual, Probe]:
-    """The seed model with its scores, and what a worker saw of it. `meanwhile` is called when its training
-    has begun.
+    """The seed model with its scores, and what a worker saw of it. `meanwhile` is entered when its training
+    has begun, and left when that has ended.
 
     Raises:
         SeedError: it does not run or has no score, with its own error and the evaluator's advice; or nothing
@@ -47,8 +48,8 @@ def admitted_seed(
     ledger.record_children([ChildRecord(seed, probe.fingerprint, None)])
     ledger.add_probe(genome.digest, probe)
     scoring.score(SEED_ID, genome)
-    meanwhile(probe)
-    scoring.drain()
+    with meanwhile(probe):
+        scoring.drain()
     outcome = ledger.score(genome.digest)
     if not isinstance(outcome, Scored):
         reason = outcome.reason if outcome else "no score"

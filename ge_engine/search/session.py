@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -101,10 +101,10 @@ class Session:
         self,
         evaluation: Evaluation,
         scoring: Scoring,
-        meanwhile: Callable[[Probe], None] = lambda _probe: None,
+        meanwhile: Callable[[Probe], AbstractContextManager[None]] = lambda _probe: nullcontext(),
     ) -> tuple[RunState, Probe]:
-        """Probe and score the seed model; where the run stands. `meanwhile` is called with its probe when its
-        training has begun. Raises SeedError."""
+        """Probe and score the seed model; where the run stands. `meanwhile` is entered with its probe when
+        its training has begun, and left when that has ended. Raises SeedError."""
         genome = self.ledger.seed.genome
         evaluator = choose(self.registry.evaluators, self.config.evaluator, "evaluator")
         if evaluation.runs_programs and self.config.canary and not self.ledger.seed_is_scored:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from ge_engine.blaming import blamed_moves
 from ge_engine.config import RunConfig
@@ -29,6 +29,8 @@ RESIZING = frozenset(("width", "depth", "drop"))
 """Kinds of which twice as many are built: those that change a network's size most."""
 COMBINED = 64
 """Pairs and triples of moves that are built besides."""
+END_SECONDS = 10.0
+"""How long the end waits for what is found out ahead."""
 
 
 class Surveys:
@@ -41,7 +43,7 @@ class Surveys:
         self._known: dict[tuple[str, str], Future[tuple[SizedMove, ...]]] = {}
         self._lock = threading.Lock()
         self._ahead: threading.Thread | None = None
-        self._ended = False
+        self._stopped = False
 
     def of(self, genome: Genome, address: str) -> tuple[SizedMove, ...]:
         """The moves of a block that build: single ones, and some of two or three at once. Equal genomes have
@@ -71,16 +73,24 @@ class Surveys:
         """Whether moves are built."""
         return self._measure is not None
 
+    def stop(self) -> None:
+        """Begin no further block ahead."""
+        self._stopped = True
+
     def end(self) -> None:
-        """Begin no further block; waits for the one in work, which the end of the evaluation ends."""
-        self._ended = True
+        """Wait for the block in work, which the end of the evaluation ends, at most `END_SECONDS`."""
+        self.stop()
         if self._ahead is not None:
-            self._ahead.join()
+            self._ahead.join(END_SECONDS)
 
     def _begin(self, genome: Genome, addresses: Sequence[str]) -> None:
-        several = [one for one in addresses if genome.blocks[one].kind != "method"]
-        for address in sorted(several, key=lambda one: len(self._moves(genome, one)), reverse=True):
-            if self._ended:
+        counts: dict[str, int] = {}
+        for address in addresses:
+            if genome.blocks[address].kind != "method" and not self._stopped:
+                with suppress(Exception):
+                    counts[address] = len(self._moves(genome, address))
+        for address in sorted(counts, key=counts.__getitem__, reverse=True):
+            if self._stopped:
                 return
             with suppress(Exception):
                 self.of(genome, address)
@@ -95,7 +105,9 @@ class Surveys:
         singles = [(move,) for move in moves]
         if self._measure is None:
             return tuple(_sized(together_, math.nan, math.nan) for together_ in singles)
-        whole, *sizes = self._sizes([genome, *self._children(genome, address, singles)])
+        measured = self._measure([genome])
+        sizes = self._sizes(self._children(genome, address, singles))
+        (whole,) = measured.result()
         if whole is None:
             return ()
         working = [
@@ -128,16 +140,20 @@ def surveys_of(config: RunConfig, registry: Registry, evaluation: Evaluation) ->
     return Surveys(measure, blamed_moves(registry, config.moves))
 
 
-def begin_surveys(
+@contextmanager
+def surveyed_meanwhile(
     surveys: Surveys, config: RunConfig, registry: Registry, ledger: Ledger, probe: Probe
-) -> None:
-    """Begin with the seed model's blocks, in a new run of which an operator offers moves: meanwhile nothing
-    but the seed model trains. Raises SeedError where no block may be rewritten."""
+) -> Iterator[None]:
+    """Within, blocks of the seed model are surveyed, in a new run of which an operator offers moves: nothing
+    but the seed model trains then. Raises SeedError where no block may be rewritten."""
     offered = any(choose(registry.operators, name, "operator").offers_moves for name in config.operators)
-    if not offered or not surveys.measures or ledger.seed_is_scored:
-        return
-    seed = ledger.seed.genome
-    surveys.begin(seed, Addresses(seed, config, probe, ledger.probe).of(seed, [seed]))
+    if offered and surveys.measures and not ledger.seed_is_scored:
+        seed = ledger.seed.genome
+        surveys.begin(seed, Addresses(seed, config, probe, ledger.probe).of(seed, [seed]))
+    try:
+        yield
+    finally:
+        surveys.stop()
 
 
 def sampled(moves: Sequence[Move], rng: random.Random, most: int) -> list[Move]:

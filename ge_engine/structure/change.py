@@ -32,7 +32,8 @@ class MoveSource(ABC):
     @abstractmethod
     def changes(self, code: str, classes: Sequence[str]) -> Iterable[Change]:
         """Changes of a block's code, in a fixed order; `classes` are the module classes of the file. What one
-        makes of the code need not work: whether it builds is tried before it is offered."""
+        makes of the code need not work: whether it builds is tried before it is offered. Called in any
+        thread."""
 
 
 def shortened(text: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ge_engine.evaluation.data.module_loader import WARM
 from ge_engine.evaluation.fork_server.starting import Place, StartingServer
+from ge_engine.evaluation.sandbox.removal import empty_folder
 
 _waiting: list[StartingServer] = []
 """Those of this process that nobody has taken yet."""
@@ -16,8 +17,9 @@ _waiting: list[StartingServer] = []
 @contextmanager
 def started_ahead(place: Place) -> Iterator[None]:
     """Within, the first fork server for this `place` has begun already. Killed at the end where nobody took
-    it."""
-    Path(place.scratch, "jobs").mkdir(parents=True, exist_ok=True)
+    it, and its folder of jobs removed."""
+    jobs = Path(place.scratch, "jobs")
+    empty_folder(jobs)
     server = StartingServer(place, WARM if place.start_method == "fork" else ())
     _waiting.append(server)
     try:
@@ -26,12 +28,16 @@ def started_ahead(place: Place) -> Iterator[None]:
         if server in _waiting:
             _waiting.remove(server)
             server.kill()
+            with suppress(OSError):
+                jobs.rmdir()
 
 
 def server_for(place: Place) -> StartingServer:
-    """One that was started ahead, if it began as one for `place` would now; else a new one."""
-    for one in _waiting:
-        if one.begun_as(place):
-            _waiting.remove(one)
+    """The one that was started ahead there, if it runs and began as one for `place` would now. Else it is
+    killed, and this is a new one."""
+    for one in [one for one in _waiting if one.scratch == place.scratch]:
+        _waiting.remove(one)
+        if one.begun_as(place) and one.runs():
             return one
+        one.kill()
     return StartingServer(place)

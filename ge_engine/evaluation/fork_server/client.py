@@ -63,6 +63,7 @@ class ForkServerExecutor:
         self._closing = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
         self._thread = threading.Thread(target=self._loop, name="ge-executor", daemon=True)
@@ -75,7 +76,7 @@ class ForkServerExecutor:
             if self._closing:
                 raise RuntimeError("the executor is closed")
             self._enqueue(job)
-        self._wake()
+            self._wake()
         return job.future
 
     def at_once(self) -> int:
@@ -96,7 +97,8 @@ class ForkServerExecutor:
         heapq.heappush(self._queue, (1 if job.trains else 0, next(self._counter), job))
 
     def _wake(self) -> None:
-        os.write(self._wake_write, b"x")
+        with contextlib.suppress(BlockingIOError):  # it is awake
+            os.write(self._wake_write, b"x")
 
     # --- everything below runs in the executor's own thread ---
 

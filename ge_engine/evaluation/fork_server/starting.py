@@ -15,6 +15,8 @@ from ge_engine.evaluation.sandbox.environment import clean_environment
 from ge_engine.evaluation.sandbox.folding import folded
 
 END_SECONDS = 10.0
+SET_BY_IMPORTS = ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
+"""What scikit-learn sets when it is imported, of no effect on a server that began before."""
 
 
 class Place(Protocol):
@@ -37,6 +39,7 @@ class StartingServer:
     session."""
 
     def __init__(self, place: Place, imports: Sequence[str] = ()) -> None:
+        self.scratch = place.scratch
         self._beginning = _beginning(place)
         self.socket, theirs = socket.socketpair()
         self._errors = tempfile.TemporaryFile(dir=place.scratch)  # noqa: SIM115
@@ -55,6 +58,9 @@ class StartingServer:
     def begun_as(self, place: Place) -> bool:
         """Whether one for `place` would begin with the same command and environment."""
         return self._beginning == _beginning(place)
+
+    def runs(self) -> bool:
+        return self._process.poll() is None
 
     def last_words(self) -> str:
         """What one that has ended by itself said last."""
@@ -92,7 +98,10 @@ def inside(place: Place, command: Sequence[str]) -> list[str]:
 
 
 def _beginning(place: Place) -> tuple[list[str], dict[str, str]]:
-    return inside(place, command(0)), _environment(place)
+    environment = _environment(place)
+    for name in SET_BY_IMPORTS:
+        environment.pop(name, None)
+    return inside(place, command(0)), environment
 
 
 def _environment(place: Place) -> dict[str, str]:

@@ -33,6 +33,18 @@ def remove_tree(folder: str | Path) -> bool:
     return True
 
 
+def empty_folder(folder: Path) -> None:
+    """Make `folder` one that is empty. One that is there stays, for it may be mounted where a process begins;
+    a link or a file of its name goes. What the system does not delete stays."""
+    if folder.is_symlink() or not folder.is_dir():
+        remove_tree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):
+        folder.chmod(folder.stat().st_mode | 0o700)
+    for one in folder.iterdir():
+        remove_tree(one)
+
+
 def _round(top: int, numbers: Iterator[int]) -> bool:
     """Delete the files of `top`, and its folders once their entries are its own; whether there is more."""
     more = False
