@@ -191,6 +191,10 @@ class SizingEvaluator(doubles.InstantEvaluator):
         return Sizing()
 
 
+def ahead() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name == "ge-surveys"]
+
+
 @pytest.mark.parametrize("operator", ["redesign", "mutation"])
 def test_a_seed_model_that_trains_while_nothing_else_is_done(tmp_path: Path, operator: str) -> None:
     evaluator, known = SizingEvaluator(), doubles.registry()
@@ -205,9 +209,11 @@ def test_a_seed_model_that_trains_while_nothing_else_is_done(tmp_path: Path, ope
             (evaluation,) = evaluator.opened
             assert isinstance(evaluation, Sizing)
             evaluation.told.set()
+            for one in ahead():
+                one.join(PATIENT)
 
     loop.run(NET.seed, config, registry, tmp_path / "run", observe)
     (evaluation,) = evaluator.opened
     assert isinstance(evaluation, Sizing)
     assert evaluation.threads.count("ge-surveys") in ((1, 2, 3) if operator == "redesign" else (0,))
-    assert not [one for one in threading.enumerate() if one.name == "ge-surveys"]
+    assert not ahead()
