@@ -71,6 +71,7 @@ def test_a_budget_that_is_passed_by_what_was_in_flight(
     assert check(tmp_path / "run") == []
 
 
+@pytest.mark.long
 def test_a_run_stopped_within_a_round_again_and_again_that_ends_as_another(tmp_path: Path) -> None:
     """Each session has a little more: it goes on in the middle of a round, and nothing is asked twice."""
     run(tmp_path / "whole")

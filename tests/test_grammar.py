@@ -214,10 +214,16 @@ def test_the_old_block_and_trailing_prose_are_outside_the_block_grammar() -> Non
 
 
 EVERY_BLOCK = [
-    pytest.param(genome, address, id=f"{path.stem}, {address}")
+    pytest.param(
+        genome,
+        address,
+        id=f"{path.stem}, {address}",
+        marks=[pytest.mark.long(path.stem)] if number % 3 else [],
+    )
     for path, genome in zip(SEEDS, genomes(), strict=True)
-    for address in genome.evolvable
+    for number, address in enumerate(genome.evolvable)
 ]
+"""A third of them in every run."""
 NOTHING_OPEN = {
     "block": {"char_job, score", "char_job, loss_of", "make_shapes, draw", "make_shapes, colour"}
     | {"make_shapes, main", "plain_cnn, PlainCNN.__init__"},

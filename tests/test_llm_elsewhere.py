@@ -252,6 +252,7 @@ def test_a_machine_with_other_versions_that_decodes(tmp_path: Path, monkeypatch:
         pass
 
 
+@pytest.mark.long
 def test_a_model_that_the_other_machine_does_not_have(tmp_path: Path) -> None:
     with pytest.raises(GeError, match="there is no folder /nowhere"), opened(tmp_path, paced("/nowhere")):
         pass

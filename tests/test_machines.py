@@ -146,6 +146,7 @@ def test_agents_that_end_one_after_another_and_are_waited_for(tmp_path: Path) ->
     assert fault.endswith("job 7 ended: no such file")
 
 
+@pytest.mark.long
 def test_an_agent_that_tells_no_machine_and_counts_as_one(tmp_path: Path) -> None:
     odd = {**asdict(FAR), "cores": "many"}
     came = telling(odd, {"cores": 1}, asdict(FAR))

@@ -154,6 +154,7 @@ def test_a_package_that_does_not_answer_without_its_files(
     assert (src / "zoo" / "parts.py").read_bytes().endswith(child.genome.files["parts.py"].source)
 
 
+@pytest.mark.long
 def test_kept_weights_of_a_package_that_need_its_files(
     run: Path, tmp_path: Path, images: tuple[list[Path], list[str]], ge: Ge
 ) -> None:

@@ -101,6 +101,7 @@ def slow_here(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     return figures(here(tmp_path_factory.mktemp("slow") / "here", SLOW))
 
 
+@pytest.mark.long
 def test_figures_that_differ_on_another_machine(two: TrainEvaluation, tmp_path: Path) -> None:
     there = outcome_of(two, genome())
     assert figures(there) == figures(here(tmp_path / "here", genome()))

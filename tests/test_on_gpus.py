@@ -68,6 +68,7 @@ def test_a_lost_gpu_after_which_training_goes_on_elsewhere(tmp_path: Path) -> No
     assert "no CUDA-capable device" in outcome.reason
 
 
+@pytest.mark.long
 def test_a_gpu_that_a_probe_takes_memory_of(tmp_path: Path) -> None:
     top = "import os\nif os.environ['CUDA_VISIBLE_DEVICES'] != EXPECTED:\n    raise ValueError('shown')"
     with gpus_that_are_not_there("90"), shop(tmp_path, workers=1) as opened:

@@ -61,6 +61,7 @@ def test_a_new_plugin_whose_own_tests_fail(made: Path) -> None:
     assert "skipped" not in ended
 
 
+@pytest.mark.long
 def test_a_new_plugin_that_takes_no_part_in_a_run(made: Path) -> None:
     cheap = shlex.split(
         "--llm uniform --generations 1 --population 2 --epochs 1 --train-limit 128 --rescore-seeds 0"

@@ -51,6 +51,7 @@ def test_a_bound_that_is_missed_unnoticed(reach: Reach, missed: list[str]) -> No
     assert reach.missed() == missed
 
 
+@pytest.mark.long
 def test_a_bench_that_does_not_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -128,6 +128,7 @@ def test_a_wording_that_a_later_generation_has_forgotten(tmp_path: Path) -> None
     assert used_later
 
 
+@pytest.mark.long
 def test_the_embedded_model_words_an_intent_anew(smollm2: Any) -> None:
     from ge_engine.contracts import Request, Sampling
 

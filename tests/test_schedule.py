@@ -127,6 +127,7 @@ def test_a_replayed_steady_run_with_an_order_of_its_own(tmp_path: Path, workers:
     assert content(tmp_path / "again") == content(tmp_path / "first")
 
 
+@pytest.mark.long
 def test_workers_that_idle_while_replies_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hours = {}
     for schedule in ("generational", "steady"):

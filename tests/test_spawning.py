@@ -109,6 +109,7 @@ def test_two_forked_candidates_that_begin_late(tmp_path: Path, monkeypatch: pyte
             assert not report.error
 
 
+@pytest.mark.long
 def test_a_spawned_candidate_that_sees_what_a_forked_one_does_not(
     spawned: TrainEvaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
