@@ -52,7 +52,7 @@ docs: $(STAMP)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[docs]'
 	$(BIN)/mkdocs build --strict
 
-# The commands of README and docs that take long; the short ones are part of `make test`.
+# The commands of README and of pages with some that take long; those of the others are part of `make test`.
 docs-commands: $(STAMP)
 	$(BIN)/python -m pytest -m slow tests/test_docs.py
 

@@ -58,7 +58,7 @@ class Watched(Task):
             for one in psutil.Process().children():
                 if SERVER in one.cmdline():
                     one.kill()
-                    psutil.wait_procs([one], PATIENT, callback=None)
+                    one.wait(PATIENT)
         if self._fails:
             raise ConfigError("There is no such folder.", "Give another.")
         return data()
