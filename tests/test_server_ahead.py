@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from ge_engine.config import RunConfig, config_from_dict
 from ge_engine.contracts import Dataset, Job, Task
 from ge_engine.errors import ConfigError
 from ge_engine.evaluation.fork_server import starting
+from ge_engine.evaluation.fork_server.ahead import started_ahead
+from ge_engine.evaluation.setup import machine_of
 from ge_engine.evaluation.task_training import open_task_training
 from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.outcome import Scored
@@ -26,6 +29,18 @@ from tests.patience import PATIENT
 from tests.sampled import everyday
 
 SERVER = "ge_engine.evaluation.fork_server"
+NAP = ["sleep", "86397"]
+
+
+def naps() -> int:
+    return sum(one.info["cmdline"] == NAP for one in psutil.process_iter(["cmdline"]))
+
+
+def soon(met: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENT
+    while not met() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return met()
 
 
 def servers() -> list[list[str]]:
@@ -144,6 +159,14 @@ def test_a_server_that_is_left_where_the_data_cannot_be_read(tmp_path: Path) -> 
     assert len(task.seen) == 1
     assert not servers()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_a_killed_sandbox_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As bubblewrap does where it is killed between its fork and what follows."""
+    monkeypatch.setattr(starting, "inside", lambda place, command: ["sh", "-c", f"{' '.join(NAP)} & wait"])
+    with started_ahead(machine_of(genome(), config_from_dict({"sandbox": "none"}), tmp_path)):
+        assert soon(lambda: naps() == 1)
+    assert soon(lambda: naps() == 0)
 
 
 def test_a_server_that_ends_while_the_data_is_read(tmp_path: Path, started: list[tuple[str, ...]]) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 from ge_engine.evaluation.sandbox.bubblewrap import around
 from ge_engine.evaluation.sandbox.environment import clean_environment
 from ge_engine.evaluation.sandbox.folding import folded
+from ge_engine.evaluation.sandbox.process_tree import kill_group
 
 END_SECONDS = 10.0
 SET_BY_IMPORTS = ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
@@ -78,9 +79,10 @@ class StartingServer:
         self._errors.close()
 
     def kill(self) -> None:
-        """End one that has no workers at once."""
+        """End one that has no workers at once, and what it began: bubblewrap that is killed as it begins
+        leaves a process of its own, which waits for it."""
         self.socket.close()
-        self._process.kill()
+        kill_group(self._process.pid)
         self._process.wait()
         self._errors.close()
 
