@@ -12,8 +12,8 @@ Printed: the rank correlation (Spearman's) of either with all epochs, its spread
 seconds and epochs of each, and how many ranks inherited trainings are off, of children that inherited little
 and of the others. What was trained is not trained again: with `--records` it is kept there, a line of JSON
 each, else in OUT; `inherit_cifar10.jsonl` beside this file has those that were made so far (10,000 images, 8
-epochs; random seeds 1 to 3; the seconds of the third count pauses of its machine). Ends with 1 where a
-training has failed.
+epochs; random seeds 1 to 3; some seconds count pauses of their machine). Children that another version of the
+engine draws are trained anew. Ends with 1 where a training has failed.
 """
 
 from __future__ import annotations
