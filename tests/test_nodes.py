@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from agents import Started, StartedPool
 from evaluation import START_METHOD, data, genome, outcome_of, shop
-from patience import PATIENT
+from patience import PATIENT, until
 
 from ge_engine.agents.address import listening_on, read_address
 from ge_engine.agents.door import STRANGERS
@@ -67,14 +67,6 @@ def here(folder: Path, one: Genome) -> Outcome:
 def figures(outcome: Outcome) -> dict[str, float]:
     assert isinstance(outcome, Scored), outcome
     return dict(outcome.objectives)
-
-
-def until(met: Callable[[], object]) -> None:
-    """Wait for what another process or thread does."""
-    end = time.monotonic() + PATIENT
-    while not met():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def busy(evaluation: TrainEvaluation, pool: StartedPool) -> Any:

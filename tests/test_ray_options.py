@@ -7,14 +7,12 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Ge
-from patience import PATIENT
+from patience import until
 
 from ge_engine.contracts import AgentOrder
 from ge_engine.errors import ConfigError
@@ -91,13 +89,6 @@ def test_an_address_at_which_no_other_machine_finds_the_engine() -> None:
 
 
 # --- the guard ------------------------------------------------------------------------------------
-
-
-def until(met: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENT
-    while not met():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def guarded(folder: Path, code: str) -> subprocess.Popen[bytes]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from ge_engine.evaluation.train_evaluation import TrainEvaluation
 from ge_engine.outcome import Scored
 from ge_plugins.objectives import ge_objectives
 from tests.evaluation import START_METHOD, data, genome
-from tests.patience import PATIENT
+from tests.patience import PATIENT, until
 from tests.sampled import everyday
 
 SERVER = "ge_engine.evaluation.fork_server"
@@ -34,13 +33,6 @@ NAP = ["sleep", "86397"]
 
 def naps() -> int:
     return sum(one.info["cmdline"] == NAP for one in psutil.process_iter(["cmdline"]))
-
-
-def soon(met: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENT
-    while not met() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return met()
 
 
 def servers() -> list[list[str]]:
@@ -165,8 +157,9 @@ def test_a_process_that_a_killed_sandbox_leaves(tmp_path: Path, monkeypatch: pyt
     """As bubblewrap does where it is killed between its fork and what follows."""
     monkeypatch.setattr(starting, "inside", lambda place, command: ["sh", "-c", f"{' '.join(NAP)} & wait"])
     with started_ahead(machine_of(genome(), config_from_dict({"sandbox": "none"}), tmp_path)):
-        assert soon(lambda: naps() == 1)
-    assert soon(lambda: naps() == 0)
+        until(lambda: naps() == 1)
+    until(lambda: naps() == 0)
+    assert naps() == 0
 
 
 def test_a_server_that_ends_while_the_data_is_read(tmp_path: Path, started: list[tuple[str, ...]]) -> None:
